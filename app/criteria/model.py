@@ -1,0 +1,175 @@
+"""The rules as plain data: editions of CTCAE, their terms and limits, and the analytes they speak of.
+
+Everything here is frozen and built once by ``reader.py`` from the TOML files beside it. Numbers are
+exact: limits are ``Decimal`` as NCI printed them, unit factors are ``Fraction``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Literal
+
+Comparison = Literal[">", ">=", "<", "<="]
+Reference = Literal["ULN", "LLN", "baseline"]
+Direction = Literal["high", "low"]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """``if baseline > ULN``: whether the patient's own baseline was abnormal.
+
+    Judged with the baseline's own reference range, never with a later laboratory's.
+    """
+
+    comparison: Comparison
+    limit: Literal["ULN", "LLN"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One way to reach a grade: ``comparison`` against ``multiple`` x ``reference`` + ``amount`` ``unit``.
+
+    ``reference`` None means an absolute limit (``< 30 g/L``; multiple is 0). ``unit`` None means
+    that ``amount`` is 0 and the limit carries no unit of its own (``> 1.5 x ULN``).
+    A fall of 25 % from baseline is kept as 0.75 x baseline, which is the same number.
+    """
+
+    comparison: Comparison
+    multiple: Decimal
+    reference: Reference | None
+    amount: Decimal
+    unit: str | None
+    condition: Condition | None
+    text: str
+    """The limit as the criteria file writes it, without its condition: ``1.5 x ULN``, ``30 g/L``."""
+
+
+@dataclass(frozen=True, slots=True)
+class GradeCriterion:
+    """What one grade of a term asks for.
+
+    ``says`` is NCI's wording. ``limits`` are alternatives (any one is enough); empty means that a
+    number cannot decide this grade (``clinical``: a symptom, an intervention, death).
+    """
+
+    grade: int
+    says: str
+    limits: tuple[Limit, ...]
+
+    @property
+    def clinical(self) -> bool:
+        return not self.limits
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A CTCAE term that a laboratory value can grade.
+
+    ``meddra`` is the MedDRA code NCI prints beside the term, ``soc`` its system organ class,
+    ``analyte`` the canonical name of the laboratory test, ``direction`` whether high or low
+    values are toxic, ``grades`` the criteria from grade 1 up.
+    """
+
+    name: str
+    meddra: str
+    soc: str
+    analyte: str
+    direction: Direction
+    grades: tuple[GradeCriterion, ...]
+
+    @property
+    def highest_numeric_grade(self) -> int:
+        """The highest grade that a number can decide (albumin: 3)."""
+        return max(criterion.grade for criterion in self.grades if not criterion.clinical)
+
+    @property
+    def has_clinical_grade_above(self) -> bool:
+        """Whether a clinician could grade higher than any number does; death (5) not counted."""
+        return any(
+            criterion.clinical and self.highest_numeric_grade < criterion.grade < 5
+            for criterion in self.grades
+        )
+
+    @property
+    def uses_baseline(self) -> bool:
+        return any(
+            limit.reference == "baseline" or limit.condition is not None
+            for criterion in self.grades
+            for limit in criterion.limits
+        )
+
+    def says(self, grade: int) -> str | None:
+        """NCI's wording of ``grade``; None for grade 0 and for a grade the term does not have."""
+        return next((c.says for c in self.grades if c.grade == grade), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A unit in which laboratories report an analyte.
+
+    ``factor`` takes a number in this unit to the analyte's canonical unit, exactly.
+    ``kind`` groups units that convert without a molar mass: ``mass``, ``molar``, ``count``,
+    ``activity``, ``ratio``. ``spellings`` are the other ways laboratories write it.
+    """
+
+    name: str
+    factor: Fraction
+    kind: str
+    spellings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A closed range of plausible numbers, in the analyte's canonical unit."""
+
+    low: Decimal
+    high: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Analyte:
+    """A laboratory test: what it is called, how it is coded, in which units it may come.
+
+    ``canonical_unit`` is the unit of the plausible bands. ``loinc`` are the codes graded as this
+    analyte, ``refused_loinc`` codes that look like it and are something else, with the reason.
+    """
+
+    name: str
+    full_name: str
+    aliases: tuple[str, ...]
+    loinc: tuple[str, ...]
+    refused_loinc: Mapping[str, str]
+    canonical_unit: str
+    units: tuple[Unit, ...]
+    never_units: tuple[str, ...]
+    plausible_value: Band
+    plausible_lln: Band
+    plausible_uln: Band
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """One release of CTCAE with every term that a number can grade.
+
+    ``label`` is how reports name it; ``sha256`` identifies the criteria and analyte files together.
+    """
+
+    name: str
+    label: str
+    released: str
+    source: str
+    sha256: str
+    terms: tuple[Term, ...]
+
+    def terms_of(self, analyte: str) -> tuple[Term, ...]:
+        """The terms graded from ``analyte`` in file order (WBC has two); empty if it has none."""
+        return tuple(term for term in self.terms if term.analyte == analyte)
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """Everything the criteria files hold: the editions by name and the analytes by canonical name."""
+
+    editions: Mapping[str, Edition]
+    analytes: Mapping[str, Analyte]

@@ -1,0 +1,77 @@
+"""Every error that Toxgrade raises on purpose. No HTTP here: doors map these to their own answers.
+
+ToxgradeError
+├── CriteriaError      a criteria or analyte file is incomplete or contradicts itself
+├── ReadingError       a reported number, date or unit text cannot be read (names what is accepted)
+├── RequestError       what was asked cannot be done as asked; carries the field and what is accepted
+│   ├── NotFound       no such study, patient, edition, …
+│   ├── Conflict       it contradicts what is stored or said elsewhere in the same request
+│   └── TooLarge       more than this door takes; names the door that takes it
+├── Unauthorized       no key, or a key that is unknown or revoked
+└── Unavailable        the database or the writer cannot answer now; try again
+"""
+
+from dataclasses import dataclass, field
+
+
+class ToxgradeError(Exception):
+    """The root; catch it to catch everything that Toxgrade raises on purpose."""
+
+
+class CriteriaError(ToxgradeError):
+    """A criteria or analyte file is incomplete or contradicts itself; the message says where."""
+
+
+@dataclass
+class ReadingError(ToxgradeError):
+    """A text cannot be read as a number, date or comparator.
+
+    ``code`` is stable and machine-readable; ``message`` says what is accepted and never repeats
+    the text that was read.
+    """
+
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass
+class FieldFault:
+    """One field that is wrong: where it is, a stable code, and what would be accepted."""
+
+    loc: tuple[str | int, ...]
+    code: str
+    message: str
+
+
+@dataclass
+class RequestError(ToxgradeError):
+    """What was asked cannot be done as asked. ``faults`` name the fields; no caller's values."""
+
+    detail: str
+    faults: list[FieldFault] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+class NotFound(RequestError):
+    """No such study, patient or edition."""
+
+
+class Conflict(RequestError):
+    """It contradicts what is stored."""
+
+
+class TooLarge(RequestError):
+    """More than this door takes; the detail names the door that takes it."""
+
+
+class Unauthorized(ToxgradeError):
+    """No key, or one that is unknown or revoked."""
+
+
+class Unavailable(ToxgradeError):
+    """The database or the writer cannot answer now; trying again is safe."""

@@ -1,0 +1,157 @@
+"""What goes into grading and what comes out: a laboratory result, treatment courses, a grade."""
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal, Self
+
+from app.criteria.model import Term
+
+Phase = Literal["pre_treatment", "baseline", "acute", "late", "unknown"]
+
+GRADED_STATUSES = ("final", "amended", "corrected")
+OTHER_STATUSES = ("preliminary", "superseded", "cancelled", "entered-in-error")
+
+
+class Reason(StrEnum):
+    """Why a result has no grade. When several apply, the first in this order is reported."""
+
+    NOT_FINAL = "not-final"
+    UNKNOWN_ANALYTE = "unknown-analyte"
+    MISSING_VALUE = "missing-value"
+    UNREADABLE_VALUE = "unreadable-value"
+    UNREADABLE_DATE = "unreadable-date"
+    MISSING_UNIT = "missing-unit"
+    UNKNOWN_UNIT = "unknown-unit"
+    IMPLAUSIBLE_VALUE = "implausible-value"
+    IMPLAUSIBLE_LIMIT = "implausible-limit"
+    MISSING_ULN = "missing-uln"
+    MISSING_LLN = "missing-lln"
+    MISSING_BASELINE = "missing-baseline"
+    CENSORED_VALUE = "censored-value"
+
+
+class Flag(StrEnum):
+    """What a reader should know beside the grade. A flag never changes a grade."""
+
+    WITHIN_REFERENCE_RANGE = "within_reference_range"
+    CLINICAL_GRADE_POSSIBLE = "clinical-grade-possible"
+    UNUSABLE_RANGE = "unusable-range"
+    """The reference range was 0-0, zero, or its high end not above its low end: counted as absent."""
+    UNREADABLE_LIMIT = "unreadable-limit"
+    """A limit in a file could not be read: counted as absent."""
+    UNKNOWN_LIMIT_UNIT = "unknown-limit-unit"
+    """The limits' own unit is not known for this analyte: the limits count as absent."""
+    IMPLAUSIBLE_VALUE = "implausible-value"
+    IMPLAUSIBLE_LIMIT = "implausible-limit"
+    OLD_BASELINE = "old-baseline"
+    NO_RADIOTHERAPY_END = "no-radiotherapy-end"
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A number as the laboratory reported it; ``comparator`` is empty for a plain value."""
+
+    number: Decimal
+    comparator: Literal["", "<", "<=", ">", ">="] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """When a specimen was taken, as written in the writer's own offset (never converted).
+
+    A partial date (``2011-04``) stands for every day from ``first`` to ``last``; a full date has
+    both equal. ``time`` is None when no time of day was written; ``text`` is what was written.
+    """
+
+    text: str
+    first: date
+    last: date
+    time: time | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabResult:
+    """One laboratory result as its sender reported it, numbers already read.
+
+    ``analyte`` is a name, alias or LOINC code; ``value`` None means none was sent; ``lln`` and
+    ``uln`` are in ``limit_unit``, or in ``unit`` where that is None. ``is_baseline`` is the
+    sender's own declaration; ``source_id`` and ``issued`` (when the laboratory released this
+    version) tell a correction from a repetition. ``unreadable`` is set by file readers for a value
+    or date that could not be read (over HTTP that is refused); ``unreadable_limit`` likewise for a
+    limit.
+    """
+
+    analyte: str
+    value: Reported | None
+    unit: str | None = None
+    lln: Decimal | None = None
+    uln: Decimal | None = None
+    limit_unit: str | None = None
+    collected: Collected | None = None
+    status: str = "final"
+    is_baseline: bool = False
+    source_id: str | None = None
+    issued: datetime | None = None
+    unreadable: Literal[Reason.UNREADABLE_VALUE, Reason.UNREADABLE_DATE] | None = None
+    unreadable_limit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A course of radiotherapy. ``end`` None: not known, unless ``ongoing`` says it has not ended."""
+
+    start: date | None
+    end: date | None = None
+    ongoing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """A result graded for one term: the interval that what is known allows, and why.
+
+    ``at_least`` and ``at_most`` are None where nothing can be said; ``at_most`` counts only grades
+    that a number can decide. ``term`` is None for an analyte that is not graded. ``because`` is a
+    sentence, never empty.
+    """
+
+    term: Term | None
+    at_least: int | None
+    at_most: int | None
+    reason: Reason | None
+    because: str
+    flags: tuple[Flag, ...] = ()
+
+    @property
+    def grade(self) -> int | None:
+        """The grade where both ends of the interval meet, else None."""
+        return self.at_least if self.at_least == self.at_most else None
+
+    @property
+    def criterion(self) -> str | None:
+        """NCI's wording of the grade; None for grade 0 and for no grade."""
+        return self.term.says(self.grade) if self.term and self.grade else None
+
+    def flagged(self, *flags: Flag) -> Self:
+        return replace(self, flags=self.flags + flags)
+
+
+@dataclass(frozen=True, slots=True)
+class PatientGrade:
+    """One result of one patient, graded for one term and placed in time.
+
+    ``index`` is the result's place in the list that was graded. ``on_treatment`` and
+    ``days_from_end`` (days after the end of radiotherapy, negative before) are None where the
+    dates do not say. ``baseline_grade`` None: no baseline, or an undecided one.
+    ``worse_than_baseline`` None: cannot be said.
+    """
+
+    index: int
+    grade: Grade
+    phase: Phase
+    on_treatment: bool | None
+    days_from_end: int | None
+    course: int | None
+    baseline_grade: int | None
+    worse_than_baseline: bool | None

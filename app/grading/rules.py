@@ -1,0 +1,19 @@
+"""What a study has chosen: edition, window, what to do with implausible numbers."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from app.grading.phase import PRESETS, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules one grading ran under; printed with every report.
+
+    ``implausible``: ``refuse`` leaves a number outside the plausible bands ungraded, ``flag``
+    grades it and says so.
+    """
+
+    edition: str = "4.03"
+    window: Window = PRESETS["paper"]
+    implausible: Literal["refuse", "flag"] = "refuse"
