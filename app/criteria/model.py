@@ -25,6 +25,11 @@ class Condition:
     comparison: Comparison
     limit: Literal["ULN", "LLN"]
 
+    @property
+    def wants_abnormal(self) -> bool:
+        """True for ``> ULN`` and ``< LLN``, False for ``<= ULN`` and ``>= LLN``."""
+        return self.comparison in (">", "<")
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -146,6 +151,10 @@ class Analyte:
     plausible_value: Band
     plausible_lln: Band
     plausible_uln: Band
+
+    def unit(self, name: str) -> Unit:
+        """The unit of that exact name, which is how limits in the criteria files name it."""
+        return next(unit for unit in self.units if unit.name == name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class Flag(StrEnum):
     WITHIN_REFERENCE_RANGE = "within_reference_range"
     CLINICAL_GRADE_POSSIBLE = "clinical-grade-possible"
     UNUSABLE_RANGE = "unusable-range"
-    """The reference range was 0-0, zero, or its high end not above its low end: counted as absent."""
+    """The range was 0-0, or its high end zero or not above its low end: counted as absent."""
     UNREADABLE_LIMIT = "unreadable-limit"
     """A limit in a file could not be read: counted as absent."""
     UNKNOWN_LIMIT_UNIT = "unknown-limit-unit"
@@ -100,7 +100,7 @@ class LabResult:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """A course of radiotherapy. ``end`` None: not known, unless ``ongoing`` says it has not ended."""
+    """A course of radiotherapy; ``end`` None: not known, or not ended yet where ``ongoing``."""
 
     start: date | None
     end: date | None = None
@@ -134,7 +134,8 @@ class Grade:
         return self.term.says(self.grade) if self.term and self.grade else None
 
     def flagged(self, *flags: Flag) -> Self:
-        return replace(self, flags=self.flags + flags)
+        """The same grade with more flags, in the order in which ``Flag`` lists them."""
+        return replace(self, flags=tuple(f for f in Flag if f in (*self.flags, *flags)))
 
 
 @dataclass(frozen=True, slots=True)

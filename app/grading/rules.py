@@ -5,6 +5,8 @@ from typing import Literal
 
 from app.grading.phase import PRESETS, Window
 
+Implausible = Literal["refuse", "flag"]
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -16,4 +18,4 @@ class Rules:
 
     edition: str = "4.03"
     window: Window = PRESETS["paper"]
-    implausible: Literal["refuse", "flag"] = "refuse"
+    implausible: Implausible = "refuse"

@@ -1,0 +1,100 @@
+"""The last step of ``many.py``: integers turned back into what callers see."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from app.criteria.model import Term
+from app.grading.patient import OLD_BASELINE
+from app.grading.reading import FLAG_BITS, flag_bit
+from app.grading.result import Flag, Reason
+from app.grading.tables import REASON_CODES
+
+_GRADES = 6  # 0 to 5
+
+
+def answer(tests: pl.DataFrame, terms: Sequence[Term]) -> pl.DataFrame:
+    """Name the term, reason, flags and criterion of every test, and compare it with its baseline."""
+    phase = (
+        pl.when(pl.col("row") == pl.col("b_row"))
+        .then(pl.lit("baseline"))
+        .when("before_start")
+        .then(pl.lit("pre_treatment"))
+        .otherwise("phase")
+    )
+    least, most = pl.col("at_least"), pl.col("at_most")
+    base_least, base_most = pl.col("b_at_least"), pl.col("b_at_most")
+    named = tests.with_columns(
+        phase=phase,
+        grade=pl.when(least == most).then(least),
+        on_treatment=pl.when("before_start").then(pl.lit(False)).otherwise("on_treatment"),
+        baseline_grade=pl.when(base_least == base_most).then(base_least),
+        worse_than_baseline=pl.when(least > base_most)
+        .then(pl.lit(True))
+        .when(most <= base_least)
+        .then(pl.lit(False)),
+    ).with_columns(flags=_flags())
+    place = named["term"].fill_null(len(terms))
+    criterion = place * _GRADES + named["grade"].fill_null(0)
+    return named.select(
+        "row",
+        _term_names(terms).gather(place).alias("term"),
+        "grade",
+        "at_least",
+        "at_most",
+        _texts([reason.value for reason in Reason]).gather(named["reason"]).alias("reason"),
+        _flag_texts().gather(named["flags"]).alias("flags"),
+        _criteria(terms).gather(criterion).alias("criterion"),
+        "phase",
+        "on_treatment",
+        "days_from_end",
+        "baseline_grade",
+        "worse_than_baseline",
+    )
+
+
+def _flags() -> pl.Expr:
+    """All flag bits of a test: of its limits, its grade, its place in time."""
+    graded = pl.col("refused_as").is_null()
+    measured = graded | (pl.col("refused_as") == REASON_CODES[Reason.IMPLAUSIBLE_LIMIT])
+    of_grade = (
+        pl.when(measured).then("flags").otherwise(pl.lit(0, dtype=pl.Int16))
+        | flag_bit(
+            Flag.WITHIN_REFERENCE_RANGE, graded & (pl.col("at_least") > 0) & pl.col("within")
+        )
+        | flag_bit(
+            Flag.CLINICAL_GRADE_POSSIBLE,
+            pl.col("clinical") & (pl.col("at_most") == pl.col("highest")),
+        )
+    )
+    old = (pl.col("rt_start") - pl.col("last")) > OLD_BASELINE
+    return (
+        pl.col("plain_flags").fill_null(of_grade)
+        | flag_bit(Flag.OLD_BASELINE, (pl.col("phase") == "baseline") & old)
+        | flag_bit(Flag.NO_RADIOTHERAPY_END, pl.col("no_radiotherapy_end"))
+    )
+
+
+def _texts(texts: Sequence[str | None]) -> pl.Series:
+    return pl.Series(texts, dtype=pl.String)
+
+
+def _term_names(terms: Sequence[Term]) -> pl.Series:
+    """The terms by their place, and after them null: an analyte that is not graded."""
+    return _texts([*(term.name for term in terms), None])
+
+
+def _criteria(terms: Sequence[Term]) -> pl.Series:
+    """NCI's wording by term and grade; null for grade 0."""
+    says = [term.says(grade) for term in terms for grade in range(_GRADES)]
+    return _texts([*says, *[None] * _GRADES])
+
+
+def _flag_texts() -> pl.Series:
+    """Every combination of flags as text, by its bits."""
+    return _texts(
+        [
+            " ".join(flag.value for flag, bit in FLAG_BITS.items() if bits & bit)
+            for bits in range(1 << len(FLAG_BITS))
+        ]
+    )

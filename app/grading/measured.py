@@ -1,0 +1,116 @@
+"""A result understood: its analyte, unit and limits known, or the first reason why they are not."""
+
+from dataclasses import dataclass
+
+from app.criteria.model import Analyte, Band, Reference, Unit
+from app.grading.limits import Interval, above
+from app.grading.result import Flag, LabResult, Reason, Reported
+from app.grading.rules import Implausible
+from app.grading.units import Names
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A result whose numbers can be compared.
+
+    ``lln`` and ``uln`` are in ``limit_unit``, None where the laboratory gave none that can be used;
+    ``implausible_limit`` says that one of them was outside the plausible band and is not trusted.
+    """
+
+    reported: Reported
+    analyte: Analyte
+    unit: Unit
+    limit_unit: Unit
+    lln: Interval | None
+    uln: Interval | None
+    flags: tuple[Flag, ...]
+    implausible_limit: bool
+
+    @property
+    def value(self) -> Interval:
+        return Interval.of(self.reported)
+
+    def reference(self, name: Reference) -> Interval | None:
+        return self.uln if name == "ULN" else self.lln
+
+    def beyond(self, name: Reference) -> bool | None:
+        """Whether the value is above its own ULN, or below its own LLN; None if unknown."""
+        reference = self.reference(name)
+        if reference is None or self.implausible_limit:
+            return None
+        to_value = self.limit_unit.factor / self.unit.factor
+        value = self.value.times(to_value.denominator)
+        limit = reference.times(to_value.numerator)
+        if name == "ULN":
+            return above(value, limit, or_equal=False)
+        return above(limit, value, or_equal=False)
+
+
+def measure(result: LabResult, names: Names, implausible: Implausible) -> Measured | Reason:
+    """Understand a result, or say the first reason why not. Call inside a context of ``EXACT``."""
+    analyte = names.analyte(result.analyte)
+    if analyte is None:
+        return Reason.UNKNOWN_ANALYTE
+    if result.unreadable is Reason.UNREADABLE_VALUE:
+        return Reason.UNREADABLE_VALUE
+    if result.value is None:
+        return Reason.MISSING_VALUE
+    if result.unreadable is not None:
+        return result.unreadable
+    if not (result.unit and result.unit.strip()):
+        return Reason.MISSING_UNIT
+    unit = names.unit(analyte, result.unit)
+    if unit is None:
+        return Reason.UNKNOWN_UNIT
+    plausible = _within(result.value, unit, analyte.plausible_value)
+    if not plausible and implausible == "refuse":
+        return Reason.IMPLAUSIBLE_VALUE
+    flags = [] if plausible else [Flag.IMPLAUSIBLE_VALUE]
+
+    limit_unit, lln, uln = _limits(result, analyte, unit, names, flags)
+    trusted = (lln is None or _within(lln, limit_unit, analyte.plausible_lln)) and (
+        uln is None or _within(uln, limit_unit, analyte.plausible_uln)
+    )
+    if not trusted and implausible == "flag":
+        flags.append(Flag.IMPLAUSIBLE_LIMIT)
+    return Measured(
+        reported=result.value,
+        analyte=analyte,
+        unit=unit,
+        limit_unit=limit_unit,
+        lln=Interval.of(lln) if lln else None,
+        uln=Interval.of(uln) if uln else None,
+        flags=tuple(flags),
+        implausible_limit=not trusted and implausible == "refuse",
+    )
+
+
+def _limits(
+    result: LabResult, analyte: Analyte, unit: Unit, names: Names, flags: list[Flag]
+) -> tuple[Unit, Reported | None, Reported | None]:
+    """The limits' unit, LLN and ULN; what cannot be used counts as absent and is flagged."""
+    if result.unreadable_limit:
+        flags.append(Flag.UNREADABLE_LIMIT)
+    limit_unit = unit
+    if result.limit_unit and result.limit_unit.strip():
+        named = names.unit(analyte, result.limit_unit)
+        if named is None:
+            flags.append(Flag.UNKNOWN_LIMIT_UNIT)
+            return unit, None, None
+        limit_unit = named
+    lln, uln = result.lln, result.uln
+    if uln == 0 or (lln is not None and uln is not None and uln <= lln):
+        flags.append(Flag.UNUSABLE_RANGE)
+        return limit_unit, None, None
+    return (
+        limit_unit,
+        None if lln is None else Reported(lln),
+        None if uln is None else Reported(uln),
+    )
+
+
+def _within(reported: Reported, unit: Unit, band: Band) -> bool:
+    """Whether the printed number is plausible; for ``<5`` that is the 5."""
+    canonical = reported.number * unit.factor.numerator
+    denominator = unit.factor.denominator
+    return band.low * denominator <= canonical <= band.high * denominator

@@ -1,0 +1,187 @@
+"""One result, graded exactly: the reading that defines what every grade means.
+
+Written to be read. ``many.py`` says the same for millions of rows; tests hold the two equal.
+"""
+
+from collections.abc import Mapping
+from decimal import localcontext
+from enum import Enum
+from fractions import Fraction
+from typing import Literal
+
+from app.criteria.model import Analyte, Condition, Criteria, Edition, Term
+from app.grading import because
+from app.grading.because import Verdict
+from app.grading.limits import EXACT, ResolvedLimit, applicable, resolve
+from app.grading.measured import Measured, measure
+from app.grading.result import GRADED_STATUSES, Flag, Grade, LabResult, Reason
+from app.grading.rules import Implausible, Rules
+from app.grading.units import Names
+
+_MISSING = {"ULN": Reason.MISSING_ULN, "LLN": Reason.MISSING_LLN}
+
+
+class _Own(Enum):
+    OWN_LIMITS = "own limits"
+
+
+OWN_LIMITS: Literal[_Own.OWN_LIMITS] = _Own.OWN_LIMITS
+"""Grade by the limits of normal alone: how a baseline, and anything before it, is graded."""
+
+Baseline = LabResult | Literal[_Own.OWN_LIMITS] | None
+"""The baseline that a result is compared with; None where the patient has none."""
+
+
+class Grader:
+    """Grades single results by one edition of CTCAE. Built once, shared, free of patient data."""
+
+    def __init__(
+        self, edition: Edition, analytes: Mapping[str, Analyte], implausible: Implausible = "refuse"
+    ) -> None:
+        self.edition = edition
+        self.names = Names(analytes.values())
+        self.implausible = implausible
+        self._terms = {name: edition.terms_of(name) for name in analytes}
+        self._resolved: dict[tuple[str, ...], tuple[tuple[int, ResolvedLimit], ...]] = {}
+
+    def terms(self, analyte: str) -> tuple[Term, ...]:
+        """The terms graded from an analyte (by any of its names), in the edition's order."""
+        known = self.names.analyte(analyte)
+        return self._terms[known.name] if known else ()
+
+    def grade(self, result: LabResult, term: Term | None, baseline: Baseline) -> Grade:
+        """Grade one result for one term (None where its analyte has none) against ``baseline``.
+
+        Limits are those of ``self.edition``, in the wording of the US National Cancer Institute.
+        """
+        if result.status not in GRADED_STATUSES:
+            return Grade(term, None, None, Reason.NOT_FINAL, because.not_final())
+        if term is None:
+            refusal = self.names.refusal(result.analyte)
+            text = because.unknown_analyte(refusal)
+            return Grade(None, None, None, Reason.UNKNOWN_ANALYTE, text)
+        with localcontext(EXACT):
+            measured = measure(result, self.names, self.implausible)
+            if isinstance(measured, Reason):
+                analyte = self.names.analyte(result.analyte)
+                assert analyte is not None  # a term names an analyte
+                return Grade(term, None, None, measured, because.unmeasured(measured, analyte))
+            return self._decide(measured, term, baseline)
+
+    def canonical(self, result: LabResult) -> Fraction:
+        """The printed number in the analyte's canonical unit; 0 where the unit is not known."""
+        analyte = self.names.analyte(result.analyte)
+        unit = self.names.unit(analyte, result.unit) if analyte and result.unit else None
+        return Fraction(result.value.number) * unit.factor if unit and result.value else Fraction(0)
+
+    def _decide(self, measured: Measured, term: Term, baseline: Baseline) -> Grade:
+        """The highest grade whose limits are certainly reached, and the highest that may be."""
+        if measured.implausible_limit:
+            most = term.highest_numeric_grade
+            text = because.implausible_limit(measured.analyte)
+            flags = measured.flags + _flags(measured, term, 0, most)
+            return Grade(term, 0, most, Reason.IMPLAUSIBLE_LIMIT, text, flags)
+        before = self._comparable(baseline)
+        verdicts = [
+            _verdict(grade, limit, measured, before, own=baseline is OWN_LIMITS)
+            for grade, limit in self._limits(term, measured, before)
+        ]
+        at_least = max((v.grade for v in verdicts if v.holds), default=0)
+        at_most = max((v.grade for v in verdicts if v.holds is not False), default=0)
+        causes = {v.cause for v in verdicts if v.holds is None and v.grade > at_least}
+        return Grade(
+            term=term,
+            at_least=at_least,
+            at_most=at_most,
+            reason=next((reason for reason in Reason if reason in causes), None),
+            because=because.compared(measured, before, verdicts, at_least, at_most),
+            flags=measured.flags + _flags(measured, term, at_least, at_most),
+        )
+
+    def _comparable(self, baseline: Baseline) -> Measured | None:
+        """The baseline where its number can be used; None where there is none to compare with."""
+        if not isinstance(baseline, LabResult):
+            return None
+        measured = measure(baseline, self.names, self.implausible)
+        return measured if isinstance(measured, Measured) else None
+
+    def _limits(
+        self, term: Term, measured: Measured, before: Measured | None
+    ) -> tuple[tuple[int, ResolvedLimit], ...]:
+        """Every limit of the term with its grade, brought to the units of these numbers."""
+        unit, limit_unit = measured.unit, measured.limit_unit
+        before_unit = before.unit if before else unit
+        key = (term.name, unit.name, limit_unit.name, before_unit.name)
+        if key not in self._resolved:
+            self._resolved[key] = tuple(
+                (criterion.grade, resolve(limit, unit, limit_unit, before_unit, measured.analyte))
+                for criterion in term.grades
+                for limit in applicable(criterion, unit, measured.analyte)
+            )
+        return self._resolved[key]
+
+
+class Graders:
+    """One grader for each edition and choice of what to do with implausible numbers."""
+
+    def __init__(self, criteria: Criteria) -> None:
+        self.criteria = criteria
+        self._graders: dict[tuple[str, Implausible], Grader] = {}
+
+    def under(self, rules: Rules) -> Grader:
+        """The grader for a study's rules.
+
+        Raises:
+            CriteriaError: the edition is not among those read; the message names them.
+        """
+        edition = self.criteria.edition(rules.edition)
+        key = (edition.name, rules.implausible)
+        if key not in self._graders:
+            self._graders[key] = Grader(edition, self.criteria.analytes, rules.implausible)
+        return self._graders[key]
+
+
+def _verdict(
+    grade: int, resolved: ResolvedLimit, measured: Measured, before: Measured | None, *, own: bool
+) -> Verdict:
+    """Whether a limit is reached, and what is missing where that cannot be said."""
+    reference = resolved.limit.reference
+    if reference is None:
+        holds = resolved.holds(measured.value, measured.value)
+        cause = Reason.CENSORED_VALUE
+    elif reference == "baseline":
+        holds = resolved.holds(measured.value, before.value) if before else None
+        holds = False if own else holds
+        cause = Reason.CENSORED_VALUE if before else Reason.MISSING_BASELINE
+    else:
+        known = measured.reference(reference)
+        holds = resolved.holds(measured.value, known) if known else None
+        cause = Reason.CENSORED_VALUE if known else _MISSING[reference]
+    applies = _applies(resolved.limit.condition, before, own=own)
+    if applies is False:
+        return Verdict(grade, resolved, False, cause)
+    if applies is None and holds is not False:
+        return Verdict(grade, resolved, None, Reason.MISSING_BASELINE)
+    return Verdict(grade, resolved, holds, cause)
+
+
+def _applies(condition: Condition | None, before: Measured | None, *, own: bool) -> bool | None:
+    """Whether ``if baseline > ULN`` is met, by the baseline's own range; None where it is unknown.
+
+    Graded by the limits of normal alone, a result has a normal baseline.
+    """
+    if condition is None:
+        return True
+    beyond = False if own else before.beyond(condition.limit) if before else None
+    if beyond is None:
+        return None
+    return beyond is condition.wants_abnormal
+
+
+def _flags(measured: Measured, term: Term, at_least: int, at_most: int) -> tuple[Flag, ...]:
+    flags = []
+    if at_least and measured.beyond("ULN" if term.direction == "high" else "LLN") is False:
+        flags.append(Flag.WITHIN_REFERENCE_RANGE)
+    if at_most == term.highest_numeric_grade and term.has_clinical_grade_above:
+        flags.append(Flag.CLINICAL_GRADE_POSSIBLE)
+    return tuple(flags)

@@ -1,0 +1,49 @@
+"""One row of a file read for the plain grader: the same reading as ``reading.py``, for one row."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from app.errors import ReadingError
+from app.grading.dates import read_collected
+from app.grading.result import Collected, LabResult, Reason, Reported
+from app.grading.values import read_limit, read_value
+
+_WHITE_SPACE = " \t\r\n"
+
+
+def lab_result(row: Mapping[str, str | None]) -> LabResult:
+    """Read one row of ``many.COLUMNS``; what cannot be read is marked, never raised or guessed."""
+    text = {name: (value or "").strip(_WHITE_SPACE) for name, value in row.items()}
+    value, collected = None, None
+    unreadable: Reason | None = None
+    try:
+        collected = read_collected(text["collected"]) if text["collected"] else None
+    except ReadingError:
+        unreadable = Reason.UNREADABLE_DATE
+    try:
+        value = read_value(text["value"]) if text["value"] else None
+    except ReadingError:
+        unreadable = Reason.UNREADABLE_VALUE
+    lln, lln_read = _limit(text["lln"])
+    uln, uln_read = _limit(text["uln"])
+    return LabResult(
+        analyte=text["analyte"],
+        value=value,
+        unit=text["unit"] or None,
+        lln=lln,
+        uln=uln,
+        limit_unit=text["limit_unit"] or None,
+        collected=collected,
+        status=text["status"] or "final",
+        is_baseline=text["baseline"].upper() == "Y",
+        unreadable=unreadable,
+        unreadable_limit=not (lln_read and uln_read),
+    )
+
+
+def _limit(text: str) -> tuple[Decimal | None, bool]:
+    """A limit and whether it could be read; absent counts as read."""
+    try:
+        return (read_limit(text).number if text else None), True
+    except ReadingError:
+        return None, False
