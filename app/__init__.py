@@ -1,5 +1,6 @@
 """Toxgrade: laboratory toxicity graded per CTCAE, labelled acute or late after radiotherapy.
 
 The floors, from the roof down (imports go down only): ``main``/``cli``, ``demo``, ``api``,
-``access``, ``batches``, ``cohort``, ``records``, ``grading``, ``criteria``, ``settings``/``errors``.
+``access``, ``batches``, ``cohort``, ``records``, ``grading``, ``criteria``, ``settings``,
+``errors``.
 """

@@ -2,10 +2,10 @@
 
 ToxgradeError
 ├── CriteriaError      a criteria or analyte file is incomplete or contradicts itself
-├── ReadingError       a reported number, date or unit text cannot be read (names what is accepted)
-├── RequestError       what was asked cannot be done as asked; carries the field and what is accepted
+├── ReadingError       a reported number or date cannot be read; says what is accepted
+├── RequestError       what was asked cannot be done as asked; names the fields
 │   ├── NotFound       no such study, patient, edition, …
-│   ├── Conflict       it contradicts what is stored or said elsewhere in the same request
+│   ├── Conflict       it contradicts what is stored
 │   └── TooLarge       more than this door takes; names the door that takes it
 ├── Unauthorized       no key, or a key that is unknown or revoked
 └── Unavailable        the database or the writer cannot answer now; try again

@@ -1,4 +1,4 @@
-"""The rules as plain data: editions of CTCAE, their terms and limits, and the analytes they speak of.
+"""The rules as plain data: editions of CTCAE, their terms and limits, and the analytes.
 
 Everything here is frozen and built once by ``reader.py`` from the TOML files beside it. Numbers are
 exact: limits are ``Decimal`` as NCI printed them, unit factors are ``Fraction``.
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
+
+from app.errors import CriteriaError
 
 Comparison = Literal[">", ">=", "<", "<="]
 Reference = Literal["ULN", "LLN", "baseline"]
@@ -33,7 +35,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One way to reach a grade: ``comparison`` against ``multiple`` x ``reference`` + ``amount`` ``unit``.
+    """One way to reach a grade: compared with ``multiple`` x ``reference`` + ``amount`` ``unit``.
 
     ``reference`` None means an absolute limit (``< 30 g/L``; multiple is 0). ``unit`` None means
     that ``amount`` is 0 and the limit carries no unit of its own (``> 1.5 x ULN``).
@@ -47,7 +49,7 @@ class Limit:
     unit: str | None
     condition: Condition | None
     text: str
-    """The limit as the criteria file writes it, without its condition: ``1.5 x ULN``, ``30 g/L``."""
+    """The limit as the criteria file writes it, without condition: ``1.5 x ULN``, ``30 g/L``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,11 @@ class Analyte:
     plausible_lln: Band
     plausible_uln: Band
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everything it may be called in words."""
+        return (self.name, self.full_name, *self.aliases)
+
     def unit(self, name: str) -> Unit:
         """The unit of that exact name, which is how limits in the criteria files name it."""
         return next(unit for unit in self.units if unit.name == name)
@@ -161,10 +168,12 @@ class Analyte:
 class Edition:
     """One release of CTCAE with every term that a number can grade.
 
-    ``label`` is how reports name it; ``sha256`` identifies the criteria and analyte files together.
+    ``also`` are other names callers may use (4.0 means 4.03), ``label`` is how reports name it;
+    ``sha256`` identifies the criteria and analyte files together.
     """
 
     name: str
+    also: tuple[str, ...]
     label: str
     released: str
     source: str
@@ -178,7 +187,18 @@ class Edition:
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """Everything the criteria files hold: the editions by name and the analytes by canonical name."""
+    """All that the criteria files hold: editions by name, analytes by canonical name."""
 
     editions: Mapping[str, Edition]
     analytes: Mapping[str, Analyte]
+
+    def edition(self, name: str) -> Edition:
+        """The edition of that name, or of one of its other names.
+
+        Raises:
+            CriteriaError: naming the editions there are.
+        """
+        for edition in self.editions.values():
+            if name in (edition.name, *edition.also):
+                return edition
+        raise CriteriaError(f"the editions are {', '.join(self.editions)}")

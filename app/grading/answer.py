@@ -14,7 +14,7 @@ _GRADES = 6  # 0 to 5
 
 
 def answer(tests: pl.DataFrame, terms: Sequence[Term]) -> pl.DataFrame:
-    """Name the term, reason, flags and criterion of every test, and compare it with its baseline."""
+    """Name the term, reason, flags and criterion of every test; compare it with its baseline."""
     phase = (
         pl.when(pl.col("row") == pl.col("b_row"))
         .then(pl.lit("baseline"))

@@ -23,8 +23,8 @@ def decide(rows: pl.DataFrame, group: Group) -> pl.DataFrame:
     """Grade every row by its test in ``group``.
 
     ``rows``: ``test_row`` (its test in the group), ``value`` Int64 millionths, ``comparator`` Int8
-    (only rows of the simple group may have one), ``high`` Boolean (high values are toxic), ``limit``
-    Int64 (ULN of a high term, LLN of a low one; null: missing), ``baseline`` Int64 and
+    (only rows of the simple group may have one), ``high`` Boolean (high values are toxic),
+    ``limit`` Int64 (ULN of a high term, LLN of a low one; null: missing), ``baseline`` Int64 and
     ``baseline_above_uln``, ``baseline_below_lln`` Boolean (null: unknown).
 
     Returns ``at_least``, ``at_most`` and ``reason`` (Int8; null where decided), in the rows' order.

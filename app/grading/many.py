@@ -21,7 +21,7 @@ COLUMNS = (
     *("patient", "collected", "analyte", "value", "unit", "lln", "uln"),
     *("limit_unit", "baseline", "status"),
 )
-"""What a frame of rows holds: String, null where absent. Beside them ``rt_start``, ``rt_end`` Date."""
+"""What a frame of rows holds, String, null where absent; ``rt_start``, ``rt_end`` (Date) beside."""
 
 _IMPLAUSIBLE_LIMIT = REASON_CODES[Reason.IMPLAUSIBLE_LIMIT]
 

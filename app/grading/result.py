@@ -1,7 +1,8 @@
 """What goes into grading and what comes out: a laboratory result, treatment courses, a grade."""
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time
+from datetime import date, datetime
+from datetime import time as TimeOfDay
 from decimal import Decimal
 from enum import StrEnum
 from typing import Literal, Self
@@ -68,7 +69,7 @@ class Collected:
     text: str
     first: date
     last: date
-    time: time | None = None
+    time: TimeOfDay | None = None
 
 
 @dataclass(frozen=True, slots=True)

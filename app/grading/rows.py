@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Literal
 
 from app.errors import ReadingError
 from app.grading.dates import read_collected
-from app.grading.result import Collected, LabResult, Reason, Reported
+from app.grading.result import LabResult, Reason
 from app.grading.values import read_limit, read_value
 
 _WHITE_SPACE = " \t\r\n"
@@ -15,7 +16,7 @@ def lab_result(row: Mapping[str, str | None]) -> LabResult:
     """Read one row of ``many.COLUMNS``; what cannot be read is marked, never raised or guessed."""
     text = {name: (value or "").strip(_WHITE_SPACE) for name, value in row.items()}
     value, collected = None, None
-    unreadable: Reason | None = None
+    unreadable: Literal[Reason.UNREADABLE_VALUE, Reason.UNREADABLE_DATE] | None = None
     try:
         collected = read_collected(text["collected"]) if text["collected"] else None
     except ReadingError:

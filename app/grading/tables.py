@@ -40,7 +40,7 @@ SIMPLE = tuple(Slot(grade, "limit", None) for grade in (1, 2, 3, 4))
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Tests that share their slots; ``rows`` hold a, b, c of each slot in turn, one row per test."""
+    """Tests that share their slots; ``rows``: a, b, c of each slot in turn, one row per test."""
 
     slots: tuple[Slot, ...]
     rows: list[tuple[int, ...]] = field(default_factory=list)
@@ -213,7 +213,7 @@ def _combination(first: int, analyte: Analyte, unit: Unit, limit_unit: Unit | No
 
 
 def _integers(band: Band, unit: Unit) -> tuple[int, int]:
-    """The band's first and last integer of millionths in ``unit``: exact, as values are integers."""
+    """The band's first and last millionth in ``unit``: exact, as values are integers too."""
     low = band.low.as_integer_ratio()
     high = band.high.as_integer_ratio()
     return (

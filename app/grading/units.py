@@ -53,7 +53,7 @@ class Names:
         self._refused: dict[str, str] = {}
         self._units: dict[str, Mapping[str, Unit]] = {}
         for analyte in analytes:
-            for text in (analyte.name, analyte.full_name, *analyte.aliases, *analyte.loinc):
+            for text in (*analyte.names, *analyte.loinc):
                 self._analytes[text.casefold()] = analyte
             self._refused |= analyte.refused_loinc
             self._units[analyte.name] = spellings(analyte)

@@ -1,0 +1,73 @@
+"""The grammar of ``when`` in a criteria file: parsed to a ``Limit``, never evaluated.
+
+    COMPARISON AMOUNT [if baseline COMPARISON ULN|LLN]
+
+The header of ``ctcae_4_03.toml`` explains it to a clinician.
+"""
+
+import re
+from decimal import Decimal
+from typing import Literal, cast
+
+from app.criteria.model import Comparison, Condition, Limit, Reference
+from app.errors import CriteriaError
+
+_NUMBER = r"[0-9]+(?:\.[0-9]+)?"
+_REFERENCE = r"ULN|LLN|baseline"
+_LIMIT = re.compile(
+    rf"""(?P<comparison>>=|<=|>|<)\s+
+    (?:
+        (?:(?P<multiple>{_NUMBER})\s+x\s+)?(?P<multiplied>{_REFERENCE})
+      | (?P<reference>{_REFERENCE})\s+\+\s+(?P<above>{_NUMBER})\s+(?P<above_unit>\S+)
+      | (?P<percent>{_NUMBER})\s+%\s+(?P<side>below|above)\s+baseline
+      | (?P<number>{_NUMBER})\s+(?P<unit>\S+)
+    )
+    (?:\s+if\s+baseline\s+(?P<when>>=|<=|>|<)\s+(?P<limit>ULN|LLN))?""",
+    re.VERBOSE,
+)
+_CONDITIONS = {(">", "ULN"), ("<=", "ULN"), ("<", "LLN"), (">=", "LLN")}
+_MIRRORED: dict[Comparison, Comparison] = {">": "<", ">=": "<=", "<": ">", "<=": ">="}
+
+
+def parse_limit(text: str) -> Limit:
+    """Parse one limit.
+
+    Raises:
+        CriteriaError: the text is outside the grammar.
+    """
+    match = _LIMIT.fullmatch(text.strip())
+    if match is None:
+        raise CriteriaError(f"{text!r} is not a limit; the head of the file says what is")
+    comparison = cast(Comparison, match["comparison"])
+    condition = _condition(match["when"], match["limit"], text)
+    amount = text.strip().removeprefix(comparison).split(" if ")[0].strip()
+    if match["multiplied"]:
+        multiple = Decimal(match["multiple"] or 1)
+        reference = cast(Reference, match["multiplied"])
+        return Limit(comparison, multiple, reference, Decimal(0), None, condition, amount)
+    if match["reference"]:
+        above, unit = Decimal(match["above"]), match["above_unit"]
+        reference = cast(Reference, match["reference"])
+        return Limit(comparison, Decimal(1), reference, above, unit, condition, amount)
+    if match["percent"]:
+        return _change(comparison, match, condition)
+    number, unit = Decimal(match["number"]), match["unit"]
+    return Limit(comparison, Decimal(0), None, number, unit, condition, amount)
+
+
+def _change(comparison: Comparison, match: re.Match[str], condition: Condition | None) -> Limit:
+    """``>= 25 % below baseline`` is ``<= 0.75 x baseline``: a larger fall is a smaller value."""
+    percent = Decimal(match["percent"])
+    below = match["side"] == "below"
+    multiple = (100 - percent if below else 100 + percent) / 100
+    compared = _MIRRORED[comparison] if below else comparison
+    text = f"{multiple.normalize():f} x baseline"
+    return Limit(compared, multiple, "baseline", Decimal(0), None, condition, text)
+
+
+def _condition(comparison: str | None, limit: str | None, text: str) -> Condition | None:
+    if comparison is None:
+        return None
+    if (comparison, limit) not in _CONDITIONS:
+        raise CriteriaError(f"{text!r}: a baseline is > ULN, <= ULN, < LLN or >= LLN")
+    return Condition(cast(Comparison, comparison), cast(Literal["ULN", "LLN"], limit))

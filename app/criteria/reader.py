@@ -1,0 +1,173 @@
+"""Reading the criteria files: refused as a whole if anything is incomplete or contradictory."""
+
+import hashlib
+import tomllib
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from app.criteria.analytes import read_analytes
+from app.criteria.grammar import parse_limit
+from app.criteria.model import (
+    Analyte,
+    Criteria,
+    Direction,
+    Edition,
+    GradeCriterion,
+    Limit,
+    Term,
+)
+from app.errors import CriteriaError
+
+_HERE = Path(__file__).parent
+_EDITION = {"name", "also", "label", "released", "source"}
+_TERM = {"name", "meddra", "soc", "analyte", "grade"}
+
+
+def load(directory: Path = _HERE) -> Criteria:
+    """Read ``analytes.toml`` and every ``ctcae_*.toml`` of a directory.
+
+    Raises:
+        CriteriaError: naming the file, term and grade that is incomplete or contradictory.
+    """
+    analyte_bytes = (directory / "analytes.toml").read_bytes()
+    try:
+        analytes = read_analytes(_parse(analyte_bytes))
+    except CriteriaError as error:
+        raise CriteriaError(f"analytes.toml: {error}") from error
+    editions: dict[str, Edition] = {}
+    for path in sorted(directory.glob("ctcae_*.toml")):
+        content = path.read_bytes()
+        digest = hashlib.sha256(content + analyte_bytes).hexdigest()
+        try:
+            edition = _edition(_parse(content), analytes, digest)
+        except CriteriaError as error:
+            raise CriteriaError(f"{path.name}: {error}") from error
+        if edition.name in editions:
+            raise CriteriaError(f"{path.name}: edition {edition.name} is there twice")
+        editions[edition.name] = edition
+    if not editions:
+        raise CriteriaError("there is no ctcae_*.toml")
+    return Criteria(editions, analytes)
+
+
+def describe(criteria: Criteria) -> list[str]:
+    """What was read, for a person: one line per edition and one for the analytes."""
+    lines = [
+        f"{edition.label}: {len(edition.terms)} terms,"
+        f" {sum(len(c.limits) for term in edition.terms for c in term.grades)} limits,"
+        f" sha256 {edition.sha256}"
+        for edition in criteria.editions.values()
+    ]
+    analytes = criteria.analytes.values()
+    codes = sum(len(analyte.loinc) for analyte in analytes)
+    refused = sum(len(analyte.refused_loinc) for analyte in analytes)
+    return [*lines, f"{len(analytes)} analytes, {codes} LOINC codes graded, {refused} refused"]
+
+
+def _parse(content: bytes) -> dict[str, Any]:
+    try:
+        return tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CriteriaError(f"not TOML: {error}") from error
+
+
+def _edition(document: Mapping[str, Any], analytes: Mapping[str, Analyte], digest: str) -> Edition:
+    head = document.get("edition", {})
+    if head.keys() != _EDITION or document.keys() != {"edition", "term"}:
+        raise CriteriaError(f"[edition] has exactly {', '.join(sorted(_EDITION))}, then [[term]]")
+    terms = tuple(_term(entry, analytes) for entry in document["term"])
+    for names in ([t.name for t in terms], [t.meddra for t in terms]):
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise CriteriaError(f"{', '.join(sorted(twice))} is there twice")
+    return Edition(
+        name=head["name"],
+        also=tuple(head["also"]),
+        label=head["label"],
+        released=head["released"],
+        source=head["source"],
+        sha256=digest,
+        terms=terms,
+    )
+
+
+def _term(entry: Mapping[str, Any], analytes: Mapping[str, Analyte]) -> Term:
+    place = f"term {entry.get('name', '(without a name)')}"
+    if entry.keys() != _TERM:
+        raise CriteriaError(f"{place}: has exactly {', '.join(sorted(_TERM))}")
+    if not (len(entry["meddra"]) == 8 and entry["meddra"].isdecimal()):
+        raise CriteriaError(f"{place}: a MedDRA code has 8 digits")
+    if entry["analyte"] not in analytes:
+        raise CriteriaError(f"{place}: {entry['analyte']!r} is not an analyte of analytes.toml")
+    analyte = analytes[entry["analyte"]]
+    grades = tuple(
+        _grade(number, fields, analyte, f"{place}, grade {number}")
+        for number, fields in sorted(entry["grade"].items())
+    )
+    limits = [limit for criterion in grades for limit in criterion.limits]
+    direction = _direction(limits, place)
+    _check_order(grades, direction, place)
+    _check_units(grades, place)
+    return Term(entry["name"], entry["meddra"], entry["soc"], analyte.name, direction, grades)
+
+
+def _grade(number: str, fields: Mapping[str, Any], analyte: Analyte, place: str) -> GradeCriterion:
+    if number not in {"1", "2", "3", "4", "5"}:
+        raise CriteriaError(f"{place}: grades run from 1 to 5")
+    if fields.keys() == {"clinical"} and fields["clinical"]:
+        return GradeCriterion(int(number), fields["clinical"], ())
+    if fields.keys() != {"says", "when"} or not fields["says"] or not fields["when"]:
+        raise CriteriaError(f"{place}: has says and when, or clinical alone")
+    texts = fields["when"] if isinstance(fields["when"], list) else [fields["when"]]
+    try:
+        limits = tuple(parse_limit(text) for text in texts)
+    except CriteriaError as error:
+        raise CriteriaError(f"{place}: {error}") from error
+    accepted = {unit.name for unit in analyte.units}
+    for limit in limits:
+        if limit.unit is not None and limit.unit not in accepted:
+            raise CriteriaError(f"{place}: {limit.unit!r} is not a unit of {analyte.name}")
+    return GradeCriterion(int(number), fields["says"], limits)
+
+
+def _direction(limits: Sequence[Limit], place: str) -> Direction:
+    """High or low, by the comparisons; the reference range must be read on that side."""
+    signs = {limit.comparison[0] for limit in limits}
+    if len(signs) != 1:
+        raise CriteriaError(f"{place}: its limits must all be above, or all below, something")
+    direction: Direction = "high" if signs == {">"} else "low"
+    other = "LLN" if direction == "high" else "ULN"
+    if any(limit.reference == other for limit in limits):
+        raise CriteriaError(f"{place}: a {direction} term is not compared with the {other}")
+    return direction
+
+
+def _check_order(grades: Sequence[GradeCriterion], direction: Direction, place: str) -> None:
+    """Limits of the same kind get strictly harder to reach from grade to grade."""
+    kinds: dict[object, list[tuple[int, Limit]]] = {}
+    for criterion in grades:
+        for limit in criterion.limits:
+            unit = limit.unit if limit.reference is None else None
+            kind = (limit.reference, unit, limit.condition)
+            kinds.setdefault(kind, []).append((criterion.grade, limit))
+    for found in kinds.values():
+        for (lower, before), (higher, after) in pairwise(found):
+            harder = (after.multiple, after.amount) > (before.multiple, before.amount)
+            easier = (after.multiple, after.amount) < (before.multiple, before.amount)
+            if lower == higher or not (harder if direction == "high" else easier):
+                raise CriteriaError(
+                    f"{place}: grade {higher} ({after.text}) is not harder to reach"
+                    f" than grade {lower} ({before.text})"
+                )
+
+
+def _check_units(grades: Sequence[GradeCriterion], place: str) -> None:
+    """A unit system printed for one grade is printed for every grade with absolute limits."""
+    printed = {
+        criterion.grade: {limit.unit for limit in criterion.limits if limit.reference is None}
+        for criterion in grades
+    }
+    sets = {frozenset(units) for units in printed.values() if units}
+    if len(sets) > 1:
+        raise CriteriaError(f"{place}: grades print their absolute limits in different units")
