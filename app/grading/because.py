@@ -81,7 +81,7 @@ def _multiple(measured: Measured, baseline: Measured | None, name: Reference) ->
     if not (_exact(measured.value) and _exact(reference)) or reference.high == 0:
         return f"reported against {name} {shown}"
     to_value = unit.factor / measured.unit.factor
-    context = Context(prec=6)
+    context = Context(prec=4)
     ratio = context.divide(
         measured.value.low * to_value.denominator, reference.high * to_value.numerator
     )

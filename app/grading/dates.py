@@ -1,6 +1,7 @@
 """Dates as laboratories write them: read from a text, or from a column.
 
-The calendar date as written, in the writer's own offset, decides; it is never converted.
+The calendar date as written, in the writer's own offset, decides; it is never converted. The offset
+is not kept: times of one day are ordered as written.
 """
 
 import calendar
@@ -18,16 +19,19 @@ ACCEPTED_DATE = (
 )
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 
-_OFFSET = r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"
-_TIME = r"([0-9]{2})(?::([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9}))?)?)?"
-_COLLECTED = re.compile(
-    rf"([0-9]{{4}})(?:-([0-9]{{2}})(?:-([0-9]{{2}})(?:[T ]{_TIME}{_OFFSET}?)?)?)?"
-)
+_YEAR, _MONTH, _DAY = "(?:19|20|21)[0-9]{2}", "(?:0[1-9]|1[0-2])", "(?:0[1-9]|[12][0-9]|3[01])"
+_HOUR, _SIXTY = "(?:[01][0-9]|2[0-3])", "[0-5][0-9]"
+_OFFSET = f"(?:Z|[+-]{_HOUR}(?::?{_SIXTY})?)"  # the range of RFC 3339
+_TIME = rf"({_HOUR})(?::({_SIXTY})(?::({_SIXTY})(?:\.([0-9]+))?)?)?{_OFFSET}?"
+_COLLECTED = re.compile(f"({_YEAR})(?:-({_MONTH})(?:-({_DAY})(?:[T ]{_TIME})?)?)?")
+_FULL_DATE = f"^{_YEAR}-{_MONTH}-{_DAY}(?:[T ]{_TIME})?$"
 _WHITE_SPACE = " \t\r\n"
 
 
 def read_collected(text: str) -> Collected:
-    """Read a date, date-time or partial date; an hour alone (``T14``) gives no time of day.
+    """Read a date, date-time or partial date, with white space around it or none.
+
+    The time of day is kept to the microsecond; an hour alone (``T14``) gives none.
 
     Raises:
         ReadingError: ``unreadable-date``; the message says what is accepted.
@@ -39,19 +43,13 @@ def read_collected(text: str) -> Collected:
     year, month, day, hour, minute, second, fraction = match.groups()
     try:
         first = date(int(year), int(month or 1), int(day or 1))
-        at = None
-        if hour is not None:
-            at = time(
-                int(hour),
-                int(minute or 0),
-                int(second or 0),
-                int((fraction or "")[:6].ljust(6, "0")),
-            )
     except ValueError:
         raise ReadingError("unreadable-date", f"expected {ACCEPTED_DATE}") from None
-    if not FIRST_YEAR <= first.year <= LAST_YEAR:
-        raise ReadingError("unreadable-date", f"expected {ACCEPTED_DATE}")
-    return Collected(written, first, _last(first, month, day), at if minute is not None else None)
+    at = None
+    if minute is not None:
+        microsecond = int((fraction or "")[:6].ljust(6, "0"))
+        at = time(int(hour), int(minute), int(second or 0), microsecond)
+    return Collected(written, first, _last(first, month, day), at)
 
 
 def _last(first: date, month: str | None, day: str | None) -> date:
@@ -66,32 +64,46 @@ def collected_columns(texts: pl.Series) -> list[pl.Series]:
     """Read a String column exactly as ``read_collected`` reads each text.
 
     Returns ``first`` and ``last`` (Date), ``time`` (Time), null where absent or unreadable, and
-    ``unreadable_date`` (Boolean). Full dates, the millions, are read by column; date-times too,
-    but for their time of day; partial and unreadable texts are few and repeat: each is read once.
+    ``unreadable_date`` (Boolean). Null and blank texts are absent: not unreadable. Dates and
+    date-times, the millions, are read by column; partial and unreadable texts are few and repeat:
+    each is read once, by the plain reader.
     """
     frame = texts.str.strip_chars(_WHITE_SPACE).replace("", None).alias("text").to_frame()
-    text, day = pl.col("text"), pl.col("text").str.head(10)
-    plain_day = day.str.contains(r"^(?:19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}$")
-    frame = frame.with_columns(
-        first=pl.when(plain_day & (text.str.len_bytes() == 10)).then(
-            day.str.to_date("%Y-%m-%d", strict=False)
-        )
-    ).with_columns(last="first", time=pl.lit(None, dtype=pl.Time))
+    text = pl.col("text")
+    day = text.str.head(10).str.to_date("%Y-%m-%d", strict=False)
+    frame = frame.with_columns(first=pl.when(text.str.contains(_FULL_DATE)).then(day))
+    timed = frame.select((pl.col("first").is_not_null() & (text.str.len_bytes() > 10)).any()).item()
+    at = pl.when(pl.col("first").is_not_null()).then(_time_of_day(text)) if timed else pl.lit(None)
+    frame = frame.with_columns(last="first", time=at.cast(pl.Time))
     odd = frame.filter(text.is_not_null() & pl.col("first").is_null())["text"].unique()
     if len(odd):
-        schema = {"text": pl.String, "first": pl.Date, "last": pl.Date, "time": pl.Time}
+        schema = {"text": pl.String, "first": pl.Date, "last": pl.Date}
         read = pl.DataFrame([_read(written) for written in odd], schema=schema, orient="row")
         frame = frame.join(read, on="text", how="left", maintain_order="left", suffix="_odd")
         frame = frame.with_columns(
-            pl.col(name).fill_null(pl.col(f"{name}_odd")) for name in ("first", "last", "time")
+            pl.col(name).fill_null(pl.col(f"{name}_odd")) for name in ("first", "last")
         )
     unreadable = frame.select(text.is_not_null() & pl.col("first").is_null()).to_series()
     return [frame["first"], frame["last"], frame["time"], unreadable.alias("unreadable_date")]
 
 
-def _read(text: str) -> tuple[str, date | None, date | None, time | None]:
+def _time_of_day(text: pl.Expr) -> pl.Expr:
+    """Nanoseconds since midnight of a text that ``_FULL_DATE`` matches; null without minutes."""
+
+    def number(start: int) -> pl.Expr:
+        return text.str.slice(start, 2).cast(pl.Int64, strict=False)
+
+    has_minute, has_second = text.str.slice(13, 1) == ":", text.str.slice(16, 1) == ":"
+    second = pl.when(has_second).then(number(17)).otherwise(0)
+    fraction = text.str.extract(r"\.([0-9]{1,6})").str.pad_end(6, "0").cast(pl.Int64)
+    seconds = (number(11) * 60 + number(14)) * 60 + second
+    return pl.when(has_minute).then((seconds * 1_000_000 + fraction.fill_null(0)) * 1000)
+
+
+def _read(text: str) -> tuple[str, date | None, date | None]:
+    """A text that is no full date, with the days it may mean: none if it is unreadable."""
     try:
         collected = read_collected(text)
     except ReadingError:
-        return text, None, None, None
-    return text, collected.first, collected.last, collected.time
+        return text, None, None
+    return text, collected.first, collected.last

@@ -59,6 +59,10 @@ def above(value: Interval, limit: Interval, *, or_equal: bool) -> bool | None:
     return None if value.high == limit.low and touches else False
 
 
+ZERO = Interval(Decimal(0), Decimal(0))
+"""What an absolute limit is relative to."""
+
+
 @dataclass(frozen=True, slots=True)
 class ResolvedLimit:
     """A limit in whole numbers, for a value in one unit and a reference in this or another one."""
@@ -71,8 +75,7 @@ class ResolvedLimit:
     def holds(self, value: Interval, reference: Interval) -> bool | None:
         """Whether the value reaches the limit; None if what is known cannot say.
 
-        ``reference`` is the ULN, LLN or baseline that the limit names; any number for an absolute
-        limit. Use inside a context of ``EXACT``.
+        ``reference`` is the ULN, LLN or baseline that the limit names; ``ZERO`` for an absolute one. Use inside a context of ``EXACT``.
         """
         scaled = value.times(self.value_times)
         bound = reference.times(self.reference_times, self.plus)

@@ -12,7 +12,7 @@ from typing import Literal
 from app.criteria.model import Analyte, Condition, Criteria, Edition, Term
 from app.grading import because
 from app.grading.because import Verdict
-from app.grading.limits import EXACT, ResolvedLimit, applicable, resolve
+from app.grading.limits import EXACT, ZERO, ResolvedLimit, applicable, resolve
 from app.grading.measured import Measured, measure
 from app.grading.result import GRADED_STATUSES, Flag, Grade, LabResult, Reason
 from app.grading.rules import Implausible, Rules
@@ -147,7 +147,7 @@ def _verdict(
     """Whether a limit is reached, and what is missing where that cannot be said."""
     reference = resolved.limit.reference
     if reference is None:
-        holds = resolved.holds(measured.value, measured.value)
+        holds = resolved.holds(measured.value, ZERO)
         cause = Reason.CENSORED_VALUE
     elif reference == "baseline":
         holds = resolved.holds(measured.value, before.value) if before else None

@@ -13,16 +13,27 @@ from typing import Literal
 import polars as pl
 
 from app.errors import FieldFault
+from app.grading.dates import FIRST_YEAR, LAST_YEAR
 from app.grading.result import Collected, Course, Flag, Phase
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """How long toxicity counts as acute: ``months`` or ``days`` (one of them) after ``anchor``."""
+    """How long toxicity counts as acute: ``months`` or ``days`` (one of them) after ``anchor``.
+
+    Raises:
+        ValueError: unless exactly one of them is given, from 0 to 10 years.
+    """
 
     anchor: Literal["end", "start"]
     months: int | None = None
     days: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.months is None) == (self.days is None):
+            raise ValueError("a window is so many months or so many days: give one of them")
+        if not (0 <= (self.months or 0) <= 120 and 0 <= (self.days or 0) <= 3653):
+            raise ValueError("a window is 0 to 120 months or 0 to 3653 days long")
 
     def last_acute_day(self, anchor: date) -> date:
         """The last day, included, that is acute: same day of month, clipped to the month's end."""
@@ -30,10 +41,10 @@ class Window:
             return anchor + timedelta(days=self.days)
         return add_months(anchor, self.months or 0)
 
-    def _last_acute_days(self, anchor: pl.Expr) -> pl.Expr:
-        if self.days is not None:
-            return anchor + pl.duration(days=self.days)
-        return anchor.dt.offset_by(f"{self.months or 0}mo")
+    def last_acute_days(self, anchor: pl.Expr) -> pl.Expr:
+        """``last_acute_day`` by column."""
+        length = f"{self.months}mo" if self.days is None else f"{self.days}d"
+        return anchor.dt.offset_by(length)
 
 
 PRESETS = {
@@ -53,8 +64,9 @@ def add_months(day: date, months: int) -> date:
 class Placement:
     """Where a result lies, before a baseline is chosen.
 
-    ``course`` is the index of the course it belongs to, None without courses. ``on_treatment`` and
-    ``days_from_end`` (negative before the end) are None where the dates do not say.
+    ``course`` is the index of the course it belongs to, None without courses or without a date.
+    ``on_treatment`` (after the first day and up to the end) and ``days_from_end`` (negative before
+    the end) are None where the dates do not say.
     """
 
     phase: Phase
@@ -67,12 +79,14 @@ class Placement:
 def place(collected: Collected | None, courses: Sequence[Course], window: Window) -> Placement:
     """Place a result against the latest course started on or before it (else the first).
 
-    Up to and including the day of the start a result is ``pre_treatment``: on the first day of a
-    second course it may be that course's baseline. A partial date has a phase only where its first
-    and last possible day agree; phases follow each other, so the days between agree too.
+    ``courses`` have no ``course_faults``; each one ends what is said of the one before. Up to and
+    including the day of the start a result is ``pre_treatment``: dated on the first day of a second
+    course it belongs to that course, whose baseline it may be. A partial date has a phase only
+    where its first and last possible day agree; phases follow each other, so the days between agree
+    too. ``collected`` None (an undated baseline): nothing can be said.
     """
     if collected is None or not courses:
-        return Placement("unknown", None, None, 0 if courses else None)
+        return Placement("unknown", None, None, None)
     first = _place_day(collected.first, courses, window)
     if collected.first == collected.last:
         return first
@@ -90,36 +104,34 @@ def _place_day(day: date, courses: Sequence[Course], window: Window) -> Placemen
     index = started[-1] if started else 0
     course = courses[index]
     phase = _phase(day, course, window)
-    no_end = course.end is None and not course.ongoing and course.start is not None
-    flagged = phase == "unknown" and no_end and window.anchor == "end"
+    for_want_of_end = phase == "unknown" and course.start is not None  # only then: see _phase
     return Placement(
         phase=phase,
         on_treatment=_on_treatment(day, course),
         days_from_end=(day - course.end).days if course.end else None,
         course=index,
-        flags=(Flag.NO_RADIOTHERAPY_END,) if flagged else (),
+        flags=(Flag.NO_RADIOTHERAPY_END,) if for_want_of_end else (),
     )
 
 
 def _phase(day: date, course: Course, window: Window) -> Phase:
     if course.start is None:
-        return _phase_without_start(day, course, window)
+        return _phase_without_start(day, course.end, window)
     if day <= course.start:
         return "pre_treatment"
-    if window.anchor == "start" or course.end is None:
-        if window.anchor == "end" and course.ongoing:
-            return "acute"
-        if day <= window.last_acute_day(course.start):
-            return "acute"
-        return "late" if window.anchor == "start" else "unknown"
-    return "acute" if day <= window.last_acute_day(course.end) else "late"
+    if window.anchor == "start":
+        return "acute" if day <= window.last_acute_day(course.start) else "late"
+    if course.end is not None:
+        return "acute" if day <= window.last_acute_day(course.end) else "late"
+    certain = course.ongoing or day <= window.last_acute_day(course.start)
+    return "acute" if certain else "unknown"
 
 
-def _phase_without_start(day: date, course: Course, window: Window) -> Phase:
+def _phase_without_start(day: date, end: date | None, window: Window) -> Phase:
     """The start is some day up to the end: only what holds for each such day is said."""
-    if course.end is None or day <= course.end:
+    if end is None or day <= end:
         return "unknown"
-    if day > window.last_acute_day(course.end):
+    if day > window.last_acute_day(end):
         return "late"
     return "acute" if window.anchor == "end" else "unknown"
 
@@ -135,94 +147,82 @@ def _on_treatment(day: date, course: Course) -> bool | None:
 
 
 def course_faults(courses: Sequence[Course]) -> list[FieldFault]:
-    """What is wrong with a patient's courses, each with its place; empty if nothing."""
-    faults = [
-        FieldFault((i, "end"), "end-before-start", "the end is before the start of radiotherapy")
-        for i, course in enumerate(courses)
-        if course.start and course.end and course.end < course.start
-    ]
-    faults += [
-        FieldFault((i, "status"), "ended-and-ongoing", "a course in progress has no end yet")
-        for i, course in enumerate(courses)
-        if course.end and course.ongoing
-    ]
-    starts = [course.start for course in courses]
-    for i, (earlier, later) in enumerate(zip(starts, starts[1:], strict=False), 1):
-        if earlier is None or later is None:
+    """What is wrong with a patient's courses: ``loc`` is (index, field); empty if nothing."""
+    faults: list[FieldFault] = []
+    latest: date | None = None
+    for i, course in enumerate(courses):
+        for field, day in (("start", course.start), ("end", course.end)):
+            if day is not None and not FIRST_YEAR <= day.year <= LAST_YEAR:
+                text = f"expected a date in the years {FIRST_YEAR} to {LAST_YEAR}"
+                faults.append(FieldFault((i, field), "date-out-of-range", text))
+        if course.start and course.end and course.end < course.start:
+            text = "the end is before the start of radiotherapy"
+            faults.append(FieldFault((i, "end"), "end-before-start", text))
+        if course.end and course.ongoing:
+            text = "a course in progress has no end yet"
+            faults.append(FieldFault((i, "status"), "ended-and-ongoing", text))
+        if course.start is None and len(courses) > 1:
             text = "each of several courses needs a start"
             faults.append(FieldFault((i, "start"), "missing-start", text))
-        elif later <= earlier:
+        if course.start and latest and course.start <= latest:
             text = "courses are listed by start, each later than the one before"
             faults.append(FieldFault((i, "start"), "courses-out-of-order", text))
+        latest = course.start or latest
     return faults
 
 
 def place_columns(window: Window) -> list[pl.Expr]:
     """``place`` for a frame with one course per row.
 
-    Reads ``first``, ``last``, ``rt_start``, ``rt_end`` (Date) and ``ongoing`` (Boolean). Gives
-    ``phase`` (String), ``on_treatment`` (Boolean), ``days_from_end`` (Int32) and
-    ``no_radiotherapy_end`` (Boolean), with the meanings and nulls of ``Placement``.
+    Reads ``first``, ``last``, ``rt_start``, ``rt_end`` (Date) and ``ongoing`` (Boolean, null: no).
+    Gives ``phase`` (String), ``on_treatment`` (Boolean), ``days_from_end`` (Int32) and
+    ``no_radiotherapy_end`` (Boolean), with the meanings and nulls of ``Placement``. They share
+    much: a lazy frame computes that once.
     """
-    first, last = _phases(pl.col("first"), window), _phases(pl.col("last"), window)
-    phase = pl.when(first == last).then(first).otherwise(pl.lit("unknown"))
-    treated_first, treated_last = _treated(pl.col("first")), _treated(pl.col("last"))
-    one_day = pl.col("first") == pl.col("last")
-    agrees = one_day | ((first == last) & (treated_first == treated_last))
-    start, end = pl.col("rt_start"), pl.col("rt_end")
-    no_end = start.is_not_null() & end.is_null() & ~pl.col("ongoing")
-    flagged = pl.lit(window.anchor == "end") & no_end & (first == "unknown") & (last == "unknown")
+    first, last = pl.col("first"), pl.col("last")
+    phase, phase_last = _phases(first, window), _phases(last, window)
+    agrees, on_treatment = phase.eq_missing(phase_last), _treated(first)
+    unknown = phase.is_null() & phase_last.is_null()
     return [
-        phase.fill_null("unknown").alias("phase"),
-        pl.when(agrees).then(treated_first).alias("on_treatment"),
-        pl.when(one_day)
-        .then((pl.col("first") - end).dt.total_days())
+        pl.when(agrees).then(phase).fill_null("unknown").alias("phase"),
+        pl.when(agrees & (on_treatment == _treated(last))).then(on_treatment).alias("on_treatment"),
+        pl.when(first == last)
+        .then((first - pl.col("rt_end")).dt.total_days())
         .cast(pl.Int32)
         .alias("days_from_end"),
-        flagged.fill_null(False).alias("no_radiotherapy_end"),
+        (unknown & first.is_not_null() & pl.col("rt_start").is_not_null()).alias(
+            "no_radiotherapy_end"
+        ),
     ]
 
 
 def _phases(day: pl.Expr, window: Window) -> pl.Expr:
-    """``_phase`` by column."""
+    """``_phase`` by column; null where unknown: what a missing date leaves null is never true."""
     start, end = pl.col("rt_start"), pl.col("rt_end")
-    ended = (
-        pl.when(day <= window._last_acute_days(end)).then(pl.lit("acute")).otherwise(pl.lit("late"))
-    )
-    after = pl.lit("late" if window.anchor == "start" else "unknown")
-    from_start = (
-        pl.when(day <= window._last_acute_days(start)).then(pl.lit("acute")).otherwise(after)
-    )
-    by_end = pl.lit(window.anchor == "end")
-    without_start = (
-        pl.when(end.is_null() | (day <= end))
-        .then(pl.lit("unknown"))
-        .when(by_end | (day > window._last_acute_days(end)))
-        .then(ended)
-        .otherwise(pl.lit("unknown"))
-    )
+    if window.anchor == "start":
+        until = window.last_acute_days(pl.coalesce(start, end))
+        acute, late = (start < day) & (day <= until), day > until
+    else:
+        until = window.last_acute_days(pl.coalesce(end, start))
+        lasting = end.is_null() & pl.col("ongoing")
+        acute = (pl.coalesce(start, end) < day) & (lasting | (day <= until))
+        late = end.is_not_null() & (day > until)
     return (
-        pl.when(day.is_null())
-        .then(pl.lit("unknown"))
-        .when(start.is_null())
-        .then(without_start)
-        .when(day <= start)
+        pl.when(day <= start)
         .then(pl.lit("pre_treatment"))
-        .when(by_end & end.is_null() & pl.col("ongoing"))
+        .when(acute)
         .then(pl.lit("acute"))
-        .when(end.is_null() | ~by_end)
-        .then(from_start)
-        .otherwise(ended)
+        .when(late)
+        .then(pl.lit("late"))
     )
 
 
 def _treated(day: pl.Expr) -> pl.Expr:
     """``_on_treatment`` by column."""
     start, end = pl.col("rt_start"), pl.col("rt_end")
-    known = start.is_not_null() & (end.is_not_null() | pl.col("ongoing"))
     return (
-        pl.when((day <= start).fill_null(False) | (day > end).fill_null(False))
+        pl.when((day <= start) | (day > end))
         .then(pl.lit(False))
-        .when(known & day.is_not_null())
+        .when((start < day) & (end.is_not_null() | pl.col("ongoing")))
         .then(pl.lit(True))
     )

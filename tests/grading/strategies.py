@@ -1,0 +1,108 @@
+"""Rows as laboratories write them, crowded around every limit of every term."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+from fractions import Fraction
+
+from hypothesis import strategies as st
+
+from app.criteria.model import Analyte, Unit
+from app.criteria.reader import load
+
+CRITERIA = load()
+START, END = date(2012, 1, 31), date(2012, 2, 29)
+
+_MULTIPLES = [
+    Fraction(limit.multiple) for term in CRITERIA.edition("4.03").terms
+    for criterion in term.grades for limit in criterion.limits if limit.multiple
+]  # fmt: skip
+_ABSOLUTES = {
+    analyte: [
+        Fraction(limit.amount) * CRITERIA.analytes[analyte].unit(limit.unit).factor
+        for term in CRITERIA.edition("4.03").terms_of(analyte)
+        for criterion in term.grades for limit in criterion.limits if limit.unit
+    ] or [Fraction(1)]
+    for analyte in CRITERIA.analytes
+}  # fmt: skip
+_TYPICAL_LIMITS = {
+    "bilirubin": ("3.4", "20.5"), "albumin": ("35", "50"), "WBC": ("4", "10"),
+    "platelets": ("150", "400"), "creatinine": ("60", "106"), "hemoglobin": ("120", "160"),
+    "fibrinogen": ("2", "4"),
+}  # fmt: skip
+
+ODD_VALUES = ["", " ", "abc", "-1", "NaN", "inf", "1e400", "٣", "1_000", "true", "+5", "1,5", "0x1",
+              ".5", "5.", "1e1", "0", "0.0000001", "123456789012345678", "12.3456789", "<", "<=",
+              "> 5", "<-1", "1.80", " 1.8 ", "4e-7", "1.2.3", "−5", "５"]  # fmt: skip
+ODD_DATES = [None, "", "2012", "2012-01", "2012-02", "2012-02-30", "2012-1-5", "2012-01-31T08:00",
+             "2012-01-31T09:30:15", "2012-01-31 07:00", "2012-01-30T23:59+05:00", "yesterday"]  # fmt: skip
+
+
+def decimal_text(number: Fraction, places: int) -> str:
+    """``number`` cut to so many decimals, as a laboratory would print it."""
+    scaled = number.numerator * 10**places // number.denominator
+    return f"{Decimal(scaled).scaleb(-places):f}"
+
+
+@st.composite
+def limits(draw: st.DrawFn, analyte: Analyte, unit: Unit) -> tuple[str | None, str | None]:
+    lln, uln = _TYPICAL_LIMITS.get(analyte.name, ("10", "40"))
+    places = draw(st.integers(0, 3))
+    wobble = draw(st.sampled_from([Fraction(1), Fraction(9, 10), Fraction(7, 10), Fraction(3, 2)]))
+    low = decimal_text(Fraction(lln) * wobble / unit.factor, places)
+    high = decimal_text(Fraction(uln) * wobble / unit.factor, places)
+    return draw(
+        st.sampled_from(
+            [(low, high), (low, high), (low, high), (low, None), (None, high), (None, None)]
+            + [("0", "0"), (high, low), (low, low), ("0", high), ("abc", high), (low, "9e9")]
+        )
+    )
+
+
+@st.composite
+def rows(draw: st.DrawFn, patient: str = "P1") -> dict[str, str | None]:
+    """One row; about half of all values lie exactly on a limit or one last digit beside it."""
+    analyte = draw(st.sampled_from(list(CRITERIA.analytes.values())))
+    unit = draw(st.sampled_from(analyte.units))
+    limit_unit = draw(st.sampled_from([unit, unit, unit, *analyte.units]))
+    lln, uln = draw(limits(analyte, limit_unit))
+    value = draw(values(analyte, unit, limit_unit, lln, uln))
+    days = draw(st.integers(-40, 140) | st.sampled_from([-1, 0, 1, 29, 30, 119, 120, 121]))
+    collected = draw(
+        st.just((START + timedelta(days=days)).isoformat()) | st.sampled_from(ODD_DATES)
+    )
+    return {
+        "patient": patient,
+        "collected": collected,
+        "analyte": draw(st.sampled_from([analyte.name] * 12 + ["lead", ""])),
+        "value": value,
+        "unit": draw(st.sampled_from([unit.name] * 12 + ["furlong", "", None])),
+        "lln": lln,
+        "uln": uln,
+        "limit_unit": draw(
+            st.sampled_from([limit_unit.name] * 12 + ["furlong"])
+            if limit_unit != unit
+            else st.sampled_from([None, None, unit.name])
+        ),
+        "baseline": draw(st.sampled_from([None] * 8 + ["Y", "y", ""])),
+        "status": draw(st.sampled_from([None, "final", "corrected"] * 4 + ["cancelled", "odd"])),
+    }
+
+
+@st.composite
+def values(
+    draw: st.DrawFn, analyte: Analyte, unit: Unit, limit_unit: Unit, lln: str | None, uln: str | None
+) -> str | None:
+    references = [text for text in (lln, uln) if text and text[0].isdigit() and "e" not in text]
+    on_limit = [absolute / unit.factor for absolute in _ABSOLUTES[analyte.name]]
+    for text in references:
+        multiple = draw(st.sampled_from(_MULTIPLES))
+        on_limit += [Fraction(text) * limit_unit.factor / unit.factor * multiple] * 4
+    number = draw(st.sampled_from(on_limit))
+    places = draw(st.integers(0, 7))
+    step = draw(st.sampled_from([0, 0, -1, 1])) * Fraction(1, 10**places)
+    text = decimal_text(max(number + step, Fraction(0)), places)
+    comparator = draw(st.sampled_from([""] * 6 + ["<", "<=", ">", ">=", "< "]))
+    return draw(st.sampled_from([comparator + text] * 15 + [None, *draw(odd_values)]))
+
+
+odd_values = st.lists(st.sampled_from(ODD_VALUES), min_size=1, max_size=1)

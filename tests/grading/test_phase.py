@@ -1,0 +1,406 @@
+"""Acute or late, over all dates; a column of places is what each row's place is alone."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from itertools import product
+from typing import Literal
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.grading.dates import read_collected
+from app.grading.phase import (
+    PRESETS,
+    Placement,
+    Window,
+    add_months,
+    course_faults,
+    place,
+    place_columns,
+)
+from app.grading.result import Collected, Course, Flag
+
+PAPER, RTOG90, END90 = PRESETS["paper"], PRESETS["rtog90"], PRESETS["end90"]
+WINDOWS = [*PRESETS.values(), Window("start", months=3), Window("end", days=0)]
+ONE_DAY = timedelta(days=1)
+NO_END = (Flag.NO_RADIOTHERAPY_END,)
+
+
+def on(day: date) -> Collected:
+    return Collected(day.isoformat(), day, day)
+
+
+def days_from(first: date, count: int) -> list[date]:
+    return [first + timedelta(days=n) for n in range(count)]
+
+
+def course(start: str | None, end: str | None = None, ongoing: bool = False) -> Course:
+    return Course(
+        date.fromisoformat(start) if start else None,
+        date.fromisoformat(end) if end else None,
+        ongoing,
+    )
+
+
+# The window's length
+
+
+def three_months_later(end: date) -> date:
+    """Counted on a calendar: turn three pages; there the same day, or the last that there is."""
+    day, pages = end, 0
+    while pages < 3 or day.day != end.day:
+        day += ONE_DAY
+        pages += day.day == 1
+        if pages == 4:
+            return day - ONE_DAY
+    return day
+
+
+@pytest.mark.parametrize(
+    ("end", "last_acute_day"),
+    [
+        ("2011-03-09", "2011-06-09"),
+        ("2011-11-30", "2012-02-29"),
+        ("2010-11-30", "2011-02-28"),
+        ("2010-11-29", "2011-02-28"),
+        ("2010-11-28", "2011-02-28"),
+        ("2011-05-31", "2011-08-31"),
+        ("2011-03-31", "2011-06-30"),
+        ("2011-12-31", "2012-03-31"),
+        ("2012-02-29", "2012-05-29"),
+        ("1899-11-30", "1900-02-28"),
+        ("2099-11-30", "2100-02-28"),
+        ("1999-11-30", "2000-02-29"),
+    ],
+)
+def test_three_months_after_the_end(end: str, last_acute_day: str) -> None:
+    assert PAPER.last_acute_day(date.fromisoformat(end)) == date.fromisoformat(last_acute_day)
+
+
+def test_paper_over_every_end_of_four_years() -> None:
+    ends = days_from(date(2010, 1, 1), 4 * 365 + 1)
+    assert ends[-1] == date(2013, 12, 31)
+    for end in ends:
+        courses = [Course(end - timedelta(days=44), end)]
+        last = three_months_later(end)
+        placed = [place(on(day), courses, PAPER).phase for day in days_from(last, 2)]
+        assert placed == ["acute", "late"], end
+
+
+@pytest.mark.parametrize("months", [0, 1, 3, 11, 12, 13, 120])
+def test_months_clip_alike_in_columns(months: int) -> None:
+    days = days_from(date(1896, 1, 1), 5 * 366) + days_from(date(2096, 1, 1), 5 * 366)
+    by_column = pl.DataFrame({"day": days}).select(
+        Window("end", months=months).last_acute_days(pl.col("day"))
+    )
+    assert by_column.to_series().to_list() == [add_months(day, months) for day in days]
+
+
+@pytest.mark.parametrize(
+    ("months", "days"),
+    [(None, None), (3, 90), (-1, None), (None, -1), (121, None), (None, 3654)],
+)
+def test_window_is_one_length_in_range(months: int | None, days: int | None) -> None:
+    with pytest.raises(ValueError, match="a window is"):
+        Window("end", months=months, days=days)
+
+
+# One course
+
+TREATED = course("2011-01-24", "2011-03-09")
+NOT_ENDED = course("2011-01-24")
+IN_PROGRESS = course("2011-01-24", ongoing=True)
+NOT_STARTED = course(None, "2011-03-09")
+NOTHING = course(None)
+
+PLACES: list[tuple[str, Course, Window, tuple[object, ...]]] = [
+    # collected, course, window, (phase, on_treatment, days_from_end, *flags)
+    ("2010-12-31", TREATED, PAPER, ("pre_treatment", False, -68)),
+    ("2011-01-24", TREATED, PAPER, ("pre_treatment", False, -44)),
+    ("2011-01-25", TREATED, PAPER, ("acute", True, -43)),
+    ("2011-03-09", TREATED, PAPER, ("acute", True, 0)),
+    ("2011-03-10", TREATED, PAPER, ("acute", False, 1)),
+    ("2011-04-23", TREATED, PAPER, ("acute", False, 45)),
+    ("2011-06-09", TREATED, PAPER, ("acute", False, 92)),
+    ("2011-06-10", TREATED, PAPER, ("late", False, 93)),
+    ("2011-06-07", TREATED, END90, ("acute", False, 90)),
+    ("2011-06-08", TREATED, END90, ("late", False, 91)),
+    ("2011-04-24", TREATED, RTOG90, ("acute", False, 46)),  # 90 days from the start
+    ("2011-04-25", TREATED, RTOG90, ("late", False, 47)),  # 91
+    # The written day decides, whatever the time and zone.
+    ("2011-06-09T23:59-11:00", TREATED, PAPER, ("acute", False, 92)),
+    ("2011-01-24T23:59", TREATED, PAPER, ("pre_treatment", False, -44)),
+    # No end: acute is certain for three months from the start.
+    ("2011-01-24", NOT_ENDED, PAPER, ("pre_treatment", False, None)),
+    ("2011-01-25", NOT_ENDED, PAPER, ("acute", None, None)),
+    ("2011-04-24", NOT_ENDED, PAPER, ("acute", None, None)),
+    ("2011-04-25", NOT_ENDED, PAPER, ("unknown", None, None, *NO_END)),
+    ("2011-04-25", NOT_ENDED, RTOG90, ("late", None, None)),
+    # Still being treated.
+    ("2011-01-24", IN_PROGRESS, PAPER, ("pre_treatment", False, None)),
+    ("2011-06-10", IN_PROGRESS, PAPER, ("acute", True, None)),
+    ("2011-06-10", IN_PROGRESS, RTOG90, ("late", True, None)),
+    # No start: it was some day up to the end.
+    ("2011-03-09", NOT_STARTED, PAPER, ("unknown", None, 0)),
+    ("2011-03-10", NOT_STARTED, PAPER, ("acute", False, 1)),
+    ("2011-06-09", NOT_STARTED, PAPER, ("acute", False, 92)),
+    ("2011-06-10", NOT_STARTED, PAPER, ("late", False, 93)),
+    ("2011-06-07", NOT_STARTED, RTOG90, ("unknown", False, 90)),
+    ("2011-06-08", NOT_STARTED, RTOG90, ("late", False, 91)),
+    ("2011-06-10", NOTHING, PAPER, ("unknown", None, None)),
+    ("2011-06-10", course(None, ongoing=True), PAPER, ("unknown", None, None)),
+    # Partial dates: only what holds for every day they may mean.
+    ("2010", TREATED, PAPER, ("pre_treatment", False, None)),
+    ("2011-01", TREATED, PAPER, ("unknown", None, None)),
+    ("2011-02", TREATED, PAPER, ("acute", True, None)),
+    ("2011-03", TREATED, PAPER, ("acute", None, None)),
+    ("2011-04", TREATED, PAPER, ("acute", False, None)),
+    ("2011-06", TREATED, PAPER, ("unknown", None, None)),
+    ("2011-07", TREATED, PAPER, ("late", False, None)),
+    ("2012", TREATED, PAPER, ("late", False, None)),
+    ("2011", TREATED, PAPER, ("unknown", None, None)),
+    ("2011-04", NOT_ENDED, PAPER, ("unknown", None, None)),
+    ("2011-05", NOT_ENDED, PAPER, ("unknown", None, None, *NO_END)),
+    ("2011-03", NOT_STARTED, PAPER, ("unknown", None, None)),
+    ("2011-04", NOT_STARTED, RTOG90, ("unknown", False, None)),
+]
+
+
+@pytest.mark.parametrize(("collected", "treated", "window", "expected"), PLACES)
+def test_place(
+    collected: str, treated: Course, window: Window, expected: tuple[object, ...]
+) -> None:
+    placed = place(read_collected(collected), [treated], window)
+    assert (placed.phase, placed.on_treatment, placed.days_from_end, *placed.flags) == expected
+    assert placed.course == 0
+
+
+def test_without_a_date_or_without_courses_nothing_is_said() -> None:
+    nothing = Placement("unknown", None, None, None)
+    assert place(None, [NOT_ENDED], PAPER) == nothing
+    assert place(on(date(2011, 1, 24)), [], PAPER) == nothing
+
+
+# Several courses
+
+FIRST, SECOND = TREATED, course("2011-05-02", "2011-05-20")
+
+
+@pytest.mark.parametrize(
+    ("collected", "expected"),
+    [
+        ("2011-01-01", (0, "pre_treatment", False, -67)),
+        ("2011-01-25", (0, "acute", True, -43)),
+        ("2011-05-01", (0, "acute", False, 53)),
+        ("2011-05-02", (1, "pre_treatment", False, -18)),
+        ("2011-05-03", (1, "acute", True, -17)),
+        ("2011-06-10", (1, "acute", False, 21)),  # late after the first course, acute after this
+        ("2011-08-21", (1, "late", False, 93)),
+        ("2011-04", (0, "acute", False, None)),
+        ("2011-05", (0, "unknown", None, None)),
+        ("2011-06", (1, "acute", False, None)),
+    ],
+)
+def test_the_latest_course_started_decides(collected: str, expected: tuple[object, ...]) -> None:
+    placed = place(read_collected(collected), [FIRST, SECOND], PAPER)
+    assert (placed.course, placed.phase, placed.on_treatment, placed.days_from_end) == expected
+
+
+def test_a_day_between_two_late_days_may_start_a_course() -> None:
+    courses = [course("2005-01-10", "2005-02-10"), course("2011-05-02", "2011-05-20")]
+    year = read_collected("2011")
+    assert place(on(year.first), courses, PAPER).phase == "late"
+    assert place(on(year.last), courses, PAPER).phase == "late"
+    assert place(year, courses, PAPER).phase == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("courses", "faults"),
+    [
+        ([], []),
+        ([NOTHING], []),
+        ([NOT_STARTED], []),
+        ([TREATED, SECOND, course("2011-05-03")], []),
+        ([course("2011-03-09", "2011-03-09")], []),
+        ([course("2011-03-09", "2011-03-08")], [(0, "end", "end-before-start")]),
+        ([course("2011-03-09", "2011-03-10", True)], [(0, "status", "ended-and-ongoing")]),
+        ([NOT_STARTED, SECOND], [(0, "start", "missing-start")]),
+        ([TREATED, NOTHING, TREATED], [
+            (1, "start", "missing-start"), (2, "start", "courses-out-of-order"),
+        ]),
+        ([NOTHING, NOTHING], [(0, "start", "missing-start"), (1, "start", "missing-start")]),
+        ([SECOND, TREATED], [(1, "start", "courses-out-of-order")]),
+        ([TREATED, NOT_ENDED], [(1, "start", "courses-out-of-order")]),
+        ([course("1899-12-31", "2200-01-01")], [
+            (0, "start", "date-out-of-range"), (0, "end", "date-out-of-range"),
+        ]),
+    ],
+)  # fmt: skip
+def test_course_faults(courses: Sequence[Course], faults: list[tuple[int, str, str]]) -> None:
+    found = course_faults(courses)
+    assert [(*fault.loc, fault.code) for fault in found] == faults
+
+
+# What is said holds, whatever is not known
+
+STARTS = st.dates(date(2011, 10, 1), date(2012, 3, 31))
+DAYS = st.dates(date(2011, 9, 1), date(2012, 12, 31))
+
+
+@st.composite
+def courses_and_days(draw: st.DrawFn) -> tuple[date, date, date]:
+    start = draw(STARTS)
+    end = start + timedelta(days=draw(st.integers(0, 60)))
+    near = st.integers(-2, 2) | st.integers(88, 94) | st.integers(-30, 200)
+    day = draw(st.sampled_from([start, end])) + timedelta(days=draw(near))
+    return start, end, day
+
+
+@settings(max_examples=500)
+@given(courses_and_days(), st.sampled_from(WINDOWS), st.sampled_from(["start", "end", "both"]))
+def test_a_missing_date_never_makes_a_phase_wrong(
+    dates: tuple[date, date, date], window: Window, missing: Literal["start", "end", "both"]
+) -> None:
+    start, end, day = dates
+    known = Course(None if missing != "end" else start, None if missing != "start" else end)
+    true, said = (place(on(day), [c], window) for c in (Course(start, end), known))
+    assert said.phase in (true.phase, "unknown")
+    assert said.on_treatment in (true.on_treatment, None)
+    assert said.days_from_end in (true.days_from_end, None)
+
+
+@settings(max_examples=300)
+@given(courses_and_days(), st.sampled_from(WINDOWS))
+def test_while_ongoing_it_is_as_if_the_end_came_later(
+    dates: tuple[date, date, date], window: Window
+) -> None:
+    start, _, day = dates
+    later = Course(start, max(start, day))
+    said, true = (place(on(day), [c], window) for c in (Course(start, None, True), later))
+    assert (said.phase, said.on_treatment) == (true.phase, true.on_treatment)
+
+
+@settings(max_examples=200)
+@given(courses_and_days(), st.sampled_from(WINDOWS), st.booleans(), st.booleans(), st.data())
+def test_a_partial_date_says_what_every_day_says(
+    dates: tuple[date, date, date],
+    window: Window,
+    with_start: bool,
+    with_end: bool,
+    data: st.DataObject,
+) -> None:
+    start, end, day = dates
+    courses = [Course(start if with_start else None, end if with_end else None)]
+    if with_start:
+        after = start + timedelta(days=data.draw(st.integers(1, 200)))
+        courses += data.draw(st.sampled_from([[], [Course(after)]]))
+    text = day.isoformat()[: data.draw(st.sampled_from([4, 7]))]
+    collected = read_collected(text)
+    said = place(collected, courses, window)
+    days = days_from(collected.first, (collected.last - collected.first).days + 1)
+    every = [place(on(one), courses, window) for one in days]
+    if len({(one.phase, one.course) for one in every}) == 1:
+        assert (said.phase, said.course) == (every[0].phase, every[0].course)
+        treated = {one.on_treatment for one in every}
+        assert said.on_treatment == (treated.pop() if len(treated) == 1 else None)
+    else:
+        assert (said.phase, said.on_treatment) == ("unknown", None)
+    assert said.days_from_end is None
+
+
+# The column
+
+Row = tuple[Collected | None, Course, bool | None]
+
+
+def by_column(rows: Sequence[Row], window: Window) -> list[tuple[object, ...]]:
+    frame = pl.DataFrame(
+        {
+            "first": [collected.first if collected else None for collected, _, _ in rows],
+            "last": [collected.last if collected else None for collected, _, _ in rows],
+            "rt_start": [treated.start for _, treated, _ in rows],
+            "rt_end": [treated.end for _, treated, _ in rows],
+            "ongoing": [ongoing for _, _, ongoing in rows],
+        },
+        schema={
+            **dict.fromkeys(("first", "last", "rt_start", "rt_end"), pl.Date),
+            "ongoing": pl.Boolean,
+        },
+    )
+    placed = frame.select(place_columns(window))
+    assert dict(placed.schema) == {
+        "phase": pl.String, "on_treatment": pl.Boolean, "days_from_end": pl.Int32,
+        "no_radiotherapy_end": pl.Boolean,
+    }  # fmt: skip
+    return placed.rows()
+
+
+def one_by_one(rows: Sequence[Row], window: Window) -> list[tuple[object, ...]]:
+    placed = [place(collected, [treated], window) for collected, treated, _ in rows]
+    return [
+        (p.phase, p.on_treatment, p.days_from_end, Flag.NO_RADIOTHERAPY_END in p.flags)
+        for p in placed
+    ]
+
+
+def rows_of(collected: Sequence[Collected | None], courses: Sequence[Course]) -> list[Row]:
+    """Every pair; not being declared ongoing is alternately false and null."""
+    return [
+        (when, treated, treated.ongoing or (None if i % 2 else False))
+        for i, (when, treated) in enumerate(product(collected, courses))
+    ]
+
+
+MONTH_ENDS = [
+    day for day in days_from(date(2011, 10, 1), 200) if day.day >= 28 or day.day <= 2
+]  # around the last of February of a leap year
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_column_equals_place_on_every_day(window: Window) -> None:
+    partial = [read_collected(f"2012-{month:02}") for month in range(1, 13)]
+    partial += [read_collected(year) for year in ("2010", "2011", "2012", "2013")]
+    collected = [None, *partial, *map(on, days_from(date(2011, 9, 25), 330))]
+    courses = [NOTHING, course(None, ongoing=True), course("2012-01-31", "2012-01-30")]
+    for anchor in MONTH_ENDS:
+        started = anchor - timedelta(days=30)
+        courses += [Course(anchor), Course(anchor, None, True), Course(None, anchor)]
+        courses += [Course(started, anchor), Course(anchor, anchor)]
+    rows = rows_of(collected, courses)
+    assert by_column(rows, window) == one_by_one(rows, window)
+
+
+WINDOW = st.builds(Window, st.sampled_from(["start", "end"]), months=st.integers(0, 13)) | (
+    st.builds(Window, st.sampled_from(["start", "end"]), days=st.integers(0, 100))
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.none() | DAYS.map(on) | DAYS.map(lambda day: read_collected(day.isoformat()[:7])),
+        min_size=1, max_size=12,
+    ),
+    st.lists(
+        st.builds(Course, st.none() | DAYS, st.none() | DAYS, st.booleans()),
+        min_size=1, max_size=4,
+    ),
+    WINDOW,
+)  # fmt: skip
+def test_column_equals_place(
+    collected: list[Collected | None], courses: list[Course], window: Window
+) -> None:
+    rows = rows_of(collected, courses)
+    assert by_column(rows, window) == one_by_one(rows, window)
+
+
+def test_column_equals_place_on_the_table() -> None:
+    for window in WINDOWS:
+        rows = rows_of([read_collected(text) for text, *_ in PLACES], [c for _, c, *_ in PLACES])
+        assert by_column(rows, window) == one_by_one(rows, window)
+
+
+def test_no_rows_have_no_places() -> None:
+    assert by_column([], PAPER) == []
