@@ -258,7 +258,7 @@ def courses_and_days(draw: st.DrawFn) -> tuple[date, date, date]:
     return start, end, day
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(courses_and_days(), st.sampled_from(WINDOWS), st.sampled_from(["start", "end", "both"]))
 def test_a_missing_date_never_makes_a_phase_wrong(
     dates: tuple[date, date, date], window: Window, missing: Literal["start", "end", "both"]
@@ -271,7 +271,7 @@ def test_a_missing_date_never_makes_a_phase_wrong(
     assert said.days_from_end in (true.days_from_end, None)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(courses_and_days(), st.sampled_from(WINDOWS))
 def test_while_ongoing_it_is_as_if_the_end_came_later(
     dates: tuple[date, date, date], window: Window
@@ -282,7 +282,7 @@ def test_while_ongoing_it_is_as_if_the_end_came_later(
     assert (said.phase, said.on_treatment) == (true.phase, true.on_treatment)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(courses_and_days(), st.sampled_from(WINDOWS), st.booleans(), st.booleans(), st.data())
 def test_a_partial_date_says_what_every_day_says(
     dates: tuple[date, date, date],

@@ -1,0 +1,15 @@
+"""Runs the migrations on the connection that ``app.records.engine.upgrade`` opened."""
+
+from alembic import context
+from app.records.engine import build_engine
+from app.records.tables import metadata
+from app.settings import Settings
+
+given = context.config.attributes.get("connection")
+if given is not None:
+    context.configure(connection=given, target_metadata=metadata, render_as_batch=True)
+    context.run_migrations()
+else:  # the alembic command itself: `alembic revision --autogenerate`, `alembic check`
+    with build_engine(Settings().database_url).begin() as connection:
+        context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
+        context.run_migrations()

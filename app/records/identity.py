@@ -1,0 +1,73 @@
+"""When two results are the same result: its identity, and whether its content changed."""
+
+import hashlib
+import json
+from dataclasses import replace
+from decimal import Decimal
+
+from app.errors import FieldFault, RequestError
+from app.grading.result import LabResult
+from app.grading.units import Names
+
+Loc = tuple[str | int, ...]
+
+
+def identity(result: LabResult, names: Names) -> str:
+    """SHA-256 of what makes a result the same one when it is sent again.
+
+    The analyte with the sender's own ``source_id`` (a specimen's number covers several analytes);
+    without one the analyte, date, value, unit and limits. However they are spelled: ``TBIL`` and
+    ``bilirubin``, ``1.80`` and ``1.8`` are the same.
+    """
+    analyte = names.analyte(result.analyte)
+    name = analyte.name if analyte else result.analyte.strip().casefold()
+    key = [result.source_id] if result.source_id is not None else ["", *_measurement(result, names)]
+    return hashlib.sha256(json.dumps([name, *key]).encode()).hexdigest()
+
+
+def content(result: LabResult, names: Names) -> list[str | None]:
+    """What a new version of a result is compared by."""
+    return [*_measurement(result, names), result.status]
+
+
+def _measurement(result: LabResult, names: Names) -> list[str | None]:
+    analyte = names.analyte(result.analyte)
+
+    def unit(text: str | None) -> str | None:
+        known = names.unit(analyte, text) if analyte and text else None
+        return known.name if known else text
+
+    value = result.value
+    return [
+        result.collected.text if result.collected else None,
+        None if value is None else f"{value.comparator}{_number(value.number)}",
+        unit(result.unit),
+        _number(result.lln),
+        _number(result.uln),
+        unit(result.limit_unit or result.unit),
+    ]
+
+
+def _number(number: Decimal | None) -> str | None:
+    return None if number is None else f"{number.normalize():f}"
+
+
+def distinct(sent: list[tuple[Loc, LabResult]], names: Names) -> dict[str, LabResult]:
+    """The results of one request by identity; equal twins are one, a baseline if either says so.
+
+    Raises:
+        RequestError: one identity with two contents, which no order could settle.
+    """
+    found: dict[str, LabResult] = {}
+    faults = []
+    for loc, result in sent:
+        key = identity(result, names)
+        twin = found.setdefault(key, result)
+        if content(twin, names) != content(result, names):
+            text = "this result is there twice with different content; send one, or two requests"
+            faults.append(FieldFault(loc, "two-contents", text))
+        elif result.is_baseline and not twin.is_baseline:
+            found[key] = replace(twin, is_baseline=True)
+    if faults:
+        raise RequestError("a result is there twice with different content", faults)
+    return found

@@ -1,0 +1,209 @@
+"""Storing what a caller sends for one patient: append, supersede, regrade, in one transaction."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, text
+
+from app.errors import FieldFault, RequestError
+from app.grading.one import Grader, Graders
+from app.grading.patient import grade_patient, refuse_late_baseline
+from app.grading.result import Course, LabResult, PatientGrade
+from app.records.history import (
+    courses_document,
+    current_courses,
+    current_grades,
+    current_results,
+    stored_result,
+)
+from app.records.identity import Loc, content, distinct, identity
+from app.records.studies import PATIENT_NAME, Study, find_study
+from app.records.tables import grades, patients, results, treatments
+
+SOFTWARE = version("toxgrade")
+GradeRow = dict[str, Any]
+"""A stored grade with the result it grades: the columns of both tables by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a caller sends for one patient.
+
+    ``results`` come with their place in the request. ``courses`` None leaves the treatment as it
+    is, empty clears it.
+    """
+
+    study: str
+    patient: str
+    results: tuple[tuple[Loc, LabResult], ...]
+    courses: tuple[Course, ...] | None
+
+
+def store(connection: Connection, submission: Submission, graders: Graders) -> list[GradeRow]:
+    """Append what is new and regrade the patient; the current grades of the results sent, in order.
+
+    A result sent again with equal content changes nothing; with other content it supersedes, unless
+    it was issued earlier than what is stored.
+
+    Raises:
+        NotFound: no such study.
+        RequestError: a name, a baseline or a result that cannot be accepted; names the place.
+    """
+    study = find_study(connection, submission.study)
+    grader = graders.under(study.rules)
+    sent = distinct(list(submission.results), grader.names)
+    patient_id = _lock_patient(connection, study, submission.patient)
+    courses = current_courses(connection, patient_id)
+    if submission.courses is not None and submission.courses != courses:
+        courses = submission.courses
+        connection.execute(
+            insert(treatments).values(
+                patient_id=patient_id,
+                courses=courses_document(courses),
+                recorded_at=datetime.now(UTC),
+            )
+        )
+    refuse_late_baseline(submission.results, courses)
+    _append(connection, patient_id, sent, grader)
+    current = regrade(connection, patient_id, courses, grader, study)
+    return [
+        row for _, result in submission.results for row in current[identity(result, grader.names)]
+    ]
+
+
+def _lock_patient(connection: Connection, study: Study, name: str) -> int:
+    """The patient's row, created if need be, and locked until the transaction ends."""
+    if not PATIENT_NAME.fullmatch(name):
+        fault = FieldFault(("patient",), "patient-name", f"expected {PATIENT_NAME.pattern}")
+        raise RequestError("a patient is named by the study's pseudonym", [fault])
+    connection.execute(
+        text("INSERT INTO patients (study_id, name) VALUES (:study, :name) ON CONFLICT DO NOTHING"),
+        {"study": study.id, "name": name},
+    )
+    mine = (patients.c.study_id == study.id) & (patients.c.name == name)
+    return int(connection.scalars(select(patients.c.id).where(mine).with_for_update()).one())
+
+
+def _append(
+    connection: Connection, patient_id: int, sent: Mapping[str, LabResult], grader: Grader
+) -> None:
+    """Append the results that are new or supersede what is stored."""
+    stored = {row.identity: row for row in current_results(connection, patient_id)}
+    new = []
+    for key, result in sent.items():
+        before = stored.get(key)
+        if before is None or _supersedes(result, stored_result(before), grader):
+            new.append(
+                _result_row(result)
+                | {
+                    "patient_id": patient_id,
+                    "identity": key,
+                    "version": before.version + 1 if before else 1,
+                    "recorded_at": datetime.now(UTC),
+                }
+            )
+    if new:
+        connection.execute(insert(results), new)
+
+
+def _supersedes(result: LabResult, before: LabResult, grader: Grader) -> bool:
+    if result.issued and before.issued and result.issued < before.issued:
+        return False
+    changed = content(result, grader.names) != content(before, grader.names)
+    return changed or (result.is_baseline and not before.is_baseline)
+
+
+def _result_row(result: LabResult) -> dict[str, object]:
+    value = result.value
+    return {
+        "analyte": result.analyte,
+        "value": f"{value.comparator}{value.number:f}" if value else None,
+        "unit": result.unit,
+        "lln": None if result.lln is None else f"{result.lln:f}",
+        "uln": None if result.uln is None else f"{result.uln:f}",
+        "limit_unit": result.limit_unit,
+        "collected": result.collected.text if result.collected else None,
+        "status": result.status,
+        "is_baseline": result.is_baseline,
+        "source_id": result.source_id,
+        "issued": result.issued.isoformat() if result.issued else None,
+    }
+
+
+def regrade(
+    connection: Connection,
+    patient_id: int,
+    courses: tuple[Course, ...],
+    grader: Grader,
+    study: Study,
+) -> dict[str, list[GradeRow]]:
+    """Grade all results of a patient again and append what changed; current grades by identity."""
+    rows = current_results(connection, patient_id)
+    labs = [stored_result(row) for row in rows]
+    stored: dict[tuple[str, str | None], GradeRow] = {
+        (row["identity"], row["term"]): dict(row)
+        for row in connection.execute(current_grades(patient_id)).mappings()
+    }
+    current: dict[str, list[GradeRow]] = {row.identity: [] for row in rows}
+    new: list[dict[str, Any]] = []
+    for entry in grade_patient(labs, courses, grader, study.rules.window):
+        result = rows[entry.index]
+        graded = _grade_row(entry, labs[entry.index], result, grader)
+        before = stored.get((result.identity, graded["term"]))
+        if before is not None and all(before[name] == graded[name] for name in graded):
+            current[result.identity].append(before)
+            continue
+        fresh = graded | {
+            "supersedes_id": before["id"] if before else None,
+            "recorded_at": datetime.now(UTC),
+        }
+        new.append(fresh)
+        reported = {name: result._mapping[name] for name in _REPORTED}
+        current[result.identity].append(fresh | reported)
+    if new:
+        returning = insert(grades).returning(grades.c.id, sort_by_parameter_order=True)
+        ids = iter(connection.scalars(returning, new).all())
+        for found in current.values():
+            found[:] = [row if "id" in row else row | {"id": next(ids)} for row in found]
+    return current
+
+
+_REPORTED = (
+    "identity", "value", "unit", "lln", "uln", "limit_unit", "collected", "source_id", "status",
+)  # fmt: skip
+
+
+def _grade_row(
+    entry: PatientGrade, lab: LabResult, result: Row[Any], grader: Grader
+) -> dict[str, Any]:
+    """One grade as it is stored."""
+    grade, term = entry.grade, entry.grade.term
+    analyte = grader.names.analyte(lab.analyte)
+    return {
+        "patient_id": result.patient_id,
+        "result_id": result.id,
+        "collected_on": lab.collected.first if lab.collected else None,
+        "analyte": analyte.name if analyte else lab.analyte,
+        "term": term.name if term else None,
+        "meddra": term.meddra if term else None,
+        "soc": term.soc if term else None,
+        "grade": grade.grade,
+        "at_least": grade.at_least,
+        "at_most": grade.at_most,
+        "reason": grade.reason.value if grade.reason else None,
+        "criterion": grade.criterion,
+        "because": grade.because,
+        "flags": " ".join(grade.flags),
+        "phase": entry.phase,
+        "on_treatment": entry.on_treatment,
+        "days_from_end": entry.days_from_end,
+        "course": entry.course,
+        "baseline_grade": entry.baseline_grade,
+        "worse_than_baseline": entry.worse_than_baseline,
+        "edition": grader.edition.name,
+        "criteria_sha256": grader.edition.sha256,
+        "software": SOFTWARE,
+    }

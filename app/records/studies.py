@@ -1,0 +1,110 @@
+"""Studies: their rules with history, and their patients."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select
+
+from app.errors import FieldFault, NotFound, RequestError
+from app.grading.phase import Window
+from app.grading.rules import Rules
+from app.records.tables import patients, studies, study_rules
+
+STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+PATIENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,127}")
+LIVER_ENZYMES = ("ALT", "AST", "ALP", "GGT")
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A study and what it has chosen; ``synthetic`` marks demonstration data."""
+
+    id: int
+    name: str
+    synthetic: bool
+    rules: Rules
+    liver_enzymes: tuple[str, ...]
+
+
+def find_study(connection: Connection, name: str) -> Study:
+    """The study of that name with its current rules.
+
+    Raises:
+        NotFound: there is none.
+    """
+    latest = (
+        select(study_rules.c.rules)
+        .where(study_rules.c.study_id == studies.c.id)
+        .order_by(study_rules.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    row = connection.execute(
+        select(studies, latest.label("rules")).where(studies.c.name == name)
+    ).first()
+    if row is None:
+        raise NotFound("there is no such study; PUT /v1/studies/{study} creates one")
+    return _study(row)
+
+
+def list_studies(connection: Connection) -> list[Study]:
+    """All studies, by name."""
+    names = connection.scalars(select(studies.c.name).order_by(studies.c.name)).all()
+    return [find_study(connection, name) for name in names]
+
+
+def save_study(
+    connection: Connection,
+    name: str,
+    rules: Rules,
+    liver_enzymes: Sequence[str] = LIVER_ENZYMES,
+    *,
+    synthetic: bool = False,
+) -> tuple[Study, bool]:
+    """Create the study or give it new rules; also whether its rules changed.
+
+    Raises:
+        RequestError: the name is not one a study may have.
+    """
+    if not STUDY_NAME.fullmatch(name):
+        fault = FieldFault(("study",), "study-name", f"expected {STUDY_NAME.pattern}")
+        raise RequestError("a study cannot have this name", [fault])
+    try:
+        before = find_study(connection, name)
+    except NotFound:
+        connection.execute(
+            insert(studies).values(name=name, synthetic=synthetic, recorded_at=datetime.now(UTC))
+        )
+        before = find_study(connection, name)
+        changed = False
+    else:
+        changed = before.rules != rules
+    if before.rules != rules or before.liver_enzymes != tuple(liver_enzymes):
+        document = asdict(rules) | {"liver_enzymes": list(liver_enzymes)}
+        connection.execute(
+            insert(study_rules).values(
+                study_id=before.id, rules=json.dumps(document), recorded_at=datetime.now(UTC)
+            )
+        )
+    return find_study(connection, name), changed
+
+
+def list_patients(connection: Connection, study: Study, limit: int, after: str | None) -> list[str]:
+    """Up to ``limit`` patients of a study by name, those after the name ``after`` if given."""
+    query = select(patients.c.name).where(patients.c.study_id == study.id)
+    if after is not None:
+        query = query.where(patients.c.name > after)
+    return list(connection.scalars(query.order_by(patients.c.name).limit(limit)))
+
+
+def _study(row: Row[Any]) -> Study:
+    if row.rules is None:
+        return Study(row.id, row.name, row.synthetic, Rules(), LIVER_ENZYMES)
+    document = json.loads(row.rules)
+    enzymes = tuple(document.pop("liver_enzymes"))
+    window = Window(**document.pop("window"))
+    return Study(row.id, row.name, row.synthetic, Rules(window=window, **document), enzymes)

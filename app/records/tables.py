@@ -1,0 +1,146 @@
+"""The tables. Results, grades, treatments and study rules are only ever appended to.
+
+What is current follows from the rows themselves: the result of an identity with the highest
+version, the grade that no other grade supersedes, the latest treatment and the latest rules.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+_Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by INTEGER keys only
+
+
+def _recorded() -> Column[object]:
+    return Column("recorded_at", DateTime(timezone=True), nullable=False)
+
+
+studies = Table(
+    "studies",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("synthetic", Boolean, nullable=False),
+    _recorded(),
+)
+
+study_rules = Table(
+    "study_rules",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("study_id", _Id, ForeignKey("studies.id"), nullable=False, index=True),
+    Column("rules", Text, nullable=False, comment="JSON: edition, window, liver_enzymes, …"),
+    _recorded(),
+)
+
+patients = Table(
+    "patients",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("study_id", _Id, ForeignKey("studies.id"), nullable=False),
+    Column("name", String(128), nullable=False, comment="the study's pseudonym"),
+    UniqueConstraint("study_id", "name"),
+)
+
+treatments = Table(
+    "treatments",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("patient_id", _Id, ForeignKey("patients.id"), nullable=False, index=True),
+    Column("courses", Text, nullable=False, comment="JSON: all courses as of then"),
+    _recorded(),
+)
+
+results = Table(
+    "results",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("patient_id", _Id, ForeignKey("patients.id"), nullable=False),
+    Column("identity", String(64), nullable=False, comment="SHA-256 of what makes it the same"),
+    Column("version", Integer, nullable=False),
+    Column("analyte", Text, nullable=False, comment="as sent"),
+    Column("value", Text, comment="as reported, with its comparator"),
+    Column("unit", Text),
+    Column("lln", Text),
+    Column("uln", Text),
+    Column("limit_unit", Text),
+    Column("collected", Text, comment="as written; null for an undated baseline"),
+    Column("status", String(16), nullable=False),
+    Column("is_baseline", Boolean, nullable=False),
+    Column("source_id", Text),
+    Column("issued", Text, comment="ISO 8601"),
+    _recorded(),
+    UniqueConstraint("patient_id", "identity", "version"),
+)
+
+grades = Table(
+    "grades",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("patient_id", _Id, ForeignKey("patients.id"), nullable=False),
+    Column("result_id", _Id, ForeignKey("results.id"), nullable=False, index=True),
+    Column("supersedes_id", _Id, ForeignKey("grades.id")),
+    Column("collected_on", Date, comment="first possible day, for order; null: undated"),
+    Column("analyte", Text, nullable=False),
+    Column("term", Text),
+    Column("meddra", String(8)),
+    Column("soc", Text),
+    Column("grade", Integer),
+    Column("at_least", Integer),
+    Column("at_most", Integer),
+    Column("reason", String(32)),
+    Column("criterion", Text),
+    Column("because", Text, nullable=False),
+    Column("flags", Text, nullable=False, comment="joined by a space"),
+    Column("phase", String(16), nullable=False),
+    Column("on_treatment", Boolean),
+    Column("days_from_end", Integer),
+    Column("course", Integer),
+    Column("baseline_grade", Integer),
+    Column("worse_than_baseline", Boolean),
+    Column("edition", String(16), nullable=False),
+    Column("criteria_sha256", String(64), nullable=False),
+    Column("software", String(32), nullable=False),
+    _recorded(),
+)
+Index(None, grades.c.patient_id, grades.c.collected_on, grades.c.id)
+Index(
+    "uq_grades_supersedes_id",  # no grade is superseded twice: history never forks
+    grades.c.supersedes_id,
+    unique=True,
+    sqlite_where=grades.c.supersedes_id.is_not(None),
+    postgresql_where=grades.c.supersedes_id.is_not(None),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("prefix", String(16), nullable=False, unique=True),
+    Column("secret_sha256", String(64), nullable=False),
+    Column("label", Text, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("revoked_at", DateTime(timezone=True)),
+)

@@ -1,0 +1,38 @@
+"""Settings: environment variables ``TOXGRADE_…``, read once, frozen, passed in."""
+
+from ipaddress import ip_address
+from typing import Literal, Self
+
+from pydantic import model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """How this process runs.
+
+    ``auth`` ``off`` is accepted only where nobody else can connect: on a loopback host.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="TOXGRADE_", frozen=True, extra="forbid")
+
+    database_url: str = "sqlite:///toxgrade.db"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    auth: Literal["on", "off"] = "on"
+    max_results: int = 5000
+    max_body_bytes: int = 8 * 1024 * 1024
+
+    @model_validator(mode="after")
+    def _open_only_on_loopback(self) -> Self:
+        if self.auth == "off" and not _is_loopback(self.host):
+            raise ValueError("TOXGRADE_AUTH=off is accepted only with a loopback TOXGRADE_HOST")
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
