@@ -1,6 +1,7 @@
 """Runs the migrations on the connection that ``app.records.engine.upgrade`` opened."""
 
 from alembic import context
+
 from app.records.engine import build_engine
 from app.records.tables import metadata
 from app.settings import Settings

@@ -1,0 +1,1 @@
+"""The JSON door: laboratory values in over HTTP, grades and reasons out."""

@@ -75,7 +75,8 @@ class ResolvedLimit:
     def holds(self, value: Interval, reference: Interval) -> bool | None:
         """Whether the value reaches the limit; None if what is known cannot say.
 
-        ``reference`` is the ULN, LLN or baseline that the limit names; ``ZERO`` for an absolute one. Use inside a context of ``EXACT``.
+        ``reference`` is the ULN, LLN or baseline that the limit names; ``ZERO`` for an absolute
+        one. Use inside a context of ``EXACT``.
         """
         scaled = value.times(self.value_times)
         bound = reference.times(self.reference_times, self.plus)

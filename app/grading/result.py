@@ -57,6 +57,11 @@ class Reported:
     number: Decimal
     comparator: Literal["", "<", "<=", ">", ">="] = ""
 
+    @property
+    def text(self) -> str:
+        """As reported, without an exponent: ``<0.2``."""
+        return f"{self.comparator}{self.number:f}"
+
 
 @dataclass(frozen=True, slots=True)
 class Collected:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.grading.result import Phase
+from app.grading.result import PatientGrade, Phase
 
 
 class _Bounds(Protocol):
@@ -23,19 +23,21 @@ def worse(at_least: int | None, at_most: int | None, baseline: _Bounds) -> bool 
     return False if at_most <= baseline.at_least else None
 
 
-class Graded(Protocol):
-    """What the summary reads of a grade, fresh or stored."""
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """What the summary reads of a grade, fresh or stored; fields as in ``PatientGrade``."""
 
-    @property
-    def term(self) -> str | None: ...
-    @property
-    def phase(self) -> Phase: ...
-    @property
-    def course(self) -> int | None: ...
-    @property
-    def at_least(self) -> int | None: ...
-    @property
-    def at_most(self) -> int | None: ...
+    term: str | None
+    phase: Phase
+    course: int | None
+    at_least: int | None
+    at_most: int | None
+
+    @classmethod
+    def of(cls, entry: PatientGrade) -> "Graded":
+        grade = entry.grade
+        term = grade.term.name if grade.term else None
+        return cls(term, entry.phase, entry.course, grade.at_least, grade.at_most)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,18 @@ _LOCK = 0x746F7867  # "toxg": one process migrates a PostgreSQL database at a ti
 
 
 def build_engine(url: str) -> Engine:
-    """An engine for ``sqlite:///…`` or ``postgresql+psycopg://…``, safe for concurrent writers."""
+    """An engine for ``sqlite:///…`` or ``postgresql+psycopg://…``, safe for concurrent writers.
+
+    Its errors never name a statement's parameters: those are patients' values.
+    """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return sqlalchemy.create_engine(parsed, pool_pre_ping=True, pool_size=10)
-    engine = sqlalchemy.create_engine(parsed, connect_args={"isolation_level": None})
+        return sqlalchemy.create_engine(
+            parsed, pool_pre_ping=True, pool_size=10, hide_parameters=True
+        )
+    engine = sqlalchemy.create_engine(
+        parsed, connect_args={"isolation_level": None}, hide_parameters=True
+    )
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

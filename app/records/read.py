@@ -3,16 +3,15 @@
 import base64
 import binascii
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, and_, or_, select
+from sqlalchemy import Connection, Select, and_, or_, select
 
 from app.errors import FieldFault, NotFound, RequestError
 from app.grading.result import Course
-from app.grading.summary import TermSummary, summarise
+from app.grading.summary import Graded, TermSummary, summarise
 from app.records.history import all_grades, current_courses, current_grades
 from app.records.studies import Study, find_study
 from app.records.tables import grades, patients
@@ -51,7 +50,7 @@ def list_grades(
     chosen: GradeFilter,
     limit: int,
     cursor: str | None,
-) -> tuple[Sequence[RowMapping], str | None]:
+) -> tuple[list[dict[str, Any]], str | None]:
     """Up to ``limit`` grades by date (undated first), then id; and the cursor of the next page.
 
     Raises:
@@ -69,7 +68,8 @@ def list_grades(
     if cursor is not None:
         query = _after(query, *_read_cursor(cursor))
     ordered = query.order_by(grades.c.collected_on.asc().nulls_first(), grades.c.id)
-    rows = connection.execute(ordered.limit(limit + 1)).mappings().all()
+    found = connection.execute(ordered.limit(limit + 1)).mappings()
+    rows = [dict(row) for row in found]
     if len(rows) <= limit:
         return rows, None
     return rows[:limit], _write_cursor(rows[limit - 1])
@@ -87,8 +87,9 @@ def patient_toxicity(
     query = current_grades(patient_id).order_by(
         grades.c.collected_on.asc().nulls_first(), grades.c.id
     )
-    rows: Any = connection.execute(query).all()
-    return current_courses(connection, patient_id), summarise(rows)
+    rows = connection.execute(query)
+    graded = [Graded(r.term, r.phase, r.course, r.at_least, r.at_most) for r in rows]
+    return current_courses(connection, patient_id), summarise(graded)
 
 
 def _after(query: Select[Any], day: date | None, row_id: int) -> Select[Any]:
@@ -99,7 +100,7 @@ def _after(query: Select[Any], day: date | None, row_id: int) -> Select[Any]:
     return query.where(or_(same_day, grades.c.collected_on > day))
 
 
-def _write_cursor(row: RowMapping) -> str:
+def _write_cursor(row: dict[str, Any]) -> str:
     day = row["collected_on"]
     place = json.dumps([day.isoformat() if day else None, row["id"]])
     return base64.urlsafe_b64encode(place.encode()).decode()
@@ -108,7 +109,11 @@ def _write_cursor(row: RowMapping) -> str:
 def _read_cursor(cursor: str) -> tuple[date | None, int]:
     try:
         day, row_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        if not 0 <= int(row_id) < 2**63:
+            raise ValueError("no row has this number")
         return date.fromisoformat(day) if day else None, int(row_id)
     except (ValueError, TypeError, binascii.Error):
-        fault = FieldFault(("cursor",), "cursor", "expected the `next` of an earlier answer")
+        fault = FieldFault(
+            ("query", "cursor"), "cursor", "expected the `next` of an earlier answer"
+        )
         raise RequestError("the cursor is not one of ours", [fault]) from None

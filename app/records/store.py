@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -12,6 +12,7 @@ from app.errors import FieldFault, RequestError
 from app.grading.one import Grader, Graders
 from app.grading.patient import grade_patient, refuse_late_baseline
 from app.grading.result import Course, LabResult, PatientGrade
+from app.grading.summary import Graded, TermSummary, summarise
 from app.records.history import (
     courses_document,
     current_courses,
@@ -42,8 +43,17 @@ class Submission:
     courses: tuple[Course, ...] | None
 
 
-def store(connection: Connection, submission: Submission, graders: Graders) -> list[GradeRow]:
-    """Append what is new and regrade the patient; the current grades of the results sent, in order.
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The current grades of the results that were sent, in order; the summary of all there are."""
+
+    edition: str
+    grades: list[GradeRow]
+    summary: list[TermSummary]
+
+
+def store(connection: Connection, submission: Submission, graders: Graders) -> Stored:
+    """Append what is new and regrade the patient.
 
     A result sent again with equal content changes nothing; with other content it supersedes, unless
     it was issued earlier than what is stored.
@@ -69,9 +79,18 @@ def store(connection: Connection, submission: Submission, graders: Graders) -> l
     refuse_late_baseline(submission.results, courses)
     _append(connection, patient_id, sent, grader)
     current = regrade(connection, patient_id, courses, grader, study)
-    return [
+    sent_rows = [
         row for _, result in submission.results for row in current[identity(result, grader.names)]
     ]
+    rows = sorted(
+        (row for found in current.values() for row in found),
+        key=lambda row: (row["collected_on"] or date.min, row["id"]),
+    )
+    return Stored(grader.edition.name, sent_rows, summarise(_graded(row) for row in rows))
+
+
+def _graded(row: GradeRow) -> Graded:
+    return Graded(row["term"], row["phase"], row["course"], row["at_least"], row["at_most"])
 
 
 def _lock_patient(connection: Connection, study: Study, name: str) -> int:
@@ -117,10 +136,9 @@ def _supersedes(result: LabResult, before: LabResult, grader: Grader) -> bool:
 
 
 def _result_row(result: LabResult) -> dict[str, object]:
-    value = result.value
     return {
         "analyte": result.analyte,
-        "value": f"{value.comparator}{value.number:f}" if value else None,
+        "value": result.value.text if result.value else None,
         "unit": result.unit,
         "lln": None if result.lln is None else f"{result.lln:f}",
         "uln": None if result.uln is None else f"{result.uln:f}",
@@ -131,6 +149,15 @@ def _result_row(result: LabResult) -> dict[str, object]:
         "source_id": result.source_id,
         "issued": result.issued.isoformat() if result.issued else None,
     }
+
+
+def regrade_study(connection: Connection, study: Study, graders: Graders) -> None:
+    """Grade every patient of a study again by its rules as they are now."""
+    grader = graders.under(study.rules)
+    mine = select(patients.c.id).where(patients.c.study_id == study.id).order_by(patients.c.id)
+    for patient_id in connection.scalars(mine.with_for_update()).all():
+        courses = current_courses(connection, patient_id)
+        regrade(connection, patient_id, courses, grader, study)
 
 
 def regrade(

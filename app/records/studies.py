@@ -30,6 +30,15 @@ class Study:
     liver_enzymes: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A study as it is now, whether it is new, and whether an old one's grading rules changed."""
+
+    study: Study
+    is_new: bool
+    rules_changed: bool
+
+
 def find_study(connection: Connection, name: str) -> Study:
     """The study of that name with its current rules.
 
@@ -64,8 +73,8 @@ def save_study(
     liver_enzymes: Sequence[str] = LIVER_ENZYMES,
     *,
     synthetic: bool = False,
-) -> tuple[Study, bool]:
-    """Create the study or give it new rules; also whether its rules changed.
+) -> Saved:
+    """Create the study or give it new rules.
 
     Raises:
         RequestError: the name is not one a study may have.
@@ -73,6 +82,7 @@ def save_study(
     if not STUDY_NAME.fullmatch(name):
         fault = FieldFault(("study",), "study-name", f"expected {STUDY_NAME.pattern}")
         raise RequestError("a study cannot have this name", [fault])
+    is_new = False
     try:
         before = find_study(connection, name)
     except NotFound:
@@ -80,9 +90,7 @@ def save_study(
             insert(studies).values(name=name, synthetic=synthetic, recorded_at=datetime.now(UTC))
         )
         before = find_study(connection, name)
-        changed = False
-    else:
-        changed = before.rules != rules
+        is_new = True
     if before.rules != rules or before.liver_enzymes != tuple(liver_enzymes):
         document = asdict(rules) | {"liver_enzymes": list(liver_enzymes)}
         connection.execute(
@@ -90,7 +98,8 @@ def save_study(
                 study_id=before.id, rules=json.dumps(document), recorded_at=datetime.now(UTC)
             )
         )
-    return find_study(connection, name), changed
+    changed = not is_new and before.rules != rules
+    return Saved(find_study(connection, name), is_new, changed)
 
 
 def list_patients(connection: Connection, study: Study, limit: int, after: str | None) -> list[str]:

@@ -4,12 +4,15 @@ What is current follows from the rows themselves: the result of an identity with
 version, the grade that no other grade supersedes, the latest treatment and the latest rules.
 """
 
+from datetime import UTC, datetime
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
     Date,
     DateTime,
+    Dialect,
     ForeignKey,
     Index,
     Integer,
@@ -17,6 +20,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
 )
 
@@ -32,8 +36,18 @@ metadata = MetaData(
 _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by INTEGER keys only
 
 
-def _recorded() -> Column[object]:
-    return Column("recorded_at", DateTime(timezone=True), nullable=False)
+class _Instant(TypeDecorator[datetime]):
+    """A moment in UTC; SQLite keeps no offset, so it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
+
+
+def _recorded() -> Column[datetime]:
+    return Column("recorded_at", _Instant, nullable=False)
 
 
 studies = Table(
@@ -141,6 +155,6 @@ api_keys = Table(
     Column("secret_sha256", String(64), nullable=False),
     Column("label", Text, nullable=False),
     Column("role", String(16), nullable=False),
-    Column("created_at", DateTime(timezone=True), nullable=False),
-    Column("revoked_at", DateTime(timezone=True)),
+    Column("created_at", _Instant, nullable=False),
+    Column("revoked_at", _Instant),
 )

@@ -1,6 +1,7 @@
-"""A second reader: limits derived from NCI's wording alone, compared with the criteria file's.
+"""A second reader: limits derived from NCI's wording alone must be those of the criteria file.
 
-It shares no code with the grammar. A limit here is (comparison, number, reference, unit, condition):
+It shares no code with the grammar. A limit here is its comparison, number, reference,
+unit and condition:
 ``(">", 3, "ULN", None, None)``, ``("<", 30, None, "g/L", None)``.
 """
 
@@ -85,7 +86,8 @@ def _read_part(part: str) -> Read:
 
 
 def from_file(limit: Limit) -> Read:
-    condition = limit.condition and f"{limit.condition.comparison} {limit.condition.limit}"
+    known = limit.condition
+    condition = f"{known.comparison} {known.limit}" if known else None
     if limit.reference is None:
         return Read(limit.comparison, limit.amount, None, limit.unit, condition)
     return Read(

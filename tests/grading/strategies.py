@@ -33,8 +33,10 @@ _TYPICAL_LIMITS = {
 ODD_VALUES = ["", " ", "abc", "-1", "NaN", "inf", "1e400", "٣", "1_000", "true", "+5", "1,5", "0x1",
               ".5", "5.", "1e1", "0", "0.0000001", "123456789012345678", "12.3456789", "<", "<=",
               "> 5", "<-1", "1.80", " 1.8 ", "4e-7", "1.2.3", "−5", "５"]  # fmt: skip
-ODD_DATES = [None, "", "2012", "2012-01", "2012-02", "2012-02-30", "2012-1-5", "2012-01-31T08:00",
-             "2012-01-31T09:30:15", "2012-01-31 07:00", "2012-01-30T23:59+05:00", "yesterday"]  # fmt: skip
+ODD_DATES = [
+    *[None, "", "2012", "2012-01", "2012-02", "2012-02-30", "2012-1-5", "2012-01-31T08:00"],
+    *["2012-01-31T09:30:15", "2012-01-31 07:00", "2012-01-30T23:59+05:00", "yesterday"],
+]
 
 
 def decimal_text(number: Fraction, places: int) -> str:
@@ -52,8 +54,11 @@ def limits(draw: st.DrawFn, analyte: Analyte, unit: Unit) -> tuple[str | None, s
     high = decimal_text(Fraction(uln) * wobble / unit.factor, places)
     return draw(
         st.sampled_from(
-            [(low, high), (low, high), (low, high), (low, None), (None, high), (None, None)]
-            + [("0", "0"), (high, low), (low, low), ("0", high), ("abc", high), (low, "9e9")]
+            [
+                *[(low, high)] * 3,
+                *[(low, None), (None, high), (None, None), ("0", "0"), (high, low)],
+                *[(low, low), ("0", high), ("abc", high), (low, "9e9")],
+            ]
         )
     )
 
@@ -90,7 +95,12 @@ def rows(draw: st.DrawFn, patient: str = "P1") -> dict[str, str | None]:
 
 @st.composite
 def values(
-    draw: st.DrawFn, analyte: Analyte, unit: Unit, limit_unit: Unit, lln: str | None, uln: str | None
+    draw: st.DrawFn,
+    analyte: Analyte,
+    unit: Unit,
+    limit_unit: Unit,
+    lln: str | None,
+    uln: str | None,
 ) -> str | None:
     references = [text for text in (lln, uln) if text and text[0].isdigit() and "e" not in text]
     on_limit = [absolute / unit.factor for absolute in _ABSOLUTES[analyte.name]]

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 import polars as pl
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -39,7 +39,7 @@ def one_by_one(
     rows: Rows, course: tuple[date | None, date | None], rules: Rules
 ) -> list[tuple[object, ...]]:
     courses = [Course(*course)] if any(course) else []
-    graded = []
+    graded: list[tuple[Any, ...]] = []
     for patient in sorted({str(row["patient"]) for row in rows}):
         mine = [i for i, row in enumerate(rows) if row["patient"] == patient]
         results = [lab_result(rows[i]) for i in mine]

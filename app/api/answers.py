@@ -1,0 +1,206 @@
+"""Grades as callers see them: the answers' models, and how they are filled."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.config import JsonDict
+
+from app.grading.one import Grader
+from app.grading.result import Course, LabResult, PatientGrade, Reason
+from app.grading.summary import Graded, TermSummary, summarise
+from app.records.store import GradeRow
+
+_EXAMPLE: JsonDict = {
+    "analyte": "bilirubin",
+    "term": "Blood bilirubin increased",
+    "meddra": "10005364",
+    "soc": "Investigations",
+    "grade": 1,
+    "at_least": 1,
+    "at_most": 1,
+    "reason": None,
+    "criterion": ">ULN - 1.5 x ULN",
+    "because": "1.8 mg/dL is 1.5 x ULN (1.2 mg/dL): above 1 x ULN, not above 1.5 x ULN",
+    "phase": "acute",
+    "on_treatment": False,
+    "days_from_end": 45,
+    "baseline_grade": 0,
+    "worse_than_baseline": True,
+    "flags": [],
+    "collected": "2011-04-23",
+    "value": "1.8",
+    "unit": "mg/dL",
+    "lln": "0.2",
+    "uln": "1.2",
+    "limit_unit": None,
+    "source_id": "LAB-1",
+    "status": "final",
+    "edition": "4.03",
+    "criteria_sha256": "0" * 64,
+}
+
+
+class GradeAnswer(BaseModel):
+    """One result graded for one term: the interval that what is known allows, and why."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+    analyte: str
+    term: str | None
+    meddra: str | None
+    soc: str | None
+    grade: int | None
+    at_least: int | None
+    at_most: int | None
+    reason: Reason | None
+    criterion: str | None
+    because: str
+    phase: str
+    on_treatment: bool | None
+    days_from_end: int | None
+    baseline_grade: int | None
+    worse_than_baseline: bool | None
+    flags: list[str]
+    collected: str | None
+    value: str | None
+    unit: str | None
+    lln: str | None
+    uln: str | None
+    limit_unit: str | None
+    source_id: str | None
+    status: str
+    edition: str
+    criteria_sha256: str
+
+
+class StoredGradeAnswer(GradeAnswer):
+    """A stored grade: which one it replaced, when it was made and by which software."""
+
+    id: int
+    supersedes_id: int | None
+    recorded_at: str
+    software: str
+
+
+class SummaryAnswer(BaseModel):
+    """One term of one patient: baseline, worst acute and worst late grade."""
+
+    term: str
+    baseline_grade: int | None
+    worst_acute: int | None
+    worst_acute_at_most: int | None
+    worst_late: int | None
+    worst_late_at_most: int | None
+    worse_acute: bool | None
+    worse_late: bool | None
+
+
+class PanelAnswer(BaseModel):
+    """The grades of a panel: the results in the order given, then the baseline entries."""
+
+    edition: str
+    grades: list[GradeAnswer]
+    summary: list[SummaryAnswer]
+
+
+class StoredPanelAnswer(BaseModel):
+    """The current grades of the results that were sent; the summary of all the patient has."""
+
+    study: str
+    patient: str
+    edition: str
+    grades: list[StoredGradeAnswer]
+    summary: list[SummaryAnswer]
+
+
+class GradePage(BaseModel):
+    """A page of grades; ``next`` is the cursor of the following page, null on the last."""
+
+    grades: list[StoredGradeAnswer]
+    next: str | None
+
+
+class CourseAnswer(BaseModel):
+    """A course of radiotherapy."""
+
+    start: str | None
+    end: str | None
+    status: str | None
+
+
+class ToxicityAnswer(BaseModel):
+    """A patient's worst grades per term."""
+
+    patient: str
+    radiotherapy: CourseAnswer | None
+    summary: list[SummaryAnswer]
+
+
+def panel(
+    labs: Sequence[LabResult], entries: Sequence[PatientGrade], grader: Grader
+) -> dict[str, Any]:
+    """The answer to a panel that was graded without storing it."""
+    return {
+        "edition": grader.edition.name,
+        "grades": [_grade(labs[entry.index], entry, grader) for entry in entries],
+        "summary": summary(summarise(Graded.of(entry) for entry in entries)),
+    }
+
+
+def _grade(lab: LabResult, entry: PatientGrade, grader: Grader) -> dict[str, Any]:
+    grade, term = entry.grade, entry.grade.term
+    return {
+        "analyte": term.analyte if term else lab.analyte,
+        "term": term.name if term else None,
+        "meddra": term.meddra if term else None,
+        "soc": term.soc if term else None,
+        "grade": grade.grade,
+        "at_least": grade.at_least,
+        "at_most": grade.at_most,
+        "reason": grade.reason,
+        "criterion": grade.criterion,
+        "because": grade.because,
+        "phase": entry.phase,
+        "on_treatment": entry.on_treatment,
+        "days_from_end": entry.days_from_end,
+        "baseline_grade": entry.baseline_grade,
+        "worse_than_baseline": entry.worse_than_baseline,
+        "flags": list(grade.flags),
+        "collected": lab.collected.text if lab.collected else None,
+        "value": lab.value.text if lab.value else None,
+        "unit": lab.unit,
+        "lln": _text(lab.lln),
+        "uln": _text(lab.uln),
+        "limit_unit": lab.limit_unit,
+        "source_id": lab.source_id,
+        "status": lab.status,
+        "edition": grader.edition.name,
+        "criteria_sha256": grader.edition.sha256,
+    }
+
+
+def _text(number: Decimal | None) -> str | None:
+    return None if number is None else f"{number:f}"
+
+
+def stored(row: GradeRow) -> dict[str, Any]:
+    """A stored grade, from the columns of its row and of the result it grades."""
+    plain = {name: row[name] for name in StoredGradeAnswer.model_fields}
+    recorded = row["recorded_at"]
+    return plain | {"flags": row["flags"].split(), "recorded_at": recorded.isoformat()}
+
+
+def summary(found: Sequence[TermSummary]) -> list[dict[str, Any]]:
+    return [asdict(term) for term in found]
+
+
+def course(course: Course) -> dict[str, Any]:
+    status = "in-progress" if course.ongoing else "completed" if course.end else None
+    return {
+        "start": course.start.isoformat() if course.start else None,
+        "end": course.end.isoformat() if course.end else None,
+        "status": status,
+    }

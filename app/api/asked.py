@@ -1,0 +1,176 @@
+"""What callers may send: the request bodies, refused by field where they are wrong."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    WithJsonSchema,
+    model_validator,
+)
+
+from app.api.fields import CollectedAt, Day, Issued, LimitOfNormal, Name, Text, Value, refuse
+from app.errors import FieldFault, RequestError
+from app.grading.phase import PRESETS, Window, course_faults
+from app.grading.result import Course, LabResult
+from app.grading.rules import Implausible
+from app.records.identity import Loc
+from app.records.studies import LIVER_ENZYMES
+
+_StrictInt = Annotated[int, Strict()]
+
+
+class Asked(BaseModel):
+    """Unknown fields are refused: a misspelt ``uln`` must not pass as a missing one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LabValue(Asked):
+    """One laboratory value as the laboratory reported it."""
+
+    analyte: Name = Field(description="A name, alias or LOINC code.", examples=["bilirubin"])
+    value: Value = None
+    unit: Text | None = Field(None, examples=["mg/dL"])
+    lln: LimitOfNormal = None
+    uln: LimitOfNormal = None
+    limit_unit: Text | None = Field(None, description="The limits' unit, if it is another one.")
+    collected: CollectedAt = None
+    status: Literal[
+        "final", "amended", "corrected", "preliminary", "superseded", "cancelled",
+        "entered-in-error",
+    ] = "final"  # fmt: skip
+    source_id: Text | None = Field(None, description="The sender's own number of the result.")
+    issued: Issued = None
+
+    def result(self, *, is_baseline: bool) -> LabResult:
+        return LabResult(
+            analyte=self.analyte,
+            value=self.value,
+            unit=self.unit,
+            lln=self.lln.number if self.lln else None,
+            uln=self.uln.number if self.uln else None,
+            limit_unit=self.limit_unit,
+            collected=self.collected,
+            status=self.status,
+            is_baseline=is_baseline,
+            source_id=self.source_id or None,
+            issued=self.issued,
+        )
+
+
+class Radiotherapy(Asked):
+    """A course of radiotherapy; ``in-progress`` says that it has not ended yet."""
+
+    start: Day = None
+    end: Day = None
+    status: Literal["in-progress", "completed"] | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.start is None and self.end is None:
+            raise refuse("empty-course", "expected a start, an end or both; null clears a course")
+        return self
+
+    def course(self) -> Course:
+        return Course(self.start, self.end, ongoing=self.status == "in-progress")
+
+
+class WindowLength(Asked):
+    """How long toxicity counts as acute after ``anchor``: so many months, or so many days."""
+
+    anchor: Literal["end", "start"]
+    months: _StrictInt | None = None
+    days: _StrictInt | None = None
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        try:
+            self.window()
+        except ValueError as error:
+            raise refuse("window-length", str(error)) from None
+        return self
+
+    def window(self) -> Window:
+        return Window(self.anchor, self.months, self.days)
+
+
+def _preset(given: object) -> object:
+    if not isinstance(given, str):
+        return given
+    if given not in PRESETS:
+        names = ", ".join(PRESETS)
+        raise refuse("unknown-window", f"expected {names}, or an anchor with months or days")
+    window = PRESETS[given]
+    return {"anchor": window.anchor, "months": window.months, "days": window.days}
+
+
+_WINDOW_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "enum": list(PRESETS)},
+        {
+            "type": "object",
+            "properties": {
+                "anchor": {"type": "string", "enum": ["end", "start"]},
+                "months": {"type": "integer", "minimum": 0, "maximum": 120},
+                "days": {"type": "integer", "minimum": 0, "maximum": 3653},
+            },
+            "required": ["anchor"],
+            "additionalProperties": False,
+        },
+    ],
+    "description": "A preset, or the acute window's anchor with its months or days.",
+    "examples": ["paper", {"anchor": "end", "months": 3}],
+}
+AskedWindow = Annotated[WindowLength, BeforeValidator(_preset), WithJsonSchema(_WINDOW_SCHEMA)]
+
+
+class Panel(Asked):
+    """Results of one patient, with the baseline and the course of radiotherapy they belong to."""
+
+    radiotherapy: Radiotherapy | None = None
+    baseline: list[LabValue] = []
+    results: list[LabValue]
+
+    def labs(self) -> list[tuple[Loc, LabResult]]:
+        """Every entry with its place in the request: the results, then the baseline."""
+        return [
+            *((("results", i), r.result(is_baseline=False)) for i, r in enumerate(self.results)),
+            *((("baseline", i), r.result(is_baseline=True)) for i, r in enumerate(self.baseline)),
+        ]
+
+    def courses(self) -> tuple[Course, ...]:
+        """The course of radiotherapy, if one was sent.
+
+        Raises:
+            RequestError: its dates contradict each other.
+        """
+        courses = (self.radiotherapy.course(),) if self.radiotherapy else ()
+        if faults := course_faults(courses):
+            named = [
+                FieldFault(("radiotherapy", *fault.loc[1:]), fault.code, fault.message)
+                for fault in faults
+            ]
+            raise RequestError("the radiotherapy dates contradict each other", named)
+        return courses
+
+
+class GradeRequest(Panel):
+    """A panel to grade without storing it."""
+
+    edition: Text = Field("4.03", description="`4.0` means `4.03`.")
+    window: AskedWindow = WindowLength(anchor="end", months=3)
+
+
+class StudyRequest(Asked):
+    """What a study chooses; what is left out takes its default."""
+
+    edition: Text = "4.03"
+    window: AskedWindow = WindowLength(anchor="end", months=3)
+    liver_enzymes: list[Text] = Field(list(LIVER_ENZYMES), min_length=1, max_length=20)
+    implausible: Implausible = Field(
+        "refuse", description="A number outside the plausible band is left ungraded, or flagged."
+    )

@@ -1,0 +1,94 @@
+"""``POST /v1/grade``: grade a panel without storing it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter, Body
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+
+from app.api.answers import PanelAnswer, panel
+from app.api.asked import GradeRequest, Panel
+from app.api.body import JsonRoute
+from app.api.service import Service, TheService
+from app.errors import CriteriaError, FieldFault, RequestError, TooLarge
+from app.grading.one import Grader
+from app.grading.patient import grade_patient, refuse_late_baseline
+from app.grading.phase import Window
+from app.grading.result import Course, LabResult
+from app.grading.rules import Rules
+from app.records.identity import Loc, distinct
+
+router = APIRouter(prefix="/v1", tags=["grading"], route_class=JsonRoute)
+
+IN_THE_LOOP = 200
+"""Up to so many results are graded in the event loop (under 10 ms); more in a thread."""
+
+EXAMPLE: dict[str, Any] = {
+    "radiotherapy": {"start": "2011-01-24", "end": "2011-03-09"},
+    "baseline": [
+        {"analyte": "bilirubin", "value": "0.9", "unit": "mg/dL", "uln": "1.2",
+         "collected": "2011-01-20"},
+    ],
+    "results": [
+        {"analyte": "bilirubin", "value": "1.8", "unit": "mg/dL", "lln": "0.2", "uln": "1.2",
+         "collected": "2011-04-23", "source_id": "LAB-1"},
+        {"analyte": "WBC", "value": 2.8, "unit": "10*9/L", "lln": 4, "uln": 10,
+         "collected": "2011-04-23"},
+    ],
+}  # fmt: skip
+
+
+@router.post(
+    "/grade", response_model=PanelAnswer, summary="Grade without storing", name="grade_panel"
+)
+async def grade(
+    service: TheService,
+    asked: GradeRequest = Body(openapi_examples={"panel": {"value": EXAMPLE}}),  # noqa: B008
+) -> JSONResponse:
+    """Grade a panel by CTCAE, place each result as acute or late, and say why. Nothing is kept."""
+    refuse_too_many(asked, service)
+    rules = Rules(asked.edition, asked.window.window())
+    grader = grader_for(rules, service)
+    labs = asked.labs()
+    distinct(labs, grader.names)
+    courses = asked.courses()
+    refuse_late_baseline(labs, courses)
+    args = (labs, courses, grader, rules.window)
+    if len(labs) > IN_THE_LOOP:
+        return JSONResponse(await run_in_threadpool(_graded, *args))
+    return JSONResponse(_graded(*args))
+
+
+def _graded(
+    sent: Sequence[tuple[Loc, LabResult]], courses: Sequence[Course], grader: Grader, window: Window
+) -> dict[str, Any]:
+    labs = [lab for _, lab in sent]
+    return panel(labs, grade_patient(labs, courses, grader, window), grader)
+
+
+def refuse_too_many(asked: Panel, service: Service) -> None:
+    """Refuse a panel that is a file.
+
+    Raises:
+        TooLarge: more results than ``TOXGRADE_MAX_RESULTS``.
+    """
+    most = service.settings.max_results
+    if len(asked.results) + len(asked.baseline) > most:
+        fault = FieldFault(("results",), "too-many", f"at most {most} in one request")
+        raise TooLarge(
+            f"more than {most} results: send a batch, graded by `toxgrade grade`", [fault]
+        )
+
+
+def grader_for(rules: Rules, service: Service) -> Grader:
+    """The grader for the rules asked for.
+
+    Raises:
+        RequestError: there is no such edition.
+    """
+    try:
+        return service.graders.under(rules)
+    except CriteriaError as error:
+        fault = FieldFault(("edition",), "unknown-edition", str(error))
+        raise RequestError("there is no such edition", [fault]) from None

@@ -1,0 +1,29 @@
+"""For the machines that keep the service running: is it alive, can it work."""
+
+from fastapi import APIRouter
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.api.service import TheService
+from app.errors import Unavailable
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/livez", summary="The process answers")
+async def livez() -> dict[str, str]:
+    """Always 200 while the process runs."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz", summary="The database answers and is migrated")
+async def readyz(service: TheService) -> dict[str, str]:
+    """200 when requests can be served, 503 with the reason when not."""
+
+    def migration(connection: Connection) -> str:
+        return str(connection.scalar(text("SELECT version_num FROM alembic_version")))
+
+    try:
+        return {"status": "ready", "migration": await service.read(migration)}
+    except SQLAlchemyError:
+        raise Unavailable("the database does not answer or is not migrated") from None

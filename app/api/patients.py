@@ -1,0 +1,92 @@
+"""One patient of a study: results in, grades and worst grades out."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Query
+from fastapi.responses import JSONResponse
+
+from app.api import answers
+from app.api.asked import Panel
+from app.api.body import JsonRoute
+from app.api.fields import PatientName, StudyName, Text
+from app.api.grading import EXAMPLE, refuse_too_many
+from app.api.service import TheService
+from app.errors import FieldFault, RequestError
+from app.grading.result import Phase
+from app.records.read import GradeFilter, list_grades, patient_toxicity
+from app.records.store import Stored, Submission, store
+
+router = APIRouter(
+    prefix="/v1/studies/{study}/patients/{patient}", tags=["patients"], route_class=JsonRoute
+)
+
+
+@router.post(
+    "/results",
+    status_code=201,
+    response_model=answers.StoredPanelAnswer,
+    summary="Grade and store",
+)
+async def post_results(
+    service: TheService,
+    study: StudyName,
+    patient: PatientName,
+    asked: Annotated[Panel, Body(openapi_examples={"panel": {"value": EXAMPLE}})],
+) -> JSONResponse:
+    """Store results and grade the patient again by the study's rules; durable before the answer.
+
+    A result sent again unchanged changes nothing; with other content it supersedes. Radiotherapy
+    that is left out stays as it is, null clears it.
+    """
+    refuse_too_many(asked, service)
+    faults = [
+        FieldFault(("results", i, "collected"), "missing", "required to store a result")
+        for i, result in enumerate(asked.results)
+        if result.collected is None
+    ]
+    if faults:
+        raise RequestError("a stored result needs the date it was taken", faults)
+    courses = asked.courses() if "radiotherapy" in asked.model_fields_set else None
+    sent = Submission(study, patient, tuple(asked.labs()), courses)
+    stored: Stored = await service.write(lambda c: store(c, sent, service.graders))
+    return JSONResponse(
+        {
+            "study": study,
+            "patient": patient,
+            "edition": stored.edition,
+            "grades": [answers.stored(row) for row in stored.grades],
+            "summary": answers.summary(stored.summary),
+        },
+        201,
+    )
+
+
+@router.get("/grades", response_model=answers.GradePage, summary="A patient's grades")
+async def grades(
+    service: TheService,
+    study: StudyName,
+    patient: PatientName,
+    term: Text | None = None,
+    phase: Phase | None = None,
+    min_grade: Annotated[int | None, Query(ge=0, le=5)] = None,
+    include_superseded: bool = False,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> JSONResponse:
+    """By date, then id, page by page; ``min_grade`` compares ``at_least``."""
+    chosen = GradeFilter(term, phase, min_grade, include_superseded)
+    rows, following = await service.read(
+        lambda c: list_grades(c, study, patient, chosen, limit, cursor)
+    )
+    return JSONResponse({"grades": [answers.stored(row) for row in rows], "next": following})
+
+
+@router.get("/toxicity", response_model=answers.ToxicityAnswer, summary="A patient's worst grades")
+async def toxicity(service: TheService, study: StudyName, patient: PatientName) -> dict[str, Any]:
+    """Per term the baseline, the worst acute and the worst late grade."""
+    courses, summary = await service.read(lambda c: patient_toxicity(c, study, patient))
+    return {
+        "patient": patient,
+        "radiotherapy": answers.course(courses[0]) if courses else None,
+        "summary": answers.summary(summary),
+    }

@@ -1,0 +1,173 @@
+"""Every error as ``application/problem+json`` (RFC 9457): fields named, values never repeated."""
+
+import logging
+import re
+import traceback
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, get_args
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.api.body import BodyProblem
+from app.errors import (
+    Conflict,
+    FieldFault,
+    NotFound,
+    RequestError,
+    TooLarge,
+    ToxgradeError,
+    Unauthorized,
+    Unavailable,
+)
+
+_STATUS: dict[type[ToxgradeError], int] = {
+    NotFound: 404,
+    Conflict: 409,
+    TooLarge: 413,
+    RequestError: 422,
+    Unauthorized: 401,
+    Unavailable: 503,
+}
+_HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
+_FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
+_log = logging.getLogger("toxgrade")
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457); ``errors`` name the fields."""
+
+    class Fault(BaseModel):
+        """One field: where it is, a stable code, and what would be accepted."""
+
+        loc: list[str | int]
+        code: str
+        message: str
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[Fault]
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": Problem, "content": {"application/problem+json": {}}},
+    "5XX": {"model": Problem, "content": {"application/problem+json": {}}},
+}
+"""The error answers as every route documents them."""
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Answer every error as a problem."""
+    app.add_exception_handler(ToxgradeError, _on_own)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(SQLAlchemyError, _on_database)
+    app.add_middleware(LastResort)
+
+
+def problem(status: int, detail: str, faults: Sequence[FieldFault] = ()) -> JSONResponse:
+    """The answer for an error; names in ``loc`` that could be anything else are left out."""
+    errors = [
+        {"loc": [_shown(part) for part in f.loc], "code": f.code, "message": f.message}
+        for f in faults
+    ]
+    title = HTTPStatus(status).phrase
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return JSONResponse(
+        body | {"errors": errors},
+        status,
+        headers=_HEADERS.get(status),
+        media_type="application/problem+json",
+    )
+
+
+def _shown(part: str | int) -> str | int:
+    """A sender's own key is repeated only if it looks like a field's name."""
+    return part if isinstance(part, int) or _FIELD_NAME.fullmatch(part) else "…"
+
+
+async def _on_own(_: Request, error: Exception) -> JSONResponse:
+    status = next((s for kind, s in _STATUS.items() if isinstance(error, kind)), 500)
+    if isinstance(error, RequestError):
+        return problem(status, error.detail, error.faults)
+    return problem(status, str(error) or "the request needs a valid key")
+
+
+async def _on_validation(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    body = getattr(request.scope.get("route"), "body_field", None)
+    model = body.field_info.annotation if body else None
+    faults = [_fault(found, model) for found in error.errors()]
+    return problem(422, "the request has fields that cannot be accepted", faults)
+
+
+def _fault(found: dict[str, Any], model: Any) -> FieldFault:
+    loc = tuple(found["loc"])
+    if loc and loc[0] == "body":
+        loc = loc[1:] or ("body",)
+    code, message = found["type"].replace("_", "-"), found["msg"]
+    if code == "extra-forbidden":
+        code, message = "unknown-field", f"not a field here; accepted: {_accepted(loc, model)}"
+    elif code == "missing":
+        message = "this field is required"
+    return FieldFault(loc, code, message)
+
+
+def _accepted(loc: tuple[str | int, ...], model: Any) -> str:
+    """The fields of the object in which an unknown one lies."""
+    for part in loc[:-1]:
+        if isinstance(part, str):
+            annotation = model.model_fields[part].annotation
+            model = next(m for m in (annotation, *get_args(annotation)) if hasattr(m, "mro"))
+            if not issubclass(model, BaseModel):  # list[LabValue] is seen through its argument
+                model = get_args(annotation)[0]
+    return ", ".join(model.model_fields)
+
+
+async def _on_http(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    faults = error.faults if isinstance(error, BodyProblem) else []
+    answer = problem(error.status_code, error.detail, faults)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _on_database(_: Request, error: Exception) -> JSONResponse:
+    _log.error("the database failed: %s", type(error).__name__)
+    return problem(503, "the database cannot answer now; trying again is safe")
+
+
+class LastResort:
+    """Answers 500 for what nobody foresaw, and logs where it happened without its message.
+
+    A message could hold a patient's value (``KeyError: '1.8'``); a place in the code cannot.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watch(message: Any) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception as error:
+            places = traceback.extract_tb(error.__traceback__)
+            trace = " < ".join(f"{p.filename}:{p.lineno} {p.name}" for p in reversed(places[-8:]))
+            _log.error("unforeseen %s at %s", type(error).__name__, trace)
+            if scope["type"] == "http" and not started:
+                await problem(500, "unforeseen error; it is logged")(scope, receive, send)

@@ -1,0 +1,90 @@
+"""Studies: their rules, their patients."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Query
+from fastapi.responses import JSONResponse
+from sqlalchemy import Connection
+
+from app.api.asked import StudyRequest
+from app.api.body import JsonRoute
+from app.api.fields import PatientName, StudyName
+from app.api.grading import grader_for
+from app.api.service import TheService
+from app.errors import Conflict, FieldFault, RequestError
+from app.grading.rules import Rules
+from app.records.store import regrade_study
+from app.records.studies import Saved, Study, find_study, list_patients, list_studies, save_study
+
+router = APIRouter(prefix="/v1/studies", tags=["studies"], route_class=JsonRoute)
+
+
+@router.get("", summary="All studies with their rules")
+async def studies(service: TheService) -> dict[str, Any]:
+    """Every study and what it has chosen, by name."""
+    return {"studies": [_answer(study) for study in await service.read(list_studies)]}
+
+
+@router.put("/{study}", summary="Create a study or change its rules", responses={201: {}, 409: {}})
+async def put_study(
+    service: TheService,
+    study: StudyName,
+    asked: Annotated[StudyRequest, Body()],
+    regrade: bool = False,
+) -> JSONResponse:
+    """Set a study's rules: 201 if it is new.
+
+    Other rules for a study that holds results are refused (409) unless ``regrade=true``; then every
+    patient is graded again in the same transaction and the old grades stay readable.
+    """
+    edition = grader_for(Rules(asked.edition), service).edition.name
+    rules = Rules(edition, asked.window.window(), asked.implausible)
+    known = service.graders.criteria.analytes
+    faults = [
+        FieldFault(("liver_enzymes", i), "unknown-analyte", f"expected any of {', '.join(known)}")
+        for i, name in enumerate(asked.liver_enzymes)
+        if name not in known
+    ]
+    if faults:
+        raise RequestError("the study's rules cannot be accepted", faults)
+
+    def save(connection: Connection) -> Saved:
+        saved = save_study(connection, study, rules, asked.liver_enzymes)
+        if saved.rules_changed and list_patients(connection, saved.study, 1, None):
+            if not regrade:
+                raise Conflict("the study holds results graded by its rules: add ?regrade=true")
+            regrade_study(connection, saved.study, service.graders)
+        return saved
+
+    saved = await service.write(save)
+    return JSONResponse(_answer(saved.study), 201 if saved.is_new else 200)
+
+
+@router.get("/{study}/patients", summary="The patients of a study")
+async def patients(
+    service: TheService,
+    study: StudyName,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: PatientName | None = None,
+) -> dict[str, Any]:
+    """Pseudonyms in order; ``next`` is the cursor of the following page."""
+
+    def query(connection: Connection) -> list[str]:
+        return list_patients(connection, find_study(connection, study), limit + 1, cursor)
+
+    found = await service.read(query)
+    following = found[limit - 1] if len(found) > limit else None
+    return {"patients": [{"patient": name} for name in found[:limit]], "next": following}
+
+
+def _answer(study: Study) -> dict[str, Any]:
+    window = study.rules.window
+    length = {"months": window.months} if window.days is None else {"days": window.days}
+    return {
+        "study": study.name,
+        "synthetic": study.synthetic,
+        "edition": study.rules.edition,
+        "window": {"anchor": window.anchor, **length},
+        "liver_enzymes": list(study.liver_enzymes),
+        "implausible": study.rules.implausible,
+    }

@@ -1,0 +1,1 @@
+"""Demonstration data: a SYNTHETIC cohort, loaded through the code that any caller uses."""

@@ -1,0 +1,58 @@
+"""Where the HTTP service is built and wired."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import Depends, FastAPI
+from fastapi_offline import FastAPIOffline
+
+from app.api import criteria, grading, health, patients, studies
+from app.api.guard import with_key
+from app.api.problems import PROBLEMS, add_handlers
+from app.api.service import Service
+from app.criteria.reader import load
+from app.grading.one import Graders
+from app.records.engine import build_engine
+from app.records.store import SOFTWARE
+from app.records.writer import Writer
+from app.settings import Settings
+
+_DESCRIPTION = """\
+Grades laboratory values by CTCAE v4.0 (release 4.03), exactly and with the reason of every grade,
+and labels each toxicity acute or late after radiotherapy. A clinician decides; this computes.
+
+CTCAE is a work of the US National Cancer Institute.
+"""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The service for ``settings`` (the environment's if None) on a migrated database.
+
+    Raises:
+        CriteriaError: a criteria file is incomplete or contradicts itself.
+    """
+    chosen = settings or Settings()
+    criteria_read = load()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        engine = build_engine(chosen.database_url)
+        writer = Writer(engine)
+        app.state.service = Service(chosen, Graders(criteria_read), engine, writer)
+        yield
+        writer.close()
+        engine.dispose()
+
+    app = FastAPIOffline(
+        title="Toxgrade",
+        version=SOFTWARE,
+        description=_DESCRIPTION,
+        license_info={"name": "MIT"},
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    add_handlers(app)
+    app.include_router(health.router, responses=PROBLEMS)
+    for door in (grading, criteria, studies, patients):
+        app.include_router(door.router, dependencies=[Depends(with_key)], responses=PROBLEMS)
+    return app

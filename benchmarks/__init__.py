@@ -1,0 +1,1 @@
+"""Speed and exactness, measured: `python -m benchmarks`."""
