@@ -2,6 +2,7 @@
 
 ToxgradeError
 ├── CriteriaError      a criteria or analyte file is incomplete or contradicts itself
+├── FileError          a file cannot be graded as it is; names line and column
 ├── ReadingError       a reported number or date cannot be read; says what is accepted
 ├── RequestError       what was asked cannot be done as asked; names the fields
 │   ├── NotFound       no such study, patient, edition, …
@@ -20,6 +21,10 @@ class ToxgradeError(Exception):
 
 class CriteriaError(ToxgradeError):
     """A criteria or analyte file is incomplete or contradicts itself; the message says where."""
+
+
+class FileError(ToxgradeError):
+    """A file cannot be graded as it is; the message names file, line and column, no values."""
 
 
 @dataclass

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
+from app import __version__
 from app.api import criteria, grading, health, patients, studies
 from app.api.guard import with_key
 from app.api.problems import PROBLEMS, add_handlers
@@ -13,7 +14,6 @@ from app.api.service import Service
 from app.criteria.reader import load
 from app.grading.one import Graders
 from app.records.engine import build_engine
-from app.records.store import SOFTWARE
 from app.records.writer import Writer
 from app.settings import Settings
 
@@ -45,7 +45,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app = FastAPIOffline(
         title="Toxgrade",
-        version=SOFTWARE,
+        version=__version__,
         description=_DESCRIPTION,
         license_info={"name": "MIT"},
         lifespan=lifespan,

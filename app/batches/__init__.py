@@ -1,0 +1,1 @@
+"""Whole lab exports: files in, every row graded or with its reason, files out."""

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from importlib.metadata import version
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, text
 
+from app import __version__
 from app.errors import FieldFault, RequestError
 from app.grading.one import Grader, Graders
 from app.grading.patient import grade_patient, refuse_late_baseline
@@ -24,7 +24,6 @@ from app.records.identity import Loc, content, distinct, identity
 from app.records.studies import PATIENT_NAME, Study, find_study
 from app.records.tables import grades, patients, results, treatments
 
-SOFTWARE = version("toxgrade")
 GradeRow = dict[str, Any]
 """A stored grade with the result it grades: the columns of both tables by name."""
 
@@ -232,5 +231,5 @@ def _grade_row(
         "worse_than_baseline": entry.worse_than_baseline,
         "edition": grader.edition.name,
         "criteria_sha256": grader.edition.sha256,
-        "software": SOFTWARE,
+        "software": __version__,
     }

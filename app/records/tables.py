@@ -37,13 +37,15 @@ _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by INT
 
 
 class _Instant(TypeDecorator[datetime]):
-    """A moment in UTC; SQLite keeps no offset, so it is put back on reading."""
+    """A moment in UTC; SQLite keeps no offset and PostgreSQL answers in the session's."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def _recorded() -> Column[datetime]:
