@@ -1,0 +1,28 @@
+# The service on PostgreSQL (TOXGRADE_DATABASE_URL=postgresql+psycopg://…) or on SQLite in /data.
+
+FROM python:3.11-slim AS build
+WORKDIR /build
+COPY requirements-dev.lock ./
+RUN pip install --no-cache-dir --require-hashes --requirement requirements-dev.lock
+COPY pyproject.toml README.md ./
+COPY alembic alembic
+COPY app app
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
+
+FROM python:3.11-slim
+RUN useradd --system --uid 10001 --create-home --home-dir /data toxgrade
+COPY requirements.lock ./
+RUN pip install --no-cache-dir --require-hashes --requirement requirements.lock && rm requirements.lock
+COPY --from=build /wheels /wheels
+RUN pip install --no-cache-dir --no-deps /wheels/*.whl && rm -r /wheels
+USER toxgrade
+WORKDIR /data
+VOLUME /data
+ENV TOXGRADE_HOST=0.0.0.0 \
+    TOXGRADE_PORT=8000 \
+    TOXGRADE_DATABASE_URL=sqlite:////data/toxgrade.db
+EXPOSE 8000
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
+    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"TOXGRADE_PORT\"]}/readyz')"]
+# Migrates the database, then serves. `docker exec … toxgrade keys create NAME` makes a key.
+CMD ["toxgrade", "serve"]

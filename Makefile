@@ -1,0 +1,58 @@
+# make serve   the service with the synthetic cohort, on http://127.0.0.1:$(PORT)
+# make test    everything that must hold before a change lands
+# make setup   only install, into .venv
+# make check   linters, types, import contracts, criteria, tests (make test without the servers)
+# make bench   speed and exactness, as a table
+# make lock    the lock files again, from pyproject.toml
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PORT ?= 8000
+BIN := .venv/bin
+WORKERS ?= auto
+
+.PHONY: setup serve system test check bench lock
+
+setup: .venv/installed
+
+.venv/installed: pyproject.toml requirements-dev.lock
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+serve: setup
+	TOXGRADE_AUTH=off $(BIN)/toxgrade serve --demo --port $(PORT)
+
+# What the tests start or call beside Python: PostgreSQL's server and curl.
+system:
+	@missing=""; \
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing="$$missing postgresql"; \
+	command -v curl >/dev/null || missing="$$missing curl"; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ -f /etc/debian_version ] && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
+	else \
+		echo "The tests need these programs (Debian's package names):$$missing" >&2; exit 1; \
+	fi
+
+test: setup system
+	TOXGRADE_REQUIRE_ALL=1 $(MAKE) check
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/toxgrade criteria check
+	$(BIN)/pytest --numprocesses $(WORKERS)
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+# uv is not part of the project; any recent release writes the same files.
+LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet --upgrade
+lock:
+	$(LOCK) --output-file requirements.lock
+	$(LOCK) --extra dev --output-file requirements-dev.lock
