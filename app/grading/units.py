@@ -26,15 +26,16 @@ def normalise(text: str) -> str:
 def spellings(analyte: Analyte) -> dict[str, Unit]:
     """Every accepted spelling of the analyte's units, normalised.
 
-    All-capital and all-small variants (``MG/DL`` from older interfaces) are accepted where they
-    cannot mean another unit; ``never_units`` are not (``g/L`` is no count, though ``G/L`` is).
+    All-capital and all-small variants (``MG/DL`` from older interfaces) and the small litre
+    (``U/l``) are accepted where they cannot mean another unit; ``never_units`` are not (``g/L`` is
+    no count, though ``G/L`` is).
     """
     written = {
         normalise(text): unit for unit in analyte.units for text in (unit.name, *unit.spellings)
     }
     variants: dict[str, set[Unit]] = {}
     for text, unit in written.items():
-        for variant in (text.upper(), text.lower()):
+        for variant in (text.upper(), text.lower(), text.replace("L", "l")):
             variants.setdefault(variant, set()).add(unit)
     refused = {normalise(text) for text in analyte.never_units}
     derived = {

@@ -1,0 +1,335 @@
+"""Grades of single results: below, on and above every limit of CTCAE v4.03, as a table to read."""
+
+from decimal import Decimal
+
+import pytest
+
+from app.criteria.reader import load
+from app.grading.one import OWN_LIMITS, Grader
+from app.grading.result import Flag, Grade, LabResult, Reason
+from app.grading.values import read_value
+
+_CRITERIA = load()
+_GRADER = Grader(_CRITERIA.edition("4.03"), _CRITERIA.analytes)
+
+
+def lab(
+    analyte: str, value: str | None, unit: str | None = None, lln: str | None = None,
+    uln: str | None = None, limit_unit: str | None = None, status: str = "final",
+) -> LabResult:  # fmt: skip
+    return LabResult(
+        analyte=analyte,
+        value=read_value(value) if value is not None else None,
+        unit=unit,
+        lln=Decimal(lln) if lln else None,
+        uln=Decimal(uln) if uln else None,
+        limit_unit=limit_unit,
+        status=status,
+    )
+
+
+def graded(result: LabResult, term: str | None = None, baseline: LabResult | None = None) -> Grade:
+    terms = {t.name: t for t in _GRADER.terms(result.analyte)}
+    chosen = terms[term] if term else next(iter(terms.values()), None)
+    return _GRADER.grade(result, chosen, baseline if baseline is not None else OWN_LIMITS)
+
+
+def interval(grade: Grade) -> tuple[int | None, int | None, str | None]:
+    return grade.at_least, grade.at_most, grade.reason.value if grade.reason else None
+
+
+# ULN 40 U/L for all four enzymes; bilirubin ULN 1.2 mg/dL.
+@pytest.mark.parametrize(
+    ("analyte", "unit", "uln", "value", "grade"),
+    [
+        ("ALT", "U/L", "40", "39.9", 0),
+        ("ALT", "U/L", "40", "40", 0),  # exactly ULN
+        ("ALT", "U/L", "40", "40.1", 1),
+        ("ALT", "U/L", "40", "120", 1),  # exactly 3.0 x ULN stays grade 1
+        ("ALT", "U/L", "40", "120.1", 2),
+        ("ALT", "U/L", "40", "200", 2),
+        ("ALT", "U/L", "40", "200.1", 3),
+        ("ALT", "U/L", "40", "800", 3),
+        ("ALT", "U/L", "40", "800.1", 4),
+        ("AST", "U/L", "40", "120", 1),
+        ("AST", "U/L", "40", "120.1", 2),
+        ("AST", "U/L", "40", "200.1", 3),
+        ("AST", "U/L", "40", "800.1", 4),
+        ("ALP", "U/L", "40", "40", 0),
+        ("ALP", "U/L", "40", "100", 1),  # 2.5 x ULN
+        ("ALP", "U/L", "40", "100.1", 2),
+        ("ALP", "U/L", "40", "200.1", 3),
+        ("ALP", "U/L", "40", "800.1", 4),
+        ("GGT", "U/L", "40", "100", 1),
+        ("GGT", "U/L", "40", "100.1", 2),
+        ("GGT", "U/L", "40", "200", 2),
+        ("GGT", "U/L", "40", "800", 3),
+        ("GGT", "U/L", "40", "800.1", 4),
+        ("bilirubin", "mg/dL", "1.2", "1.2", 0),
+        ("bilirubin", "mg/dL", "1.2", "1.21", 1),
+        ("bilirubin", "mg/dL", "1.2", "1.8", 1),  # binary floats say 2
+        ("bilirubin", "mg/dL", "1.2", "1.8000000000000000001", 2),
+        ("bilirubin", "mg/dL", "1.2", "3.6", 2),
+        ("bilirubin", "mg/dL", "1.2", "3.7", 3),
+        ("bilirubin", "mg/dL", "1.2", "12", 3),
+        ("bilirubin", "mg/dL", "1.2", "12.1", 4),
+        ("bilirubin", "umol/L", "20.5", "30.75", 1),
+        ("bilirubin", "umol/L", "20.5", "30.76", 2),
+    ],
+)
+def test_high_values_by_multiples_of_uln(
+    analyte: str, unit: str, uln: str, value: str, grade: int
+) -> None:
+    assert graded(lab(analyte, value, unit, uln=uln)).grade == grade
+
+
+@pytest.mark.parametrize(
+    ("analyte", "term", "unit", "lln", "value", "grade"),
+    [
+        ("albumin", None, "g/L", "35", "35", 0),  # LLN itself
+        ("albumin", None, "g/L", "35", "34.9", 1),
+        ("albumin", None, "g/L", "35", "30", 1),
+        ("albumin", None, "g/L", "35", "29.9", 2),
+        ("albumin", None, "g/L", "35", "20", 2),
+        ("albumin", None, "g/L", "35", "19.9", 3),
+        ("albumin", None, "g/dL", "3.5", "3.0", 1),
+        ("albumin", None, "g/dL", "3.5", "2.9", 2),
+        ("albumin", None, "g/dL", "3.5", "1.9", 3),
+        ("WBC", "White blood cell decreased", "10*9/L", "4.0", "4.0", 0),
+        ("WBC", "White blood cell decreased", "10*9/L", "4.0", "3.9", 1),
+        ("WBC", "White blood cell decreased", "10*9/L", "4.0", "3.0", 1),
+        ("WBC", "White blood cell decreased", "10*9/L", "4.0", "2.9", 2),
+        ("WBC", "White blood cell decreased", "10*9/L", "4.0", "2.0", 2),
+        ("WBC", "White blood cell decreased", "10*9/L", "4.0", "1.9", 3),
+        ("WBC", "White blood cell decreased", "10*9/L", "4.0", "1.0", 3),
+        ("WBC", "White blood cell decreased", "10*9/L", "4.0", "0.9", 4),
+        ("WBC", "White blood cell decreased", "/mm3", "4000", "2999", 2),
+        ("WBC", "White blood cell decreased", "K/uL", "4.0", "2.99", 2),
+        ("WBC", "Leukocytosis", "10*9/L", "4.0", "100", 0),
+        ("WBC", "Leukocytosis", "10*9/L", "4.0", "100.1", 3),
+        ("WBC", "Leukocytosis", "/mm3", "4000", "100001", 3),
+        ("platelets", None, "10*9/L", "150", "150", 0),
+        ("platelets", None, "10*9/L", "150", "149", 1),
+        ("platelets", None, "10*9/L", "150", "75", 1),
+        ("platelets", None, "10*9/L", "150", "74", 2),
+        ("platelets", None, "10*9/L", "150", "50", 2),
+        ("platelets", None, "10*9/L", "150", "49", 3),
+        ("platelets", None, "10*9/L", "150", "25", 3),
+        ("platelets", None, "10*9/L", "150", "24", 4),
+        ("hemoglobin", "Anemia", "g/L", "120", "100", 1),
+        ("hemoglobin", "Anemia", "g/L", "120", "99", 2),
+        ("hemoglobin", "Anemia", "g/L", "120", "79", 3),
+        ("hemoglobin", "Anemia", "mmol/L", "7.4", "6.2", 1),
+        ("hemoglobin", "Anemia", "mmol/L", "7.4", "6.1", 2),
+        ("hemoglobin", "Anemia", "mmol/L", "7.4", "4.9", 2),
+        ("hemoglobin", "Anemia", "mmol/L", "7.4", "4.8", 3),
+    ],
+)
+def test_low_values_by_lln_and_absolute_limits(
+    analyte: str, term: str | None, unit: str, lln: str, value: str, grade: int
+) -> None:
+    assert graded(lab(analyte, value, unit, lln=lln), term).grade == grade
+
+
+def test_a_value_inside_a_low_reference_range_is_graded_by_the_absolute_limit() -> None:
+    grade = graded(lab("WBC", "2.8", "10*9/L", lln="2.5"))
+    assert (grade.grade, grade.flags) == (2, (Flag.WITHIN_REFERENCE_RANGE,))
+
+
+def test_what_only_a_clinician_can_grade_is_flagged_and_never_widens_the_interval() -> None:
+    grade = graded(lab("albumin", "1.0", "g/dL", lln="3.5"))
+    assert (interval(grade), grade.flags) == ((3, 3, None), (Flag.CLINICAL_GRADE_POSSIBLE,))
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        (lab("ALT", "130", "U/L"), (0, 4, "missing-uln")),
+        (lab("albumin", "28", "g/L"), (2, 2, None)),  # certain without LLN
+        (lab("albumin", "33", "g/L"), (0, 1, "missing-lln")),
+        (lab("WBC", "2.8", "10*9/L"), (2, 2, None)),
+        (lab("WBC", "5", "10*9/L"), (0, 1, "missing-lln")),
+        (lab("ALT", "<5", "U/L", uln="40"), (0, 0, None)),
+        (lab("ALT", "<=40", "U/L", uln="40"), (0, 0, None)),
+        (lab("ALT", "<41", "U/L", uln="40"), (0, 1, "censored-value")),
+        (lab("ALT", ">1000", "U/L", uln="40"), (4, 4, None)),
+        (lab("ALT", ">120", "U/L", uln="40"), (2, 4, "censored-value")),
+        (lab("ALT", ">=120", "U/L", uln="40"), (1, 4, "censored-value")),
+        (lab("WBC", "<1.0", "10*9/L", lln="4"), (4, 4, None)),
+        (lab("WBC", "<=1.0", "10*9/L", lln="4"), (3, 4, "censored-value")),
+        (lab("ALT", None, "U/L", uln="40"), (None, None, "missing-value")),
+        (lab("ALT", "50", None, uln="40"), (None, None, "missing-unit")),
+        (lab("ALT", "50", "  ", uln="40"), (None, None, "missing-unit")),
+        (lab("ALT", "50", "mg/dL", uln="40"), (None, None, "unknown-unit")),
+        (lab("WBC", "7200", "10*9/L", lln="4"), (None, None, "implausible-value")),
+        (lab("bilirubin", "15", "umol/L", uln="1.2"), (0, 4, "implausible-limit")),
+        (lab("lead", "50", "ug/L", uln="40"), (None, None, "unknown-analyte")),
+        (lab("1968-7", "5", "mg/dL", uln="1"), (None, None, "unknown-analyte")),
+        (lab("ALT", "50", "U/L", uln="40", status="cancelled"), (None, None, "not-final")),
+        (lab("ALT", "50", "U/L", uln="40", status="corrected"), (1, 1, None)),
+        # the first reason that applies is the one reported
+        (lab("lead", None, status="preliminary"), (None, None, "not-final")),
+        (lab("ALT", None, None), (None, None, "missing-value")),
+    ],
+)
+def test_what_is_not_known_bounds_the_grade(
+    result: LabResult, expected: tuple[int | None, int | None, str | None]
+) -> None:
+    assert interval(graded(result)) == expected
+
+
+@pytest.mark.parametrize(
+    ("lln", "uln", "flag"),
+    [
+        ("0", "0", True),
+        ("40", "10", True),
+        ("40", "40", True),
+        (None, "0", True),
+        ("0", "40", None),
+    ],
+)
+def test_a_range_that_cannot_be_one_counts_as_absent(
+    lln: str | None, uln: str, flag: bool | None
+) -> None:
+    grade = graded(lab("ALT", "50", "U/L", lln, uln))
+    assert (Flag.UNUSABLE_RANGE in grade.flags) is bool(flag)
+    assert interval(grade) == ((0, 4, "missing-uln") if flag else (1, 1, None))
+
+
+@pytest.mark.parametrize(
+    ("result", "grade"),
+    [
+        # value in umol/L, ULN in mg/dL: 1.2 mg/dL is 20.5247... umol/L
+        (lab("bilirubin", "20.52", "umol/L", uln="1.2", limit_unit="mg/dL"), 0),
+        (lab("bilirubin", "20.53", "umol/L", uln="1.2", limit_unit="mg/dL"), 1),
+        (lab("ALT", "2.0", "ukat/L", uln="40", limit_unit="U/L"), 1),  # exactly 3 x ULN
+        (lab("ALT", "2.01", "ukat/L", uln="40", limit_unit="U/L"), 2),
+        (lab("albumin", "3.4", "g/dL", lln="35", limit_unit="g/L"), 1),
+        (lab("WBC", "2999", "/mm3", lln="4", limit_unit="10*9/L"), 2),
+    ],
+)
+def test_limits_in_another_unit_convert_exactly(result: LabResult, grade: int) -> None:
+    assert graded(result).grade == grade
+
+
+_NORMAL = lab("creatinine", "80", "umol/L", uln="106")
+_HIGH = lab("creatinine", "200", "umol/L", uln="106")
+
+
+@pytest.mark.parametrize(
+    ("value", "baseline", "expected"),
+    [
+        ("80", _NORMAL, (0, 0, None)),
+        ("81", _NORMAL, (1, 1, None)),  # above baseline, inside the range
+        ("120", _NORMAL, (1, 1, None)),  # 1.5 x baseline
+        ("121", _NORMAL, (2, 2, None)),
+        ("240", _NORMAL, (2, 2, None)),
+        ("241", _NORMAL, (3, 3, None)),
+        ("636", _NORMAL, (3, 3, None)),  # 6 x ULN
+        ("637", _NORMAL, (4, 4, None)),
+        ("200", _HIGH, (2, 2, None)),  # by ULN: 1.89 x
+    ],
+)
+def test_creatinine_by_baseline_or_uln(
+    value: str, baseline: LabResult, expected: tuple[int, int, str | None]
+) -> None:
+    assert interval(graded(lab("creatinine", value, "umol/L", uln="106"), None, baseline)) == (
+        expected
+    )
+
+
+def test_creatinine_without_a_baseline_is_bounded_by_the_uln() -> None:
+    result = lab("creatinine", "120", "umol/L", uln="106")
+    (term,) = _GRADER.terms("creatinine")
+    assert interval(_GRADER.grade(result, term, None)) == (1, 3, "missing-baseline")
+
+
+@pytest.mark.parametrize(
+    ("value", "baseline", "grade"),
+    [
+        ("170", lab("Hb", "150", "g/L", uln="170"), 0),
+        ("171", lab("Hb", "150", "g/L", uln="170"), 1),
+        ("190", lab("Hb", "150", "g/L", uln="170"), 1),  # ULN + 2 g/dL
+        ("191", lab("Hb", "150", "g/L", uln="170"), 2),
+        ("211", lab("Hb", "150", "g/L", uln="170"), 3),
+        ("200", lab("Hb", "185", "g/L", uln="170"), 1),  # from the raised baseline
+        ("185", lab("Hb", "185", "g/L", uln="170"), 0),
+        ("206", lab("Hb", "185", "g/L", uln="170"), 2),
+        ("180", lab("Hb", "17.5", "g/dL", uln="17.0"), 1),  # a baseline in other units
+    ],
+)
+def test_hemoglobin_increased_above_uln_or_a_raised_baseline(
+    value: str, baseline: LabResult, grade: int
+) -> None:
+    result = lab("hemoglobin", value, "g/L", uln="170")
+    assert graded(result, "Hemoglobin increased", baseline).grade == grade
+
+
+def test_a_baseline_without_its_range_leaves_the_increase_open() -> None:
+    result, baseline = lab("hemoglobin", "175", "g/L", uln="170"), lab("hemoglobin", "172", "g/L")
+    grade = graded(result, "Hemoglobin increased", baseline)
+    assert interval(grade) == (0, 1, "missing-baseline")
+
+
+@pytest.mark.parametrize(
+    ("value", "baseline", "grade"),
+    [
+        ("4.0", "4.0", 0),
+        ("3.9", "4.0", 1),  # any fall
+        ("3.0", "4.0", 2),  # exactly 25 % lower
+        ("2.0", "4.0", 3),  # exactly 50 % lower
+        ("1.0", "4.0", 4),  # exactly 75 % lower
+        ("1.9", "1.9", 1),  # below LLN 2.0 g/L
+        ("1.4", "1.4", 2),
+        ("0.9", "0.9", 3),
+        ("0.49", "0.49", 4),  # below 50 mg/dL
+    ],
+)
+def test_fibrinogen_by_lln_by_fall_from_baseline_and_absolutely(
+    value: str, baseline: str, grade: int
+) -> None:
+    before = lab("fibrinogen", baseline, "g/L", lln="2.0")
+    assert graded(lab("fibrinogen", value, "g/L", lln="2.0"), None, before).grade == grade
+
+
+@pytest.mark.parametrize(
+    ("result", "because"),
+    [
+        (
+            lab("bilirubin", "1.8", "mg/dL", "0.2", "1.2"),
+            "1.8 mg/dL is 1.5 x ULN (1.2 mg/dL): above 1 x ULN, not above 1.5 x ULN",
+        ),
+        (
+            lab("ALT", "47", "U/L", uln="35"),
+            "47 U/L is about 1.343 x ULN (35 U/L): above 1 x ULN, not above 3 x ULN",
+        ),
+        (lab("WBC", "2.8", "10*9/L", lln="4"),
+         "2.8 10*9/L: below 3.0 10*9/L, not below 2.0 10*9/L"),
+        (
+            lab("ALT", "<41", "U/L", uln="40"),
+            "<41 U/L is reported against ULN 40 U/L: no limit is certainly reached;"
+            " grade 0 to 1 is possible because the laboratory reported a range, not a number",
+        ),
+        (lab("1968-7", "5", "mg/dL"), "the code is direct bilirubin, not total: not graded"),
+        (lab("ALT", "50", "mg/dL"),
+         "the unit is not one accepted for ALT: U/L, ukat/L, nkat/L, U/mL, kU/L"),
+    ],
+)  # fmt: skip
+def test_the_reason_is_a_sentence_to_check_by_hand(result: LabResult, because: str) -> None:
+    assert graded(result).because == because
+
+
+def test_implausible_numbers_may_be_graded_with_a_flag() -> None:
+    lenient = Grader(_CRITERIA.edition("4.03"), _CRITERIA.analytes, "flag")
+    result = lab("bilirubin", "15", "umol/L", uln="1.2")
+    (term,) = lenient.terms("bilirubin")
+    grade = lenient.grade(result, term, OWN_LIMITS)
+    assert (grade.grade, grade.flags) == (4, (Flag.IMPLAUSIBLE_LIMIT,))
+
+
+def test_every_reason_has_its_place_in_the_order() -> None:
+    assert [reason.value for reason in Reason] == [
+        "not-final", "unknown-analyte", "missing-value", "unreadable-value", "unreadable-date",
+        "missing-unit", "unknown-unit", "implausible-value", "implausible-limit", "missing-uln",
+        "missing-lln", "missing-baseline", "censored-value",
+    ]  # fmt: skip
