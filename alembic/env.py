@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from app.records.engine import build_engine
+from app.records.engine import transaction
 from app.records.tables import metadata
 from app.settings import Settings
 
@@ -11,6 +11,6 @@ if given is not None:
     context.configure(connection=given, target_metadata=metadata, render_as_batch=True)
     context.run_migrations()
 else:  # the alembic command itself: `alembic revision --autogenerate`, `alembic check`
-    with build_engine(Settings().database_url).begin() as connection:
+    with transaction(Settings().database_url) as connection:
         context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
         context.run_migrations()

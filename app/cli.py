@@ -161,11 +161,11 @@ def db_upgrade() -> None:
 def keys_create(label: Annotated[str, typer.Argument(help="Whose key it is.")]) -> None:
     """Make a key; it is shown once and only its hash is kept."""
     from app.access.keys import create_key
-    from app.records.engine import build_engine, upgrade
+    from app.records.engine import transaction, upgrade
 
     url = _settings().database_url
     upgrade(url)
-    with build_engine(url).begin() as connection:
+    with transaction(url) as connection:
         print(create_key(connection, label))
 
 

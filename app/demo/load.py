@@ -17,7 +17,7 @@ from app.grading.one import Graders
 from app.grading.result import GRADED_STATUSES, Course, LabResult
 from app.grading.rules import Rules
 from app.grading.values import read_value
-from app.records.engine import build_engine
+from app.records.engine import transaction
 from app.records.store import Submission, store
 from app.records.studies import list_patients, save_study
 
@@ -26,13 +26,12 @@ STUDY = "demo"
 
 def load_demo(url: str) -> None:
     """Create the study ``demo`` with its laboratory results, unless it already holds patients."""
-    engine, graders = build_engine(url), Graders(load())
-    with engine.begin() as connection:
+    graders = Graders(load())
+    with transaction(url) as connection:
         study = save_study(connection, STUDY, Rules(), synthetic=True).study
         if not list_patients(connection, study, 1, None):
             for submission in submissions():
                 store(connection, submission, graders)
-    engine.dispose()
 
 
 def submissions() -> Iterator[Submission]:

@@ -1,5 +1,7 @@
 """The database: an engine for its URL, and its migrations."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,17 +53,26 @@ def reading(engine: Engine) -> Engine:
     return engine.execution_options(reads_only=True)
 
 
+@contextmanager
+def transaction(url: str) -> Iterator[Connection]:
+    """One transaction on a database that nothing else of this process uses."""
+    engine = build_engine(url)
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
 def upgrade(url: str) -> None:
     """Bring the database to the latest migration; safe when several processes start at once."""
-    engine = build_engine(url)
-    with engine.begin() as connection:
+    with transaction(url) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:k)"), {"k": _LOCK})
         config = Config()
         config.set_main_option("script_location", str(_migrations()))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-    engine.dispose()
 
 
 def _migrations() -> Path:

@@ -39,6 +39,11 @@ _LIMITS = {
 }
 
 
+def limits(term: str) -> list[tuple[int, str, Fraction, str | None]]:
+    """(grade, comparison, canonical number or multiple, ULN or LLN or None) of each limit."""
+    return _LIMITS[term]
+
+
 def grade(term: str, value: Fraction, lln: Fraction, uln: Fraction) -> int:
     """The grade of a value; all numbers in canonical units."""
     highest = 0

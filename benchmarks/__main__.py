@@ -1,0 +1,14 @@
+"""``make bench``: every figure as a ratio to a floor measured in the same run."""
+
+from benchmarks import exactness, kernel, service
+
+
+def main() -> None:
+    """Print one table per question."""
+    exactness.main()
+    kernel.main()
+    service.main()
+
+
+if __name__ == "__main__":
+    main()

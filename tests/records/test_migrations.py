@@ -1,0 +1,73 @@
+"""The migrations make the tables that the code describes, on both databases, more than once."""
+
+import threading
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from app.records.engine import transaction, upgrade
+from app.records.tables import metadata
+from tests.conftest import NewDatabase
+
+
+def test_the_tables_are_those_of_the_code(database_url: str) -> None:
+    upgrade(database_url)  # again: nothing to do
+    with transaction(database_url) as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_the_default_study_is_there_from_the_start(database_url: str) -> None:
+    with transaction(database_url) as connection:
+        rows = connection.execute(sqlalchemy.text("SELECT name, synthetic FROM studies")).all()
+    assert [(row.name, bool(row.synthetic)) for row in rows] == [("default", False)]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_several_processes_may_start_at_once(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if kind == "sqlite":
+        url = f"sqlite:///{tmp_path / 'fresh.db'}"
+    else:
+        new: NewDatabase = request.getfixturevalue("new_postgresql")
+        url = new()
+        with transaction(url) as connection:
+            metadata.drop_all(connection)
+            connection.execute(sqlalchemy.text("DROP TABLE alembic_version"))
+    errors: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            upgrade(url)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+def test_a_grade_is_never_superseded_twice(database_url: str) -> None:
+    """The index that keeps the history of a grade a line, not a tree."""
+    with transaction(database_url) as connection:
+        names = {
+            index["name"]: index for index in sqlalchemy.inspect(connection).get_indexes("grades")
+        }
+    assert names["uq_grades_supersedes_id"]["unique"]
+
+
+def test_sqlite_is_durable_and_checks_foreign_keys(new_sqlite: NewDatabase) -> None:
+    with transaction(new_sqlite()) as connection:
+        found = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
+        }
+    assert found == {
+        "journal_mode": "wal", "synchronous": 2, "busy_timeout": 10_000, "foreign_keys": 1,
+    }  # fmt: skip

@@ -1,0 +1,112 @@
+"""The one writer: durable before the answer, a bad job fails alone, nothing waits for ever."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+
+import pytest
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.errors import Conflict, Unavailable
+from app.records.engine import build_engine, reading
+from app.records.writer import Writer
+
+Job = Callable[[Connection], str]
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = build_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+def _insert(name: str) -> Job:
+    def job(connection: Connection) -> str:
+        connection.execute(
+            text("INSERT INTO studies (name, synthetic, recorded_at) VALUES (:n, :f, :t)"),
+            {"n": name, "f": False, "t": "2026-01-01 00:00:00"},
+        )
+        return name
+
+    return job
+
+
+def _names(engine: Engine) -> set[str]:
+    with reading(engine).begin() as connection:
+        return set(connection.scalars(text("SELECT name FROM studies")))
+
+
+def _held(writer: Writer) -> tuple[threading.Event, "Future[bool]"]:
+    """Keep the writer busy until the event is set, so that what follows waits together."""
+    go = threading.Event()
+    return go, writer.submit(lambda _: go.wait(10))
+
+
+def test_an_answer_means_it_is_stored(engine: Engine) -> None:
+    writer = Writer(engine)
+    assert writer.submit(_insert("a")).result(10) == "a"
+    assert _names(engine) == {"default", "a"}
+    writer.close()
+
+
+def test_a_bad_job_fails_alone(engine: Engine) -> None:
+    writer = Writer(engine)
+    go, _ = _held(writer)
+
+    def refuse(connection: Connection) -> None:
+        _insert("half")(connection)
+        raise Conflict("no")
+
+    good, bad, twin = (writer.submit(job) for job in (_insert("a"), refuse, _insert("default")))
+    last = writer.submit(_insert("b"))
+    go.set()
+    assert (good.result(10), last.result(10)) == ("a", "b")
+    assert isinstance(bad.exception(10), Conflict)
+    error = twin.exception(10)
+    assert isinstance(error, Unavailable)
+    assert "default" not in str(error), "a database's own message holds values"
+    assert _names(engine) == {"default", "a", "b"}
+    writer.close()
+
+
+def test_what_waits_is_finished_before_closing(engine: Engine) -> None:
+    writer = Writer(engine)
+    go, _ = _held(writer)
+    waiting = [writer.submit(_insert(f"s{i}")) for i in range(100)]
+    threading.Timer(0.05, go.set).start()
+    writer.close()
+    assert {job.result(0) for job in waiting} == _names(engine) - {"default"}
+    with pytest.raises(Unavailable):
+        writer.submit(_insert("late"))
+
+
+def test_a_full_queue_says_so(engine: Engine) -> None:
+    writer = Writer(engine)
+    go, _ = _held(writer)
+
+    def flood() -> None:
+        for _ in range(1002):
+            writer.submit(lambda _: None)
+
+    with pytest.raises(Unavailable, match="too many"):
+        flood()
+    go.set()
+    writer.close()
+
+
+def test_a_caller_who_left_is_skipped(engine: Engine) -> None:
+    writer = Writer(engine)
+    go, _ = _held(writer)
+    left = writer.submit(_insert("left"))
+    assert left.cancel()
+    go.set()
+    writer.close()
+    assert _names(engine) == {"default"}
+
+
+def test_errors_of_the_database_hide_their_parameters(engine: Engine) -> None:
+    with pytest.raises(SQLAlchemyError) as error, engine.begin() as connection:
+        connection.execute(text("SELECT no_such_column WHERE :secret = 1"), {"secret": "Zaphod"})
+    assert "Zaphod" not in str(error.value)

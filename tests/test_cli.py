@@ -1,0 +1,97 @@
+"""The command line as its users meet it: exit codes, messages, what is printed where."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_LABS = """patient,collected,analyte,value,unit,lln,uln,rt_start,rt_end
+P1,2011-01-20,ALT,30,U/L,,40,2011-01-24,2011-03-09
+P1,2011-04-23,ALT,130,U/L,,40,2011-01-24,2011-03-09
+P1,2011-04-23,lead,5,ug/L,,,2011-01-24,2011-03-09
+"""
+
+
+def toxgrade(*arguments: str, cwd: Path, **settings: str) -> "subprocess.CompletedProcess[str]":
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("TOXGRADE_")}
+    return subprocess.run(
+        [Path(sys.executable).parent / "toxgrade", *arguments],
+        cwd=cwd, env=environment | settings, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+
+def test_a_file_is_graded_and_what_came_of_it_is_told(tmp_path: Path) -> None:
+    (tmp_path / "labs.csv").write_text(_LABS)
+    done = toxgrade("grade", "labs.csv", "-o", "out.csv", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.splitlines() == [
+        "Toxgrade's own columns: 3 rows, 1 patients",
+        "3 gradings: 2 decided",
+        "  undecided, unknown-analyte: 1",
+        "analytes not graded (rows): lead 1",
+        "rows that could not be read: 1; --rejects FILE lists them",
+    ]
+    strict = toxgrade("grade", "labs.csv", "-o", "out.csv", "--strict", cwd=tmp_path)
+    assert strict.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("window", "phase"), [("paper", "acute"), ("rtog90", "acute"), ("end+44d", "late")]
+)
+def test_the_window_may_be_chosen(tmp_path: Path, window: str, phase: str) -> None:
+    (tmp_path / "labs.csv").write_text(_LABS)
+    toxgrade("grade", "labs.csv", "-o", "out.csv", "--window", window, cwd=tmp_path)
+    assert (tmp_path / "out.csv").read_text().count(f",{phase},") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["grade", "nowhere.csv", "-o", "out.csv"], "toxgrade: nowhere.csv: No such file"),
+        (["grade", "labs.csv", "-o", "out.xls"], "toxgrade: out.xls: the output is .csv"),
+        (["grade", "labs.csv", "-o", "o.csv", "--window", "x"], "toxgrade: --window: expected"),
+        (["grade", "labs.csv", "-o", "o.csv", "--window", "end+999m"], "toxgrade: --window"),
+        (["grade", "labs.csv", "-o", "o.csv", "--edition", "9"], "toxgrade: the editions are 4.03"),
+        (["grade", "labs.csv"], "Missing option"),
+        (["serve", "--host", "0.0.0.0"], "only with a loopback TOXGRADE_HOST"),
+        (["serve", "--port", "http"], "Invalid value for '--port'"),
+    ],
+)
+def test_what_cannot_be_done_ends_with_code_2_and_one_clear_line(
+    tmp_path: Path, arguments: list[str], says: str
+) -> None:
+    (tmp_path / "labs.csv").write_text(_LABS)
+    done = toxgrade(*arguments, cwd=tmp_path, TOXGRADE_AUTH="off")
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
+    done = toxgrade("db", "upgrade", cwd=tmp_path, TOXGRADE_PORT="http")
+    assert (done.returncode, "TOXGRADE_PORT" in done.stderr) == (2, True)
+
+
+def test_the_database_is_migrated_and_a_key_made(tmp_path: Path) -> None:
+    assert toxgrade("db", "upgrade", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "toxgrade.db").exists()
+    made = toxgrade("keys", "create", "ehr", cwd=tmp_path)
+    assert made.stdout.startswith("tox_")
+    assert made.stdout.count("\n") == 1
+
+
+def test_criteria_are_checked(tmp_path: Path) -> None:
+    done = toxgrade("criteria", "check", cwd=tmp_path)
+    assert done.stdout.startswith("CTCAE v4.0 (release 4.03, 2010-06-14): 13 terms")
+
+
+def test_help_imports_neither_polars_nor_the_server(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.argv = ['toxgrade', '--help']; from app.cli import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "sys.exit(any(m in sys.modules for m in ('polars', 'fastapi', 'sqlalchemy', 'rich')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=tmp_path)
+    assert done.returncode == 0
