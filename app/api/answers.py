@@ -1,7 +1,6 @@
 """Grades as callers see them: the answers' models, and how they are filled."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
@@ -194,7 +193,8 @@ def stored(row: GradeRow) -> dict[str, Any]:
 
 
 def summary(found: Sequence[TermSummary]) -> list[dict[str, Any]]:
-    return [asdict(term) for term in found]
+    names = SummaryAnswer.model_fields
+    return [{name: getattr(term, name) for name in names} for term in found]
 
 
 def course(course: Course) -> dict[str, Any]:

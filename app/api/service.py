@@ -41,7 +41,7 @@ class Service:
         return await run_in_threadpool(run)
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:  # sync ones would each cost a thread
     service = request.app.state.service
     assert isinstance(service, Service)
     return service

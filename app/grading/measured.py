@@ -18,6 +18,7 @@ class Measured:
     """
 
     reported: Reported
+    value: Interval
     analyte: Analyte
     unit: Unit
     limit_unit: Unit
@@ -25,10 +26,6 @@ class Measured:
     uln: Interval | None
     flags: tuple[Flag, ...]
     implausible_limit: bool
-
-    @property
-    def value(self) -> Interval:
-        return Interval.of(self.reported)
 
     def reference(self, name: Reference) -> Interval | None:
         return self.uln if name == "ULN" else self.lln
@@ -75,6 +72,7 @@ def measure(result: LabResult, names: Names, implausible: Implausible) -> Measur
         flags.append(Flag.IMPLAUSIBLE_LIMIT)
     return Measured(
         reported=result.value,
+        value=Interval.of(result.value),
         analyte=analyte,
         unit=unit,
         limit_unit=limit_unit,

@@ -79,8 +79,8 @@ class Grader:
         if measured.implausible_limit:
             most = term.highest_numeric_grade
             text = because.implausible_limit(measured.analyte)
-            flags = measured.flags + _flags(measured, term, 0, most)
-            return Grade(term, 0, most, Reason.IMPLAUSIBLE_LIMIT, text, flags)
+            refused = Grade(term, 0, most, Reason.IMPLAUSIBLE_LIMIT, text)
+            return refused.flagged(*measured.flags, *_flags(measured, term, 0, most))
         before = self._comparable(baseline)
         verdicts = [
             _verdict(grade, limit, measured, before, own=baseline is OWN_LIMITS)
@@ -95,8 +95,7 @@ class Grader:
             at_most=at_most,
             reason=next((reason for reason in Reason if reason in causes), None),
             because=because.compared(measured, before, verdicts, at_least, at_most),
-            flags=measured.flags + _flags(measured, term, at_least, at_most),
-        )
+        ).flagged(*measured.flags, *_flags(measured, term, at_least, at_most))
 
     def _comparable(self, baseline: Baseline) -> Measured | None:
         """The baseline where its number can be used; None where there is none to compare with."""

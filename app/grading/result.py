@@ -141,6 +141,8 @@ class Grade:
 
     def flagged(self, *flags: Flag) -> Self:
         """The same grade with more flags, in the order in which ``Flag`` lists them."""
+        if not flags:
+            return self
         return replace(self, flags=tuple(f for f in Flag if f in (*self.flags, *flags)))
 
 

@@ -333,3 +333,11 @@ def test_every_reason_has_its_place_in_the_order() -> None:
         "missing-unit", "unknown-unit", "implausible-value", "implausible-limit", "missing-uln",
         "missing-lln", "missing-baseline", "censored-value",
     ]  # fmt: skip
+
+
+def test_flags_stand_in_one_order_whoever_found_them_first() -> None:
+    lenient = Grader(_CRITERIA.edition("4.03"), _CRITERIA.analytes, "flag")
+    result = lab("bilirubin", "9000", "mg/dL", lln="0", uln="0")
+    (term,) = lenient.terms("bilirubin")
+    grade = lenient.grade(result, term, OWN_LIMITS)
+    assert grade.flags == (Flag.UNUSABLE_RANGE, Flag.IMPLAUSIBLE_VALUE)

@@ -40,8 +40,15 @@ def _names(engine: Engine) -> set[str]:
 
 def _held(writer: Writer) -> tuple[threading.Event, "Future[bool]"]:
     """Keep the writer busy until the event is set, so that what follows waits together."""
-    go = threading.Event()
-    return go, writer.submit(lambda _: go.wait(10))
+    started, go = threading.Event(), threading.Event()
+
+    def hold(_: Connection) -> bool:
+        started.set()
+        return go.wait(10)
+
+    held = writer.submit(hold)
+    assert started.wait(10)
+    return go, held
 
 
 def test_an_answer_means_it_is_stored(engine: Engine) -> None:
