@@ -7,11 +7,12 @@ from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
 from app import __version__
-from app.api import criteria, grading, health, patients, studies
+from app.api import cohort, criteria, events, follow_up, grading, health, patients, studies
 from app.api.guard import with_key
 from app.api.problems import PROBLEMS, add_handlers
 from app.api.service import Service
 from app.criteria.reader import load
+from app.criteria.vocabulary import load_vocabularies
 from app.grading.one import Graders
 from app.records.engine import build_engine
 from app.records.writer import Writer
@@ -32,13 +33,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         CriteriaError: a criteria file is incomplete or contradicts itself.
     """
     chosen = settings or Settings()
-    criteria_read = load()
+    criteria_read, vocabularies = load(), load_vocabularies()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = build_engine(chosen.database_url)
         writer = Writer(engine)
-        app.state.service = Service(chosen, Graders(criteria_read), engine, writer)
+        app.state.service = Service(chosen, Graders(criteria_read), vocabularies, engine, writer)
         yield
         writer.close()
         engine.dispose()
@@ -53,6 +54,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     add_handlers(app)
     app.include_router(health.router, responses=PROBLEMS)
-    for door in (grading, criteria, studies, patients):
+    for door in (grading, criteria, studies, follow_up, patients, events, cohort):
         app.include_router(door.router, dependencies=[Depends(with_key)], responses=PROBLEMS)
     return app

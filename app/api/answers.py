@@ -123,11 +123,14 @@ class GradePage(BaseModel):
 
 
 class CourseAnswer(BaseModel):
-    """A course of radiotherapy."""
+    """A course of radiotherapy; ``bed10_gy``: biologically effective dose, alpha/beta 10 Gy."""
 
     start: str | None
     end: str | None
     status: str | None
+    dose_gy: str | None
+    fractions: int | None
+    bed10_gy: str | None
 
 
 class ToxicityAnswer(BaseModel):
@@ -203,4 +206,7 @@ def course(course: Course) -> dict[str, Any]:
         "start": course.start.isoformat() if course.start else None,
         "end": course.end.isoformat() if course.end else None,
         "status": status,
+        "dose_gy": _text(course.dose_gy),
+        "fractions": course.fractions,
+        "bed10_gy": None if course.bed10_gy is None else f"{course.bed10_gy:.2f}",
     }

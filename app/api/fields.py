@@ -84,6 +84,12 @@ def _printable(text: str) -> str:
     return text
 
 
+def _dose(dose: Reported | None) -> Reported | None:
+    if dose is not None and not 0 < dose.number <= 500:
+        raise refuse("dose-out-of-range", "expected a total dose in Gy above 0 and at most 500")
+    return dose
+
+
 def _schema(described: str, *examples: object) -> WithJsonSchema:
     types = {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "null"}]}
     return WithJsonSchema({**types, "description": described, "examples": list(examples)})
@@ -114,6 +120,12 @@ Issued = Annotated[
     datetime | None,
     PlainValidator(_issued),
     _text_schema("When the laboratory released this version.", "2011-04-23T14:45:00+02:00"),
+]
+Dose = Annotated[
+    Reported | None,
+    PlainValidator(_number(read_limit, "unreadable-dose", ACCEPTED_LIMIT)),
+    AfterValidator(_dose),
+    _schema("The total dose in Gy, above 0 and at most 500.", "21", 21),
 ]
 Text = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
 Name = Annotated[Text, Field(min_length=1)]

@@ -1,7 +1,7 @@
 """What every handler works with: built once by ``create_app``, kept in ``app.state``."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from app.criteria.vocabulary import Vocabulary
 from app.grading.one import Graders
 from app.records.engine import reading
 from app.records.writer import Writer
@@ -24,6 +25,7 @@ class Service:
 
     settings: Settings
     graders: Graders
+    vocabularies: Mapping[str, Vocabulary]
     engine: Engine
     writer: Writer
 

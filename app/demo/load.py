@@ -12,12 +12,18 @@ from importlib.resources import files
 from itertools import groupby
 
 from app.criteria.reader import load
+from app.criteria.vocabulary import Vocabulary, load_vocabularies
 from app.grading.dates import read_collected
+from app.grading.event import Event, term_to_grade
 from app.grading.one import Graders
 from app.grading.result import GRADED_STATUSES, Course, LabResult
 from app.grading.rules import Rules
 from app.grading.values import read_value
 from app.records.engine import transaction
+from app.records.events import store_event
+from app.records.follow_up import FollowUp, VitalStatus
+from app.records.patients import lock_patient
+from app.records.put_patient import PatientRecord, put_patient
 from app.records.store import Submission, store
 from app.records.studies import list_patients, save_study
 
@@ -25,13 +31,20 @@ STUDY = "demo"
 
 
 def load_demo(url: str) -> None:
-    """Create the study ``demo`` with its laboratory results, unless it already holds patients."""
+    """Create the study ``demo`` with its results and events, unless it already holds patients."""
     graders = Graders(load())
     with transaction(url) as connection:
         study = save_study(connection, STUDY, Rules(), synthetic=True).study
         if not list_patients(connection, study, 1, None):
             for submission in submissions():
                 store(connection, submission, graders)
+            for row in _rows("patients.csv"):
+                record = PatientRecord(None, _follow_up(row))
+                put_patient(connection, STUDY, row["patient_id"], record, graders)
+            vocabulary = load_vocabularies()[study.rules.edition]
+            for row in _rows("clinical.csv"):
+                patient_id = lock_patient(connection, study, row["patient_id"])
+                store_event(connection, patient_id, _event(row, vocabulary))
 
 
 def submissions() -> Iterator[Submission]:
@@ -53,6 +66,17 @@ def _rows(name: str) -> list[dict[str, str]]:
 
 def _course(row: dict[str, str]) -> Course:
     return Course(date.fromisoformat(row["rt_start"]), date.fromisoformat(row["rt_end"]))
+
+
+def _follow_up(row: dict[str, str]) -> FollowUp:
+    status: VitalStatus = "dead" if row["vital_status"] == "dead" else "alive"
+    return FollowUp(date.fromisoformat(row["last_contact"]), status, row["death_cause"] or None)
+
+
+def _event(row: dict[str, str], vocabulary: Vocabulary) -> Event:
+    grade = int(row["grade"])
+    term = term_to_grade(vocabulary, row["ctcae_term"], grade)
+    return Event(term, grade, read_collected(row["date"]))
 
 
 def _result(row: dict[str, str]) -> LabResult:

@@ -106,11 +106,26 @@ class LabResult:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """A course of radiotherapy; ``end`` None: not known, or not ended yet where ``ongoing``."""
+    """A course of radiotherapy; ``end`` None: not known, or not ended yet where ``ongoing``.
+
+    ``dose_gy`` is the total dose in Gy, given in ``fractions``; None: not known.
+    """
 
     start: date | None
     end: date | None = None
     ongoing: bool = False
+    dose_gy: Decimal | None = None
+    fractions: int | None = None
+
+    @property
+    def bed10_gy(self) -> Decimal | None:
+        """Biologically effective dose in Gy, D (1 + d / (alpha/beta)) with alpha/beta 10 Gy.
+
+        D total dose, d dose per fraction (Fowler, Br J Radiol 1989;62:679-694). None without both.
+        """
+        if self.dose_gy is None or self.fractions is None:
+            return None
+        return self.dose_gy * (1 + self.dose_gy / self.fractions / 10)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,17 +56,24 @@ def current_courses(connection: Connection, patient_id: int) -> tuple[Course, ..
         .order_by(treatments.c.id.desc())
         .limit(1)
     )
-    return tuple(_course(course) for course in json.loads(document or "[]"))
+    return read_courses(json.loads(document or "[]"))
+
+
+def read_courses(document: list[dict[str, Any]]) -> tuple[Course, ...]:
+    """Courses from the JSON that ``courses_document`` writes."""
+    return tuple(_course(course) for course in document)
 
 
 def courses_document(courses: Sequence[Course]) -> str:
-    """Courses as they are stored; ``_course`` reads one back."""
+    """Courses as they are stored; ``read_courses`` reads them back."""
     return json.dumps(
         [
             {
                 "start": course.start.isoformat() if course.start else None,
                 "end": course.end.isoformat() if course.end else None,
                 "ongoing": course.ongoing,
+                "dose_gy": None if course.dose_gy is None else f"{course.dose_gy:f}",
+                "fractions": course.fractions,
             }
             for course in courses
         ]
@@ -77,7 +84,14 @@ def _course(document: dict[str, Any]) -> Course:
     def day(name: str) -> date | None:
         return date.fromisoformat(document[name]) if document[name] else None
 
-    return Course(day("start"), day("end"), document["ongoing"])
+    dose = document.get("dose_gy")  # absent in rows of version 0.1
+    return Course(
+        day("start"),
+        day("end"),
+        document["ongoing"],
+        Decimal(dose) if dose is not None else None,
+        document.get("fractions"),
+    )
 
 
 def stored_result(row: Row[Any]) -> LabResult:

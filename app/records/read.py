@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, or_, select
+from sqlalchemy import Connection, Select, and_, or_
 
-from app.errors import FieldFault, NotFound, RequestError
+from app.errors import FieldFault, RequestError
 from app.grading.result import Course
 from app.grading.summary import Graded, TermSummary, summarise
 from app.records.history import all_grades, current_courses, current_grades
-from app.records.studies import Study, find_study
-from app.records.tables import grades, patients
+from app.records.patients import find_patient
+from app.records.studies import find_study
+from app.records.tables import grades
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +29,6 @@ class GradeFilter:
     phase: str | None = None
     min_grade: int | None = None
     include_superseded: bool = False
-
-
-def find_patient(connection: Connection, study: Study, name: str) -> int:
-    """The patient's row number.
-
-    Raises:
-        NotFound: the study has no such patient.
-    """
-    mine = (patients.c.study_id == study.id) & (patients.c.name == name)
-    found = connection.scalar(select(patients.c.id).where(mine))
-    if found is None:
-        raise NotFound("the study has no such patient")
-    return int(found)
 
 
 def list_grades(

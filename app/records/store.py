@@ -1,28 +1,29 @@
 """Storing what a caller sends for one patient: append, supersede, regrade, in one transaction."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, text
+from sqlalchemy import Connection, Row, insert, select
 
 from app import __version__
 from app.errors import FieldFault, RequestError
 from app.grading.one import Grader, Graders
 from app.grading.patient import grade_patient, refuse_late_baseline
+from app.grading.phase import course_faults
 from app.grading.result import Course, LabResult, PatientGrade
 from app.grading.summary import Graded, TermSummary, summarise
 from app.records.history import (
-    courses_document,
     current_courses,
     current_grades,
     current_results,
     stored_result,
 )
 from app.records.identity import Loc, content, distinct, identity
-from app.records.studies import PATIENT_NAME, Study, find_study
-from app.records.tables import grades, patients, results, treatments
+from app.records.patients import lock_patient, save_courses
+from app.records.studies import Study, find_study
+from app.records.tables import grades, patients, results
 
 GradeRow = dict[str, Any]
 """A stored grade with the result it grades: the columns of both tables by name."""
@@ -33,7 +34,7 @@ class Submission:
     """What a caller sends for one patient.
 
     ``results`` come with their place in the request. ``courses`` None leaves the treatment as it
-    is, empty clears it.
+    is, empty clears it, one replaces the first course.
     """
 
     study: str
@@ -64,17 +65,8 @@ def store(connection: Connection, submission: Submission, graders: Graders) -> S
     study = find_study(connection, submission.study)
     grader = graders.under(study.rules)
     sent = distinct(list(submission.results), grader.names)
-    patient_id = _lock_patient(connection, study, submission.patient)
-    courses = current_courses(connection, patient_id)
-    if submission.courses is not None and submission.courses != courses:
-        courses = submission.courses
-        connection.execute(
-            insert(treatments).values(
-                patient_id=patient_id,
-                courses=courses_document(courses),
-                recorded_at=datetime.now(UTC),
-            )
-        )
+    patient_id = lock_patient(connection, study, submission.patient)
+    courses = save_courses(connection, patient_id, _courses(connection, patient_id, submission))
     refuse_late_baseline(submission.results, courses)
     _append(connection, patient_id, sent, grader)
     current = regrade(connection, patient_id, courses, grader, study)
@@ -92,17 +84,20 @@ def _graded(row: GradeRow) -> Graded:
     return Graded(row["term"], row["phase"], row["course"], row["at_least"], row["at_most"])
 
 
-def _lock_patient(connection: Connection, study: Study, name: str) -> int:
-    """The patient's row, created if need be, and locked until the transaction ends."""
-    if not PATIENT_NAME.fullmatch(name):
-        fault = FieldFault(("patient",), "patient-name", f"expected {PATIENT_NAME.pattern}")
-        raise RequestError("a patient is named by the study's pseudonym", [fault])
-    connection.execute(
-        text("INSERT INTO patients (study_id, name) VALUES (:study, :name) ON CONFLICT DO NOTHING"),
-        {"study": study.id, "name": name},
-    )
-    mine = (patients.c.study_id == study.id) & (patients.c.name == name)
-    return int(connection.scalars(select(patients.c.id).where(mine).with_for_update()).one())
+def _courses(
+    connection: Connection, patient_id: int, submission: Submission
+) -> tuple[Course, ...] | None:
+    """The courses with the first one as it was sent; its dose and later courses stay."""
+    before = current_courses(connection, patient_id)
+    if not submission.courses or not before:
+        return submission.courses
+    (sent,) = submission.courses
+    first = replace(sent, dose_gy=before[0].dose_gy, fractions=before[0].fractions)
+    courses = (first, *before[1:])
+    if faults := course_faults(courses):
+        named = [FieldFault(("radiotherapy", f.loc[1]), f.code, f.message) for f in faults]
+        raise RequestError("the radiotherapy dates contradict the courses recorded", named)
+    return courses
 
 
 def _append(

@@ -1,7 +1,8 @@
-"""The tables. Results, grades, treatments and study rules are only ever appended to.
+"""The tables. All but keys are only ever appended to.
 
 What is current follows from the rows themselves: the result of an identity with the highest
-version, the grade that no other grade supersedes, the latest treatment and the latest rules.
+version (events likewise), the grade that no other grade supersedes, the latest treatment, follow-up
+and rules.
 """
 
 from datetime import UTC, datetime
@@ -147,6 +148,35 @@ Index(
     unique=True,
     sqlite_where=grades.c.supersedes_id.is_not(None),
     postgresql_where=grades.c.supersedes_id.is_not(None),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("patient_id", _Id, ForeignKey("patients.id"), nullable=False),
+    Column("identity", String(64), nullable=False, comment="SHA-256 of what makes it the same"),
+    Column("version", Integer, nullable=False),
+    Column("term", Text, nullable=False),
+    Column("grade", Integer, nullable=False, comment="a clinician's; 0: absent or resolved"),
+    Column("onset", Text, nullable=False, comment="as written"),
+    Column("resolved", Date),
+    Column("attribution", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("source_id", Text),
+    _recorded(),
+    UniqueConstraint("patient_id", "identity", "version"),
+)
+
+follow_ups = Table(
+    "follow_ups",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("patient_id", _Id, ForeignKey("patients.id"), nullable=False, index=True),
+    Column("last_contact", Date, comment="alive: last seen; dead: day of death"),
+    Column("vital_status", String(8)),
+    Column("cause", Text),
+    _recorded(),
 )
 
 api_keys = Table(

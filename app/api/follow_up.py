@@ -1,0 +1,107 @@
+"""A patient's courses of radiotherapy and last contact."""
+
+from datetime import date
+from typing import Annotated, Any, Self
+
+from fastapi import APIRouter, Body
+from pydantic import Field, Strict, model_validator
+
+from app.api import answers
+from app.api.asked import Asked, Radiotherapy
+from app.api.body import JsonRoute
+from app.api.fields import Day, Dose, PatientName, StudyName, Text, refuse
+from app.api.service import TheService
+from app.errors import FieldFault, RequestError
+from app.grading.dates import FIRST_YEAR, LAST_YEAR
+from app.grading.phase import course_faults
+from app.grading.result import Course
+from app.records.follow_up import FollowUp, VitalStatus
+from app.records.put_patient import PatientRecord, put_patient
+
+router = APIRouter(
+    prefix="/v1/studies/{study}/patients/{patient}", tags=["patients"], route_class=JsonRoute
+)
+
+
+class CourseRequest(Radiotherapy):
+    """A course with its dose."""
+
+    dose_gy: Dose = None
+    fractions: Annotated[int, Strict(), Field(ge=1, le=100)] | None = None
+
+    def course(self) -> Course:
+        dose = self.dose_gy.number if self.dose_gy else None
+        ongoing = self.status == "in-progress"
+        return Course(self.start, self.end, ongoing, dose, self.fractions)
+
+
+class PatientRequest(Asked):
+    """What is left out stays as it is; ``courses`` are listed by start, empty clears them."""
+
+    courses: Annotated[list[CourseRequest], Field(max_length=20)] | None = None
+    last_contact: Day = None
+    vital_status: VitalStatus | None = None
+    cause: Text | None = Field(None, description="Of death.")
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.vital_status is not None and self.last_contact is None:
+            raise refuse("missing-last-contact", "expected last_contact with vital_status")
+        if self.cause is not None and self.vital_status != "dead":
+            raise refuse("cause-of-no-death", "expected a cause only with vital_status dead")
+        return self
+
+    def record(self) -> PatientRecord:
+        """What to record.
+
+        Raises:
+            RequestError: the courses contradict each other, or a date is out of range.
+        """
+        courses = None if self.courses is None else tuple(c.course() for c in self.courses)
+        faults = [
+            FieldFault(("courses", *fault.loc), fault.code, fault.message)
+            for fault in course_faults(courses or ())
+        ]
+        faults += _out_of_range(self.last_contact)
+        if faults:
+            raise RequestError("the patient's dates cannot be accepted", faults)
+        told = {"last_contact", "vital_status", "cause"} & self.model_fields_set
+        follow_up = FollowUp(self.last_contact, self.vital_status, self.cause) if told else None
+        return PatientRecord(courses, follow_up)
+
+
+def _out_of_range(day: date | None) -> list[FieldFault]:
+    if day is None or FIRST_YEAR <= day.year <= LAST_YEAR:
+        return []
+    text = f"expected a date in the years {FIRST_YEAR} to {LAST_YEAR}"
+    return [FieldFault(("last_contact",), "date-out-of-range", text)]
+
+
+_EXAMPLE = {
+    "courses": [{"start": "2011-01-24", "end": "2011-03-09", "dose_gy": "21", "fractions": 7}],
+    "last_contact": "2012-05-02",
+    "vital_status": "alive",
+}
+
+
+@router.put("", summary="Record courses of radiotherapy and the last contact")
+async def put(
+    service: TheService,
+    study: StudyName,
+    patient: PatientName,
+    asked: Annotated[PatientRequest, Body(openapi_examples={"patient": {"value": _EXAMPLE}})],
+) -> dict[str, Any]:
+    """Record what is sent; other courses grade the patient's results again, durable before this
+    answers. A second course opens its own baseline and windows.
+    """
+    sent = asked.record()
+    now = await service.write(lambda c: put_patient(c, study, patient, sent, service.graders))
+    follow_up = now.follow_up or FollowUp()
+    return {
+        "study": study,
+        "patient": patient,
+        "courses": [answers.course(course) for course in now.courses or ()],
+        "last_contact": follow_up.last_contact.isoformat() if follow_up.last_contact else None,
+        "vital_status": follow_up.vital_status,
+        "cause": follow_up.cause,
+    }

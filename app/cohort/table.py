@@ -1,0 +1,139 @@
+"""The toxicity table of a study: how many patients had which grade, by row, in a window."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Literal
+
+from app.cohort.read import CohortPatient
+from app.cohort.rows import TableRow
+from app.cohort.worst import Bounds, PatientRow, patient_row
+from app.grading.phase import Window
+
+Report = Literal["acute", "late", "both"]
+Kind = Literal["baseline", "worst"]
+GRADES = range(6)
+
+
+@dataclass(slots=True)
+class RowCount:
+    """The patients of one row by what is known of them; every patient is in one of the first three.
+
+    ``by_grade`` counts the evaluable ones by grade; an undecided one whose lower bound is above 0
+    is evaluable with that bound. ``could_be_higher``: evaluable, but an undecided result allows
+    more. ``partial``, ``member_worse``: as in ``PatientRow``.
+    """
+
+    row: TableRow
+    kind: Kind
+    by_grade: dict[int, int] = field(default_factory=lambda: dict.fromkeys(GRADES, 0))
+    undecided: list[str] = field(default_factory=list)
+    not_measured: int = 0
+    could_be_higher: list[str] = field(default_factory=list)
+    partial: list[str] = field(default_factory=list)
+    member_worse: list[str] = field(default_factory=list)
+
+    @property
+    def n_evaluable(self) -> int:
+        return sum(self.by_grade.values())
+
+    def add(self, patient: str, bounds: Bounds | None) -> None:
+        if bounds is None:
+            self.not_measured += 1
+        elif bounds.shown is None:
+            self.undecided.append(patient)
+        else:
+            self.by_grade[bounds.shown] += 1
+            if bounds.at_most is not None and bounds.at_most > bounds.shown:
+                self.could_be_higher.append(patient)
+
+
+@dataclass(slots=True)
+class AnyToxicity:
+    """Patients that meet a definition of toxicity, and those of whom it cannot be said."""
+
+    definition: str
+    patients: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class ToxicityTable:
+    """A study's table. ``window_incomplete``: patients not followed to the end of their acute
+    window, or whose window has no end yet.
+    """
+
+    phase: Report
+    rows: list[RowCount]
+    worse_than_baseline: AnyToxicity
+    clinical_or_haematological: AnyToxicity
+    any_grade: AnyToxicity
+    n_patients: int = 0
+    window_incomplete: list[str] = field(default_factory=list)
+
+
+def toxicity_table(
+    cohort: Iterable[CohortPatient], rows: Sequence[TableRow], phase: Report, window: Window
+) -> ToxicityTable:
+    """Count a cohort; ``both`` takes the worst grade after the start, acute or late."""
+    kinds: dict[bool, tuple[Kind, ...]] = {True: ("baseline", "worst"), False: ("worst",)}
+    table = ToxicityTable(
+        phase,
+        [RowCount(row, kind) for row in rows for kind in kinds[row.with_baseline]],
+        AnyToxicity("worse than own baseline in any row"),
+        AnyToxicity("any grade in clinical or haematological rows, those without a baseline"),
+        AnyToxicity("any grade in any row, baseline grades that persist included"),
+    )
+    for patient in cohort:
+        _count(table, patient, rows)
+        if not _followed(patient, window):
+            table.window_incomplete.append(patient.name)
+    return table
+
+
+def _count(table: ToxicityTable, patient: CohortPatient, rows: Sequence[TableRow]) -> None:
+    phases = ("acute", "late") if table.phase == "both" else (table.phase,)
+    found = {row.label: patient_row(row, patient.windows, phases) for row in rows}
+    table.n_patients += 1
+    for count in table.rows:
+        mine = found[count.row.label]
+        count.add(patient.name, mine.baseline if count.kind == "baseline" else mine.worst)
+        if count.kind == "worst" and mine.partial:
+            count.partial.append(patient.name)
+        if count.kind == "worst" and mine.member_worse:
+            count.member_worse.append(patient.name)
+    without_baseline = [found[row.label] for row in rows if not row.with_baseline]
+    _say(table.worse_than_baseline, patient.name, [one.worse for one in found.values()])
+    _say(table.clinical_or_haematological, patient.name, map(_toxic, without_baseline))
+    _say(table.any_grade, patient.name, map(_toxic, found.values()))
+
+
+def _toxic(one: PatientRow) -> bool | None:
+    """Whether any grade from 1 up was reached."""
+    if one.worst is None or one.worst.at_most is None:
+        return None
+    return True if one.worst.at_least else (False if one.worst.at_most == 0 else None)
+
+
+def _say(toxicity: AnyToxicity, patient: str, verdicts: Iterable[bool | None]) -> None:
+    said = list(verdicts)
+    if True in said:
+        toxicity.patients.append(patient)
+    elif None in said:
+        toxicity.unknown.append(patient)
+
+
+def _followed(patient: CohortPatient, window: Window) -> bool:
+    course = patient.courses[0] if patient.courses else None
+    anchor = (course.end if window.anchor == "end" else course.start) if course else None
+    if anchor is None or patient.seen_until is None:
+        return False
+    return patient.seen_until >= window.last_acute_day(anchor)
+
+
+def percent(n: int, of: int) -> int | float | None:
+    """``n`` of ``of`` to one decimal, halves up; whole ones as integers; None of none."""
+    if of == 0:
+        return None
+    exact = (Decimal(100 * n) / of).quantize(Decimal("0.1"), ROUND_HALF_UP)
+    return int(exact) if exact == exact.to_integral_value() else float(exact)

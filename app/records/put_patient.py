@@ -1,0 +1,53 @@
+"""Recording a patient's courses and follow-up, and grading again what they change."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from app.errors import FieldFault, RequestError
+from app.grading.one import Graders
+from app.grading.result import Course
+from app.records.follow_up import FollowUp, current_follow_up, save_follow_up
+from app.records.history import current_courses, current_grades
+from app.records.patients import lock_patient, save_courses
+from app.records.store import regrade
+from app.records.studies import find_study
+
+
+@dataclass(frozen=True, slots=True)
+class PatientRecord:
+    """What is recorded of a patient beside results; as sent, None leaves what there is."""
+
+    courses: tuple[Course, ...] | None
+    follow_up: FollowUp | None
+
+
+def put_patient(
+    connection: Connection, study_name: str, name: str, sent: PatientRecord, graders: Graders
+) -> PatientRecord:
+    """Record courses and follow-up; other courses grade the patient again.
+
+    Raises:
+        NotFound: no such study.
+        RequestError: the name is not a pseudonym, or the death is before the last result.
+    """
+    study = find_study(connection, study_name)
+    patient_id = lock_patient(connection, study, name)
+    before = current_courses(connection, patient_id)
+    courses = save_courses(connection, patient_id, sent.courses)
+    if courses != before:
+        regrade(connection, patient_id, courses, graders.under(study.rules), study)
+    if sent.follow_up is not None:
+        _refuse_early_death(connection, patient_id, sent.follow_up)
+        save_follow_up(connection, patient_id, sent.follow_up)
+    return PatientRecord(courses, current_follow_up(connection, patient_id))
+
+
+def _refuse_early_death(connection: Connection, patient_id: int, follow_up: FollowUp) -> None:
+    graded = current_grades(patient_id).subquery()
+    active = graded.c.reason.is_distinct_from("not-final")
+    last = connection.scalar(select(func.max(graded.c.collected_on)).where(active))
+    if follow_up.died and last and follow_up.died < last:
+        text = "expected a day of death on or after the patient's last result"
+        fault = FieldFault(("last_contact",), "death-before-result", text)
+        raise RequestError("the death is before the patient's last result", [fault])
