@@ -105,15 +105,17 @@ def _add_events(
             here = (onset.last, event.grade)
             baselines[event.term] = max(baselines.get(event.term, here), here)
         elif phase in windows:
-            _raise(windows[phase], event.term, event.grade)
+            _raise(windows[phase], event.term, Bounds(event.grade, event.grade, decided=True))
+        else:  # it may lie in any window: nowhere certain, everywhere possible
+            for window in windows.values():
+                _raise(window, event.term, Bounds(0, event.grade, decided=False))
     for term, (_, grade) in baselines.items():
-        _raise(windows["baseline"], term, grade)
+        _raise(windows["baseline"], term, Bounds(grade, grade, decided=True))
 
 
-def _raise(bounds: dict[str, Bounds], term: str, grade: int) -> None:
-    clinical = Bounds(grade, grade, decided=True)
-    known = bounds.get(term)
-    bounds[term] = highest([known, clinical] if known else [clinical]) or clinical
+def _raise(window: dict[str, Bounds], term: str, clinical: Bounds) -> None:
+    known = window.get(term)
+    window[term] = highest([known, clinical] if known else [clinical]) or clinical
 
 
 def _events_by_patient(connection: Connection, study: Study) -> dict[int, list[Row[Any]]]:

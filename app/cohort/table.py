@@ -7,12 +7,17 @@ from typing import Literal
 
 from app.cohort.read import CohortPatient
 from app.cohort.rows import TableRow
-from app.cohort.worst import Bounds, PatientRow, patient_row
+from app.cohort.worst import Bounds, any_of, patient_row
 from app.grading.phase import Window
 
 Report = Literal["acute", "late", "both"]
 Kind = Literal["baseline", "worst"]
 GRADES = range(6)
+
+_WORSE = (
+    "worse than own baseline in any row: one of its terms, each against its own baseline; a liver"
+    " enzyme counts also where the composite leaves it out"
+)
 
 
 @dataclass(slots=True)
@@ -80,7 +85,7 @@ def toxicity_table(
     table = ToxicityTable(
         phase,
         [RowCount(row, kind) for row in rows for kind in kinds[row.with_baseline]],
-        AnyToxicity("worse than own baseline in any row"),
+        AnyToxicity(_WORSE),
         AnyToxicity("any grade in clinical or haematological rows, those without a baseline"),
         AnyToxicity("any grade in any row, baseline grades that persist included"),
     )
@@ -102,24 +107,17 @@ def _count(table: ToxicityTable, patient: CohortPatient, rows: Sequence[TableRow
             count.partial.append(patient.name)
         if count.kind == "worst" and mine.member_worse:
             count.member_worse.append(patient.name)
-    without_baseline = [found[row.label] for row in rows if not row.with_baseline]
-    _say(table.worse_than_baseline, patient.name, [one.worse for one in found.values()])
-    _say(table.clinical_or_haematological, patient.name, map(_toxic, without_baseline))
-    _say(table.any_grade, patient.name, map(_toxic, found.values()))
+    everywhere = any_of(one.any_grade for one in found.values())
+    without = any_of(found[row.label].any_grade for row in rows if not row.with_baseline)
+    _say(table.worse_than_baseline, patient.name, any_of(one.any_worse for one in found.values()))
+    _say(table.clinical_or_haematological, patient.name, without)
+    _say(table.any_grade, patient.name, everywhere)
 
 
-def _toxic(one: PatientRow) -> bool | None:
-    """Whether any grade from 1 up was reached."""
-    if one.worst is None or one.worst.at_most is None:
-        return None
-    return True if one.worst.at_least else (False if one.worst.at_most == 0 else None)
-
-
-def _say(toxicity: AnyToxicity, patient: str, verdicts: Iterable[bool | None]) -> None:
-    said = list(verdicts)
-    if True in said:
+def _say(toxicity: AnyToxicity, patient: str, verdict: bool | None) -> None:
+    if verdict:
         toxicity.patients.append(patient)
-    elif None in said:
+    elif verdict is None:
         toxicity.unknown.append(patient)
 
 

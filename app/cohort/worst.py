@@ -47,10 +47,12 @@ Windows = Mapping[str, Mapping[str, Bounds]]
 
 @dataclass(frozen=True, slots=True)
 class PatientRow:
-    """One patient in one row of the table; None: not measured, or (``worse``) cannot be said.
+    """One patient in one row of the table; None: not measured, or (verdicts) cannot be said.
 
-    ``partial``: a member of the composite was not measured or is undecided. ``member_worse``: a
-    member rose above its own baseline while the composite did not.
+    ``worse``: the composite against its baseline. ``partial``: a member of the composite was not
+    measured or is undecided. ``member_worse``: a member rose above its own baseline while the
+    composite did not. ``any_worse`` and ``any_grade``: one of the terms, each for itself, is worse
+    than its own baseline, or has any grade from 1 up.
     """
 
     baseline: Bounds | None
@@ -58,37 +60,60 @@ class PatientRow:
     worse: bool | None
     partial: bool
     member_worse: bool
+    any_worse: bool | None
+    any_grade: bool | None
 
 
 def patient_row(row: TableRow, windows: Windows, phases: Sequence[str]) -> PatientRow:
     """The patient's baseline and worst grade over ``phases`` for a row."""
-    before = _members(row, windows, ("baseline",))
-    after = _members(row, windows, phases)
-    is_worse = _worse(after, before)
+    before = _measured(row, row.terms, windows, ("baseline",))
+    after = _measured(row, row.terms, windows, phases)
     shown = [after[term].shown if term in after else None for term in row.terms]
+    composite = _worse(after, before)
+    verdicts = {term: _alone(row, term, windows, phases) for term in (*row.terms, *row.also)}
+    members = [verdicts[term][0] for term in row.terms]
     return PatientRow(
         baseline=highest(before.values()),
         worst=highest(after.values()),
-        worse=is_worse,
+        worse=composite,
         partial=None in shown and any(grade is not None for grade in shown),
-        member_worse=is_worse is not True and True in _own(after, before),
+        member_worse=composite is not True and True in members,
+        any_worse=any_of(worse for worse, _ in verdicts.values()),
+        any_grade=any_of(toxic for _, toxic in verdicts.values()),
     )
 
 
-def _members(row: TableRow, windows: Windows, phases: Sequence[str]) -> dict[str, Bounds]:
+def any_of(verdicts: Iterable[bool | None]) -> bool | None:
+    """True if one is true, else None if one cannot be said."""
+    said = list(verdicts)
+    return True if True in said else None if None in said else False
+
+
+def _alone(
+    row: TableRow, term: str, windows: Windows, phases: Sequence[str]
+) -> tuple[bool | None, bool | None]:
+    """One term for itself: worse than its own baseline; any grade from 1 up."""
+    before = _measured(row, (term,), windows, ("baseline",))
+    after = _measured(row, (term,), windows, phases)
+    bounds = after.get(term)
+    if bounds is None or bounds.at_least is None or bounds.at_most is None:
+        return None, None
+    toxic = True if bounds.at_least else False if bounds.at_most == 0 else None
+    return _worse(after, before), toxic
+
+
+def _measured(
+    row: TableRow, terms: Sequence[str], windows: Windows, phases: Sequence[str]
+) -> dict[str, Bounds]:
+    """The bounds of each term over the phases; without those of which nothing is known."""
     found = {}
-    for term in row.terms:
+    for term in terms:
         bounds = highest(windows[phase][term] for phase in phases if term in windows[phase])
         if bounds is None and row.clinical:
             bounds = Bounds(0, 0, decided=True)
         if bounds is not None:
             found[term] = bounds
     return found
-
-
-def _own(after: Mapping[str, Bounds], before: Mapping[str, Bounds]) -> list[bool | None]:
-    """Each member against its own baseline."""
-    return [_worse({term: after[term]}, {term: before[term]}) for term in after if term in before]
 
 
 def _worse(after: Mapping[str, Bounds], before: Mapping[str, Bounds]) -> bool | None:

@@ -35,9 +35,12 @@ def test_a_panel_is_graded_stored_and_read_back(api: httpx.Client) -> None:
     toxicity = api.get(f"{_P1}/toxicity").json()
     assert toxicity == {
         "patient": "P1",
-        "radiotherapy": {"start": "2011-01-24", "end": "2011-03-09", "status": "completed"},
+        "radiotherapy": {
+            "start": "2011-01-24", "end": "2011-03-09", "status": "completed",
+            "dose_gy": None, "fractions": None, "bed10_gy": None,
+        },
         "summary": stored["summary"],
-    }
+    }  # fmt: skip
     assert stored["summary"][0]["worst_acute"] == 1
     assert api.get("/v1/studies/default/patients").json() == {
         "patients": [{"patient": "P1"}], "next": None,

@@ -1,13 +1,22 @@
 """The synthetic cohort's grades, patient by patient, are those its makers worked out."""
 
 import json
+import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from app.demo.load import load_demo
+from app.criteria.reader import load
+from app.demo.load import load_demo, submissions
+from app.grading.one import Graders
+from app.grading.rules import Rules
+from app.grading.values import read_value
+from app.records.engine import transaction
+from app.records.store import Submission, store
+from app.records.studies import save_study
 from app.settings import Settings
 from tests.conftest import NewDatabase, served
 
@@ -96,3 +105,152 @@ def test_a_superseded_result_stays_readable(demo: httpx.Client) -> None:
     grades = demo.get(f"{path}?{query}").json()["grades"]
     day = [(g["value"], g["status"], g["grade"]) for g in grades if g["collected"] == "2005-09-17"]
     assert day == [("1.5", "superseded", None), ("5.1", "corrected", 0)]
+
+
+def _table(client: httpx.Client, phase: str = "acute", study: str = "demo") -> dict[str, Any]:
+    answer = client.get(f"/v1/studies/{study}/toxicity-table?phase={phase}")
+    assert answer.status_code == 200, answer.text
+    table: dict[str, Any] = answer.json()
+    return table
+
+
+def _printed(row: dict[str, Any]) -> str:
+    """The label of a row as the expected file has it."""
+    doubled = row["label"] in ("Bilirubin", "Liver enzymes", "Albumin")
+    suffix = {"baseline": ": baseline", "worst": ": worst grade"}[row["kind"]] if doubled else ""
+    return f"{row['label']}{suffix}"
+
+
+def test_table_2_to_the_digit(demo: httpx.Client) -> None:
+    table = _table(demo)
+    assert (table["n_patients"], table["synthetic"]) == (25, True)
+    assert {
+        _printed(row): {
+            f"grade_{g}": {"n": row["counts"][g], "pct": str(row["percent"][g])} for g in "1234"
+        }
+        for row in table["rows"]
+    } == _EXPECTED["table2"]
+    assert all(row["counts"]["5"] == 0 for row in table["rows"])
+    assert all(sum(row["counts"].values()) == row["n_evaluable"] == 25 for row in table["rows"])
+
+
+def test_any_toxicity_in_both_readings(demo: httpx.Client) -> None:
+    table, expected = _table(demo), _EXPECTED["acute_toxicity"]
+    readings = {
+        "any_toxicity": "worse_than_baseline_any_term",
+        "any_toxicity_alternative": "clinical_or_haematological_any_grade",
+        "any_grade": "any_grade_ge1_including_persistent_baseline",
+    }
+    for name, reading in readings.items():
+        assert table[name]["patients"] == expected[reading]["patients"]
+        assert (table[name]["n"], str(table[name]["percent"])) == (
+            expected[reading]["n"],
+            expected[reading]["pct"],
+        )
+    assert table["any_toxicity"]["unknown"] == list(_EXPECTED["ungradable"])
+
+
+def test_late_toxicity_and_windows_that_were_not_seen_whole(demo: httpx.Client) -> None:
+    late = _table(demo, "late")
+    assert late["any_toxicity"]["patients"] == _EXPECTED["late_toxicity"]["worse_than_baseline"]
+    assert late["window_incomplete"] == _EXPECTED["incomplete_acute_window"]
+    assert late["window_complete"] == 23
+
+
+def test_what_is_not_known_is_listed_with_its_row(demo: httpx.Client) -> None:
+    enzymes = next(row for row in _table(demo)["rows"] if _printed(row).startswith("Liver enzymes:")
+                   and row["kind"] == "worst")  # fmt: skip
+    assert (enzymes["could_be_higher"], enzymes["undecided"], enzymes["not_measured"]) == (1, 0, 0)
+    assert enzymes["patients"] == {
+        "undecided": [], "could_be_higher": ["P19"], "partial": ["P19"], "member_worse": ["P09"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("row", sorted(_EXPECTED["shift_baseline_to_acute_worst"]))
+def test_shifts_from_baseline(demo: httpx.Client, row: str) -> None:
+    answer = demo.get("/v1/studies/demo/shift-table", params={"term": row}).json()
+    cells = {f"{c['baseline']}->{c['worst']}": c["n"] for c in answer["cells"]}
+    assert cells == _EXPECTED["shift_baseline_to_acute_worst"][row]
+    assert answer["not_evaluable"] == []
+
+
+def test_the_table_as_csv(demo: httpx.Client) -> None:
+    url = "/v1/studies/demo/toxicity-table"
+    lines = demo.get(url, headers={"Accept": "text/csv"}).text.splitlines()
+    assert len(lines) == 1 + 11
+    assert "demo,acute,25,Leukopenia,worst,15,60,2,8,5,20,2,8,1,4,0,0,25,0,0,0" in lines
+
+
+_RULES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "window 90 days after RT end": {"window": {"anchor": "end", "days": 90}},
+    "window 91 days after RT end": {"window": {"anchor": "end", "days": 91}},
+    "window 92 days after RT end": {"window": {"anchor": "end", "days": 92}},
+    "RTOG/EORTC: 90 days from RT start": {"window": "rtog90"},
+    "3 months from RT start": {"window": {"anchor": "start", "months": 3}},
+    "enzymes = ALT+AST only": {"liver_enzymes": ["ALT", "AST"]},
+    "enzymes = ALT+AST+ALP": {"liver_enzymes": ["ALT", "AST", "ALP"]},
+}
+
+
+@pytest.fixture(scope="module")
+def choosing(new_sqlite: NewDatabase) -> Any:
+    """A service whose demo study is given other rules."""
+    url = new_sqlite()
+    load_demo(url)
+    with served(Settings(database_url=url, auth="off")) as client:
+        yield client
+
+
+@pytest.mark.parametrize("convention", list(_RULES))
+def test_another_convention_changes_what_it_should(choosing: httpx.Client, convention: str) -> None:
+    saved = choosing.put("/v1/studies/demo?regrade=true", json=_RULES[convention])
+    assert saved.status_code == 200, saved.text
+    expected = _EXPECTED["alternative_conventions"][convention]
+    rows = {
+        label: [grade["n"] for grade in grades.values()]
+        for label, grades in _EXPECTED["table2"].items()
+    } | expected["rows_that_differ"]
+    table = _table(choosing)
+    found = {_printed(row): [row["counts"][g] for g in "1234"] for row in table["rows"]}
+    assert found == rows
+    assert table["any_toxicity"]["n"] == expected["acute_worse_than_baseline"]
+    assert table["any_grade"]["n"] == expected["acute_any_grade"]
+    assert table["any_toxicity_alternative"]["n"] == expected["clinical_or_haematological"]
+
+
+def _finals() -> list[Submission]:
+    """What the laboratory sent last, patient by patient: nothing superseded."""
+    return [one for one in submissions() if one.results and one.results[0][1].status == "final"]
+
+
+def _shuffled(order: random.Random) -> list[Submission]:
+    """Every result in some request of its patient, every request twice, in any order."""
+    pieces = []
+    for one in _finals():
+        results = order.sample(one.results, len(one.results))
+        pieces += [replace(one, results=tuple(results[i::3])) for i in range(3)] * 2
+    return order.sample(pieces, len(pieces))
+
+
+def _wrong(one: Submission) -> Submission:
+    """The same results with another value, as a correction would bring."""
+    value = read_value("1.5")
+    return replace(one, results=tuple((loc, replace(r, value=value)) for loc, r in one.results))
+
+
+def test_the_order_of_arrival_changes_nothing(new_sqlite: NewDatabase) -> None:
+    """Shuffled, split over many requests, sent twice, corrected and corrected back."""
+    url, order, graders = new_sqlite(), random.Random(7), Graders(load())
+    requests = _shuffled(order)
+    arrivals = {"plain": _finals(), "shuffled": [*map(_wrong, requests[:30]), *requests]}
+    with transaction(url) as connection:
+        for study, sent in arrivals.items():
+            save_study(connection, study, Rules(), synthetic=True)
+            for one in sent:
+                store(connection, replace(one, study=study), graders)
+    with served(Settings(database_url=url, auth="off")) as client:
+        for phase in ("acute", "late", "both"):
+            shuffled, plain = _table(client, phase, "shuffled"), _table(client, phase, "plain")
+            assert shuffled == plain | {"study": "shuffled"}
+            assert plain["any_grade"]["n"] > 0
