@@ -1,6 +1,6 @@
 """``make bench``: every figure as a ratio to a floor measured in the same run."""
 
-from benchmarks import exactness, kernel, service
+from benchmarks import exactness, kernel, service, table
 
 
 def main() -> None:
@@ -8,6 +8,7 @@ def main() -> None:
     exactness.main()
     kernel.main()
     service.main()
+    table.main()
 
 
 if __name__ == "__main__":

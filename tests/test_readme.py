@@ -102,6 +102,15 @@ def test_results_are_stored_and_read_back(url: str, tmp_path: Path) -> None:
     assert {g["term"] for g in demo["grades"]} == {"White blood cell decreased"}
 
 
+def test_a_study_is_tabled_as_the_readme_prints(url: str, tmp_path: Path) -> None:
+    command = next(block for block in _blocks(_README, "sh") if "toxicity-table" in block)
+    tabled = list(csv.DictReader(_shell(command, tmp_path, url).splitlines()))
+    (printed,) = _blocks(_README, "text")
+    for row in csv.DictReader(printed.splitlines()):
+        assert row in [{name: line[name] for name in row} for line in tabled]
+    assert len(tabled) == 11
+
+
 def _split(text: str) -> list[str]:
     """JSON documents one after the other."""
     decoder, found = json.JSONDecoder(), []

@@ -46,15 +46,17 @@ def cohort(connection: Connection, study: Study) -> Iterator[CohortPatient]:
     rows = connection.execution_options(yield_per=2000).execute(_highest_grades(study))
     for (patient_id, name), found in groupby(rows, lambda row: (row.patient_id, row.name)):
         windows: dict[str, dict[str, Bounds]] = {phase: {} for phase in _PHASES}
-        last_result = None
+        days: list[date] = []
         for row in found:
             if row.phase in windows:
                 bounds = Bounds(row.at_least, row.at_most, bool(row.decided))
                 windows[row.phase][row.term] = bounds
-            last_result = max(filter(None, (last_result, row.last_day)), default=None)
+            if row.last_day:
+                days.append(row.last_day)
         mine = courses.get(patient_id, ())
         _add_events(windows, events.get(patient_id, []), mine, study)
-        yield CohortPatient(name, windows, mine, contacts.get(patient_id, last_result))
+        seen_until = contacts.get(patient_id) or max(days, default=None)
+        yield CohortPatient(name, windows, mine, seen_until)
 
 
 def _highest_grades(study: Study) -> Any:

@@ -1,0 +1,109 @@
+"""Tabling a cohort of 1,000,000 grades, against the database counting the same rows."""
+
+import random
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection, func, insert, select
+
+from app.cohort.read import cohort
+from app.cohort.rows import paper_rows
+from app.cohort.table import toxicity_table
+from app.criteria.reader import load
+from app.grading.result import Course
+from app.grading.rules import Rules
+from app.records.engine import build_engine, upgrade
+from app.records.patients import save_courses
+from app.records.studies import Study, find_study, save_study
+from app.records.tables import grades, patients, results
+
+T = TypeVar("T")
+
+_PATIENTS, _GRADES = 20_000, 50  # one baseline and some acute and late ones per term
+_START, _END = date(2011, 1, 24), date(2011, 3, 9)
+
+
+def main(url: str | None = None) -> None:
+    """Seconds of the table on a fresh database: SQLite, or the empty one of ``url``."""
+    with tempfile.TemporaryDirectory() as folder:
+        where = url or f"sqlite:///{Path(folder) / 'bench.db'}"
+        upgrade(where)
+        engine = build_engine(where)
+        with engine.begin() as connection:
+            _fill(connection)
+        with engine.begin() as connection:
+            study = find_study(connection, "bench")
+            counted = select(func.count(), func.max(grades.c.at_least)).group_by(grades.c.term)
+            floor, _ = _timed(lambda: connection.execute(counted).all())
+            seconds, n = _timed(lambda: _table(connection, study))
+            tracemalloc.start()
+            _table(connection, study)
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        engine.dispose()
+    print(f"\ntoxicity table: {_PATIENTS * _GRADES:,} grades of {n:,} patients, {engine.name}")
+    print(f"{'what':<44}{'seconds':>12}{'ratio':>8}")
+    print(f"{'floor: count and maximum per term in SQL':<44}{floor:>12.2f}{1:>8.2f}")
+    print(f"{'toxicity_table':<44}{seconds:>12.2f}{seconds / floor:>8.2f}")
+    print(f"peak memory of Python objects: {peak / 2**20:.0f} MiB")
+
+
+def _table(connection: Connection, study: Study) -> int:
+    edition = load().edition(study.rules.edition)
+    rows = paper_rows(edition, study.liver_enzymes)
+    table = toxicity_table(cohort(connection, study), rows, "acute", study.rules.window)
+    return table.n_patients
+
+
+def _fill(connection: Connection) -> None:
+    """Patients of 8 terms each: a baseline, then five or six later grades, some undecided."""
+    study = save_study(connection, "bench", Rules(), synthetic=True).study
+    edition = load().edition(study.rules.edition)
+    rows = paper_rows(edition, study.liver_enzymes)
+    terms = [term for row in rows if not row.clinical for term in row.terms]
+    now = datetime.now(UTC)
+    ids = range(1, _PATIENTS + 1)
+    connection.execute(
+        insert(patients), [{"id": i, "study_id": study.id, "name": f"P{i:05}"} for i in ids]
+    )
+    for i in ids:
+        save_courses(connection, i, (Course(_START, _END),))
+    result = {
+        "identity": "-", "version": 1, "analyte": "-", "status": "final", "is_baseline": False,
+        "recorded_at": now,
+    }  # fmt: skip
+    connection.execute(insert(results), [{"id": i, "patient_id": i, **result} for i in ids])
+    chosen = random.Random(1)
+    for first in range(1, _PATIENTS + 1, 1000):
+        batch = range(first, min(first + 1000, _PATIENTS + 1))
+        connection.execute(
+            insert(grades), [g for i in batch for g in _grades(i, terms, chosen, now)]
+        )
+
+
+def _grades(
+    patient: int, terms: list[str], chosen: random.Random, now: datetime
+) -> Iterator[dict[str, object]]:
+    for place in range(_GRADES):
+        visit, term = divmod(place, len(terms))
+        at_least = chosen.choice((0, 0, 0, 1, 2, 3))
+        at_most = 3 if chosen.random() < 0.05 else at_least
+        yield {
+            "patient_id": patient, "result_id": patient, "analyte": "-", "term": terms[term],
+            "collected_on": _START + timedelta(days=30 * visit), "at_least": at_least,
+            "at_most": max(at_least, at_most), "because": "-", "flags": "",
+            "phase": ("baseline", "acute", "acute", "acute", "acute", "late", "late")[visit],
+            "course": 0, "edition": "4.03", "criteria_sha256": "-", "software": "-",
+            "recorded_at": now,
+        }  # fmt: skip
+
+
+def _timed(run: Callable[[], T]) -> tuple[float, T]:
+    start = time.perf_counter()
+    answer = run()
+    return time.perf_counter() - start, answer
