@@ -53,6 +53,29 @@ def test_several_processes_may_start_at_once(
     assert errors == []
 
 
+def test_several_processes_may_open_a_new_sqlite_file_at_once(tmp_path: Path) -> None:
+    """Switching a new file to write-ahead logging is refused at once, not after a wait."""
+    errors: list[BaseException] = []
+
+    def connect(url: str, ready: threading.Barrier) -> None:
+        ready.wait()
+        try:
+            with transaction(url):
+                pass
+        except BaseException as error:
+            errors.append(error)
+
+    for round_ in range(50):
+        ready = threading.Barrier(4)
+        url = f"sqlite:///{tmp_path / f'{round_}.db'}"
+        threads = [threading.Thread(target=connect, args=(url, ready)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert errors == []
+
+
 def test_a_grade_is_never_superseded_twice(database_url: str) -> None:
     """The index that keeps the history of a grade a line, not a tree."""
     with transaction(database_url) as connection:
