@@ -7,7 +7,7 @@ from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
 from app import __version__
-from app.api import cohort, criteria, events, follow_up, grading, health, patients, studies
+from app.api import cohort, criteria, events, follow_up, grading, health, liver, patients, studies
 from app.api.guard import with_key
 from app.api.problems import PROBLEMS, add_handlers
 from app.api.service import Service
@@ -54,6 +54,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     add_handlers(app)
     app.include_router(health.router, responses=PROBLEMS)
-    for door in (grading, criteria, studies, follow_up, patients, events, cohort):
+    for door in (grading, criteria, studies, follow_up, patients, events, cohort, liver):
         app.include_router(door.router, dependencies=[Depends(with_key)], responses=PROBLEMS)
     return app

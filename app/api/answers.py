@@ -134,11 +134,12 @@ class CourseAnswer(BaseModel):
 
 
 class ToxicityAnswer(BaseModel):
-    """A patient's worst grades per term."""
+    """A patient's worst grades per term, and the liver's values for review."""
 
     patient: str
     radiotherapy: CourseAnswer | None
     summary: list[SummaryAnswer]
+    liver_safety: dict[str, Any]
 
 
 def panel(

@@ -4,8 +4,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
 from fastapi.responses import JSONResponse
+from sqlalchemy import Connection
 
-from app.api import answers
+from app.api import answers, liver
 from app.api.asked import Panel
 from app.api.body import JsonRoute
 from app.api.fields import PatientName, StudyName, Text
@@ -83,10 +84,15 @@ async def grades(
 
 @router.get("/toxicity", response_model=answers.ToxicityAnswer, summary="A patient's worst grades")
 async def toxicity(service: TheService, study: StudyName, patient: PatientName) -> dict[str, Any]:
-    """Per term the baseline, the worst acute and the worst late grade."""
-    courses, summary = await service.read(lambda c: patient_toxicity(c, study, patient))
-    return {
-        "patient": patient,
-        "radiotherapy": answers.course(courses[0]) if courses else None,
-        "summary": answers.summary(summary),
-    }
+    """Per term the baseline, the worst acute and the worst late grade; and liver safety."""
+
+    def query(connection: Connection) -> dict[str, Any]:
+        courses, summary = patient_toxicity(connection, study, patient)
+        return {
+            "patient": patient,
+            "radiotherapy": answers.course(courses[0]) if courses else None,
+            "summary": answers.summary(summary),
+            "liver_safety": liver.patient(connection, study, patient, service),
+        }
+
+    return await service.read(query)

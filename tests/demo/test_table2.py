@@ -166,6 +166,25 @@ def test_what_is_not_known_is_listed_with_its_row(demo: httpx.Client) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("patient", sorted(_EXPECTED["liver_derived"]))
+def test_liver_safety(demo: httpx.Client, patient: str) -> None:
+    expected = _EXPECTED["liver_derived"][patient]
+    answer = demo.get(f"/v1/studies/demo/patients/{patient}/toxicity").json()["liver_safety"]
+    peaks = answer["peak_x_uln"]
+    review = [*answer["hys_law"], *answer["cholestatic"]]
+    assert {
+        "albi_baseline": answer["albi_baseline"]["score"],
+        "albi_grade_baseline": answer["albi_baseline"]["grade"],
+        "albi_worst_acute": answer["albi_worst_acute"]["score"],
+        "albi_change": answer["albi_change"],
+        "peak_x_uln": {"TBIL": peaks.pop("bilirubin"), **peaks},
+        "hys_law_lab_dates": [day["date"] for day in answer["hys_law"]],
+        "cholestatic_pair_dates": [day["date"] for day in answer["cholestatic"]],
+        "R": {day["date"]: day["r_ratio"] for day in review},
+        "nonclassic_rild_lab_dates": [day["date"] for day in answer["non_classic_rild"]],
+    } == expected
+
+
 @pytest.mark.parametrize("row", sorted(_EXPECTED["shift_baseline_to_acute_worst"]))
 def test_shifts_from_baseline(demo: httpx.Client, row: str) -> None:
     answer = demo.get("/v1/studies/demo/shift-table", params={"term": row}).json()
