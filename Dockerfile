@@ -2,8 +2,8 @@
 
 FROM python:3.11-slim AS build
 WORKDIR /build
-COPY requirements-dev.lock ./
-RUN pip install --no-cache-dir --require-hashes --requirement requirements-dev.lock
+COPY requirements-build.lock ./
+RUN pip install --no-cache-dir --require-hashes --requirement requirements-build.lock
 COPY pyproject.toml README.md ./
 COPY alembic alembic
 COPY app app

@@ -1,6 +1,6 @@
 # make serve   the service with the synthetic cohort, on http://127.0.0.1:$(PORT)
 # make test    everything that must hold before a change lands
-# make setup   only install, into .venv
+# make setup   only install, into .venv, what tests and development need too
 # make check   linters, types, import contracts, criteria, tests (make test without the servers)
 # make bench   speed and exactness, as a table
 # make lock    the lock files again, from pyproject.toml
@@ -12,16 +12,23 @@ WORKERS ?= auto
 
 .PHONY: setup serve system test check bench lock
 
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
 setup: .venv/installed
 
-.venv/installed: pyproject.toml requirements-dev.lock
+# What the service itself needs: a fraction of what its tests do.
+.venv/serves: pyproject.toml requirements.lock requirements-build.lock
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PIP) --require-hashes --requirement requirements.lock --requirement requirements-build.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
 
-serve: setup
+.venv/installed: .venv/serves requirements-dev.lock
+	$(PIP) --require-hashes --requirement requirements-dev.lock
+	touch $@
+
+serve: .venv/serves
 	TOXGRADE_AUTH=off $(BIN)/toxgrade serve --demo --port $(PORT)
 
 # What the tests start or call beside Python: PostgreSQL's server and curl.
@@ -51,8 +58,9 @@ bench: setup
 	$(BIN)/python -m benchmarks
 
 # uv is not part of the project; any recent release writes the same files.
-LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+LOCK = uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet --upgrade
 lock:
-	$(LOCK) --output-file requirements.lock
-	$(LOCK) --extra dev --output-file requirements-dev.lock
+	$(LOCK) pyproject.toml --output-file requirements.lock
+	$(LOCK) pyproject.toml --extra dev --output-file requirements-dev.lock
+	$(LOCK) --group build --output-file requirements-build.lock

@@ -8,12 +8,12 @@ from fastapi_offline import FastAPIOffline
 
 from app import __version__
 from app.api import cohort, criteria, events, follow_up, grading, health, liver, patients, studies
-from app.api.guard import with_key
-from app.api.problems import PROBLEMS, add_handlers
-from app.api.service import Service
 from app.criteria.reader import load
 from app.criteria.vocabulary import load_vocabularies
 from app.grading.one import Graders
+from app.http.guard import with_key
+from app.http.problems import PROBLEMS, add_handlers
+from app.http.service import Service
 from app.records.engine import build_engine
 from app.records.writer import Writer
 from app.settings import Settings

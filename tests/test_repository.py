@@ -11,8 +11,8 @@ import pytest
 _ROOT = Path(__file__).parents[1]
 _TOP_LEVEL = {
     ".ci", ".dockerignore", ".gitignore", "CHANGELOG.md", "Dockerfile", "Makefile", "README.md",
-    "alembic", "app", "benchmarks", "docs", "pyproject.toml", "requirements-dev.lock",
-    "requirements.lock", "tests",
+    "alembic", "app", "benchmarks", "docs", "pyproject.toml", "requirements-build.lock",
+    "requirements-dev.lock", "requirements.lock", "tests",
 }  # fmt: skip
 
 
@@ -27,7 +27,9 @@ def test_the_top_level_is_fixed() -> None:
     assert {path.parts[0] for path in _tracked()} == _TOP_LEVEL
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize(
+    "name", ["requirements.lock", "requirements-dev.lock", "requirements-build.lock"]
+)
 def test_locks_pin_with_hashes_and_name_no_index(name: str) -> None:
     text = (_ROOT / name).read_text()
     assert "://" not in text

@@ -9,9 +9,7 @@ from fastapi.responses import JSONResponse, Response
 from sqlalchemy import Connection
 from starlette.requests import Request
 
-from app.api.body import JsonRoute
 from app.api.fields import Name, StudyName
-from app.api.service import Service, TheService
 from app.cohort.read import cohort
 from app.cohort.rows import TableRow, paper_rows
 from app.cohort.rule import rule
@@ -27,6 +25,8 @@ from app.cohort.table import (
 )
 from app.criteria.model import Edition
 from app.errors import CriteriaError, FieldFault, RequestError
+from app.http.body import JsonRoute
+from app.http.service import Service, TheService
 from app.records.studies import Study, find_study
 
 router = APIRouter(prefix="/v1/studies/{study}", tags=["reports"], route_class=JsonRoute)

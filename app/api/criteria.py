@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from app.api.grading import grader_for
-from app.api.service import TheService
 from app.criteria.model import Analyte, Band, Term
 from app.grading.rules import Rules
+from app.http.service import TheService
 
 router = APIRouter(prefix="/v1", tags=["criteria"])
 

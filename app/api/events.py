@@ -7,13 +7,13 @@ from pydantic import Field, Strict
 from sqlalchemy import Connection, Row
 
 from app.api.asked import Asked
-from app.api.body import JsonRoute
 from app.api.fields import CollectedAt, Day, Name, PatientName, StudyName, Text
-from app.api.service import Service, TheService
 from app.errors import FieldFault, RequestError
 from app.grading.dates import read_collected
 from app.grading.event import Attribution, Event, EventStatus, term_to_grade
 from app.grading.phase import place
+from app.http.body import JsonRoute
+from app.http.service import Service, TheService
 from app.records.events import list_events, store_event
 from app.records.history import current_courses
 from app.records.patients import find_patient, lock_patient

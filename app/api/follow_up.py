@@ -8,13 +8,13 @@ from pydantic import Field, Strict, model_validator
 
 from app.api import answers
 from app.api.asked import Asked, Radiotherapy
-from app.api.body import JsonRoute
 from app.api.fields import Day, Dose, PatientName, StudyName, Text, refuse
-from app.api.service import TheService
 from app.errors import FieldFault, RequestError
 from app.grading.dates import FIRST_YEAR, LAST_YEAR
 from app.grading.phase import course_faults
 from app.grading.result import Course
+from app.http.body import JsonRoute
+from app.http.service import TheService
 from app.records.follow_up import FollowUp, VitalStatus
 from app.records.put_patient import PatientRecord, put_patient
 

@@ -9,14 +9,14 @@ from starlette.concurrency import run_in_threadpool
 
 from app.api.answers import PanelAnswer, panel
 from app.api.asked import GradeRequest, Panel
-from app.api.body import JsonRoute
-from app.api.service import Service, TheService
 from app.errors import CriteriaError, FieldFault, RequestError, TooLarge
 from app.grading.one import Grader
 from app.grading.patient import grade_patient, refuse_late_baseline
 from app.grading.phase import Window
 from app.grading.result import Course, LabResult
 from app.grading.rules import Rules
+from app.http.body import JsonRoute
+from app.http.service import Service, TheService
 from app.records.identity import Loc, distinct
 
 router = APIRouter(prefix="/v1", tags=["grading"], route_class=JsonRoute)

@@ -4,8 +4,8 @@ from fastapi import APIRouter
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.api.service import TheService
 from app.errors import Unavailable
+from app.http.service import TheService
 
 router = APIRouter(tags=["health"])
 

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from sqlalchemy import Connection
 
-from app.api.body import JsonRoute
 from app.api.fields import PatientName, StudyName
-from app.api.service import Service, TheService
 from app.cohort.liver import Day, LiverSafety, albi_grade, liver_safety
+from app.http.body import JsonRoute
+from app.http.service import Service, TheService
 from app.records.history import current_courses, current_results, stored_result
 from app.records.patients import find_patient
 from app.records.studies import find_study, list_patients

@@ -8,12 +8,12 @@ from sqlalchemy import Connection
 
 from app.api import answers, liver
 from app.api.asked import Panel
-from app.api.body import JsonRoute
 from app.api.fields import PatientName, StudyName, Text
 from app.api.grading import EXAMPLE, refuse_too_many
-from app.api.service import TheService
 from app.errors import FieldFault, RequestError
 from app.grading.result import Phase
+from app.http.body import JsonRoute
+from app.http.service import TheService
 from app.records.read import GradeFilter, list_grades, patient_toxicity
 from app.records.store import Stored, Submission, store
 

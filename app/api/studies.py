@@ -7,12 +7,12 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import Connection
 
 from app.api.asked import StudyRequest
-from app.api.body import JsonRoute
 from app.api.fields import PatientName, StudyName
 from app.api.grading import grader_for
-from app.api.service import TheService
 from app.errors import Conflict, FieldFault, RequestError
 from app.grading.rules import Rules
+from app.http.body import JsonRoute
+from app.http.service import TheService
 from app.records.store import regrade_study
 from app.records.studies import Saved, Study, find_study, list_patients, list_studies, save_study
 

@@ -6,7 +6,7 @@ from fastapi import Depends
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from app.access.keys import check_key
-from app.api.service import TheService
+from app.http.service import TheService
 
 _bearer = HTTPBearer(auto_error=False, description="A key of `toxgrade keys create`.")
 

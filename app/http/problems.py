@@ -16,7 +16,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.body import BodyProblem
 from app.errors import (
     Conflict,
     FieldFault,
@@ -27,6 +26,7 @@ from app.errors import (
     Unauthorized,
     Unavailable,
 )
+from app.http.body import BodyProblem
 
 _STATUS: dict[type[ToxgradeError], int] = {
     NotFound: 404,

@@ -1,0 +1,32 @@
+"""The command ``toxgrade``. Each command imports what it needs, so that ``--help`` is at once."""
+
+import sys
+
+import typer
+
+from app.cli import criteria, files, service
+from app.cli.environment import fail
+
+_app = typer.Typer(
+    help="Grades laboratory toxicity per CTCAE v4.0 (release 4.03), acute or late. "
+    "A clinician decides; this computes.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+_app.command()(service.serve)
+_app.command()(files.grade)
+_app.add_typer(service.db, name="db")
+_app.add_typer(service.keys, name="keys")
+_app.add_typer(criteria.criteria, name="criteria")
+
+
+def main() -> None:
+    """Run the command; what Toxgrade refuses on purpose ends with one line and exit code 2."""
+    from app.errors import ToxgradeError
+
+    try:
+        _app()
+    except ToxgradeError as error:
+        sys.exit(fail(str(error)))

@@ -1,0 +1,30 @@
+"""What the commands share: the settings of this process, and how one ends that cannot go on."""
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+
+def fail(message: str) -> int:
+    """Say on standard error why a command ends; its exit code."""
+    print(f"toxgrade: {message}", file=sys.stderr)
+    return 2
+
+
+def settings(**given: object) -> "Settings":
+    """The environment's settings, with what the command line gives instead."""
+    from pydantic import ValidationError
+
+    from app.settings import Settings
+
+    try:
+        return Settings.model_validate(
+            Settings().model_dump() | {name: v for name, v in given.items() if v is not None}
+        )
+    except ValidationError as error:
+        for fault in error.errors(include_input=False):
+            name = "_".join(("TOXGRADE", *map(str, fault["loc"]))).upper()
+            fail(f"{name if fault['loc'] else 'settings'}: {fault['msg']}")
+        sys.exit(2)

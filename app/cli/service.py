@@ -1,0 +1,50 @@
+"""Running the service: its database, its keys, the server itself."""
+
+from typing import Annotated
+
+import typer
+
+from app.cli.environment import settings
+
+db = typer.Typer(help="The database.", no_args_is_help=True)
+keys = typer.Typer(help="Keys to the HTTP service.", no_args_is_help=True)
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="TOXGRADE_HOST, 127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(help="TOXGRADE_PORT, 8000")] = None,
+    demo: Annotated[bool, typer.Option(help="Load the SYNTHETIC cohort as study `demo`.")] = False,
+) -> None:
+    """Migrate the database and serve the HTTP API."""
+    import uvicorn
+
+    from app.main import create_app
+    from app.records.engine import upgrade
+
+    chosen = settings(host=host, port=port)
+    upgrade(chosen.database_url)
+    if demo:
+        from app.demo.load import load_demo
+
+        load_demo(chosen.database_url)
+    uvicorn.run(create_app(chosen), host=chosen.host, port=chosen.port)
+
+
+@db.command("upgrade")
+def upgrade_database() -> None:
+    """Bring the database to the latest migration."""
+    from app.records.engine import upgrade
+
+    upgrade(settings().database_url)
+
+
+@keys.command("create")
+def create(label: Annotated[str, typer.Argument(help="Whose key it is.")]) -> None:
+    """Make a key; it is shown once and only its hash is kept."""
+    from app.access.keys import create_key
+    from app.records.engine import transaction, upgrade
+
+    url = settings().database_url
+    upgrade(url)
+    with transaction(url) as connection:
+        print(create_key(connection, label))

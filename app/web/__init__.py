@@ -1,0 +1,1 @@
+"""Pages and pictures over the graded cohort."""
