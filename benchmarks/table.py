@@ -13,6 +13,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from app.cohort.read import cohort
 from app.cohort.rows import paper_rows
+from app.cohort.scope import Scope
 from app.cohort.table import toxicity_table
 from app.criteria.reader import load
 from app.grading.result import Course
@@ -56,7 +57,7 @@ def main(url: str | None = None) -> None:
 def _table(connection: Connection, study: Study) -> int:
     edition = load().edition(study.rules.edition)
     rows = paper_rows(edition, study.liver_enzymes)
-    table = toxicity_table(cohort(connection, study), rows, "acute", study.rules.window)
+    table = toxicity_table(cohort(connection, study, Scope()), rows, Scope(), study.rules.window)
     return table.n_patients
 
 

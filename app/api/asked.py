@@ -165,12 +165,23 @@ class GradeRequest(Panel):
     window: AskedWindow = WindowLength(anchor="end", months=3)
 
 
+class RowRequest(Asked):
+    """A row of the toxicity table: the highest grade of its terms."""
+
+    label: Name
+    terms: list[Name] = Field(min_length=1, max_length=50)
+    with_baseline: bool = False
+
+
 class StudyRequest(Asked):
     """What a study chooses; what is left out takes its default."""
 
     edition: Text = "4.03"
     window: AskedWindow = WindowLength(anchor="end", months=3)
     liver_enzymes: list[Text] = Field(list(LIVER_ENZYMES), min_length=1, max_length=20)
+    rows: list[RowRequest] | None = Field(
+        None, min_length=1, max_length=100, description="Of the toxicity table; null: the paper's."
+    )
     implausible: Implausible = Field(
         "refuse", description="A number outside the plausible band is left ungraded, or flagged."
     )

@@ -1,5 +1,6 @@
 """Studies: their rules, their patients."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
@@ -9,12 +10,21 @@ from sqlalchemy import Connection
 from app.api.asked import StudyRequest
 from app.api.fields import PatientName, StudyName
 from app.api.grading import grader_for
-from app.errors import Conflict, FieldFault, RequestError
+from app.criteria.vocabulary import Vocabulary
+from app.errors import Conflict, CriteriaError, FieldFault, RequestError
 from app.grading.rules import Rules
 from app.http.body import JsonRoute
 from app.http.service import TheService
 from app.records.store import regrade_study
-from app.records.studies import Saved, Study, find_study, list_patients, list_studies, save_study
+from app.records.studies import (
+    RowChoice,
+    Saved,
+    Study,
+    find_study,
+    list_patients,
+    list_studies,
+    save_study,
+)
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"], route_class=JsonRoute)
 
@@ -45,11 +55,12 @@ async def put_study(
         for i, name in enumerate(asked.liver_enzymes)
         if name not in known
     ]
+    rows = _rows(asked, service.vocabularies[edition], faults)
     if faults:
         raise RequestError("the study's rules cannot be accepted", faults)
 
     def save(connection: Connection) -> Saved:
-        saved = save_study(connection, study, rules, asked.liver_enzymes)
+        saved = save_study(connection, study, rules, asked.liver_enzymes, rows)
         if saved.rules_changed and list_patients(connection, saved.study, 1, None):
             if not regrade:
                 raise Conflict("the study holds results graded by its rules: add ?regrade=true")
@@ -58,6 +69,28 @@ async def put_study(
 
     saved = await service.write(save)
     return JSONResponse(_answer(saved.study), 201 if saved.is_new else 200)
+
+
+def _rows(
+    asked: StudyRequest, vocabulary: Vocabulary, faults: list[FieldFault]
+) -> tuple[RowChoice, ...] | None:
+    """The rows asked for with the edition's own names of their terms; adds what is wrong."""
+    if asked.rows is None:
+        return None
+    labels: set[str] = set()
+    rows = []
+    for i, row in enumerate(asked.rows):
+        if row.label.casefold() in labels:
+            faults.append(FieldFault(("rows", i, "label"), "label-twice", "expected another label"))
+        labels.add(row.label.casefold())
+        terms = []
+        for j, name in enumerate(row.terms):
+            try:
+                terms.append(vocabulary.term(name).name)
+            except CriteriaError as error:
+                faults.append(FieldFault(("rows", i, "terms", j), "unknown-term", str(error)))
+        rows.append(RowChoice(row.label, tuple(terms), row.with_baseline))
+    return tuple(rows)
 
 
 @router.get("/{study}/patients", summary="The patients of a study")
@@ -86,5 +119,6 @@ def _answer(study: Study) -> dict[str, Any]:
         "edition": study.rules.edition,
         "window": {"anchor": window.anchor, **length},
         "liver_enzymes": list(study.liver_enzymes),
+        "rows": None if study.rows is None else [asdict(row) for row in study.rows],
         "implausible": study.rules.implausible,
     }

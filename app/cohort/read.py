@@ -11,13 +11,15 @@ from datetime import date
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func, or_, select
 
+from app.cohort.scope import Scope
 from app.cohort.worst import Bounds, Windows, highest
 from app.grading.dates import read_collected
 from app.grading.phase import place
 from app.grading.result import Course
 from app.records.events import current_events
+from app.records.follow_up import FollowUp
 from app.records.history import read_courses
 from app.records.studies import Study
 from app.records.tables import follow_ups, grades, patients, treatments
@@ -27,23 +29,25 @@ _PHASES = ("baseline", "acute", "late")
 
 @dataclass(frozen=True, slots=True)
 class CohortPatient:
-    """One patient over the first course: bounds by phase and term, and how long it was followed.
+    """One patient over one course: bounds by phase and term, and how long it was followed.
 
+    ``course`` None: no treatment dates. ``next_start``: where a later course ends this one.
     ``seen_until`` is the last contact, or without one the last result; None: neither is known.
     """
 
     name: str
     windows: Windows
-    courses: tuple[Course, ...]
-    seen_until: date | None
+    course: Course | None
+    next_start: date | None = None
+    seen_until: date | None = None
 
 
-def cohort(connection: Connection, study: Study) -> Iterator[CohortPatient]:
-    """Every patient of a study, by name."""
-    events = _events_by_patient(connection, study)
-    courses = _courses_by_patient(connection, study)
-    contacts = _contacts_by_patient(connection, study)
-    rows = connection.execution_options(yield_per=2000).execute(_highest_grades(study))
+def cohort(connection: Connection, study: Study, scope: Scope) -> Iterator[CohortPatient]:
+    """Every patient of a study who had the course, by name."""
+    events = events_by_patient(connection, study)
+    courses = courses_by_patient(connection, study)
+    contacts = contacts_by_patient(connection, study)
+    rows = connection.execution_options(yield_per=2000).execute(_highest_grades(study, scope))
     for (patient_id, name), found in groupby(rows, lambda row: (row.patient_id, row.name)):
         windows: dict[str, dict[str, Bounds]] = {phase: {} for phase in _PHASES}
         days: list[date] = []
@@ -54,21 +58,37 @@ def cohort(connection: Connection, study: Study) -> Iterator[CohortPatient]:
             if row.last_day:
                 days.append(row.last_day)
         mine = courses.get(patient_id, ())
-        _add_events(windows, events.get(patient_id, []), mine, study)
-        seen_until = contacts.get(patient_id) or max(days, default=None)
-        yield CohortPatient(name, windows, mine, seen_until)
+        if scope.course > max(1, len(mine)):
+            continue
+        _add_events(windows, events.get(patient_id, []), mine, study, scope)
+        seen_until = contacts.get(patient_id, FollowUp()).last_contact or max(days, default=None)
+        yield CohortPatient(name, windows, *reported_course(mine, scope), seen_until)
 
 
-def _highest_grades(study: Study) -> Any:
-    """The maxima of all current grades of the first course; one row for a patient without any."""
+def reported_course(courses: tuple[Course, ...], scope: Scope) -> tuple[Course | None, date | None]:
+    """The course that a report is about, and the start of the next one, which ends it."""
+    course, later = courses[scope.course - 1 : scope.course], courses[scope.course :]
+    return course[0] if course else None, later[0].start if later else None
+
+
+def counted(scope: Scope) -> ColumnElement[bool]:
+    """Which grades a report counts: those of its course that hold now, of final results."""
     later = grades.alias("later")
-    counted = and_(
-        grades.c.patient_id == patients.c.id,
+    of_course = grades.c.course == scope.course - 1
+    return and_(
         grades.c.term.is_not(None),
-        or_(grades.c.course.is_(None), grades.c.course == 0),
+        or_(grades.c.course.is_(None), of_course) if scope.course == 1 else of_course,
         grades.c.reason.is_distinct_from("not-final"),
         ~exists().where(later.c.supersedes_id == grades.c.id),
     )
+
+
+def _highest_grades(study: Study, scope: Scope) -> Any:
+    """The maxima of all counted grades; one row for a patient without any."""
+    mine = and_(grades.c.patient_id == patients.c.id, counted(scope))
+    if not scope.on_treatment:
+        after = or_(grades.c.phase != "acute", grades.c.on_treatment.is_(False))
+        mine = and_(mine, after)
     decided = case((grades.c.at_least == grades.c.at_most, 1), else_=0)
     return (
         select(
@@ -82,7 +102,7 @@ def _highest_grades(study: Study) -> Any:
             func.max(grades.c.collected_on).label("last_day"),
         )
         .select_from(patients)
-        .outerjoin(grades, counted)
+        .outerjoin(grades, mine)
         .where(patients.c.study_id == study.id)
         .group_by(patients.c.id, patients.c.name, grades.c.phase, grades.c.term)
         .order_by(patients.c.name)
@@ -94,15 +114,18 @@ def _add_events(
     events: list[Row[Any]],
     courses: tuple[Course, ...],
     study: Study,
+    scope: Scope,
 ) -> None:
-    """Add clinicians' grades; the baseline is the last one by the start of the first course."""
+    """Add clinicians' grades; the baseline is the last one by the start of the course."""
     baselines: dict[str, tuple[date, int]] = {}
     for event in events:
         onset = read_collected(event.onset)
         placement = place(onset, courses, study.rules.window)
-        if placement.course:
+        if (placement.course or 0) != scope.course - 1:
             continue
         phase = placement.phase
+        if phase == "acute" and not scope.on_treatment and placement.on_treatment is not False:
+            continue
         if phase == "pre_treatment":
             here = (onset.last, event.grade)
             baselines[event.term] = max(baselines.get(event.term, here), here)
@@ -120,14 +143,16 @@ def _raise(window: dict[str, Bounds], term: str, clinical: Bounds) -> None:
     window[term] = highest([known, clinical] if known else [clinical]) or clinical
 
 
-def _events_by_patient(connection: Connection, study: Study) -> dict[int, list[Row[Any]]]:
+def events_by_patient(connection: Connection, study: Study) -> dict[int, list[Row[Any]]]:
+    """The clinical events of a study that hold now, by the patient's row number."""
     found: dict[int, list[Row[Any]]] = {}
     for row in connection.execute(current_events(study.id)):
         found.setdefault(row.patient_id, []).append(row)
     return found
 
 
-def _courses_by_patient(connection: Connection, study: Study) -> dict[int, tuple[Course, ...]]:
+def courses_by_patient(connection: Connection, study: Study) -> dict[int, tuple[Course, ...]]:
+    """Every patient's courses as last recorded, by the patient's row number."""
     rows = connection.execute(
         select(treatments.c.patient_id, treatments.c.courses)
         .join(patients, treatments.c.patient_id == patients.c.id)
@@ -137,11 +162,17 @@ def _courses_by_patient(connection: Connection, study: Study) -> dict[int, tuple
     return {row.patient_id: read_courses(json.loads(row.courses)) for row in rows}
 
 
-def _contacts_by_patient(connection: Connection, study: Study) -> dict[int, date | None]:
+def contacts_by_patient(connection: Connection, study: Study) -> dict[int, FollowUp]:
+    """Every patient's follow-up as last recorded, by the patient's row number."""
     rows = connection.execute(
-        select(follow_ups.c.patient_id, follow_ups.c.last_contact)
+        select(
+            follow_ups.c.patient_id,
+            follow_ups.c.last_contact,
+            follow_ups.c.vital_status,
+            follow_ups.c.cause,
+        )
         .join(patients, follow_ups.c.patient_id == patients.c.id)
-        .where(patients.c.study_id == study.id, follow_ups.c.last_contact.is_not(None))
+        .where(patients.c.study_id == study.id)
         .order_by(follow_ups.c.id)
     )
-    return {row.patient_id: row.last_contact for row in rows}
+    return {row.patient_id: FollowUp(*row[1:]) for row in rows}

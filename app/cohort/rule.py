@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from app.cohort.rows import TableRow
-from app.cohort.table import Report
+from app.cohort.scope import Scope
 from app.criteria.model import Edition
 from app.grading.phase import Window
 
 
-def rule(edition: Edition, window: Window, rows: Sequence[TableRow], phase: Report) -> str:
+def rule(edition: Edition, window: Window, rows: Sequence[TableRow], scope: Scope) -> str:
     """Edition, baseline, window, composites and what is counted, for the foot of a table."""
     length = f"{window.months} calendar months" if window.days is None else f"{window.days} days"
     until = f"radiotherapy {window.anchor} + {length}"
@@ -17,13 +17,22 @@ def rule(edition: Edition, window: Window, rows: Sequence[TableRow], phase: Repo
         "late": f"after {until}",
         "both": "after radiotherapy start (acute and late together)",
     }
-    members = " ".join(
-        f"{row.label}: highest of {', '.join(row.terms)}." for row in rows if len(row.terms) > 1
-    )
-    return (
-        f"Graded by {edition.label}. Baseline: per term, the last valid result on or before"
-        f" radiotherapy start. Worst: the highest grade {spans[phase]}, first course, baseline not"
-        f" included; an undecided result counts for the grade that is certain. {members} Clinical"
-        " terms without an event count as grade 0. Percentages are of all patients of the study."
-        " Superseded and withdrawn results never count."
-    )
+    sentences = [
+        f"Graded by {edition.label}.",
+        "Baseline: per term, the last valid result on or before radiotherapy start.",
+        f"Worst: the highest grade {spans[scope.phase]}, {_course(scope.course)} course, baseline"
+        f" {'' if scope.include_baseline else 'not '}included; an undecided result counts for the"
+        " grade that is certain.",
+        *(f"{row.label}: highest of {', '.join(row.terms)}." for row in rows if len(row.terms) > 1),
+        "Clinical terms without an event count as grade 0.",
+        "Percentages are of all patients of the study"
+        f"{'' if scope.course == 1 else ' who had this course'}.",
+        "Superseded and withdrawn results never count.",
+    ]
+    if not scope.on_treatment:
+        sentences.insert(3, "Only what was taken after the end of radiotherapy is counted.")
+    return " ".join(sentences)
+
+
+def _course(number: int) -> str:
+    return "first" if number == 1 else f"number {number}"

@@ -1,10 +1,11 @@
 """The shift table: baseline grade by worst grade, with the patients behind each cell."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from app.cohort.read import CohortPatient
 from app.cohort.rows import TableRow
+from app.cohort.scope import Scope
 from app.cohort.worst import patient_row
 
 
@@ -16,13 +17,11 @@ class ShiftTable:
     not_evaluable: list[str] = field(default_factory=list)
 
 
-def shift_table(
-    cohort: Iterable[CohortPatient], row: TableRow, phases: Sequence[str]
-) -> ShiftTable:
-    """Count a cohort by where each patient began and how far it went over ``phases``."""
+def shift_table(cohort: Iterable[CohortPatient], row: TableRow, scope: Scope) -> ShiftTable:
+    """Count a cohort that was read for ``scope`` by where each began and how far it went."""
     table = ShiftTable()
     for patient in cohort:
-        found = patient_row(row, patient.windows, phases)
+        found = patient_row(row, patient.windows, scope.windows)
         before = found.baseline.shown if found.baseline else None
         after = found.worst.shown if found.worst else None
         if before is None or after is None:

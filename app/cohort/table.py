@@ -7,10 +7,10 @@ from typing import Literal
 
 from app.cohort.read import CohortPatient
 from app.cohort.rows import TableRow
+from app.cohort.scope import Scope
 from app.cohort.worst import Bounds, any_of, patient_row
 from app.grading.phase import Window
 
-Report = Literal["acute", "late", "both"]
 Kind = Literal["baseline", "worst"]
 GRADES = range(6)
 
@@ -24,14 +24,14 @@ _WORSE = (
 class RowCount:
     """The patients of one row by what is known of them; every patient is in one of the first three.
 
-    ``by_grade`` counts the evaluable ones by grade; an undecided one whose lower bound is above 0
+    ``by_grade`` holds the evaluable ones by grade; an undecided one whose lower bound is above 0
     is evaluable with that bound. ``could_be_higher``: evaluable, but an undecided result allows
     more. ``partial``, ``member_worse``: as in ``PatientRow``.
     """
 
     row: TableRow
     kind: Kind
-    by_grade: dict[int, int] = field(default_factory=lambda: dict.fromkeys(GRADES, 0))
+    by_grade: dict[int, list[str]] = field(default_factory=lambda: {grade: [] for grade in GRADES})
     undecided: list[str] = field(default_factory=list)
     not_measured: int = 0
     could_be_higher: list[str] = field(default_factory=list)
@@ -40,7 +40,7 @@ class RowCount:
 
     @property
     def n_evaluable(self) -> int:
-        return sum(self.by_grade.values())
+        return sum(map(len, self.by_grade.values()))
 
     def add(self, patient: str, bounds: Bounds | None) -> None:
         if bounds is None:
@@ -48,7 +48,7 @@ class RowCount:
         elif bounds.shown is None:
             self.undecided.append(patient)
         else:
-            self.by_grade[bounds.shown] += 1
+            self.by_grade[bounds.shown].append(patient)
             if bounds.at_most is not None and bounds.at_most > bounds.shown:
                 self.could_be_higher.append(patient)
 
@@ -65,10 +65,10 @@ class AnyToxicity:
 @dataclass(slots=True)
 class ToxicityTable:
     """A study's table. ``window_incomplete``: patients not followed to the end of their acute
-    window, or whose window has no end yet.
+    window (or only to a second course within it), or whose window has no end yet.
     """
 
-    phase: Report
+    scope: Scope
     rows: list[RowCount]
     worse_than_baseline: AnyToxicity
     clinical_or_haematological: AnyToxicity
@@ -78,12 +78,12 @@ class ToxicityTable:
 
 
 def toxicity_table(
-    cohort: Iterable[CohortPatient], rows: Sequence[TableRow], phase: Report, window: Window
+    cohort: Iterable[CohortPatient], rows: Sequence[TableRow], scope: Scope, window: Window
 ) -> ToxicityTable:
-    """Count a cohort; ``both`` takes the worst grade after the start, acute or late."""
+    """Count a cohort that was read for ``scope``."""
     kinds: dict[bool, tuple[Kind, ...]] = {True: ("baseline", "worst"), False: ("worst",)}
     table = ToxicityTable(
-        phase,
+        scope,
         [RowCount(row, kind) for row in rows for kind in kinds[row.with_baseline]],
         AnyToxicity(_WORSE),
         AnyToxicity("any grade in clinical or haematological rows, those without a baseline"),
@@ -97,8 +97,8 @@ def toxicity_table(
 
 
 def _count(table: ToxicityTable, patient: CohortPatient, rows: Sequence[TableRow]) -> None:
-    phases = ("acute", "late") if table.phase == "both" else (table.phase,)
-    found = {row.label: patient_row(row, patient.windows, phases) for row in rows}
+    windows = table.scope.windows
+    found = {row.label: patient_row(row, patient.windows, windows) for row in rows}
     table.n_patients += 1
     for count in table.rows:
         mine = found[count.row.label]
@@ -122,11 +122,12 @@ def _say(toxicity: AnyToxicity, patient: str, verdict: bool | None) -> None:
 
 
 def _followed(patient: CohortPatient, window: Window) -> bool:
-    course = patient.courses[0] if patient.courses else None
+    course = patient.course
     anchor = (course.end if window.anchor == "end" else course.start) if course else None
     if anchor is None or patient.seen_until is None:
         return False
-    return patient.seen_until >= window.last_acute_day(anchor)
+    last = window.last_acute_day(anchor)
+    return patient.seen_until >= last and (patient.next_start is None or patient.next_start > last)
 
 
 def percent(n: int, of: int) -> int | float | None:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,14 +20,30 @@ LIVER_ENZYMES = ("ALT", "AST", "ALP", "GGT")
 
 
 @dataclass(frozen=True, slots=True)
+class RowChoice:
+    """A row that a study wants in its toxicity table: the highest grade of its CTCAE ``terms``.
+
+    ``with_baseline``: the baseline grades stand beside the worst ones.
+    """
+
+    label: str
+    terms: tuple[str, ...]
+    with_baseline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Study:
-    """A study and what it has chosen; ``synthetic`` marks demonstration data."""
+    """A study and what it has chosen.
+
+    ``synthetic`` marks demonstration data; ``rows`` None: the toxicity table of the paper.
+    """
 
     id: int
     name: str
     synthetic: bool
     rules: Rules
-    liver_enzymes: tuple[str, ...]
+    liver_enzymes: tuple[str, ...] = LIVER_ENZYMES
+    rows: tuple[RowChoice, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +87,7 @@ def save_study(
     name: str,
     rules: Rules,
     liver_enzymes: Sequence[str] = LIVER_ENZYMES,
+    rows: tuple[RowChoice, ...] | None = None,
     *,
     synthetic: bool = False,
 ) -> Saved:
@@ -91,15 +108,14 @@ def save_study(
         )
         before = find_study(connection, name)
         is_new = True
-    if before.rules != rules or before.liver_enzymes != tuple(liver_enzymes):
-        document = asdict(rules) | {"liver_enzymes": list(liver_enzymes)}
+    now = replace(before, rules=rules, liver_enzymes=tuple(liver_enzymes), rows=rows)
+    if now != before:
         connection.execute(
             insert(study_rules).values(
-                study_id=before.id, rules=json.dumps(document), recorded_at=datetime.now(UTC)
+                study_id=now.id, rules=_document(now), recorded_at=datetime.now(UTC)
             )
         )
-    changed = not is_new and before.rules != rules
-    return Saved(find_study(connection, name), is_new, changed)
+    return Saved(now, is_new, not is_new and before.rules != rules)
 
 
 def list_patients(connection: Connection, study: Study, limit: int, after: str | None) -> list[str]:
@@ -110,10 +126,25 @@ def list_patients(connection: Connection, study: Study, limit: int, after: str |
     return list(connection.scalars(query.order_by(patients.c.name).limit(limit)))
 
 
+def _document(study: Study) -> str:
+    """What a study has chosen, as it is stored; ``_study`` reads it back."""
+    rows = None if study.rows is None else [asdict(row) for row in study.rows]
+    return json.dumps(
+        asdict(study.rules) | {"liver_enzymes": list(study.liver_enzymes), "rows": rows}
+    )
+
+
 def _study(row: Row[Any]) -> Study:
     if row.rules is None:
-        return Study(row.id, row.name, row.synthetic, Rules(), LIVER_ENZYMES)
+        return Study(row.id, row.name, row.synthetic, Rules())
     document = json.loads(row.rules)
     enzymes = tuple(document.pop("liver_enzymes"))
+    rows = document.pop("rows", None)  # absent in rows of version 0.1
+    chosen = None if rows is None else tuple(_row(choice) for choice in rows)
     window = Window(**document.pop("window"))
-    return Study(row.id, row.name, row.synthetic, Rules(window=window, **document), enzymes)
+    rules = Rules(window=window, **document)
+    return Study(row.id, row.name, row.synthetic, rules, enzymes, chosen)
+
+
+def _row(document: dict[str, Any]) -> RowChoice:
+    return RowChoice(document["label"], tuple(document["terms"]), document["with_baseline"])

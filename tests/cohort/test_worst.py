@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from app.cohort.read import CohortPatient
 from app.cohort.rows import TableRow
+from app.cohort.scope import Scope
 from app.cohort.shift import shift_table
 from app.cohort.table import percent, toxicity_table
 from app.cohort.worst import Bounds, highest, patient_row
@@ -116,7 +117,7 @@ _bounds = st.one_of(
 _members = st.dictionaries(st.sampled_from(["A", "B"]), _bounds)
 _cohorts = st.lists(
     st.builds(
-        lambda before, after: CohortPatient("P", windows(before, after), (), None),
+        lambda before, after: CohortPatient("P", windows(before, after), None),
         _members, _members,
     )
 )  # fmt: skip
@@ -133,9 +134,9 @@ def test_another_result_never_lowers_the_worst_grade(found: list[Bounds], more: 
 
 @given(_cohorts)
 def test_rows_sum_to_the_denominator(patients: list[CohortPatient]) -> None:
-    table = toxicity_table(patients, [TWO, NAUSEA], "acute", PRESETS["paper"])
+    table = toxicity_table(patients, [TWO, NAUSEA], Scope(), PRESETS["paper"])
     assert table.n_patients == len(patients)
     for row in table.rows:
         assert row.n_evaluable + len(row.undecided) + row.not_measured == len(patients)
-    shifts = shift_table(patients, TWO, ("acute",))
+    shifts = shift_table(patients, TWO, Scope())
     assert sum(map(len, shifts.cells.values())) + len(shifts.not_evaluable) == len(patients)

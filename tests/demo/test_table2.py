@@ -161,7 +161,11 @@ def test_what_is_not_known_is_listed_with_its_row(demo: httpx.Client) -> None:
     enzymes = next(row for row in _table(demo)["rows"] if _printed(row).startswith("Liver enzymes:")
                    and row["kind"] == "worst")  # fmt: skip
     assert (enzymes["could_be_higher"], enzymes["undecided"], enzymes["not_measured"]) == (1, 0, 0)
-    assert enzymes["patients"] == {
+    patients = enzymes["patients"]
+    assert {grade: len(names) for grade, names in patients.pop("by_grade").items()} == {
+        "1": 9, "2": 4, "3": 0, "4": 1, "5": 0,
+    }  # fmt: skip
+    assert patients == {
         "undecided": [], "could_be_higher": ["P19"], "partial": ["P19"], "member_worse": ["P09"],
     }  # fmt: skip
 
@@ -212,6 +216,12 @@ _RULES: dict[str, dict[str, Any]] = {
 }
 
 
+_SCOPES = {
+    "labs after RT end only": "on_treatment=false",
+    "worst grade includes baseline": "include_baseline=true",
+}
+
+
 @pytest.fixture(scope="module")
 def choosing(new_sqlite: NewDatabase) -> Any:
     """A service whose demo study is given other rules."""
@@ -225,12 +235,21 @@ def choosing(new_sqlite: NewDatabase) -> Any:
 def test_another_convention_changes_what_it_should(choosing: httpx.Client, convention: str) -> None:
     saved = choosing.put("/v1/studies/demo?regrade=true", json=_RULES[convention])
     assert saved.status_code == 200, saved.text
+    _expect_convention(_table(choosing), convention)
+
+
+@pytest.mark.parametrize("convention", list(_SCOPES))
+def test_another_scope_changes_what_it_should(demo: httpx.Client, convention: str) -> None:
+    table = demo.get(f"/v1/studies/demo/toxicity-table?{_SCOPES[convention]}").json()
+    _expect_convention(table, convention)
+
+
+def _expect_convention(table: dict[str, Any], convention: str) -> None:
     expected = _EXPECTED["alternative_conventions"][convention]
     rows = {
         label: [grade["n"] for grade in grades.values()]
         for label, grades in _EXPECTED["table2"].items()
     } | expected["rows_that_differ"]
-    table = _table(choosing)
     found = {_printed(row): [row["counts"][g] for g in "1234"] for row in table["rows"]}
     assert found == rows
     assert table["any_toxicity"]["n"] == expected["acute_worse_than_baseline"]
