@@ -1,0 +1,96 @@
+"""Printed reference ranges: what is read from which text, and what is refused."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import ReadingError
+from app.grading.ranges import PrintedRange, read_range
+
+# printed, LLN, ULN, unit
+_READ = [
+    ("7-56", "7", "56", None),
+    ("0.0 to 1.2", "0.0", "1.2", None),
+    ("0.0-1.2", "0.0", "1.2", None),
+    ("7.5 - 10.0", "7.5", "10.0", None),
+    ("70_105", "70", "105", None),  # HL7's own example
+    ("4.0–10.0", "4.0", "10.0", None),
+    ("0 TO 40", "0", "40", None),
+    (".5-1.", ".5", "1.", None),
+    ("  7-56  ", "7", "56", None),
+    ("\t7\u00a0-\u00a056\n", "7", "56", None),
+    ("[7-56]", "7", "56", None),
+    ("( 7 - 56 )", "7", "56", None),
+    ("<1.2", None, "1.2", None),
+    ("< 1.2", None, "1.2", None),
+    ("<=1.2", None, "1.2", None),
+    ("≤1.2", None, "1.2", None),
+    (">59", "59", None, None),
+    (">= 59", "59", None, None),
+    ("≥59", "59", None, None),
+    ("<10 ug/dL", None, "10", "ug/dL"),
+    ("7-56 U/L", "7", "56", "U/L"),
+    ("7-56U/L", "7", "56", "U/L"),
+    ("4.0-10.0 10*9/L", "4.0", "10.0", "10*9/L"),
+    ("4-10 x10E3/uL", "4", "10", "x10E3/uL"),
+    ("3-17 µmol/L", "3", "17", "µmol/L"),
+    ("150-400 /nL", "150", "400", "/nL"),
+    ("36-46 %", "36", "46", "%"),
+    ("0-0", "0", "0", None),  # read as printed; grading counts it as absent
+    ("56-7", "56", "7", None),  # likewise
+    ("Not Estab.", None, None, None),
+    ("Negative", None, None, None),
+    ("-", None, None, None),
+    ('""', None, None, None),  # HL7 v2's explicit nothing
+    ("", None, None, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("printed", "lln", "uln", "unit"), _READ)
+def test_a_range_is_read_exactly(
+    printed: str, lln: str | None, uln: str | None, unit: str | None
+) -> None:
+    low, high = (None if text is None else Decimal(text) for text in (lln, uln))
+    assert read_range(printed) == PrintedRange(low, high, unit)
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        "0-2-7.2",
+        "40",
+        "3,5-5,0",
+        "150,000-400,000",
+        "M: 13-17 F: 12-15",
+        "13-17 (male)  12-15 (female)",
+        "<9 mcg/dL:  Acceptable",
+        "1.2.3-4",
+        "7--56",
+        "-2-2",
+        "7-56 8-60",
+        "<1.2-3",
+        "<>5",
+        "up to 40",
+        "1e3-2e3",
+        "7-",
+        "٧-٥٦",
+        "1" * 31 + "-2",
+    ],
+)
+def test_what_may_mean_anything_else_is_refused(printed: str) -> None:
+    with pytest.raises(ReadingError, match="expected a range such as 7-56") as error:
+        read_range(printed)
+    assert error.value.code == "unreadable-limit"
+    assert len(printed) < 3 or printed not in str(error.value)
+
+
+@given(st.text(alphabet="0123456789.-–_ <>=≤to()[]uLg/%", max_size=14) | st.text(max_size=14))
+def test_any_text_is_read_or_refused_and_never_invented(printed: str) -> None:
+    try:
+        found = read_range(printed)
+    except ReadingError:
+        return
+    for limit in (found.lln, found.uln):
+        assert limit is None or str(limit) in printed or f"{limit:f}".strip("0") in printed
