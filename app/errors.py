@@ -8,7 +8,8 @@ ToxgradeError
 │   ├── NotFound       no such study, patient, edition, …
 │   ├── Conflict       it contradicts what is stored
 │   └── TooLarge       more than this door takes; names the door that takes it
-├── Unauthorized       no key, or a key that is unknown or revoked
+├── Unauthorized       no credentials, or some that are unknown, expired or revoked
+├── Forbidden          the caller's role does not allow it
 └── Unavailable        the database or the writer cannot answer now; try again
 """
 
@@ -75,7 +76,11 @@ class TooLarge(RequestError):
 
 
 class Unauthorized(ToxgradeError):
-    """No key, or one that is unknown or revoked."""
+    """No credentials, or some that are unknown, expired or revoked."""
+
+
+class Forbidden(ToxgradeError):
+    """The caller's role does not allow it; the message names the role that would."""
 
 
 class Unavailable(ToxgradeError):

@@ -3,15 +3,16 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from app import __version__
+from app.access.credentials import Credentials
 from app.api import cohort, criteria, events, follow_up, grading, health, liver, patients, studies
 from app.criteria.reader import load
 from app.criteria.vocabulary import load_vocabularies
 from app.grading.one import Graders
-from app.http.guard import with_key
+from app.http.guard import undeclared
 from app.http.problems import PROBLEMS, add_handlers
 from app.http.service import Service
 from app.records.engine import build_engine
@@ -39,7 +40,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = build_engine(chosen.database_url)
         writer = Writer(engine)
-        app.state.service = Service(chosen, Graders(criteria_read), vocabularies, engine, writer)
+        app.state.service = Service(
+            chosen, Graders(criteria_read), vocabularies, engine, writer, Credentials()
+        )
         yield
         writer.close()
         engine.dispose()
@@ -53,7 +56,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     add_handlers(app)
-    app.include_router(health.router, responses=PROBLEMS)
-    for door in (grading, criteria, studies, follow_up, patients, events, cohort, liver):
-        app.include_router(door.router, dependencies=[Depends(with_key)], responses=PROBLEMS)
+    for door in (health, grading, criteria, studies, follow_up, patients, events, cohort, liver):
+        app.include_router(door.router, responses=PROBLEMS)
+    if found := undeclared(app):
+        raise RuntimeError(f"these routes do not declare what they need: {', '.join(found)}")
     return app

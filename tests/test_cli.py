@@ -82,6 +82,20 @@ def test_the_database_is_migrated_and_a_key_made(tmp_path: Path) -> None:
     assert made.stdout.count("\n") == 1
 
 
+def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:
+    toxgrade("keys", "create", "ward 7", "--role", "writer", "--study", "default", cwd=tmp_path)
+    toxgrade("keys", "create", "lead", "--days", "90", cwd=tmp_path)
+    ward, lead = toxgrade("keys", "list", cwd=tmp_path).stdout.splitlines()
+    assert ward.split()[1:] == ["writer", "default", "valid", "ward", "7"]
+    assert lead.split()[1:] == ["admin", "*", "valid", "lead"]
+    assert toxgrade("keys", "revoke", ward.split()[0], cwd=tmp_path).returncode == 0
+    assert " revoked " in toxgrade("keys", "list", cwd=tmp_path).stdout.splitlines()[0]
+    again = toxgrade("keys", "revoke", ward.split()[0], cwd=tmp_path)
+    assert (again.returncode, "no valid key" in again.stderr) == (2, True)
+    lacks = toxgrade("keys", "create", "x", "--role", "reader", cwd=tmp_path)
+    assert (lacks.returncode, "--study" in lacks.stderr) == (2, True)
+
+
 def test_criteria_are_checked(tmp_path: Path) -> None:
     done = toxgrade("criteria", "check", cwd=tmp_path)
     assert done.stdout.startswith("CTCAE v4.0 (release 4.03, 2010-06-14): 13 terms")

@@ -14,10 +14,16 @@ from app.cohort.rows import TableRow, find_row
 from app.cohort.scope import Report, Scope
 from app.cohort.shift import shift_table
 from app.http.body import JsonRoute
+from app.http.guard import needs
 from app.http.service import Service, TheService
 from app.records.studies import Study, find_study
 
-router = APIRouter(prefix="/v1/studies/{study}", tags=["reports"], route_class=JsonRoute)
+router = APIRouter(
+    prefix="/v1/studies/{study}",
+    tags=["reports"],
+    route_class=JsonRoute,
+    dependencies=[needs("reader")],
+)
 
 Term = Annotated[Name, Query(description="A CTCAE term, or the label of a table's row.")]
 

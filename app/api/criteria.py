@@ -7,9 +7,10 @@ from fastapi import APIRouter, Query
 from app.api.grading import grader_for
 from app.criteria.model import Analyte, Band, Term
 from app.grading.rules import Rules
+from app.http.guard import needs
 from app.http.service import TheService
 
-router = APIRouter(prefix="/v1", tags=["criteria"])
+router = APIRouter(prefix="/v1", tags=["criteria"], dependencies=[needs("reader")])
 
 
 @router.get("/criteria", summary="The terms of an edition, in NCI's wording with the limits used")

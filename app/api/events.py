@@ -13,6 +13,7 @@ from app.grading.dates import read_collected
 from app.grading.event import Attribution, Event, EventStatus, term_to_grade
 from app.grading.phase import place
 from app.http.body import JsonRoute
+from app.http.guard import needs
 from app.http.service import Service, TheService
 from app.records.events import list_events, store_event
 from app.records.history import current_courses
@@ -64,7 +65,9 @@ class EventRequest(Asked):
 _EXAMPLE = {"term": "Nausea", "grade": 2, "onset": "2006-05-14", "attribution": "unknown"}
 
 
-@router.post("", status_code=201, summary="Store a clinician's grade")
+@router.post(
+    "", status_code=201, summary="Store a clinician's grade", dependencies=[needs("writer")]
+)
 async def post(
     service: TheService,
     study: StudyName,
@@ -82,7 +85,11 @@ async def post(
     return {"study": study, "patient": patient} | await service.write(save)
 
 
-@router.get("", summary="A patient's clinical events with their history")
+@router.get(
+    "",
+    summary="A patient's clinical events with their history",
+    dependencies=[needs("reader")],
+)
 async def events(service: TheService, study: StudyName, patient: PatientName) -> dict[str, Any]:
     """Every version of every event, in the order in which they were recorded."""
 

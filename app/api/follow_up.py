@@ -14,6 +14,7 @@ from app.grading.dates import FIRST_YEAR, LAST_YEAR
 from app.grading.phase import course_faults
 from app.grading.result import Course
 from app.http.body import JsonRoute
+from app.http.guard import needs
 from app.http.service import TheService
 from app.records.follow_up import FollowUp, VitalStatus
 from app.records.put_patient import PatientRecord, put_patient
@@ -84,7 +85,11 @@ _EXAMPLE = {
 }
 
 
-@router.put("", summary="Record courses of radiotherapy and the last contact")
+@router.put(
+    "",
+    summary="Record courses of radiotherapy and the last contact",
+    dependencies=[needs("writer")],
+)
 async def put(
     service: TheService,
     study: StudyName,

@@ -16,10 +16,13 @@ from app.grading.phase import Window
 from app.grading.result import Course, LabResult
 from app.grading.rules import Rules
 from app.http.body import JsonRoute
+from app.http.guard import needs
 from app.http.service import Service, TheService
 from app.records.identity import Loc, distinct
 
-router = APIRouter(prefix="/v1", tags=["grading"], route_class=JsonRoute)
+router = APIRouter(
+    prefix="/v1", tags=["grading"], route_class=JsonRoute, dependencies=[needs("reader")]
+)
 
 IN_THE_LOOP = 200
 """Up to so many results are graded in the event loop (under 10 ms); more in a thread."""

@@ -5,9 +5,10 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.errors import Unavailable
+from app.http.guard import public
 from app.http.service import TheService
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], dependencies=[public()])
 
 
 @router.get("/livez", summary="The process answers")

@@ -10,12 +10,18 @@ from sqlalchemy import Connection
 from app.api.fields import PatientName, StudyName
 from app.cohort.liver import Day, LiverSafety, albi_grade, liver_safety
 from app.http.body import JsonRoute
+from app.http.guard import needs
 from app.http.service import Service, TheService
 from app.records.history import current_courses, current_results, stored_result
 from app.records.patients import find_patient
 from app.records.studies import find_study, list_patients
 
-router = APIRouter(prefix="/v1/studies/{study}", tags=["reports"], route_class=JsonRoute)
+router = APIRouter(
+    prefix="/v1/studies/{study}",
+    tags=["reports"],
+    route_class=JsonRoute,
+    dependencies=[needs("reader")],
+)
 
 DEFINITIONS = {
     "use": "candidates and flags for review, never diagnoses",

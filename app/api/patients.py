@@ -13,6 +13,7 @@ from app.api.grading import EXAMPLE, refuse_too_many
 from app.errors import FieldFault, RequestError
 from app.grading.result import Phase
 from app.http.body import JsonRoute
+from app.http.guard import needs
 from app.http.service import TheService
 from app.records.read import GradeFilter, list_grades, patient_toxicity
 from app.records.store import Stored, Submission, store
@@ -27,6 +28,7 @@ router = APIRouter(
     status_code=201,
     response_model=answers.StoredPanelAnswer,
     summary="Grade and store",
+    dependencies=[needs("writer")],
 )
 async def post_results(
     service: TheService,
@@ -62,7 +64,12 @@ async def post_results(
     )
 
 
-@router.get("/grades", response_model=answers.GradePage, summary="A patient's grades")
+@router.get(
+    "/grades",
+    response_model=answers.GradePage,
+    summary="A patient's grades",
+    dependencies=[needs("reader")],
+)
 async def grades(
     service: TheService,
     study: StudyName,
@@ -82,7 +89,12 @@ async def grades(
     return JSONResponse({"grades": [answers.stored(row) for row in rows], "next": following})
 
 
-@router.get("/toxicity", response_model=answers.ToxicityAnswer, summary="A patient's worst grades")
+@router.get(
+    "/toxicity",
+    response_model=answers.ToxicityAnswer,
+    summary="A patient's worst grades",
+    dependencies=[needs("reader")],
+)
 async def toxicity(service: TheService, study: StudyName, patient: PatientName) -> dict[str, Any]:
     """Per term the baseline, the worst acute and the worst late grade; and liver safety."""
 

@@ -14,6 +14,7 @@ from app.criteria.vocabulary import Vocabulary
 from app.errors import Conflict, CriteriaError, FieldFault, RequestError
 from app.grading.rules import Rules
 from app.http.body import JsonRoute
+from app.http.guard import needs
 from app.http.service import TheService
 from app.records.store import regrade_study
 from app.records.studies import (
@@ -29,20 +30,26 @@ from app.records.studies import (
 router = APIRouter(prefix="/v1/studies", tags=["studies"], route_class=JsonRoute)
 
 
-@router.get("", summary="All studies with their rules")
+@router.get("", summary="Your studies with their rules", dependencies=[needs("reader")])
 async def studies(service: TheService) -> dict[str, Any]:
-    """Every study and what it has chosen, by name."""
-    return {"studies": [_answer(study) for study in await service.read(list_studies)]}
+    """Every study that the caller has a role on, and what it has chosen, by name."""
+    found = await service.read(list_studies)
+    return {"studies": [_answer(study) for study in found if service.may("reader", study.name)]}
 
 
-@router.put("/{study}", summary="Create a study or change its rules", responses={201: {}, 409: {}})
+@router.put(
+    "/{study}",
+    summary="Create a study or change its rules",
+    responses={201: {}, 409: {}},
+    dependencies=[needs("manager")],
+)
 async def put_study(
     service: TheService,
     study: StudyName,
     asked: Annotated[StudyRequest, Body()],
     regrade: bool = False,
 ) -> JSONResponse:
-    """Set a study's rules: 201 if it is new.
+    """Set a study's rules: 201 if it is new, which needs an admin.
 
     Other rules for a study that holds results are refused (409) unless ``regrade=true``; then every
     patient is graded again in the same transaction and the old grades stay readable.
@@ -93,7 +100,7 @@ def _rows(
     return tuple(rows)
 
 
-@router.get("/{study}/patients", summary="The patients of a study")
+@router.get("/{study}/patients", summary="The patients of a study", dependencies=[needs("reader")])
 async def patients(
     service: TheService,
     study: StudyName,

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from app.cli import criteria, files, service
+from app.cli import criteria, files, keys, service
 from app.cli.environment import fail
 
 _app = typer.Typer(
@@ -18,7 +18,7 @@ _app = typer.Typer(
 _app.command()(service.serve)
 _app.command()(files.grade)
 _app.add_typer(service.db, name="db")
-_app.add_typer(service.keys, name="keys")
+_app.add_typer(keys.keys, name="keys")
 _app.add_typer(criteria.criteria, name="criteria")
 
 

@@ -1,4 +1,4 @@
-"""Running the service: its database, its keys, the server itself."""
+"""Running the service: its database, the server itself."""
 
 from typing import Annotated
 
@@ -7,7 +7,6 @@ import typer
 from app.cli.environment import settings
 
 db = typer.Typer(help="The database.", no_args_is_help=True)
-keys = typer.Typer(help="Keys to the HTTP service.", no_args_is_help=True)
 
 
 def serve(
@@ -36,15 +35,3 @@ def upgrade_database() -> None:
     from app.records.engine import upgrade
 
     upgrade(settings().database_url)
-
-
-@keys.command("create")
-def create(label: Annotated[str, typer.Argument(help="Whose key it is.")]) -> None:
-    """Make a key; it is shown once and only its hash is kept."""
-    from app.access.keys import create_key
-    from app.records.engine import transaction, upgrade
-
-    url = settings().database_url
-    upgrade(url)
-    with transaction(url) as connection:
-        print(create_key(connection, label))

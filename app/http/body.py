@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.errors import FieldFault
+from app.http.guard import need
 
 _INTEGER_DIGITS = 15  # longer ones stay decimals: Python refuses integers above 4,300 digits
 
@@ -27,9 +28,11 @@ class JsonRoute(APIRoute):
     """A route whose body is read by ``JsonRequest``."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
+        handle, declared = super().get_route_handler(), need(self.dependencies)
 
         async def read_strictly(request: Request) -> Response:
+            if declared is not None:  # before anything of the body is read
+                await declared(request)
             return await handle(JsonRequest(request.scope, request.receive))
 
         return read_strictly

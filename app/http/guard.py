@@ -1,25 +1,87 @@
-"""The check that stands before every route under ``/v1``."""
+"""The check that stands before every route: each declares the role it needs, or that it is open."""
 
-from typing import Annotated
+from collections.abc import Iterable
 
-from fastapi import Depends
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import FastAPI, params
+from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.security import HTTPBearer
+from starlette.requests import Request
 
-from app.access.keys import check_key
-from app.http.service import TheService
+from app.access.callers import ANYONE, Caller, Role
+from app.access.keys import ACCEPTED
+from app.errors import Unauthorized
+from app.http.service import Service
 
-_bearer = HTTPBearer(auto_error=False, description="A key of `toxgrade keys create`.")
 
+class Needs(HTTPBearer):
+    """A dependency that lets pass who has a role on the study that the request names.
 
-async def with_key(
-    service: TheService,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> None:
-    """Let a caller with a valid key pass; everyone where ``TOXGRADE_AUTH=off``.
-
-    Raises:
-        Unauthorized: no key, or one that is not valid.
+    The study is the path's ``{study}`` or the query's ``study``. A request that names none needs
+    the role on any study; the handler then calls ``Service.require`` with the study it settles on.
     """
-    if service.settings.auth == "on":
-        presented = credentials.credentials if credentials else ""
-        await service.read(lambda connection: check_key(connection, presented))
+
+    def __init__(self, role: Role) -> None:
+        super().__init__(scheme_name="bearer", description=ACCEPTED, auto_error=False)
+        self.role: Role = role
+
+    async def __call__(self, request: Request) -> None:  # type: ignore[override]
+        """Check once per request.
+
+        Raises:
+            Unauthorized: no credentials, or none that are valid.
+            NotFound: the study is not the caller's to know of.
+            Forbidden: the caller's role does not allow it.
+        """
+        if hasattr(request.state, "caller"):
+            return
+        service: Service = request.app.state.service
+        caller = await _caller(request, service)
+        study = request.path_params.get("study") or request.query_params.get("study")
+        caller.require(self.role, study)
+        request.state.caller = caller
+
+
+class Public:
+    """A dependency that lets everyone pass, and says so."""
+
+    async def __call__(self, request: Request) -> None:
+        """Nothing to check."""
+
+
+def needs(role: Role) -> params.Depends:
+    """Declare on a route or router that callers need a role: ``dependencies=[needs("reader")]``."""
+    return params.Depends(Needs(role))
+
+
+def public() -> params.Depends:
+    """Declare that a route is open to everyone: ``dependencies=[public()]``."""
+    return params.Depends(Public())
+
+
+def need(dependencies: Iterable[params.Depends]) -> Needs | Public | None:
+    """What these dependencies of a route declare; None: nothing."""
+    declared = (each.dependency for each in dependencies)
+    return next((found for found in declared if isinstance(found, Needs | Public)), None)
+
+
+def undeclared(app: FastAPI) -> list[str]:
+    """The routes that declare nothing; the library's page of documentation is open to everyone."""
+    found = [(context.path, context.original_route) for context in iter_route_contexts(app.routes)]
+    return [
+        f"{' '.join(route.methods or ())} {path}"
+        for path, route in found
+        if isinstance(route, APIRoute) and not route.path.startswith(app.docs_url or "/docs")
+        if need(route.dependencies) is None
+    ]
+
+
+async def _caller(request: Request, service: Service) -> Caller:
+    if service.settings.auth == "off":
+        return ANYONE
+    scheme, _, presented = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not presented:
+        raise Unauthorized(ACCEPTED)
+    credentials = service.credentials
+    if known := credentials.remembered(presented):
+        return known
+    return await service.read(lambda connection: credentials.check(connection, presented))

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.errors import (
     Conflict,
     FieldFault,
+    Forbidden,
     NotFound,
     RequestError,
     TooLarge,
@@ -34,6 +35,7 @@ _STATUS: dict[type[ToxgradeError], int] = {
     TooLarge: 413,
     RequestError: 422,
     Unauthorized: 401,
+    Forbidden: 403,
     Unavailable: 503,
 }
 _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}

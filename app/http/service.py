@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, TypeVar
 
 from fastapi import Depends
@@ -10,6 +10,8 @@ from sqlalchemy import Connection, Engine
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from app.access.callers import Caller, Role
+from app.access.credentials import Credentials
 from app.criteria.vocabulary import Vocabulary
 from app.grading.one import Graders
 from app.records.engine import reading
@@ -21,13 +23,32 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Settings, criteria, database and the one writer of this process."""
+    """Settings, criteria, database and the one writer of this process.
+
+    Handlers get one that knows the ``caller`` of their request; None on a route open to everyone.
+    """
 
     settings: Settings
     graders: Graders
     vocabularies: Mapping[str, Vocabulary]
     engine: Engine
     writer: Writer
+    credentials: Credentials
+    caller: Caller | None = None
+
+    def may(self, role: Role, study: str) -> bool:
+        """Whether the caller has at least this role on a study."""
+        return self.caller is not None and self.caller.may(role, study)
+
+    def require(self, role: Role, study: str) -> None:
+        """Refuse a caller who has not this role on the study that the request turned out to be of.
+
+        Raises:
+            NotFound: the study is not the caller's to know of.
+            Forbidden: the caller's role does not allow it.
+        """
+        assert self.caller is not None, "a route that declares no need was let through"
+        self.caller.require(role, study)
 
     async def write(self, job: Callable[[Connection], T]) -> T:
         """Run a job in the writer; its answer comes once it is durable."""
@@ -44,9 +65,8 @@ class Service:
 
 
 async def _service(request: Request) -> Service:  # sync ones would each cost a thread
-    service = request.app.state.service
-    assert isinstance(service, Service)
-    return service
+    service: Service = request.app.state.service
+    return replace(service, caller=getattr(request.state, "caller", None))
 
 
 TheService = Annotated[Service, Depends(_service)]

@@ -16,6 +16,7 @@ from app.records.tables import patients, studies, study_rules
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 PATIENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,127}")
+NO_SUCH_STUDY = "there is no such study; PUT /v1/studies/{study} creates one"
 LIVER_ENZYMES = ("ALT", "AST", "ALP", "GGT")
 
 
@@ -72,7 +73,7 @@ def find_study(connection: Connection, name: str) -> Study:
         select(studies, latest.label("rules")).where(studies.c.name == name)
     ).first()
     if row is None:
-        raise NotFound("there is no such study; PUT /v1/studies/{study} creates one")
+        raise NotFound(NO_SUCH_STUDY)
     return _study(row)
 
 

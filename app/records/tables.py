@@ -188,5 +188,13 @@ api_keys = Table(
     Column("label", Text, nullable=False),
     Column("role", String(16), nullable=False),
     Column("created_at", _Instant, nullable=False),
+    Column("expires_at", _Instant, comment="null: never"),
     Column("revoked_at", _Instant),
+)
+
+key_studies = Table(
+    "key_studies",
+    metadata,
+    Column("key_id", _Id, ForeignKey("api_keys.id"), primary_key=True),
+    Column("study_id", _Id, ForeignKey("studies.id"), primary_key=True),
 )

@@ -38,21 +38,6 @@ def test_with_a_key_one_may_and_without_one_may_not(
     assert answer.status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("POST", "/v1/grade"), ("GET", "/v1/criteria"), ("GET", "/v1/analytes"),
-        ("GET", "/v1/studies"), ("PUT", "/v1/studies/x"), ("GET", "/v1/studies/default/patients"),
-        ("POST", "/v1/studies/default/patients/P1/results"),
-        ("GET", "/v1/studies/default/patients/P1/grades"),
-        ("GET", "/v1/studies/default/patients/P1/toxicity"),
-    ],
-)  # fmt: skip
-def test_every_route_asks_for_a_key(new_sqlite: NewDatabase, method: str, path: str) -> None:
-    with served(Settings(database_url=new_sqlite())) as client:
-        assert client.request(method, path, json={}).status_code == 401
-
-
 def test_only_the_secret_s_hash_is_kept(new_sqlite: NewDatabase) -> None:
     url = new_sqlite()
     key = _key(url)
