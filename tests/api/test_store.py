@@ -176,7 +176,8 @@ def test_a_study_chooses_its_rules(api: httpx.Client) -> None:
         {
             "study": "early", "synthetic": False, "edition": "4.03",
             "window": {"anchor": "start", "days": 90},
-            "liver_enzymes": ["ALT", "AST", "ALP", "GGT"], "implausible": "refuse",
+            "liver_enzymes": ["ALT", "AST", "ALP", "GGT"], "rows": None,
+            "implausible": "refuse",
         },
     )  # fmt: skip
     assert api.put("/v1/studies/early", json={"window": "end90"}).status_code == 200
