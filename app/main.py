@@ -18,6 +18,8 @@ from app.http.service import Service
 from app.records.engine import build_engine
 from app.records.writer import Writer
 from app.settings import Settings
+from app.web import routes as web
+from app.web import static
 
 _DESCRIPTION = """\
 Grades laboratory values by CTCAE v4.0 (release 4.03), exactly and with the reason of every grade,
@@ -58,6 +60,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     add_handlers(app)
     for door in (health, grading, criteria, studies, follow_up, patients, events, cohort, liver):
         app.include_router(door.router, responses=PROBLEMS)
+    for pages in (web, static):
+        app.include_router(pages.router)
     if found := undeclared(app):
         raise RuntimeError(f"these routes do not declare what they need: {', '.join(found)}")
     return app

@@ -97,8 +97,13 @@ def _shown(part: str | int) -> str | int:
     return part if isinstance(part, int) or _FIELD_NAME.fullmatch(part) else "…"
 
 
+def status_of(error: Exception) -> int:
+    """The status with which an error of Toxgrade's own is answered; 500 for any other."""
+    return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
+
+
 async def _on_own(_: Request, error: Exception) -> JSONResponse:
-    status = next((s for kind, s in _STATUS.items() if isinstance(error, kind)), 500)
+    status = status_of(error)
     if isinstance(error, RequestError):
         return problem(status, error.detail, error.faults)
     return problem(status, str(error) or "the request needs a valid key")

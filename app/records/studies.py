@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
 from app.errors import FieldFault, NotFound, RequestError
 from app.grading.phase import Window
@@ -133,6 +133,18 @@ def _document(study: Study) -> str:
     return json.dumps(
         asdict(study.rules) | {"liver_enzymes": list(study.liver_enzymes), "rows": rows}
     )
+
+
+def page_of_patients(connection: Connection, study: Study, limit: int, skip: int) -> list[str]:
+    """Up to ``limit`` patients of a study by name, after the first ``skip``."""
+    mine = select(patients.c.name).where(patients.c.study_id == study.id)
+    return list(connection.scalars(mine.order_by(patients.c.name).limit(limit).offset(skip)))
+
+
+def count_patients(connection: Connection, study: Study) -> int:
+    """How many patients a study has."""
+    mine = select(func.count()).where(patients.c.study_id == study.id)
+    return int(connection.scalars(mine).one())
 
 
 def _study(row: Row[Any]) -> Study:
