@@ -31,11 +31,12 @@ setup: .venv/installed
 serve: .venv/serves
 	TOXGRADE_AUTH=off $(BIN)/toxgrade serve --demo --port $(PORT)
 
-# What the tests start or call beside Python: PostgreSQL's server and curl.
+# What the tests start or call beside Python: PostgreSQL's server, curl, a browser.
 system:
 	@missing=""; \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing="$$missing postgresql"; \
 	command -v curl >/dev/null || missing="$$missing curl"; \
+	command -v chromium >/dev/null || missing="$$missing chromium"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ -f /etc/debian_version ] && [ "$$(id -u)" = 0 ]; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \

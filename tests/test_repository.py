@@ -67,6 +67,7 @@ def test_the_wheel_holds_all_that_the_service_needs(tmp_path: Path) -> None:
     assert {
         "app/criteria/ctcae_4_03.toml", "app/criteria/analytes.toml", "app/demo/labs.csv",
         "app/demo/patients.csv", "app/alembic/env.py", "app/alembic/versions/0001_first_tables.py",
+        "app/web/templates/layout.html", "app/web/static/toxgrade.css",
     } <= names  # fmt: skip
     assert not any(name.startswith("tests/") for name in names)
 

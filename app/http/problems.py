@@ -38,7 +38,9 @@ _STATUS: dict[type[ToxgradeError], int] = {
     Forbidden: 403,
     Unavailable: 503,
 }
-_HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
+HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
+"""What goes with a status, whoever answers with it."""
+
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 _log = logging.getLogger("toxgrade")
 
@@ -87,7 +89,7 @@ def problem(status: int, detail: str, faults: Sequence[FieldFault] = ()) -> JSON
     return JSONResponse(
         body | {"errors": errors},
         status,
-        headers=_HEADERS.get(status),
+        headers=HEADERS.get(status),
         media_type="application/problem+json",
     )
 

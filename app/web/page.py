@@ -15,7 +15,7 @@ from starlette.responses import Response
 from app import __version__
 from app.errors import RequestError, ToxgradeError, Unauthorized
 from app.grading.phase import Window
-from app.http.problems import status_of
+from app.http.problems import HEADERS, status_of
 from app.web.static import asset
 
 _POLICY = (
@@ -56,7 +56,7 @@ _templates.globals |= {
 }
 
 
-def page(template: str, status: int = 200, **shown: Any) -> HTMLResponse:
+def page(template: str, status: int = 200, /, **shown: Any) -> HTMLResponse:
     """A page from ``templates/``; what it shows is escaped."""
     return HTMLResponse(_templates.get_template(template).render(shown), status)
 
@@ -91,4 +91,6 @@ def _error_page(error: ToxgradeError) -> HTMLResponse:
 
 
 def _refused(status: int, detail: str) -> HTMLResponse:
-    return page("error.html", status, title=HTTPStatus(status).phrase, detail=detail)
+    answer = page("error.html", status, title=HTTPStatus(status).phrase, detail=detail)
+    answer.headers.update(HEADERS.get(status, {}))
+    return answer

@@ -23,9 +23,7 @@ from app.http.service import Service, TheService
 from app.web.form import read_form
 from app.web.page import PageRoute, page
 
-router = APIRouter(
-    route_class=PageRoute, include_in_schema=False, dependencies=[needs("reader")]
-)
+router = APIRouter(route_class=PageRoute, include_in_schema=False, dependencies=[needs("reader")])
 
 T = TypeVar("T")
 

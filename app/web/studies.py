@@ -20,9 +20,7 @@ from app.records.studies import (
 )
 from app.web.page import PageRoute, page
 
-router = APIRouter(
-    route_class=PageRoute, include_in_schema=False, dependencies=[needs("reader")]
-)
+router = APIRouter(route_class=PageRoute, include_in_schema=False, dependencies=[needs("reader")])
 
 PER_PAGE = 200
 _READINGS = {
