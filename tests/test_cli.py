@@ -1,11 +1,18 @@
 """The command line as its users meet it: exit codes, messages, what is printed where."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from app.cohort.document import table_csv, table_html
+from app.demo.load import load_demo
+from app.grading.rules import Rules
+from app.records.engine import transaction, upgrade
+from app.records.studies import save_study
 
 _LABS = """patient,collected,analyte,value,unit,lln,uln,rt_start,rt_end
 P1,2011-01-20,ALT,30,U/L,,40,2011-01-24,2011-03-09
@@ -109,3 +116,50 @@ def test_help_imports_neither_polars_nor_the_server(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=tmp_path)
     assert done.returncode == 0
+
+
+def test_a_report_is_written_as_its_suffix_says(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'demo.db'}"
+    upgrade(url)
+    load_demo(url)
+    for name in ("table.html", "table.csv", "table.json"):
+        done = toxgrade("report", "demo", "-o", name, cwd=tmp_path, TOXGRADE_DATABASE_URL=url)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    table = json.loads((tmp_path / "table.json").read_text())
+    assert (table["any_toxicity"]["n"], table["synthetic"]) == (13, True)
+    assert (tmp_path / "table.csv").read_text() == table_csv(table)
+    assert (tmp_path / "table.html").read_text() == table_html(table)
+    shown = toxgrade("report", "demo", "-o", "-", cwd=tmp_path, TOXGRADE_DATABASE_URL=url)
+    assert shown.stdout == table_csv(table)
+    late = toxgrade(
+        "report", "demo", "-o", "late.json", "--phase", "late", cwd=tmp_path,
+        TOXGRADE_DATABASE_URL=url,
+    )  # fmt: skip
+    assert late.returncode == 0
+    assert json.loads((tmp_path / "late.json").read_text())["any_toxicity"]["n"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["none", "-o", "t.csv"], "there is no such study"),
+        (["demo", "-o", "t.pdf"], "the report is .html, .csv, .json"),
+        (["demo", "-o", "t.csv", "--phase", "early"], "--phase: expected acute, late, both"),
+        (["demo", "-o", "nowhere/t.csv"], "No such file or directory"),
+    ],
+)
+def test_a_report_that_cannot_be_made_says_why(
+    tmp_path: Path, arguments: list[str], says: str
+) -> None:
+    url = f"sqlite:///{tmp_path / 'empty.db'}"
+    refused = toxgrade("report", *arguments, cwd=tmp_path, TOXGRADE_DATABASE_URL=url)
+    assert refused.returncode == 2
+    if arguments[0] == "none":
+        assert "not migrated (toxgrade db upgrade)" in refused.stderr
+    upgrade(url)
+    with transaction(url) as connection:
+        save_study(connection, "demo", Rules(), synthetic=True)
+    refused = toxgrade("report", *arguments, cwd=tmp_path, TOXGRADE_DATABASE_URL=url)
+    assert refused.returncode == 2
+    assert says in refused.stderr
+    assert "Traceback" not in refused.stderr

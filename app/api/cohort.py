@@ -8,7 +8,9 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 
 from app.api.fields import Name, StudyName
+from app.cohort.curves import incidence_document, survival_document
 from app.cohort.document import table_csv, table_document, table_html
+from app.cohort.late import LateToxicity, Visit, late_toxicity
 from app.cohort.read import cohort
 from app.cohort.rows import TableRow, find_row
 from app.cohort.scope import Report, Scope
@@ -23,6 +25,12 @@ router = APIRouter(
     tags=["reports"],
     route_class=JsonRoute,
     dependencies=[needs("reader")],
+)
+
+LATE = (
+    "Late: after the acute window, in the terms where a result or event is certainly worse than the"
+    " patient's own baseline. Attribution: a clinician's, from the last late event of the term."
+    " Resolved: the first visit after the worst one that is not above the baseline grade."
 )
 
 Term = Annotated[Name, Query(description="A CTCAE term, or the label of a table's row.")]
@@ -95,3 +103,75 @@ async def shift(
 def _row(name: str, study: Study, service: Service) -> TableRow:
     edition = service.graders.under(study.rules).edition
     return find_row(name, study, edition, service.vocabularies[edition.name])
+
+
+@router.get("/late-toxicity", summary="What was worse than baseline after the acute window")
+async def late(
+    service: TheService,
+    study: StudyName,
+    course: Annotated[int, Query(ge=1, le=20)] = 1,
+) -> dict[str, Any]:
+    """Per patient and term: worst grade, attribution, days since treatment, the way back."""
+
+    def query(connection: Connection) -> dict[str, Any]:
+        found = find_study(connection, study)
+        edition = service.graders.under(found.rules).edition
+        return {
+            "study": found.name,
+            "synthetic": found.synthetic,
+            "course": course,
+            "definition": LATE,
+            "late": [_late(one) for one in late_toxicity(connection, found, edition, course)],
+        }
+
+    return await service.read(query)
+
+
+def _late(one: LateToxicity) -> dict[str, Any]:
+    def visit(seen: Visit | None) -> dict[str, Any] | None:
+        if seen is None:
+            return None
+        end = one.radiotherapy_end
+        return {
+            "date": seen.day.isoformat() if seen.day else None,
+            "days_from_end": (seen.day - end).days if seen.day and end else None,
+            "phase": seen.phase,
+            "at_least": seen.at_least,
+            "at_most": seen.at_most,
+            "value": seen.value,
+        }
+
+    return {
+        "patient": one.patient,
+        "term": one.term,
+        "baseline_grade": one.baseline_grade,
+        "worst_grade": one.worst.at_least,
+        "attribution": one.attribution,
+        "first": visit(one.first),
+        "worst": visit(one.worst),
+        "resolved": visit(one.resolved),
+        "visits": [visit(seen) for seen in one.visits],
+    }
+
+
+@router.get("/time-to-grade", summary="Cumulative incidence of a grade, death competing")
+async def time_to(
+    service: TheService,
+    study: StudyName,
+    term: Term,
+    grade: Annotated[int, Query(ge=1, le=5)],
+    course: Annotated[int, Query(ge=1, le=20)] = 1,
+) -> dict[str, Any]:
+    """Aalen-Johansen estimate by day with confidence limits and the number at risk."""
+
+    def query(connection: Connection) -> dict[str, Any]:
+        found = find_study(connection, study)
+        return incidence_document(connection, found, _row(term, found, service), grade, course)
+
+    return await service.read(query)
+
+
+@router.get("/survival", summary="Overall survival from the follow-up")
+async def survival(service: TheService, study: StudyName) -> dict[str, Any]:
+    """Kaplan-Meier estimate by day with confidence limits and the number at risk."""
+    return await service.read(lambda c: survival_document(c, find_study(c, study)))

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from app.cli import criteria, files, keys, service
+from app.cli import criteria, files, keys, report, service
 from app.cli.environment import fail
 
 _app = typer.Typer(
@@ -17,6 +17,7 @@ _app = typer.Typer(
 )
 _app.command()(service.serve)
 _app.command()(files.grade)
+_app.command()(report.report)
 _app.add_typer(service.db, name="db")
 _app.add_typer(keys.keys, name="keys")
 _app.add_typer(criteria.criteria, name="criteria")
@@ -30,3 +31,11 @@ def main() -> None:
         _app()
     except ToxgradeError as error:
         sys.exit(fail(str(error)))
+    except Exception as error:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        if not isinstance(error, SQLAlchemyError):
+            raise
+        # Its own text could hold what was stored.
+        text = "the database of TOXGRADE_DATABASE_URL does not answer or is not migrated"
+        sys.exit(fail(f"{text} (toxgrade db upgrade)"))

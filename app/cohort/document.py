@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -109,3 +111,16 @@ def table_csv(document: dict[str, Any]) -> str:
 def table_html(document: dict[str, Any]) -> str:
     """A page to print or to paste into a manuscript; nothing in it is loaded from elsewhere."""
     return _TEMPLATES.get_template("toxicity_table.html").render(document)
+
+
+def table_json(document: dict[str, Any]) -> str:
+    """The document itself, indented."""
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+WRITERS: Mapping[str, Callable[[dict[str, Any]], str]] = {
+    ".html": table_html,
+    ".csv": table_csv,
+    ".json": table_json,
+}
+"""What a file with a toxicity table holds, by its suffix."""

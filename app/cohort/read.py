@@ -43,7 +43,11 @@ class CohortPatient:
 
 
 def cohort(connection: Connection, study: Study, scope: Scope) -> Iterator[CohortPatient]:
-    """Every patient of a study who had the course, by name."""
+    """Every patient of a study who had the course, by name.
+
+    The baseline of a later course may be a result of the one before, kept there under its phase; it
+    is known from the grades that were compared with it.
+    """
     events = events_by_patient(connection, study)
     courses = courses_by_patient(connection, study)
     contacts = contacts_by_patient(connection, study)
@@ -55,6 +59,9 @@ def cohort(connection: Connection, study: Study, scope: Scope) -> Iterator[Cohor
             if row.phase in windows:
                 bounds = Bounds(row.at_least, row.at_most, bool(row.decided))
                 windows[row.phase][row.term] = bounds
+            if scope.course > 1 and row.baseline_grade is not None:
+                begun = Bounds(row.baseline_grade, row.baseline_grade, decided=True)
+                windows["baseline"].setdefault(row.term, begun)
             if row.last_day:
                 days.append(row.last_day)
         mine = courses.get(patient_id, ())
@@ -100,6 +107,7 @@ def _highest_grades(study: Study, scope: Scope) -> Any:
             func.max(grades.c.at_most).label("at_most"),
             func.max(decided).label("decided"),
             func.max(grades.c.collected_on).label("last_day"),
+            func.max(grades.c.baseline_grade).label("baseline_grade"),
         )
         .select_from(patients)
         .outerjoin(grades, mine)

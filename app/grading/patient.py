@@ -27,7 +27,8 @@ def grade_patient(
     Baseline, per course and term: the last valid result dated on or before the start (valid: an
     active status and a readable value, even if its grade is undecided). Results that the sender
     declared a baseline go before that rule. On the same day the later time counts if all are timed,
-    else the worse. The baseline and what precedes it are graded by the limits of normal alone.
+    else the worse. A later course without such a result begins at the last valid one before it. The
+    baseline and what precedes it are graded by the limits of normal alone.
     """
     placed = [
         _Placed(index, result, term, place(result.collected, courses, window))
@@ -40,6 +41,9 @@ def grade_patient(
             key = (one.course, one.term.name)
             candidates.setdefault(key, []).append(_candidate(one, one.term, grader))
     baselines = {key: _choose(found) for key, found in candidates.items()}
+    for index, course in enumerate(courses[1:], 1):
+        carried = _carried(placed, course, grader)
+        baselines |= {(index, t): c for t, c in carried.items() if (index, t) not in baselines}
     return [
         _entry(
             one, baselines.get((one.course, one.term.name)) if one.term else None, courses, grader
@@ -67,10 +71,13 @@ class _Placed:
             return True
         return self.result.is_baseline and not starts_before(self.result, courses)
 
-    def may_be_baseline(self, courses: Sequence[Course]) -> bool:
+    @property
+    def valid(self) -> bool:
         result = self.result
-        valid = result.status in GRADED_STATUSES and result.value and not result.unreadable
-        return bool(valid) and self.before_start(courses)
+        return bool(result.status in GRADED_STATUSES and result.value and not result.unreadable)
+
+    def may_be_baseline(self, courses: Sequence[Course]) -> bool:
+        return self.valid and self.before_start(courses)
 
 
 def starts_before(result: LabResult, courses: Sequence[Course]) -> bool:
@@ -101,11 +108,24 @@ def _candidate(one: _Placed, term: Term, grader: Grader) -> _Candidate:
     return _Candidate(one.index, one.result, grade, (at_least, at_most, toxic))
 
 
+def _carried(placed: Sequence[_Placed], course: Course, grader: Grader) -> dict[str, _Candidate]:
+    """By term the last valid result up to the start of a course, whichever course it lies in."""
+    before: dict[str, list[_Candidate]] = {}
+    for one in placed:
+        day = one.result.collected
+        if one.term and one.valid and day and course.start and day.last <= course.start:
+            before.setdefault(one.term.name, []).append(_candidate(one, one.term, grader))
+    return {term: _latest(found) for term, found in before.items()}
+
+
 def _choose(candidates: Sequence[_Candidate]) -> _Candidate:
     """The baseline among candidates, by the rule of ``grade_patient``; the same in any order."""
-    declared = [c for c in candidates if c.result.is_baseline] or candidates
-    last_day = max(_day(c) for c in declared)
-    same_day = [c for c in declared if _day(c) == last_day]
+    return _latest([c for c in candidates if c.result.is_baseline] or candidates)
+
+
+def _latest(candidates: Sequence[_Candidate]) -> _Candidate:
+    last_day = max(_day(c) for c in candidates)
+    same_day = [c for c in candidates if _day(c) == last_day]
     if all(_time(c) is not None for c in same_day):
         return max(same_day, key=lambda c: (_time(c), c.severity))
     return max(same_day, key=lambda c: c.severity)

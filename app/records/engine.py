@@ -75,11 +75,11 @@ def reading(engine: Engine) -> Engine:
 
 
 @contextmanager
-def transaction(url: str) -> Iterator[Connection]:
+def transaction(url: str, *, reads_only: bool = False) -> Iterator[Connection]:
     """One transaction on a database that nothing else of this process uses."""
     engine = build_engine(url)
     try:
-        with engine.begin() as connection:
+        with (reading(engine) if reads_only else engine).begin() as connection:
             yield connection
     finally:
         engine.dispose()

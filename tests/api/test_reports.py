@@ -39,6 +39,9 @@ def test_each_course_has_its_own_table(study: httpx.Client, course: int, grade: 
     assert table["course"] == course
     assert row(table, "Bilirubin")["counts"][grade] == 1
     assert row(table, "Bilirubin")["patients"]["by_grade"][grade] == ["P1"]
+    begun = {1: "0", 2: "1"}[course]  # the second course begins where the first had led
+    assert row(table, "Bilirubin", "baseline")["counts"][begun] == 1
+    assert table["any_toxicity"]["patients"] == ["P1"]
 
 
 def test_a_later_course_counts_only_those_who_had_it(study: httpx.Client) -> None:

@@ -170,6 +170,33 @@ def test_what_is_not_known_is_listed_with_its_row(demo: httpx.Client) -> None:
     }  # fmt: skip
 
 
+def test_the_late_list_has_each_term_with_its_worst_grade(demo: httpx.Client) -> None:
+    late = demo.get("/v1/studies/demo/late-toxicity").json()["late"]
+    assert {one["patient"] for one in late} == {"P14"}
+    detail = {one["term"]: one["worst_grade"] for one in late}
+    assert detail == _EXPECTED["late_toxicity"]["detail"]
+    bilirubin = next(one for one in late if one["term"] == "Blood bilirubin increased")
+    assert bilirubin["worst"]["days_from_end"] == 151, "5 months after radiotherapy, as published"
+    assert bilirubin["first"]["days_from_end"] == 91
+
+
+def test_overall_survival_is_the_published_one(demo: httpx.Client) -> None:
+    """46.4 % at one year and 27.4 % at two (Pei et al. 2020): the cohort was built to have it."""
+    answer = demo.get("/v1/studies/demo/survival").json()
+    at = {point["months"]: round(100 * point["estimate"], 1) for point in answer["at_months"][:4]}
+    assert (at[12], at[24]) == (46.4, 27.4)
+    assert (answer["n"], answer["events"], answer["censored"]) == (25, 16, 9)
+
+
+def test_time_to_leukopenia(demo: httpx.Client) -> None:
+    """8 of 25 reach grade 2 or higher, the last of them on day 118."""
+    answer = demo.get("/v1/studies/demo/time-to-grade?term=Leukopenia&grade=2").json()
+    counted = (answer["n"], answer["events"], answer["competing"], answer["censored"])
+    assert counted == (25, 8, 11, 6)
+    first = [step["days"] for step in answer["steps"] if step["events"]]
+    assert first == [12, 16, 56, 62, 63, 66, 71, 118]
+
+
 @pytest.mark.parametrize("patient", sorted(_EXPECTED["liver_derived"]))
 def test_liver_safety(demo: httpx.Client, patient: str) -> None:
     expected = _EXPECTED["liver_derived"][patient]

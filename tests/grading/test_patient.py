@@ -4,6 +4,8 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.criteria.reader import load
 from app.errors import RequestError
@@ -96,6 +98,35 @@ def test_a_second_course_opens_its_own_baseline_and_windows() -> None:
     assert [(e.course, e.phase, e.baseline_grade) for e in found] == [
         (0, "baseline", 0), (0, "acute", 0), (1, "baseline", 1), (1, "acute", 1),
     ]  # fmt: skip
+
+
+@given(st.lists(st.dates(date(2011, 6, 1), date(2013, 6, 1)), max_size=20))
+def test_acute_and_late_divide_what_follows_the_start(days: list[date]) -> None:
+    found = phases(*(alt(day.isoformat(), "50") for day in days))
+    after = [phase for day, phase in zip(days, found, strict=True) if day > date(2012, 1, 31)]
+    acute = [day for day in days if date(2012, 1, 31) < day <= date(2012, 5, 29)]
+    assert after.count("acute") == len(acute)
+    assert after.count("late") == len(after) - len(acute)
+    assert set(found) <= {"pre_treatment", "baseline", "acute", "late"}
+
+
+@pytest.mark.parametrize(
+    ("before", "grade_at_start", "worse"),
+    [
+        ([alt("2012-03-20", "50")], 1, True),  # of the first course's window, and still the last
+        ([alt("2012-03-20", "50"), alt("2012-03-25", "150")], 2, False),
+        ([alt("2012-01-20", "30", is_baseline=True), alt("2012-03-20", "150")], 2, False),
+        ([alt("2012-01-20", "30"), alt("2012-03-20", "")], 0, True),  # the last valid one
+        ([alt("2012-04-02", "30")], None, None),
+    ],
+)
+def test_a_later_course_begins_where_the_one_before_had_led(
+    before: list[LabResult], grade_at_start: int | None, worse: bool | None
+) -> None:
+    courses = (*_COURSE, Course(date(2012, 4, 1), date(2012, 4, 20)))
+    *_, last = entries(*before, alt("2012-04-10", "150"), courses=courses)
+    assert (last.course, last.phase) == (1, "acute")
+    assert (last.baseline_grade, last.worse_than_baseline) == (grade_at_start, worse)
 
 
 def test_an_old_baseline_is_flagged_and_kept() -> None:

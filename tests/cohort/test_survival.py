@@ -1,0 +1,113 @@
+"""Time to event against published worked examples."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.cohort.survival import (
+    Observation,
+    Outcome,
+    at,
+    at_risk,
+    cumulative_incidence,
+    kaplan_meier,
+    median,
+)
+
+
+def observations(text: str) -> list[Observation]:
+    """``6 6+ 7x``: an event after 6 days, censored after 6, a competing event after 7."""
+    outcomes: dict[str, Outcome] = {"+": "censored", "x": "competing"}
+    return [
+        Observation(int(one.rstrip("+x")), outcomes.get(one[-1], "event")) for one in text.split()
+    ]
+
+
+REMISSION = observations("6 6 6 6+ 7 9+ 10 10+ 11+ 13 16 17+ 19+ 20+ 22 23 25+ 32+ 32+ 34+ 35+")
+"""Weeks of remission under 6-mercaptopurine, Freireich et al., Blood 1963;21:699-716."""
+
+
+@pytest.mark.parametrize(
+    ("week", "at_risk_then", "survival", "standard_error"),
+    [
+        # Lawless, Statistical Models and Methods for Lifetime Data, 1982, table of this example
+        (6, 21, 0.857, 0.0764),
+        (7, 17, 0.807, 0.0869),
+        (10, 15, 0.753, 0.0963),
+        (13, 12, 0.690, 0.1068),
+        (16, 11, 0.627, 0.1141),
+        (22, 7, 0.538, 0.1282),
+        (23, 6, 0.448, 0.1346),
+    ],
+)
+def test_kaplan_meier(week: int, at_risk_then: int, survival: float, standard_error: float) -> None:
+    steps = kaplan_meier(REMISSION)
+    step = at(steps, week)
+    assert step is not None
+    assert (step.days, step.at_risk) == (week, at_risk_then)
+    assert step.estimate == pytest.approx(survival, abs=0.0005)
+    assert step.low is not None
+    assert step.high is not None
+    # the limits on the log(-log) scale give the standard error back
+    width = math.log(-math.log(step.low)) - math.log(-math.log(step.high))
+    found = width / 2 / 1.959964 * step.estimate * -math.log(step.estimate)
+    assert found == pytest.approx(standard_error, abs=0.0001)
+
+
+def test_median_and_patients_at_risk() -> None:
+    assert median(kaplan_meier(REMISSION)) == 23
+    assert median(kaplan_meier(observations("5 6+ 7+"))) is None
+    assert at(kaplan_meier(REMISSION), 5) is None
+    assert [at_risk(REMISSION, week) for week in (0, 6, 7, 36)] == [21, 21, 17, 0]
+
+
+def test_cumulative_incidence_by_hand() -> None:
+    """Five patients: event, competing, censored, event, competing: fractions worked by hand."""
+    steps = cumulative_incidence(observations("1 2x 3+ 4 5x"))
+    # 1/5; then 4/5 x 3/4 = 3/5 are free of both up to day 4, when one of two has the event
+    assert [step.estimate for step in steps] == pytest.approx([1 / 5, 1 / 5, 1 / 5, 1 / 2, 1 / 2])
+    assert [step.at_risk for step in steps] == [5, 4, 3, 2, 1]
+
+
+def test_everyone_had_it() -> None:
+    (step,) = cumulative_incidence(observations("3 3"))
+    assert (step.estimate, step.low, step.high) == (1, None, None)
+    assert cumulative_incidence([]) == kaplan_meier([]) == []
+
+
+_outcome: st.SearchStrategy[Outcome] = st.sampled_from(["event", "competing", "censored"])
+_cohort = st.lists(st.builds(Observation, st.integers(0, 30), _outcome), min_size=1, max_size=40)
+
+
+@given(_cohort)
+def test_shares_of_both_events_and_of_none_sum_to_one(cohort: list[Observation]) -> None:
+    swapped: dict[Outcome, Outcome] = {
+        "event": "competing", "competing": "event", "censored": "censored",
+    }  # fmt: skip
+    either: dict[Outcome, Outcome] = {
+        "event": "event", "competing": "event", "censored": "censored",
+    }  # fmt: skip
+    first = cumulative_incidence(cohort)
+    second = cumulative_incidence([Observation(o.days, swapped[o.outcome]) for o in cohort])
+    neither = kaplan_meier([Observation(o.days, either[o.outcome]) for o in cohort])
+    for one, other, none in zip(first, second, neither, strict=True):
+        assert one.estimate + other.estimate + none.estimate == pytest.approx(1)
+
+
+@given(_cohort)
+def test_without_a_competing_event_the_two_agree(cohort: list[Observation]) -> None:
+    alone = [o for o in cohort if o.outcome != "competing"]
+    for one, other in zip(cumulative_incidence(alone), kaplan_meier(alone), strict=True):
+        assert one.estimate == pytest.approx(1 - other.estimate)
+
+
+@given(_cohort)
+def test_curves_run_one_way_within_their_limits(cohort: list[Observation]) -> None:
+    steps = cumulative_incidence(cohort)
+    values = [step.estimate for step in steps]
+    assert values == sorted(values)
+    for step in steps:
+        if step.low is not None and step.high is not None:
+            assert 0 <= step.low <= step.estimate <= step.high <= 1
