@@ -52,7 +52,7 @@ def test_every_operation_is_described(stateless: httpx.Client) -> None:
 def test_random_requests_get_the_promised_answers(stateless: httpx.Client) -> None:
     schema = schemathesis.openapi.from_url(f"{stateless.base_url}/openapi.json")
     operations = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
-    assert len(operations) == 17
+    assert len(operations) >= 17  # none is left out for want of a readable schema
     anything = st.one_of([operation.as_strategy() for operation in operations])
 
     @settings(
