@@ -10,6 +10,7 @@ ToxgradeError
 │   └── TooLarge       more than this door takes; names the door that takes it
 ├── Unauthorized       no credentials, or some that are unknown, expired or revoked
 ├── Forbidden          the caller's role does not allow it
+├── TooManyRequests    this caller's share is used up for now; says when to come again
 └── Unavailable        the database or the writer cannot answer now; try again
 """
 
@@ -81,6 +82,16 @@ class Unauthorized(ToxgradeError):
 
 class Forbidden(ToxgradeError):
     """The caller's role does not allow it; the message names the role that would."""
+
+
+@dataclass
+class TooManyRequests(ToxgradeError):
+    """This caller's share is used up; trying again after ``retry_after`` seconds is safe."""
+
+    retry_after: int
+
+    def __str__(self) -> str:
+        return f"too many requests with this key; try again in {self.retry_after} s"
 
 
 class Unavailable(ToxgradeError):

@@ -12,8 +12,12 @@ from app.api import cohort, criteria, events, follow_up, grading, health, liver,
 from app.criteria.reader import load
 from app.criteria.vocabulary import load_vocabularies
 from app.grading.one import Graders
+from app.http import logs
+from app.http.edge import Edge
 from app.http.guard import undeclared
+from app.http.metrics import Metrics
 from app.http.problems import PROBLEMS, add_handlers
+from app.http.rates import Rates
 from app.http.service import Service
 from app.records.engine import build_engine
 from app.records.writer import Writer
@@ -36,14 +40,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         CriteriaError: a criteria file is incomplete or contradicts itself.
     """
     chosen = settings or Settings()
+    logs.configure()
     criteria_read, vocabularies = load(), load_vocabularies()
+    metrics, rates = Metrics(), Rates(chosen.rate_per_second)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = build_engine(chosen.database_url)
         writer = Writer(engine)
         app.state.service = Service(
-            chosen, Graders(criteria_read), vocabularies, engine, writer, Credentials()
+            chosen, Graders(criteria_read), vocabularies, engine, writer, Credentials(), rates
         )
         yield
         writer.close()
@@ -58,6 +64,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     add_handlers(app)
+    app.add_middleware(Edge, metrics=metrics)
+    app.state.metrics = metrics
     for door in (health, grading, criteria, studies, follow_up, patients, events, cohort, liver):
         app.include_router(door.router, responses=PROBLEMS)
     for pages in (web, static):

@@ -3,7 +3,7 @@
 from ipaddress import ip_address
 from typing import Literal, Self
 
-from pydantic import model_validator
+from pydantic import PositiveFloat, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -11,6 +11,9 @@ class Settings(BaseSettings):
     """How this process runs.
 
     ``auth`` ``off`` is accepted only where nobody else can connect: on a loopback host.
+    ``rate_per_second``: tokens that flow to one key in this process (a request costs 1, and 1 more
+    for every 20 or so rows). ``slow_client_seconds``: who sends or reads nearly nothing for so long
+    is let go. ``read_seconds``: a query that takes longer is answered with 503.
     """
 
     model_config = SettingsConfigDict(env_prefix="TOXGRADE_", frozen=True, extra="forbid")
@@ -21,6 +24,9 @@ class Settings(BaseSettings):
     auth: Literal["on", "off"] = "on"
     max_results: int = 5000
     max_body_bytes: int = 8 * 1024 * 1024
+    rate_per_second: PositiveFloat = 500
+    slow_client_seconds: PositiveFloat = 10
+    read_seconds: PositiveFloat = 30
 
     @model_validator(mode="after")
     def _open_only_on_loopback(self) -> Self:

@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.api.grading import EXAMPLE
+from app.http.server import server_config
 from app.main import create_app
 from app.records.engine import upgrade
 from app.settings import Settings
@@ -49,7 +50,8 @@ def main() -> None:
 
 
 def _serve(url: str, port: int) -> None:
-    app = create_app(Settings(database_url=url, auth="off"))
+    settings = Settings(database_url=url, auth="off", port=port)
+    app = create_app(settings)
     empty = FastAPI()
 
     @empty.post("/")
@@ -57,7 +59,7 @@ def _serve(url: str, port: int) -> None:
         return {}
 
     app.mount("/empty", empty)
-    uvicorn.run(app, port=port, log_level="warning", access_log=False)
+    uvicorn.Server(server_config(app, settings)).run()
 
 
 def _free_port() -> int:

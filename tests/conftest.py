@@ -15,6 +15,7 @@ import psycopg
 import pytest
 import uvicorn
 
+from app.http.server import server_config
 from app.main import create_app
 from app.records.engine import upgrade
 from app.settings import Settings
@@ -87,7 +88,8 @@ def served(settings: Settings) -> Iterator[httpx.Client]:
     with socket.socket() as free:
         free.bind((settings.host, 0))
         port = free.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=port, log_level="error"))
+    chosen = settings.model_copy(update={"port": port})
+    server = uvicorn.Server(server_config(create_app(chosen), chosen))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

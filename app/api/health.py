@@ -1,8 +1,11 @@
 """For the machines that keep the service running: is it alive, can it work."""
 
 from fastapi import APIRouter
+from fastapi.responses import PlainTextResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.requests import Request
 
 from app.errors import Unavailable
 from app.http.guard import public
@@ -28,3 +31,10 @@ async def readyz(service: TheService) -> dict[str, str]:
         return {"status": "ready", "migration": await service.read(migration)}
     except SQLAlchemyError:
         raise Unavailable("the database does not answer or is not migrated") from None
+
+
+@router.get("/metrics", summary="For Prometheus", response_class=PlainTextResponse)
+async def metrics(request: Request) -> Response:
+    """Counts and times by route template; nothing of any patient, study or key."""
+    counts = generate_latest(request.app.state.metrics.registry)
+    return Response(counts, media_type=CONTENT_TYPE_LATEST)

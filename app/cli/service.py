@@ -17,6 +17,7 @@ def serve(
     """Migrate the database and serve the HTTP API."""
     import uvicorn
 
+    from app.http.server import server_config
     from app.main import create_app
     from app.records.engine import upgrade
 
@@ -26,7 +27,7 @@ def serve(
         from app.demo.load import load_demo
 
         load_demo(chosen.database_url)
-    uvicorn.run(create_app(chosen), host=chosen.host, port=chosen.port)
+    uvicorn.Server(server_config(create_app(chosen), chosen)).run()
 
 
 @db.command("upgrade")

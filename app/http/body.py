@@ -45,11 +45,17 @@ class JsonRequest(Request):
         """The body, refused as soon as it is longer than ``TOXGRADE_MAX_BODY_BYTES``."""
         if not hasattr(self, "_body"):
             most = self.app.state.service.settings.max_body_bytes
+            too_long = BodyProblem(413, f"the body is longer than {most} bytes; send a batch")
+            announced = self.headers.get("content-length", "")
+            if announced.isdecimal() and int(announced) > most:
+                raise too_long
+            if "content-encoding" in self.headers:
+                raise BodyProblem(415, "expected a body without Content-Encoding")
             read = bytearray()
             async for chunk in self.stream():
                 read += chunk
                 if len(read) > most:
-                    raise BodyProblem(413, f"the body is longer than {most} bytes; send a batch")
+                    raise too_long
             if read and not _is_json(self.headers.get("content-type", "")):
                 raise BodyProblem(415, "expected Content-Type: application/json")
             self._body = bytes(read)

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from app.access.callers import ANYONE, Caller, Role
 from app.access.keys import ACCEPTED
 from app.errors import Unauthorized
+from app.http.rates import cost
 from app.http.service import Service
 
 
@@ -31,11 +32,14 @@ class Needs(HTTPBearer):
             Unauthorized: no credentials, or none that are valid.
             NotFound: the study is not the caller's to know of.
             Forbidden: the caller's role does not allow it.
+            TooManyRequests: the caller's share is used up for now.
         """
         if hasattr(request.state, "caller"):
             return
         service: Service = request.app.state.service
         caller = await _caller(request, service)
+        if caller is not ANYONE:
+            service.rates.spend(caller.name, cost(request, service.settings.max_body_bytes))
         study = request.path_params.get("study") or request.query_params.get("study")
         caller.require(self.role, study)
         request.state.caller = caller

@@ -1,18 +1,17 @@
 """Every error as ``application/problem+json`` (RFC 9457): fields named, values never repeated."""
 
-import logging
 import re
-import traceback
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, get_args
 
+import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -23,11 +22,13 @@ from app.errors import (
     NotFound,
     RequestError,
     TooLarge,
+    TooManyRequests,
     ToxgradeError,
     Unauthorized,
     Unavailable,
 )
 from app.http.body import BodyProblem
+from app.http.logs import places
 
 _STATUS: dict[type[ToxgradeError], int] = {
     NotFound: 404,
@@ -36,13 +37,14 @@ _STATUS: dict[type[ToxgradeError], int] = {
     RequestError: 422,
     Unauthorized: 401,
     Forbidden: 403,
+    TooManyRequests: 429,
     Unavailable: 503,
 }
 HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
 """What goes with a status, whoever answers with it."""
 
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
-_log = logging.getLogger("toxgrade")
+_log = structlog.get_logger()
 
 
 class Problem(BaseModel):
@@ -108,7 +110,10 @@ async def _on_own(_: Request, error: Exception) -> JSONResponse:
     status = status_of(error)
     if isinstance(error, RequestError):
         return problem(status, error.detail, error.faults)
-    return problem(status, str(error) or "the request needs a valid key")
+    answer = problem(status, str(error) or "the request needs a valid key")
+    if isinstance(error, TooManyRequests):
+        answer.headers["Retry-After"] = str(error.retry_after)
+    return answer
 
 
 async def _on_validation(request: Request, error: Exception) -> JSONResponse:
@@ -151,7 +156,7 @@ async def _on_http(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _on_database(_: Request, error: Exception) -> JSONResponse:
-    _log.error("the database failed: %s", type(error).__name__)
+    _log.error("the database failed", error=type(error).__name__)
     return problem(503, "the database cannot answer now; trying again is safe")
 
 
@@ -174,9 +179,9 @@ class LastResort:
 
         try:
             await self._app(scope, receive, watch)
+        except ClientDisconnect:
+            return  # nobody is there to be answered
         except Exception as error:
-            places = traceback.extract_tb(error.__traceback__)
-            trace = " < ".join(f"{p.filename}:{p.lineno} {p.name}" for p in reversed(places[-8:]))
-            _log.error("unforeseen %s at %s", type(error).__name__, trace)
+            _log.error("unforeseen error", error=type(error).__name__, places=places(error))
             if scope["type"] == "http" and not started:
                 await problem(500, "unforeseen error; it is logged")(scope, receive, send)

@@ -5,15 +5,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, TypeVar
 
+from anyio import to_thread
 from fastapi import Depends
 from sqlalchemy import Connection, Engine
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from app.access.callers import Caller, Role
 from app.access.credentials import Credentials
 from app.criteria.vocabulary import Vocabulary
+from app.errors import Unavailable
 from app.grading.one import Graders
+from app.http.rates import Rates
 from app.records.engine import reading
 from app.records.writer import Writer
 from app.settings import Settings
@@ -34,6 +36,7 @@ class Service:
     engine: Engine
     writer: Writer
     credentials: Credentials
+    rates: Rates
     caller: Caller | None = None
 
     def may(self, role: Role, study: str) -> bool:
@@ -55,13 +58,21 @@ class Service:
         return await asyncio.wrap_future(self.writer.submit(job))
 
     async def read(self, query: Callable[[Connection], T]) -> T:
-        """Run a query in a thread, in a transaction that only reads."""
+        """Run a query in a thread, in a transaction that only reads.
+
+        Raises:
+            Unavailable: it took longer than ``TOXGRADE_READ_SECONDS``.
+        """
 
         def run() -> T:
             with reading(self.engine).begin() as connection:
                 return query(connection)
 
-        return await run_in_threadpool(run)
+        try:
+            async with asyncio.timeout(self.settings.read_seconds):
+                return await to_thread.run_sync(run, abandon_on_cancel=True)
+        except TimeoutError:
+            raise Unavailable("the database did not answer in time; try again later") from None
 
 
 async def _service(request: Request) -> Service:  # sync ones would each cost a thread

@@ -1,0 +1,89 @@
+"""One connection: a client that sends or reads too slowly is let go, so that others are served.
+
+uvicorn alone holds a half-sent request for ever: 300 of them were still there after 40 seconds.
+"""
+
+import asyncio
+import json
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_SLOWEST = 500
+"""Bytes per second that a client must manage; a modem from 1985 did."""
+
+_LONGEST_HEAD = 64 * 1024
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with deadlines.
+
+    Time is cut into periods of ``patience`` seconds. A client that owed us something during a
+    whole period (the rest of its request, or room for our answer) and moved fewer than 500 bytes
+    per second in it is let go: between one and two periods after it stopped. Time in which the
+    service itself does not read is not counted against anyone.
+    """
+
+    patience = 5.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._sending = True  # the client owes us the rest of a request, from the first moment on
+        self._received = self._head = 0
+        self._look()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._next_look.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += len(data)
+        self._head += len(data)
+        super().data_received(data)
+        if self._head > _LONGEST_HEAD:
+            self._refuse(431, "Request Header Fields Too Large")
+
+    def on_message_begin(self) -> None:
+        self._sending, self._head = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._head = -(1 << 62)  # what follows is body, which the doors limit
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._sending = False
+        super().on_message_complete()
+
+    def _look(self) -> None:
+        """Note how far this client is; look again after a period."""
+        owes = self._sending and not self.flow.read_paused
+        self._before = (owes, self._received, self.transport.get_write_buffer_size())
+        self._next_look = self.loop.call_later(self.patience, self._judge)
+
+    def _judge(self) -> None:
+        if self.transport.is_closing():
+            self.transport.abort()  # our last words were not taken
+            return
+        owed, received, waiting = self._before
+        least = _SLOWEST * self.patience
+        if owed and self._sending and not self.flow.read_paused:
+            if self._received - received < least:
+                self._refuse(408, "Request Timeout")
+        elif self.flow.write_paused and waiting - self.transport.get_write_buffer_size() < least:
+            self.transport.abort()
+        self._look()
+
+    def _refuse(self, status: int, title: str) -> None:
+        """Say why, if no answer has begun, and close."""
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            detail = "the request came too slowly" if status == 408 else "the headers are too long"
+            body = json.dumps(
+                {"type": "about:blank", "title": title, "status": status, "detail": detail,
+                 "errors": []}
+            )  # fmt: skip
+            head = (
+                f"HTTP/1.1 {status} {title}\r\ncontent-type: application/problem+json\r\n"
+                f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+            )
+            self.transport.write((head + body).encode())
+        self.transport.close()

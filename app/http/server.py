@@ -1,0 +1,28 @@
+"""The HTTP server around the application: what uvicorn is told, in one place."""
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from app.http.connection import PatientProtocol
+from app.settings import Settings
+
+_GRACE = 25  # seconds for what is being answered at SIGTERM; supervisors kill after 30
+
+
+def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    """uvicorn's configuration: deadlines for slow clients, our own log, no name of the software."""
+
+    class Protocol(PatientProtocol):
+        patience = settings.slow_client_seconds / 2
+
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http=Protocol,
+        ws="none",
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=_GRACE,
+    )
