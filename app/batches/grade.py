@@ -4,20 +4,22 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import polars as pl
 
 from app import __version__
-from app.batches.files import check_output, line_numbers, read_csv, sha256, whole, write
-from app.batches.layouts import OWN, Layout, patient_columns, recognise
+from app.batches.files import check_output, sha256, whole, write
+from app.batches.labs import Labs, open_labs
+from app.batches.layouts import Layout
+from app.batches.reading import AS_IT_COMES, Reading
 from app.batches.rejects import rejected
-from app.batches.treatment import treatment_dates
+from app.batches.tables import LINE
+from app.batches.treatment import NO_COURSES, read_patients, treatment_dates
 from app.errors import FileError
 from app.grading.many import grade_rows
 from app.grading.one import Graders
 from app.grading.rules import Rules
-
-_UNKNOWN_COURSE = {"patient": pl.String, "rt_start": pl.Date, "rt_end": pl.Date}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Batch:
     rules: Rules
     patients: Path | None = None
     rejects: Path | None = None
+    reading: Reading = AS_IT_COMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,35 +67,37 @@ def grade_file(batch: Batch, graders: Graders) -> Report:
     for path in (batch.output, batch.rejects):
         if path is not None:
             check_output(path)
-    labs = read_csv(batch.labs)
-    layout = recognise(labs.columns, batch.labs.name)
-    courses = _courses(labs, layout, batch)
-    rows = layout.rows(labs).join(courses, on="patient", how="left", maintain_order="left")
+    with TemporaryDirectory(prefix="toxgrade-") as name:
+        labs = open_labs([batch.labs], Path(name), batch.reading)
+        chunks = list(labs.chunks())
+        given = pl.concat([chunk.given for chunk in chunks])
+        read = pl.concat([chunk.rows for chunk in chunks])
+        courses = _courses(labs, read, batch, Path(name))
+    rows = read.drop("rt_start", "rt_end").join(
+        courses, on="patient", how="left", maintain_order="left"
+    )
     graded = grade_rows(rows, grader, batch.rules.window)
     entries = graded.with_columns(edition=pl.lit(grader.edition.name))
-    found = rejected(rows, graded, line_numbers(labs), layout)
-    write(_beside(labs, entries), batch.output)
+    found = rejected(rows, graded, rows[LINE], labs.layout)
+    write(_beside(given, entries), batch.output)
     if batch.rejects is not None:
         write(found, batch.rejects)
-    report = _report(layout, rows, graded, found)
+    report = _report(labs.layout, rows, graded, found)
     _write_manifest(batch, report, grader.edition.sha256)
     return report
 
 
-def _courses(labs: pl.DataFrame, layout: Layout, batch: Batch) -> pl.DataFrame:
+def _courses(labs: Labs, rows: pl.DataFrame, batch: Batch, folder: Path) -> pl.DataFrame:
     """The treatment dates from the one place that gives them; none: all unknown."""
-    in_labs = layout is OWN and {"rt_start", "rt_end"} & set(labs.columns)
-    if batch.patients is None and not in_labs:
-        return pl.DataFrame(schema=_UNKNOWN_COURSE)
-    if batch.patients is None:
-        absent = [name for name in OWN.patients if name not in labs.columns]
-        nothing = [pl.lit(None, dtype=pl.String).alias(name) for name in absent]
-        return treatment_dates(labs.with_columns(nothing), OWN.patients, batch.labs.name)
-    if in_labs:
+    if batch.patients is not None and labs.has_treatment_dates:
         text = "give the treatment dates once: as columns of the labs, or in the patients file"
         raise FileError(f"{batch.labs.name} has rt_start or rt_end beside --patients: {text}")
-    patients, name = read_csv(batch.patients), batch.patients.name
-    return treatment_dates(patients, patient_columns(patients.columns, name), name)
+    if batch.patients is not None:
+        return read_patients(batch.patients, batch.reading, folder)[1]
+    if not labs.has_treatment_dates:
+        return NO_COURSES
+    dates = rows.select("patient", start="rt_start", end="rt_end", line=LINE)
+    return treatment_dates(dates, ("rt_start", "rt_end"), batch.labs.name)
 
 
 def _beside(labs: pl.DataFrame, entries: pl.DataFrame) -> pl.DataFrame:

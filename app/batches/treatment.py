@@ -3,32 +3,57 @@
 Dates that cannot be read or contradict each other stop the work: a phase is never guessed.
 """
 
+from pathlib import Path
+
 import polars as pl
 
-from app.batches.files import line_numbers
+from app.batches.layouts import iso_date, treatment_columns
+from app.batches.open import open_table
+from app.batches.reading import Reading
+from app.batches.tables import LINE, Table
 from app.errors import FileError
 from app.grading.dates import FIRST_YEAR, LAST_YEAR, collected_columns
 
 _ACCEPTED = f"a date YYYY-MM-DD in the years {FIRST_YEAR} to {LAST_YEAR}, or nothing"
 
+NO_COURSES = pl.DataFrame(schema={"patient": pl.String, "rt_start": pl.Date, "rt_end": pl.Date})
 
-def treatment_dates(frame: pl.DataFrame, columns: tuple[str, str, str], file: str) -> pl.DataFrame:
+
+def read_patients(path: Path, reading: Reading, folder: Path) -> tuple[Table, pl.DataFrame]:
+    """A file of treatment dates (any format): the file, and ``treatment_dates`` of it.
+
+    Raises:
+        FileError: as ``treatment_dates``, or the file cannot be used.
+    """
+    table = open_table(path, reading, folder)
+    patient, start, end = treatment_columns(table.columns, table.name, reading)
+    frame = pl.concat(table.chunks([patient, start, end]))
+    read = frame.select(
+        patient=pl.col(patient), start=_declared(start, reading), end=_declared(end, reading),
+        line=LINE,
+    )  # fmt: skip
+    return table, treatment_dates(read, (start, end), table.name)
+
+
+def _declared(name: str, reading: Reading) -> pl.Expr:
+    column = pl.col(name).replace(list(reading.nulls), None) if reading.nulls else pl.col(name)
+    return iso_date(column, reading.dates) if reading.dates else column
+
+
+def treatment_dates(frame: pl.DataFrame, names: tuple[str, str], file: str) -> pl.DataFrame:
     """Each patient's course: ``patient`` String, ``rt_start`` and ``rt_end`` Date, null if unknown.
 
-    ``columns``: the patient, start and end columns of ``frame``, all String. A date-time counts by
-    its date as written. Rows without a patient are passed over.
+    ``frame``: ``patient``, ``start``, ``end`` (String) and ``line`` Int64 of each row; ``names``:
+    what the file calls start and end. A date-time counts by its date as written. Rows without a
+    patient are passed over.
 
     Raises:
         FileError: naming the line of a date that is not one, of a patient with two different
             courses, or of an end before its start.
     """
-    patient, start, end = columns
-    known = (
-        frame.select(
-            patient=pl.col(patient), start=pl.col(start), end=pl.col(end), line=line_numbers(frame)
-        )
-        .filter(pl.col("patient").is_not_null())
-        .unique(["patient", "start", "end"], keep="first", maintain_order=True)
+    start, end = names
+    known = frame.filter(pl.col("patient").is_not_null()).unique(
+        ["patient", "start", "end"], keep="first", maintain_order=True
     )
     read = known.select(
         "patient",

@@ -1,0 +1,79 @@
+"""A file opened: its rows as String columns, read as often as needed, in pieces."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import polars as pl
+
+from app.errors import FileError
+
+CHUNK = 250_000
+"""Rows per piece: at 250,000 the work per row dominates and a piece takes some 100 MB."""
+
+ROW, LINE, FILE = "\x00row", "\x00line", "\x00file"
+"""Where a row stands; no column of a file has such a name, as NUL bytes are refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One file.
+
+    ``frame`` has the file's columns, String, null where empty, in the file's order. ``sha256`` is
+    of the file as given. ``told`` says how it was read, for the report. ``first_line`` is the line
+    of the first row; with ``has_breaks`` fields may run over several lines. ``why`` finds the place
+    from which the file cannot be read, once it could not.
+    """
+
+    name: str
+    kind: str
+    sha256: str
+    frame: pl.LazyFrame
+    columns: tuple[str, ...]
+    told: str
+    first_line: int = 2
+    has_breaks: bool = False
+    why: Callable[[], str] | None = None
+
+    def chunks(self, columns: Sequence[str], size: int = CHUNK) -> Iterator[pl.DataFrame]:
+        """The rows in order, in pieces: ``columns``, and ``ROW`` (from 0) and ``LINE``, Int64.
+
+        A file without rows gives one piece without rows.
+
+        Raises:
+            FileError: naming the line from which the file cannot be read.
+        """
+        row, line = 0, self.first_line
+        wanted = self.columns if self.has_breaks else columns
+        pieces = self.frame.select(wanted).collect_batches(
+            chunk_size=size, lazy=True, engine="streaming"
+        )
+        with self._readable():
+            for piece in pieces:
+                rows = pl.int_range(row, row + len(piece), eager=True).alias(ROW)
+                lines = (rows + (line - row)).alias(LINE)
+                if self.has_breaks:
+                    inside = piece.select(_breaks().cum_sum()).to_series()
+                    lines += inside.shift(1, fill_value=0)
+                    line += int(inside[-1]) if len(inside) else 0
+                row, line = row + len(piece), line + len(piece)
+                yield piece.select(columns).with_columns(rows, lines)
+        if not row:
+            places = pl.DataFrame(schema={ROW: pl.Int64, LINE: pl.Int64})
+            nothing = pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+            yield nothing.hstack(places)
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """Say where the file cannot be read; the library's own message would repeat the line."""
+        try:
+            yield
+        except pl.exceptions.PolarsError:
+            where = self.why() if self.why else f"{self.name}: damaged or cut off"
+            raise FileError(where) from None
+
+
+def _breaks() -> pl.Expr:
+    """How many line breaks the fields of each row hold."""
+    counts = pl.all().str.count_matches("\n", literal=True).fill_null(0)
+    return pl.sum_horizontal(counts).cast(pl.Int64)

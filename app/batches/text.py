@@ -1,0 +1,154 @@
+"""CSV and TSV: checked in one pass over the bytes, then read by column."""
+
+import csv
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from app.batches.kinds import Shape, check_beginning
+from app.batches.reading import Encoding, Reading
+from app.batches.tables import Table
+from app.batches.unpack import is_utf16, unpack
+from app.errors import FileError
+
+_PIECE = 1 << 22
+_LONGEST_LINE = 4 * _PIECE
+_MOST_COLUMNS = 2000
+_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+
+
+def open_text(path: Path, name: str, shape: Shape, reading: Reading, folder: Path) -> Table:
+    """Open a delimited text file; ``folder`` holds what must be decompressed or transcoded.
+
+    Raises:
+        FileError: empty, not in its encoding, a column named twice or not at all, lines that do not
+            end or end in different ways, NUL bytes.
+    """
+    encoding = reading.encoding or _encoding(path)
+    sha256, source = "", path
+    if shape.compression or encoding != "utf-8":
+        source = folder / f"{len(list(folder.iterdir()))}.text"
+        encoding = unpack(path, name, shape.compression, encoding, source, reading.max_bytes)
+        check_beginning(source, name, None)
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    checked = _check(source, name)
+    delimiter, detected = _delimiter(checked.header, shape, reading, name)
+    columns = _columns(checked.header, delimiter, name)
+    frame = pl.scan_csv(
+        source, separator=delimiter, schema=dict.fromkeys(columns, pl.String), glob=False
+    )
+    told = [shape.kind.upper(), encoding.upper(), f"{_DELIMITERS.get(delimiter, delimiter)}s"]
+    if detected:
+        told[-1] += " (detected)"
+    return Table(
+        name, shape.kind, sha256 or checked.sha256, frame, columns, ", ".join(told),
+        has_breaks=checked.has_quotes, why=partial(_why_unreadable, source, name, delimiter),
+    )  # fmt: skip
+
+
+def _encoding(path: Path) -> Encoding:
+    with path.open("rb") as file:
+        return "utf-16" if is_utf16(file.read(4)) else "utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    header: str
+    has_quotes: bool
+    sha256: str
+
+
+def _check(path: Path, name: str) -> _Checked:
+    """One pass over the bytes: the header, the hash, and what no CSV reader may be left to meet."""
+    digest, header, quotes, run, line, lone, held = hashlib.sha256(), b"", False, 0, 1, 0, False
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+            header = header or piece.partition(b"\n")[0]
+            ends = piece.count(b"\n")
+            if b"\x00" in piece:
+                line += piece[: piece.index(b"\x00")].count(b"\n")
+                raise FileError(f"{name}, line {line}: a NUL byte; is it text in UTF-8?")
+            run = len(piece) - piece.rindex(b"\n") if ends else run + len(piece)
+            if run > _LONGEST_LINE:
+                raise FileError(f"{name}, line {line + ends}: longer than {_LONGEST_LINE:,} bytes")
+            if held or b"\r" in piece:
+                lone += piece.count(b"\r") - piece.count(b"\r\n") - (held and piece[:1] == b"\n")
+                held = piece.endswith(b"\r")
+            quotes = quotes or b'"' in piece
+            line += ends
+    if lone:
+        text = "lines end in a carriage return alone, or in different ways; expected LF or CR LF"
+        raise FileError(f"{name}: {text}")
+    try:
+        text = header.removeprefix(b"\xef\xbb\xbf").decode()
+    except UnicodeDecodeError:
+        raise FileError(f"{name}: not UTF-8; declare its encoding") from None
+    if not text.strip():
+        raise FileError(f"{name}: empty; expected a header and rows")
+    return _Checked(text.rstrip("\r"), quotes, digest.hexdigest())
+
+
+def _delimiter(header: str, shape: Shape, reading: Reading, name: str) -> tuple[str, bool]:
+    """The declared delimiter, or the one that splits the header most; whether it was detected."""
+    if reading.delimiter is not None:
+        return reading.delimiter, False
+    if shape.kind == "tsv":
+        return "\t", False
+    fields = Counter({delimiter: len(_split(header, delimiter)) for delimiter in _DELIMITERS})
+    (best, most), (_, second) = fields.most_common(2)
+    if most == second > 1:
+        raise FileError(f"{name}: its delimiter could be several; declare it")
+    return (best, best != ",") if most > 1 else (",", False)
+
+
+def _columns(header: str, delimiter: str, name: str) -> tuple[str, ...]:
+    if header.count('"') % 2:
+        raise FileError(f"{name}: the header does not end on its first line")
+    columns = _split(header, delimiter)
+    if len(columns) > _MOST_COLUMNS:
+        text = f"{len(columns):,} columns; at most {_MOST_COLUMNS:,} are read"
+        raise FileError(f"{name}: {text}")
+    if twice := sorted(column for column, n in Counter(columns).items() if n > 1):
+        raise FileError(f"{name}: two columns are named {', '.join(twice)}")
+    return tuple(columns)
+
+
+def _split(header: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([header], delimiter=delimiter), [])
+    except csv.Error:
+        return []
+
+
+def _why_unreadable(path: Path, name: str, delimiter: str) -> str:
+    """The first line that is not CSV with the header's columns; no value of it."""
+    line = 1
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.reader(file, strict=True, delimiter=delimiter)
+            columns = len(next(rows))
+            for row in rows:
+                line = rows.line_num
+                if len(row) > columns:
+                    return f"{name}, line {line}: {len(row)} fields under {columns} columns"
+    except UnicodeDecodeError:
+        return f"{name}, line {_first_not_utf8(path)}: not UTF-8; declare its encoding"
+    except csv.Error:
+        return f"{name}, after line {line}: not CSV (a quotation mark is open or misplaced)"
+    return f"{name}: not CSV"
+
+
+def _first_not_utf8(path: Path) -> int:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                return number
+    return 1
