@@ -8,7 +8,18 @@ from fastapi_offline import FastAPIOffline
 
 from app import __version__
 from app.access.credentials import Credentials
-from app.api import cohort, criteria, events, follow_up, grading, health, liver, patients, studies
+from app.api import (
+    cohort,
+    criteria,
+    events,
+    follow_up,
+    grading,
+    health,
+    liver,
+    patients,
+    ranges,
+    studies,
+)
 from app.criteria.reader import load
 from app.criteria.vocabulary import load_vocabularies
 from app.grading.one import Graders
@@ -66,7 +77,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     add_handlers(app)
     app.add_middleware(Edge, metrics=metrics)
     app.state.metrics = metrics
-    for door in (health, grading, criteria, studies, follow_up, patients, events, cohort, liver):
+    for door in (
+        health,
+        grading,
+        criteria,
+        studies,
+        ranges,
+        follow_up,
+        patients,
+        events,
+        cohort,
+        liver,
+    ):
         app.include_router(door.router, responses=PROBLEMS)
     for pages in (web, static):
         app.include_router(pages.router)

@@ -1,8 +1,9 @@
 """Grades as callers see them: the answers' models, and how they are filled."""
 
+import json
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.config import JsonDict
@@ -75,11 +76,31 @@ class GradeAnswer(BaseModel):
     criteria_sha256: str
 
 
+class StudyRangeAnswer(BaseModel):
+    """A row of a study's own reference ranges; null: no such limit, or no matter which."""
+
+    analyte: str
+    lln: str | None
+    uln: str | None
+    unit: str
+    lab: str | None
+    sex: Literal["female", "male"] | None
+    age_from: int | None
+    age_to: int | None
+    valid_from: str | None
+
+
 class StoredGradeAnswer(GradeAnswer):
-    """A stored grade: which one it replaced, when it was made and by which software."""
+    """A stored grade: which one it replaced, when it was made and by which software.
+
+    Where the study's own range was used (flag ``range-from-study``), ``lln``, ``uln`` and
+    ``limit_unit`` are those of ``study_range``, the row of its table; else that is null.
+    """
 
     id: int
     supersedes_id: int | None
+    lab: str | None
+    study_range: StudyRangeAnswer | None
     recorded_at: str
     software: str
 
@@ -193,6 +214,10 @@ def stored(row: GradeRow) -> dict[str, Any]:
     """A stored grade, from the columns of its row and of the result it grades."""
     plain = {name: row[name] for name in StoredGradeAnswer.model_fields}
     recorded = row["recorded_at"]
+    if row["study_range"]:
+        used = json.loads(row["study_range"])
+        limits = {"lln": used["lln"], "uln": used["uln"], "limit_unit": used["unit"]}
+        plain |= {"study_range": used, **limits}
     return plain | {"flags": row["flags"].split(), "recorded_at": recorded.isoformat()}
 
 

@@ -44,6 +44,7 @@ class LabValue(Asked):
         "entered-in-error",
     ] = "final"  # fmt: skip
     source_id: Text | None = Field(None, description="The sender's own number of the result.")
+    lab: Text | None = Field(None, description="The laboratory; a study's range may depend on it.")
     issued: Issued = None
 
     def result(self, *, is_baseline: bool) -> LabResult:
@@ -58,6 +59,7 @@ class LabValue(Asked):
             status=self.status,
             is_baseline=is_baseline,
             source_id=self.source_id or None,
+            lab=self.lab or None,
             issued=self.issued,
         )
 

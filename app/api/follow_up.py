@@ -12,12 +12,13 @@ from app.api.fields import Day, Dose, PatientName, StudyName, Text, refuse
 from app.errors import FieldFault, RequestError
 from app.grading.dates import FIRST_YEAR, LAST_YEAR
 from app.grading.phase import course_faults
+from app.grading.ranges import Sex
 from app.grading.result import Course
 from app.http.body import JsonRoute
 from app.http.guard import needs
 from app.http.service import TheService
 from app.records.follow_up import FollowUp, VitalStatus
-from app.records.put_patient import PatientRecord, put_patient
+from app.records.put_patient import PatientRecord, PersonFields, put_patient
 
 router = APIRouter(
     prefix="/v1/studies/{study}/patients/{patient}", tags=["patients"], route_class=JsonRoute
@@ -43,6 +44,8 @@ class PatientRequest(Asked):
     last_contact: Day = None
     vital_status: VitalStatus | None = None
     cause: Text | None = Field(None, description="Of death.")
+    sex: Sex | None = Field(None, description="Decides reference ranges of the study; null clears.")
+    birth_year: Annotated[int, Strict(), Field(ge=1880, le=2199)] | None = None
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -68,7 +71,15 @@ class PatientRequest(Asked):
             raise RequestError("the patient's dates cannot be accepted", faults)
         told = {"last_contact", "vital_status", "cause"} & self.model_fields_set
         follow_up = FollowUp(self.last_contact, self.vital_status, self.cause) if told else None
-        return PatientRecord(courses, follow_up)
+        return PatientRecord(courses, follow_up, self._person())
+
+    def _person(self) -> PersonFields:
+        person: PersonFields = {}
+        if "sex" in self.model_fields_set:
+            person["sex"] = self.sex
+        if "birth_year" in self.model_fields_set:
+            person["birth_year"] = self.birth_year
+        return person
 
 
 def _out_of_range(day: date | None) -> list[FieldFault]:
@@ -109,4 +120,5 @@ async def put(
         "last_contact": follow_up.last_contact.isoformat() if follow_up.last_contact else None,
         "vital_status": follow_up.vital_status,
         "cause": follow_up.cause,
+        **now.person,
     }

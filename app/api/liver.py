@@ -14,6 +14,7 @@ from app.http.guard import needs
 from app.http.service import Service, TheService
 from app.records.history import current_courses, current_results, stored_result
 from app.records.patients import find_patient
+from app.records.ranges import with_study_ranges
 from app.records.studies import find_study, list_patients
 
 router = APIRouter(
@@ -76,10 +77,12 @@ def patient(connection: Connection, study: str, name: str, service: Service) -> 
     """
     found = find_study(connection, study)
     patient_id = find_patient(connection, found, name)
+    grader = service.graders.under(found.rules)
+    labs = [stored_result(row) for row in current_results(connection, patient_id)]
     safety = liver_safety(
-        [stored_result(row) for row in current_results(connection, patient_id)],
+        with_study_ranges(connection, found, patient_id, labs, grader.names),
         current_courses(connection, patient_id),
-        service.graders.under(found.rules),
+        grader,
         found.rules.window,
     )
     return _answer(safety)

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from app.cli import criteria, files, keys, report, service
+from app.cli import criteria, files, keys, ranges, report, service
 from app.cli.environment import fail
 
 _app = typer.Typer(
@@ -21,6 +21,7 @@ _app.command()(report.report)
 _app.add_typer(service.db, name="db")
 _app.add_typer(keys.keys, name="keys")
 _app.add_typer(criteria.criteria, name="criteria")
+_app.add_typer(ranges.ranges, name="ranges")
 
 
 def main() -> None:

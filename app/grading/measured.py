@@ -86,7 +86,10 @@ def measure(result: LabResult, names: Names, implausible: Implausible) -> Measur
 def _limits(
     result: LabResult, analyte: Analyte, unit: Unit, names: Names, flags: list[Flag]
 ) -> tuple[Unit, Reported | None, Reported | None]:
-    """The limits' unit, LLN and ULN; what cannot be used counts as absent and is flagged."""
+    """The limits' unit, LLN and ULN; what cannot be used counts as absent and is flagged.
+
+    The study's range stands in for an absent one, never for one that could not be understood.
+    """
     if result.unreadable_limit:
         flags.append(Flag.UNREADABLE_LIMIT)
     limit_unit = unit
@@ -99,7 +102,11 @@ def _limits(
     lln, uln = result.lln, result.uln
     if uln == 0 or (lln is not None and uln is not None and uln <= lln):
         flags.append(Flag.UNUSABLE_RANGE)
-        return limit_unit, None, None
+        lln = uln = None
+    own = result.study_range
+    if own and lln is None and uln is None and not result.unreadable_limit:
+        flags.append(Flag.RANGE_FROM_STUDY)
+        limit_unit, lln, uln = names.unit(analyte, own.unit) or unit, own.lln, own.uln
     return (
         limit_unit,
         None if lln is None else Reported(lln),

@@ -1,11 +1,13 @@
-"""Reference ranges as laboratories print them (``7-56``, ``<1.2``): read from a text.
+"""Reference ranges: read as laboratories print them (``7-56``, ``<1.2``), or kept by a study.
 
-HL7 v2 carries them so in OBX-7, FHIR in ``referenceRange.text``.
+HL7 v2 prints them in OBX-7, FHIR in ``referenceRange.text``.
 """
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
+from typing import Literal
 
 from app.errors import ReadingError
 
@@ -27,6 +29,28 @@ _RANGE = re.compile(
 )
 _DIGIT = re.compile(r"\d")
 _BRACKETS = {"(": ")", "[": "]"}
+
+Sex = Literal["female", "male"]
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRange:
+    """One row of a study's own reference ranges, for results that come without one.
+
+    ``lln`` and ``uln`` are in ``unit``; one of them may be None: the site has none. ``lab`` None:
+    any laboratory; ``sex`` None: either. ``age_from`` and ``age_to`` are completed years, both
+    included, None: without bound. ``valid_from`` is the first day of collection, None: always.
+    """
+
+    analyte: str
+    lln: Decimal | None
+    uln: Decimal | None
+    unit: str
+    lab: str | None = None
+    sex: Sex | None = None
+    age_from: int | None = None
+    age_to: int | None = None
+    valid_from: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Literal, Self
 
 from app.criteria.model import Term
+from app.grading.ranges import StudyRange
 
 Phase = Literal["pre_treatment", "baseline", "acute", "late", "unknown"]
 
@@ -46,6 +47,8 @@ class Flag(StrEnum):
     """The limits' own unit is not known for this analyte: the limits count as absent."""
     IMPLAUSIBLE_VALUE = "implausible-value"
     IMPLAUSIBLE_LIMIT = "implausible-limit"
+    RANGE_FROM_STUDY = "range-from-study"
+    """The laboratory sent no reference range: the study's own was used."""
     OLD_BASELINE = "old-baseline"
     NO_RADIOTHERAPY_END = "no-radiotherapy-end"
 
@@ -86,7 +89,7 @@ class LabResult:
     sender's own declaration; ``source_id`` and ``issued`` (when the laboratory released this
     version) tell a correction from a repetition. ``unreadable`` is set by file readers for a value
     or date that could not be read (over HTTP that is refused); ``unreadable_limit`` likewise for a
-    limit.
+    limit. ``lab`` is the laboratory; ``study_range`` what the study uses where none was reported.
     """
 
     analyte: str
@@ -102,6 +105,8 @@ class LabResult:
     issued: datetime | None = None
     unreadable: Literal[Reason.UNREADABLE_VALUE, Reason.UNREADABLE_DATE] | None = None
     unreadable_limit: bool = False
+    lab: str | None = None
+    study_range: StudyRange | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,19 @@ import json
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, Select, and_, exists, func, select
 
 from app.grading.dates import read_collected
-from app.grading.result import Course, LabResult
+from app.grading.result import Course, Flag, LabResult, Reason
 from app.grading.values import read_value
 from app.records.tables import grades, results, treatments
+
+_UNREADABLE: tuple[Literal[Reason.UNREADABLE_VALUE, Reason.UNREADABLE_DATE], ...] = (
+    Reason.UNREADABLE_VALUE,
+    Reason.UNREADABLE_DATE,
+)
 
 
 def current_results(connection: Connection, patient_id: int) -> Sequence[Row[Any]]:
@@ -39,7 +44,7 @@ def all_grades(patient_id: int) -> Select[Any]:
     reported = [
         results.c[name]
         for name in ("identity", "value", "unit", "lln", "uln", "limit_unit", "collected",
-                     "source_id", "status")
+                     "source_id", "status", "lab")
     ]  # fmt: skip
     return (
         select(grades, *reported)
@@ -96,6 +101,7 @@ def _course(document: dict[str, Any]) -> Course:
 
 def stored_result(row: Row[Any]) -> LabResult:
     """A stored result as it goes into grading: the very numbers that were reported."""
+    marks = (row.unreadable or "").split()
     return LabResult(
         analyte=row.analyte,
         value=read_value(row.value) if row.value is not None else None,
@@ -108,4 +114,13 @@ def stored_result(row: Row[Any]) -> LabResult:
         is_baseline=row.is_baseline,
         source_id=row.source_id,
         issued=datetime.fromisoformat(row.issued) if row.issued is not None else None,
+        lab=row.lab,
+        unreadable=next((reason for reason in _UNREADABLE if reason in marks), None),
+        unreadable_limit=Flag.UNREADABLE_LIMIT in marks,
     )
+
+
+def unreadable_marks(result: LabResult) -> str | None:
+    """What of a result could not be read, as ``stored_result`` reads it back; None: nothing."""
+    limit = [Flag.UNREADABLE_LIMIT.value] if result.unreadable_limit else []
+    return " ".join([*([result.unreadable.value] if result.unreadable else []), *limit]) or None

@@ -27,7 +27,9 @@ def identity(result: LabResult, names: Names) -> str:
 
 def content(result: LabResult, names: Names) -> list[str | None]:
     """What a new version of a result is compared by."""
-    return [*_measurement(result, names), result.status]
+    lab = result.lab.strip().casefold() if result.lab else None
+    marks = [result.unreadable, "unreadable-limit" if result.unreadable_limit else None]
+    return [*_measurement(result, names), result.status, lab, *marks]
 
 
 def _measurement(result: LabResult, names: Names) -> list[str | None]:

@@ -1,17 +1,27 @@
 """Recording a patient's courses and follow-up, and grading again what they change."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import TypedDict
 
 from sqlalchemy import Connection, func, select
 
 from app.errors import FieldFault, RequestError
 from app.grading.one import Graders
+from app.grading.ranges import Sex
 from app.grading.result import Course
 from app.records.follow_up import FollowUp, current_follow_up, save_follow_up
 from app.records.history import current_courses, current_grades
 from app.records.patients import lock_patient, save_courses
+from app.records.ranges import current_person, save_person
 from app.records.store import regrade
 from app.records.studies import find_study
+
+
+class PersonFields(TypedDict, total=False):
+    """Those fields of ``Person`` that were sent; what is not there stays as it is."""
+
+    sex: Sex | None
+    birth_year: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +30,13 @@ class PatientRecord:
 
     courses: tuple[Course, ...] | None
     follow_up: FollowUp | None
+    person: PersonFields = field(default_factory=PersonFields)
 
 
 def put_patient(
     connection: Connection, study_name: str, name: str, sent: PatientRecord, graders: Graders
 ) -> PatientRecord:
-    """Record courses and follow-up; other courses grade the patient again.
+    """Record courses, follow-up, sex and birth year; what these change is graded again.
 
     Raises:
         NotFound: no such study.
@@ -35,12 +46,16 @@ def put_patient(
     patient_id = lock_patient(connection, study, name)
     before = current_courses(connection, patient_id)
     courses = save_courses(connection, patient_id, sent.courses)
-    if courses != before:
+    person = current_person(connection, patient_id)
+    now = replace(person, **sent.person)
+    save_person(connection, patient_id, now)
+    if courses != before or now != person:
         regrade(connection, patient_id, courses, graders.under(study.rules), study)
     if sent.follow_up is not None:
         _refuse_early_death(connection, patient_id, sent.follow_up)
         save_follow_up(connection, patient_id, sent.follow_up)
-    return PatientRecord(courses, current_follow_up(connection, patient_id))
+    recorded = PersonFields(sex=now.sex, birth_year=now.birth_year)
+    return PatientRecord(courses, current_follow_up(connection, patient_id), recorded)
 
 
 def _refuse_early_death(connection: Connection, patient_id: int, follow_up: FollowUp) -> None:

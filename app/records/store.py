@@ -19,9 +19,11 @@ from app.records.history import (
     current_grades,
     current_results,
     stored_result,
+    unreadable_marks,
 )
 from app.records.identity import Loc, content, distinct, identity
 from app.records.patients import lock_patient, save_courses
+from app.records.ranges import range_used, with_study_ranges
 from app.records.studies import Study, find_study
 from app.records.tables import grades, patients, results
 
@@ -142,6 +144,8 @@ def _result_row(result: LabResult) -> dict[str, object]:
         "is_baseline": result.is_baseline,
         "source_id": result.source_id,
         "issued": result.issued.isoformat() if result.issued else None,
+        "lab": result.lab,
+        "unreadable": unreadable_marks(result),
     }
 
 
@@ -163,7 +167,8 @@ def regrade(
 ) -> dict[str, list[GradeRow]]:
     """Grade all results of a patient again and append what changed; current grades by identity."""
     rows = current_results(connection, patient_id)
-    labs = [stored_result(row) for row in rows]
+    reported = [stored_result(row) for row in rows]
+    labs = with_study_ranges(connection, study, patient_id, reported, grader.names)
     stored: dict[tuple[str, str | None], GradeRow] = {
         (row["identity"], row["term"]): dict(row)
         for row in connection.execute(current_grades(patient_id)).mappings()
@@ -182,8 +187,8 @@ def regrade(
             "recorded_at": datetime.now(UTC),
         }
         new.append(fresh)
-        reported = {name: result._mapping[name] for name in _REPORTED}
-        current[result.identity].append(fresh | reported)
+        sent = {name: result._mapping[name] for name in _REPORTED}
+        current[result.identity].append(fresh | sent)
     if new:
         returning = insert(grades).returning(grades.c.id, sort_by_parameter_order=True)
         ids = iter(connection.scalars(returning, new).all())
@@ -194,6 +199,7 @@ def regrade(
 
 _REPORTED = (
     "identity", "value", "unit", "lln", "uln", "limit_unit", "collected", "source_id", "status",
+    "lab",
 )  # fmt: skip
 
 
@@ -224,6 +230,7 @@ def _grade_row(
         "course": entry.course,
         "baseline_grade": entry.baseline_grade,
         "worse_than_baseline": entry.worse_than_baseline,
+        "study_range": range_used(lab, grade),
         "edition": grader.edition.name,
         "criteria_sha256": grader.edition.sha256,
         "software": __version__,

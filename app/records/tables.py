@@ -1,8 +1,8 @@
 """The tables. All but keys are only ever appended to.
 
 What is current follows from the rows themselves: the result of an identity with the highest
-version (events likewise), the grade that no other grade supersedes, the latest treatment, follow-up
-and rules.
+version (events likewise), the grade that no other grade supersedes, the latest treatment,
+demographics, follow-up, rules and reference ranges.
 """
 
 from datetime import UTC, datetime
@@ -71,6 +71,15 @@ study_rules = Table(
     _recorded(),
 )
 
+study_ranges = Table(
+    "study_ranges",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("study_id", _Id, ForeignKey("studies.id"), nullable=False, index=True),
+    Column("ranges", Text, nullable=False, comment="JSON: the whole table as of then"),
+    _recorded(),
+)
+
 patients = Table(
     "patients",
     metadata,
@@ -107,6 +116,8 @@ results = Table(
     Column("is_baseline", Boolean, nullable=False),
     Column("source_id", Text),
     Column("issued", Text, comment="ISO 8601"),
+    Column("lab", Text, comment="the laboratory; null: not told"),
+    Column("unreadable", Text, comment="what of it could not be read, joined by a space"),
     _recorded(),
     UniqueConstraint("patient_id", "identity", "version"),
 )
@@ -136,6 +147,7 @@ grades = Table(
     Column("course", Integer),
     Column("baseline_grade", Integer),
     Column("worse_than_baseline", Boolean),
+    Column("study_range", Text, comment="JSON: the study's own range, where it was used"),
     Column("edition", String(16), nullable=False),
     Column("criteria_sha256", String(64), nullable=False),
     Column("software", String(32), nullable=False),
@@ -166,6 +178,16 @@ events = Table(
     Column("source_id", Text),
     _recorded(),
     UniqueConstraint("patient_id", "identity", "version"),
+)
+
+demographics = Table(
+    "demographics",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("patient_id", _Id, ForeignKey("patients.id"), nullable=False, index=True),
+    Column("sex", String(8)),
+    Column("birth_year", Integer),
+    _recorded(),
 )
 
 follow_ups = Table(

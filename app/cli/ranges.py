@@ -1,0 +1,94 @@
+"""A study's own reference ranges, loaded from a table and shown as one."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from app.cli.environment import fail, settings
+
+if TYPE_CHECKING:
+    from app.api.ranges import RangeRequest
+    from app.errors import FieldFault
+
+ranges = typer.Typer(help="A study's own reference ranges.", no_args_is_help=True)
+
+_Study = Annotated[str, typer.Option(help="The study they belong to.")]
+
+
+@ranges.command("load")
+def load(
+    table: Annotated[Path, typer.Argument(help="CSV: analyte, lln, uln, unit, lab, sex, …")],
+    study: _Study = "default",
+) -> None:
+    """Replace a study's reference ranges; what they touch is graded again."""
+    from app.criteria.reader import load as load_criteria
+    from app.errors import RequestError
+    from app.grading.one import Graders
+    from app.records.engine import transaction, upgrade
+    from app.records.put_ranges import put_ranges
+
+    rows = [row.row() for row in _read(table)]
+    url = settings().database_url
+    upgrade(url)
+    try:
+        with transaction(url) as connection:
+            saved = put_ranges(connection, study, rows, Graders(load_criteria()))
+    except RequestError as error:
+        if not error.faults:
+            raise
+        _refuse(table, error.faults)
+    print(
+        f"{len(rows):,} ranges; {saved.patients:,} patients have such results and were"
+        " graded again",
+        file=sys.stderr,
+    )
+
+
+@ranges.command("show")
+def show(study: _Study = "default") -> None:
+    """Print a study's reference ranges as the CSV that `load` takes."""
+    import csv
+
+    from app.api.ranges import RangeRequest
+    from app.records.engine import build_engine, reading
+    from app.records.ranges import current_ranges, range_document
+    from app.records.studies import find_study
+
+    with reading(build_engine(settings().database_url)).begin() as connection:
+        rows = current_ranges(connection, find_study(connection, study)).rows
+    writer = csv.DictWriter(sys.stdout, list(RangeRequest.model_fields), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(range_document(row) for row in rows)
+
+
+def _read(table: Path) -> list["RangeRequest"]:
+    """The rows of a CSV file, each as the service takes it; ends the command where one is wrong."""
+    from pydantic import ValidationError
+
+    from app.api.ranges import RangesRequest
+    from app.batches.files import read_csv
+    from app.errors import FieldFault
+
+    sent = [
+        {name: _value(name, text) for name, text in row.items() if text}
+        for row in read_csv(table).iter_rows(named=True)
+    ]
+    try:
+        return RangesRequest.model_validate({"ranges": sent}).ranges
+    except ValidationError as error:
+        _refuse(table, [FieldFault(f["loc"], f["type"], f["msg"]) for f in error.errors()])
+
+
+def _value(name: str, text: str) -> Any:
+    is_age = name in ("age_from", "age_to") and text.isascii() and text.isdigit()
+    return int(text) if is_age else text
+
+
+def _refuse(table: Path, faults: "list[FieldFault]") -> NoReturn:
+    """Name the rows and columns that cannot be accepted, and end."""
+    for fault in faults[:20]:
+        row, column = fault.loc[1], "".join(f", {name}" for name in fault.loc[2:])
+        fail(f"{table.name}, row {int(row) + 1}{column}: {fault.message}")
+    sys.exit(2)

@@ -1,0 +1,100 @@
+"""A study's own reference ranges, kept with their history; what of a patient they depend on."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from app.grading.ranges import StudyRange
+from app.grading.result import Flag, Grade, LabResult
+from app.grading.study_ranges import Person, RangeTable
+from app.grading.units import Names
+from app.records.studies import Study
+from app.records.tables import demographics, study_ranges
+
+
+def current_ranges(connection: Connection, study: Study) -> RangeTable:
+    """The study's table as last recorded; empty if none was."""
+    document = connection.scalar(
+        select(study_ranges.c.ranges)
+        .where(study_ranges.c.study_id == study.id)
+        .order_by(study_ranges.c.id.desc())
+        .limit(1)
+    )
+    return RangeTable(_read_document(row) for row in json.loads(document or "[]"))
+
+
+def save_ranges(connection: Connection, study: Study, table: RangeTable) -> None:
+    """Record a table; the one before stays readable."""
+    document = json.dumps([range_document(row) for row in table.rows])
+    connection.execute(
+        insert(study_ranges).values(
+            study_id=study.id, ranges=document, recorded_at=datetime.now(UTC)
+        )
+    )
+
+
+def range_document(row: StudyRange) -> dict[str, Any]:
+    """A range as it is stored and shown: numbers as texts, dates as ISO 8601."""
+    return asdict(row) | {
+        "lln": None if row.lln is None else f"{row.lln:f}",
+        "uln": None if row.uln is None else f"{row.uln:f}",
+        "valid_from": row.valid_from.isoformat() if row.valid_from else None,
+    }
+
+
+def _read_document(document: dict[str, Any]) -> StudyRange:
+    """A range from what ``range_document`` writes."""
+    lln, uln, since = (document[name] for name in ("lln", "uln", "valid_from"))
+    numbers = {"lln": lln and Decimal(lln), "uln": uln and Decimal(uln)}
+    return StudyRange(**document | numbers | {"valid_from": since and date.fromisoformat(since)})
+
+
+def with_study_ranges(
+    connection: Connection, study: Study, patient_id: int, labs: Sequence[LabResult], names: Names
+) -> list[LabResult]:
+    """A patient's results, each with the study's range that applies to it."""
+    table = current_ranges(connection, study)
+    if not table.rows:
+        return list(labs)
+    person = current_person(connection, patient_id)
+    found = []
+    for lab in labs:
+        analyte = names.analyte(lab.analyte)
+        own = analyte and table.choose(analyte.name, lab.lab, lab.collected, person)
+        found.append(replace(lab, study_range=own) if own else lab)
+    return found
+
+
+def range_used(lab: LabResult, grade: Grade) -> str | None:
+    """The study's range as JSON where a grade was made with it, else None."""
+    used = lab.study_range if Flag.RANGE_FROM_STUDY in grade.flags else None
+    return json.dumps(range_document(used)) if used else None
+
+
+def current_person(connection: Connection, patient_id: int) -> Person:
+    """The patient's sex and birth year as last recorded."""
+    row = connection.execute(
+        select(demographics.c.sex, demographics.c.birth_year)
+        .where(demographics.c.patient_id == patient_id)
+        .order_by(demographics.c.id.desc())
+        .limit(1)
+    ).first()
+    return Person(*row) if row else Person()
+
+
+def save_person(connection: Connection, patient_id: int, person: Person) -> None:
+    """Record sex and birth year unless they are what is recorded already."""
+    if current_person(connection, patient_id) != person:
+        connection.execute(
+            insert(demographics).values(
+                patient_id=patient_id,
+                sex=person.sex,
+                birth_year=person.birth_year,
+                recorded_at=datetime.now(UTC),
+            )
+        )
