@@ -19,7 +19,7 @@ _Study = Annotated[str, typer.Option(help="The study they belong to.")]
 
 @ranges.command("load")
 def load(
-    table: Annotated[Path, typer.Argument(help="CSV: analyte, lln, uln, unit, lab, sex, …")],
+    table: Annotated[Path, typer.Argument(help="A table: analyte, lln, uln, unit, lab, sex, …")],
     study: _Study = "default",
 ) -> None:
     """Replace a study's reference ranges; what they touch is graded again."""
@@ -64,17 +64,23 @@ def show(study: _Study = "default") -> None:
 
 
 def _read(table: Path) -> list["RangeRequest"]:
-    """The rows of a CSV file, each as the service takes it; ends the command where one is wrong."""
+    """The rows of a file, each as the service takes it; ends the command where one is wrong."""
+    from tempfile import TemporaryDirectory
+
     from pydantic import ValidationError
 
     from app.api.ranges import RangesRequest
-    from app.batches.files import read_csv
+    from app.batches.open import open_table
+    from app.batches.reading import AS_IT_COMES
     from app.errors import FieldFault
 
-    sent = [
-        {name: _value(name, text) for name, text in row.items() if text}
-        for row in read_csv(table).iter_rows(named=True)
-    ]
+    with TemporaryDirectory() as folder:
+        opened = open_table(table, AS_IT_COMES, Path(folder))
+        sent = [
+            {name: _value(name, row[name]) for name in opened.columns if row[name]}
+            for piece in opened.chunks(opened.columns)
+            for row in piece.iter_rows(named=True)
+        ]
     try:
         return RangesRequest.model_validate({"ranges": sent}).ranges
     except ValidationError as error:
