@@ -3,10 +3,17 @@
 import asyncio
 import json
 import multiprocessing
+import os
+import random
 import socket
+import statistics
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -16,56 +23,109 @@ from app.http.server import server_config
 from app.main import create_app
 from app.records.engine import upgrade
 from app.settings import Settings
+from benchmarks.kernel import _PANEL
 
-_CLIENTS, _SECONDS = 16, 4.0
-_RESULT = EXAMPLE["results"][0]
-_PANEL_OF_20 = {**EXAMPLE, "results": [{**_RESULT, "source_id": f"L{i}"} for i in range(20)]}
+_CLIENTS, _SECONDS, _ROUNDS = 16, 2.0, 3
+_STORED = "/v1/studies/default/patients/P{n}/results"
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One round: how many a second, what each cost the server, how long each took."""
+
+    rate: float
+    cpu: float
+    latencies: list[float]
 
 
 def main() -> None:
-    """Requests per second of each route with 16 clients, and their ratio to the floor."""
-    with tempfile.TemporaryDirectory() as folder:
+    """Each route against the floor: by what a client sees and by the server's CPU time."""
+    routes: tuple[tuple[str, str, object], ...] = (
+        ("POST /v1/grade, 1 value", "/v1/grade", _panel(1)),
+        ("POST /v1/grade, 20 values", "/v1/grade", _panel(20)),
+        ("POST /v1/grade, 1,000 values", "/v1/grade", _panel(1000)),
+        ("POST …/results, 3 results, a patient each", _STORED, EXAMPLE),
+    )
+    with tempfile.TemporaryDirectory() as folder, _served(_empty) as (floor_port, floor_pid):
         url = f"sqlite:///{Path(folder) / 'bench.db'}"
         upgrade(url)
-        port = _free_port()
-        server = multiprocessing.get_context("spawn").Process(
-            target=_serve, args=(url, port), daemon=True
-        )
-        server.start()
+        with _served(_service, url) as (port, pid):
+            print(f"\nservice: SQLite, one process, {_CLIENTS} clients, median of {_ROUNDS} rounds")
+            print(f"{'route':<44}{'requests/s':>11}{'ratio':>8}{'CPU ms':>9}{'CPU ratio':>11}")
+            for name, path, body in routes:
+                pairs = [
+                    (_round(floor_port, floor_pid, "/", {}), _round(port, pid, path, body))
+                    for _ in range(_ROUNDS)
+                ]
+                rate, cpu = (statistics.median(getattr(m, x) for _, m in pairs)
+                             for x in ("rate", "cpu"))  # fmt: skip
+                ratio = statistics.median(m.rate / floor.rate for floor, m in pairs)
+                by_cpu = statistics.median(floor.cpu / m.cpu for floor, m in pairs)
+                print(f"{name:<44}{rate:>11,.0f}{ratio:>8.3f}{cpu * 1e3:>9.2f}{by_cpu:>11.3f}")
+            _half_load(port, pid)
+
+
+def _half_load(port: int, pid: int) -> None:
+    """Latencies at half of what the service can do."""
+    full = _round(port, pid, "/v1/grade", _panel(1)).rate
+    half = sorted(_round(port, pid, "/v1/grade", _panel(1), full / 2).latencies)
+    p50, p99 = half[len(half) // 2], half[len(half) * 99 // 100]
+    print(
+        f"at half load ({full / 2:,.0f}/s): p50 {p50 * 1e3:.2f} ms,"
+        f" p99 {p99 * 1e3:.2f} ms, {p99 / p50:.1f} x p50"
+    )
+
+
+def _panel(results: int) -> dict[str, Any]:
+    """A made-up panel of the eight usual tests, visit after visit."""
+    chance = random.Random(7)
+    labs = []
+    for i in range(results):
+        analyte, unit, lln, uln, low, high, places = _PANEL[i % len(_PANEL)]
+        month, day = divmod(i // len(_PANEL), 28)
+        labs.append(
+            {"analyte": analyte, "value": f"{chance.uniform(low, high):.{places}f}", "unit": unit,
+             "lln": lln, "uln": uln, "collected": f"2011-{4 + month:02}-{day + 1:02}",
+             "source_id": f"LAB-{i}"}
+        )  # fmt: skip
+    return {"radiotherapy": {"start": "2011-01-24", "end": "2011-03-09"}, "results": labs}
+
+
+@contextmanager
+def _served(serve: Any, *arguments: str) -> Iterator[tuple[int, int]]:
+    """A server in a process of its own: its port and process number."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    spawn = multiprocessing.get_context("spawn")
+    server = spawn.Process(target=serve, args=(port, *arguments), daemon=True)
+    server.start()
+    try:
         _wait_for(port)
-        floor = asyncio.run(_rate(port, "/empty/", {}))
-        print(f"\nservice: SQLite, one process, {_CLIENTS} clients on the same machine")
-        print(f"{'route':<44}{'requests/s':>12}{'ratio':>8}")
-        print(f"{'floor: an empty endpoint that takes a dict':<44}{floor:>12,.0f}{1:>8.2f}")
-        results = "/v1/studies/default/patients/P{n}/results"
-        for name, path, body in (
-            ("POST /v1/grade, 3 results", "/v1/grade", EXAMPLE),
-            ("POST /v1/grade, 21 results", "/v1/grade", _PANEL_OF_20),
-            ("POST …/results, 3 results, a patient each", results, EXAMPLE),
-        ):
-            rate = asyncio.run(_rate(port, path, body))
-            print(f"{name:<44}{rate:>12,.0f}{floor / rate:>8.2f}")
+        assert server.pid is not None
+        yield port, server.pid
+    finally:
         server.terminate()
         server.join()
 
 
-def _serve(url: str, port: int) -> None:
-    settings = Settings(database_url=url, auth="off", port=port)
-    app = create_app(settings)
-    empty = FastAPI()
+def _empty(port: int) -> None:
+    app = FastAPI()
 
-    @empty.post("/")
+    @app.post("/")
     async def nothing(body: dict[str, object]) -> dict[str, object]:
         return {}
 
-    app.mount("/empty", empty)
-    uvicorn.Server(server_config(app, settings)).run()
+    uvicorn.run(app, port=port, log_level="warning", access_log=False)
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+def _service(port: int, url: str) -> None:
+    """Its log goes to a file, as a supervisor would keep it."""
+    log = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(log, 2)
+    settings = Settings(database_url=url, auth="off", port=port)
+    uvicorn.Server(server_config(create_app(settings), settings)).run()
 
 
 def _wait_for(port: int) -> None:
@@ -78,26 +138,44 @@ def _wait_for(port: int) -> None:
     raise RuntimeError("the server did not start")
 
 
-async def _rate(port: int, path: str, body: object) -> float:
-    """Answered requests per second, all of them successful.
+def _cpu(pid: int) -> float:
+    """CPU seconds that a process has used, all its threads together."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _round(port: int, pid: int, path: str, body: object, most: float = 0) -> Measured:
+    before = _cpu(pid)
+    latencies = asyncio.run(_load(port, path, json.dumps(body).encode(), most))
+    done = len(latencies)
+    return Measured(done / _SECONDS, (_cpu(pid) - before) / done, latencies)
+
+
+async def _load(port: int, path: str, content: bytes, most: float) -> list[float]:
+    """Seconds that each answer took, all of them successful; ``most`` a second, 0 for no limit.
 
     A client of bare bytes: a library's client would cost more than the server and hide it.
     """
-    counter, until = iter(range(10**9)), time.perf_counter() + _SECONDS
-    content = json.dumps(body).encode()
+    counter, start = iter(range(10**9)), time.perf_counter()
+    latencies: list[float] = []
 
-    async def work() -> int:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        done = 0
-        while time.perf_counter() < until:
+    async def work(client: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 24)
+        turn = 0
+        while (now := time.perf_counter()) < start + _SECONDS:
+            if most:
+                due = start + (turn * _CLIENTS + client) / most
+                turn += 1
+                await asyncio.sleep(max(0, due - now))
+                now = time.perf_counter()
             target = path.replace("{n}", str(next(counter)))
             head = f"POST {target} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
             writer.write(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
             answer = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
             assert answer[9:12] in ("200", "201"), answer
             await reader.readexactly(int(answer.split("content-length: ")[1].split("\r\n")[0]))
-            done += 1
+            latencies.append(time.perf_counter() - now)
         writer.close()
-        return done
 
-    return sum(await asyncio.gather(*(work() for _ in range(_CLIENTS)))) / _SECONDS
+    await asyncio.gather(*(work(client) for client in range(_CLIENTS)))
+    return latencies
