@@ -43,7 +43,7 @@ _STATUS: dict[type[ToxgradeError], int] = {
 HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
 """What goes with a status, whoever answers with it."""
 
-_FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
+_FIELD_NAME = re.compile(r"[a-z][a-z_]{0,24}")  # no digits, no capitals: those may be identifiers
 _log = structlog.get_logger()
 
 

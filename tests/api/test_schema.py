@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-_CHECKS = [
+CHECKS = [
     not_a_server_error,
     status_code_conformance,
     content_type_conformance,
@@ -61,6 +61,6 @@ def test_random_requests_get_the_promised_answers(stateless: httpx.Client) -> No
     )
     @given(case=anything)
     def check(case: Any) -> None:
-        case.validate_response(case.call(), checks=_CHECKS)
+        case.validate_response(case.call(), checks=CHECKS)
 
     check()
