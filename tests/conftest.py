@@ -11,7 +11,6 @@ from itertools import count
 from pathlib import Path
 
 import httpx
-import psycopg
 import pytest
 import uvicorn
 
@@ -55,22 +54,19 @@ def new_postgresql() -> Iterator[NewDatabase]:
     if programs is None:
         missing("PostgreSQL's server (Debian: apt-get install postgresql)")
         return
-    with postgres.cluster(programs) as url:
-        host = url.partition("host=")[2]
+    with postgres.cluster(programs) as cluster:
 
         def execute(statement: str) -> None:
-            with psycopg.connect(
-                host=host, user="toxgrade", dbname="postgres", autocommit=True
-            ) as connection:
+            with cluster.connect() as connection:
                 connection.execute(statement.encode())
 
         execute("CREATE DATABASE template")
-        upgrade(url % "template")
+        upgrade(cluster.url % "template")
 
         def new() -> str:
             name = f"test{next(_numbers)}"
             execute(f"CREATE DATABASE {name} TEMPLATE template")
-            return url % name
+            return cluster.url % name
 
         yield new
 
