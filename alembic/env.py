@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from app.records.batch_tables import batches  # noqa: F401 - describes its tables in `metadata`
 from app.records.engine import transaction
 from app.records.tables import metadata
 from app.settings import Settings

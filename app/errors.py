@@ -12,6 +12,7 @@ ToxgradeError
 ├── Forbidden          the caller's role does not allow it
 ├── TooManyRequests    this caller's share is used up for now; says when to come again
 └── Unavailable        the database or the writer cannot answer now; try again
+    └── NoSpace        the disk is full; free some space and try again
 """
 
 from dataclasses import dataclass, field
@@ -96,3 +97,7 @@ class TooManyRequests(ToxgradeError):
 
 class Unavailable(ToxgradeError):
     """The database or the writer cannot answer now; trying again is safe."""
+
+
+class NoSpace(Unavailable):
+    """The disk is full; trying again is safe once there is space."""

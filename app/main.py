@@ -9,6 +9,7 @@ from fastapi_offline import FastAPIOffline
 from app import __version__
 from app.access.credentials import Credentials
 from app.api import (
+    batches,
     cohort,
     criteria,
     events,
@@ -88,6 +89,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         events,
         cohort,
         liver,
+        batches,
     ):
         app.include_router(door.router, responses=PROBLEMS)
     for pages in (web, static):

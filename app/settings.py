@@ -1,9 +1,10 @@
 """Settings: environment variables ``TOXGRADE_…``, read once, frozen, passed in."""
 
 from ipaddress import ip_address
-from typing import Literal, Self
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
-from pydantic import PositiveFloat, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -14,6 +15,9 @@ class Settings(BaseSettings):
     ``rate_per_second``: tokens that flow to one key in this process (a request costs 1, and 1 more
     for every 20 or so rows). ``slow_client_seconds``: who sends or reads nearly nothing for so long
     is let go. ``read_seconds``: a query that takes longer is answered with 503.
+    ``batches_dir`` holds uploads until they are stored; ``workers`` is how many store them beside
+    the service; what a worker holds is another's once it has not been heard of for
+    ``lease_seconds``.
     """
 
     model_config = SettingsConfigDict(env_prefix="TOXGRADE_", frozen=True, extra="forbid")
@@ -27,6 +31,10 @@ class Settings(BaseSettings):
     rate_per_second: PositiveFloat = 500
     slow_client_seconds: PositiveFloat = 10
     read_seconds: PositiveFloat = 30
+    batches_dir: Path = Path("toxgrade-batches")
+    max_batch_bytes: int = 4 * 1024**3
+    workers: Annotated[int, Field(ge=0, le=64)] = 1
+    lease_seconds: Annotated[float, Field(ge=1)] = 30
 
     @model_validator(mode="after")
     def _open_only_on_loopback(self) -> Self:

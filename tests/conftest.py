@@ -32,6 +32,11 @@ def missing(what: str) -> None:
     pytest.skip(f"{what} is missing")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _uploads_in_a_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    os.environ["TOXGRADE_BATCHES_DIR"] = str(tmp_path_factory.mktemp("batches"))
+
+
 @pytest.fixture(scope="session")
 def new_sqlite(tmp_path_factory: pytest.TempPathFactory) -> NewDatabase:
     """Makes a migrated SQLite database and gives its URL."""

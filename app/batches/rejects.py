@@ -5,7 +5,7 @@ import polars as pl
 from app.batches.layouts import Layout
 from app.grading.result import Reason
 
-_COLUMN_OF = {
+COLUMN_OF = {
     Reason.UNKNOWN_ANALYTE: "analyte",
     Reason.MISSING_VALUE: "value",
     Reason.UNREADABLE_VALUE: "value",
@@ -26,9 +26,7 @@ def rejected(
     ``rows`` and ``graded`` as ``grade_rows`` takes and gives them. A row without a patient is here
     with ``missing-patient``: it is graded, but has neither baseline nor phase.
     """
-    names = {
-        reason.value: layout.named.get(column, column) for reason, column in _COLUMN_OF.items()
-    }
+    names = {reason.value: layout.named.get(column, column) for reason, column in COLUMN_OF.items()}
     unread = (
         graded.unique("row", keep="first", maintain_order=True)
         .filter(pl.col("reason").is_in(list(names)))

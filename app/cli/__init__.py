@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from app.cli import criteria, files, keys, ranges, report, service
+from app.cli import criteria, files, keys, ranges, report, service, worker
 from app.cli.environment import fail
 
 _app = typer.Typer(
@@ -16,6 +16,7 @@ _app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _app.command()(service.serve)
+_app.command()(worker.worker)
 _app.command()(files.grade)
 _app.command()(report.report)
 _app.add_typer(service.db, name="db")

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from app.cli.environment import settings
+from app.cli.worker import start_workers
 
 db = typer.Typer(help="The database.", no_args_is_help=True)
 
@@ -27,6 +28,7 @@ def serve(
         from app.demo.load import load_demo
 
         load_demo(chosen.database_url)
+    start_workers(chosen.workers)
     uvicorn.Server(server_config(create_app(chosen), chosen)).run()
 
 

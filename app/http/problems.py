@@ -19,6 +19,7 @@ from app.errors import (
     Conflict,
     FieldFault,
     Forbidden,
+    NoSpace,
     NotFound,
     RequestError,
     TooLarge,
@@ -38,6 +39,7 @@ _STATUS: dict[type[ToxgradeError], int] = {
     Unauthorized: 401,
     Forbidden: 403,
     TooManyRequests: 429,
+    NoSpace: 507,
     Unavailable: 503,
 }
 HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}

@@ -61,7 +61,13 @@ def with_study_ranges(
     table = current_ranges(connection, study)
     if not table.rows:
         return list(labs)
-    person = current_person(connection, patient_id)
+    return in_ranges(labs, table, current_person(connection, patient_id), names)
+
+
+def in_ranges(
+    labs: Sequence[LabResult], table: RangeTable, person: Person, names: Names
+) -> list[LabResult]:
+    """The results of one person, each with the range of ``table`` that applies to it."""
     found = []
     for lab in labs:
         analyte = names.analyte(lab.analyte)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, insert, select
 
 from app import __version__
 from app.errors import FieldFault, RequestError
@@ -112,7 +112,7 @@ def _append(
         before = stored.get(key)
         if before is None or _supersedes(result, stored_result(before), grader):
             new.append(
-                _result_row(result)
+                result_row(result)
                 | {
                     "patient_id": patient_id,
                     "identity": key,
@@ -131,7 +131,8 @@ def _supersedes(result: LabResult, before: LabResult, grader: Grader) -> bool:
     return changed or (result.is_baseline and not before.is_baseline)
 
 
-def _result_row(result: LabResult) -> dict[str, object]:
+def result_row(result: LabResult) -> dict[str, object]:
+    """What was sent, as it is stored."""
     return {
         "analyte": result.analyte,
         "value": result.value.text if result.value else None,
@@ -177,7 +178,7 @@ def regrade(
     new: list[dict[str, Any]] = []
     for entry in grade_patient(labs, courses, grader, study.rules.window):
         result = rows[entry.index]
-        graded = _grade_row(entry, labs[entry.index], result, grader)
+        graded = grade_row(entry, labs[entry.index], patient_id, result.id, grader)
         before = stored.get((result.identity, graded["term"]))
         if before is not None and all(before[name] == graded[name] for name in graded):
             current[result.identity].append(before)
@@ -203,15 +204,15 @@ _REPORTED = (
 )  # fmt: skip
 
 
-def _grade_row(
-    entry: PatientGrade, lab: LabResult, result: Row[Any], grader: Grader
+def grade_row(
+    entry: PatientGrade, lab: LabResult, patient_id: int, result_id: int, grader: Grader
 ) -> dict[str, Any]:
     """One grade as it is stored."""
     grade, term = entry.grade, entry.grade.term
     analyte = grader.names.analyte(lab.analyte)
     return {
-        "patient_id": result.patient_id,
-        "result_id": result.id,
+        "patient_id": patient_id,
+        "result_id": result_id,
         "collected_on": lab.collected.first if lab.collected else None,
         "analyte": analyte.name if analyte else lab.analyte,
         "term": term.name if term else None,

@@ -49,6 +49,9 @@ class _Instant(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+RowId, Instant = _Id, _Instant  # for the tables of batches, which stand in a file of their own
+
+
 def _recorded() -> Column[datetime]:
     return Column("recorded_at", _Instant, nullable=False)
 

@@ -1,0 +1,111 @@
+"""Cutting an upload into chunks of whole patients, so that each chunk knows its baselines.
+
+Two passes over the file in pieces: the first counts each patient's rows, the second writes every
+row with the number of its chunk. Memory holds one piece and the list of patients.
+"""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
+
+from app.batches.labs import Labs, open_labs
+from app.batches.layouts import recognise
+from app.batches.reading import AS_IT_COMES
+from app.batches.tables import LINE, ROW
+from app.batches.treatment import NO_COURSES, read_patients, treatment_dates
+from app.errors import FileError
+
+CHUNK = 5_000
+"""Rows of a chunk, at least: half a second to grade, so that a killed worker loses little and a
+write to SQLite, which stops all others, is short."""
+
+_CHUNKS_PER_PART = 64
+
+
+class Partition:
+    """The chunks of one upload, kept in ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, labs: Path, patients: Path | None) -> list[int]:
+        """Cut ``labs`` into chunks; the rows of each, in order. Written again it is the same.
+
+        Raises:
+            FileError: a file that cannot be used as it is; names line and column, no values.
+        """
+        with TemporaryDirectory(dir=self._folder) as unpacked:
+            export = open_labs([labs], Path(unpacked))
+            chunks, dates = _first_pass(export)
+            courses = _courses(export, dates, patients, Path(unpacked))
+            places = chunks.join(courses, on="patient", how="left")
+            for number, piece in enumerate(export.chunks()):
+                rows = pl.DataFrame(
+                    [
+                        (piece.rows[ROW] + 1).alias("row"),
+                        piece.rows[LINE].alias("line"),
+                        piece.given.to_struct("given"),
+                        piece.rows.drop(ROW, LINE, "rt_start", "rt_end").to_struct("read"),
+                        piece.rows["patient"],
+                    ]
+                )
+                self._write(rows.join(places, on="patient", nulls_equal=True), number)
+        sizes = chunks.group_by("chunk").agg(pl.col("rows").sum()).sort("chunk")
+        return list(sizes["rows"])
+
+    def _write(self, rows: pl.DataFrame, piece: int) -> None:
+        """Write the rows of one piece, each to the part that its chunk belongs to."""
+        part = pl.col("chunk") // _CHUNKS_PER_PART
+        for (number,), found in rows.sort("chunk", "row").group_by(part, maintain_order=True):
+            path = self._folder / f"part-{number}-{piece}.parquet"
+            found.drop("patient", "rows").write_parquet(path, row_group_size=CHUNK)
+
+    def read(self, chunk: int) -> pl.DataFrame:
+        """The rows of a chunk (from 0) in the file's order.
+
+        ``row`` and ``line`` Int64 (from 1), ``given`` Struct (the input columns), ``read`` Struct
+        (``mapping.OURS`` without the dates, String), ``rt_start``, ``rt_end`` Date.
+        """
+        parts = self._folder / f"part-{chunk // _CHUNKS_PER_PART}-*.parquet"
+        rows = pl.scan_parquet(parts).filter(pl.col("chunk") == chunk).collect()
+        return rows.sort("row").drop("chunk")
+
+
+def named_columns(chunk: pl.DataFrame) -> dict[str, str]:
+    """What the input calls each of our columns; ``chunk`` as ``Partition.read`` gives it."""
+    header = [field.name for field in chunk.schema["given"].fields]  # type: ignore[attr-defined]
+    return dict(recognise(header, "labs", AS_IT_COMES).named)
+
+
+def _first_pass(export: Labs) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Each patient's ``rows`` and ``chunk`` (from 0), in order of appearance; the dates that the
+    rows give, as ``treatment_dates`` takes them."""
+    counted = pl.DataFrame(schema={"patient": pl.String, "rows": pl.Int64})
+    dates = []
+    for piece in export.chunks(whole=False):
+        here = piece.rows.group_by("patient", maintain_order=True).agg(rows=pl.len().cast(pl.Int64))
+        both = pl.concat([counted, here]).group_by("patient", maintain_order=True)
+        counted = both.agg(pl.col("rows").sum())
+        dates.append(
+            piece.rows.select("patient", start="rt_start", end="rt_end", line=LINE).unique(
+                ["patient", "start", "end"], keep="first", maintain_order=True
+            )
+        )
+    before = pl.col("rows").cum_sum() - pl.col("rows")
+    chunk = (before // CHUNK).rank("dense").cast(pl.Int32) - 1
+    return counted.with_columns(chunk=chunk), pl.concat(dates)
+
+
+def _courses(
+    export: Labs, dates: pl.DataFrame, patients: Path | None, folder: Path
+) -> pl.DataFrame:
+    """The treatment dates from the one place that gives them; none: all unknown."""
+    if patients is not None and export.has_treatment_dates:
+        text = "give the treatment dates once: as columns of the labs, or in the patients file"
+        raise FileError(f"the labs have rt_start or rt_end beside a patients file: {text}")
+    if patients is not None:
+        return read_patients(patients, AS_IT_COMES, folder)[1]
+    if not export.has_treatment_dates:
+        return NO_COURSES
+    return treatment_dates(dates, ("rt_start", "rt_end"), export.tables[0].name)

@@ -1,0 +1,61 @@
+"""Working off stored batches, beside the service or on a machine of its own."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from typing import Annotated
+
+import typer
+
+from app.cli.environment import settings
+
+
+def worker(
+    parent: Annotated[
+        int | None, typer.Option(hidden=True, help="Stop once this is not the parent process.")
+    ] = None,
+) -> None:
+    """Grade and store uploaded batches until stopped; any number may run on one database."""
+    import signal
+
+    from app.batches.store import Store
+    from app.batches.worker import Worker
+    from app.criteria.reader import load
+    from app.grading.one import Graders
+    from app.http.logs import configure
+    from app.records.engine import build_engine, upgrade
+
+    configure()
+    chosen = settings()
+    upgrade(chosen.database_url)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if parent is not None:
+        threading.Thread(target=_watch, args=(parent, stop), daemon=True).start()
+    engine = build_engine(chosen.database_url)
+    store = Store(chosen.batches_dir)
+    Worker(engine, Graders(load()), store, chosen.lease_seconds).run(stop)
+    engine.dispose()
+
+
+def _watch(parent: int, stop: threading.Event) -> None:
+    """Stop when the service has gone, even where it was killed and could say nothing."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    stop.set()
+
+
+def start_workers(count: int) -> None:
+    """Keep ``count`` workers beside this process, each in its own: grading would slow requests."""
+    command = [sys.executable, "-c", "from app.cli import main; main()", "worker"]
+
+    def keep() -> None:
+        while True:
+            subprocess.run([*command, "--parent", str(os.getpid())])
+            time.sleep(1)  # it was killed, or could not start: another one goes on
+
+    for _ in range(count):
+        threading.Thread(target=keep, name="worker", daemon=True).start()

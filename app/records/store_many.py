@@ -1,0 +1,158 @@
+"""Storing many patients in one transaction: new ones in bulk, those of the study by merging."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.errors import RequestError
+from app.grading.one import Grader, Graders
+from app.grading.patient import grade_patient
+from app.grading.result import Course, LabResult, PatientGrade
+from app.grading.study_ranges import Person, RangeTable
+from app.records.bulk import insert_tuples, reserve_ids
+from app.records.history import courses_document
+from app.records.identity import Loc, distinct
+from app.records.ranges import in_ranges
+from app.records.store import GradeRow, Submission, grade_row, result_row, store
+from app.records.studies import Study
+from app.records.tables import grades, patients, results, treatments
+
+GradesOf = Mapping[str, list[GradeRow]]
+"""The current grades of one patient's results, by the result's identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a batch holds of one patient: results with their places, no two of one identity differ.
+
+    ``courses`` None: the batch does not say; what is recorded stays.
+    """
+
+    patient: str
+    results: tuple[tuple[Loc, LabResult], ...]
+    courses: tuple[Course, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A patient whom the study does not know yet, graded before the transaction begins.
+
+    ``results`` as sent, by identity; ``labs`` the same in order, with the study's ranges.
+    """
+
+    sent: Sent
+    results: Mapping[str, LabResult]
+    labs: Sequence[LabResult]
+    entries: list[PatientGrade]
+
+
+def known_patients(connection: Connection, study: Study, names: Sequence[str]) -> set[str]:
+    """Those of ``names`` who are patients of the study already."""
+    mine = (patients.c.study_id == study.id) & patients.c.name.in_(names)
+    return set(connection.scalars(select(patients.c.name).where(mine)))
+
+
+def prepare(sent: Sent, study: Study, table: RangeTable, grader: Grader) -> Prepared:
+    """Grade a patient of whom nothing is stored; the same as storing the results would.
+
+    ``table``: the study's own reference ranges.
+    """
+    found = distinct(list(sent.results), grader.names)
+    labs = in_ranges(list(found.values()), table, Person(), grader.names)
+    entries = grade_patient(labs, sent.courses or (), grader, study.rules.window)
+    return Prepared(sent, found, labs, entries)
+
+
+def add_patients(
+    connection: Connection, study: Study, prepared: Sequence[Prepared], grader: Grader
+) -> dict[str, GradesOf]:
+    """Store patients who are new, in bulk; the grades of each by the patient's name.
+
+    Those who became patients of the study in the meantime are left out, untouched.
+    """
+    ids = _insert_patients(connection, study, [new.sent.patient for new in prepared])
+    added = [new for new in prepared if new.sent.patient in ids]
+    now = datetime.now(UTC)
+    insert_tuples(
+        connection,
+        treatments,
+        ("patient_id", "courses", "recorded_at"),
+        [
+            (ids[new.sent.patient], courses_document(new.sent.courses), now)
+            for new in added
+            if new.sent.courses
+        ],
+    )
+    numbers = iter(reserve_ids(connection, results, sum(len(new.results) for new in added)))
+    result_rows: list[dict[str, Any]] = []
+    graded: dict[str, GradesOf] = {}
+    for new in added:
+        patient_id = ids[new.sent.patient]
+        rows = [
+            {"id": next(numbers), "patient_id": patient_id, "identity": identity, "version": 1}
+            | result_row(result)
+            | {"recorded_at": now}
+            for identity, result in new.results.items()
+        ]
+        result_rows += rows
+        graded[new.sent.patient] = _grade_rows(new, rows, grader, now)
+    _insert(connection, results, result_rows)
+    by_patient = graded.values()
+    all_grades = [row for of in by_patient for found in of.values() for row in found]
+    _insert(connection, grades, all_grades)
+    return graded
+
+
+def merge_patient(
+    connection: Connection, study: Study, sent: Sent, graders: Graders
+) -> GradesOf | RequestError:
+    """Store results of a patient whom the study knows, as ``store`` does, or say why not.
+
+    A patient who is refused leaves nothing behind, and the transaction goes on.
+    """
+    submission = Submission(study.name, sent.patient, sent.results, sent.courses)
+    try:
+        with connection.begin_nested():
+            stored = store(connection, submission, graders)
+    except RequestError as error:
+        return error
+    found: dict[str, list[GradeRow]] = {}
+    for row in stored.grades:
+        of_result = found.setdefault(row["identity"], [])
+        if row not in of_result:
+            of_result.append(row)
+    return found
+
+
+def _insert_patients(connection: Connection, study: Study, names: Sequence[str]) -> dict[str, int]:
+    """The ids of those who were new, inserted in one order so that two batches cannot deadlock."""
+    if not names:
+        return {}
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    new = (
+        dialect.insert(patients).on_conflict_do_nothing().returning(patients.c.name, patients.c.id)
+    )
+    rows = [{"study_id": study.id, "name": name} for name in sorted(names)]
+    return {row.name: row.id for row in connection.execute(new, rows)}
+
+
+def _grade_rows(
+    new: Prepared, rows: Sequence[Mapping[str, Any]], grader: Grader, now: datetime
+) -> GradesOf:
+    found: dict[str, list[GradeRow]] = {row["identity"]: [] for row in rows}
+    for entry in new.entries:
+        result = rows[entry.index]
+        graded = grade_row(entry, new.labs[entry.index], result["patient_id"], result["id"], grader)
+        found[result["identity"]].append(graded | {"recorded_at": now})
+    return found
+
+
+def _insert(connection: Connection, table: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows that all have the same columns."""
+    if rows:
+        columns = list(rows[0])
+        insert_tuples(connection, table, columns, (tuple(row.values()) for row in rows))

@@ -1,0 +1,88 @@
+"""A service that stores batches, and the worker that the tests run by hand."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import polars as pl
+from sqlalchemy import Engine
+
+from app.batches.store import Store
+from app.batches.worker import Worker
+from app.criteria.reader import load
+from app.grading.one import Graders
+from app.records.engine import build_engine
+from app.settings import Settings
+from tests.conftest import served
+
+GRADERS = Graders(load())
+HEADER = "patient,collected,analyte,value,unit,lln,uln,rt_start,rt_end"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The service, its database and its folder of uploads."""
+
+    client: httpx.Client
+    engine: Engine
+    store: Store
+
+    def worker(self, lease: float = 30) -> Worker:
+        return Worker(self.engine, GRADERS, self.store, lease)
+
+    def upload(self, text: str, study: str = "default", expect: int = 202) -> dict[str, Any]:
+        answer = self.client.post(
+            f"/v1/studies/{study}/batches",
+            content=text.encode(),
+            headers={"Content-Type": "text/csv; charset=utf-8"},
+        )
+        assert answer.status_code == expect, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def work(self) -> None:
+        """Do all there is to do."""
+        worker = self.worker()
+        while worker.step():
+            pass
+
+    def get(self, path: str) -> dict[str, Any]:
+        answer = self.client.get(path)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def batch(self, batch_id: str, study: str = "default") -> dict[str, Any]:
+        return self.get(f"/v1/studies/{study}/batches/{batch_id}")
+
+    def done(self, text: str, study: str = "default") -> dict[str, Any]:
+        """Upload, work, and answer how the batch ended."""
+        queued = self.upload(text, study)
+        self.work()
+        return self.batch(queued["id"], study)
+
+    def graded(self, batch_id: str, study: str = "default") -> pl.DataFrame:
+        answer = self.client.get(f"/v1/studies/{study}/batches/{batch_id}/grades.parquet")
+        assert answer.status_code == 200, answer.text
+        return pl.read_parquet(BytesIO(answer.content))
+
+    def grades(self, study: str, patient: str) -> list[dict[str, Any]]:
+        """What is stored of a patient, but for what differs each time."""
+        path = f"/v1/studies/{study}/patients/{patient}/grades?limit=1000"
+        return [
+            {name: g[name] for name in g if name not in ("id", "supersedes_id", "recorded_at")}
+            for g in self.get(path)["grades"]
+        ]
+
+
+@contextmanager
+def stored(database_url: str, folder: Path, **settings: Any) -> Iterator[Stored]:
+    chosen = Settings(database_url=database_url, auth="off", batches_dir=folder, **settings)
+    engine = build_engine(database_url)
+    with served(chosen) as client:
+        yield Stored(client, engine, Store(folder))
+    engine.dispose()
