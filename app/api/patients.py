@@ -6,10 +6,11 @@ from fastapi import APIRouter, Body, Query
 from fastapi.responses import JSONResponse
 from sqlalchemy import Connection
 
-from app.api import answers, liver
+from app.api import answers
 from app.api.asked import Panel
 from app.api.fields import PatientName, StudyName, Text
 from app.api.grading import EXAMPLE, refuse_too_many
+from app.cohort.liver_document import liver_document
 from app.errors import FieldFault, RequestError
 from app.grading.result import Phase
 from app.http.body import JsonRoute
@@ -17,6 +18,7 @@ from app.http.guard import needs
 from app.http.service import TheService
 from app.records.read import GradeFilter, list_grades, patient_toxicity
 from app.records.store import Stored, Submission, store
+from app.records.studies import find_study
 
 router = APIRouter(
     prefix="/v1/studies/{study}/patients/{patient}", tags=["patients"], route_class=JsonRoute
@@ -99,12 +101,14 @@ async def toxicity(service: TheService, study: StudyName, patient: PatientName) 
     """Per term the baseline, the worst acute and the worst late grade; and liver safety."""
 
     def query(connection: Connection) -> dict[str, Any]:
+        found = find_study(connection, study)
+        grader = service.graders.under(found.rules)
         courses, summary = patient_toxicity(connection, study, patient)
         return {
             "patient": patient,
             "radiotherapy": answers.course(courses[0]) if courses else None,
             "summary": answers.summary(summary),
-            "liver_safety": liver.patient(connection, study, patient, service),
+            "liver_safety": liver_document(connection, found, patient, grader),
         }
 
     return await service.read(query)

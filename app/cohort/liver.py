@@ -1,91 +1,62 @@
-"""Liver safety of one patient: ALBI, Hy's law candidates, eDISH peaks, laboratory RILD criteria.
+"""Liver safety of one patient: ALBI, Hy's law candidates, eDISH peaks, RILD, Child-Pugh.
 
-Candidates and flags for review, never diagnoses. Numbers count that the grader could read, from
-results dated to the day; of several on one day the worst. As a multiple of ULN ``>1000`` counts as
-1000, the least it can be, and ``<5`` does not count; a score takes plain numbers only.
+Candidates and flags for review, never diagnoses.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
-from decimal import localcontext
+from datetime import timedelta
 from fractions import Fraction
 
-from app.grading.limits import EXACT
-from app.grading.measured import Measured, measure
-from app.grading.one import Grader
-from app.grading.phase import Window, place
-from app.grading.result import GRADED_STATUSES, Course, LabResult, Phase
-
-_ALBI_FACTOR = Fraction("17.1") / (Fraction(10000) / Fraction("584.66"))
-"""ALBI takes 1 mg/dL as the rounded 17.1 umol/L; the exact 17.104 moves its 4th decimal."""
-
-_ANALYTES = ("bilirubin", "albumin", "ALT", "AST", "ALP")
+from app.cohort.child_pugh import CLINICAL, ChildPugh, Recorded, clinical_points, grade_on
+from app.cohort.liver_day import Day
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
-    """The liver values of one day, in canonical units and as multiples of their own ULN.
+class Jaundice:
+    """ALT or AST from 3 x ULN on ``day`` and bilirubin from 2 x ULN on ``bilirubin_day``.
 
-    ``values``: bilirubin in umol/L (1 mg/dL as 17.1), albumin in g/L, enzymes in U/L. ``x_uln``
-    lacks an analyte whose ULN is missing or not trusted.
+    ``alp``: the highest ALP as a multiple of its ULN from the one day to the other; None: not
+    measured, or without a usable ULN.
     """
 
-    day: date
-    phase: Phase
-    values: Mapping[str, Fraction]
-    x_uln: Mapping[str, Fraction]
+    day: Day
+    bilirubin_day: Day
+    alp: Fraction | None
 
-    @property
-    def albi(self) -> float | None:
-        """ALBI score, 0.66 x log10(bilirubin umol/L) - 0.085 x albumin g/L; None without both.
 
-        Johnson et al., J Clin Oncol 2015;33:550-558. None also for bilirubin 0, which has no log.
-        """
-        bilirubin, albumin = self.values.get("bilirubin"), self.values.get("albumin")
-        if not bilirubin or albumin is None:
-            return None
-        return 0.66 * math.log10(bilirubin) - 0.085 * float(albumin)
+@dataclass(frozen=True, slots=True)
+class Rild:
+    """A day that meets a laboratory criterion of radiation-induced liver disease.
 
-    @property
-    def transaminase(self) -> Fraction | None:
-        """The higher of ALT and AST as a multiple of its ULN."""
-        return max((self.x_uln[n] for n in ("ALT", "AST") if n in self.x_uln), default=None)
+    ``ascites``: the CTCAE grade last recorded by that day; None: not recorded.
+    """
 
-    @property
-    def r_ratio(self) -> float | None:
-        """R, ALT x ULN over ALP x ULN: 5 and more hepatocellular, 2 and less cholestatic.
-
-        Benichou, J Hepatol 1990;11:272-276.
-        """
-        alt, alp = self.x_uln.get("ALT"), self.x_uln.get("ALP")
-        return float(alt / alp) if alt is not None and alp else None
-
-    @property
-    def hepatocellular_jaundice(self) -> bool:
-        """ALT or AST from 3 x ULN and bilirubin from 2 x ULN on one day, whatever ALP says."""
-        transaminase, bilirubin = self.transaminase, self.x_uln.get("bilirubin")
-        return transaminase is not None and transaminase >= 3 and (bilirubin or 0) >= 2
+    day: Day
+    ascites: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class LiverSafety:
-    """What a safety team reads of one patient; lists hold days after the start of radiotherapy.
+    """What a safety team reads of one patient over the first course, by day.
 
-    ``hys_law``: candidates, ALP below 2 x ULN (FDA guidance on drug-induced liver injury, July
-    2009). ``cholestatic``: the same with ALP from 2 x ULN. ``without_alp``: ALP was not measured.
+    Lists hold what was seen after the start of radiotherapy. ``hys_law``: candidates, ALP below
+    2 x ULN (FDA guidance on drug-induced liver injury, July 2009); ``cholestatic``: the same with
+    ALP from 2 x ULN; ``without_alp``: the same where ALP is not known.
+
     ``non_classic_rild``: ALT or AST above 5 x ULN in the acute window, above 20 x ULN where the
-    baseline was above 5 (Pan et al., Int J Radiat Oncol Biol Phys 2010;76:S94-S100; laboratory
-    part). ``classic_rild``: ALP from 2 x ULN, bilirubin below 2 x ULN, acute; ascites is asked for.
+    baseline was above 5, or a Child-Pugh score 2 above the baseline's. ``classic_rild``: ALP from
+    2 x ULN with bilirubin below 2 x ULN, acute, unless ascites was recorded as absent (Pan et al.,
+    Int J Radiat Oncol Biol Phys 2010;76:S94-S100).
     """
 
     days: tuple[Day, ...]
-    hys_law: tuple[Day, ...]
-    cholestatic: tuple[Day, ...]
-    without_alp: tuple[Day, ...]
+    child_pugh: tuple[tuple[Day, ChildPugh], ...]
+    hys_law: tuple[Jaundice, ...]
+    cholestatic: tuple[Jaundice, ...]
+    without_alp: tuple[Jaundice, ...]
     non_classic_rild: tuple[Day, ...]
-    classic_rild: tuple[Day, ...]
+    classic_rild: tuple[Rild, ...]
 
     @property
     def albi_baseline(self) -> Day | None:
@@ -100,97 +71,74 @@ class LiverSafety:
 
     def peak(self, analyte: str) -> Fraction | None:
         """The highest multiple of ULN after the start: a point of the eDISH plot."""
-        return max((d.x_uln[analyte] for d in self._after if analyte in d.x_uln), default=None)
-
-    @property
-    def _after(self) -> list[Day]:
-        return [d for d in self.days if d.phase in ("acute", "late")]
-
-
-def albi_grade(score: float) -> int:
-    """1 up to -2.60, 2 up to -1.39, else 3 (Johnson et al. 2015)."""
-    return 1 if score <= -2.60 else 2 if score <= -1.39 else 3
+        after = [d for d in self.days if d.phase in ("acute", "late")]
+        return max((d.x_uln[analyte] for d in after if analyte in d.x_uln), default=None)
 
 
 def liver_safety(
-    results: Sequence[LabResult], courses: Sequence[Course], grader: Grader, window: Window
+    days: Sequence[Day], recorded: Sequence[Recorded] = (), within_days: int = 0
 ) -> LiverSafety:
-    """Read the first course of one patient; results in any order."""
-    days = _days(results, courses, grader, window)
-    after = [d for d in days if d.phase in ("acute", "late")]
-    acute = [d for d in after if d.phase == "acute"]
-    jaundice = [d for d in after if d.hepatocellular_jaundice]
-    before = [d.transaminase for d in days if d.phase == "pre_treatment" and d.transaminase]
-    limit = 20 if before and before[-1] > 5 else 5
+    """Read the days of one patient, in order.
+
+    ``recorded``: clinicians' grades of ascites and encephalopathy. ``within_days``: how far the
+    bilirubin of a Hy's law candidate may lie from the transaminase; 0: one day.
+    """
+    jaundice = _jaundice(days, within_days)
+    acute = [d for d in days if d.phase == "acute"]
+    scores = [(d, ChildPugh({**d.points, **clinical_points(recorded, d.day)})) for d in days]
     return LiverSafety(
         days=tuple(days),
-        hys_law=tuple(d for d in jaundice if "ALP" in d.x_uln and d.x_uln["ALP"] < 2),
-        cholestatic=tuple(d for d in jaundice if "ALP" in d.x_uln and d.x_uln["ALP"] >= 2),
-        without_alp=tuple(d for d in jaundice if "ALP" not in d.x_uln),
-        non_classic_rild=tuple(d for d in acute if (d.transaminase or 0) > limit),
-        classic_rild=tuple(d for d in acute if _anicteric_alp(d)),
+        child_pugh=tuple((d, score) for d, score in scores if d.points),
+        hys_law=tuple(j for j in jaundice if j.alp is not None and j.alp < 2),
+        cholestatic=tuple(j for j in jaundice if j.alp is not None and j.alp >= 2),
+        without_alp=tuple(j for j in jaundice if j.alp is None),
+        non_classic_rild=_non_classic(days, scores),
+        classic_rild=tuple(
+            Rild(d, ascites)
+            for d in acute
+            if _anicteric_alp(d)
+            and (ascites := grade_on(recorded, CLINICAL["ascites"], d.day)) != 0
+        ),
+    )
+
+
+def _jaundice(days: Sequence[Day], within_days: int) -> list[Jaundice]:
+    """Each day of raised transaminases with the nearest day of raised bilirubin within reach."""
+    after = [d for d in days if d.phase in ("acute", "late")]
+    found = []
+    for day in after:
+        if (day.transaminase or 0) < 3:
+            continue
+        reach = timedelta(days=within_days)
+        near = [d for d in after if abs(d.day - day.day) <= reach and _icteric(d)]
+        if near:
+            icteric = min(near, key=lambda d: (abs(d.day - day.day), d.day))
+            first, last = sorted((day.day, icteric.day))
+            between = [d.x_uln.get("ALP") for d in after if first <= d.day <= last]
+            alp = max((x for x in between if x is not None), default=None)
+            found.append(Jaundice(day, icteric, alp))
+    return found
+
+
+def _icteric(day: Day) -> bool:
+    return day.x_uln.get("bilirubin", Fraction(0)) >= 2
+
+
+def _non_classic(days: Sequence[Day], scores: Sequence[tuple[Day, ChildPugh]]) -> tuple[Day, ...]:
+    before = [d.transaminase for d in days if d.phase == "pre_treatment" and d.transaminase]
+    limit = 20 if before and before[-1] > 5 else 5
+    begun = [s.score for d, s in scores if d.phase == "pre_treatment" and s.score is not None]
+    return tuple(
+        day
+        for day, score in scores
+        if day.phase == "acute"
+        and (
+            (day.transaminase or 0) > limit
+            or (begun and score.score is not None and score.score >= begun[-1] + 2)
+        )
     )
 
 
 def _anicteric_alp(day: Day) -> bool:
     alp, bilirubin = day.x_uln.get("ALP", Fraction(0)), day.x_uln.get("bilirubin")
     return alp >= 2 and bilirubin is not None and bilirubin < 2
-
-
-def _days(
-    results: Sequence[LabResult], courses: Sequence[Course], grader: Grader, window: Window
-) -> list[Day]:
-    """The days of the first course on which a liver value was measured, in order."""
-    found: dict[tuple[date, Phase], list[Measured]] = {}
-    for result in results:
-        collected = result.collected
-        if collected is None or collected.first != collected.last:
-            continue
-        placement = place(collected, courses, window)
-        measured = _measured(result, grader)
-        if measured is not None and not placement.course:
-            found.setdefault((collected.first, placement.phase), []).append(measured)
-    return [
-        Day(day, phase, _worst(found[day, phase], _value), _worst(found[day, phase], _x_uln))
-        for day, phase in sorted(found)
-    ]
-
-
-def _measured(result: LabResult, grader: Grader) -> Measured | None:
-    analyte = grader.names.analyte(result.analyte)
-    bounded = result.value is not None and result.value.comparator not in ("<", "<=")
-    usable = result.status in GRADED_STATUSES and bounded
-    if analyte is None or analyte.name not in _ANALYTES or not usable:
-        return None
-    with localcontext(EXACT):
-        measured = measure(result, grader.names, grader.implausible)
-    return measured if isinstance(measured, Measured) else None
-
-
-def _value(measured: Measured) -> Fraction | None:
-    if measured.reported.comparator:
-        return None
-    number = Fraction(measured.reported.number) * measured.unit.factor
-    if measured.analyte.name == "bilirubin" and measured.unit.kind == "mass":
-        return number * _ALBI_FACTOR
-    return number
-
-
-def _x_uln(measured: Measured) -> Fraction | None:
-    if measured.uln is None or measured.implausible_limit:
-        return None
-    limit = Fraction(measured.uln.low) * measured.limit_unit.factor
-    return Fraction(measured.reported.number) * measured.unit.factor / limit
-
-
-def _worst(
-    found: Sequence[Measured], read: Callable[[Measured], Fraction | None]
-) -> dict[str, Fraction]:
-    """Per analyte the worst number of a day: the lowest albumin, the highest of the others."""
-    worst: dict[str, Fraction] = {}
-    for measured in found:
-        name, number = measured.analyte.name, read(measured)
-        if number is not None:
-            choose = min if name == "albumin" else max
-            worst[name] = choose(worst.get(name, number), number)
-    return worst

@@ -52,13 +52,16 @@ def store_event(connection: Connection, patient_id: int, event: Event) -> Row[An
     return connection.execute(newest).one()
 
 
-def current_events(study_id: int) -> Select[Any]:
-    """A query for the newest version of every event of a study that is not withdrawn."""
-    newest = (
-        select(events.c.patient_id, events.c.identity, func.max(events.c.version).label("version"))
-        .group_by(events.c.patient_id, events.c.identity)
-        .subquery()
-    )
+def current_events(study_id: int, patient_id: int | None = None) -> Select[Any]:
+    """A query for the newest version of every event of a study, or of one patient of it, that is
+    not withdrawn.
+    """
+    versions = select(
+        events.c.patient_id, events.c.identity, func.max(events.c.version).label("version")
+    ).group_by(events.c.patient_id, events.c.identity)
+    if patient_id is not None:
+        versions = versions.where(events.c.patient_id == patient_id)
+    newest = versions.subquery()
     return (
         select(events, patients.c.name.label("patient"))
         .join(patients, events.c.patient_id == patients.c.id)
