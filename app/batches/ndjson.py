@@ -7,8 +7,10 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from app.batches.observations import observation_rows
+from app.batches.observation import observation_rows
+from app.criteria.reader import load
 from app.errors import FileError
+from app.grading.units import Names
 
 _AT_ONCE = 50_000
 _LONGEST_LINE = 1 << 24
@@ -26,6 +28,7 @@ def scan_ndjson(path: Path, name: str, folder: Path) -> tuple[pl.LazyFrame, str]
     columns: dict[str, None] = {}
     rows: list[dict[str, str | None]] = []
     kinds = set()
+    names = Names(load().analytes.values())
 
     def keep() -> None:
         columns.update(dict.fromkeys(column for row in rows for column in row))
@@ -40,7 +43,7 @@ def scan_ndjson(path: Path, name: str, folder: Path) -> tuple[pl.LazyFrame, str]
         if len(kinds) > 1:
             raise FileError(f"{name}, line {number}: FHIR resources and other objects are mixed")
         try:
-            rows += observation_rows(fields) if True in kinds else [_texts(fields)]
+            rows += observation_rows(fields, names) if True in kinds else [_texts(fields)]
         except ValueError as error:
             raise FileError(f"{name}, line {number}: {error}") from None
         if len(rows) >= _AT_ONCE:
