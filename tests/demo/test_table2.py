@@ -3,7 +3,7 @@
 import json
 import random
 from dataclasses import replace
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
 import httpx
@@ -21,7 +21,7 @@ from app.settings import Settings
 from tests.conftest import NewDatabase, served
 
 _EXPECTED: dict[str, Any] = json.loads(
-    (Path(__file__).parent / "table2_expected.json").read_text(encoding="utf-8")
+    (files("app.demo") / "table2_expected.json").read_text(encoding="utf-8")
 )
 _SHORT = {
     "White blood cell decreased": "WBC",

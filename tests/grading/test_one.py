@@ -1,4 +1,7 @@
-"""Grades of single results: below, on and above every limit of CTCAE v4.03, as a table to read."""
+"""Grades of single results: what is not known, flags, reasons.
+
+The cases below, on and above every limit are in ``app/evidence/cases``: they ship as evidence.
+"""
 
 from decimal import Decimal
 
@@ -36,99 +39,6 @@ def graded(result: LabResult, term: str | None = None, baseline: LabResult | Non
 
 def interval(grade: Grade) -> tuple[int | None, int | None, str | None]:
     return grade.at_least, grade.at_most, grade.reason.value if grade.reason else None
-
-
-# ULN 40 U/L for all four enzymes; bilirubin ULN 1.2 mg/dL.
-@pytest.mark.parametrize(
-    ("analyte", "unit", "uln", "value", "grade"),
-    [
-        ("ALT", "U/L", "40", "39.9", 0),
-        ("ALT", "U/L", "40", "40", 0),  # exactly ULN
-        ("ALT", "U/L", "40", "40.1", 1),
-        ("ALT", "U/L", "40", "120", 1),  # exactly 3.0 x ULN stays grade 1
-        ("ALT", "U/L", "40", "120.1", 2),
-        ("ALT", "U/L", "40", "200", 2),
-        ("ALT", "U/L", "40", "200.1", 3),
-        ("ALT", "U/L", "40", "800", 3),
-        ("ALT", "U/L", "40", "800.1", 4),
-        ("AST", "U/L", "40", "120", 1),
-        ("AST", "U/L", "40", "120.1", 2),
-        ("AST", "U/L", "40", "200.1", 3),
-        ("AST", "U/L", "40", "800.1", 4),
-        ("ALP", "U/L", "40", "40", 0),
-        ("ALP", "U/L", "40", "100", 1),  # 2.5 x ULN
-        ("ALP", "U/L", "40", "100.1", 2),
-        ("ALP", "U/L", "40", "200.1", 3),
-        ("ALP", "U/L", "40", "800.1", 4),
-        ("GGT", "U/L", "40", "100", 1),
-        ("GGT", "U/L", "40", "100.1", 2),
-        ("GGT", "U/L", "40", "200", 2),
-        ("GGT", "U/L", "40", "800", 3),
-        ("GGT", "U/L", "40", "800.1", 4),
-        ("bilirubin", "mg/dL", "1.2", "1.2", 0),
-        ("bilirubin", "mg/dL", "1.2", "1.21", 1),
-        ("bilirubin", "mg/dL", "1.2", "1.8", 1),  # binary floats say 2
-        ("bilirubin", "mg/dL", "1.2", "1.8000000000000000001", 2),
-        ("bilirubin", "mg/dL", "1.2", "3.6", 2),
-        ("bilirubin", "mg/dL", "1.2", "3.7", 3),
-        ("bilirubin", "mg/dL", "1.2", "12", 3),
-        ("bilirubin", "mg/dL", "1.2", "12.1", 4),
-        ("bilirubin", "umol/L", "20.5", "30.75", 1),
-        ("bilirubin", "umol/L", "20.5", "30.76", 2),
-    ],
-)
-def test_high_values_by_multiples_of_uln(
-    analyte: str, unit: str, uln: str, value: str, grade: int
-) -> None:
-    assert graded(lab(analyte, value, unit, uln=uln)).grade == grade
-
-
-@pytest.mark.parametrize(
-    ("analyte", "term", "unit", "lln", "value", "grade"),
-    [
-        ("albumin", None, "g/L", "35", "35", 0),  # LLN itself
-        ("albumin", None, "g/L", "35", "34.9", 1),
-        ("albumin", None, "g/L", "35", "30", 1),
-        ("albumin", None, "g/L", "35", "29.9", 2),
-        ("albumin", None, "g/L", "35", "20", 2),
-        ("albumin", None, "g/L", "35", "19.9", 3),
-        ("albumin", None, "g/dL", "3.5", "3.0", 1),
-        ("albumin", None, "g/dL", "3.5", "2.9", 2),
-        ("albumin", None, "g/dL", "3.5", "1.9", 3),
-        ("WBC", "White blood cell decreased", "10*9/L", "4.0", "4.0", 0),
-        ("WBC", "White blood cell decreased", "10*9/L", "4.0", "3.9", 1),
-        ("WBC", "White blood cell decreased", "10*9/L", "4.0", "3.0", 1),
-        ("WBC", "White blood cell decreased", "10*9/L", "4.0", "2.9", 2),
-        ("WBC", "White blood cell decreased", "10*9/L", "4.0", "2.0", 2),
-        ("WBC", "White blood cell decreased", "10*9/L", "4.0", "1.9", 3),
-        ("WBC", "White blood cell decreased", "10*9/L", "4.0", "1.0", 3),
-        ("WBC", "White blood cell decreased", "10*9/L", "4.0", "0.9", 4),
-        ("WBC", "White blood cell decreased", "/mm3", "4000", "2999", 2),
-        ("WBC", "White blood cell decreased", "K/uL", "4.0", "2.99", 2),
-        ("WBC", "Leukocytosis", "10*9/L", "4.0", "100", 0),
-        ("WBC", "Leukocytosis", "10*9/L", "4.0", "100.1", 3),
-        ("WBC", "Leukocytosis", "/mm3", "4000", "100001", 3),
-        ("platelets", None, "10*9/L", "150", "150", 0),
-        ("platelets", None, "10*9/L", "150", "149", 1),
-        ("platelets", None, "10*9/L", "150", "75", 1),
-        ("platelets", None, "10*9/L", "150", "74", 2),
-        ("platelets", None, "10*9/L", "150", "50", 2),
-        ("platelets", None, "10*9/L", "150", "49", 3),
-        ("platelets", None, "10*9/L", "150", "25", 3),
-        ("platelets", None, "10*9/L", "150", "24", 4),
-        ("hemoglobin", "Anemia", "g/L", "120", "100", 1),
-        ("hemoglobin", "Anemia", "g/L", "120", "99", 2),
-        ("hemoglobin", "Anemia", "g/L", "120", "79", 3),
-        ("hemoglobin", "Anemia", "mmol/L", "7.4", "6.2", 1),
-        ("hemoglobin", "Anemia", "mmol/L", "7.4", "6.1", 2),
-        ("hemoglobin", "Anemia", "mmol/L", "7.4", "4.9", 2),
-        ("hemoglobin", "Anemia", "mmol/L", "7.4", "4.8", 3),
-    ],
-)
-def test_low_values_by_lln_and_absolute_limits(
-    analyte: str, term: str | None, unit: str, lln: str, value: str, grade: int
-) -> None:
-    assert graded(lab(analyte, value, unit, lln=lln), term).grade == grade
 
 
 def test_a_value_inside_a_low_reference_range_is_graded_by_the_absolute_limit() -> None:
@@ -212,32 +122,6 @@ def test_limits_in_another_unit_convert_exactly(result: LabResult, grade: int) -
     assert graded(result).grade == grade
 
 
-_NORMAL = lab("creatinine", "80", "umol/L", uln="106")
-_HIGH = lab("creatinine", "200", "umol/L", uln="106")
-
-
-@pytest.mark.parametrize(
-    ("value", "baseline", "expected"),
-    [
-        ("80", _NORMAL, (0, 0, None)),
-        ("81", _NORMAL, (1, 1, None)),  # above baseline, inside the range
-        ("120", _NORMAL, (1, 1, None)),  # 1.5 x baseline
-        ("121", _NORMAL, (2, 2, None)),
-        ("240", _NORMAL, (2, 2, None)),
-        ("241", _NORMAL, (3, 3, None)),
-        ("636", _NORMAL, (3, 3, None)),  # 6 x ULN
-        ("637", _NORMAL, (4, 4, None)),
-        ("200", _HIGH, (2, 2, None)),  # by ULN: 1.89 x
-    ],
-)
-def test_creatinine_by_baseline_or_uln(
-    value: str, baseline: LabResult, expected: tuple[int, int, str | None]
-) -> None:
-    assert interval(graded(lab("creatinine", value, "umol/L", uln="106"), None, baseline)) == (
-        expected
-    )
-
-
 def test_creatinine_without_a_baseline_is_bounded_by_the_uln() -> None:
     result = lab("creatinine", "120", "umol/L", uln="106")
     (term,) = _GRADER.terms("creatinine")
@@ -269,27 +153,6 @@ def test_a_baseline_without_its_range_leaves_the_increase_open() -> None:
     result, baseline = lab("hemoglobin", "175", "g/L", uln="170"), lab("hemoglobin", "172", "g/L")
     grade = graded(result, "Hemoglobin increased", baseline)
     assert interval(grade) == (0, 1, "missing-baseline")
-
-
-@pytest.mark.parametrize(
-    ("value", "baseline", "grade"),
-    [
-        ("4.0", "4.0", 0),
-        ("3.9", "4.0", 1),  # any fall
-        ("3.0", "4.0", 2),  # exactly 25 % lower
-        ("2.0", "4.0", 3),  # exactly 50 % lower
-        ("1.0", "4.0", 4),  # exactly 75 % lower
-        ("1.9", "1.9", 1),  # below LLN 2.0 g/L
-        ("1.4", "1.4", 2),
-        ("0.9", "0.9", 3),
-        ("0.49", "0.49", 4),  # below 50 mg/dL
-    ],
-)
-def test_fibrinogen_by_lln_by_fall_from_baseline_and_absolutely(
-    value: str, baseline: str, grade: int
-) -> None:
-    before = lab("fibrinogen", baseline, "g/L", lln="2.0")
-    assert graded(lab("fibrinogen", value, "g/L", lln="2.0"), None, before).grade == grade
 
 
 @pytest.mark.parametrize(

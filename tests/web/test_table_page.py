@@ -1,14 +1,14 @@
 """The toxicity table as a person reads it off the page."""
 
 import json
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page
 
 _EXPECTED: dict[str, Any] = json.loads(
-    (Path(__file__).parents[1] / "demo" / "table2_expected.json").read_text(encoding="utf-8")
+    (files("app.demo") / "table2_expected.json").read_text(encoding="utf-8")
 )
 
 

@@ -1,0 +1,30 @@
+"""Evidence for a validation file."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def validate(
+    output: Annotated[Path, typer.Option("--output", "-o", help="A folder.")] = Path("validation"),
+) -> None:
+    """Check this installation against its specification; write a dated report, HTML and JSON.
+
+    Exit code 1 if a check failed. Nothing of your own database is read or written.
+    """
+    from app.evidence.report import write_report
+    from app.evidence.run import validate as run
+
+    report = run()
+    for check in report["checks"]:
+        print(
+            f"{'passed' if check['passed'] else 'FAILED'}  {check['checked']:>5}  {check['name']}"
+        )
+        for failure in check["failures"]:
+            print(f"        {failure}", file=sys.stderr)
+    for path in write_report(report, output):
+        print(path)
+    if not report["passed"]:
+        raise typer.Exit(1)
