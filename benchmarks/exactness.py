@@ -1,70 +1,73 @@
-"""How many of a million boundary rows are graded wrongly, beside what binary floats get wrong."""
+"""How many of three million boundary rows are graded wrongly, beside what binary floats get wrong.
 
-import polars as pl
+``python -m benchmarks.exactness ROWS [ROWS_ONE_BY_ONE]``: rows of each edition.
+"""
 
-from app.grading.many import COLUMNS, grade_rows
-from app.grading.one import OWN_LIMITS, Graders
-from app.grading.rows import lab_result
+import sys
+from collections.abc import Iterable, Iterator
+
+from app.criteria.model import Edition
+from app.grading.one import Graders
 from app.grading.rules import Rules
 from tests.grading import oracle
+from tests.grading.readings import Found, by_column, one_by_one
 
-_MANY, _ONE = 1_000_000, 100_000
-_GRADER = Graders(oracle.CRITERIA).under(Rules())
-_ABSENT = dict.fromkeys(COLUMNS)
-
-
-def main() -> None:
-    """Grade the rows by column, one by one and in floats, and compare with fractions."""
-    rows = oracle.boundary_rows(_MANY, seed=1)
-    known = [
-        {term.name: oracle.expected(row, term.name) for term in _GRADER.terms(row["analyte"])}
-        for row in rows
-    ]
-    print("exactness: rows on a limit or one last digit beside it, against fractions (seed 1)")
-    print(f"{'reading':<28}{'gradings':>12}{'refused':>10}{'wrong':>8}")
-    for name, found in (
-        ("many.py", _many(rows)),
-        ("one.py", _one(rows[:_ONE])),
-        ("64-bit floats, for comparison", _floats(rows)),
-    ):
-        graded = [(row, term, grade) for row, term, grade in found if grade is not None]
-        wrong = sum(known[row][term] != grade for row, term, grade in graded)
-        print(f"{name:<30}{len(graded):>10,}{len(found) - len(graded):>10,}{wrong:>8,}")
+_CHUNK = 250_000  # a million rows and their baselines at once would take 6 GB
 
 
-Found = list[tuple[int, str, int | None]]
+def main(each: int = 1_000_000, one: int = 100_000) -> None:
+    """Grade rows of every edition by column, one by one and in floats; compare with fractions."""
+    graders = Graders(oracle.CRITERIA)
+    print(
+        "exactness: rows on a limit or one last digit beside it, with baselines, against fractions"
+    )
+    print(f"{'edition, reading':<34}{'rows':>11}{'gradings':>12}{'refused':>10}{'wrong':>8}")
+    for edition in oracle.CRITERIA.editions.values():
+        grader = graders.under(Rules(edition.name))
+        totals = {"many.py": [0] * 4, "one.py": [0] * 4, "64-bit floats": [0] * 4}
+        for seed, size in enumerate([_CHUNK] * (each // _CHUNK) or [each]):
+            rows = oracle.boundary_rows(edition, size, seed)
+            some = rows[: max(one - seed * _CHUNK, 0)]
+            _count(totals["many.py"], edition, len(rows), by_column(rows, grader))
+            _count(totals["one.py"], edition, len(some), one_by_one(some, grader))
+            _count(totals["64-bit floats"], edition, len(some), _floats(some, edition))
+        for name, (count, graded, refused, wrong) in totals.items():
+            label = f"{edition.name}, {name}"
+            print(f"{label:<34}{count:>11,}{graded:>12,}{refused:>10,}{wrong:>8,}")
 
 
-def _many(rows: list[dict[str, str]]) -> Found:
-    nothing = pl.lit(None, dtype=pl.Date)
-    frame = pl.DataFrame(
-        [{**_ABSENT, **row} for row in rows], schema=dict.fromkeys(COLUMNS, pl.String)
-    ).with_columns(rt_start=nothing, rt_end=nothing)
-    return grade_rows(frame, _GRADER, Rules().window).select("row", "term", "grade").rows()
+def _count(total: list[int], edition: Edition, rows: int, found: Iterable[Found]) -> None:
+    """Add rows, gradings, refusals and wrong grades."""
+    total[0] += rows
+    for one in found:
+        if one.grade is None:
+            total[2] += 1
+            continue
+        total[1] += 1
+        total[3] += one.grade != oracle.expected(edition.name, one.row, one.term, own=one.own)
 
 
-def _one(rows: list[dict[str, str]]) -> Found:
-    return [
-        (i, term.name, _GRADER.grade(lab_result({**_ABSENT, **row}), term, OWN_LIMITS).grade)
-        for i, row in enumerate(rows)
-        for term in _GRADER.terms(row["analyte"])
-    ]
-
-
-def _floats(rows: list[dict[str, str]]) -> Found:
-    """What most programs do: every number a float, limits multiplied as they are printed."""
-    found: Found = []
-    for i, row in enumerate(rows):
-        factor = float(oracle.CRITERIA.analytes[row["analyte"]].unit(row["unit"]).factor)
-        value, lln, uln = (float(row[name]) for name in ("value", "lln", "uln"))
-        for term in _GRADER.terms(row["analyte"]):
+def _floats(rows: list[oracle.Row], edition: Edition) -> Iterator[Found]:
+    """What most programs do, for terms without a baseline: every number a float."""
+    for row in rows:
+        units = oracle.CRITERIA.analytes[row.analyte]
+        value, lln, uln = (float(text) for text in row.result)
+        for term in edition.terms_of(row.analyte):
+            if term.uses_baseline:
+                continue
             grade = 0
-            for number, comparison, limit, reference in oracle.limits(term.name):
-                if reference is None:
-                    bound = float(limit) / factor
+            for number, read in oracle.limits(edition.name, term.name, row.analyte, row.unit):
+                if read.reference is None:
+                    factor = float(units.unit(read.unit or "").factor / units.unit(row.unit).factor)
+                    bound = float(read.number) * factor
                 else:
-                    bound = float(limit) * (uln if reference == "ULN" else lln)
-                if value > bound if comparison == ">" else value < bound:
+                    bound = float(read.number) * (uln if read.reference == "ULN" else lln)
+                    bound += float(read.added)
+                reached = value > bound if read.comparison[0] == ">" else value < bound
+                if reached or ("=" in read.comparison and value == bound):
                     grade = max(grade, number)
-            found.append((i, term.name, grade))
-    return found
+            yield Found(row, term, False, grade, None)
+
+
+if __name__ == "__main__":
+    main(*(int(text) for text in sys.argv[1:]))

@@ -9,7 +9,7 @@ from app.criteria.model import Analyte, Band, Unit
 from app.errors import CriteriaError
 
 _KEYS = {"name", "full_name", "aliases", "units", "plausible", "loinc", "refused"}
-_KINDS = {"mass", "molar", "count", "activity"}
+_KINDS = {"mass", "molar", "count", "activity", "time", "flow", "ratio"}
 
 
 def read_analytes(document: Mapping[str, Any]) -> dict[str, Analyte]:

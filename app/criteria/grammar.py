@@ -1,6 +1,6 @@
 """The grammar of ``when`` in a criteria file: parsed to a ``Limit``, never evaluated.
 
-    COMPARISON AMOUNT [if baseline COMPARISON ULN|LLN]
+    COMPARISON AMOUNT [if baseline|value COMPARISON ULN|LLN|baseline]
 
 The header of ``ctcae_4_03.toml`` explains it to a clinician.
 """
@@ -9,7 +9,7 @@ import re
 from decimal import Decimal
 from typing import Literal, cast
 
-from app.criteria.model import Comparison, Condition, Limit, Reference
+from app.criteria.model import PURE, Comparison, Condition, Limit, Reference
 from app.errors import CriteriaError
 
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
@@ -20,12 +20,15 @@ _LIMIT = re.compile(
         (?:(?P<multiple>{_NUMBER})\s+x\s+)?(?P<multiplied>{_REFERENCE})
       | (?P<reference>{_REFERENCE})\s+\+\s+(?P<above>{_NUMBER})\s+(?P<above_unit>\S+)
       | (?P<percent>{_NUMBER})\s+%\s+(?P<side>below|above)\s+baseline
-      | (?P<number>{_NUMBER})\s+(?P<unit>\S+)
+      | (?P<number>{_NUMBER})(?:\s+(?P<unit>\S+))?
     )
-    (?:\s+if\s+baseline\s+(?P<when>>=|<=|>|<)\s+(?P<limit>ULN|LLN))?""",
+    (?:\s+if\s+(?P<subject>baseline|value)\s+(?P<when>>=|<=|>|<)\s+(?P<limit>{_REFERENCE}))?""",
     re.VERBOSE,
 )
-_CONDITIONS = {(">", "ULN"), ("<=", "ULN"), ("<", "LLN"), (">=", "LLN")}
+_CONDITIONS = {
+    "baseline > ULN", "baseline <= ULN", "baseline < LLN", "baseline >= LLN",
+    "value > ULN", "value < LLN", "value > baseline", "value < baseline",
+}  # fmt: skip
 _MIRRORED: dict[Comparison, Comparison] = {">": "<", ">=": "<=", "<": ">", "<=": ">="}
 
 
@@ -39,7 +42,7 @@ def parse_limit(text: str) -> Limit:
     if match is None:
         raise CriteriaError(f"{text!r} is not a limit; the head of the file says what is")
     comparison = cast(Comparison, match["comparison"])
-    condition = _condition(match["when"], match["limit"], text)
+    condition = _condition(match["subject"], match["when"], match["limit"])
     amount = text.strip().removeprefix(comparison).split(" if ")[0].strip()
     if match["multiplied"]:
         multiple = Decimal(match["multiple"] or 1)
@@ -51,7 +54,7 @@ def parse_limit(text: str) -> Limit:
         return Limit(comparison, Decimal(1), reference, above, unit, condition, amount)
     if match["percent"]:
         return _change(comparison, match, condition)
-    number, unit = Decimal(match["number"]), match["unit"]
+    number, unit = Decimal(match["number"]), match["unit"] or PURE
     return Limit(comparison, Decimal(0), None, number, unit, condition, amount)
 
 
@@ -65,9 +68,10 @@ def _change(comparison: Comparison, match: re.Match[str], condition: Condition |
     return Limit(compared, multiple, "baseline", Decimal(0), None, condition, text)
 
 
-def _condition(comparison: str | None, limit: str | None, text: str) -> Condition | None:
-    if comparison is None:
+def _condition(subject: str | None, comparison: str, limit: str) -> Condition | None:
+    if subject is None:
         return None
-    if (comparison, limit) not in _CONDITIONS:
-        raise CriteriaError(f"{text!r}: a baseline is > ULN, <= ULN, < LLN or >= LLN")
-    return Condition(cast(Comparison, comparison), cast(Literal["ULN", "LLN"], limit))
+    if (text := f"{subject} {comparison} {limit}") not in _CONDITIONS:
+        raise CriteriaError(f"if {text!r}: a condition is {', '.join(sorted(_CONDITIONS))}")
+    whose = cast(Literal["baseline", "value"], subject)
+    return Condition(whose, cast(Comparison, comparison), cast(Reference, limit))

@@ -16,19 +16,23 @@ Comparison = Literal[">", ">=", "<", "<="]
 Reference = Literal["ULN", "LLN", "baseline"]
 Direction = Literal["high", "low"]
 
+PURE = "1"
+"""The unit of a quantity that has none: INR, pH."""
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """``if baseline > ULN``: whether the patient's own baseline was abnormal.
+    """``if baseline > ULN``: whether the patient's own baseline, or the value itself, was beyond.
 
-    Judged with the baseline's own reference range, never with a later laboratory's.
+    A baseline is judged with its own reference range, never with a later laboratory's.
     """
 
+    subject: Literal["baseline", "value"]
     comparison: Comparison
-    limit: Literal["ULN", "LLN"]
+    limit: Reference
 
     @property
-    def wants_abnormal(self) -> bool:
+    def wants_beyond(self) -> bool:
         """True for ``> ULN`` and ``< LLN``, False for ``<= ULN`` and ``>= LLN``."""
         return self.comparison in (">", "<")
 
@@ -38,7 +42,8 @@ class Limit:
     """One way to reach a grade: compared with ``multiple`` x ``reference`` + ``amount`` ``unit``.
 
     ``reference`` None means an absolute limit (``< 30 g/L``; multiple is 0). ``unit`` None means
-    that ``amount`` is 0 and the limit carries no unit of its own (``> 1.5 x ULN``).
+    that ``amount`` is 0 and the limit carries no unit of its own (``> 1.5 x ULN``); ``PURE`` that
+    the quantity has none (pH ``< 7.3``).
     A fall of 25 % from baseline is kept as 0.75 x baseline, which is the same number.
     """
 
@@ -75,7 +80,9 @@ class Term:
 
     ``meddra`` is the MedDRA code NCI prints beside the term, ``soc`` its system organ class,
     ``analyte`` the canonical name of the laboratory test, ``direction`` whether high or low
-    values are toxic, ``grades`` the criteria from grade 1 up.
+    values are toxic, ``grades`` the criteria from grade 1 up. Several tests may grade one term
+    (calcium total and ionized): there is then one ``Term`` of the same name for each. ``flag`` is
+    what a reader must know beside every grade from this test; None: nothing.
     """
 
     name: str
@@ -84,6 +91,7 @@ class Term:
     analyte: str
     direction: Direction
     grades: tuple[GradeCriterion, ...]
+    flag: str | None = None
 
     @property
     def highest_numeric_grade(self) -> int:
@@ -100,11 +108,15 @@ class Term:
 
     @property
     def uses_baseline(self) -> bool:
-        return any(
-            limit.reference == "baseline" or limit.condition is not None
-            for criterion in self.grades
-            for limit in criterion.limits
+        return self.asks_baseline or any(
+            limit.reference == "baseline" for c in self.grades for limit in c.limits
         )
+
+    @property
+    def asks_baseline(self) -> bool:
+        """Whether a limit holds only for some baselines (``if baseline > ULN``)."""
+        conditions = [limit.condition for c in self.grades for limit in c.limits]
+        return any(c and "baseline" in (c.subject, c.limit) for c in conditions)
 
     def says(self, grade: int) -> str | None:
         """NCI's wording of ``grade``; None for grade 0 and for a grade the term does not have."""
@@ -117,13 +129,19 @@ class Unit:
 
     ``factor`` takes a number in this unit to the analyte's canonical unit, exactly.
     ``kind`` groups units that convert without a molar mass: ``mass``, ``molar``, ``count``,
-    ``activity``, ``ratio``. ``spellings`` are the other ways laboratories write it.
+    ``activity``, ``time``, ``flow``, ``ratio``. ``spellings`` are the other ways laboratories write
+    it; an empty one means that a bare number is enough.
     """
 
     name: str
     factor: Fraction
     kind: str
     spellings: tuple[str, ...]
+
+    @property
+    def after_number(self) -> str:
+        """As printed after a number: `` mg/dL``; empty for a quantity that has no unit."""
+        return "" if self.name == PURE else f" {self.name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ from app.errors import CriteriaError
 _HERE = Path(__file__).parent
 _EDITION = {"name", "also", "label", "released", "source"}
 _TERM = {"name", "meddra", "soc", "analyte", "grade"}
+NEVER = "never"
+"""Instead of a limit: no number decides this grade, though NCI prints one (an interpretation)."""
 
 
 def load(directory: Path = _HERE) -> Criteria:
@@ -78,9 +80,7 @@ def _edition(document: Mapping[str, Any], analytes: Mapping[str, Analyte], diges
     if head.keys() != _EDITION or document.keys() != {"edition", "term"}:
         raise CriteriaError(f"[edition] has exactly {', '.join(sorted(_EDITION))}, then [[term]]")
     terms = tuple(_term(entry, analytes) for entry in document["term"])
-    for names in ([t.name for t in terms], [t.meddra for t in terms]):
-        if twice := {name for name in names if names.count(name) > 1}:
-            raise CriteriaError(f"{', '.join(sorted(twice))} is there twice")
+    _check_names(terms)
     return Edition(
         name=head["name"],
         also=tuple(head["also"]),
@@ -94,7 +94,7 @@ def _edition(document: Mapping[str, Any], analytes: Mapping[str, Analyte], diges
 
 def _term(entry: Mapping[str, Any], analytes: Mapping[str, Analyte]) -> Term:
     place = f"term {entry.get('name', '(without a name)')}"
-    if entry.keys() != _TERM:
+    if entry.keys() - {"flag"} != _TERM:
         raise CriteriaError(f"{place}: has exactly {', '.join(sorted(_TERM))}")
     if not (len(entry["meddra"]) == 8 and entry["meddra"].isdecimal()):
         raise CriteriaError(f"{place}: a MedDRA code has 8 digits")
@@ -109,7 +109,32 @@ def _term(entry: Mapping[str, Any], analytes: Mapping[str, Analyte]) -> Term:
     direction = _direction(limits, place)
     _check_order(grades, direction, place)
     _check_units(grades, place)
-    return Term(entry["name"], entry["meddra"], entry["soc"], analyte.name, direction, grades)
+    return Term(
+        name=entry["name"],
+        meddra=entry["meddra"],
+        soc=entry["soc"],
+        analyte=analyte.name,
+        direction=direction,
+        grades=grades,
+        flag=entry.get("flag"),
+    )
+
+
+def _check_names(terms: Sequence[Term]) -> None:
+    """A name has one code; several tests may grade it, each once and without a baseline."""
+    by_name: dict[str, list[Term]] = {}
+    for term in terms:
+        by_name.setdefault(term.name, []).append(term)
+    codes = [found[0].meddra for found in by_name.values()]
+    if twice := {code for code in codes if codes.count(code) > 1}:
+        raise CriteriaError(f"{', '.join(sorted(twice))} is there twice")
+    for name, found in by_name.items():
+        if len({term.analyte for term in found}) < len(found):
+            raise CriteriaError(f"{name} is there twice")
+        if len({(term.meddra, term.soc, term.direction) for term in found}) > 1:
+            raise CriteriaError(f"{name}: its tests differ in code, class or direction")
+        if len(found) > 1 and any(term.uses_baseline for term in found):
+            raise CriteriaError(f"{name}: several tests cannot be compared with one baseline")
 
 
 def _grade(number: str, fields: Mapping[str, Any], analyte: Analyte, place: str) -> GradeCriterion:
@@ -121,7 +146,7 @@ def _grade(number: str, fields: Mapping[str, Any], analyte: Analyte, place: str)
         raise CriteriaError(f"{place}: has says and when, or clinical alone")
     texts = fields["when"] if isinstance(fields["when"], list) else [fields["when"]]
     try:
-        limits = tuple(parse_limit(text) for text in texts)
+        limits = () if texts == [NEVER] else tuple(parse_limit(text) for text in texts)
     except CriteriaError as error:
         raise CriteriaError(f"{place}: {error}") from error
     accepted = {unit.name for unit in analyte.units}

@@ -58,9 +58,18 @@ def _flags() -> pl.Expr:
     graded = pl.col("refused_as").is_null()
     measured = graded | (pl.col("refused_as") == REASON_CODES[Reason.IMPLAUSIBLE_LIMIT])
     of_grade = (
-        pl.when(measured).then("flags").otherwise(pl.lit(0, dtype=pl.Int16))
+        pl.when(measured)
+        .then(pl.col("flags") | pl.col("term_flag"))
+        .otherwise(pl.lit(0, dtype=pl.Int16))
         | flag_bit(
             Flag.WITHIN_REFERENCE_RANGE, graded & (pl.col("at_least") > 0) & pl.col("within")
+        )
+        | flag_bit(
+            Flag.ABNORMAL_NOT_GRADED,
+            graded
+            & pl.col("asks_baseline")
+            & (pl.col("at_most") == 0)
+            & pl.when("high").then("above_uln").otherwise("below_lln").fill_null(False),
         )
         | flag_bit(
             Flag.CLINICAL_GRADE_POSSIBLE,

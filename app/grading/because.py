@@ -22,17 +22,41 @@ _CAUSES = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One limit held against a result: reached or not, or None and what is missing to say so."""
+    """One limit held against a result: reached or not, or None and what is missing to say so.
+
+    ``applies``: whether its condition is met (``if baseline > ULN``); True if it has none.
+    """
 
     grade: int
     limit: ResolvedLimit
     holds: bool | None
-    cause: Reason
+    applies: bool | None = True
+    causes: tuple[Reason, ...] = ()
+
+    @property
+    def shown(self) -> bool:
+        """Whether it bears on this patient: not if it is for others' baselines."""
+        condition = self.limit.limit.condition
+        return self.applies is not False or condition is None or condition.subject == "value"
 
     @property
     def text(self) -> str:
-        words, text = _WORDS[self.limit.limit.comparison], self.limit.limit.text
-        return f"{words} {text}" if self.holds else f"not {words} {text}"
+        limit = self.limit.limit
+        if self.applies is False and limit.condition:
+            return f"not {_WORDS[limit.condition.comparison]} {limit.condition.limit}"
+        words = f"{_WORDS[limit.comparison]} {limit.text}"
+        if self.holds and limit.condition and limit.condition.subject == "value":
+            words += f" and {_WORDS[limit.condition.comparison]} {limit.condition.limit}"
+        return words if self.holds else f"not {words}"
+
+    @property
+    def given(self) -> str | None:
+        """What the limit asks of the baseline and is so: ``the baseline was above its ULN``."""
+        condition = self.limit.limit.condition
+        if not self.applies or condition is None or condition.subject == "value":
+            return None
+        side = "above its ULN" if condition.limit == "ULN" else "below its LLN"
+        return f"the baseline was {'' if condition.wants_beyond else 'not '}{side}"
 
 
 def compared(
@@ -43,15 +67,18 @@ def compared(
     at_most: int,
 ) -> str:
     """``1.8 mg/dL is 1.5 x ULN (1.2 mg/dL): above 1 x ULN, not above 1.5 x ULN``."""
-    reached = [v for v in verdicts if v.grade == at_least and v.holds]
-    next_up = min((v.grade for v in verdicts if v.grade > at_least), default=None)
-    missed = [v for v in verdicts if v.grade == next_up and v.holds is False]
-    open_ = [v for v in verdicts if v.grade > at_least and v.holds is None]
+    mine = [v for v in verdicts if v.shown]
+    reached = [v for v in mine if v.grade == at_least and v.holds]
+    next_up = min((v.grade for v in mine if v.grade > at_least), default=None)
+    missed = [v for v in mine if v.grade == next_up and v.holds is False]
+    open_ = [v for v in mine if v.grade > at_least and v.holds is None]
     head = _head(measured, baseline, [*reached, *missed, *open_])
     said = ", ".join(v.text for v in (*reached, *missed)) or "no limit is certainly reached"
+    if given := dict.fromkeys(v.given for v in (*reached, *missed) if v.given):
+        said = f"{said}; {' and '.join(given)}"
     if at_least == at_most:
         return f"{head}: {said}"
-    causes = " and ".join(dict.fromkeys(_CAUSES[v.cause] for v in open_))
+    causes = " and ".join(dict.fromkeys(_CAUSES[c] for v in open_ for c in v.causes))
     return f"{head}: {said}; grade {at_least} to {at_most} is possible because {causes}"
 
 
@@ -59,7 +86,7 @@ def _head(measured: Measured, baseline: Measured | None, shown: Iterable[Verdict
     value = measured.reported
     names = dict.fromkeys(v.limit.limit.reference for v in shown)
     against = [_multiple(measured, baseline, name) for name in names if name]
-    head = f"{value.comparator}{_plain(value.number)} {measured.unit.name}"
+    head = f"{value.comparator}{_plain(value.number)}{measured.unit.after_number}"
     known = [text for text in against if text]
     if not known:
         return head
@@ -77,7 +104,7 @@ def _multiple(measured: Measured, baseline: Measured | None, name: Reference) ->
         if known is None:
             return None
         reference, unit = known, measured.limit_unit
-    shown = f"{_plain(reference.high)} {unit.name}"
+    shown = f"{_plain(reference.high)}{unit.after_number}"
     if not (_exact(measured.value) and _exact(reference)) or reference.high == 0:
         return f"reported against {name} {shown}"
     to_value = unit.factor / measured.unit.factor

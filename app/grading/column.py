@@ -9,11 +9,15 @@ from operator import or_
 
 import polars as pl
 
+from app.criteria.model import Condition
 from app.grading.result import Reason
 from app.grading.tables import REASON_CODES, SIMPLE, Group, Slot
 
 _CENSORED = pl.lit(REASON_CODES[Reason.CENSORED_VALUE], dtype=pl.Int8)
 _NO_BASELINE = pl.lit(REASON_CODES[Reason.MISSING_BASELINE], dtype=pl.Int8)
+_NO_ULN = pl.lit(REASON_CODES[Reason.MISSING_ULN], dtype=pl.Int8)
+_NO_LLN = pl.lit(REASON_CODES[Reason.MISSING_LLN], dtype=pl.Int8)
+_OF_SIDE = {"ULN": _NO_ULN, "LLN": _NO_LLN}
 _LESS, _LESS_OR_EQUAL, _MORE, _MORE_OR_EQUAL = 1, 2, 3, 4
 
 GRADED = {"at_least": pl.Int8, "at_most": pl.Int8, "reason": pl.Int8}
@@ -25,7 +29,8 @@ def decide(rows: pl.DataFrame, group: Group) -> pl.DataFrame:
     ``rows``: ``test_row`` (its test in the group), ``value`` Int64 millionths, ``comparator`` Int8
     (only rows of the simple group may have one), ``high`` Boolean (high values are toxic),
     ``limit`` Int64 (ULN of a high term, LLN of a low one; null: missing), ``baseline`` Int64 and
-    ``baseline_above_uln``, ``baseline_below_lln`` Boolean (null: unknown).
+    ``above_uln``, ``below_lln``, ``baseline_above_uln``, ``baseline_below_lln`` Boolean (null:
+    unknown).
 
     Returns ``at_least``, ``at_most`` and ``reason`` (Int8; null where decided), in the rows' order.
     """
@@ -66,11 +71,17 @@ def _bound(place: int, slot: Slot) -> pl.Expr:
 def _reached(place: int, slot: Slot) -> pl.Expr:
     """Whether a plain value reaches the slot's limit; null: cannot be said."""
     reached = pl.col(f"a{place}") * pl.col("value") > _bound(place, slot)
-    if slot.condition is None:
-        return reached
-    beyond = "baseline_above_uln" if slot.condition.limit == "ULN" else "baseline_below_lln"
-    met = pl.col(beyond) if slot.condition.wants_abnormal else ~pl.col(beyond)
-    return met & reached
+    return reached if slot.condition is None else _met(slot.condition) & reached
+
+
+def _met(condition: Condition) -> pl.Expr:
+    """Whether the condition of a limit is met; null: cannot be said."""
+    if condition.limit == "baseline":
+        value, baseline = pl.col("value"), pl.col("baseline")
+        return value > baseline if condition.comparison == ">" else value < baseline
+    beyond = "above_uln" if condition.limit == "ULN" else "below_lln"
+    known = pl.col(beyond if condition.subject == "value" else f"baseline_{beyond}")
+    return known if condition.wants_beyond else ~known
 
 
 def _reached_by_range(place: int, slot: Slot) -> pl.Expr:
@@ -130,13 +141,11 @@ def _cause(place: int, slot: Slot) -> pl.Expr:
         cause = pl.when(pl.col("baseline").is_null()).then(_NO_BASELINE).otherwise(_CENSORED)
     else:
         missing = pl.col("limit").is_null() & (pl.col(f"b{place}") != 0)
-        limit = (
-            pl.when(pl.col("high"))
-            .then(pl.lit(REASON_CODES[Reason.MISSING_ULN], dtype=pl.Int8))
-            .otherwise(pl.lit(REASON_CODES[Reason.MISSING_LLN], dtype=pl.Int8))
-        )
+        limit = pl.when("high").then(_NO_ULN).otherwise(_NO_LLN)
         cause = pl.when(missing).then(limit).otherwise(_CENSORED)
     if slot.condition is None:
         return cause
-    beyond = "baseline_above_uln" if slot.condition.limit == "ULN" else "baseline_below_lln"
-    return pl.when(pl.col(beyond).is_null()).then(_NO_BASELINE).otherwise(cause)
+    open_limit = pl.when(_bound(place, slot).is_null()).then(cause)
+    of_value = slot.condition.subject == "value" and slot.condition.limit != "baseline"
+    unmet = _OF_SIDE[slot.condition.limit] if of_value else _NO_BASELINE
+    return pl.min_horizontal(open_limit, pl.when(_met(slot.condition).is_null()).then(unmet))

@@ -13,7 +13,7 @@ from app.grading.column import GRADED, decide
 from app.grading.one import OWN_LIMITS, Baseline, Grader
 from app.grading.phase import Window, place_columns
 from app.grading.reading import FLAG_BITS, read_rows
-from app.grading.result import Reason
+from app.grading.result import Flag, Reason
 from app.grading.rows import lab_result
 from app.grading.tables import REASON_CODES, SIMPLE, Tables
 
@@ -61,10 +61,14 @@ def _tests(read: pl.DataFrame, tables: Tables) -> pl.DataFrame:
     high = pl.Series([term.direction == "high" for term in terms], dtype=pl.Boolean)
     most = pl.Series([term.highest_numeric_grade for term in terms], dtype=pl.Int8)
     clinical = pl.Series([term.has_clinical_grade_above for term in terms], dtype=pl.Boolean)
+    asks = pl.Series([term.asks_baseline for term in terms], dtype=pl.Boolean)
+    said = [FLAG_BITS[Flag(term.flag)] if term.flag else 0 for term in terms]
     places = places.with_columns(
         high=high.gather(places["term"].fill_null(0)),
         highest=most.gather(places["term"].fill_null(0)),
         clinical=clinical.gather(places["term"].fill_null(0)),
+        asks_baseline=asks.gather(places["term"].fill_null(0)),
+        term_flag=pl.Series(said, dtype=pl.Int16).gather(places["term"].fill_null(0)),
     )
     each = pl.int_ranges("first_test", pl.col("first_test") + pl.col("tests"))
     exploded = read.with_columns(test=each).explode("test")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.criteria.model import Analyte, Band, Reference, Unit
+from app.criteria.model import Analyte, Band, Comparison, Reference, Unit
 from app.grading.limits import Interval, above
 from app.grading.result import Flag, LabResult, Reason, Reported
 from app.grading.rules import Implausible
@@ -35,12 +35,18 @@ class Measured:
         reference = self.reference(name)
         if reference is None or self.implausible_limit:
             return None
-        to_value = self.limit_unit.factor / self.unit.factor
-        value = self.value.times(to_value.denominator)
-        limit = reference.times(to_value.numerator)
-        if name == "ULN":
-            return above(value, limit, or_equal=False)
-        return above(limit, value, or_equal=False)
+        return self._compared(">" if name == "ULN" else "<", reference, self.limit_unit)
+
+    def compared(self, comparison: Comparison, other: "Measured") -> bool | None:
+        """Whether the value is above (``>``) or below (``<``) another one; None if unknown."""
+        return self._compared(comparison, other.value, other.unit)
+
+    def _compared(self, comparison: Comparison, other: Interval, unit: Unit) -> bool | None:
+        to_value = unit.factor / self.unit.factor
+        value, bound = self.value.times(to_value.denominator), other.times(to_value.numerator)
+        if comparison == ">":
+            return above(value, bound, or_equal=False)
+        return above(bound, value, or_equal=False)
 
 
 def measure(result: LabResult, names: Names, implausible: Implausible) -> Measured | Reason:
@@ -54,11 +60,10 @@ def measure(result: LabResult, names: Names, implausible: Implausible) -> Measur
         return Reason.MISSING_VALUE
     if result.unreadable is not None:
         return result.unreadable
-    if not (result.unit and result.unit.strip()):
-        return Reason.MISSING_UNIT
-    unit = names.unit(analyte, result.unit)
+    unit = names.unit(analyte, result.unit or "")
     if unit is None:
-        return Reason.UNKNOWN_UNIT
+        named = result.unit and result.unit.strip()
+        return Reason.UNKNOWN_UNIT if named else Reason.MISSING_UNIT
     plausible = _within(result.value, unit, analyte.plausible_value)
     if not plausible and implausible == "refuse":
         return Reason.IMPLAUSIBLE_VALUE

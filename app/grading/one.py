@@ -9,7 +9,7 @@ from enum import Enum
 from fractions import Fraction
 from typing import Literal
 
-from app.criteria.model import Analyte, Condition, Criteria, Edition, Term
+from app.criteria.model import Analyte, Condition, Criteria, Edition, Reference, Term
 from app.grading import because
 from app.grading.because import Verdict
 from app.grading.limits import EXACT, ZERO, ResolvedLimit, applicable, resolve
@@ -71,7 +71,7 @@ class Grader:
     def canonical(self, result: LabResult) -> Fraction:
         """The printed number in the analyte's canonical unit; 0 where the unit is not known."""
         analyte = self.names.analyte(result.analyte)
-        unit = self.names.unit(analyte, result.unit) if analyte and result.unit else None
+        unit = self.names.unit(analyte, result.unit or "") if analyte else None
         return Fraction(result.value.number) * unit.factor if unit and result.value else Fraction(0)
 
     def _decide(self, measured: Measured, term: Term, baseline: Baseline) -> Grade:
@@ -88,7 +88,7 @@ class Grader:
         ]
         at_least = max((v.grade for v in verdicts if v.holds), default=0)
         at_most = max((v.grade for v in verdicts if v.holds is not False), default=0)
-        causes = {v.cause for v in verdicts if v.holds is None and v.grade > at_least}
+        causes = {c for v in verdicts if v.grade > at_least for c in v.causes}
         return Grade(
             term=term,
             at_least=at_least,
@@ -110,7 +110,7 @@ class Grader:
         """Every limit of the term with its grade, brought to the units of these numbers."""
         unit, limit_unit = measured.unit, measured.limit_unit
         before_unit = before.unit if before else unit
-        key = (term.name, unit.name, limit_unit.name, before_unit.name)
+        key = (term.name, term.analyte, unit.name, limit_unit.name, before_unit.name)
         if key not in self._resolved:
             self._resolved[key] = tuple(
                 (criterion.grade, resolve(limit, unit, limit_unit, before_unit, measured.analyte))
@@ -144,43 +144,71 @@ def _verdict(
     grade: int, resolved: ResolvedLimit, measured: Measured, before: Measured | None, *, own: bool
 ) -> Verdict:
     """Whether a limit is reached, and what is missing where that cannot be said."""
+    holds, cause = _holds(resolved, measured, before, own=own)
+    applies, missing = _applies(resolved.limit.condition, measured, before, own=own)
+    if holds is False or applies is False:
+        return Verdict(grade, resolved, False, applies)
+    causes = (cause,) * (holds is None) + (missing,) * (applies is None)
+    return Verdict(grade, resolved, None if causes else True, applies, causes)
+
+
+_Known = tuple[bool | None, Reason]
+"""Whether something is so; where that is None, what is missing to say so."""
+
+
+def _holds(
+    resolved: ResolvedLimit, measured: Measured, before: Measured | None, *, own: bool
+) -> _Known:
+    """Whether the value reaches the limit, condition aside."""
     reference = resolved.limit.reference
     if reference is None:
-        holds = resolved.holds(measured.value, ZERO)
-        cause = Reason.CENSORED_VALUE
-    elif reference == "baseline":
-        holds = resolved.holds(measured.value, before.value) if before else None
-        holds = False if own else holds
-        cause = Reason.CENSORED_VALUE if before else Reason.MISSING_BASELINE
-    else:
-        known = measured.reference(reference)
-        holds = resolved.holds(measured.value, known) if known else None
-        cause = Reason.CENSORED_VALUE if known else _MISSING[reference]
-    applies = _applies(resolved.limit.condition, before, own=own)
-    if applies is False:
-        return Verdict(grade, resolved, False, cause)
-    if applies is None and holds is not False:
-        return Verdict(grade, resolved, None, Reason.MISSING_BASELINE)
-    return Verdict(grade, resolved, holds, cause)
+        return resolved.holds(measured.value, ZERO), Reason.CENSORED_VALUE
+    if reference == "baseline":
+        if own:
+            return False, Reason.MISSING_BASELINE
+        if before is None:
+            return None, Reason.MISSING_BASELINE
+        return resolved.holds(measured.value, before.value), Reason.CENSORED_VALUE
+    known = measured.reference(reference)
+    if known is None:
+        return None, _MISSING[reference]
+    return resolved.holds(measured.value, known), Reason.CENSORED_VALUE
 
 
-def _applies(condition: Condition | None, before: Measured | None, *, own: bool) -> bool | None:
-    """Whether ``if baseline > ULN`` is met, by the baseline's own range; None where it is unknown.
+def _applies(
+    condition: Condition | None, measured: Measured, before: Measured | None, *, own: bool
+) -> _Known:
+    """Whether ``if baseline > ULN`` is met, by the baseline's own range.
 
-    Graded by the limits of normal alone, a result has a normal baseline.
+    Graded by the limits of normal alone, a result has a normal baseline and is compared with none.
     """
     if condition is None:
-        return True
-    beyond = False if own else before.beyond(condition.limit) if before else None
-    if beyond is None:
-        return None
-    return beyond is condition.wants_abnormal
+        return True, Reason.CENSORED_VALUE
+    if condition.limit == "baseline":
+        if own:
+            return True, Reason.MISSING_BASELINE
+        if before is None:
+            return None, Reason.MISSING_BASELINE
+        return measured.compared(condition.comparison, before), Reason.CENSORED_VALUE
+    if condition.subject == "value":
+        known = measured.reference(condition.limit) is not None
+        beyond = measured.beyond(condition.limit)
+        cause = Reason.CENSORED_VALUE if known else _MISSING[condition.limit]
+    else:
+        beyond = False if own else before.beyond(condition.limit) if before else None
+        cause = Reason.MISSING_BASELINE
+    return (None if beyond is None else beyond is condition.wants_beyond), cause
 
 
 def _flags(measured: Measured, term: Term, at_least: int, at_most: int) -> tuple[Flag, ...]:
     flags = []
-    if at_least and measured.beyond("ULN" if term.direction == "high" else "LLN") is False:
+    side: Reference = "ULN" if term.direction == "high" else "LLN"
+    if at_least and measured.beyond(side) is False:
         flags.append(Flag.WITHIN_REFERENCE_RANGE)
+    if at_most == 0 and term.asks_baseline and measured.beyond(side):
+        flags.append(Flag.ABNORMAL_NOT_GRADED)
     if at_most == term.highest_numeric_grade and term.has_clinical_grade_above:
         flags.append(Flag.CLINICAL_GRADE_POSSIBLE)
+    if term.flag:
+        flags.append(Flag(term.flag))
     return tuple(flags)

@@ -24,32 +24,35 @@ def grade_patient(
 ) -> list[PatientGrade]:
     """Grade all results of one patient: one entry per result and term, in the order given.
 
-    Baseline, per course and term: the last valid result dated on or before the start (valid: an
-    active status and a readable value, even if its grade is undecided). Results that the sender
-    declared a baseline go before that rule. On the same day the later time counts if all are timed,
-    else the worse. A later course without such a result begins at the last valid one before it. The
-    baseline and what precedes it are graded by the limits of normal alone.
+    Baseline, per course, term and test (hypercalcemia has three tests): the last valid result dated
+    on or before the start (valid: an active status and a readable value, even if its grade is
+    undecided). Results that the sender declared a baseline go before that rule. On the same day the
+    later time counts if all are timed, else the worse. A later course without such a result begins
+    at the last valid one before it. The baseline and what precedes it are graded by the limits of
+    normal alone.
     """
     placed = [
         _Placed(index, result, term, place(result.collected, courses, window))
         for index, result in enumerate(results)
         for term in grader.terms(result.analyte) or (None,)
     ]
-    candidates: dict[tuple[int, str], list[_Candidate]] = {}
+    candidates: dict[tuple[int, _Test], list[_Candidate]] = {}
     for one in placed:
-        if one.term is not None and one.may_be_baseline(courses):
-            key = (one.course, one.term.name)
+        if one.term and one.test and one.may_be_baseline(courses):
+            key = (one.course, one.test)
             candidates.setdefault(key, []).append(_candidate(one, one.term, grader))
     baselines = {key: _choose(found) for key, found in candidates.items()}
     for index, course in enumerate(courses[1:], 1):
         carried = _carried(placed, course, grader)
         baselines |= {(index, t): c for t, c in carried.items() if (index, t) not in baselines}
     return [
-        _entry(
-            one, baselines.get((one.course, one.term.name)) if one.term else None, courses, grader
-        )
+        _entry(one, baselines.get((one.course, one.test)) if one.test else None, courses, grader)
         for one in placed
     ]
+
+
+_Test = tuple[str, str]
+"""A term and the analyte that it is graded from: what shares a baseline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,10 @@ class _Placed:
     @property
     def course(self) -> int:
         return self.placement.course or 0
+
+    @property
+    def test(self) -> _Test | None:
+        return (self.term.name, self.term.analyte) if self.term else None
 
     def before_start(self, courses: Sequence[Course]) -> bool:
         """Whether it counts as before treatment: by its date, or because its sender says so."""
@@ -108,14 +115,21 @@ def _candidate(one: _Placed, term: Term, grader: Grader) -> _Candidate:
     return _Candidate(one.index, one.result, grade, (at_least, at_most, toxic))
 
 
-def _carried(placed: Sequence[_Placed], course: Course, grader: Grader) -> dict[str, _Candidate]:
-    """By term the last valid result up to the start of a course, whichever course it lies in."""
-    before: dict[str, list[_Candidate]] = {}
+def _carried(placed: Sequence[_Placed], course: Course, grader: Grader) -> dict[_Test, _Candidate]:
+    """By test the last valid result up to the start of a course, whichever course it lies in."""
+    before: dict[_Test, list[_Candidate]] = {}
     for one in placed:
         day = one.result.collected
-        if one.term and one.valid and day and course.start and day.last <= course.start:
-            before.setdefault(one.term.name, []).append(_candidate(one, one.term, grader))
-    return {term: _latest(found) for term, found in before.items()}
+        if (
+            one.term
+            and one.test
+            and one.valid
+            and day
+            and course.start
+            and day.last <= course.start
+        ):
+            before.setdefault(one.test, []).append(_candidate(one, one.term, grader))
+    return {test: _latest(found) for test, found in before.items()}
 
 
 def _choose(candidates: Sequence[_Candidate]) -> _Candidate:

@@ -51,6 +51,10 @@ class Flag(StrEnum):
     """The laboratory sent no reference range: the study's own was used."""
     OLD_BASELINE = "old-baseline"
     NO_RADIOTHERAPY_END = "no-radiotherapy-end"
+    ABNORMAL_NOT_GRADED = "abnormal-not-graded"
+    """Beyond its reference range, yet below every limit that the patient's own baseline sets."""
+    CALCIUM_NOT_CORRECTED = "calcium-not-corrected"
+    """Total calcium as reported; CTCAE means the calcium corrected for albumin."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,10 @@ class _Worst:
 
 
 def summarise(grades: Iterable[Graded]) -> list[TermSummary]:
-    """Baseline and worst grades per term, in the order in which the terms first appear."""
+    """Baseline and worst grades per term, in the order in which the terms first appear.
+
+    Where several tests grade a term, its baseline is the highest of theirs.
+    """
     by_term: dict[str, list[Graded]] = {}
     for grade in grades:
         if grade.term is not None and not grade.course:
@@ -76,9 +79,11 @@ def summarise(grades: Iterable[Graded]) -> list[TermSummary]:
 
 
 def _summary(term: str, grades: Sequence[Graded]) -> TermSummary:
-    baseline = next((g for g in grades if g.phase == "baseline"), None)
-    acute, late = (_worst([g for g in grades if g.phase == p]) for p in ("acute", "late"))
-    known = baseline is not None and baseline.at_least == baseline.at_most
+    before, acute, late = (
+        _worst([g for g in grades if g.phase == p]) for p in ("baseline", "acute", "late")
+    )
+    baseline = before if any(g.phase == "baseline" for g in grades) else None
+    known = before.at_least == before.at_most
     return TermSummary(
         term=term,
         baseline_grade=baseline.at_least if baseline and known else None,

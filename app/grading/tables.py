@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import polars as pl
 
-from app.criteria.model import Analyte, Band, Condition, Term, Unit
+from app.criteria.model import Analyte, Band, Condition, Limit, Term, Unit
 from app.grading.limits import ResolvedLimit, applicable, resolve
 from app.grading.one import Grader
 from app.grading.result import Reason
@@ -103,12 +103,10 @@ class Tables:
             self._refuse(Reason.UNKNOWN_ANALYTE, [None])
             return
         places = [self.grader.edition.terms.index(term) for term in terms]
-        if not (unit and unit.strip()):
-            self._refuse(Reason.MISSING_UNIT, places)
-            return
-        value_unit = names.unit(known, unit)
+        value_unit = names.unit(known, unit or "")
         if value_unit is None:
-            self._refuse(Reason.UNKNOWN_UNIT, places)
+            named = unit and unit.strip()
+            self._refuse(Reason.UNKNOWN_UNIT if named else Reason.MISSING_UNIT, places)
             return
         other = names.unit(known, limit_unit) if limit_unit and limit_unit.strip() else value_unit
         first = len(self.tests)
@@ -133,13 +131,8 @@ class Tables:
             for criterion in term.grades
             for limit in applicable(criterion, unit, analyte)
         ]
-        normal = [
-            (grade, resolved)
-            for grade, resolved in limits
-            if resolved.limit.reference != "baseline"
-            and not (resolved.limit.condition and resolved.limit.condition.wants_abnormal)
-        ]
-        own_group, own_row = self._place([(g, r, None) for g, r in normal])
+        own = [(g, r, _own_condition(r.limit)) for g, r in limits if _of_normal(r.limit)]
+        own_group, own_row = self._place(own)
         full_group, full_row = None, None
         if term.uses_baseline:
             full_group, full_row = self._place([(g, r, r.limit.condition) for g, r in limits])
@@ -176,6 +169,19 @@ class Tables:
             self.groups.append(Group(slots))
         self.groups[index].rows.append(tuple(number for triple in row for number in triple))
         return index, len(self.groups[index].rows) - 1
+
+
+def _of_normal(limit: Limit) -> bool:
+    """Whether a limit can be reached by the limits of normal alone, with a normal baseline."""
+    asked = limit.condition
+    abnormal = asked is not None and asked.subject == "baseline" and asked.wants_beyond
+    return limit.reference != "baseline" and not abnormal
+
+
+def _own_condition(limit: Limit) -> Condition | None:
+    """What is left of a limit's condition by the limits of normal alone."""
+    asked = limit.condition
+    return asked if asked and "baseline" not in (asked.subject, asked.limit) else None
 
 
 def _numbers(resolved: ResolvedLimit) -> tuple[int, int, int]:

@@ -24,7 +24,7 @@ _CODES, _UNITS = _rows("loinc_codes.csv"), _rows("lab_units.csv")
 _OF_CLASS = {"enzyme": "ALT", "bilirubin": "bilirubin", "albumin": "albumin", "cells": "WBC"}
 _CANONICAL = {
     "bilirubin_total": "bilirubin", "alt": "ALT", "ast": "AST", "alp": "ALP", "ggt": "GGT",
-    "albumin": "albumin", "wbc": "WBC", "platelets": "platelets", "plt": "platelets",
+    "albumin": "albumin", "inr": "INR", "wbc": "WBC", "platelets": "platelets", "plt": "platelets",
 }  # fmt: skip
 
 

@@ -1,53 +1,55 @@
-"""The criteria file repeats NCI's own table: wording, MedDRA code and system organ class."""
-
-import json
-from pathlib import Path
-from typing import Any
+"""The criteria files repeat NCI's own table: wording, MedDRA code and system organ class."""
 
 import pytest
 
+from app.criteria.model import Term
 from app.criteria.reader import load
+from tests.criteria.second_reader import INTERPRETED, NCI, prints_a_limit
 
-_NCI: dict[str, Any] = json.loads(
-    (Path(__file__).parent / "nci_lab_terms.json").read_text(encoding="utf-8")
-)
-_TERMS = {term.name: term for term in load().edition("4.03").terms}
+_EDITIONS = load().editions
+_TERMS: dict[tuple[str, str], list[Term]] = {}
+for _edition in _EDITIONS.values():
+    for _term in _edition.terms:
+        _TERMS.setdefault((_edition.name, _term.name), []).append(_term)
 
-_EXPECTED = {
-    "Alanine aminotransferase increased",
-    "Alkaline phosphatase increased",
-    "Anemia",
-    "Aspartate aminotransferase increased",
-    "Blood bilirubin increased",
-    "Creatinine increased",
-    "Fibrinogen decreased",
-    "GGT increased",
-    "Hemoglobin increased",
-    "Hypoalbuminemia",
-    "Leukocytosis",
-    "Platelet count decreased",
-    "White blood cell decreased",
+# The laboratory terms of an edition whose every cell is a matter of treatment or symptoms.
+_CLINICAL_ALONE = {
+    "4.03": set(),
+    "5.0": {"Hyperglycemia", "Hypophosphatemia"},
+    "6.0": {"Hypophosphatemia"},
 }
 
 
-def test_the_file_has_these_terms_and_no_other() -> None:
-    assert set(_TERMS) == _EXPECTED
+@pytest.mark.parametrize("edition", _EDITIONS)
+def test_the_file_has_all_laboratory_terms_that_a_number_can_grade(edition: str) -> None:
+    printed = {name for name, editions in NCI.items() if edition in editions}
+    found = {name for where, name in _TERMS if where == edition}
+    assert found == printed - _CLINICAL_ALONE[edition]
+    for name in _CLINICAL_ALONE[edition]:
+        assert not any(prints_a_limit(text) for text in NCI[name][edition]["grades"].values())
 
 
-@pytest.mark.parametrize("name", sorted(_EXPECTED))
-def test_every_grade_says_what_nci_prints(name: str) -> None:
-    printed = {int(grade): text for grade, text in _NCI[name]["4.03"]["grades"].items() if text}
-    assert {c.grade: c.says for c in _TERMS[name].grades} == printed
+@pytest.mark.parametrize(("edition", "name"), _TERMS)
+def test_every_grade_says_what_nci_prints(edition: str, name: str) -> None:
+    printed = {int(grade): text for grade, text in NCI[name][edition]["grades"].items() if text}
+    said: dict[int, str] = {}
+    for term in _TERMS[edition, name]:
+        mine = {c.grade: c.says for c in term.grades}
+        assert mine.items() <= printed.items()
+        said |= mine
+    assert said == printed
 
 
-@pytest.mark.parametrize("name", sorted(_EXPECTED))
-def test_code_and_system_organ_class_are_ncis(name: str) -> None:
-    term = _TERMS[name]
-    assert (term.meddra, term.soc) == (_NCI[name]["4.03"]["code"], _NCI[name]["4.03"]["soc"])
+@pytest.mark.parametrize(("edition", "name"), _TERMS)
+def test_code_and_system_organ_class_are_ncis(edition: str, name: str) -> None:
+    nci = NCI[name][edition]
+    for term in _TERMS[edition, name]:
+        assert (term.meddra, term.soc) == (nci["code"], nci["soc"])
 
 
-@pytest.mark.parametrize("name", sorted(_EXPECTED))
-def test_only_a_cell_without_a_number_is_clinical(name: str) -> None:
-    for criterion in _TERMS[name].grades:
-        has_digit = any(character.isdigit() for character in criterion.says)
-        assert criterion.clinical is not has_digit, f"{name}, grade {criterion.grade}"
+@pytest.mark.parametrize(("edition", "name"), _TERMS)
+def test_only_a_cell_without_a_limit_is_left_to_the_clinician(edition: str, name: str) -> None:
+    for term in _TERMS[edition, name]:
+        for criterion in term.grades:
+            if (edition, name, criterion.grade) not in INTERPRETED:
+                assert criterion.clinical is not prints_a_limit(criterion.says)

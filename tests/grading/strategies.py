@@ -8,28 +8,26 @@ from hypothesis import strategies as st
 
 from app.criteria.model import Analyte, Unit
 from app.criteria.reader import load
+from tests.grading.typical import TYPICAL
 
 CRITERIA = load()
 START, END = date(2012, 1, 31), date(2012, 2, 29)
 
-_MULTIPLES = [
-    Fraction(limit.multiple) for term in CRITERIA.edition("4.03").terms
-    for criterion in term.grades for limit in criterion.limits if limit.multiple
-]  # fmt: skip
+_TERMS = [term for edition in CRITERIA.editions.values() for term in edition.terms]
+_MULTIPLES = sorted(
+    {
+        Fraction(limit.multiple) for term in _TERMS
+        for criterion in term.grades for limit in criterion.limits if limit.multiple
+    }
+)  # fmt: skip
 _ABSOLUTES = {
     analyte: [
         Fraction(limit.amount) * CRITERIA.analytes[analyte].unit(limit.unit).factor
-        for term in CRITERIA.edition("4.03").terms_of(analyte)
+        for term in _TERMS if term.analyte == analyte
         for criterion in term.grades for limit in criterion.limits if limit.unit
     ] or [Fraction(1)]
     for analyte in CRITERIA.analytes
 }  # fmt: skip
-_TYPICAL_LIMITS = {
-    "bilirubin": ("3.4", "20.5"), "albumin": ("35", "50"), "WBC": ("4", "10"),
-    "platelets": ("150", "400"), "creatinine": ("60", "106"), "hemoglobin": ("120", "160"),
-    "fibrinogen": ("2", "4"),
-}  # fmt: skip
-
 ODD_VALUES = ["", " ", "abc", "-1", "NaN", "inf", "1e400", "٣", "1_000", "true", "+5", "1,5", "0x1",
               ".5", "5.", "1e1", "0", "0.0000001", "123456789012345678", "12.3456789", "<", "<=",
               "> 5", "<-1", "1.80", " 1.8 ", "4e-7", "1.2.3", "−5", "５"]  # fmt: skip
@@ -47,7 +45,7 @@ def decimal_text(number: Fraction, places: int) -> str:
 
 @st.composite
 def limits(draw: st.DrawFn, analyte: Analyte, unit: Unit) -> tuple[str | None, str | None]:
-    lln, uln = _TYPICAL_LIMITS.get(analyte.name, ("10", "40"))
+    lln, uln = TYPICAL[analyte.name]
     places = draw(st.integers(0, 3))
     wobble = draw(st.sampled_from([Fraction(1), Fraction(9, 10), Fraction(7, 10), Fraction(3, 2)]))
     low = decimal_text(Fraction(lln) * wobble / unit.factor, places)

@@ -62,11 +62,16 @@ def one_by_one(
     course=st.sampled_from(COURSES),
     window=st.sampled_from(list(PRESETS.values())),
     implausible=st.sampled_from(["refuse", "flag"]),
+    edition=st.sampled_from(list(strategies.CRITERIA.editions)),
 )
 def test_columns_equal_patients(
-    rows: Rows, course: tuple[date | None, date | None], window: Window, implausible: Implausible
+    rows: Rows,
+    course: tuple[date | None, date | None],
+    window: Window,
+    implausible: Implausible,
+    edition: str,
 ) -> None:
-    rules = Rules(window=window, implausible=implausible)
+    rules = Rules(edition=edition, window=window, implausible=implausible)
     assert by_column(rows, course, rules) == one_by_one(rows, course, rules)
 
 
