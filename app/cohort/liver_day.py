@@ -97,6 +97,12 @@ def liver_days(
     ]
 
 
+def x_uln(result: LabResult, grader: Grader) -> Fraction | None:
+    """A liver value as a multiple of its own ULN, for ``>1000`` of 1000; None where not known."""
+    measured = _measured(result, grader)
+    return _x_uln(measured) if measured else None
+
+
 def _measured(result: LabResult, grader: Grader) -> Measured | None:
     analyte = grader.names.analyte(result.analyte)
     bounded = result.value is not None and result.value.comparator not in ("<", "<=")

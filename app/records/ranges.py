@@ -25,7 +25,7 @@ def current_ranges(connection: Connection, study: Study) -> RangeTable:
         .order_by(study_ranges.c.id.desc())
         .limit(1)
     )
-    return RangeTable(_read_document(row) for row in json.loads(document or "[]"))
+    return RangeTable(read_range(row) for row in json.loads(document or "[]"))
 
 
 def save_ranges(connection: Connection, study: Study, table: RangeTable) -> None:
@@ -47,7 +47,7 @@ def range_document(row: StudyRange) -> dict[str, Any]:
     }
 
 
-def _read_document(document: dict[str, Any]) -> StudyRange:
+def read_range(document: dict[str, Any]) -> StudyRange:
     """A range from what ``range_document`` writes."""
     lln, uln, since = (document[name] for name in ("lln", "uln", "valid_from"))
     numbers = {"lln": lln and Decimal(lln), "uln": uln and Decimal(uln)}

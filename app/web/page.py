@@ -37,6 +37,11 @@ _templates = Environment(
 )
 TABS = (
     ("", "Toxicity table"),
+    ("/pictures/butterfly", "Worst grades"),
+    ("/pictures/shift", "Shifts"),
+    ("/pictures/edish", "eDISH"),
+    ("/pictures/swimmer", "Swimmer"),
+    ("/pictures/incidence", "Incidence"),
     ("/patients", "Patients"),
 )
 """The pages of one study: what follows its address, and what each is called."""

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from app.web import criteria, panel, studies
+from app.web import criteria, drawing, panel, patient, studies
 
 router = APIRouter()
-for pages in (studies, panel, criteria):
+for pages in (studies, patient, drawing, panel, criteria):
     router.include_router(pages.router)

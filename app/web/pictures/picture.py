@@ -1,0 +1,114 @@
+"""What every picture shares: its colours, its frame, its definition line, and how it is drawn.
+
+One ordered palette: lightness falls from grade 0 to 5, so that it survives grey printing and colour
+blindness; a test measures both. The digit of a grade is always printed; its colour only repeats it.
+"""
+
+import json
+import textwrap
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import altair as alt
+import vl_convert
+
+GRADES = range(6)
+GRADE_COLOURS = ("#e9ecef", "#f2cc5c", "#f0923a", "#c4432c", "#7d1750", "#1d0a33")
+_PAPER = {
+    "ink": "#16191d", "soft": "#59616c", "line": "#d8dce2", "rule": "#8a929d",
+    "raised": "#e3e6ea", "paper": "#ffffff", "accent": "#0b57a4",
+} | {f"grade-{grade}": colour for grade, colour in enumerate(GRADE_COLOURS)}  # fmt: skip
+
+Kind = Literal["json", "svg", "png", "pdf"]
+MEDIA: dict[Kind, str] = {
+    "json": "application/json",
+    "svg": "image/svg+xml",
+    "png": "image/png",
+    "pdf": "application/pdf",
+}
+WIDTH = 720
+
+
+def ink(name: str) -> str:
+    """A colour by name, as the style sheet has it: a page in a dark theme draws it dark."""
+    return f"var(--{name})"
+
+
+DIGIT_COLOURS = (ink("ink"), "#16191d", "#16191d", "#ffffff", "#ffffff", "#ffffff")
+"""What a digit is printed in on each of them; grade 0 is dark on a page in a dark theme."""
+
+
+def grade_scale() -> alt.Scale:
+    """Grades 0 to 5 to their colours."""
+    return alt.Scale(domain=list(GRADES), range=[ink(f"grade-{grade}") for grade in GRADES])
+
+
+def digit_colour(field: str = "grade") -> Any:
+    """The colour of a digit printed on its grade's colour."""
+    return alt.Color(
+        f"{field}:O", legend=None, scale=alt.Scale(domain=list(GRADES), range=DIGIT_COLOURS)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A chart with its title and the line that says what is counted and of how many.
+
+    ``chart`` is Altair's, or the Vega-Lite specification itself.
+    """
+
+    chart: alt.TopLevelMixin | dict[str, Any]
+    title: str
+    definition: str
+
+    def page(self) -> dict[str, Any]:
+        """The specification for a page, which has the title and definition as text beside it."""
+        return self._spec()
+
+    def drawn(self, kind: Kind) -> bytes:
+        """The picture as a file that stands alone, title and definition in it, on white."""
+        spec = self._spec()
+        spec["title"] = {
+            "text": self.title,
+            "subtitle": textwrap.wrap(self.definition, 110),
+            "anchor": "start",
+            "offset": 14,
+        }
+        text = json.dumps(spec)
+        for name, colour in _PAPER.items():
+            text = text.replace(f'"var(--{name})"', f'"{colour}"')
+        if kind == "json":
+            return text.encode()
+        if kind == "svg":
+            return vl_convert.vegalite_to_svg(text).encode()
+        if kind == "png":
+            return vl_convert.vegalite_to_png(text, scale=2)
+        return vl_convert.vegalite_to_pdf(text)
+
+    def _spec(self) -> dict[str, Any]:
+        spec: dict[str, Any] = {"$schema": alt.SCHEMA_URL}
+        spec |= self.chart if isinstance(self.chart, dict) else self.chart.to_dict(validate=False)
+        spec["description"] = f"{self.title}. {self.definition}"
+        spec["background"] = ink("paper")
+        spec["config"] = _CONFIG
+        return spec
+
+
+_FONT = "system-ui, Roboto, 'Helvetica Neue', Arial, 'Liberation Sans', sans-serif"
+_CONFIG: dict[str, Any] = {
+    "font": _FONT,
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": ink("soft"), "titleColor": ink("soft"), "tickColor": ink("line"),
+        "domainColor": ink("rule"), "gridColor": ink("line"), "labelFontSize": 12,
+        "titleFontSize": 12, "titleFontWeight": "normal", "labelLimit": 220,
+    },
+    "header": {"labelColor": ink("ink"), "titleColor": ink("soft"), "labelFontSize": 13},
+    "legend": {"labelColor": ink("soft"), "titleColor": ink("soft"), "labelFontSize": 12},
+    "title": {
+        "color": ink("ink"), "subtitleColor": ink("soft"), "fontSize": 15, "subtitleFontSize": 11,
+        "subtitleLineHeight": 14, "fontWeight": 600, "subtitlePadding": 6,
+    },
+    "text": {"color": ink("ink"), "fontSize": 12},
+    "rule": {"color": ink("rule")},
+}  # fmt: skip
