@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.criteria.model import Edition
+from app.criteria.model import Direction, Edition
 from app.criteria.vocabulary import Vocabulary
 from app.errors import CriteriaError, FieldFault, RequestError
 from app.records.studies import LIVER_ENZYMES, Study
@@ -61,24 +61,26 @@ def paper_rows(edition: Edition, liver_enzymes: Sequence[str]) -> tuple[TableRow
     ``liver_enzymes`` are the analytes of the composite; the row takes the terms that grade them
     when they rise. An enzyme left out of it is still one that can be toxic.
     """
-    enzymes = _risen(edition, liver_enzymes)
-    others = tuple(term for term in _risen(edition, LIVER_ENZYMES) if term not in enzymes)
+    enzymes = _graded(edition, liver_enzymes, "high")
+    all_enzymes = _graded(edition, LIVER_ENZYMES, "high")
+    others = tuple(term for term in all_enzymes if term not in enzymes)
     return (
         TableRow("Nausea", ("Nausea",), clinical=True),
         TableRow("Liver pain", ("Hepatic pain",), clinical=True),
         TableRow("Fatigue", ("Fatigue",), clinical=True),
-        TableRow("Leukopenia", ("White blood cell decreased",)),
-        TableRow("Thrombocytopenia", ("Platelet count decreased",)),
-        TableRow("Bilirubin", ("Blood bilirubin increased",), with_baseline=True),
+        TableRow("Leukopenia", _graded(edition, ["WBC"], "low")),
+        TableRow("Thrombocytopenia", _graded(edition, ["platelets"], "low")),
+        TableRow("Bilirubin", _graded(edition, ["bilirubin"], "high"), with_baseline=True),
         TableRow("Liver enzymes", enzymes, with_baseline=True, also=others),
-        TableRow("Albumin", ("Hypoalbuminemia",), with_baseline=True),
+        TableRow("Albumin", _graded(edition, ["albumin"], "low"), with_baseline=True),
     )
 
 
-def _risen(edition: Edition, analytes: Sequence[str]) -> tuple[str, ...]:
+def _graded(edition: Edition, analytes: Sequence[str], direction: Direction) -> tuple[str, ...]:
+    """What the edition calls it: low platelets have another name in 6.0 than in 4.03."""
     return tuple(
         term.name
         for analyte in analytes
         for term in edition.terms_of(analyte)
-        if term.direction == "high"
+        if term.direction == direction
     )

@@ -13,7 +13,7 @@ LABELS = {
     "leukopenia": "White blood cell decreased",
     "thrombocytopenia": "Platelet count decreased",
 }
-"""What papers call a term, in lower case, and CTCAE's own name of it."""
+"""What papers call a term, in lower case, and CTCAE's name where an edition has no such term."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class Vocabulary:
             CriteriaError: the edition has none; names up to three that are spelled alike.
         """
         key = " ".join(name.split()).casefold()
-        key = LABELS.get(key, key).casefold()
-        if found := self.terms.get(key):
+        label = LABELS.get(key, key).casefold()
+        if found := self.terms.get(key) or self.terms.get(label):
             return found
         near = [self.terms[match].name for match in get_close_matches(key, self.terms)]
         hint = f"; near: {', '.join(near)}" if near else ""
@@ -49,7 +49,7 @@ class Vocabulary:
 
 
 def load_vocabularies() -> dict[str, Vocabulary]:
-    """The vocabulary of every edition in ``ctcae_terms.csv`` (source: NCI's CTCAE 4.03, 2010)."""
+    """The vocabulary of every edition in ``ctcae_terms.csv`` (source: NCI)."""
     text = (files("app.criteria") / "ctcae_terms.csv").read_text(encoding="utf-8")
     by_edition: dict[str, dict[str, VocabularyTerm]] = {}
     for row in csv.DictReader(text.splitlines()):

@@ -178,7 +178,6 @@ INTERPRETED: dict[tuple[str, str, int], tuple[str, set[Read]]] = {
     **{(e, "Hypokalemia", 1): ("hypokalemia", set()) for e in _ALL},
     **{(e, "Hyperuricemia", 1): ("hyperuricemia", set()) for e in _ALL},
     **{(e, "Hypertriglyceridemia", 1): ("hypertriglyceridemia", _ABOVE_150) for e in _ALL},
-    **{(e, "Hyponatremia", 2): ("hyponatremia", set()) for e in ("5.0", "6.0")},
     ("5.0", "Hyponatremia", 3): ("hyponatremia", {limit("<", "130", "mmol/L")}),
     ("6.0", "Lymphopenia", 1): ("lymphopenia", {limit("<", "1", "LLN")}),
 }
