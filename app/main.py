@@ -23,6 +23,8 @@ from app.api import (
 )
 from app.criteria.reader import load
 from app.criteria.vocabulary import load_vocabularies
+from app.ehr import capability, operation
+from app.ehr.outcomes import OUTCOMES, error_outcome
 from app.grading.one import Graders
 from app.http import logs
 from app.http.edge import Edge
@@ -75,7 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         redoc_url=None,
     )
-    add_handlers(app)
+    add_handlers(app, {"/fhir/": error_outcome, "/cds-services": error_outcome})
     app.add_middleware(Edge, metrics=metrics)
     app.state.metrics = metrics
     for door in (
@@ -92,6 +94,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         batches,
     ):
         app.include_router(door.router, responses=PROBLEMS)
+    for ehr in (operation, capability):
+        app.include_router(ehr.router, responses=OUTCOMES)
     for pages in (web, static):
         app.include_router(pages.router)
     if found := undeclared(app):

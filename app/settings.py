@@ -18,6 +18,10 @@ class Settings(BaseSettings):
     ``batches_dir`` holds uploads until they are stored; ``workers`` is how many store them beside
     the service; what a worker holds is another's once it has not been heard of for
     ``lease_seconds``.
+    ``max_bundle_*`` limit what ``/fhir`` and ``/cds-services`` take at once.
+    ``fhir_unknown_status``: whether an Observation of status ``unknown`` counts as final.
+    ``cors_origins``: browser clients that may call ``/cds-services``, as JSON
+    (``["https://ehr.example"]``); ``cds_study``: the study whose pages its cards lead to.
     """
 
     model_config = SettingsConfigDict(env_prefix="TOXGRADE_", frozen=True, extra="forbid")
@@ -32,6 +36,11 @@ class Settings(BaseSettings):
     slow_client_seconds: PositiveFloat = 10
     read_seconds: PositiveFloat = 30
     batches_dir: Path = Path("toxgrade-batches")
+    max_bundle_entries: int = 10_000
+    max_bundle_bytes: int = 32 * 1024 * 1024
+    fhir_unknown_status: Literal["refuse", "final"] = "refuse"
+    cors_origins: tuple[str, ...] = ()
+    cds_study: str = "default"
     max_batch_bytes: int = 4 * 1024**3
     workers: Annotated[int, Field(ge=0, le=64)] = 1
     lease_seconds: Annotated[float, Field(ge=1)] = 30

@@ -12,7 +12,6 @@ from app.batches.elements import LONGEST, object_of, objects, text_of, unit_of
 from app.batches.observation_code import code_of, note_units
 from app.batches.observation_range import UNKNOWN_PERSON, Note, Person, chosen_range
 from app.errors import ReadingError
-from app.grading.dates import read_collected
 from app.grading.units import Names
 from app.grading.values import read_value
 
@@ -77,7 +76,7 @@ def read_observation(
         return []
     measured = [("", resource)] if own or not components else []
     measured += [(f"component[{i}]", component) for i, component in enumerate(components)]
-    found = []
+    found: list[ObservedValue] = []
     for path, one in measured:
         more: list[Note] = []
         changed_here = changed or "modifierExtension" in one
@@ -85,7 +84,10 @@ def read_observation(
         if changed_here:
             fields["value"] = _UNREADABLE
         below = tuple(note.below(path) for note in more)
-        found.append(ObservedValue(path=path, **shared, **fields, notes=(*notes, *below)))
+        again = sum(before.analyte == fields["analyte"] for before in found)
+        if again and shared["source_id"]:  # the same test twice in one panel: two results
+            fields["source_id"] = f"{shared['source_id']}#{again + 1}"
+        found.append(ObservedValue(path=path, **(shared | fields), notes=(*notes, *below)))
     return found
 
 
@@ -173,20 +175,13 @@ def _number(number: object) -> str:
 
 def _effective(resource: Mapping[str, Any], notes: list[Note]) -> str | None:
     """When the specimen was taken, as written."""
-    places = {
-        "effectiveDateTime": resource.get("effectiveDateTime"),
-        "effectivePeriod.end": object_of(resource.get("effectivePeriod")).get("end"),
-        "effectiveInstant": resource.get("effectiveInstant"),
-    }
-    for path, written in places.items():
-        if written is None:
-            continue
-        text = written[:LONGEST] if isinstance(written, str) else _UNREADABLE
-        try:
-            read_collected(text)
-        except ReadingError as error:
-            notes.append(Note(path, error.code, error.message))
-        return text
+    written = resource.get("effectiveDateTime")
+    if written is None:
+        written = object_of(resource.get("effectivePeriod")).get("end")
+    if written is None:
+        written = resource.get("effectiveInstant")
+    if written is not None:
+        return written[:LONGEST] if isinstance(written, str) else _UNREADABLE
     text = "no effectiveDateTime, effectivePeriod.end or effectiveInstant; issued is not used"
     notes.append(Note("effective", "no-date", text))
     return None
@@ -194,11 +189,12 @@ def _effective(resource: Mapping[str, Any], notes: list[Note]) -> str | None:
 
 def _source_id(resource: Mapping[str, Any]) -> str | None:
     """The id, else the first identifier; None where neither can be kept as it is."""
-    found = [text_of(resource.get("id"))]
+    if found := text_of(resource.get("id")):
+        return found
     for identifier in objects(resource.get("identifier")):
         if value := text_of(identifier.get("value")):
-            found.append(f"{text_of(identifier.get('system')) or ''}|{value}")
-    return next((text for text in found if text), None)
+            return text_of(f"{text_of(identifier.get('system')) or ''}|{value}")
+    return None
 
 
 def _patient(resource: Mapping[str, Any]) -> str | None:

@@ -25,7 +25,11 @@ class BodyProblem(HTTPException):
 
 
 class JsonRoute(APIRoute):
-    """A route whose body is read by ``JsonRequest``."""
+    """A route whose body is read by ``JsonRequest``, or a kind of it that takes longer ones."""
+
+    @property
+    def request_class(self) -> "type[JsonRequest]":
+        return JsonRequest
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle, declared = super().get_route_handler(), need(self.dependencies)
@@ -33,7 +37,7 @@ class JsonRoute(APIRoute):
         async def read_strictly(request: Request) -> Response:
             if declared is not None:  # before anything of the body is read
                 await declared(request)
-            return await handle(JsonRequest(request.scope, request.receive))
+            return await handle(self.request_class(request.scope, request.receive))
 
         return read_strictly
 
@@ -41,10 +45,16 @@ class JsonRoute(APIRoute):
 class JsonRequest(Request):
     """A request whose JSON body is limited in size and read without losing anything."""
 
+    media_type = "application/json"
+
+    @property
+    def most_bytes(self) -> int:
+        return int(self.app.state.service.settings.max_body_bytes)
+
     async def body(self) -> bytes:
         """The body, refused as soon as it is longer than ``TOXGRADE_MAX_BODY_BYTES``."""
         if not hasattr(self, "_body"):
-            most = self.app.state.service.settings.max_body_bytes
+            most = self.most_bytes
             too_long = BodyProblem(413, f"the body is longer than {most} bytes; send a batch")
             announced = self.headers.get("content-length", "")
             if announced.isdecimal() and int(announced) > most:
@@ -57,7 +67,7 @@ class JsonRequest(Request):
                 if len(read) > most:
                     raise too_long
             if read and not _is_json(self.headers.get("content-type", "")):
-                raise BodyProblem(415, "expected Content-Type: application/json")
+                raise BodyProblem(415, f"expected Content-Type: {self.media_type}")
             self._body = bytes(read)
         return self._body
 

@@ -1,7 +1,7 @@
 """Every error as ``application/problem+json`` (RFC 9457): fields named, values never repeated."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, get_args
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import (
@@ -73,8 +73,13 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 """The error answers as every route documents them."""
 
 
-def add_handlers(app: FastAPI) -> None:
-    """Answer every error as a problem."""
+Form = Callable[[int, str, Sequence[FieldFault]], Response]
+"""How an error is answered: from its status, what happened, and the fields that are wrong."""
+
+
+def add_handlers(app: FastAPI, forms: Mapping[str, Form]) -> None:
+    """Answer every error as a problem; below the paths that ``forms`` names, in their own form."""
+    app.state.error_forms = forms
     app.add_exception_handler(ToxgradeError, _on_own)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
@@ -98,6 +103,13 @@ def problem(status: int, detail: str, faults: Sequence[FieldFault] = ()) -> JSON
     )
 
 
+def _answer(scope: Scope, status: int, detail: str, faults: Sequence[FieldFault] = ()) -> Response:
+    """The answer for an error, in the form of the door that was asked."""
+    forms: Mapping[str, Form] = scope["app"].state.error_forms
+    own = (form for path, form in forms.items() if scope["path"].startswith(path))
+    return next(own, problem)(status, detail, faults)
+
+
 def _shown(part: str | int) -> str | int:
     """A sender's own key is repeated only if it looks like a field's name."""
     return part if isinstance(part, int) or _FIELD_NAME.fullmatch(part) else "…"
@@ -108,22 +120,22 @@ def status_of(error: Exception) -> int:
     return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
 
 
-async def _on_own(_: Request, error: Exception) -> JSONResponse:
+async def _on_own(request: Request, error: Exception) -> Response:
     status = status_of(error)
     if isinstance(error, RequestError):
-        return problem(status, error.detail, error.faults)
-    answer = problem(status, str(error) or "the request needs a valid key")
+        return _answer(request.scope, status, error.detail, error.faults)
+    answer = _answer(request.scope, status, str(error) or "the request needs a valid key")
     if isinstance(error, TooManyRequests):
         answer.headers["Retry-After"] = str(error.retry_after)
     return answer
 
 
-async def _on_validation(request: Request, error: Exception) -> JSONResponse:
+async def _on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     body = getattr(request.scope.get("route"), "body_field", None)
     model = body.field_info.annotation if body else None
     faults = [_fault(found, model) for found in error.errors()]
-    return problem(422, "the request has fields that cannot be accepted", faults)
+    return _answer(request.scope, 422, "the request has fields that cannot be accepted", faults)
 
 
 def _fault(found: dict[str, Any], model: Any) -> FieldFault:
@@ -149,17 +161,17 @@ def _accepted(loc: tuple[str | int, ...], model: Any) -> str:
     return ", ".join(model.model_fields)
 
 
-async def _on_http(_: Request, error: Exception) -> JSONResponse:
+async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     faults = error.faults if isinstance(error, BodyProblem) else []
-    answer = problem(error.status_code, error.detail, faults)
+    answer = _answer(request.scope, error.status_code, error.detail, faults)
     answer.headers.update(error.headers or {})
     return answer
 
 
-async def _on_database(_: Request, error: Exception) -> JSONResponse:
+async def _on_database(request: Request, error: Exception) -> Response:
     _log.error("the database failed", error=type(error).__name__)
-    return problem(503, "the database cannot answer now; trying again is safe")
+    return _answer(request.scope, 503, "the database cannot answer now; trying again is safe")
 
 
 class LastResort:
@@ -186,4 +198,4 @@ class LastResort:
         except Exception as error:
             _log.error("unforeseen error", error=type(error).__name__, places=places(error))
             if scope["type"] == "http" and not started:
-                await problem(500, "unforeseen error; it is logged")(scope, receive, send)
+                await _answer(scope, 500, "unforeseen error; it is logged")(scope, receive, send)

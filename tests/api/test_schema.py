@@ -47,7 +47,7 @@ def test_every_operation_is_described(stateless: httpx.Client) -> None:
         for method, operation in methods.items():
             assert operation["summary"], f"{method} {path}"
             assert operation["description"], f"{method} {path}"
-            assert "application/problem+json" in str(operation["responses"]["4XX"])
+            assert "+json" in str(operation["responses"]["4XX"])
 
 
 def test_random_requests_get_the_promised_answers(stateless: httpx.Client) -> None:

@@ -1,0 +1,84 @@
+"""Storing what a Bundle holds, as any results are stored, and answering from what is stored."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from app.ehr.asked import Asked
+from app.ehr.bundle import Treatment
+from app.ehr.grade import Answers, Grouped, grade
+from app.ehr.graded import Graded
+from app.ehr.reading import Observed
+from app.errors import FieldFault, RequestError
+from app.grading.one import Grader
+from app.grading.result import Course, LabResult, Reason
+from app.grading.rules import Rules
+from app.http.service import Service
+from app.records.identity import Loc, identity
+from app.records.store import GradeRow, Submission, store
+from app.records.studies import find_study
+
+DEFAULT_STUDY = "default"
+
+
+async def persist(
+    asked: Asked, observed: Sequence[Observed], people: Sequence[Grouped], service: Service
+) -> tuple[Grader, Answers]:
+    """Store one patient's results in the group writer; durable once this returns.
+
+    What is no laboratory's and no analyte of ours (a body weight) is answered and not stored.
+
+    Raises:
+        RequestError: a result that cannot be stored as it is; names the place.
+        NotFound: no such study, or not one of the caller's.
+        Forbidden: the caller may not store there.
+    """
+    study, patient = asked.study or DEFAULT_STUDY, asked.patient
+    assert patient is not None, "read_asked requires it"
+    service.require("writer", study)
+    names = service.graders.under(Rules()).names
+    sent: list[tuple[Loc, LabResult]] = [
+        ((one.where,), one.lab)
+        for one in observed
+        if one.lab and (one.is_laboratory or names.analyte(one.lab.analyte))
+    ]
+    _refuse_undated(sent)
+    submission = Submission(study, patient, tuple(sent), _courses(people))
+
+    def save(connection: Connection) -> tuple[Rules, list[GradeRow]]:
+        stored = store(connection, submission, service.graders)
+        return find_study(connection, study).rules, stored.grades
+
+    rules, rows = await service.write(save)
+    grader = service.graders.under(rules)
+    kept: dict[str, dict[int, GradeRow]] = defaultdict(dict)
+    for row in rows:  # a result that was sent twice has its rows twice
+        kept[row["identity"]][row["id"]] = row
+    stored_as = {loc: identity(lab, names) for loc, lab in sent}
+    aside = tuple(i for i, one in enumerate(observed) if (one.where,) not in stored_as)
+    answers = grade(observed, [Grouped(aside, Treatment())], grader, rules.window)
+    for place, one in enumerate(observed):
+        if key := stored_as.get((one.where,)):
+            answers[place] = [Graded.stored(row, grader) for row in kept[key].values()]
+    return grader, answers
+
+
+def _refuse_undated(sent: Sequence[tuple[Loc, LabResult]]) -> None:
+    faults = [
+        FieldFault((*loc, "effective"), "missing", "required to store a result")
+        for loc, lab in sent
+        if lab.collected is None and lab.unreadable is not Reason.UNREADABLE_DATE
+    ]
+    if faults:
+        raise RequestError("a stored result needs the date it was taken", faults)
+
+
+def _courses(people: Sequence[Grouped]) -> tuple[Course, ...] | None:
+    """The course to record; None leaves what is recorded as it is."""
+    courses = people[0].treatment.courses
+    if len(courses) > 1:
+        text = "record several by PUT /v1/studies/{study}/patients/{patient}, then send one or none"
+        fault = FieldFault(("Bundle", "entry"), "several-courses", text)
+        raise RequestError("the Bundle holds several courses of radiotherapy", [fault])
+    return courses or None
