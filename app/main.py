@@ -9,6 +9,7 @@ from fastapi_offline import FastAPIOffline
 from app import __version__
 from app.access.credentials import Credentials
 from app.api import (
+    audit,
     batches,
     cohort,
     criteria,
@@ -92,6 +93,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         cohort,
         liver,
         batches,
+        audit,
     ):
         app.include_router(door.router, responses=PROBLEMS)
     for ehr in (operation, capability):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -117,7 +118,7 @@ class RejectPage(BaseModel):
 )  # fmt: skip
 async def post_batch(
     request: Request, service: TheService, study: StudyName, filename: Text | None = None
-) -> JSONResponse:
+) -> Response:
     """Receive a file, or a form with ``labs`` and ``patients``, to be graded and stored.
 
     The format is that of ``filename`` or of the Content-Type. The answer comes once the file is
@@ -128,14 +129,19 @@ async def post_batch(
     store = Store(settings.batches_dir)
     upload = await receive(request, filename, store, settings.max_batch_bytes)
     try:
-        batch = await service.write(lambda c: create_batch(c, study, upload))
+        answer = await service.store(
+            lambda c: _answer(study, create_batch(c, study, upload)),
+            202,
+            content=upload.sha256.encode(),
+        )
     except BaseException:
         await run_in_threadpool(store.remove, upload.batch_id)
         raise
-    if batch.id != upload.batch_id:
+    batch_id = json.loads(bytes(answer.body))["id"]
+    if batch_id != upload.batch_id:
         await run_in_threadpool(store.remove, upload.batch_id)
-    where = f"{request.url.path}/{batch.id}"
-    return JSONResponse(_answer(study, batch), 202, headers={"Location": where})
+    answer.headers["Location"] = f"{request.url.path}/{batch_id}"
+    return answer
 
 
 @router.get("", response_model=BatchList, summary="Batches", dependencies=[needs("reader")])

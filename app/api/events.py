@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body
+from fastapi.responses import Response
 from pydantic import Field, Strict
 from sqlalchemy import Connection, Row
 
@@ -73,16 +74,17 @@ async def post(
     study: StudyName,
     patient: PatientName,
     asked: Annotated[EventRequest, Body(openapi_examples={"event": {"value": _EXAMPLE}})],
-) -> dict[str, Any]:
+) -> Response:
     """Store a grade of a term that has it, or 0; durable before the answer."""
 
     def save(connection: Connection) -> dict[str, Any]:
         found = find_study(connection, study)
         event = asked.event(found, service)
         patient_id = lock_patient(connection, found, patient)
-        return _answer(connection, store_event(connection, patient_id, event), found, service)
+        row = store_event(connection, patient_id, event)
+        return {"study": study, "patient": patient} | _answer(connection, row, found, service)
 
-    return {"study": study, "patient": patient} | await service.write(save)
+    return await service.store(save)
 
 
 @router.get(

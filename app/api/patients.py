@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from sqlalchemy import Connection
 
 from app.api import answers
@@ -17,7 +17,7 @@ from app.http.body import JsonRoute
 from app.http.guard import needs
 from app.http.service import TheService
 from app.records.read import GradeFilter, list_grades, patient_toxicity
-from app.records.store import Stored, Submission, store
+from app.records.store import Submission, store
 from app.records.studies import find_study
 
 router = APIRouter(
@@ -37,7 +37,7 @@ async def post_results(
     study: StudyName,
     patient: PatientName,
     asked: Annotated[Panel, Body(openapi_examples={"panel": {"value": EXAMPLE}})],
-) -> JSONResponse:
+) -> Response:
     """Store results and grade the patient again by the study's rules; durable before the answer.
 
     A result sent again unchanged changes nothing; with other content it supersedes. Radiotherapy
@@ -53,17 +53,18 @@ async def post_results(
         raise RequestError("a stored result needs the date it was taken", faults)
     courses = asked.courses() if "radiotherapy" in asked.model_fields_set else None
     sent = Submission(study, patient, tuple(asked.labs()), courses)
-    stored: Stored = await service.write(lambda c: store(c, sent, service.graders))
-    return JSONResponse(
-        {
+
+    def save(connection: Connection) -> dict[str, Any]:
+        stored = store(connection, sent, service.graders)
+        return {
             "study": study,
             "patient": patient,
             "edition": stored.edition,
             "grades": [answers.stored(row) for row in stored.grades],
             "summary": answers.summary(stored.summary),
-        },
-        201,
-    )
+        }
+
+    return await service.store(save)
 
 
 @router.get(

@@ -29,7 +29,7 @@ from app.records.store_many import (
     merge_patient,
     prepare,
 )
-from app.records.studies import find_study
+from app.records.studies import find_study, hold_study
 
 _GRADED = {
     "term": pl.String, "grade": pl.Int8, "at_least": pl.Int8, "at_most": pl.Int8,
@@ -83,7 +83,7 @@ class Chunk:
         Raises:
             RulesChanged: the study's rules or ranges are no longer those it was graded under.
         """
-        study = find_study(connection, self._study.name)
+        study = hold_study(connection, self._study.name)
         ranges = current_ranges(connection, study)
         if (study.rules, ranges.rows) != (self._study.rules, self._ranges.rows):
             raise RulesChanged

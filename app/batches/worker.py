@@ -21,6 +21,8 @@ from app.batches.store import Store
 from app.errors import FileError, Unavailable
 from app.grading.one import Graders
 from app.records import jobs, settle
+from app.records.append import take
+from app.records.audit import Act, enter
 from app.records.batches import Reject, add_rejects, batch_state
 from app.records.engine import reading
 from app.records.jobs import LostTask, Task
@@ -118,12 +120,15 @@ class Worker:
             chunk = Chunk(frame, self._engine, task.study, self._graders)
             try:
                 with self._engine.begin() as connection:
+                    take(connection)
                     outcome = chunk.store(connection)
                     outcome.frame().write_parquet(folder / _graded(task.number, task.fence))
                     rejects = outcome.rejects(named_columns(frame))
                     jobs.hold(connection, task)
                     add_rejects(connection, task.batch_id, rejects)
                     settle.finish(connection, task, len({reject.row for reject in rejects}))
+                    what = f"store chunk {task.number} of batch {task.batch_id}"
+                    enter(connection, [(Act("worker", what, task.study), take(connection))])
                 return
             except RulesChanged:
                 continue

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from app.cli import criteria, files, keys, ranges, report, service, validate, worker
+from app.cli import audit, criteria, files, keys, ranges, report, service, validate, worker
 from app.cli.environment import fail
 
 _app = typer.Typer(
@@ -22,6 +22,7 @@ _app.command()(report.report)
 _app.command()(validate.validate)
 _app.add_typer(service.db, name="db")
 _app.add_typer(keys.keys, name="keys")
+_app.add_typer(audit.audit, name="audit")
 _app.add_typer(criteria.criteria, name="criteria")
 _app.add_typer(ranges.ranges, name="ranges")
 

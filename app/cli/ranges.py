@@ -23,17 +23,20 @@ def load(
     study: _Study = "default",
 ) -> None:
     """Replace a study's reference ranges; what they touch is graded again."""
+    from getpass import getuser
+
     from app.criteria.reader import load as load_criteria
     from app.errors import RequestError
     from app.grading.one import Graders
-    from app.records.engine import transaction, upgrade
+    from app.records.audit import acting
+    from app.records.engine import upgrade
     from app.records.put_ranges import put_ranges
 
     rows = [row.row() for row in _read(table)]
     url = settings().database_url
     upgrade(url)
     try:
-        with transaction(url) as connection:
+        with acting(url, f"cli:{getuser()}", "toxgrade ranges load", study) as connection:
             saved = put_ranges(connection, study, rows, Graders(load_criteria()))
     except RequestError as error:
         if not error.faults:

@@ -19,7 +19,7 @@ from app.grading.one import Graders
 from app.grading.result import GRADED_STATUSES, Course, LabResult
 from app.grading.rules import Rules
 from app.grading.values import read_value
-from app.records.engine import transaction
+from app.records.audit import acting
 from app.records.events import store_event
 from app.records.follow_up import FollowUp, VitalStatus
 from app.records.patients import lock_patient
@@ -33,7 +33,7 @@ STUDY = "demo"
 def load_demo(url: str) -> None:
     """Create the study ``demo`` with its results and events, unless it already holds patients."""
     graders = Graders(load())
-    with transaction(url) as connection:
+    with acting(url, "toxgrade", "load the synthetic cohort", STUDY) as connection:
         study = save_study(connection, STUDY, Rules(), synthetic=True).study
         if not list_patients(connection, study, 1, None):
             for submission in submissions():

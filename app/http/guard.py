@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from app.access.callers import ANYONE, Caller, Role
 from app.access.keys import ACCEPTED
-from app.errors import Unauthorized
+from app.errors import Forbidden, NotFound, Unauthorized
 from app.http.rates import cost
 from app.http.service import Service
 
@@ -41,7 +41,11 @@ class Needs(HTTPBearer):
         if caller is not ANYONE:
             service.rates.spend(caller.name, cost(request, service.settings.max_body_bytes))
         study = request.path_params.get("study") or request.query_params.get("study")
-        caller.require(self.role, study)
+        try:
+            caller.require(self.role, study)
+        except (Forbidden, NotFound):
+            await service.denied(request, caller, study)
+            raise
         request.state.caller = caller
 
 

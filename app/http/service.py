@@ -1,22 +1,28 @@
 """What every handler works with: built once by ``create_app``, kept in ``app.state``."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
+import msgspec
 from anyio import to_thread
 from fastapi import Depends
 from sqlalchemy import Connection, Engine
 from starlette.requests import Request
+from starlette.responses import Response
 
 from app.access.callers import Caller, Role
 from app.access.credentials import Credentials
 from app.criteria.vocabulary import Vocabulary
-from app.errors import Unavailable
+from app.errors import RequestError, Unavailable
 from app.grading.one import Graders
+from app.http import acts
 from app.http.rates import Rates
+from app.records.audit import Act
 from app.records.engine import reading
+from app.records.idempotency import Answer
 from app.records.writer import Writer
 from app.settings import Settings
 
@@ -27,7 +33,7 @@ T = TypeVar("T")
 class Service:
     """Settings, criteria, database and the one writer of this process.
 
-    Handlers get one that knows the ``caller`` of their request; None on a route open to everyone.
+    Handlers get one that knows their request: what it reads or writes of a study is audited.
     """
 
     settings: Settings
@@ -37,7 +43,12 @@ class Service:
     writer: Writer
     credentials: Credentials
     rates: Rates
-    caller: Caller | None = None
+    request: Request | None = None
+
+    @property
+    def caller(self) -> Caller | None:
+        """Who asks; None on a route that is open to everyone."""
+        return getattr(self.request.state, "caller", None) if self.request else None
 
     def may(self, role: Role, study: str) -> bool:
         """Whether the caller has at least this role on a study."""
@@ -53,12 +64,55 @@ class Service:
         assert self.caller is not None, "a route that declares no need was let through"
         self.caller.require(role, study)
 
-    async def write(self, job: Callable[[Connection], T]) -> T:
-        """Run a job in the writer; its answer comes once it is durable."""
-        return await asyncio.wrap_future(self.writer.submit(job))
+    async def write(
+        self,
+        job: Callable[[Connection], T],
+        *,
+        study: str | None = None,
+        patient: str | None = None,
+    ) -> T:
+        """Run a job in the writer; its answer comes once it and its audit entry are durable.
 
-    async def read(self, query: Callable[[Connection], T]) -> T:
-        """Run a query in a thread, in a transaction that only reads.
+        ``study`` and ``patient`` are what the request is of where its path does not say so.
+        """
+        act = self._act(study, patient)
+        return await self._audited(act, self.writer.submit(job, act))
+
+    async def store(
+        self,
+        job: Callable[[Connection], Any],
+        status: int = 201,
+        *,
+        study: str | None = None,
+        patient: str | None = None,
+        content: bytes | None = None,
+    ) -> Response:
+        """Like ``write``, for a POST that stores: with an ``Idempotency-Key`` it happens once.
+
+        The job returns the answer's JSON. ``content`` stands for a body that was read as a stream.
+        """
+        act = self._act(study, patient)
+        once = None
+        if self.request is not None and self.caller is not None:
+            once = await acts.once(self.request, self.caller, act, content)
+
+        def run(connection: Connection) -> Answer:
+            return Answer(status, msgspec.json.encode(job(connection)))
+
+        answer = await self._audited(act, self.writer.submit(run, act, once))
+        replayed = {"Idempotency-Replayed": "true"} if answer.replayed else None
+        return Response(answer.body, answer.status, replayed, "application/json")
+
+    async def read(
+        self,
+        query: Callable[[Connection], T],
+        *,
+        study: str | None = None,
+        patient: str | None = None,
+    ) -> T:
+        """Run a query in a thread, in a transaction that only reads; answered once it is audited.
+
+        ``study`` and ``patient`` are what the request is of where its path does not say so.
 
         Raises:
             Unavailable: it took longer than ``TOXGRADE_READ_SECONDS``.
@@ -68,16 +122,45 @@ class Service:
             with reading(self.engine).begin() as connection:
                 return query(connection)
 
+        act = self._act(study, patient)
+        found = await self._audited(act, self._in_thread(run))
+        if act:
+            await self._tell(act)
+        return found
+
+    async def _in_thread(self, run: Callable[[], T]) -> T:
         try:
             async with asyncio.timeout(self.settings.read_seconds):
                 return await to_thread.run_sync(run, abandon_on_cancel=True)
         except TimeoutError:
             raise Unavailable("the database did not answer in time; try again later") from None
 
+    async def denied(self, request: Request, caller: Caller, study: str | None) -> None:
+        """Let the audit of the study, if there is one, say that the caller was turned away."""
+        if act := acts.act(request, caller, study):
+            await self._tell(replace(act, outcome="denied"))
+
+    def _act(self, study: str | None, patient: str | None) -> Act | None:
+        if self.request is None or self.caller is None:
+            return None
+        return acts.act(self.request, self.caller, study, patient)
+
+    async def _audited(self, act: Act | None, work: "Future[T] | Awaitable[T]") -> T:
+        """The outcome of the work; if it is refused, the audit says so before the caller hears."""
+        try:
+            return await (asyncio.wrap_future(work) if isinstance(work, Future) else work)
+        except RequestError as error:
+            if act:
+                await self._tell(replace(act, outcome=f"refused: {type(error).__name__}"))
+            raise
+
+    async def _tell(self, act: Act) -> None:
+        await asyncio.wrap_future(self.writer.submit(lambda _: None, act))
+
 
 async def _service(request: Request) -> Service:  # sync ones would each cost a thread
     service: Service = request.app.state.service
-    return replace(service, caller=getattr(request.state, "caller", None))
+    return replace(service, request=request)
 
 
 TheService = Annotated[Service, Depends(_service)]

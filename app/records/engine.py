@@ -85,6 +85,18 @@ def transaction(url: str, *, reads_only: bool = False) -> Iterator[Connection]:
         engine.dispose()
 
 
+@contextmanager
+def snapshot(url: str) -> Iterator[Connection]:
+    """One transaction that only reads, and sees the database as it is now however long it takes."""
+    engine = build_engine(url)
+    try:
+        level = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        with reading(engine).execution_options(**level).begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
 def upgrade(url: str) -> None:
     """Bring the database to the latest migration; safe when several processes start at once."""
     with transaction(url) as connection:

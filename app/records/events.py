@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, insert, select
+from sqlalchemy import Connection, Row, Select, and_, func, select
 
 from app.errors import FieldFault, RequestError
 from app.grading.event import Event
+from app.records.append import append
 from app.records.follow_up import current_follow_up
 from app.records.tables import events, patients
 
@@ -48,7 +49,7 @@ def store_event(connection: Connection, patient_id: int, event: Event) -> Row[An
         "version": before.version + 1 if before else 1,
         "recorded_at": datetime.now(UTC),
     }
-    connection.execute(insert(events).values(**sent, **place))
+    append(connection, events, [sent | place])
     return connection.execute(newest).one()
 
 

@@ -4,8 +4,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Literal
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
+from app.records.append import append
 from app.records.tables import follow_ups
 
 VitalStatus = Literal["alive", "dead"]
@@ -39,8 +40,5 @@ def current_follow_up(connection: Connection, patient_id: int) -> FollowUp:
 def save_follow_up(connection: Connection, patient_id: int, follow_up: FollowUp) -> None:
     """Record a follow-up unless it is what is recorded already."""
     if current_follow_up(connection, patient_id) != follow_up:
-        connection.execute(
-            insert(follow_ups).values(
-                patient_id=patient_id, recorded_at=datetime.now(UTC), **asdict(follow_up)
-            )
-        )
+        place = {"patient_id": patient_id, "recorded_at": datetime.now(UTC)}
+        append(connection, follow_ups, [asdict(follow_up) | place])

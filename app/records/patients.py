@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import ColumnElement, Connection, select, text
 
 from app.errors import FieldFault, NotFound, RequestError
 from app.grading.result import Course
+from app.records.append import append
 from app.records.history import courses_document, current_courses
 from app.records.studies import PATIENT_NAME, Study
 from app.records.tables import patients, treatments
@@ -41,6 +42,16 @@ def lock_patient(connection: Connection, study: Study, name: str) -> int:
     return int(connection.scalars(select(patients.c.id).where(mine).with_for_update()).one())
 
 
+def lock_patients(connection: Connection, wanted: ColumnElement[bool]) -> list[int]:
+    """The row numbers of the patients wanted, locked in the order of their names as others do."""
+    query = select(patients.c.name, patients.c.id).where(wanted)
+    found = [n for _, n in sorted((row.name, row.id) for row in connection.execute(query))]
+    for number in found:
+        row = select(patients.c.id).where(patients.c.id == number)
+        connection.execute(row.with_for_update())
+    return found
+
+
 def save_courses(
     connection: Connection, patient_id: int, courses: tuple[Course, ...] | None
 ) -> tuple[Course, ...]:
@@ -48,11 +59,10 @@ def save_courses(
     before = current_courses(connection, patient_id)
     if courses is None or courses == before:
         return before
-    connection.execute(
-        insert(treatments).values(
-            patient_id=patient_id,
-            courses=courses_document(courses),
-            recorded_at=datetime.now(UTC),
-        )
-    )
+    row = {
+        "patient_id": patient_id,
+        "courses": courses_document(courses),
+        "recorded_at": datetime.now(UTC),
+    }
+    append(connection, treatments, [row])
     return courses

@@ -14,7 +14,7 @@ from app.records.history import current_courses, current_grades
 from app.records.patients import lock_patient, save_courses
 from app.records.ranges import current_person, save_person
 from app.records.store import regrade
-from app.records.studies import find_study
+from app.records.studies import hold_study
 
 
 class PersonFields(TypedDict, total=False):
@@ -42,7 +42,7 @@ def put_patient(
         NotFound: no such study.
         RequestError: the name is not a pseudonym, or the death is before the last result.
     """
-    study = find_study(connection, study_name)
+    study = hold_study(connection, study_name)
     patient_id = lock_patient(connection, study, name)
     before = current_courses(connection, patient_id)
     courses = save_courses(connection, patient_id, sent.courses)

@@ -7,12 +7,13 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from app.grading.ranges import StudyRange
 from app.grading.result import Flag, Grade, LabResult
 from app.grading.study_ranges import Person, RangeTable
 from app.grading.units import Names
+from app.records.append import append
 from app.records.studies import Study
 from app.records.tables import demographics, study_ranges
 
@@ -31,11 +32,8 @@ def current_ranges(connection: Connection, study: Study) -> RangeTable:
 def save_ranges(connection: Connection, study: Study, table: RangeTable) -> None:
     """Record a table; the one before stays readable."""
     document = json.dumps([range_document(row) for row in table.rows])
-    connection.execute(
-        insert(study_ranges).values(
-            study_id=study.id, ranges=document, recorded_at=datetime.now(UTC)
-        )
-    )
+    row = {"study_id": study.id, "ranges": document, "recorded_at": datetime.now(UTC)}
+    append(connection, study_ranges, [row])
 
 
 def range_document(row: StudyRange) -> dict[str, Any]:
@@ -96,11 +94,10 @@ def current_person(connection: Connection, patient_id: int) -> Person:
 def save_person(connection: Connection, patient_id: int, person: Person) -> None:
     """Record sex and birth year unless they are what is recorded already."""
     if current_person(connection, patient_id) != person:
-        connection.execute(
-            insert(demographics).values(
-                patient_id=patient_id,
-                sex=person.sex,
-                birth_year=person.birth_year,
-                recorded_at=datetime.now(UTC),
-            )
-        )
+        row = {
+            "patient_id": patient_id,
+            "sex": person.sex,
+            "birth_year": person.birth_year,
+            "recorded_at": datetime.now(UTC),
+        }
+        append(connection, demographics, [row])

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection
 
 from app import __version__
 from app.errors import FieldFault, RequestError
@@ -14,6 +14,7 @@ from app.grading.patient import grade_patient, refuse_late_baseline
 from app.grading.phase import course_faults
 from app.grading.result import Course, LabResult, PatientGrade
 from app.grading.summary import Graded, TermSummary, summarise
+from app.records.append import append
 from app.records.history import (
     current_courses,
     current_grades,
@@ -22,9 +23,9 @@ from app.records.history import (
     unreadable_marks,
 )
 from app.records.identity import Loc, content, distinct, identity
-from app.records.patients import lock_patient, save_courses
+from app.records.patients import lock_patient, lock_patients, save_courses
 from app.records.ranges import range_used, with_study_ranges
-from app.records.studies import Study, find_study
+from app.records.studies import Study, hold_study
 from app.records.tables import grades, patients, results
 
 GradeRow = dict[str, Any]
@@ -64,7 +65,7 @@ def store(connection: Connection, submission: Submission, graders: Graders) -> S
         NotFound: no such study.
         RequestError: a name, a baseline or a result that cannot be accepted; names the place.
     """
-    study = find_study(connection, submission.study)
+    study = hold_study(connection, submission.study)
     grader = graders.under(study.rules)
     sent = distinct(list(submission.results), grader.names)
     patient_id = lock_patient(connection, study, submission.patient)
@@ -120,8 +121,7 @@ def _append(
                     "recorded_at": datetime.now(UTC),
                 }
             )
-    if new:
-        connection.execute(insert(results), new)
+    append(connection, results, new)
 
 
 def _supersedes(result: LabResult, before: LabResult, grader: Grader) -> bool:
@@ -153,8 +153,7 @@ def result_row(result: LabResult) -> dict[str, object]:
 def regrade_study(connection: Connection, study: Study, graders: Graders) -> None:
     """Grade every patient of a study again by its rules as they are now."""
     grader = graders.under(study.rules)
-    mine = select(patients.c.id).where(patients.c.study_id == study.id).order_by(patients.c.id)
-    for patient_id in connection.scalars(mine.with_for_update()).all():
+    for patient_id in lock_patients(connection, patients.c.study_id == study.id):
         courses = current_courses(connection, patient_id)
         regrade(connection, patient_id, courses, grader, study)
 
@@ -190,11 +189,9 @@ def regrade(
         new.append(fresh)
         sent = {name: result._mapping[name] for name in _REPORTED}
         current[result.identity].append(fresh | sent)
-    if new:
-        returning = insert(grades).returning(grades.c.id, sort_by_parameter_order=True)
-        ids = iter(connection.scalars(returning, new).all())
-        for found in current.values():
-            found[:] = [row if "id" in row else row | {"id": next(ids)} for row in found]
+    ids = iter(append(connection, grades, new))
+    for found in current.values():
+        found[:] = [row if "id" in row else row | {"id": next(ids)} for row in found]
     return current
 
 

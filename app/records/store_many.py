@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.errors import RequestError
@@ -13,6 +13,7 @@ from app.grading.one import Grader, Graders
 from app.grading.patient import grade_patient
 from app.grading.result import Course, LabResult, PatientGrade
 from app.grading.study_ranges import Person, RangeTable
+from app.records.append import note, undoable
 from app.records.bulk import insert_tuples, reserve_ids
 from app.records.history import courses_document
 from app.records.identity import Loc, distinct
@@ -77,16 +78,16 @@ def add_patients(
     ids = _insert_patients(connection, study, [new.sent.patient for new in prepared])
     added = [new for new in prepared if new.sent.patient in ids]
     now = datetime.now(UTC)
-    insert_tuples(
-        connection,
-        treatments,
-        ("patient_id", "courses", "recorded_at"),
-        [
-            (ids[new.sent.patient], courses_document(new.sent.courses), now)
-            for new in added
-            if new.sent.courses
-        ],
-    )
+    treated = [
+        {
+            "patient_id": ids[new.sent.patient],
+            "courses": courses_document(new.sent.courses),
+            "recorded_at": now,
+        }
+        for new in added
+        if new.sent.courses
+    ]
+    _insert(connection, treatments, _numbered(connection, treatments, treated))
     numbers = iter(reserve_ids(connection, results, sum(len(new.results) for new in added)))
     result_rows: list[dict[str, Any]] = []
     graded: dict[str, GradesOf] = {}
@@ -103,7 +104,7 @@ def add_patients(
     _insert(connection, results, result_rows)
     by_patient = graded.values()
     all_grades = [row for of in by_patient for found in of.values() for row in found]
-    _insert(connection, grades, all_grades)
+    _insert(connection, grades, _numbered(connection, grades, all_grades))
     return graded
 
 
@@ -116,7 +117,7 @@ def merge_patient(
     """
     submission = Submission(study.name, sent.patient, sent.results, sent.courses)
     try:
-        with connection.begin_nested():
+        with undoable(connection):
             stored = store(connection, submission, graders)
     except RequestError as error:
         return error
@@ -151,8 +152,16 @@ def _grade_rows(
     return found
 
 
-def _insert(connection: Connection, table: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows that all have the same columns."""
+def _insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows that all have the same columns, numbers included, and note them."""
     if rows:
         columns = list(rows[0])
         insert_tuples(connection, table, columns, (tuple(row.values()) for row in rows))
+        note(connection, table, rows)
+
+
+def _numbered(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    ids = reserve_ids(connection, table, len(rows)) if rows else ()
+    return [{"id": number, **row} for number, row in zip(ids, rows, strict=True)]

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, func, insert, select
 from app.errors import FieldFault, NotFound, RequestError
 from app.grading.phase import Window
 from app.grading.rules import Rules
+from app.records.append import append
 from app.records.tables import patients, studies, study_rules
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -77,6 +78,21 @@ def find_study(connection: Connection, name: str) -> Study:
     return _study(row)
 
 
+def hold_study(connection: Connection, name: str, *, to_change: bool = False) -> Study:
+    """The study, whose rules nobody else changes until the transaction ends.
+
+    Those who store hold it together; who is ``to_change`` it holds it alone. The lock comes in a
+    statement of its own: a query that waits for one reads the rules as they were before.
+
+    Raises:
+        NotFound: there is none.
+    """
+    if connection.dialect.name != "sqlite":  # there a transaction that writes is alone anyway
+        mine = select(studies.c.id).where(studies.c.name == name)
+        connection.execute(mine.with_for_update(read=not to_change))
+    return find_study(connection, name)
+
+
 def list_studies(connection: Connection) -> list[Study]:
     """All studies, by name."""
     names = connection.scalars(select(studies.c.name).order_by(studies.c.name)).all()
@@ -102,7 +118,7 @@ def save_study(
         raise RequestError("a study cannot have this name", [fault])
     is_new = False
     try:
-        before = find_study(connection, name)
+        before = hold_study(connection, name, to_change=True)
     except NotFound:
         connection.execute(
             insert(studies).values(name=name, synthetic=synthetic, recorded_at=datetime.now(UTC))
@@ -111,11 +127,8 @@ def save_study(
         is_new = True
     now = replace(before, rules=rules, liver_enzymes=tuple(liver_enzymes), rows=rows)
     if now != before:
-        connection.execute(
-            insert(study_rules).values(
-                study_id=now.id, rules=_document(now), recorded_at=datetime.now(UTC)
-            )
-        )
+        row = {"study_id": now.id, "rules": _document(now), "recorded_at": datetime.now(UTC)}
+        append(connection, study_rules, [row])
     return Saved(now, is_new, not is_new and before.rules != rules)
 
 

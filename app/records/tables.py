@@ -34,10 +34,10 @@ metadata = MetaData(
     }
 )
 
-_Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by INTEGER keys only
+RowId = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by INTEGER keys only
 
 
-class _Instant(TypeDecorator[datetime]):
+class Instant(TypeDecorator[datetime]):
     """A moment in UTC; SQLite keeps no offset and PostgreSQL answers in the session's."""
 
     impl = DateTime(timezone=True)
@@ -49,17 +49,14 @@ class _Instant(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-RowId, Instant = _Id, _Instant  # for the tables of batches, which stand in a file of their own
-
-
 def _recorded() -> Column[datetime]:
-    return Column("recorded_at", _Instant, nullable=False)
+    return Column("recorded_at", Instant, nullable=False)
 
 
 studies = Table(
     "studies",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", RowId, primary_key=True),
     Column("name", String(64), nullable=False, unique=True),
     Column("synthetic", Boolean, nullable=False),
     _recorded(),
@@ -68,8 +65,8 @@ studies = Table(
 study_rules = Table(
     "study_rules",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("study_id", _Id, ForeignKey("studies.id"), nullable=False, index=True),
+    Column("id", RowId, primary_key=True),
+    Column("study_id", RowId, ForeignKey("studies.id"), nullable=False, index=True),
     Column("rules", Text, nullable=False, comment="JSON: edition, window, liver_enzymes, …"),
     _recorded(),
 )
@@ -77,8 +74,8 @@ study_rules = Table(
 study_ranges = Table(
     "study_ranges",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("study_id", _Id, ForeignKey("studies.id"), nullable=False, index=True),
+    Column("id", RowId, primary_key=True),
+    Column("study_id", RowId, ForeignKey("studies.id"), nullable=False, index=True),
     Column("ranges", Text, nullable=False, comment="JSON: the whole table as of then"),
     _recorded(),
 )
@@ -86,8 +83,8 @@ study_ranges = Table(
 patients = Table(
     "patients",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("study_id", _Id, ForeignKey("studies.id"), nullable=False),
+    Column("id", RowId, primary_key=True),
+    Column("study_id", RowId, ForeignKey("studies.id"), nullable=False),
     Column("name", String(128), nullable=False, comment="the study's pseudonym"),
     UniqueConstraint("study_id", "name"),
 )
@@ -95,8 +92,8 @@ patients = Table(
 treatments = Table(
     "treatments",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("patient_id", _Id, ForeignKey("patients.id"), nullable=False, index=True),
+    Column("id", RowId, primary_key=True),
+    Column("patient_id", RowId, ForeignKey("patients.id"), nullable=False, index=True),
     Column("courses", Text, nullable=False, comment="JSON: all courses as of then"),
     _recorded(),
 )
@@ -104,8 +101,8 @@ treatments = Table(
 results = Table(
     "results",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("patient_id", _Id, ForeignKey("patients.id"), nullable=False),
+    Column("id", RowId, primary_key=True),
+    Column("patient_id", RowId, ForeignKey("patients.id"), nullable=False),
     Column("identity", String(64), nullable=False, comment="SHA-256 of what makes it the same"),
     Column("version", Integer, nullable=False),
     Column("analyte", Text, nullable=False, comment="as sent"),
@@ -128,10 +125,10 @@ results = Table(
 grades = Table(
     "grades",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("patient_id", _Id, ForeignKey("patients.id"), nullable=False),
-    Column("result_id", _Id, ForeignKey("results.id"), nullable=False, index=True),
-    Column("supersedes_id", _Id, ForeignKey("grades.id")),
+    Column("id", RowId, primary_key=True),
+    Column("patient_id", RowId, ForeignKey("patients.id"), nullable=False),
+    Column("result_id", RowId, ForeignKey("results.id"), nullable=False, index=True),
+    Column("supersedes_id", RowId, ForeignKey("grades.id")),
     Column("collected_on", Date, comment="first possible day, for order; null: undated"),
     Column("analyte", Text, nullable=False),
     Column("term", Text),
@@ -168,8 +165,8 @@ Index(
 events = Table(
     "events",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("patient_id", _Id, ForeignKey("patients.id"), nullable=False),
+    Column("id", RowId, primary_key=True),
+    Column("patient_id", RowId, ForeignKey("patients.id"), nullable=False),
     Column("identity", String(64), nullable=False, comment="SHA-256 of what makes it the same"),
     Column("version", Integer, nullable=False),
     Column("term", Text, nullable=False),
@@ -186,8 +183,8 @@ events = Table(
 demographics = Table(
     "demographics",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("patient_id", _Id, ForeignKey("patients.id"), nullable=False, index=True),
+    Column("id", RowId, primary_key=True),
+    Column("patient_id", RowId, ForeignKey("patients.id"), nullable=False, index=True),
     Column("sex", String(8)),
     Column("birth_year", Integer),
     _recorded(),
@@ -196,8 +193,8 @@ demographics = Table(
 follow_ups = Table(
     "follow_ups",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("patient_id", _Id, ForeignKey("patients.id"), nullable=False, index=True),
+    Column("id", RowId, primary_key=True),
+    Column("patient_id", RowId, ForeignKey("patients.id"), nullable=False, index=True),
     Column("last_contact", Date, comment="alive: last seen; dead: day of death"),
     Column("vital_status", String(8)),
     Column("cause", Text),
@@ -207,19 +204,19 @@ follow_ups = Table(
 api_keys = Table(
     "api_keys",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", RowId, primary_key=True),
     Column("prefix", String(16), nullable=False, unique=True),
     Column("secret_sha256", String(64), nullable=False),
     Column("label", Text, nullable=False),
     Column("role", String(16), nullable=False),
-    Column("created_at", _Instant, nullable=False),
-    Column("expires_at", _Instant, comment="null: never"),
-    Column("revoked_at", _Instant),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, comment="null: never"),
+    Column("revoked_at", Instant),
 )
 
 key_studies = Table(
     "key_studies",
     metadata,
-    Column("key_id", _Id, ForeignKey("api_keys.id"), primary_key=True),
-    Column("study_id", _Id, ForeignKey("studies.id"), primary_key=True),
+    Column("key_id", RowId, ForeignKey("api_keys.id"), primary_key=True),
+    Column("study_id", RowId, ForeignKey("studies.id"), primary_key=True),
 )

@@ -1,0 +1,58 @@
+"""What a request says of itself to the audit, and under which key it is to take effect once."""
+
+import hashlib
+import re
+
+from starlette.requests import Request
+from structlog.contextvars import get_contextvars
+
+from app.access.callers import Caller
+from app.errors import FieldFault, RequestError
+from app.records.audit import Act
+from app.records.idempotency import Once
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+def act(
+    request: Request, caller: Caller, study: str | None = None, patient: str | None = None
+) -> Act | None:
+    """What the audit will say; None where the request is of no study.
+
+    The study and the patient are those of the path unless they are given.
+    """
+    study = study or request.path_params.get("study")
+    if study is None:
+        return None
+    return Act(
+        caller.name,
+        f"{request.method} {request.scope['route'].path}",
+        study,
+        patient or request.path_params.get("patient"),
+        request.client.host if request.client else None,
+        get_contextvars().get("request_id"),
+    )
+
+
+async def once(
+    request: Request, caller: Caller, told: Act | None, content: bytes | None = None
+) -> Once | None:
+    """The ``Idempotency-Key`` of a request with the SHA-256 of all that was asked; None without.
+
+    ``content`` stands for a body that was read as a stream.
+
+    Raises:
+        RequestError: a key that cannot be one.
+    """
+    given = request.headers.get("idempotency-key")
+    if given is None:
+        return None
+    key = given[1:-1] if len(given) > 1 and given[0] == given[-1] == '"' else given
+    if not _KEY.fullmatch(key):
+        where = ("header", "Idempotency-Key")
+        fault = FieldFault(where, "key-format", "expected 1 to 255 visible ASCII characters")
+        raise RequestError("the idempotency key cannot be one", [fault])
+    asked = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
+    body = await request.body() if content is None else content
+    study, patient = (told.study, told.patient) if told else (None, None)
+    return Once(caller.name, key, hashlib.sha256(asked + body).hexdigest(), study, patient)
