@@ -82,11 +82,11 @@ def _guard_sqlite() -> None:
 
 def _guard_postgresql() -> None:
     op.execute(
-        "CREATE FUNCTION toxgrade_only_append() RETURNS trigger LANGUAGE plpgsql AS $$"
+        "CREATE OR REPLACE FUNCTION toxgrade_only_append() RETURNS trigger LANGUAGE plpgsql AS $$"
         " BEGIN RAISE EXCEPTION 'this table is only appended to'; END $$"
     )
     op.execute(
-        "CREATE FUNCTION toxgrade_only_erase() RETURNS trigger LANGUAGE plpgsql AS $$"
+        "CREATE OR REPLACE FUNCTION toxgrade_only_erase() RETURNS trigger LANGUAGE plpgsql AS $$"
         f" BEGIN IF {_erased('OLD')} THEN RETURN OLD; END IF;"
         " RAISE EXCEPTION 'this table is only appended to'; END $$"
     )
@@ -108,7 +108,7 @@ def _guard_postgresql() -> None:
     # whose erasure is recorded (the triggers see to that).
     deletes = " ".join(f"DELETE FROM {table} WHERE patient_id = of_patient;" for table in _ORDER)
     op.execute(
-        "CREATE FUNCTION toxgrade_erase(of_patient bigint) RETURNS void LANGUAGE sql"
+        "CREATE OR REPLACE FUNCTION toxgrade_erase(of_patient bigint) RETURNS void LANGUAGE sql"
         f" SECURITY DEFINER SET search_path = public AS $$ {deletes}"
         " DELETE FROM patients WHERE id = of_patient; $$"
     )
