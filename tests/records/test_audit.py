@@ -50,8 +50,10 @@ def _use(api: httpx.Client) -> None:
     api.post(f"{_P1}/results", json=panel(value(value="4.0", status="corrected")))
     api.post("/v1/studies/default/patients/P2/results", json=panel())
     api.post(f"{_P1}/events", json={"term": "Nausea", "grade": 2, "onset": "2011-02-01"})
-    api.put(_P1, json={"courses": [RADIOTHERAPY], "last_contact": "2012-01-01"})
+    api.put(_P1, json={"courses": [RADIOTHERAPY], "last_contact": "2012-01-01", "sex": "male"})
     api.put("/v1/studies/default?regrade=true", json={"window": {"anchor": "end", "days": 10}})
+    ranges = {"ranges": [{"analyte": "ALT", "uln": "45", "unit": "U/L"}]}
+    api.put("/v1/studies/default/reference-ranges", json=ranges)
     api.get(f"{_P1}/grades")
     api.get("/v1/studies/default/toxicity-table")
 
@@ -81,8 +83,9 @@ def test_every_write_and_every_read_has_its_entry(api: httpx.Client, database_ur
         (f"POST {patient}/results", "P1", "done", ["grades", "results"]),
         (f"POST {patient}/results", "P2", "done", ["grades", "results", "treatments"]),
         (f"POST {patient}/events", "P1", "done", ["events"]),
-        (f"PUT {patient}", "P1", "done", ["follow_ups"]),
+        (f"PUT {patient}", "P1", "done", ["demographics", "follow_ups"]),
         (f"PUT {study}", None, "done", ["grades", "study_rules"]),
+        (f"PUT {study}/reference-ranges", None, "done", ["study_ranges"]),
         (f"GET {patient}/grades", "P1", "done", []),
         (f"GET {study}/toxicity-table", None, "done", []),
         (f"POST {patient}/results", "P1", "refused: RequestError", []),
@@ -288,10 +291,10 @@ def test_the_command_says_where(new_sqlite: NewDatabase, tmp_path: Path) -> None
         _use(client)
     head = toxgrade("audit", "head", cwd=tmp_path, TOXGRADE_DATABASE_URL=url)
     (tmp_path / "head").write_text(head.stdout)
-    assert head.stdout.startswith("default 9 ")
+    assert head.stdout.startswith("default 10 ")
     given = ("audit", "verify", "--head", "head")
     whole = toxgrade(*given, cwd=tmp_path, TOXGRADE_DATABASE_URL=url)
-    assert (whole.returncode, whole.stdout) == (0, "9 entries, unbroken\n")
+    assert (whole.returncode, whole.stdout) == (0, "10 entries, unbroken\n")
     with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
         connection.execute("DROP TRIGGER grades_no_update")
         third = "grade = 3 AND supersedes_id IS NOT NULL AND phase = 'acute'"
