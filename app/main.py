@@ -24,7 +24,8 @@ from app.api import (
 )
 from app.criteria.reader import load
 from app.criteria.vocabulary import load_vocabularies
-from app.ehr import capability, operation
+from app.ehr import capability, cds, operation
+from app.ehr.cors import BrowserClients
 from app.ehr.outcomes import OUTCOMES, error_outcome
 from app.grading.one import Graders
 from app.http import logs
@@ -79,6 +80,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     add_handlers(app, {"/fhir/": error_outcome, "/cds-services": error_outcome})
+    if chosen.cors_origins:
+        app.add_middleware(BrowserClients, origins=chosen.cors_origins)
     app.add_middleware(Edge, metrics=metrics)
     app.state.metrics = metrics
     for door in (
@@ -96,7 +99,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         audit,
     ):
         app.include_router(door.router, responses=PROBLEMS)
-    for ehr in (operation, capability):
+    for ehr in (operation, capability, cds):
         app.include_router(ehr.router, responses=OUTCOMES)
     for pages in (web, static):
         app.include_router(pages.router)

@@ -7,7 +7,7 @@ import httpx
 import msgspec
 
 UCUM = "http://unitsofmeasure.org"
-_ENCODER = msgspec.json.Encoder(decimal_format="number")
+ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 def quantity(value: object, unit: str | None = None, **more: object) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def parameters(sent: object, **values: object) -> dict[str, Any]:
 def post(client: httpx.Client, body: object) -> httpx.Response:
     return client.post(
         "/fhir/$ctcae-grade",
-        content=_ENCODER.encode(body),
+        content=ENCODER.encode(body),
         headers={"Content-Type": "application/fhir+json"},
     )
 

@@ -2,6 +2,7 @@
 
 from app.criteria.model import Term
 
+LOINC = "http://loinc.org"
 SNOMED = "http://snomed.info/sct"
 MEDDRA = "https://www.meddra.org"
 NCIT = "http://ncicb.nci.nih.gov/xml/owl/EVS/Thesaurus.owl"
