@@ -79,7 +79,7 @@ def _observed(source: Source, value: ObservedValue, accepted: Accepted) -> Obser
         source_id=value.source_id,
         issued=_issued(value.issued),
         unreadable=unreadable,
-        unreadable_limit=False in (lln, uln),
+        unreadable_limit=lln is False or uln is False,
     )
     where = f"{source.where}.{value.path}" if value.path else source.where
     return Observed(source, where, lab, tuple(notes))

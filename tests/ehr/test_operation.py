@@ -111,6 +111,11 @@ def test_what_is_graded_and_what_is_not(
     assert found.get("dataAbsentReason", {}).get("text") == reason
 
 
+def test_a_lower_limit_of_zero_can_be_read(stateless: httpx.Client) -> None:
+    ranges = [{"low": quantity(0, "mg/dL"), "high": quantity("1.2", "mg/dL")}]
+    assert "flag" not in components(one(stateless, bundle(observation(referenceRange=ranges))))
+
+
 def test_preliminary_results_are_graded_when_asked(stateless: httpx.Client) -> None:
     sent = parameters(bundle(observation(status="preliminary")), preliminary=True)
     resources = answered(stateless, sent)
