@@ -85,8 +85,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Edge, metrics=metrics)
     app.state.metrics = metrics
     for door in (
+        grading,  # first: the hottest
         health,
-        grading,
         criteria,
         studies,
         ranges,

@@ -19,7 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.api.grading import EXAMPLE
-from app.http.server import server_config
+from app.http.server import run
 from app.main import create_app
 from app.records.engine import upgrade
 from app.settings import Settings
@@ -125,7 +125,7 @@ def _service(port: int, url: str) -> None:
     log = os.open(os.devnull, os.O_WRONLY)
     os.dup2(log, 2)
     settings = Settings(database_url=url, auth="off", port=port)
-    uvicorn.Server(server_config(create_app(settings), settings)).run()
+    run(create_app(settings), settings)
 
 
 def _wait_for(port: int) -> None:

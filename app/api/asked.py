@@ -1,18 +1,18 @@
 """What callers may send: the request bodies, refused by field where they are wrong."""
 
+from dataclasses import replace
 from typing import Annotated, Literal, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     Strict,
     WithJsonSchema,
     model_validator,
 )
 
-from app.api.fields import CollectedAt, Day, Issued, LimitOfNormal, Name, Text, Value, refuse
+from app.api.fields import Day, Name, Text, refuse
+from app.api.lab_value import Asked, Lab
 from app.errors import FieldFault, RequestError
 from app.grading.phase import PRESETS, Window, course_faults
 from app.grading.result import Course, LabResult
@@ -21,47 +21,6 @@ from app.records.identity import Loc
 from app.records.studies import LIVER_ENZYMES
 
 _StrictInt = Annotated[int, Strict()]
-
-
-class Asked(BaseModel):
-    """Unknown fields are refused: a misspelt ``uln`` must not pass as a missing one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class LabValue(Asked):
-    """One laboratory value as the laboratory reported it."""
-
-    analyte: Name = Field(description="A name, alias or LOINC code.", examples=["bilirubin"])
-    value: Value = None
-    unit: Text | None = Field(None, examples=["mg/dL"])
-    lln: LimitOfNormal = None
-    uln: LimitOfNormal = None
-    limit_unit: Text | None = Field(None, description="The limits' unit, if it is another one.")
-    collected: CollectedAt = None
-    status: Literal[
-        "final", "amended", "corrected", "preliminary", "superseded", "cancelled",
-        "entered-in-error",
-    ] = "final"  # fmt: skip
-    source_id: Text | None = Field(None, description="The sender's own number of the result.")
-    lab: Text | None = Field(None, description="The laboratory; a study's range may depend on it.")
-    issued: Issued = None
-
-    def result(self, *, is_baseline: bool) -> LabResult:
-        return LabResult(
-            analyte=self.analyte,
-            value=self.value,
-            unit=self.unit,
-            lln=self.lln.number if self.lln else None,
-            uln=self.uln.number if self.uln else None,
-            limit_unit=self.limit_unit,
-            collected=self.collected,
-            status=self.status,
-            is_baseline=is_baseline,
-            source_id=self.source_id or None,
-            lab=self.lab or None,
-            issued=self.issued,
-        )
 
 
 class Radiotherapy(Asked):
@@ -134,15 +93,16 @@ class Panel(Asked):
     """Results of one patient, with the baseline and the course of radiotherapy they belong to."""
 
     radiotherapy: Radiotherapy | None = None
-    baseline: list[LabValue] = []
-    results: list[LabValue]
+    baseline: Annotated[list[Lab], Field(default_factory=list)]
+    results: list[Lab]
 
     def labs(self) -> list[tuple[Loc, LabResult]]:
         """Every entry with its place in the request: the results, then the baseline."""
         return [
-            *((("results", i), r.result(is_baseline=False)) for i, r in enumerate(self.results)),
-            *((("baseline", i), r.result(is_baseline=True)) for i, r in enumerate(self.baseline)),
-        ]
+            *((("results", i), lab) for i, lab in enumerate(self.results)),
+            *((("baseline", i), replace(lab, is_baseline=True))
+              for i, lab in enumerate(self.baseline)),
+        ]  # fmt: skip
 
     def courses(self) -> tuple[Course, ...]:
         """The course of radiotherapy, if one was sent.

@@ -7,8 +7,8 @@ from fastapi.responses import Response
 from pydantic import Field, Strict
 from sqlalchemy import Connection, Row
 
-from app.api.asked import Asked
 from app.api.fields import CollectedAt, Day, Name, PatientName, StudyName, Text
+from app.api.lab_value import Asked
 from app.errors import FieldFault, RequestError
 from app.grading.dates import read_collected
 from app.grading.event import Attribution, Event, EventStatus, term_to_grade

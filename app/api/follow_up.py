@@ -7,8 +7,9 @@ from fastapi import APIRouter, Body
 from pydantic import Field, Strict, model_validator
 
 from app.api import answers
-from app.api.asked import Asked, Radiotherapy
+from app.api.asked import Radiotherapy
 from app.api.fields import Day, Dose, PatientName, StudyName, Text, refuse
+from app.api.lab_value import Asked
 from app.errors import FieldFault, RequestError
 from app.grading.dates import FIRST_YEAR, LAST_YEAR
 from app.grading.phase import course_faults

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from fastapi import APIRouter, Body
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from app.api.answers import PanelAnswer, panel
@@ -15,13 +16,13 @@ from app.grading.patient import grade_patient, refuse_late_baseline
 from app.grading.phase import Window
 from app.grading.result import Course, LabResult
 from app.grading.rules import Rules
-from app.http.body import JsonRoute
+from app.http.direct import DirectRoute
 from app.http.guard import needs
 from app.http.service import Service, TheService
-from app.records.identity import Loc, distinct
+from app.records.identity import Loc, without_twins
 
 router = APIRouter(
-    prefix="/v1", tags=["grading"], route_class=JsonRoute, dependencies=[needs("reader")]
+    prefix="/v1", tags=["grading"], route_class=DirectRoute, dependencies=[needs("reader")]
 )
 
 IN_THE_LOOP = 200
@@ -48,26 +49,26 @@ EXAMPLE: dict[str, Any] = {
 async def grade(
     service: TheService,
     asked: GradeRequest = Body(openapi_examples={"panel": {"value": EXAMPLE}}),  # noqa: B008
-) -> JSONResponse:
+) -> Response:
     """Grade a panel by CTCAE, place each result as acute or late, and say why. Nothing is kept."""
     refuse_too_many(asked, service)
     rules = Rules(asked.edition, asked.window.window())
     grader = grader_for(rules, service)
     labs = asked.labs()
-    distinct(labs, grader.names)
+    without_twins(labs, grader.names)
     courses = asked.courses()
     refuse_late_baseline(labs, courses)
     args = (labs, courses, grader, rules.window)
-    if len(labs) > IN_THE_LOOP:
-        return JSONResponse(await run_in_threadpool(_graded, *args))
-    return JSONResponse(_graded(*args))
+    in_a_thread = len(labs) > IN_THE_LOOP
+    content = await run_in_threadpool(_graded, *args) if in_a_thread else _graded(*args)
+    return Response(content, media_type="application/json")
 
 
 def _graded(
     sent: Sequence[tuple[Loc, LabResult]], courses: Sequence[Course], grader: Grader, window: Window
-) -> dict[str, Any]:
+) -> bytes:
     labs = [lab for _, lab in sent]
-    return panel(labs, grade_patient(labs, courses, grader, window), grader)
+    return msgspec.json.encode(panel(labs, grade_patient(labs, courses, grader, window), grader))
 
 
 def refuse_too_many(asked: Panel, service: Service) -> None:

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Body
 from pydantic import BaseModel, Field, Strict
 
 from app.api.answers import StudyRangeAnswer
-from app.api.asked import Asked
 from app.api.fields import Day, LimitOfNormal, Name, StudyName, Text
+from app.api.lab_value import Asked
 from app.grading.ranges import Sex, StudyRange
 from app.grading.study_ranges import MOST_ROWS, RangeTable
 from app.http.body import JsonRoute

@@ -16,9 +16,7 @@ def serve(
     demo: Annotated[bool, typer.Option(help="Load the SYNTHETIC cohort as study `demo`.")] = False,
 ) -> None:
     """Migrate the database and serve the HTTP API."""
-    import uvicorn
-
-    from app.http.server import server_config
+    from app.http.server import run
     from app.main import create_app
     from app.records.engine import upgrade
 
@@ -29,7 +27,7 @@ def serve(
 
         load_demo(chosen.database_url)
     start_workers(chosen.workers)
-    uvicorn.Server(server_config(create_app(chosen), chosen)).run()
+    run(create_app(chosen), chosen)
 
 
 @db.command("upgrade")

@@ -3,10 +3,12 @@
 Written to be read. ``many.py`` says the same for millions of rows; tests hold the two equal.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from dataclasses import fields
 from decimal import localcontext
 from enum import Enum
 from fractions import Fraction
+from operator import attrgetter
 from typing import Literal
 
 from app.criteria.model import Analyte, Condition, Criteria, Edition, Reference, Term
@@ -17,6 +19,11 @@ from app.grading.measured import Measured, measure
 from app.grading.result import GRADED_STATUSES, Flag, Grade, LabResult, Reason
 from app.grading.rules import Implausible, Rules
 from app.grading.units import Names
+
+_KEPT = 20_000  # grades, about 10 MB
+_OF_ITS_OWN = {"collected", "is_baseline", "source_id", "issued", "lab"}
+_numbers = attrgetter(*(f.name for f in fields(LabResult) if f.name not in _OF_ITS_OWN))
+"""All that a grade depends on of a result: nothing of whose it is, or when it was taken."""
 
 _MISSING = {"ULN": Reason.MISSING_ULN, "LLN": Reason.MISSING_LLN}
 
@@ -43,6 +50,7 @@ class Grader:
         self.implausible = implausible
         self._terms = {name: edition.terms_of(name) for name in analytes}
         self._resolved: dict[tuple[str, ...], tuple[tuple[int, ResolvedLimit], ...]] = {}
+        self._graded: dict[Hashable, Grade] = {}
 
     def terms(self, analyte: str) -> tuple[Term, ...]:
         """The terms graded from an analyte (by any of its names), in the edition's order."""
@@ -53,7 +61,19 @@ class Grader:
         """Grade one result for one term (None where its analyte has none) against ``baseline``.
 
         Limits are those of ``self.edition``, in the wording of the US National Cancer Institute.
+        What a grade depends on is few numbers that come again and again (of 1,000 results in a
+        panel all but some dozens had been seen): it is worked out once and kept.
         """
+        before = _numbers(baseline) if isinstance(baseline, LabResult) else baseline
+        key = _numbers(result), term and term.name, before
+        found = self._graded.get(key)
+        if found is None:
+            if len(self._graded) >= _KEPT:
+                self._graded.clear()
+            found = self._graded[key] = self._grade(result, term, baseline)
+        return found
+
+    def _grade(self, result: LabResult, term: Term | None, baseline: Baseline) -> Grade:
         if result.status not in GRADED_STATUSES:
             return Grade(term, None, None, Reason.NOT_FINAL, because.not_final())
         if term is None:

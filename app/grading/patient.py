@@ -31,8 +31,10 @@ def grade_patient(
     at the last valid one before it. The baseline and what precedes it are graded by the limits of
     normal alone.
     """
+    days = {_written(result): result.collected for result in results}
+    places = {written: place(day, courses, window) for written, day in days.items()}
     placed = [
-        _Placed(index, result, term, place(result.collected, courses, window))
+        _Placed(index, result, term, places[_written(result)])
         for index, result in enumerate(results)
         for term in grader.terms(result.analyte) or (None,)
     ]
@@ -53,6 +55,10 @@ def grade_patient(
 
 _Test = tuple[str, str]
 """A term and the analyte that it is graded from: what shares a baseline."""
+
+
+def _written(result: LabResult) -> str | None:
+    return result.collected.text if result.collected else None
 
 
 @dataclass(frozen=True, slots=True)

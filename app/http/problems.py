@@ -154,11 +154,16 @@ def _accepted(loc: tuple[str | int, ...], model: Any) -> str:
     """The fields of the object in which an unknown one lies."""
     for part in loc[:-1]:
         if isinstance(part, str):
-            annotation = model.model_fields[part].annotation
-            model = next(m for m in (annotation, *get_args(annotation)) if hasattr(m, "mro"))
-            if not issubclass(model, BaseModel):  # list[LabValue] is seen through its argument
-                model = get_args(annotation)[0]
+            model = _model(model.model_fields[part].annotation)
     return ", ".join(model.model_fields)
+
+
+def _model(annotation: Any) -> Any:
+    """The model within a field's annotation: ``X | None``, ``list[X]``, or what it is read as."""
+    if hasattr(annotation, "model_fields"):
+        return annotation
+    inner = (_model(getattr(part, "model", part)) for part in get_args(annotation))
+    return next((found for found in inner if found is not None), None)
 
 
 async def _on_http(request: Request, error: Exception) -> Response:

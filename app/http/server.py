@@ -1,5 +1,7 @@
 """The HTTP server around the application: what uvicorn is told, in one place."""
 
+import gc
+
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -7,6 +9,17 @@ from app.http.connection import PatientProtocol
 from app.settings import Settings
 
 _GRACE = 25  # seconds for what is being answered at SIGTERM; supervisors kill after 30
+
+
+def run(app: ASGIApp, settings: Settings) -> None:
+    """Serve until told to stop.
+
+    What start-up left behind lives as long as the process; the garbage collector is told not to
+    walk it again and again, which was a third of the time of a panel of 1,000 values.
+    """
+    gc.collect()
+    gc.freeze()
+    uvicorn.Server(server_config(app, settings)).run()
 
 
 def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:

@@ -158,9 +158,10 @@ class Service:
         await asyncio.wrap_future(self.writer.submit(lambda _: None, act))
 
 
-async def _service(request: Request) -> Service:  # sync ones would each cost a thread
+async def service_of(request: Request) -> Service:  # sync ones would each cost a thread
+    """The service as the handler of a request is given it."""
     service: Service = request.app.state.service
     return replace(service, request=request)
 
 
-TheService = Annotated[Service, Depends(_service)]
+TheService = Annotated[Service, Depends(service_of)]

@@ -19,10 +19,15 @@ def identity(result: LabResult, names: Names) -> str:
     without one the analyte, date, value, unit and limits. However they are spelled: ``TBIL`` and
     ``bilirubin``, ``1.80`` and ``1.8`` are the same.
     """
+    return hashlib.sha256(json.dumps(_same(result, names)).encode()).hexdigest()
+
+
+def _same(result: LabResult, names: Names) -> tuple[str | None, ...]:
     analyte = names.analyte(result.analyte)
     name = analyte.name if analyte else result.analyte.strip().casefold()
-    key = [result.source_id] if result.source_id is not None else ["", *_measurement(result, names)]
-    return hashlib.sha256(json.dumps([name, *key]).encode()).hexdigest()
+    if result.source_id is not None:
+        return name, result.source_id
+    return name, "", *_measurement(result, names)
 
 
 def content(result: LabResult, names: Names) -> list[str | None]:
@@ -55,16 +60,23 @@ def _number(number: Decimal | None) -> str | None:
 
 
 def distinct(sent: list[tuple[Loc, LabResult]], names: Names) -> dict[str, LabResult]:
-    """The results of one request by identity; equal twins are one, a baseline if either says so.
+    """The results of one request by identity, as ``without_twins`` leaves them."""
+    return {identity(result, names): result for result in without_twins(sent, names)}
+
+
+def without_twins(sent: list[tuple[Loc, LabResult]], names: Names) -> list[LabResult]:
+    """The results of one request; equal twins are one, a baseline if either says so.
 
     Raises:
         RequestError: one identity with two contents, which no order could settle.
     """
-    found: dict[str, LabResult] = {}
+    found: dict[tuple[str | None, ...], LabResult] = {}
     faults = []
     for loc, result in sent:
-        key = identity(result, names)
+        key = _same(result, names)
         twin = found.setdefault(key, result)
+        if twin is result:
+            continue
         if content(twin, names) != content(result, names):
             text = "this result is there twice with different content; send one, or two requests"
             faults.append(FieldFault(loc, "two-contents", text))
@@ -72,4 +84,4 @@ def distinct(sent: list[tuple[Loc, LabResult]], names: Names) -> dict[str, LabRe
             found[key] = replace(twin, is_baseline=True)
     if faults:
         raise RequestError("a result is there twice with different content", faults)
-    return found
+    return list(found.values())
