@@ -121,7 +121,16 @@ def _split(text: str) -> list[str]:
     return found
 
 
-def test_the_commands_of_the_docs(tmp_path: Path) -> None:
+def test_the_examples_of_the_ehr_page(url: str, tmp_path: Path) -> None:
+    page = (_ROOT / "docs" / "ehr.md").read_text(encoding="utf-8")
+    graded, shown = _blocks(page, "sh")[:2]
+    (entry,) = json.loads(_shell(graded, tmp_path, url))["entry"]
+    assert entry["resource"]["valueInteger"] == 1
+    (card,) = json.loads(_shell(shown, tmp_path, url))["cards"]
+    assert card["indicator"] == "warning"
+
+
+def test_the_commands_of_the_docs(url: str, tmp_path: Path) -> None:
     (tmp_path / "labs.csv").write_text(
         _blocks(_README, "csv")[0].replace(",rt_start,rt_end", ",a,b")
     )
@@ -131,9 +140,9 @@ def test_the_commands_of_the_docs(tmp_path: Path) -> None:
         for page in sorted((_ROOT / "docs").glob("*.md"))
         for block in _blocks(page.read_text(encoding="utf-8"), "sh")
     ]
-    assert len(commands) == 2
+    assert len(commands) >= 4
     for command in commands:
-        _shell(command, tmp_path)
+        _shell(command, tmp_path, url)
     assert (tmp_path / "graded.parquet").exists()
 
 

@@ -44,13 +44,15 @@ def note_units(
     notes: list[Note],
 ) -> None:  # fmt: skip
     """Say where the two spellings of the unit, or the code and the unit, disagree."""
-    used = names.unit(analyte, unit) if unit else None
     shown = text_of(quantity.get("unit"))
-    other = names.unit(analyte, shown) if shown else None
+    kinds = {"mass": _MOLAR, "molar": _MASS}
+    if shown == unit and code not in _MASS and code not in _MOLAR:
+        return  # nothing that could disagree
+    used = names.unit(analyte, unit) if unit else None
+    other = names.unit(analyte, shown) if shown and shown != unit else None
     if used and other and used != other:
         text = "code and unit name different units: the code is used"
         notes.append(Note("valueQuantity.unit", "unit-disagreement", text))
-    kinds = {"mass": _MOLAR, "molar": _MASS}
     if used and code in kinds.get(used.kind, ()):
         text = f"the code is not one for {used.kind} concentrations, the unit is: the unit is used"
         notes.append(Note("valueQuantity", "code-unit-mismatch", text))

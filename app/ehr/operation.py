@@ -89,15 +89,18 @@ async def ctcae_grade(request: Request, service: TheService) -> Response:
 
     prepared = await to_thread.run_sync(prepare) if in_thread else prepare()
     asked = prepared.asked
-    if asked.persist:
-        grader, answers = await persist(asked, prepared.observed, prepared.people, service)
+
+    def told(answers: Answers, grader: Grader) -> resources.Resource:
         return _answer(prepared, answers, grader)
+
+    if asked.persist:
+        return await persist(asked, prepared.observed, prepared.people, service, told)
     rules = await _rules(asked, service)
     grader = service.graders.under(rules)
 
     def graded() -> Response:
-        found = grade(prepared.observed, prepared.people, grader, rules.window)
-        return _answer(prepared, found, grader)
+        answers = grade(prepared.observed, prepared.people, grader, rules.window)
+        return fhir_json(told(answers, grader))
 
     return await to_thread.run_sync(graded) if in_thread else graded()
 
@@ -118,11 +121,11 @@ async def _rules(asked: Asked, service: Service) -> Rules:
     if study is None:
         return Rules()
     service.require("reader", study)
-    found = await service.read(lambda connection: find_study(connection, study))
+    found = await service.read(lambda c: find_study(c, study), study=study)
     return found.rules
 
 
-def _answer(prepared: _Prepared, answers: Answers, grader: Grader) -> Response:
+def _answer(prepared: _Prepared, answers: Answers, grader: Grader) -> resources.Resource:
     """The answers in the order of the Observations, then what is to be said of the Bundle."""
     procedures = {
         place: person.treatment.procedures for person in prepared.people for place in person.places
@@ -138,4 +141,4 @@ def _answer(prepared: _Prepared, answers: Answers, grader: Grader) -> Response:
         found.append(
             outcome([issue("warning", "business-rule", n.code, n.text, [n.path]) for n in notes])
         )
-    return fhir_json(resources.collection(found))
+    return resources.collection(found)

@@ -1,16 +1,19 @@
 """Storing what a Bundle holds, as any results are stored, and answering from what is stored."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from sqlalchemy import Connection
+from starlette.responses import Response
 
 from app.ehr.asked import Asked
 from app.ehr.bundle import Treatment
 from app.ehr.grade import Answers, Grouped, grade
 from app.ehr.graded import Graded
+from app.ehr.outcomes import FHIR_JSON
 from app.ehr.reading import Observed
-from app.errors import FieldFault, RequestError
+from app.errors import FieldFault, RequestError, TooLarge
 from app.grading.one import Grader
 from app.grading.result import Course, LabResult, Reason
 from app.grading.rules import Rules
@@ -23,14 +26,20 @@ DEFAULT_STUDY = "default"
 
 
 async def persist(
-    asked: Asked, observed: Sequence[Observed], people: Sequence[Grouped], service: Service
-) -> tuple[Grader, Answers]:
-    """Store one patient's results in the group writer; durable once this returns.
+    asked: Asked,
+    observed: Sequence[Observed],
+    people: Sequence[Grouped],
+    service: Service,
+    told: Callable[[Answers, Grader], Any],
+) -> Response:
+    """Store one patient's results in the group writer, and answer what ``told`` makes of them.
 
-    What is no laboratory's and no analyte of ours (a body weight) is answered and not stored.
+    Durable before it is answered. What is no laboratory's and no analyte of ours (a body weight)
+    is answered and not stored.
 
     Raises:
         RequestError: a result that cannot be stored as it is; names the place.
+        TooLarge: more results than ``TOXGRADE_MAX_RESULTS``.
         NotFound: no such study, or not one of the caller's.
         Forbidden: the caller may not store there.
     """
@@ -43,25 +52,33 @@ async def persist(
         for one in observed
         if one.lab and (one.is_laboratory or names.analyte(one.lab.analyte))
     ]
+    _refuse_too_many(sent, service.settings.max_results)
     _refuse_undated(sent)
     submission = Submission(study, patient, tuple(sent), _courses(people))
-
-    def save(connection: Connection) -> tuple[Rules, list[GradeRow]]:
-        stored = store(connection, submission, service.graders)
-        return find_study(connection, study).rules, stored.grades
-
-    rules, rows = await service.write(save)
-    grader = service.graders.under(rules)
-    kept: dict[str, dict[int, GradeRow]] = defaultdict(dict)
-    for row in rows:  # a result that was sent twice has its rows twice
-        kept[row["identity"]][row["id"]] = row
     stored_as = {loc: identity(lab, names) for loc, lab in sent}
-    aside = tuple(i for i, one in enumerate(observed) if (one.where,) not in stored_as)
-    answers = grade(observed, [Grouped(aside, Treatment())], grader, rules.window)
-    for place, one in enumerate(observed):
-        if key := stored_as.get((one.where,)):
-            answers[place] = [Graded.stored(row, grader) for row in kept[key].values()]
-    return grader, answers
+
+    def save(connection: Connection) -> Any:
+        rows = store(connection, submission, service.graders).grades
+        rules = find_study(connection, study).rules
+        grader = service.graders.under(rules)
+        kept: dict[str, dict[int, GradeRow]] = defaultdict(dict)
+        for row in rows:  # a result that was sent twice has its rows twice
+            kept[row["identity"]][row["id"]] = row
+        aside = tuple(i for i, one in enumerate(observed) if (one.where,) not in stored_as)
+        answers = grade(observed, [Grouped(aside, Treatment())], grader, rules.window)
+        for place, one in enumerate(observed):
+            if key := stored_as.get((one.where,)):
+                answers[place] = [Graded.stored(row, grader) for row in kept[key].values()]
+        return told(answers, grader)
+
+    return await service.store(save, 200, study=study, patient=patient, media_type=FHIR_JSON)
+
+
+def _refuse_too_many(sent: Sequence[tuple[Loc, LabResult]], most: int) -> None:
+    if len(sent) > most:
+        fault = FieldFault(("Bundle", "entry"), "too-many", f"at most {most} results to store")
+        text = "send NDJSON to POST /v1/studies/{study}/batches"
+        raise TooLarge(f"more than {most} results to store: {text}", [fault])
 
 
 def _refuse_undated(sent: Sequence[tuple[Loc, LabResult]]) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Literal
 
 from app.batches.elements import codes, objects
@@ -103,6 +104,7 @@ def _collected(text: str | None) -> Collected | Literal[Reason.UNREADABLE_DATE] 
         return Reason.UNREADABLE_DATE
 
 
+@lru_cache(4096)  # a laboratory's limits are few
 def _limit(text: str | None) -> Decimal | Literal[False] | None:
     """The limit; False where there is one that cannot be read."""
     if text is None:

@@ -28,6 +28,8 @@ from app.settings import Settings
 
 T = TypeVar("T")
 
+_JSON = msgspec.json.Encoder(decimal_format="number")
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -86,10 +88,12 @@ class Service:
         study: str | None = None,
         patient: str | None = None,
         content: bytes | None = None,
+        media_type: str = "application/json",
     ) -> Response:
         """Like ``write``, for a POST that stores: with an ``Idempotency-Key`` it happens once.
 
-        The job returns the answer's JSON. ``content`` stands for a body that was read as a stream.
+        The job returns the answer's JSON; decimals in it are written as numbers. ``content`` stands
+        for a body that was read as a stream.
         """
         act = self._act(study, patient)
         once = None
@@ -97,11 +101,11 @@ class Service:
             once = await acts.once(self.request, self.caller, act, content)
 
         def run(connection: Connection) -> Answer:
-            return Answer(status, msgspec.json.encode(job(connection)))
+            return Answer(status, _JSON.encode(job(connection)))
 
         answer = await self._audited(act, self.writer.submit(run, act, once))
         replayed = {"Idempotency-Replayed": "true"} if answer.replayed else None
-        return Response(answer.body, answer.status, replayed, "application/json")
+        return Response(answer.body, answer.status, replayed, media_type)
 
     async def read(
         self,

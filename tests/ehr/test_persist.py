@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 
 from tests.fhir import (
+    ENCODER,
     answered,
     bundle,
     coded,
@@ -106,3 +107,17 @@ def test_a_study_s_rules_decide_without_storing_too(api: httpx.Client) -> None:
     assert api.put("/v1/studies/short", json={"window": window}).is_success
     sent = parameters(bundle(procedure(), observation()), study="short")
     assert components(derived(answered(api, sent))[0])["phase"] == "late"
+
+
+def test_an_idempotency_key_is_honoured(api: httpx.Client) -> None:
+    headers = {"Content-Type": "application/fhir+json", "Idempotency-Key": "k1"}
+
+    def send(sent: object) -> httpx.Response:
+        return api.post("/fhir/$ctcae-grade", content=ENCODER.encode(sent), headers=headers)
+
+    first, again = send(keep(observation())), send(keep(observation()))
+    assert first.content == again.content
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.headers["Content-Type"] == "application/fhir+json"
+    other = send(keep(observation(id="o2")))
+    assert (other.status_code, other.json()["resourceType"]) == (422, "OperationOutcome")
