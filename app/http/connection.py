@@ -28,7 +28,7 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._sending = True  # the client owes us the rest of a request, from the first moment on
-        self._received = self._head = 0
+        self._received = self._head = self._taken = 0
         self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -41,6 +41,10 @@ class PatientProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._head > _LONGEST_HEAD:
             self._refuse(431, "Request Header Fields Too Large")
+
+    def resume_writing(self) -> None:
+        self._taken += 1  # what had been waiting was taken
+        super().resume_writing()
 
     def on_message_begin(self) -> None:
         self._sending, self._head = True, 0
@@ -57,19 +61,24 @@ class PatientProtocol(HttpToolsProtocol):
     def _look(self) -> None:
         """Note how far this client is; look again after a period."""
         owes = self._sending and not self.flow.read_paused
-        self._before = (owes, self._received, self.transport.get_write_buffer_size())
+        waiting = self.transport.get_write_buffer_size() if self.flow.write_paused else None
+        self._before = (owes, self._received, self._taken, waiting)
         self._next_look = self.loop.call_later(self.patience, self._judge)
 
     def _judge(self) -> None:
         if self.transport.is_closing():
             self.transport.abort()  # our last words were not taken
             return
-        owed, received, waiting = self._before
+        owed, received, taken, waiting = self._before
         least = _SLOWEST * self.patience
         if owed and self._sending and not self.flow.read_paused:
             if self._received - received < least:
                 self._refuse(408, "Request Timeout")
-        elif self.flow.write_paused and waiting - self.transport.get_write_buffer_size() < least:
+        elif (
+            waiting is not None
+            and taken == self._taken  # nothing was added in between
+            and waiting - self.transport.get_write_buffer_size() < least
+        ):
             self.transport.abort()
         self._look()
 

@@ -5,10 +5,12 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from types import SimpleNamespace
 
 import httpx
 import pytest
 
+from app.http.connection import PatientProtocol
 from app.settings import Settings
 from tests.api.panels import panel, value
 from tests.conftest import NewDatabase, served
@@ -76,6 +78,40 @@ def test_an_answer_that_is_not_taken_is_given_up(hasty: httpx.Client) -> None:
             in_flight.append(int(float(found)))
             assert len(in_flight) < 100
         assert hasty.get("/livez").status_code == 200
+
+
+class _Transport:
+    """As much of a transport as the protocol asks for."""
+
+    waiting, aborted = 0, False
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
+
+    def is_closing(self) -> bool:
+        return False
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def test_an_answer_is_given_up_only_if_it_waited_a_whole_period() -> None:
+    """An answer of 11 MB begun just before a period's end was cut off while it was being read."""
+    protocol = PatientProtocol.__new__(PatientProtocol)
+    transport = _Transport()
+    protocol.transport = transport  # type: ignore[assignment]
+    protocol.flow = SimpleNamespace(read_paused=False, write_paused=False)  # type: ignore[assignment]
+    protocol.loop = SimpleNamespace(call_later=lambda *_: None)  # type: ignore[assignment]
+    protocol._sending, protocol._received, protocol._taken = False, 0, 0
+    protocol._look()
+    protocol.flow.write_paused, transport.waiting = True, 11_000_000
+    protocol._judge()
+    assert not transport.aborted
+    transport.waiting = 8_000_000  # it is being read
+    protocol._judge()
+    assert not transport.aborted
+    protocol._judge()
+    assert transport.aborted
 
 
 def test_pauses_between_requests_and_pieces_are_no_fault(hasty: httpx.Client) -> None:
