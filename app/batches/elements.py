@@ -1,6 +1,6 @@
 """FHIR's elements read leniently: a wrong type is an absent element, never an exception."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 UCUM = "http://unitsofmeasure.org"
@@ -40,9 +40,3 @@ def unit_of(quantity: Mapping[str, Any]) -> str | None:
     if code and quantity.get("system") == UCUM:
         return code
     return text_of(quantity.get("unit")) or code
-
-
-def references(value: object) -> Sequence[str]:
-    """The references in an element or a list of them."""
-    found = (text_of(one.get("reference")) for one in objects(value))
-    return [reference for reference in found if reference]

@@ -57,8 +57,8 @@ def entries(
         yield build(observed, graded, edition, procedures)
         if graded.grade is None:
             reason = graded.reason or "undecided"
-            where = [observed.where]
-            issues.append(issue("warning", _ISSUE_KIND[reason], reason, graded.because, where))
+            kind = _ISSUE_KIND.get(reason, "incomplete")
+            issues.append(issue("warning", kind, reason, graded.because, [observed.where]))
     if observed.lab is None:
         text = "a panel: each of its members in the Bundle is answered by itself"
         issues.append(issue("information", "informational", "panel", text, [observed.where]))
