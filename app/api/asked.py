@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     Strict,
@@ -89,6 +90,18 @@ _WINDOW_SCHEMA = {
 AskedWindow = Annotated[WindowLength, BeforeValidator(_preset), WithJsonSchema(_WINDOW_SCHEMA)]
 
 
+AskedReadings = Annotated[
+    dict[Text, Text],
+    AfterValidator(lambda readings: dict(sorted(readings.items()))),
+    Field(
+        max_length=50,
+        description="The reading of each interpretation that `GET /v1/criteria` names; what is left"
+        " out is read by default.",
+        examples=[{"hypokalemia": "grade-1"}],
+    ),
+]
+
+
 class Panel(Asked):
     """Results of one patient, with the baseline and the course of radiotherapy they belong to."""
 
@@ -125,6 +138,7 @@ class GradeRequest(Panel):
 
     edition: Text = Field("4.03", description="`4.0` means `4.03`.")
     window: AskedWindow = WindowLength(anchor="end", months=3)
+    interpretations: AskedReadings = {}
 
 
 class RowRequest(Asked):
@@ -144,6 +158,7 @@ class StudyRequest(Asked):
     rows: list[RowRequest] | None = Field(
         None, min_length=1, max_length=100, description="Of the toxicity table; null: the paper's."
     )
+    interpretations: AskedReadings = {}
     implausible: Implausible = Field(
         "refuse", description="A number outside the plausible band is left ungraded, or flagged."
     )

@@ -5,10 +5,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from app.api.grading import grader_for
-from app.criteria.model import Analyte, Band, Term
+from app.criteria.compare import compare
+from app.criteria.model import Analyte, Band, Edition, GradeCriterion, Limit, Term
+from app.errors import CriteriaError, FieldFault, RequestError
 from app.grading.rules import Rules
 from app.http.guard import needs
-from app.http.service import TheService
+from app.http.service import Service, TheService
 
 router = APIRouter(prefix="/v1", tags=["criteria"], dependencies=[needs("reader")])
 
@@ -27,7 +29,58 @@ async def criteria(
         "criteria_sha256": chosen.sha256,
         "editions": list(service.graders.criteria.editions),
         "terms": [_term(term) for term in chosen.terms],
+        "interpretations": [
+            {
+                "interpretation": i.name,
+                "terms": list(i.terms),
+                "question": i.question,
+                "default": i.readings[0].name,
+                "readings": [{"reading": r.name, "says": r.says} for r in i.readings],
+            }
+            for i in chosen.interpretations
+        ],
     }
+
+
+@router.get("/criteria/compare", summary="What differs between two editions")
+async def compare_editions(
+    service: TheService,
+    before: Annotated[str, Query(alias="from", max_length=20)],
+    after: Annotated[str, Query(alias="to", max_length=20)],
+) -> dict[str, Any]:
+    """Each test and direction that the two editions do not grade alike, with both wordings."""
+    editions = [_edition(service, name, text) for name, text in (("from", before), ("to", after))]
+    return {
+        "from": editions[0].name,
+        "to": editions[1].name,
+        "differences": [
+            {
+                "analyte": difference.analyte,
+                "direction": difference.direction,
+                "from_term": difference.before.name if difference.before else None,
+                "to_term": difference.after.name if difference.after else None,
+                "grades": [
+                    {"grade": grade, "from": _criterion(old), "to": _criterion(new)}
+                    for grade, old, new in difference.grades
+                ],
+            }
+            for difference in compare(*editions)
+        ],
+    }
+
+
+def _edition(service: Service, name: str, text: str) -> Edition:
+    try:
+        return service.graders.criteria.edition(text)
+    except CriteriaError as error:
+        fault = FieldFault(("query", name), "unknown-edition", str(error))
+        raise RequestError("there is no such edition", [fault]) from None
+
+
+def _criterion(criterion: GradeCriterion | None) -> dict[str, Any] | None:
+    if criterion is None:
+        return None
+    return {"says": criterion.says, "limits": [limit.when for limit in criterion.limits]}
 
 
 @router.get("/analytes", summary="Names, codes, units and plausible bands")
@@ -48,18 +101,20 @@ def _term(term: Term) -> dict[str, Any]:
                 "grade": criterion.grade,
                 "says": criterion.says,
                 "clinical": criterion.clinical,
-                "limits": [
-                    {
-                        "when": f"{limit.comparison} {limit.text}",
-                        "if_baseline": f"{limit.condition.comparison} {limit.condition.limit}"
-                        if limit.condition
-                        else None,
-                    }
-                    for limit in criterion.limits
-                ],
+                "limits": [_limit(limit) for limit in criterion.limits],
             }
             for criterion in term.grades
         ],
+    }
+
+
+def _limit(limit: Limit) -> dict[str, Any]:
+    asked = limit.condition
+    given = f"{asked.comparison} {asked.limit}" if asked else None
+    return {
+        "when": f"{limit.comparison} {limit.text}",
+        "if_baseline": given if asked and asked.subject == "baseline" else None,
+        "if_value": given if asked and asked.subject == "value" else None,
     }
 
 

@@ -52,7 +52,8 @@ async def grade(
 ) -> Response:
     """Grade a panel by CTCAE, place each result as acute or late, and say why. Nothing is kept."""
     refuse_too_many(asked, service)
-    rules = Rules(asked.edition, asked.window.window())
+    readings = tuple(asked.interpretations.items())
+    rules = Rules(asked.edition, asked.window.window(), readings=readings)
     grader = grader_for(rules, service)
     labs = asked.labs()
     without_twins(labs, grader.names)
@@ -89,10 +90,15 @@ def grader_for(rules: Rules, service: Service) -> Grader:
     """The grader for the rules asked for.
 
     Raises:
-        RequestError: there is no such edition.
+        RequestError: there is no such edition, interpretation or reading.
     """
     try:
-        return service.graders.under(rules)
+        service.graders.criteria.edition(rules.edition)
     except CriteriaError as error:
         fault = FieldFault(("edition",), "unknown-edition", str(error))
         raise RequestError("there is no such edition", [fault]) from None
+    try:
+        return service.graders.under(rules)
+    except CriteriaError as error:
+        fault = FieldFault(("interpretations",), "unknown-interpretation", str(error))
+        raise RequestError("the edition has no such interpretation", [fault]) from None

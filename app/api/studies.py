@@ -16,7 +16,7 @@ from app.grading.rules import Rules
 from app.http.body import JsonRoute
 from app.http.guard import needs
 from app.http.service import TheService
-from app.records.store import regrade_study
+from app.records.regrade import regrade_study
 from app.records.studies import (
     RowChoice,
     Saved,
@@ -55,7 +55,9 @@ async def put_study(
     patient is graded again in the same transaction and the old grades stay readable.
     """
     edition = grader_for(Rules(asked.edition), service).edition.name
-    rules = Rules(edition, asked.window.window(), asked.implausible)
+    readings = tuple(asked.interpretations.items())
+    rules = Rules(edition, asked.window.window(), asked.implausible, readings)
+    grader_for(rules, service)
     known = service.graders.criteria.analytes
     faults = [
         FieldFault(("liver_enzymes", i), "unknown-analyte", f"expected any of {', '.join(known)}")
@@ -127,5 +129,6 @@ def _answer(study: Study) -> dict[str, Any]:
         "window": {"anchor": window.anchor, **length},
         "liver_enzymes": list(study.liver_enzymes),
         "rows": None if study.rows is None else [asdict(row) for row in study.rows],
+        "interpretations": dict(study.rules.readings),
         "implausible": study.rules.implausible,
     }

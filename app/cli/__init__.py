@@ -4,7 +4,18 @@ import sys
 
 import typer
 
-from app.cli import audit, criteria, files, keys, ranges, report, service, validate, worker
+from app.cli import (
+    audit,
+    criteria,
+    editions,
+    files,
+    keys,
+    ranges,
+    report,
+    service,
+    validate,
+    worker,
+)
 from app.cli.environment import fail
 
 _app = typer.Typer(
@@ -24,6 +35,8 @@ _app.add_typer(service.db, name="db")
 _app.add_typer(keys.keys, name="keys")
 _app.add_typer(audit.audit, name="audit")
 _app.add_typer(criteria.criteria, name="criteria")
+_app.command()(editions.regrade)
+criteria.criteria.command("compare")(editions.compare)
 _app.add_typer(ranges.ranges, name="ranges")
 
 

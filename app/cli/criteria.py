@@ -11,3 +11,12 @@ def check() -> None:
     from app.criteria.reader import describe, load
 
     print("\n".join(describe(load())))
+
+
+@criteria.command("page")
+def page() -> None:
+    """Print docs/criteria.md: the editions, and how their text is read where it leaves a choice."""
+    from app.criteria.page import page
+    from app.criteria.reader import load
+
+    print(page(load()), end="")

@@ -31,6 +31,7 @@ def report(
     from app.cohort.scope import Report, Scope
     from app.criteria.reader import load
     from app.errors import FileError, RequestError
+    from app.grading.one import Graders
     from app.records.engine import transaction
     from app.records.studies import find_study
 
@@ -44,7 +45,7 @@ def report(
     scope = Scope(chosen, course, on_treatment, include_baseline)
     with transaction(settings().database_url, reads_only=True) as connection:
         found = find_study(connection, study)
-        edition = load().edition(found.rules.edition)
+        edition = Graders(load()).under(found.rules).edition
         text = WRITERS[suffix](table_document(connection, found, edition, scope))
     if str(output) == "-":
         sys.stdout.write(text)

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func,
 
 from app.cohort.scope import Scope
 from app.cohort.worst import Bounds, Windows, highest
+from app.errors import Conflict
 from app.grading.dates import read_collected
 from app.grading.phase import place
 from app.grading.result import Course
@@ -51,25 +52,33 @@ def cohort(connection: Connection, study: Study, scope: Scope) -> Iterator[Cohor
     events = events_by_patient(connection, study)
     courses = courses_by_patient(connection, study)
     contacts = contacts_by_patient(connection, study)
-    rows = connection.execution_options(yield_per=2000).execute(_highest_grades(study, scope))
-    for (patient_id, name), found in groupby(rows, lambda row: (row.patient_id, row.name)):
-        windows: dict[str, dict[str, Bounds]] = {phase: {} for phase in _PHASES}
-        days: list[date] = []
-        for row in found:
-            if row.phase in windows:
-                bounds = Bounds(row.at_least, row.at_most, bool(row.decided))
-                windows[row.phase][row.term] = bounds
-            if scope.course > 1 and row.baseline_grade is not None:
-                begun = Bounds(row.baseline_grade, row.baseline_grade, decided=True)
-                windows["baseline"].setdefault(row.term, begun)
-            if row.last_day:
-                days.append(row.last_day)
-        mine = courses.get(patient_id, ())
-        if scope.course > max(1, len(mine)):
-            continue
-        _add_events(windows, events.get(patient_id, []), mine, study, scope)
-        seen_until = contacts.get(patient_id, FollowUp()).last_contact or max(days, default=None)
-        yield CohortPatient(name, windows, *reported_course(mine, scope), seen_until)
+    streamed = connection.execution_options(yield_per=2000).execute(_highest_grades(study, scope))
+    with streamed as rows:
+        for (patient_id, name), found in groupby(rows, lambda row: (row.patient_id, row.name)):
+            windows: dict[str, dict[str, Bounds]] = {phase: {} for phase in _PHASES}
+            days: list[date] = []
+            for row in found:
+                if row.phase in windows:
+                    bounds = Bounds(row.at_least, row.at_most, bool(row.decided))
+                    windows[row.phase][row.term] = bounds
+                if scope.course > 1 and row.baseline_grade is not None:
+                    begun = Bounds(row.baseline_grade, row.baseline_grade, decided=True)
+                    windows["baseline"].setdefault(row.term, begun)
+                if row.last_day:
+                    days.append(row.last_day)
+                if not {row.first_edition, row.last_edition} <= {None, study.rules.edition}:
+                    raise Conflict(
+                        f"the study holds grades of another edition than {study.rules.edition}: a"
+                        " report would mix them; regrade it (toxgrade regrade)"
+                    )
+            mine = courses.get(patient_id, ())
+            if scope.course > max(1, len(mine)):
+                continue
+            _add_events(windows, events.get(patient_id, []), mine, study, scope)
+            seen_until = contacts.get(patient_id, FollowUp()).last_contact or max(
+                days, default=None
+            )
+            yield CohortPatient(name, windows, *reported_course(mine, scope), seen_until)
 
 
 def reported_course(courses: tuple[Course, ...], scope: Scope) -> tuple[Course | None, date | None]:
@@ -107,6 +116,8 @@ def _highest_grades(study: Study, scope: Scope) -> Any:
             func.max(grades.c.at_most).label("at_most"),
             func.max(decided).label("decided"),
             func.max(grades.c.collected_on).label("last_day"),
+            func.min(grades.c.edition).label("first_edition"),
+            func.max(grades.c.edition).label("last_edition"),
             func.max(grades.c.baseline_grade).label("baseline_grade"),
         )
         .select_from(patients)

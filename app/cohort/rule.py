@@ -18,7 +18,7 @@ def rule(edition: Edition, window: Window, rows: Sequence[TableRow], scope: Scop
         "both": "after radiotherapy start (acute and late together)",
     }
     sentences = [
-        f"Graded by {edition.label}.",
+        f"Graded by {edition.label}{_readings(edition, rows)}.",
         "Baseline: per term, the last valid result on or before radiotherapy start.",
         f"Worst: the highest grade {spans[scope.phase]}, {_course(scope.course)} course, baseline"
         f" {'' if scope.include_baseline else 'not '}included; an undecided result counts for the"
@@ -32,6 +32,17 @@ def rule(edition: Edition, window: Window, rows: Sequence[TableRow], scope: Scop
     if not scope.on_treatment:
         sentences.insert(3, "Only what was taken after the end of radiotherapy is counted.")
     return " ".join(sentences)
+
+
+def _readings(edition: Edition, rows: Sequence[TableRow]) -> str:
+    """How the text was read where it leaves a choice for one of these rows, or one was made."""
+    terms = [term for row in rows for term in row.terms]
+    read = [
+        f"{i.name} {edition.chosen.get(i.name, i.readings[0].name)}"
+        for i in edition.interpretations
+        if i.name in edition.chosen or i.concerns(terms)
+    ]
+    return f", read as: {', '.join(read)}" if read else ""
 
 
 def _course(number: int) -> str:

@@ -6,10 +6,11 @@ The header of ``ctcae_4_03.toml`` explains it to a clinician.
 """
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Literal, cast
 
-from app.criteria.model import PURE, Comparison, Condition, Limit, Reference
+from app.criteria.model import PURE, Analyte, Comparison, Condition, Limit, Reference
 from app.errors import CriteriaError
 
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
@@ -25,11 +26,32 @@ _LIMIT = re.compile(
     (?:\s+if\s+(?P<subject>baseline|value)\s+(?P<when>>=|<=|>|<)\s+(?P<limit>{_REFERENCE}))?""",
     re.VERBOSE,
 )
+NEVER = "never"
+"""Instead of a limit: no number decides this grade, though NCI prints one (an interpretation)."""
 _CONDITIONS = {
     "baseline > ULN", "baseline <= ULN", "baseline < LLN", "baseline >= LLN",
     "value > ULN", "value < LLN", "value > baseline", "value < baseline",
 }  # fmt: skip
 _MIRRORED: dict[Comparison, Comparison] = {">": "<", ">=": "<=", "<": ">", "<=": ">="}
+
+
+def parse_when(when: str | Sequence[str], analyte: Analyte, place: str) -> tuple[Limit, ...]:
+    """Parse the alternatives of one grade; ``never`` has none.
+
+    Raises:
+        CriteriaError: naming ``place``; a limit is outside the grammar or in a unit that the
+            analyte does not come in.
+    """
+    texts = [when] if isinstance(when, str) else list(when)
+    try:
+        limits = () if texts == [NEVER] else tuple(parse_limit(text) for text in texts)
+    except CriteriaError as error:
+        raise CriteriaError(f"{place}: {error}") from error
+    accepted = {unit.name for unit in analyte.units}
+    for limit in limits:
+        if limit.unit is not None and limit.unit not in accepted:
+            raise CriteriaError(f"{place}: {limit.unit!r} is not a unit of {analyte.name}")
+    return limits
 
 
 def parse_limit(text: str) -> Limit:

@@ -5,12 +5,15 @@ exact: limits are ``Decimal`` as NCI printed them, unit factors are ``Fraction``
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from app.errors import CriteriaError
+
+if TYPE_CHECKING:
+    from app.criteria.interpretations import Interpretation
 
 Comparison = Literal[">", ">=", "<", "<="]
 Reference = Literal["ULN", "LLN", "baseline"]
@@ -55,6 +58,13 @@ class Limit:
     condition: Condition | None
     text: str
     """The limit as the criteria file writes it, without condition: ``1.5 x ULN``, ``30 g/L``."""
+
+    @property
+    def when(self) -> str:
+        """The whole limit in words: ``> 1.5 x ULN if baseline <= ULN``."""
+        asked = self.condition
+        given = f" if {asked.subject} {asked.comparison} {asked.limit}" if asked else ""
+        return f"{self.comparison} {self.text}{given}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +197,8 @@ class Edition:
     """One release of CTCAE with every term that a number can grade.
 
     ``also`` are other names callers may use (4.0 means 4.03), ``label`` is how reports name it;
-    ``sha256`` identifies the criteria and analyte files together.
+    ``sha256`` identifies the criteria and analyte files together; ``chosen`` are the readings other
+    than the default that its ``interpretations`` were given.
     """
 
     name: str
@@ -197,6 +208,8 @@ class Edition:
     source: str
     sha256: str
     terms: tuple[Term, ...]
+    interpretations: tuple["Interpretation", ...] = ()
+    chosen: Mapping[str, str] = field(default_factory=dict)
 
     def terms_of(self, analyte: str) -> tuple[Term, ...]:
         """The terms graded from ``analyte`` in file order (WBC has two); empty if it has none."""

@@ -3,19 +3,18 @@
 import hashlib
 import tomllib
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from app.criteria.analytes import read_analytes
-from app.criteria.grammar import parse_limit
+from app.criteria.checks import check_grades
+from app.criteria.grammar import parse_when
+from app.criteria.interpretations import read_interpretations
 from app.criteria.model import (
     Analyte,
     Criteria,
-    Direction,
     Edition,
     GradeCriterion,
-    Limit,
     Term,
 )
 from app.errors import CriteriaError
@@ -23,8 +22,6 @@ from app.errors import CriteriaError
 _HERE = Path(__file__).parent
 _EDITION = {"name", "also", "label", "released", "source"}
 _TERM = {"name", "meddra", "soc", "analyte", "grade"}
-NEVER = "never"
-"""Instead of a limit: no number decides this grade, though NCI prints one (an interpretation)."""
 
 
 def load(directory: Path = _HERE) -> Criteria:
@@ -77,7 +74,7 @@ def _parse(content: bytes) -> dict[str, Any]:
 
 def _edition(document: Mapping[str, Any], analytes: Mapping[str, Analyte], digest: str) -> Edition:
     head = document.get("edition", {})
-    if head.keys() != _EDITION or document.keys() != {"edition", "term"}:
+    if head.keys() != _EDITION or document.keys() - {"interpretation"} != {"edition", "term"}:
         raise CriteriaError(f"[edition] has exactly {', '.join(sorted(_EDITION))}, then [[term]]")
     terms = tuple(_term(entry, analytes) for entry in document["term"])
     _check_names(terms)
@@ -89,6 +86,7 @@ def _edition(document: Mapping[str, Any], analytes: Mapping[str, Analyte], diges
         source=head["source"],
         sha256=digest,
         terms=terms,
+        interpretations=read_interpretations(document.get("interpretation", ()), terms, analytes),
     )
 
 
@@ -105,16 +103,12 @@ def _term(entry: Mapping[str, Any], analytes: Mapping[str, Analyte]) -> Term:
         _grade(number, fields, analyte, f"{place}, grade {number}")
         for number, fields in sorted(entry["grade"].items())
     )
-    limits = [limit for criterion in grades for limit in criterion.limits]
-    direction = _direction(limits, place)
-    _check_order(grades, direction, place)
-    _check_units(grades, place)
     return Term(
         name=entry["name"],
         meddra=entry["meddra"],
         soc=entry["soc"],
         analyte=analyte.name,
-        direction=direction,
+        direction=check_grades(grades, place),
         grades=grades,
         flag=entry.get("flag"),
     )
@@ -144,55 +138,4 @@ def _grade(number: str, fields: Mapping[str, Any], analyte: Analyte, place: str)
         return GradeCriterion(int(number), fields["clinical"], ())
     if fields.keys() != {"says", "when"} or not fields["says"] or not fields["when"]:
         raise CriteriaError(f"{place}: has says and when, or clinical alone")
-    texts = fields["when"] if isinstance(fields["when"], list) else [fields["when"]]
-    try:
-        limits = () if texts == [NEVER] else tuple(parse_limit(text) for text in texts)
-    except CriteriaError as error:
-        raise CriteriaError(f"{place}: {error}") from error
-    accepted = {unit.name for unit in analyte.units}
-    for limit in limits:
-        if limit.unit is not None and limit.unit not in accepted:
-            raise CriteriaError(f"{place}: {limit.unit!r} is not a unit of {analyte.name}")
-    return GradeCriterion(int(number), fields["says"], limits)
-
-
-def _direction(limits: Sequence[Limit], place: str) -> Direction:
-    """High or low, by the comparisons; the reference range must be read on that side."""
-    signs = {limit.comparison[0] for limit in limits}
-    if len(signs) != 1:
-        raise CriteriaError(f"{place}: its limits must all be above, or all below, something")
-    direction: Direction = "high" if signs == {">"} else "low"
-    other = "LLN" if direction == "high" else "ULN"
-    if any(limit.reference == other for limit in limits):
-        raise CriteriaError(f"{place}: a {direction} term is not compared with the {other}")
-    return direction
-
-
-def _check_order(grades: Sequence[GradeCriterion], direction: Direction, place: str) -> None:
-    """Limits of the same kind get strictly harder to reach from grade to grade."""
-    kinds: dict[object, list[tuple[int, Limit]]] = {}
-    for criterion in grades:
-        for limit in criterion.limits:
-            unit = limit.unit if limit.reference is None else None
-            kind = (limit.reference, unit, limit.condition)
-            kinds.setdefault(kind, []).append((criterion.grade, limit))
-    for found in kinds.values():
-        for (lower, before), (higher, after) in pairwise(found):
-            harder = (after.multiple, after.amount) > (before.multiple, before.amount)
-            easier = (after.multiple, after.amount) < (before.multiple, before.amount)
-            if lower == higher or not (harder if direction == "high" else easier):
-                raise CriteriaError(
-                    f"{place}: grade {higher} ({after.text}) is not harder to reach"
-                    f" than grade {lower} ({before.text})"
-                )
-
-
-def _check_units(grades: Sequence[GradeCriterion], place: str) -> None:
-    """A unit system printed for one grade is printed for every grade with absolute limits."""
-    printed = {
-        criterion.grade: {limit.unit for limit in criterion.limits if limit.reference is None}
-        for criterion in grades
-    }
-    sets = {frozenset(units) for units in printed.values() if units}
-    if len(sets) > 1:
-        raise CriteriaError(f"{place}: grades print their absolute limits in different units")
+    return GradeCriterion(int(number), fields["says"], parse_when(fields["when"], analyte, place))

@@ -19,7 +19,8 @@ from app.grading.result import Course, LabResult, Reason
 from app.grading.rules import Rules
 from app.http.service import Service
 from app.records.identity import Loc, identity
-from app.records.store import GradeRow, Submission, store
+from app.records.regrade import GradeRow
+from app.records.store import Submission, store
 from app.records.studies import find_study
 
 DEFAULT_STUDY = "default"

@@ -11,6 +11,7 @@ from fractions import Fraction
 from operator import attrgetter
 from typing import Literal
 
+from app.criteria.interpretations import read_as
 from app.criteria.model import Analyte, Condition, Criteria, Edition, Reference, Term
 from app.grading import because
 from app.grading.because import Verdict
@@ -145,18 +146,20 @@ class Graders:
 
     def __init__(self, criteria: Criteria) -> None:
         self.criteria = criteria
-        self._graders: dict[tuple[str, Implausible], Grader] = {}
+        self._graders: dict[tuple[object, ...], Grader] = {}
 
     def under(self, rules: Rules) -> Grader:
         """The grader for a study's rules.
 
         Raises:
-            CriteriaError: the edition is not among those read; the message names them.
+            CriteriaError: no such edition, interpretation or reading; the message names those there
+                are.
         """
         edition = self.criteria.edition(rules.edition)
-        key = (edition.name, rules.implausible)
+        key = (edition.name, rules.implausible, rules.readings)
         if key not in self._graders:
-            self._graders[key] = Grader(edition, self.criteria.analytes, rules.implausible)
+            chosen = read_as(edition, dict(rules.readings))
+            self._graders[key] = Grader(chosen, self.criteria.analytes, rules.implausible)
         return self._graders[key]
 
 

@@ -13,7 +13,7 @@ from app.records.follow_up import FollowUp, current_follow_up, save_follow_up
 from app.records.history import current_courses, current_grades
 from app.records.patients import lock_patient, save_courses
 from app.records.ranges import current_person, save_person
-from app.records.store import regrade
+from app.records.regrade import regrade
 from app.records.studies import hold_study
 
 

@@ -11,7 +11,7 @@ from app.grading.study_ranges import RangeTable, range_table
 from app.records.history import current_courses
 from app.records.patients import lock_patients
 from app.records.ranges import current_ranges, save_ranges
-from app.records.store import regrade
+from app.records.regrade import regrade
 from app.records.studies import hold_study
 from app.records.tables import grades, patients
 

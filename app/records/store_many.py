@@ -18,7 +18,8 @@ from app.records.bulk import insert_tuples, reserve_ids
 from app.records.history import courses_document
 from app.records.identity import Loc, distinct
 from app.records.ranges import in_ranges
-from app.records.store import GradeRow, Submission, grade_row, result_row, store
+from app.records.regrade import GradeRow, grade_row
+from app.records.store import Submission, result_row, store
 from app.records.studies import Study
 from app.records.tables import grades, patients, results, treatments
 

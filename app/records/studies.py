@@ -168,7 +168,8 @@ def _study(row: Row[Any]) -> Study:
     rows = document.pop("rows", None)  # absent in rows of version 0.1
     chosen = None if rows is None else tuple(_row(choice) for choice in rows)
     window = Window(**document.pop("window"))
-    rules = Rules(window=window, **document)
+    readings = tuple((name, reading) for name, reading in document.pop("readings", ()))
+    rules = Rules(window=window, readings=readings, **document)
     return Study(row.id, row.name, row.synthetic, rules, enzymes, chosen)
 
 

@@ -1,0 +1,134 @@
+"""Editions of CTCAE on stored studies: what another one would change, and regrading by it."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.environment import settings
+
+if TYPE_CHECKING:
+    from app.criteria.compare import Difference
+    from app.criteria.model import Edition
+    from app.grading.result import Grade
+    from app.grading.rules import Rules
+
+
+def compare(
+    before: Annotated[str, typer.Argument(metavar="FROM", help="An edition, such as 4.03.")],
+    after: Annotated[str, typer.Argument(metavar="TO", help="Another one, such as 6.0.")],
+    study: Annotated[
+        str | None, typer.Option(help="A stored study: list its grades that would change (CSV).")
+    ] = None,
+) -> None:
+    """Say what differs between two editions, or what that means for a study."""
+    from app.criteria.compare import compare
+    from app.criteria.reader import load
+
+    criteria = load()
+    editions = criteria.edition(before), criteria.edition(after)
+    if study is not None:
+        _compare_study(study, editions[0].name, editions[1].name)
+        return
+    for difference in compare(*editions):
+        print(_said(difference))
+
+
+def _said(difference: "Difference") -> str:
+    names = [term.name if term else "not graded" for term in (difference.before, difference.after)]
+    title = names[0] if names[0] == names[1] else " -> ".join(names)
+    lines = [f"{title} ({difference.analyte}, {difference.direction})"]
+    for grade, old, new in difference.grades:
+        sides = ("; ".join(limit.when for limit in c.limits) if c else "" for c in (old, new))
+        lines.append(f"  grade {grade}: {' -> '.join(side or 'none' for side in sides)}")
+    return "\n".join(lines)
+
+
+def _compare_study(name: str, before: str, after: str) -> None:
+    import csv
+    from dataclasses import replace
+
+    from app.cohort.compare import changed_grades
+    from app.criteria.reader import load
+    from app.grading.one import Graders
+    from app.records.engine import transaction
+    from app.records.studies import find_study
+
+    graders, table = Graders(load()), csv.writer(sys.stdout)
+    table.writerow(
+        ["patient", "collected", "analyte", "from_term", "from_grade", "to_term", "to_grade", "why"]
+    )
+    with transaction(settings().database_url, reads_only=True) as connection:
+        found = find_study(connection, name)
+        old = replace(found, rules=changed_rules(found.rules, graders.criteria.edition(before), []))
+        rules = changed_rules(found.rules, graders.criteria.edition(after), [])
+        for change in changed_grades(connection, old, rules, graders):
+            collected = change.result.collected
+            shown = [_shown(grade) for grade in (change.before, change.after)]
+            why = change.after.because if change.after else f"{after} does not grade it"
+            table.writerow(
+                [
+                    change.patient, collected.text if collected else "", change.result.analyte,
+                    *shown[0], *shown[1], why,
+                ]
+            )  # fmt: skip
+
+
+def _shown(grade: "Grade | None") -> tuple[str, str]:
+    """The term and the grade, as ``2``, or ``0-4`` where it is not decided."""
+    if grade is None or grade.term is None:
+        return "", ""
+    if grade.at_least is None:
+        return grade.term.name, ""
+    decided = grade.at_least == grade.at_most
+    return grade.term.name, f"{grade.at_least}" if decided else f"{grade.at_least}-{grade.at_most}"
+
+
+def regrade(
+    study: Annotated[str, typer.Argument(help="A stored study.")],
+    edition: Annotated[str | None, typer.Option(help="The edition of CTCAE from now on.")] = None,
+    reading: Annotated[
+        list[str] | None, typer.Option(help="INTERPRETATION=READING; may be given again.")
+    ] = None,
+) -> None:
+    """Grade a study again by another edition or reading; the old grades stay readable."""
+    from getpass import getuser
+
+    from app.criteria.reader import load
+    from app.grading.one import Graders
+    from app.records.audit import acting
+    from app.records.regrade import regrade_study
+    from app.records.studies import find_study, save_study
+
+    graders = Graders(load())
+    url, actor = settings().database_url, f"cli:{getuser()}"
+    with acting(url, actor, "toxgrade regrade", study) as connection:
+        found = find_study(connection, study)
+        asked = graders.criteria.edition(edition or found.rules.edition)
+        rules = changed_rules(found.rules, asked, reading or [])
+        chosen = graders.under(rules).edition
+        saved = save_study(connection, study, rules, found.liver_enzymes, found.rows)
+        regrade_study(connection, saved.study, graders)
+    print(f"{study}: graded by {chosen.label}")
+
+
+def changed_rules(rules: "Rules", edition: "Edition", given: list[str]) -> "Rules":
+    """The rules with another edition and readings.
+
+    A reading of an interpretation that the other edition does not have is dropped.
+
+    Raises:
+        RequestError: a reading is not INTERPRETATION=READING.
+    """
+    from dataclasses import replace
+
+    from app.errors import RequestError
+
+    known = {interpretation.name for interpretation in edition.interpretations}
+    readings = {old: reading for old, reading in rules.readings if old in known}
+    for text in given:
+        interpretation, equals, reading = text.partition("=")
+        if not equals:
+            raise RequestError("--reading: expected INTERPRETATION=READING")
+        readings[interpretation] = reading
+    return replace(rules, edition=edition.name, readings=tuple(sorted(readings.items())))

@@ -1,0 +1,142 @@
+"""Grading a patient's stored results again: what changed is appended, nothing is overwritten."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app import __version__
+from app.grading.one import Grader, Graders
+from app.grading.patient import grade_patient
+from app.grading.result import Course, LabResult, PatientGrade, Reason
+from app.records.append import append
+from app.records.history import current_courses, current_grades, current_results, stored_result
+from app.records.patients import lock_patients
+from app.records.ranges import range_used, with_study_ranges
+from app.records.studies import Study
+from app.records.tables import grades, patients
+
+GradeRow = dict[str, Any]
+"""A stored grade with the result it grades: the columns of both tables by name."""
+
+
+def regrade_study(connection: Connection, study: Study, graders: Graders) -> None:
+    """Grade every patient of a study again by its rules as they are now."""
+    grader = graders.under(study.rules)
+    for patient_id in lock_patients(connection, patients.c.study_id == study.id):
+        courses = current_courses(connection, patient_id)
+        regrade(connection, patient_id, courses, grader, study)
+
+
+def regrade(
+    connection: Connection,
+    patient_id: int,
+    courses: tuple[Course, ...],
+    grader: Grader,
+    study: Study,
+) -> dict[str, list[GradeRow]]:
+    """Grade all results of a patient again and append what changed; current grades by identity."""
+    rows = current_results(connection, patient_id)
+    reported = [stored_result(row) for row in rows]
+    labs = with_study_ranges(connection, study, patient_id, reported, grader.names)
+    stored: dict[tuple[str, str | None], GradeRow] = {
+        (row["identity"], row["term"]): dict(row)
+        for row in connection.execute(current_grades(patient_id)).mappings()
+    }
+    current: dict[str, list[GradeRow]] = {row.identity: [] for row in rows}
+    new: list[dict[str, Any]] = []
+    entries = grade_patient(labs, courses, grader, study.rules.window)
+    kept = {(rows[e.index].identity, e.grade.term.name if e.grade.term else None) for e in entries}
+    dropped = [row for key, row in stored.items() if key not in kept]
+    for entry in entries:
+        result = rows[entry.index]
+        graded = grade_row(entry, labs[entry.index], patient_id, result.id, grader)
+        before = stored.get((result.identity, graded["term"])) or _take(dropped, result.identity)
+        if before is not None and all(before[name] == graded[name] for name in graded):
+            current[result.identity].append(before)
+            continue
+        fresh = graded | {
+            "supersedes_id": before["id"] if before else None,
+            "recorded_at": datetime.now(UTC),
+        }
+        new.append(fresh)
+        sent = {name: result._mapping[name] for name in _REPORTED}
+        current[result.identity].append(fresh | sent)
+    new += [_closing(row, grader) for row in dropped if row["term"] is not None]
+    ids = iter(append(connection, grades, new))
+    for found in current.values():
+        found[:] = [row if "id" in row else row | {"id": next(ids)} for row in found]
+    return current
+
+
+def _take(dropped: list[GradeRow], identity: str) -> GradeRow | None:
+    """A grade of that result for a term that the edition no longer has: its term comes after it."""
+    mine = [row for row in dropped if row["identity"] == identity]
+    if not mine:
+        return None
+    taken = next((row for row in mine if row["term"] is not None), mine[0])
+    dropped.remove(taken)
+    return taken
+
+
+def _closing(row: GradeRow, grader: Grader) -> dict[str, Any]:
+    """What supersedes the grade of a term that the edition does not have and nothing replaces."""
+    no_grade = (
+        "term", "meddra", "soc", "grade", "at_least", "at_most", "criterion", "baseline_grade",
+        "worse_than_baseline", "study_range",
+    )  # fmt: skip
+    columns = {c.name: row[c.name] for c in grades.c if c.name in row and c.name != "id"}
+    return (
+        columns
+        | dict.fromkeys(no_grade)
+        | {
+            "reason": Reason.UNKNOWN_ANALYTE.value,
+            "because": "this edition does not grade the term that the earlier grade was for",
+            "flags": "",
+            "edition": grader.edition.name,
+            "criteria_sha256": grader.edition.sha256,
+            "software": __version__,
+            "supersedes_id": row["id"],
+            "recorded_at": datetime.now(UTC),
+        }
+    )
+
+
+_REPORTED = (
+    "identity", "value", "unit", "lln", "uln", "limit_unit", "collected", "source_id", "status",
+    "lab",
+)  # fmt: skip
+
+
+def grade_row(
+    entry: PatientGrade, lab: LabResult, patient_id: int, result_id: int, grader: Grader
+) -> dict[str, Any]:
+    """One grade as it is stored."""
+    grade, term = entry.grade, entry.grade.term
+    analyte = grader.names.analyte(lab.analyte)
+    return {
+        "patient_id": patient_id,
+        "result_id": result_id,
+        "collected_on": lab.collected.first if lab.collected else None,
+        "analyte": analyte.name if analyte else lab.analyte,
+        "term": term.name if term else None,
+        "meddra": term.meddra if term else None,
+        "soc": term.soc if term else None,
+        "grade": grade.grade,
+        "at_least": grade.at_least,
+        "at_most": grade.at_most,
+        "reason": grade.reason.value if grade.reason else None,
+        "criterion": grade.criterion,
+        "because": grade.because,
+        "flags": " ".join(grade.flags),
+        "phase": entry.phase,
+        "on_treatment": entry.on_treatment,
+        "days_from_end": entry.days_from_end,
+        "course": entry.course,
+        "baseline_grade": entry.baseline_grade,
+        "worse_than_baseline": entry.worse_than_baseline,
+        "study_range": range_used(lab, grade),
+        "edition": grader.edition.name,
+        "criteria_sha256": grader.edition.sha256,
+        "software": __version__,
+    }
