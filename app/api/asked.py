@@ -94,6 +94,7 @@ AskedReadings = Annotated[
     dict[Text, Text],
     AfterValidator(lambda readings: dict(sorted(readings.items()))),
     Field(
+        default_factory=dict,
         max_length=50,
         description="The reading of each interpretation that `GET /v1/criteria` names; what is left"
         " out is read by default.",
@@ -138,7 +139,7 @@ class GradeRequest(Panel):
 
     edition: Text = Field("4.03", description="`4.0` means `4.03`.")
     window: AskedWindow = WindowLength(anchor="end", months=3)
-    interpretations: AskedReadings = {}
+    interpretations: AskedReadings
 
 
 class RowRequest(Asked):
@@ -158,7 +159,7 @@ class StudyRequest(Asked):
     rows: list[RowRequest] | None = Field(
         None, min_length=1, max_length=100, description="Of the toxicity table; null: the paper's."
     )
-    interpretations: AskedReadings = {}
+    interpretations: AskedReadings
     implausible: Implausible = Field(
         "refuse", description="A number outside the plausible band is left ungraded, or flagged."
     )

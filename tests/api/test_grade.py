@@ -136,8 +136,8 @@ def test_criteria_are_readable_as_data(stateless: httpx.Client) -> None:
         "says": "<0.75 - 0.5 x LLN or 25 - <50% decrease from baseline",
         "clinical": False,
         "limits": [
-            {"when": "< 0.75 x LLN", "if_baseline": None},
-            {"when": "<= 0.75 x baseline", "if_baseline": None},
+            {"when": "< 0.75 x LLN", "if_baseline": None, "if_value": None},
+            {"when": "<= 0.75 x baseline", "if_baseline": None, "if_value": None},
         ],
     }
     assert stateless.get("/v1/criteria?edition=3").status_code == 422

@@ -177,6 +177,7 @@ def test_a_study_chooses_its_rules(api: httpx.Client) -> None:
             "study": "early", "synthetic": False, "edition": "4.03",
             "window": {"anchor": "start", "days": 90},
             "liver_enzymes": ["ALT", "AST", "ALP", "GGT"], "rows": None,
+            "interpretations": {},
             "implausible": "refuse",
         },
     )  # fmt: skip
