@@ -8,6 +8,7 @@ from fastapi_offline import FastAPIOffline
 
 from app import __version__
 from app.access.credentials import Credentials
+from app.access.tokens import Tokens
 from app.api import (
     audit,
     batches,
@@ -20,6 +21,7 @@ from app.api import (
     liver,
     patients,
     ranges,
+    smart,
     studies,
 )
 from app.criteria.reader import load
@@ -31,6 +33,7 @@ from app.grading.one import Graders
 from app.http import logs
 from app.http.edge import Edge
 from app.http.guard import undeclared
+from app.http.issuer import issuer
 from app.http.metrics import Metrics
 from app.http.problems import PROBLEMS, add_handlers
 from app.http.rates import Rates
@@ -62,10 +65,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        trusted = issuer(chosen)
+        credentials = Credentials(Tokens(trusted) if trusted else None)
         engine = build_engine(chosen.database_url)
         writer = Writer(engine)
         app.state.service = Service(
-            chosen, Graders(criteria_read), vocabularies, engine, writer, Credentials(), rates
+            chosen, Graders(criteria_read), vocabularies, engine, writer, credentials, rates
         )
         yield
         writer.close()
@@ -97,6 +102,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         liver,
         batches,
         audit,
+        smart,
     ):
         app.include_router(door.router, responses=PROBLEMS)
     for ehr in (operation, capability, cds):

@@ -22,6 +22,8 @@ class Settings(BaseSettings):
     ``fhir_unknown_status``: whether an Observation of status ``unknown`` counts as final.
     ``cors_origins``: browser clients that may call ``/cds-services``, as JSON
     (``["https://ehr.example"]``); ``cds_study``: the study whose pages its cards lead to.
+    ``jwt_*``: tokens of this issuer for this audience are accepted too, signed by the keys (JWKS)
+    at an https address or in a file; ``jwt_token_url`` is where clients get them.
     """
 
     model_config = SettingsConfigDict(env_prefix="TOXGRADE_", frozen=True, extra="forbid")
@@ -44,6 +46,20 @@ class Settings(BaseSettings):
     max_batch_bytes: int = 4 * 1024**3
     workers: Annotated[int, Field(ge=0, le=64)] = 1
     lease_seconds: Annotated[float, Field(ge=1)] = 30
+
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+    jwt_keys: str | None = None
+    jwt_token_url: str | None = None
+
+    @model_validator(mode="after")
+    def _whole_issuer(self) -> Self:
+        given = (self.jwt_issuer, self.jwt_audience, self.jwt_keys)
+        if any(given) and not all(given):
+            raise ValueError("TOXGRADE_JWT_ISSUER, _JWT_AUDIENCE and _JWT_KEYS are set together")
+        if self.jwt_keys and self.jwt_keys.startswith("http:"):
+            raise ValueError("TOXGRADE_JWT_KEYS: expected an https:// address or a file")
+        return self
 
     @model_validator(mode="after")
     def _open_only_on_loopback(self) -> Self:

@@ -6,31 +6,53 @@ import time
 from sqlalchemy import Connection
 
 from app.access.callers import Caller
-from app.access.keys import check_key
+from app.access.keys import ACCEPTED, check_key
+from app.access.tokens import Tokens
+from app.errors import Unauthorized
 
 REMEMBERED_SECONDS = 5.0
 """How long a key that was revoked may still be accepted by a process that has just seen it."""
 
+_MANY = 10_000  # remembered credentials before those that are over are forgotten
+
 
 class Credentials:
-    """Who presents what. Only good keys are remembered, so there are never more than keys."""
+    """Who presents what: keys, and tokens where an issuer is set (None: keys only)."""
 
-    def __init__(self) -> None:
+    def __init__(self, tokens: Tokens | None = None) -> None:
+        self._tokens = tokens
         self._seen: dict[bytes, tuple[Caller, float]] = {}
 
     def remembered(self, presented: str) -> Caller | None:
-        """The caller whose key was good a moment ago; None: it must be checked."""
+        """The caller whose credentials were good a moment ago; None: they must be checked."""
         found = self._seen.get(_digest(presented))
-        return found[0] if found and time.monotonic() < found[1] else None
+        return found[0] if found and time.time() < found[1] else None
 
-    def check(self, connection: Connection, presented: str) -> Caller:
-        """The caller who presents this.
+    def check_key(self, connection: Connection, presented: str) -> Caller:
+        """The caller who presents this key.
 
         Raises:
             Unauthorized: it is not valid.
         """
-        caller = check_key(connection, presented)
-        self._seen[_digest(presented)] = (caller, time.monotonic() + REMEMBERED_SECONDS)
+        return self._remember(presented, check_key(connection, presented), float("inf"))
+
+    def check_token(self, presented: str, *, single_use: bool = False) -> Caller:
+        """The caller who presents this token; ``single_use``: it counts once, by its ``jti``.
+
+        Raises:
+            Unauthorized: it is not valid, or no issuer is set.
+            Unavailable: the issuer's keys cannot be fetched.
+        """
+        if self._tokens is None:
+            raise Unauthorized(ACCEPTED)
+        caller, expires = self._tokens.check(presented, single_use=single_use)
+        return caller if single_use else self._remember(presented, caller, expires)
+
+    def _remember(self, presented: str, caller: Caller, expires: float) -> Caller:
+        now = time.time()
+        if len(self._seen) >= _MANY:
+            self._seen = {seen: kept for seen, kept in self._seen.items() if kept[1] > now}
+        self._seen[_digest(presented)] = (caller, min(expires, now + REMEMBERED_SECONDS))
         return caller
 
 

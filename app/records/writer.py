@@ -158,8 +158,11 @@ class Writer:
                     answers[id(job)] = answer = _run(connection, job, claims)
                 except Exception as error:
                     raise _JobFailed(job, error) from error
+                written = take(connection)
                 if job.act:
-                    acts.append((_after(job.act, answer), take(connection)))
+                    acts.append((_after(job.act, answer), written))
+                elif written.digests:
+                    raise _JobFailed(job, AssertionError("a write that the audit does not tell of"))
             claims.write()
             enter(connection, acts)
         return [answers[id(job)] for job in group]

@@ -1,0 +1,130 @@
+"""Bearer tokens of an external issuer: signed JWTs whose claims say which roles their holder has.
+
+Accepted are RS256, RS384, ES256 and ES384 only, by a key that the issuer publishes (JWKS) and the
+token's header names by ``kid``. What else a header offers (``jku``, ``x5u``, ``jwk``) is ignored.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import Key, KeySet
+from joserfc.jws import JWSRegistry
+from joserfc.jwt import JWTClaimsRegistry
+
+from app.access.callers import EVERY_STUDY, ROLES, Caller
+from app.errors import Unauthorized, Unavailable
+from app.records.studies import STUDY_NAME
+
+ALGORITHMS = ("RS256", "RS384", "ES256", "ES384")
+ROLES_CLAIM = "toxgrade_roles"
+"""The claim with the roles by study: ``{"trial-1": "writer"}``; ``*`` stands for every study."""
+
+KEYS_SECONDS = 600.0
+"""So long published keys are used; when they cannot be fetched again, tokens are refused."""
+
+_AGAIN_SECONDS = 10.0  # before keys are fetched again for a ``kid`` that is not among them
+_LEEWAY = 30  # seconds that clocks may differ
+_LONGEST_SUBJECT = 120
+_REFUSED = "expected a valid token of the issuer that this service trusts"
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Whose tokens are accepted, for which audience; ``fetch`` gets the JWKS as JSON."""
+
+    name: str
+    audience: str
+    fetch: Callable[[], bytes]
+
+
+class Tokens:
+    """Checks tokens of one issuer; keeps its keys for a while, and the ``jti`` of single uses."""
+
+    def __init__(self, issuer: Issuer) -> None:
+        self._issuer = issuer
+        self._keys: dict[str, Key] = {}
+        self._fetched_at = float("-inf")
+        self._lock = threading.Lock()
+        self._used: dict[str, float] = {}
+        self._claims = JWTClaimsRegistry(
+            leeway=_LEEWAY,
+            iss={"essential": True, "value": issuer.name},
+            aud={"essential": True, "value": issuer.audience},
+            exp={"essential": True},
+            sub={"essential": True},
+        )
+
+    def check(self, presented: str, *, single_use: bool = False) -> tuple[Caller, float]:
+        """Whose token it is, and until when (seconds since 1970).
+
+        With ``single_use`` it must have a ``jti`` that this process has not seen before.
+
+        Raises:
+            Unauthorized: it is not valid; says nothing of what it holds.
+            Unavailable: the issuer's keys cannot be fetched.
+        """
+        try:
+            header = JWSRegistry(algorithms=list(ALGORITHMS))
+            token = jwt.decode(presented, self._key, algorithms=ALGORITHMS, registry=header)
+            self._claims.validate(token.claims)
+            caller = _caller(token.claims)
+        except (JoseError, ValueError, TypeError, KeyError):
+            raise Unauthorized(_REFUSED) from None
+        expires = float(token.claims["exp"])
+        if single_use:
+            self._use(token.claims.get("jti"), expires)
+        return caller, expires
+
+    def _use(self, jti: object, expires: float) -> None:
+        with self._lock:
+            now = time.time()
+            self._used = {used: until for used, until in self._used.items() if until > now}
+            if not isinstance(jti, str) or not jti or jti in self._used:
+                raise Unauthorized("expected a token with a jti that was not used before")
+            self._used[jti] = expires + _LEEWAY
+
+    def _key(self, token: Any) -> Key:
+        """The published key that the header names; also called for a ``kid`` nobody has."""
+        kid = token.headers().get("kid")
+        with self._lock:
+            age = time.monotonic() - self._fetched_at
+            if age > KEYS_SECONDS or (kid not in self._keys and age > _AGAIN_SECONDS):
+                self._fetch(keep=age <= KEYS_SECONDS)
+            return self._keys[kid]
+
+    def _fetch(self, *, keep: bool) -> None:
+        try:
+            published = json.loads(self._issuer.fetch())
+            signing = [
+                key
+                for key in published["keys"]
+                if key.get("kty") in ("RSA", "EC") and key.get("use", "sig") == "sig"
+            ]
+            found = KeySet.import_key_set({"keys": signing})
+        except (OSError, JoseError, ValueError, TypeError, KeyError, AttributeError):
+            if keep:
+                return  # the keys there are go on being good until their time is over
+            self._keys = {}
+            raise Unavailable("the issuer's keys cannot be fetched; try again later") from None
+        self._keys = {key.kid: key for key in found.keys if key.kid}
+        self._fetched_at = time.monotonic()
+
+
+def _caller(claims: dict[str, Any]) -> Caller:
+    subject, roles = claims["sub"], claims.get(ROLES_CLAIM, {})
+    if not isinstance(subject, str) or not 0 < len(subject) <= _LONGEST_SUBJECT:
+        raise ValueError("sub")
+    if not isinstance(roles, dict):
+        raise ValueError(ROLES_CLAIM)
+    for study, role in roles.items():
+        if role not in ROLES or not (study == EVERY_STUDY or STUDY_NAME.fullmatch(study)):
+            raise ValueError(ROLES_CLAIM)
+        if role == "admin" and study != EVERY_STUDY:
+            raise ValueError(ROLES_CLAIM)
+    return Caller(f"token:{subject}", dict(roles))

@@ -1,0 +1,179 @@
+"""Tokens of an external issuer: one line per way in which one can be wrong."""
+
+import base64
+import hmac
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey, Key, KeySet, RSAKey
+
+from app.access.tokens import KEYS_SECONDS, Issuer, Tokens
+from app.errors import Unauthorized, Unavailable
+from app.settings import Settings
+from tests.conftest import NewDatabase, served
+
+_RSA = RSAKey.generate_key(2048, {"kid": "r1"})
+_EC = ECKey.generate_key("P-256", {"kid": "e1"})
+_EC384 = ECKey.generate_key("P-384", {"kid": "e2"})
+_OTHER = RSAKey.generate_key(2048, {"kid": "r1"})
+_PUBLISHED = json.dumps(KeySet([_RSA, _EC, _EC384]).as_dict(private=False)).encode()
+
+
+def _claims(**changed: object) -> dict[str, Any]:
+    now = int(time.time())
+    good = {
+        "iss": "https://issuer.example", "aud": "toxgrade", "sub": "ehr-1", "iat": now,
+        "exp": now + 300, "toxgrade_roles": {"default": "writer"},
+    }  # fmt: skip
+    return {name: v for name, v in (good | changed).items() if v is not None}
+
+
+def _token(
+    claims: dict[str, Any] | None = None, alg: str = "RS256", key: Key = _RSA, **header: object
+) -> str:
+    kid = header.pop("kid", key.kid)
+    head = {"alg": alg, **({"kid": kid} if kid else {}), **header}
+    return jwt.encode(head, claims or _claims(), key, algorithms=[alg])
+
+
+def _tokens(fetch: Callable[[], bytes] = lambda: _PUBLISHED) -> Tokens:
+    return Tokens(Issuer("https://issuer.example", "toxgrade", fetch))
+
+
+@pytest.mark.parametrize(
+    ("alg", "key"), [("RS256", _RSA), ("RS384", _RSA), ("ES256", _EC), ("ES384", _EC384)]
+)
+def test_a_good_token_says_who_and_what(alg: str, key: Key) -> None:
+    caller, expires = _tokens().check(_token(alg=alg, key=key))
+    assert (caller.name, dict(caller.roles)) == ("token:ehr-1", {"default": "writer"})
+    assert expires > time.time()
+
+
+def _unsigned() -> str:
+    body = _token().split(".")[1]
+    return f"eyJhbGciOiJub25lIiwia2lkIjoicjEifQ.{body}."
+
+
+def _by_public_key() -> str:
+    """HS256 with the issuer's public key as the secret: the old confusion of algorithms."""
+    body = _token().split(".")[1]
+    signed = b"eyJhbGciOiJIUzI1NiIsImtpZCI6InIxIn0." + body.encode()
+    mac = hmac.digest(_RSA.as_pem(private=False), signed, "sha256")
+    return f"{signed.decode()}.{base64.urlsafe_b64encode(mac).decode().rstrip('=')}"
+
+
+_NOW = int(time.time())
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        pytest.param(_unsigned(), id="alg none"),
+        pytest.param(_by_public_key(), id="HS256 with the public key"),
+        pytest.param(_token(key=_OTHER), id="another's key of the same name"),
+        pytest.param(_token(alg="RS512"), id="an algorithm that is not accepted"),
+        pytest.param(_token(kid="r9"), id="a key that nobody published"),
+        pytest.param(_token(kid="../../etc/passwd"), id="a path as the key's name"),
+        pytest.param(_token(kid=None), id="no key named"),
+        pytest.param(_token(key=_OTHER, jwk=_OTHER.as_dict(private=False)), id="a key it brings"),
+        pytest.param(_token(key=_OTHER, jku="https://evil.example/keys"), id="a key it points to"),
+        pytest.param(_token(_claims(exp=_NOW - 60)), id="expired"),
+        pytest.param(_token(_claims(exp=None)), id="without an end"),
+        pytest.param(_token(_claims(exp="tomorrow")), id="an end that is no time"),
+        pytest.param(_token(_claims(nbf=_NOW + 3600)), id="not yet"),
+        pytest.param(_token(_claims(aud="another")), id="for another audience"),
+        pytest.param(_token(_claims(aud=None)), id="for no audience"),
+        pytest.param(_token(_claims(iss="https://evil.example")), id="of another issuer"),
+        pytest.param(_token(_claims(iss=None)), id="of no issuer"),
+        pytest.param(_token(_claims(sub=None)), id="of nobody"),
+        pytest.param(_token(_claims(sub="x" * 200)), id="of somebody too long"),
+        pytest.param(_token(_claims(toxgrade_roles={"default": "root"})), id="no such role"),
+        pytest.param(_token(_claims(toxgrade_roles={"default": "admin"})), id="admin of one study"),
+        pytest.param(_token(_claims(toxgrade_roles=["writer"])), id="roles that are a list"),
+        pytest.param(_token()[:-3] + "AAA", id="another signature"),
+        pytest.param("a.b.c", id="not a token"),
+        pytest.param("é.b.c", id="not ASCII"),
+        pytest.param("", id="empty"),
+    ],
+)  # fmt: skip
+def test_a_wrong_token_is_refused_without_saying_more(token: str) -> None:
+    with pytest.raises(Unauthorized) as refused:
+        _tokens().check(token)
+    assert str(refused.value) == "expected a valid token of the issuer that this service trusts"
+
+
+def test_new_keys_are_fetched_and_old_ones_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    published, now = [_PUBLISHED], [1000.0]
+    monkeypatch.setattr("app.access.tokens.time.monotonic", lambda: now[0])
+    tokens = _tokens(lambda: published[0])
+    tokens.check(_token())
+    new = RSAKey.generate_key(2048, {"kid": "r2"})
+    published[0] = json.dumps(KeySet([new]).as_dict(private=False)).encode()
+    now[0] += 11  # a name that is not known is asked for again, not more often
+    tokens.check(_token(key=new))
+    with pytest.raises(Unauthorized):
+        tokens.check(_token())
+
+
+def test_without_the_issuer_s_keys_tokens_are_refused_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    up, now = [True], [1000.0]
+    monkeypatch.setattr("app.access.tokens.time.monotonic", lambda: now[0])
+
+    def fetch() -> bytes:
+        if not up[0]:
+            raise OSError("down")
+        return _PUBLISHED
+
+    tokens = _tokens(fetch)
+    tokens.check(_token())
+    up[0] = False
+    now[0] += KEYS_SECONDS - 1
+    tokens.check(_token())
+    now[0] += 2
+    with pytest.raises(Unavailable):
+        tokens.check(_token())
+
+
+def test_a_single_use_counts_once() -> None:
+    tokens, token = _tokens(), _token(_claims(jti="1"))
+    tokens.check(token, single_use=True)
+    with pytest.raises(Unauthorized, match="jti"):
+        tokens.check(token, single_use=True)
+    with pytest.raises(Unauthorized, match="jti"):
+        tokens.check(_token(), single_use=True)
+
+
+def test_a_token_opens_what_its_roles_allow(new_sqlite: NewDatabase, tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_bytes(_PUBLISHED)
+    settings = Settings(
+        database_url=new_sqlite(), jwt_issuer="https://issuer.example", jwt_audience="toxgrade",
+        jwt_keys=str(tmp_path / "keys.json"), jwt_token_url="https://issuer.example/token",
+    )  # fmt: skip
+    with served(settings) as client:
+
+        def ask(token: str, path: str = "/v1/studies/default/patients") -> int:
+            return client.get(path, headers={"Authorization": f"Bearer {token}"}).status_code
+
+        good = _token()
+        assert [ask(good), ask(good)] == [200, 200]
+        assert ask(good, "/v1/studies/default/audit") == 403
+        assert ask(_token(_claims(toxgrade_roles={"other": "manager"}))) == 404
+        assert ask(_token(_claims(toxgrade_roles={"*": "reader"}))) == 200
+        assert ask(_unsigned()) == 401
+        assert client.get("/.well-known/smart-configuration").json()["token_endpoint"] == (
+            "https://issuer.example/token"
+        )
+
+
+def test_an_issuer_is_set_whole_or_not_at_all() -> None:
+    with pytest.raises(ValueError, match="set together"):
+        Settings(jwt_issuer="https://issuer.example")
+    with pytest.raises(ValueError, match="https"):
+        Settings(jwt_issuer="i", jwt_audience="a", jwt_keys="http://issuer.example/keys")
