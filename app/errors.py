@@ -7,6 +7,8 @@ ToxgradeError
 ├── RequestError       what was asked cannot be done as asked; names the fields
 │   ├── NotFound       no such study, patient, edition, …
 │   ├── Conflict       it contradicts what is stored
+│   ├── Stale          it has changed since the caller read it
+│   ├── PreconditionMissing  it is not done without saying which state was read
 │   └── TooLarge       more than this door takes; names the door that takes it
 ├── Unauthorized       no credentials, or some that are unknown, expired or revoked
 ├── Forbidden          the caller's role does not allow it
@@ -71,6 +73,14 @@ class NotFound(RequestError):
 
 class Conflict(RequestError):
     """It contradicts what is stored."""
+
+
+class Stale(RequestError):
+    """It has changed since the caller read it."""
+
+
+class PreconditionMissing(RequestError):
+    """It is not done unless the caller says which state was read."""
 
 
 class TooLarge(RequestError):

@@ -18,6 +18,7 @@ from app.api import (
     follow_up,
     grading,
     health,
+    history,
     liver,
     patients,
     ranges,
@@ -102,6 +103,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         liver,
         batches,
         audit,
+        history,
         smart,
     ):
         app.include_router(door.router, responses=PROBLEMS)

@@ -15,6 +15,7 @@ from app.cohort.read import cohort
 from app.cohort.rows import TableRow, find_row
 from app.cohort.scope import Report, Scope
 from app.cohort.shift import shift_table
+from app.http.as_of import as_of
 from app.http.body import JsonRoute
 from app.http.guard import needs
 from app.http.service import Service, TheService
@@ -24,7 +25,7 @@ router = APIRouter(
     prefix="/v1/studies/{study}",
     tags=["reports"],
     route_class=JsonRoute,
-    dependencies=[needs("reader")],
+    dependencies=[needs("reader"), as_of()],
 )
 
 LATE = (

@@ -4,7 +4,9 @@ from datetime import date
 from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Body
+from fastapi.responses import JSONResponse
 from pydantic import Field, Strict, model_validator
+from sqlalchemy import Connection
 
 from app.api import answers
 from app.api.asked import Radiotherapy
@@ -19,7 +21,10 @@ from app.http.body import JsonRoute
 from app.http.guard import needs
 from app.http.service import TheService
 from app.records.follow_up import FollowUp, VitalStatus
-from app.records.put_patient import PatientRecord, PersonFields, put_patient
+from app.records.patients import find_patient
+from app.records.put_patient import PatientRecord, PersonFields, current_record, put_patient
+from app.records.studies import find_study
+from app.records.version import tag
 
 router = APIRouter(
     prefix="/v1/studies/{study}/patients/{patient}", tags=["patients"], route_class=JsonRoute
@@ -107,12 +112,39 @@ async def put(
     study: StudyName,
     patient: PatientName,
     asked: Annotated[PatientRequest, Body(openapi_examples={"patient": {"value": _EXAMPLE}})],
-) -> dict[str, Any]:
+) -> JSONResponse:
     """Record what is sent; other courses grade the patient's results again, durable before this
     answers. A second course opens its own baseline and windows.
     """
     sent = asked.record()
-    now = await service.write(lambda c: put_patient(c, study, patient, sent, service.graders))
+
+    def save(connection: Connection) -> tuple[PatientRecord, str]:
+        now = put_patient(connection, study, patient, sent, service.graders)
+        return now, _tag(connection, study, patient)
+
+    now, newest = await service.write(save)
+    return JSONResponse(_answer(study, patient, now), headers={"ETag": newest})
+
+
+@router.get("", summary="A patient's courses and follow-up", dependencies=[needs("reader")])
+async def get(service: TheService, study: StudyName, patient: PatientName) -> JSONResponse:
+    """What is recorded beside results; the ETag is of all there is of the patient."""
+
+    def query(connection: Connection) -> tuple[PatientRecord, str]:
+        found = find_study(connection, study)
+        now = current_record(connection, find_patient(connection, found, patient))
+        return now, _tag(connection, study, patient)
+
+    now, newest = await service.read(query)
+    return JSONResponse(_answer(study, patient, now), headers={"ETag": newest})
+
+
+def _tag(connection: Connection, study: str, patient: str) -> str:
+    found = find_study(connection, study)
+    return tag(connection, found, find_patient(connection, found, patient))
+
+
+def _answer(study: str, patient: str, now: PatientRecord) -> dict[str, Any]:
     follow_up = now.follow_up or FollowUp()
     return {
         "study": study,

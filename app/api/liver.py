@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from app.api.fields import PatientName, StudyName
 from app.cohort.liver_document import DEFINITIONS, liver_document
+from app.http.as_of import as_of
 from app.http.body import JsonRoute
 from app.http.guard import needs
 from app.http.service import TheService
@@ -16,7 +17,7 @@ router = APIRouter(
     prefix="/v1/studies/{study}",
     tags=["reports"],
     route_class=JsonRoute,
-    dependencies=[needs("reader")],
+    dependencies=[needs("reader"), as_of()],
 )
 
 

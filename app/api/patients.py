@@ -13,6 +13,7 @@ from app.api.grading import EXAMPLE, refuse_too_many
 from app.cohort.liver_document import liver_document
 from app.errors import FieldFault, RequestError
 from app.grading.result import Phase
+from app.http.as_of import as_of
 from app.http.body import JsonRoute
 from app.http.guard import needs
 from app.http.service import TheService
@@ -71,7 +72,7 @@ async def post_results(
     "/grades",
     response_model=answers.GradePage,
     summary="A patient's grades",
-    dependencies=[needs("reader")],
+    dependencies=[needs("reader"), as_of()],
 )
 async def grades(
     service: TheService,
@@ -96,7 +97,7 @@ async def grades(
     "/toxicity",
     response_model=answers.ToxicityAnswer,
     summary="A patient's worst grades",
-    dependencies=[needs("reader")],
+    dependencies=[needs("reader"), as_of()],
 )
 async def toxicity(service: TheService, study: StudyName, patient: PatientName) -> dict[str, Any]:
     """Per term the baseline, the worst acute and the worst late grade; and liver safety."""

@@ -26,6 +26,7 @@ from app.records.studies import (
     list_studies,
     save_study,
 )
+from app.records.version import tag
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"], route_class=JsonRoute)
 
@@ -68,16 +69,29 @@ async def put_study(
     if faults:
         raise RequestError("the study's rules cannot be accepted", faults)
 
-    def save(connection: Connection) -> Saved:
+    def save(connection: Connection) -> tuple[Saved, str]:
         saved = save_study(connection, study, rules, asked.liver_enzymes, rows)
         if saved.rules_changed and list_patients(connection, saved.study, 1, None):
             if not regrade:
                 raise Conflict("the study holds results graded by its rules: add ?regrade=true")
             regrade_study(connection, saved.study, service.graders)
-        return saved
+        return saved, tag(connection, saved.study)
 
-    saved = await service.write(save)
-    return JSONResponse(_answer(saved.study), 201 if saved.is_new else 200)
+    saved, newest = await service.write(save)
+    answer = _answer(saved.study)
+    return JSONResponse(answer, 201 if saved.is_new else 200, headers={"ETag": newest})
+
+
+@router.get("/{study}", summary="A study's rules", dependencies=[needs("reader")])
+async def get_study(service: TheService, study: StudyName) -> JSONResponse:
+    """What the study has chosen; its ETag for `If-Match` when it is changed."""
+
+    def query(connection: Connection) -> tuple[Study, str]:
+        found = find_study(connection, study)
+        return found, tag(connection, found)
+
+    found, newest = await service.read(query)
+    return JSONResponse(_answer(found), headers={"ETag": newest})
 
 
 def _rows(

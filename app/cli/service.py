@@ -36,3 +36,15 @@ def upgrade_database() -> None:
     from app.records.engine import upgrade
 
     upgrade(settings().database_url)
+
+
+@db.command("grant")
+def grant_role(
+    role: Annotated[str, typer.Argument(help="An existing PostgreSQL role for the service.")],
+) -> None:
+    """Let a role run the service: it may add results, grades and audit, never change them."""
+    from app.records.engine import transaction
+    from app.records.grants import grant
+
+    with transaction(settings().database_url) as connection:
+        grant(connection, role)

@@ -21,7 +21,9 @@ from app.errors import (
     Forbidden,
     NoSpace,
     NotFound,
+    PreconditionMissing,
     RequestError,
+    Stale,
     TooLarge,
     TooManyRequests,
     ToxgradeError,
@@ -34,6 +36,8 @@ from app.http.logs import places
 _STATUS: dict[type[ToxgradeError], int] = {
     NotFound: 404,
     Conflict: 409,
+    Stale: 412,
+    PreconditionMissing: 428,
     TooLarge: 413,
     RequestError: 422,
     Unauthorized: 401,

@@ -20,9 +20,11 @@ from app.errors import RequestError, Unavailable
 from app.grading.one import Graders
 from app.http import acts
 from app.http.rates import Rates
+from app.records.as_of import looking_back
 from app.records.audit import Act
 from app.records.engine import reading
 from app.records.idempotency import Answer
+from app.records.version import require_tag
 from app.records.writer import Writer
 from app.settings import Settings
 
@@ -78,7 +80,8 @@ class Service:
         ``study`` and ``patient`` are what the request is of where its path does not say so.
         """
         act = self._act(study, patient)
-        return await self._audited(act, self.writer.submit(job, act))
+        guarded = self._unless_stale(job, act)
+        return await self._audited(act, self.writer.submit(guarded, act))
 
     async def store(
         self,
@@ -96,12 +99,12 @@ class Service:
         for a body that was read as a stream.
         """
         act = self._act(study, patient)
-        once = None
+        guarded, once = self._unless_stale(job, act), None
         if self.request is not None and self.caller is not None:
             once = await acts.once(self.request, self.caller, act, content)
 
         def run(connection: Connection) -> Answer:
-            return Answer(status, _JSON.encode(job(connection)))
+            return Answer(status, _JSON.encode(guarded(connection)))
 
         answer = await self._audited(act, self.writer.submit(run, act, once))
         replayed = {"Idempotency-Replayed": "true"} if answer.replayed else None
@@ -122,9 +125,14 @@ class Service:
             Unavailable: it took longer than ``TOXGRADE_READ_SECONDS``.
         """
 
+        moment = getattr(self.request.state, "as_of", None) if self.request else None
+
         def run() -> T:
-            with reading(self.engine).begin() as connection:
-                return query(connection)
+            with reading(self.engine).connect() as connection:
+                if moment is None:
+                    return query(connection)
+                with looking_back(connection, moment):
+                    return query(connection)
 
         act = self._act(study, patient)
         found = await self._audited(act, self._in_thread(run))
@@ -143,6 +151,20 @@ class Service:
         """Let the audit of the study, if there is one, say that the caller was turned away."""
         if act := acts.act(request, caller, study):
             await self._tell(replace(act, outcome="denied"))
+
+    def _unless_stale(
+        self, job: Callable[[Connection], T], act: Act | None
+    ) -> Callable[[Connection], T]:
+        """The job, refused where ``If-Match`` names another state of the patient or the study."""
+        expected = self.request.headers.get("if-match") if self.request else None
+        if act is None or expected is None:
+            return job
+
+        def run(connection: Connection) -> T:
+            require_tag(connection, act.study, act.patient, expected)
+            return job(connection)
+
+        return run
 
     def _act(self, study: str | None, patient: str | None) -> Act | None:
         if self.request is None or self.caller is None:

@@ -39,7 +39,7 @@ class Written:
     """What a job wrote: digests by table and row, and what else its audit entry says."""
 
     digests: dict[str, dict[int, bytes]] = field(default_factory=dict)
-    remarks: dict[str, str] = field(default_factory=dict)
+    remarks: dict[str, Any] = field(default_factory=dict)
 
 
 def append(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[int]:
@@ -58,7 +58,7 @@ def note(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]]
     found.update((row["id"], digest(row)) for row in rows)
 
 
-def remark(connection: Connection, **facts: str) -> None:
+def remark(connection: Connection, **facts: Any) -> None:
     """Add to the audit entry of what is being done, such as a reason; never a clinical value."""
     _written(connection).remarks.update(facts)
 

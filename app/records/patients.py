@@ -1,5 +1,6 @@
 """A patient's own row, and the courses of radiotherapy kept with their history."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, Connection, select, text
@@ -7,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, select, text
 from app.errors import FieldFault, NotFound, RequestError
 from app.grading.result import Course
 from app.records.append import append
+from app.records.audit_tables import erasures
 from app.records.history import courses_document, current_courses
 from app.records.studies import PATIENT_NAME, Study
 from app.records.tables import patients, treatments
@@ -34,12 +36,31 @@ def lock_patient(connection: Connection, study: Study, name: str) -> int:
     if not PATIENT_NAME.fullmatch(name):
         fault = FieldFault(("patient",), "patient-name", f"expected {PATIENT_NAME.pattern}")
         raise RequestError("a patient is named by the study's pseudonym", [fault])
-    connection.execute(
+    new = connection.execute(
         text("INSERT INTO patients (study_id, name) VALUES (:study, :name) ON CONFLICT DO NOTHING"),
         {"study": study.id, "name": name},
     )
+    if new.rowcount and erased(connection, study, [name]):
+        raise RequestError("this patient was erased; nothing more is stored under the pseudonym")
     mine = (patients.c.study_id == study.id) & (patients.c.name == name)
     return int(connection.scalars(select(patients.c.id).where(mine).with_for_update()).one())
+
+
+def lock_patient_row(connection: Connection, study: Study, name: str) -> int:
+    """The row number of a patient who is there, locked until the transaction ends.
+
+    Raises:
+        NotFound: the study has no such patient.
+    """
+    number = find_patient(connection, study, name)
+    connection.execute(select(patients.c.id).where(patients.c.id == number).with_for_update())
+    return number
+
+
+def erased(connection: Connection, study: Study, names: Sequence[str]) -> set[str]:
+    """Those of ``names`` whose values were erased."""
+    mine = (erasures.c.study_id == study.id) & erasures.c.patient.in_(names)
+    return set(connection.scalars(select(erasures.c.patient).where(mine)))
 
 
 def lock_patients(connection: Connection, wanted: ColumnElement[bool]) -> list[int]:

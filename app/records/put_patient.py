@@ -58,6 +58,16 @@ def put_patient(
     return PatientRecord(courses, current_follow_up(connection, patient_id), recorded)
 
 
+def current_record(connection: Connection, patient_id: int) -> PatientRecord:
+    """What is recorded of a patient now."""
+    person = current_person(connection, patient_id)
+    return PatientRecord(
+        current_courses(connection, patient_id),
+        current_follow_up(connection, patient_id),
+        {"sex": person.sex, "birth_year": person.birth_year},
+    )
+
+
 def _refuse_early_death(connection: Connection, patient_id: int, follow_up: FollowUp) -> None:
     graded = current_grades(patient_id).subquery()
     active = graded.c.reason.is_distinct_from("not-final")

@@ -17,6 +17,7 @@ from app.records.append import note, undoable
 from app.records.bulk import insert_tuples, reserve_ids
 from app.records.history import courses_document
 from app.records.identity import Loc, distinct
+from app.records.patients import erased
 from app.records.ranges import in_ranges
 from app.records.regrade import GradeRow, grade_row
 from app.records.store import Submission, result_row, store
@@ -53,9 +54,10 @@ class Prepared:
 
 
 def known_patients(connection: Connection, study: Study, names: Sequence[str]) -> set[str]:
-    """Those of ``names`` who are patients of the study already."""
+    """Those of ``names`` who are patients of the study already, or were and are erased."""
     mine = (patients.c.study_id == study.id) & patients.c.name.in_(names)
-    return set(connection.scalars(select(patients.c.name).where(mine)))
+    there = set(connection.scalars(select(patients.c.name).where(mine)))
+    return there | erased(connection, study, names)
 
 
 def prepare(sent: Sent, study: Study, table: RangeTable, grader: Grader) -> Prepared:

@@ -1,0 +1,91 @@
+"""Erasing a patient's values for good, and withdrawing one result: each leaves its reason."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from app.errors import NotFound
+from app.grading.one import Graders
+from app.records.append import COVERED, append, digest, remark
+from app.records.audit_tables import erasures, idempotency_keys
+from app.records.history import current_courses
+from app.records.patients import lock_patient_row
+from app.records.store import regrade
+from app.records.studies import hold_study
+from app.records.tables import grades, patients, results
+
+
+def erase_patient(connection: Connection, study_name: str, patient: str, reason: str) -> int:
+    """Delete every row of a patient; how many there were.
+
+    Their digests go into the audit's entry, so that the rest of it can still be verified. The
+    pseudonym stays taken.
+
+    Raises:
+        NotFound: no such study or patient.
+    """
+    study = hold_study(connection, study_name)
+    patient_id = lock_patient_row(connection, study, patient)
+    mine = {table: table.c.patient_id == patient_id for table in COVERED if "patient_id" in table.c}
+    erased = {
+        table.name: {
+            str(row["id"]): digest(dict(row)).hex()
+            for row in connection.execute(select(table).where(of_patient)).mappings()
+        }
+        for table, of_patient in mine.items()
+    }
+    connection.execute(
+        insert(erasures).values(study_id=study.id, patient=patient, recorded_at=datetime.now(UTC))
+    )
+    if connection.dialect.name == "postgresql":  # whose own role may not delete
+        connection.execute(select(func.toxgrade_erase(patient_id)))
+    else:
+        for table in sorted(mine, key=lambda table: table is not grades):  # they refer to results
+            connection.execute(delete(table).where(mine[table]))
+        connection.execute(delete(patients).where(patients.c.id == patient_id))
+    kept = idempotency_keys.c
+    connection.execute(
+        delete(idempotency_keys).where(kept.study == study_name, kept.patient == patient)
+    )
+    remark(connection, reason=reason, erased={name: rows for name, rows in erased.items() if rows})
+    return sum(map(len, erased.values()))
+
+
+def withdraw(
+    connection: Connection, study_name: str, patient: str, grade: int, reason: str, graders: Graders
+) -> None:
+    """Mark the result of a grade as entered in error, such as one sent for the wrong patient.
+
+    What was stored stays readable; the reason is in the audit. Withdrawn again nothing changes.
+
+    Raises:
+        NotFound: no such study, patient or grade.
+    """
+    study = hold_study(connection, study_name)
+    patient_id = lock_patient_row(connection, study, patient)
+    of_grade = (
+        select(results.c.identity)
+        .join(grades, grades.c.result_id == results.c.id)
+        .where(grades.c.id == grade, grades.c.patient_id == patient_id)
+    )
+    identity = connection.scalar(of_grade)
+    if identity is None:
+        raise NotFound("the patient has no such grade")
+    versions = select(results).where(
+        results.c.patient_id == patient_id, results.c.identity == identity
+    )
+    newest = connection.execute(versions.order_by(results.c.version.desc())).mappings().first()
+    assert newest is not None
+    remark(connection, reason=reason)
+    if newest["status"] == "entered-in-error":
+        return
+    row: dict[str, Any] = {name: value for name, value in newest.items() if name != "id"}
+    changed = {
+        "version": newest["version"] + 1,
+        "status": "entered-in-error",
+        "recorded_at": datetime.now(UTC),
+    }
+    append(connection, results, [row | changed])
+    courses = current_courses(connection, patient_id)
+    regrade(connection, patient_id, courses, graders.under(study.rules), study)
