@@ -8,8 +8,8 @@ from pydantic import Field
 from sqlalchemy import Connection
 
 from app.api import answers
-from app.api.asked import Asked
 from app.api.fields import PatientName, StudyName, Text
+from app.api.lab_value import Asked
 from app.errors import PreconditionMissing
 from app.http.body import JsonRoute
 from app.http.guard import needs

@@ -11,7 +11,7 @@ from app.records.append import COVERED, append, digest, remark
 from app.records.audit_tables import erasures, idempotency_keys
 from app.records.history import current_courses
 from app.records.patients import lock_patient_row
-from app.records.store import regrade
+from app.records.regrade import regrade
 from app.records.studies import hold_study
 from app.records.tables import grades, patients, results
 
