@@ -87,7 +87,7 @@ class Chunk:
         ranges = current_ranges(connection, study)
         if (study.rules, ranges.rows) != (self._study.rules, self._ranges.rows):
             raise RulesChanged
-        graded = add_patients(connection, study, self._prepared, self._grader)
+        graded = add_patients(connection, study, self._prepared)
         for patient in sorted(self._patients, key=lambda one: one.name or ""):
             sent = patient.sent()
             if sent is None or sent.patient in graded:

@@ -52,7 +52,7 @@ class Worker:
             try:
                 swept = swept or self._sweep()
                 worked = self.step()
-            except _UNREACHABLE as error:
+            except DBAPIError as error:
                 _log.warning("the database cannot answer now", error=_kind(error))
                 worked = False
             if not worked:

@@ -29,7 +29,8 @@ def worker(
 
     configure()
     chosen = settings()
-    upgrade(chosen.database_url)
+    if parent is None:  # beside the service, which has done it
+        upgrade(chosen.database_url)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -5,14 +5,17 @@ executemany. Rows go into the final table: a fence in the same transaction keeps
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import psycopg
-from sqlalchemy import Column, Connection, Dialect, Table, func, select, text
+from sqlalchemy import Column, Connection, Date, DateTime, Dialect, Table, func, select, text
 
 from app.errors import Unavailable
+from app.records.tables import Instant
 
 Converter = Callable[[Any], Any]
+_TEXTUAL = (Date, DateTime, Instant)
 
 
 def insert_tuples(
@@ -62,13 +65,20 @@ def _converted(
     columns: Sequence[Column[Any]], rows: Iterable[Sequence[Any]], dialect: Dialect
 ) -> Iterable[Sequence[Any]]:
     """The rows as SQLite keeps them: dates and moments as the text that SQLAlchemy reads back."""
-    found = [(i, column.type.bind_processor(dialect)) for i, column in enumerate(columns)]
-    converters = [(i, convert) for i, convert in found if convert is not None]
+    places = [i for i, column in enumerate(columns) if isinstance(column.type, _TEXTUAL)]
+    converters = [(i, _remembering(columns[i], dialect)) for i in places]
     for row in rows:
         converted = list(row)
         for place, convert in converters:
             converted[place] = convert(converted[place])
         yield tuple(converted)
+
+
+def _remembering(column: Column[Any], dialect: Dialect) -> Converter:
+    """The column's conversion, done once per value: the dates of a batch are few."""
+    convert = column.type.dialect_impl(dialect).bind_processor(dialect)
+    assert convert is not None, "SQLite keeps dates as text"
+    return cache(convert)
 
 
 def reserve_ids(connection: Connection, table: Table, count: int) -> Sequence[int]:

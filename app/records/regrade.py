@@ -50,7 +50,8 @@ def regrade(
     dropped = [row for key, row in stored.items() if key not in kept]
     for entry in entries:
         result = rows[entry.index]
-        graded = grade_row(entry, labs[entry.index], patient_id, result.id, grader)
+        place = {"patient_id": patient_id, "result_id": result.id}
+        graded = place | grade_row(entry, labs[entry.index], grader)
         before = stored.get((result.identity, graded["term"])) or _take(dropped, result.identity)
         if before is not None and all(before[name] == graded[name] for name in graded):
             current[result.identity].append(before)
@@ -108,15 +109,11 @@ _REPORTED = (
 )  # fmt: skip
 
 
-def grade_row(
-    entry: PatientGrade, lab: LabResult, patient_id: int, result_id: int, grader: Grader
-) -> dict[str, Any]:
-    """One grade as it is stored."""
+def grade_row(entry: PatientGrade, lab: LabResult, grader: Grader) -> dict[str, Any]:
+    """One grade as it is stored, but for the rows it belongs to."""
     grade, term = entry.grade, entry.grade.term
     analyte = grader.names.analyte(lab.analyte)
     return {
-        "patient_id": patient_id,
-        "result_id": result_id,
         "collected_on": lab.collected.first if lab.collected else None,
         "analyte": analyte.name if analyte else lab.analyte,
         "term": term.name if term else None,

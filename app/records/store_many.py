@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from app.errors import RequestError
 from app.grading.one import Grader, Graders
 from app.grading.patient import grade_patient
-from app.grading.result import Course, LabResult, PatientGrade
+from app.grading.result import Course, LabResult
 from app.grading.study_ranges import Person, RangeTable
 from app.records.append import note, undoable
 from app.records.bulk import insert_tuples, reserve_ids
@@ -44,13 +44,14 @@ class Sent:
 class Prepared:
     """A patient whom the study does not know yet, graded before the transaction begins.
 
-    ``results`` as sent, by identity; ``labs`` the same in order, with the study's ranges.
+    ``results``: the rows of ``results`` without the ids. ``grades``: those of ``grades``, each with
+    the place of its result. ``of_identity``: the same rows by the result's identity.
     """
 
     sent: Sent
-    results: Mapping[str, LabResult]
-    labs: Sequence[LabResult]
-    entries: list[PatientGrade]
+    results: list[dict[str, Any]]
+    grades: list[tuple[int, GradeRow]]
+    of_identity: GradesOf
 
 
 def known_patients(connection: Connection, study: Study, names: Sequence[str]) -> set[str]:
@@ -68,47 +69,49 @@ def prepare(sent: Sent, study: Study, table: RangeTable, grader: Grader) -> Prep
     found = distinct(list(sent.results), grader.names)
     labs = in_ranges(list(found.values()), table, Person(), grader.names)
     entries = grade_patient(labs, sent.courses or (), grader, study.rules.window)
-    return Prepared(sent, found, labs, entries)
+    graded = [(entry.index, grade_row(entry, labs[entry.index], grader)) for entry in entries]
+    identities = list(found)
+    of_identity: dict[str, list[GradeRow]] = {identity: [] for identity in identities}
+    for index, row in graded:
+        of_identity[identities[index]].append(row)
+    rows = [
+        {"identity": identity, "version": 1} | result_row(lab) for identity, lab in found.items()
+    ]
+    return Prepared(sent, rows, graded, of_identity)
 
 
 def add_patients(
-    connection: Connection, study: Study, prepared: Sequence[Prepared], grader: Grader
+    connection: Connection, study: Study, prepared: Sequence[Prepared]
 ) -> dict[str, GradesOf]:
     """Store patients who are new, in bulk; the grades of each by the patient's name.
 
     Those who became patients of the study in the meantime are left out, untouched.
     """
-    ids = _insert_patients(connection, study, [new.sent.patient for new in prepared])
-    added = [new for new in prepared if new.sent.patient in ids]
+    patient_ids = _insert_patients(connection, study, [new.sent.patient for new in prepared])
+    added = [(patient_ids[p], new) for new in prepared if (p := new.sent.patient) in patient_ids]
     now = datetime.now(UTC)
     treated = [
-        {
-            "patient_id": ids[new.sent.patient],
-            "courses": courses_document(new.sent.courses),
-            "recorded_at": now,
-        }
-        for new in added
+        {"patient_id": patient, "courses": courses_document(new.sent.courses), "recorded_at": now}
+        for patient, new in added
         if new.sent.courses
     ]
     _insert(connection, treatments, _numbered(connection, treatments, treated))
-    numbers = iter(reserve_ids(connection, results, sum(len(new.results) for new in added)))
+    ids = iter(reserve_ids(connection, results, sum(len(new.results) for _, new in added)))
     result_rows: list[dict[str, Any]] = []
-    graded: dict[str, GradesOf] = {}
-    for new in added:
-        patient_id = ids[new.sent.patient]
-        rows = [
-            {"id": next(numbers), "patient_id": patient_id, "identity": identity, "version": 1}
-            | result_row(result)
-            | {"recorded_at": now}
-            for identity, result in new.results.items()
+    grade_rows: list[dict[str, Any]] = []
+    for patient, new in added:
+        own = [next(ids) for _ in new.results]
+        result_rows += [
+            {"id": number, "patient_id": patient, **row, "recorded_at": now}
+            for number, row in zip(own, new.results, strict=True)
         ]
-        result_rows += rows
-        graded[new.sent.patient] = _grade_rows(new, rows, grader, now)
+        grade_rows += [
+            {"patient_id": patient, "result_id": own[index], **row, "recorded_at": now}
+            for index, row in new.grades
+        ]
     _insert(connection, results, result_rows)
-    by_patient = graded.values()
-    all_grades = [row for of in by_patient for found in of.values() for row in found]
-    _insert(connection, grades, _numbered(connection, grades, all_grades))
-    return graded
+    _insert(connection, grades, _numbered(connection, grades, grade_rows))
+    return {new.sent.patient: new.of_identity for _, new in added}
 
 
 def merge_patient(
@@ -142,17 +145,6 @@ def _insert_patients(connection: Connection, study: Study, names: Sequence[str])
     )
     rows = [{"study_id": study.id, "name": name} for name in sorted(names)]
     return {row.name: row.id for row in connection.execute(new, rows)}
-
-
-def _grade_rows(
-    new: Prepared, rows: Sequence[Mapping[str, Any]], grader: Grader, now: datetime
-) -> GradesOf:
-    found: dict[str, list[GradeRow]] = {row["identity"]: [] for row in rows}
-    for entry in new.entries:
-        result = rows[entry.index]
-        graded = grade_row(entry, new.labs[entry.index], result["patient_id"], result["id"], grader)
-        found[result["identity"]].append(graded | {"recorded_at": now})
-    return found
 
 
 def _insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

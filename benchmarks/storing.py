@@ -1,0 +1,147 @@
+"""How fast a batch is stored, against the database's own fastest way to take the same rows."""
+
+import os
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+from sqlalchemy import Engine, func, select
+
+from app.batches.chunk import Chunk
+from app.batches.partition import Partition
+from app.criteria.reader import load
+from app.grading.one import Graders
+from app.records.engine import build_engine, upgrade
+from app.records.tables import grades, patients, results, treatments
+from tests import postgres
+from tests.batches.export import write_export
+
+_ROWS = int(os.environ.get("TOXGRADE_BENCH_ROWS", "200000"))
+_GRADERS = Graders(load())
+_TABLES = (patients, treatments, results, grades)
+Seen = dict[str, int]
+"""The highest id of each table before a chunk was stored."""
+
+
+def main() -> None:
+    """Seconds of storing a batch of new patients, and the ratio to a floor on the same server."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_export(folder / "labs.csv", _ROWS)
+        sizes = Partition(folder).write(folder / "labs.csv", None)
+        print(f"\nstoring: {_ROWS:,} results of new patients in {len(sizes)} chunks, with grades")
+        print(f"{'what':<58}{'seconds':>9}{'rows/s':>10}{'ratio':>8}")
+        _sqlite(folder, len(sizes))
+        if (programs := postgres.server_programs()) is None:
+            print("PostgreSQL: no server here")
+            return
+        with postgres.cluster(programs) as cluster:
+            _postgresql(folder, len(sizes), cluster)
+
+
+def _sqlite(folder: Path, chunks: int) -> None:
+    for name in ("ours", "floor"):
+        upgrade(f"sqlite:///{folder / name}.db")
+    engine = build_engine(f"sqlite:///{folder / 'ours.db'}")
+    reads = sqlite3.connect(folder / "ours.db", isolation_level=None)
+    writes = sqlite3.connect(folder / "floor.db", isolation_level=None)
+    writes.execute("PRAGMA synchronous=FULL")
+
+    def copied(seen: Seen) -> Callable[[], None]:
+        rows = {
+            t: reads.execute(f"SELECT * FROM {t} WHERE id > {seen[t]}").fetchall() for t in seen
+        }
+
+        def floor() -> None:
+            writes.execute("BEGIN IMMEDIATE")
+            for table, found in rows.items():
+                marks = ", ".join("?" * len(found[0]))
+                writes.executemany(f"INSERT INTO {table} VALUES ({marks})", found)
+            writes.execute("COMMIT")
+
+        return floor
+
+    _compare("SQLite", "executemany of the same tuples", folder, chunks, engine, copied)
+
+
+def _postgresql(folder: Path, chunks: int, cluster: postgres.Cluster) -> None:
+    for name in ("ours", "floor"):
+        with cluster.connect() as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        upgrade(cluster.url % name)
+    reads, writes = (
+        psycopg.connect(host=str(cluster.folder), user="toxgrade", dbname=name)
+        for name in ("ours", "floor")
+    )
+
+    def copied(seen: Seen) -> Callable[[], None]:
+        encoded = {}
+        for table, last in seen.items():
+            new = f"COPY (SELECT * FROM {table} WHERE id > {last}) TO STDOUT (FORMAT BINARY)"
+            with reads.cursor().copy(new.encode()) as copy:
+                encoded[table] = b"".join(bytes(piece) for piece in copy)
+        reads.rollback()
+
+        def floor() -> None:
+            for table, data in encoded.items():
+                into = f"COPY {table} FROM STDIN (FORMAT BINARY)"
+                with writes.cursor().copy(into.encode()) as copy:
+                    copy.write(data)
+            writes.commit()
+
+        return floor
+
+    engine = build_engine(cluster.url % "ours")
+    _compare("PostgreSQL", "binary COPY of the same bytes", folder, chunks, engine, copied)
+    reads.close()
+    writes.close()
+
+
+def _compare(
+    database: str,
+    how: str,
+    folder: Path,
+    chunks: int,
+    engine: Engine,
+    copied: Callable[[Seen], Callable[[], None]],
+) -> None:
+    """Chunk by chunk: grade, store, then the floor with the very rows that this has added."""
+    grading = storing = floor = 0.0
+    for number in range(chunks):
+        with engine.begin() as connection:
+            seen = {t.name: connection.scalar(select(func.max(t.c.id))) or 0 for t in _TABLES}
+        start = time.perf_counter()
+        chunk = Chunk(Partition(folder).read(number), engine, "default", _GRADERS)
+        grading += time.perf_counter() - start
+        storing += _timed(lambda one=chunk: _stored(one, engine))  # type: ignore[misc]
+        floor += _timed(copied(seen))
+    for what, seconds in (
+        (f"{database}, floor: {how}", floor),
+        ("  storing step: ids, rows, grades; one commit each", storing),
+        ("  the whole: reading, grading, storing, one worker", grading + storing),
+    ):
+        print(f"{what:<58}{seconds:>9.2f}{_ROWS / seconds:>10,.0f}{seconds / floor:>8.2f}")
+    frame = Partition(folder).read(0)
+    again = Chunk(frame, engine, "default", _GRADERS)
+    seconds = _timed(lambda: _stored(again, engine))
+    what = f"  merging {len(frame):,} rows of known patients"
+    print(f"{what:<58}{seconds:>9.2f}{len(frame) / seconds:>10,.0f}")
+    engine.dispose()
+
+
+def _stored(chunk: Chunk, engine: Engine) -> None:
+    with engine.begin() as connection:
+        chunk.store(connection)
+
+
+def _timed(run: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()
