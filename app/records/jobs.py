@@ -73,8 +73,9 @@ class Worker:
 def claim(connection: Connection, worker: Worker) -> Task | None:
     """Take the next task that waits, or whose holder stopped renewing its lease; None: nothing.
 
-    The study that was served longest ago comes first, within it the oldest batch. A batch begun by
-    another version of the software is left to that version.
+    The study that was served longest ago comes first, within it the oldest batch, in it the task
+    that was tried least: one that may have killed its worker lets the others go before it. A batch
+    begun by another version of the software is left to that version.
     """
     now = _clock(connection)
     free = or_(batch_tasks.c.lease_until.is_(None), batch_tasks.c.lease_until < now)
@@ -95,7 +96,7 @@ def claim(connection: Connection, worker: Worker) -> Task | None:
         .where(batch_tasks.c.state.in_(("waiting", "running")))
         .order_by(
             func.coalesce(served.scalar_subquery(), 0), batches.c.recorded_at, batches.c.id,
-            batch_tasks.c.number,
+            batch_tasks.c.attempts, batch_tasks.c.number,
         )
         .limit(1)
         .with_for_update(skip_locked=True, of=batch_tasks)

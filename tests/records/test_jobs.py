@@ -181,6 +181,14 @@ def test_a_task_that_kills_its_workers_is_tried_only_so_often(engine: Engine) ->
     assert _claimed(engine).exhausted
 
 
+def test_a_task_whose_worker_died_goes_behind_the_others(engine: Engine) -> None:
+    """Else a worker killed again and again would exhaust one innocent chunk."""
+    _create(engine, "a")
+    _cut(engine, [1, 1, 1])
+    dying = replace(_WORKER, lease=0)
+    assert [_claimed(engine, dying).number for _ in range(6)] == [1, 2, 3, 1, 2, 3]
+
+
 def test_waiting_for_the_disk_is_not_held_against_a_task(engine: Engine) -> None:
     _create(engine, "a")
     for _ in range(2 * jobs.MOST_ATTEMPTS):
