@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from app.criteria.reader import describe, load
-from app.demo.load import load_demo
+from app.demo.load import STUDY, load_demo
 from app.errors import ToxgradeError
 from app.evidence.cases import check_cases
 from app.evidence.cohort import check_cohort
@@ -17,6 +17,7 @@ from app.evidence.installed import installed
 from app.evidence.outcome import Outcome
 from app.grading.one import Graders
 from app.records.engine import transaction, upgrade
+from app.records.verify import heads, verify
 
 
 def validate() -> dict[str, Any]:
@@ -62,7 +63,31 @@ def _in_scratch_database(graders: Graders) -> list[Outcome]:
         upgrade(url)
         load_demo(url)
         with transaction(url) as connection:
-            return [*check_cohort(connection, graders), check_database(connection)]
+            cohort = check_cohort(connection, graders)
+            return [*cohort, *check_audit(connection), check_database(connection)]
+
+
+def check_audit(connection: Connection) -> list[Outcome]:
+    """The audit of what was just stored holds; and a grade changed behind its back is found."""
+    entries = sum(seq for seq, _ in heads(connection).values())
+    whole = [str(broken) for broken in verify(connection)]
+    changed = _change_a_grade(connection)
+    found = [broken for broken in verify(connection) if broken.study == STUDY]
+    missed = [] if found else ["a changed grade was not found"]
+    return [
+        Outcome("audit: whole", "every entry, and every row that it covers", entries, whole),
+        Outcome("audit: tampering", "one grade changed in the file is found", changed, missed),
+    ]
+
+
+def _change_a_grade(connection: Connection) -> int:
+    """What somebody with the file in hand could do: take away the fence, then change a row."""
+    triggers = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'grades'"
+    for name in connection.scalars(text(triggers)).all():
+        connection.execute(text(f'DROP TRIGGER "{name}"'))
+    raised = "UPDATE grades SET grade = coalesce(grade, 0) + 1"
+    last = f"{raised} WHERE id = (SELECT max(id) FROM grades)"
+    return connection.execute(text(last)).rowcount
 
 
 def check_database(connection: Connection) -> Outcome:
