@@ -70,6 +70,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         credentials = Credentials(Tokens(trusted) if trusted else None)
         engine = build_engine(chosen.database_url)
         writer = Writer(engine)
+        metrics.watch(writer)
         app.state.service = Service(
             chosen, Graders(criteria_read), vocabularies, engine, writer, credentials, rates
         )

@@ -1,5 +1,7 @@
 """For the machines that keep the service running: is it alive, can it work."""
 
+from contextlib import suppress
+
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -10,6 +12,7 @@ from starlette.requests import Request
 from app.errors import Unavailable
 from app.http.guard import public
 from app.http.service import TheService
+from app.records.batches import batch_rows
 
 router = APIRouter(tags=["health"], dependencies=[public()])
 
@@ -34,7 +37,9 @@ async def readyz(service: TheService) -> dict[str, str]:
 
 
 @router.get("/metrics", summary="For Prometheus", response_class=PlainTextResponse)
-async def metrics(request: Request) -> Response:
+async def metrics(request: Request, service: TheService) -> Response:
     """Counts and times by route template; nothing of any patient, study or key."""
-    counts = generate_latest(request.app.state.metrics.registry)
-    return Response(counts, media_type=CONTENT_TYPE_LATEST)
+    counts = request.app.state.metrics
+    with suppress(SQLAlchemyError, Unavailable):  # without the database the rest still counts
+        counts.batches(await service.read(batch_rows))
+    return Response(generate_latest(counts.registry), media_type=CONTENT_TYPE_LATEST)

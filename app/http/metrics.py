@@ -1,9 +1,12 @@
 """What this process counts, for Prometheus: by route template, never by path."""
 
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
+
+from app.records.writer import Writer
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -32,6 +35,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self._batch_rows = Gauge(
+            "toxgrade_batch_rows",
+            "Rows of stored batches by the state of their task.",
+            ("state",),
+            registry=self.registry,
+        )
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -44,11 +53,25 @@ class Metrics:
         found[0].inc()
         found[1].observe(seconds)
 
-    def watch(self, name: str, says: str, read: Callable[[], float]) -> None:
-        """A gauge that is read only when Prometheus asks."""
-        gauge = Gauge(name, says, registry=self.registry)
-        gauge.set_function(read)
+    def watch(self, writer: Writer) -> None:
+        """Count what a writer counts for itself, whenever Prometheus asks."""
+        self.registry.register(_WriterCounts(writer))
 
-    def collect(self, collector: Collector) -> None:
-        """Count what another floor counts for itself."""
-        self.registry.register(collector)
+    def batches(self, rows: Mapping[str, int]) -> None:
+        """How many rows of stored batches are in each state, as the database says now."""
+        self._batch_rows.clear()
+        for state, count in rows.items():
+            self._batch_rows.labels(state).set(count)
+
+
+class _WriterCounts(Collector):
+    """The mean size of a group is the increase of jobs by the increase of groups."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    def collect(self) -> Iterator[Metric]:
+        writer = self._writer
+        yield GaugeMetricFamily("toxgrade_writer_waiting", "Jobs not yet begun.", writer.waiting)
+        yield CounterMetricFamily("toxgrade_writer_groups", "Commits together.", writer.groups)
+        yield CounterMetricFamily("toxgrade_writer_jobs", "Jobs in those groups.", writer.jobs)

@@ -212,3 +212,10 @@ def _progress(connection: Connection, row: Row[Any]) -> Progress:
         recorded_at=row.recorded_at,
         finished_at=row.finished_at,
     )
+
+
+def batch_rows(connection: Connection) -> dict[str, int]:
+    """How many rows of stored batches are in each state of their task."""
+    counted = select(batch_tasks.c.state, func.sum(batch_tasks.c.rows))
+    graded = counted.where(batch_tasks.c.kind == "grade").group_by(batch_tasks.c.state)
+    return {state: int(rows) for state, rows in connection.execute(graded)}

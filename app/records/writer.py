@@ -53,13 +53,17 @@ class _JobFailed(Exception):
 
 
 class Writer:
-    """Runs jobs on its own thread, in transactions; answers a job only once its work is durable."""
+    """Runs jobs on its own thread, in transactions; answers a job only once its work is durable.
+
+    ``groups`` and ``jobs`` count what it has decided since it started.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._queue: queue.Queue[_Job | None] = queue.Queue(_WAITING)
         self._closed = False
         self._forget_at = 0.0
+        self.groups = self.jobs = 0
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
         self._thread.start()
 
@@ -83,6 +87,11 @@ class Writer:
             raise Unavailable("too many requests are waiting to be stored") from None
         return job.answer
 
+    @property
+    def waiting(self) -> int:
+        """Jobs handed in and not yet begun."""
+        return self._queue.qsize()
+
     def close(self) -> None:
         """Finish what is waiting, then stop."""
         self._closed = True
@@ -94,6 +103,7 @@ class Writer:
             group, stop = self._waiting(job)
             # A caller that went away before its turn is skipped; from here on none can.
             self._commit([job for job in group if job.answer.set_running_or_notify_cancel()])
+            self.groups, self.jobs = self.groups + 1, self.jobs + len(group)
             if stop:
                 return
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.records.engine import upgrade
+from app.records.engine import transaction, upgrade
+from app.records.verify import verify
 from tests import postgres
 from tests.api.panels import panel, value
 from tests.conftest import NewDatabase, missing
@@ -37,13 +38,15 @@ def _sending(servers: list[Running], senders: int = 4) -> Iterator[list[Sender]]
             thread.join()
 
 
-def _check(senders: list[Sender], server: Running) -> None:
-    """Every acknowledged result is there once, and nothing is there twice."""
+def _check(senders: list[Sender], server: Running, url: str) -> None:
+    """Every acknowledged result is there once, nothing is there twice, and the audit is whole."""
     there = Counter(stored(server))
     acknowledged = [one for sender in senders for one in sender.acknowledged]
     assert acknowledged
     assert set(acknowledged) <= there.keys()
     assert set(there.values()) == {1}
+    with transaction(url) as connection:
+        assert list(verify(connection)) == []
 
 
 def _wait_for_more(senders: list[Sender], more: int = 20) -> None:
@@ -74,7 +77,7 @@ def test_postgresql_killed_and_back(tmp_path: Path) -> None:
             _wait_for_more(senders)
             assert {s for one in senders for s in one.statuses} == {201, 503}
         with running(url, tmp_path) as server:
-            _check(senders, server)
+            _check(senders, server, url)
 
 
 @contextmanager
@@ -117,7 +120,7 @@ def test_a_full_disk_refuses_and_recovers(tmp_path: Path, limit: object) -> None
             assert {s for one in senders for s in one.statuses} == {201, 503}
             assert status(server, "/readyz") == 200
         with running(url, tmp_path) as server:
-            _check(senders, server)
+            _check(senders, server, url)
 
 
 def test_servers_replaced_one_by_one_under_load(
@@ -134,7 +137,7 @@ def test_servers_replaced_one_by_one_under_load(
                 replaced[i] = start(url, tmp_path, replaced[i].port)
             _wait_for_more(senders)
         assert {s for sender in senders for s in sender.statuses} == {201}
-        _check(senders, replaced[0])
+        _check(senders, replaced[0], url)
         for server in replaced:
             assert server.stop() in (0, -15)
 
