@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from app.access.callers import Caller
 from app.access.keys import ACCEPTED, check_key
-from app.access.tokens import Tokens
+from app.access.tokens import Token, Tokens
 from app.errors import Unauthorized
 
 REMEMBERED_SECONDS = 5.0
@@ -36,8 +36,8 @@ class Credentials:
         """
         return self._remember(presented, check_key(connection, presented), float("inf"))
 
-    def check_token(self, presented: str, *, single_use: bool = False) -> Caller:
-        """The caller who presents this token; ``single_use``: it counts once, by its ``jti``.
+    def check_token(self, presented: str) -> Token:
+        """What this token says of who presents it.
 
         Raises:
             Unauthorized: it is not valid, or no issuer is set.
@@ -45,8 +45,9 @@ class Credentials:
         """
         if self._tokens is None:
             raise Unauthorized(ACCEPTED)
-        caller, expires = self._tokens.check(presented, single_use=single_use)
-        return caller if single_use else self._remember(presented, caller, expires)
+        token = self._tokens.check(presented)
+        self._remember(presented, token.caller, token.expires)
+        return token
 
     def _remember(self, presented: str, caller: Caller, expires: float) -> Caller:
         now = time.time()

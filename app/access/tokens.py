@@ -43,15 +43,23 @@ class Issuer:
     fetch: Callable[[], bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A valid token: whose, until when (seconds since 1970), and its ``jti``; None: it has none."""
+
+    caller: Caller
+    expires: float
+    jti: str | None
+
+
 class Tokens:
-    """Checks tokens of one issuer; keeps its keys for a while, and the ``jti`` of single uses."""
+    """Checks tokens of one issuer; keeps its keys for a while."""
 
     def __init__(self, issuer: Issuer) -> None:
         self._issuer = issuer
         self._keys: dict[str, Key] = {}
         self._fetched_at = float("-inf")
         self._lock = threading.Lock()
-        self._used: dict[str, float] = {}
         self._claims = JWTClaimsRegistry(
             leeway=_LEEWAY,
             iss={"essential": True, "value": issuer.name},
@@ -60,10 +68,8 @@ class Tokens:
             sub={"essential": True},
         )
 
-    def check(self, presented: str, *, single_use: bool = False) -> tuple[Caller, float]:
-        """Whose token it is, and until when (seconds since 1970).
-
-        With ``single_use`` it must have a ``jti`` that this process has not seen before.
+    def check(self, presented: str) -> Token:
+        """What a token says.
 
         Raises:
             Unauthorized: it is not valid; says nothing of what it holds.
@@ -73,21 +79,11 @@ class Tokens:
             header = JWSRegistry(algorithms=list(ALGORITHMS))
             token = jwt.decode(presented, self._key, algorithms=ALGORITHMS, registry=header)
             self._claims.validate(token.claims)
-            caller = _caller(token.claims)
+            jti = token.claims.get("jti")
+            until = float(token.claims["exp"]) + _LEEWAY
+            return Token(_caller(token.claims), until, jti if isinstance(jti, str) else None)
         except (JoseError, ValueError, TypeError, KeyError):
             raise Unauthorized(_REFUSED) from None
-        expires = float(token.claims["exp"])
-        if single_use:
-            self._use(token.claims.get("jti"), expires)
-        return caller, expires
-
-    def _use(self, jti: object, expires: float) -> None:
-        with self._lock:
-            now = time.time()
-            self._used = {used: until for used, until in self._used.items() if until > now}
-            if not isinstance(jti, str) or not jti or jti in self._used:
-                raise Unauthorized("expected a token with a jti that was not used before")
-            self._used[jti] = expires + _LEEWAY
 
     def _key(self, token: Any) -> Key:
         """The published key that the header names; also called for a ``kid`` nobody has."""

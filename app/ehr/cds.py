@@ -71,7 +71,7 @@ def _prefetch(criteria: Criteria) -> dict[str, str]:
     f"/{_SERVICE}",
     summary="Cards about laboratory toxicity",
     openapi_extra={"requestBody": _BODY},
-    dependencies=[needs("reader")],
+    dependencies=[needs("reader", tokens_once=True)],
 )
 async def ctcae_labs(request: Request, service: TheService) -> Response:
     """One card for the latest result of each term that is graded 2 or higher, or may be 3."""

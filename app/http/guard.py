@@ -13,6 +13,7 @@ from app.access.keys import ACCEPTED
 from app.errors import Forbidden, NotFound, Unauthorized
 from app.http.rates import cost
 from app.http.service import Service
+from app.records.used_tokens import use_token
 
 
 class Needs(HTTPBearer):
@@ -22,9 +23,10 @@ class Needs(HTTPBearer):
     the role on any study; the handler then calls ``Service.require`` with the study it settles on.
     """
 
-    def __init__(self, role: Role) -> None:
+    def __init__(self, role: Role, *, tokens_once: bool = False) -> None:
         super().__init__(scheme_name="bearer", description=ACCEPTED, auto_error=False)
         self.role: Role = role
+        self._tokens_once = tokens_once
 
     async def __call__(self, request: Request) -> None:  # type: ignore[override]
         """Check once per request.
@@ -38,7 +40,7 @@ class Needs(HTTPBearer):
         if hasattr(request.state, "caller"):
             return
         service: Service = request.app.state.service
-        caller = await _caller(request, service)
+        caller = await _caller(request, service, self._tokens_once)
         if caller is not ANYONE:
             service.rates.spend(caller.name, cost(request, service.settings.max_body_bytes))
         study = request.path_params.get("study") or request.query_params.get("study")
@@ -57,9 +59,12 @@ class Public:
         """Nothing to check."""
 
 
-def needs(role: Role) -> params.Depends:
-    """Declare on a route or router that callers need a role: ``dependencies=[needs("reader")]``."""
-    return params.Depends(Needs(role))
+def needs(role: Role, *, tokens_once: bool = False) -> params.Depends:
+    """Declare on a route or router that callers need a role: ``dependencies=[needs("reader")]``.
+
+    ``tokens_once``: a token of the issuer is accepted once, by its ``jti``, as CDS Hooks asks.
+    """
+    return params.Depends(Needs(role, tokens_once=tokens_once))
 
 
 def public() -> params.Depends:
@@ -84,15 +89,18 @@ def undeclared(app: FastAPI) -> list[str]:
     ]
 
 
-async def _caller(request: Request, service: Service) -> Caller:
+async def _caller(request: Request, service: Service, tokens_once: bool) -> Caller:
     if service.settings.auth == "off":
         return ANYONE
     scheme, _, presented = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not presented:
         raise Unauthorized(ACCEPTED)
-    credentials = service.credentials
-    if known := credentials.remembered(presented):
+    credentials, is_key = service.credentials, presented.startswith("tox_")
+    if (is_key or not tokens_once) and (known := credentials.remembered(presented)):
         return known
-    if presented.startswith("tox_"):
+    if is_key:
         return await service.read(lambda c: credentials.check_key(c, presented))
-    return await run_in_threadpool(credentials.check_token, presented)
+    token = await run_in_threadpool(credentials.check_token, presented)
+    if tokens_once:
+        await service.write(lambda c: use_token(c, token.jti, token.expires))
+    return token.caller

@@ -1,4 +1,4 @@
-"""The tables of the audit, of answers kept for repeated requests, and of erased patients."""
+"""The tables of the audit, of kept answers, of tokens used up, and of erased patients."""
 
 from sqlalchemy import (
     Column,
@@ -46,6 +46,13 @@ idempotency_keys = Table(
     Column("study", String(64)),
     Column("patient", String(128), comment="whose values the answer holds, for erasure"),
     Column("recorded_at", Instant, nullable=False, index=True),
+)
+
+used_tokens = Table(
+    "used_tokens",
+    metadata,
+    Column("jti_sha256", String(64), primary_key=True),
+    Column("expires_at", Instant, nullable=False, index=True),
 )
 
 erasures = Table(

@@ -106,7 +106,7 @@ def guarded(new_sqlite: NewDatabase) -> Iterator[_Guarded]:
         yield guarded
 
 
-def _routes() -> list[tuple[str, str, Role]]:
+def routes_in_need() -> list[tuple[str, str, Role]]:
     """Every route that asks for a role, with ids filled in that are there."""
     app = create_app(Settings(auth="off"))
     filled = {"study": "mine", "patient": "P1"}
@@ -128,7 +128,7 @@ class _Filled(dict[str, str]):
 def test_without_valid_credentials_every_route_answers_401(
     guarded: _Guarded, credential: str
 ) -> None:
-    for method, path, _ in _routes():
+    for method, path, _ in routes_in_need():
         answer = guarded.ask(method, path, credential, {})
         assert answer.status_code == 401, f"{method} {path}"
         assert answer.headers["WWW-Authenticate"] == "Bearer"
@@ -137,7 +137,7 @@ def test_without_valid_credentials_every_route_answers_401(
 
 def test_other_studies_things_are_not_there(guarded: _Guarded) -> None:
     """The very answer that a study which nobody has gets: no one learns that it exists."""
-    for method, path, _ in _routes():
+    for method, path, _ in routes_in_need():
         if "/mine" in path:
             foreign = guarded.ask(method, path, "elsewhere", {})
             absent = guarded.ask(method, path.replace("/mine", "/nowhere"), "elsewhere", {})
@@ -145,7 +145,7 @@ def test_other_studies_things_are_not_there(guarded: _Guarded) -> None:
 
 
 def test_a_lower_role_is_refused_on_every_route(guarded: _Guarded) -> None:
-    for method, path, role in _routes():
+    for method, path, role in routes_in_need():
         for lower in ROLES[: ROLES.index(role)]:
             answer = guarded.ask(method, path, lower, {})
             assert answer.status_code == 403, f"{lower}: {method} {path}"

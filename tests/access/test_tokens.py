@@ -8,13 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, Key, KeySet, RSAKey
 
+from app.access.keys import create_key
 from app.access.tokens import KEYS_SECONDS, Issuer, Tokens
 from app.errors import Unauthorized, Unavailable
+from app.records.engine import transaction
 from app.settings import Settings
+from tests.access.test_roles import routes_in_need
 from tests.conftest import NewDatabase, served
 
 _RSA = RSAKey.generate_key(2048, {"kid": "r1"})
@@ -49,19 +53,19 @@ def _tokens(fetch: Callable[[], bytes] = lambda: _PUBLISHED) -> Tokens:
     ("alg", "key"), [("RS256", _RSA), ("RS384", _RSA), ("ES256", _EC), ("ES384", _EC384)]
 )
 def test_a_good_token_says_who_and_what(alg: str, key: Key) -> None:
-    caller, expires = _tokens().check(_token(alg=alg, key=key))
-    assert (caller.name, dict(caller.roles)) == ("token:ehr-1", {"default": "writer"})
-    assert expires > time.time()
+    token = _tokens().check(_token(alg=alg, key=key))
+    assert (token.caller.name, dict(token.caller.roles)) == ("token:ehr-1", {"default": "writer"})
+    assert token.expires > time.time()
 
 
-def _unsigned() -> str:
-    body = _token().split(".")[1]
+def _unsigned(claims: dict[str, Any] | None = None) -> str:
+    body = _token(claims).split(".")[1]
     return f"eyJhbGciOiJub25lIiwia2lkIjoicjEifQ.{body}."
 
 
-def _by_public_key() -> str:
+def _by_public_key(claims: dict[str, Any] | None = None) -> str:
     """HS256 with the issuer's public key as the secret: the old confusion of algorithms."""
-    body = _token().split(".")[1]
+    body = _token(claims).split(".")[1]
     signed = b"eyJhbGciOiJIUzI1NiIsImtpZCI6InIxIn0." + body.encode()
     mac = hmac.digest(_RSA.as_pem(private=False), signed, "sha256")
     return f"{signed.decode()}.{base64.urlsafe_b64encode(mac).decode().rstrip('=')}"
@@ -141,25 +145,62 @@ def test_without_the_issuer_s_keys_tokens_are_refused_in_time(
         tokens.check(_token())
 
 
-def test_a_single_use_counts_once() -> None:
-    tokens, token = _tokens(), _token(_claims(jti="1"))
-    tokens.check(token, single_use=True)
-    with pytest.raises(Unauthorized, match="jti"):
-        tokens.check(token, single_use=True)
-    with pytest.raises(Unauthorized, match="jti"):
-        tokens.check(_token(), single_use=True)
+def _trusting(database_url: str, folder: Path) -> Settings:
+    """Settings of a service that accepts the issuer's tokens."""
+    (folder / "keys.json").write_bytes(_PUBLISHED)
+    return Settings(
+        database_url=database_url, jwt_issuer="https://issuer.example", jwt_audience="toxgrade",
+        jwt_keys=str(folder / "keys.json"), jwt_token_url="https://issuer.example/token",
+    )  # fmt: skip
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_no_route_takes_a_forged_token(new_sqlite: NewDatabase, tmp_path: Path) -> None:
+    """Each would be an admin's if it were genuine."""
+    admin = _claims(toxgrade_roles={"*": "admin"})
+    forged = {
+        "alg none": _unsigned(admin),
+        "HS256 with the public key": _by_public_key(admin),
+        "another's key of the same name": _token(admin, key=_OTHER),
+        "for another audience": _token(admin | {"aud": "another"}),
+        "expired": _token(admin | {"exp": _NOW - 60}),
+    }
+    with served(_trusting(new_sqlite(), tmp_path)) as client:
+        for method, path, _ in routes_in_need():
+            for how, token in forged.items():
+                answer = client.request(method, path, json={}, headers=_bearer(token))
+                assert answer.status_code == 401, f"{method} {path}: {how}"
+        good = client.get("/v1/studies", headers=_bearer(_token(admin)))
+        assert good.status_code == 200
+
+
+def test_cds_hooks_takes_a_token_once(database_url: str, tmp_path: Path) -> None:
+    """Nor does another process on the same database; a key is accepted as often as it comes."""
+    settings = _trusting(database_url, tmp_path)
+    with served(settings) as one, served(settings) as two:
+
+        def call(client: httpx.Client, token: str) -> int:
+            path = "/cds-services/ctcae-labs"
+            return client.post(path, json={}, headers=_bearer(token)).status_code
+
+        token = _token(_claims(jti="1"))
+        assert [call(client, token) for client in (one, one, two)] == [422, 401, 401]
+        assert call(two, _token(_claims(jti="2"))) == 422
+        assert call(two, _token()) == 401
+        assert call(two, _token(_claims(jti=2))) == 401
+        with transaction(database_url) as connection:
+            key = create_key(connection, "ehr")
+        assert [call(one, key), call(one, key)] == [422, 422]
 
 
 def test_a_token_opens_what_its_roles_allow(new_sqlite: NewDatabase, tmp_path: Path) -> None:
-    (tmp_path / "keys.json").write_bytes(_PUBLISHED)
-    settings = Settings(
-        database_url=new_sqlite(), jwt_issuer="https://issuer.example", jwt_audience="toxgrade",
-        jwt_keys=str(tmp_path / "keys.json"), jwt_token_url="https://issuer.example/token",
-    )  # fmt: skip
-    with served(settings) as client:
+    with served(_trusting(new_sqlite(), tmp_path)) as client:
 
         def ask(token: str, path: str = "/v1/studies/default/patients") -> int:
-            return client.get(path, headers={"Authorization": f"Bearer {token}"}).status_code
+            return client.get(path, headers=_bearer(token)).status_code
 
         good = _token()
         assert [ask(good), ask(good)] == [200, 200]
