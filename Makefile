@@ -2,7 +2,7 @@
 # make test    everything that must hold before a change lands
 # make setup   only install, into .venv, what tests and development need too
 # make check   linters, types, import contracts, criteria, tests (make test without the servers)
-# make bench   speed and exactness, as a table
+# make bench   speed and exactness, as tables; the crash suite, tamperings and random requests whole
 # make lock    the lock files again, from pyproject.toml
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -57,6 +57,7 @@ check: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+	TOXGRADE_FULL=1 $(BIN)/pytest --numprocesses 1 tests/crash tests/records/test_audit.py tests/http/test_fuzz.py
 
 # uv is not part of the project; any recent release writes the same files.
 LOCK = uv pip compile --universal --python-version 3.11 --generate-hashes \

@@ -20,6 +20,9 @@ from app.records.engine import upgrade
 from app.settings import Settings
 from tests import postgres
 
+FULL = os.environ.get("TOXGRADE_FULL") == "1"
+"""Whether the crash suite, tamperings and random requests run whole, as ``make bench`` does."""
+
 _numbers = count(1)
 NewDatabase = Callable[[], str]
 Serve = Callable[[Settings], httpx.Client]

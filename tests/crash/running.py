@@ -30,6 +30,11 @@ class Running:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def kill(self) -> None:
+        """SIGKILL, in the middle of whatever it is doing."""
+        self.process.kill()
+        self.process.wait()
+
     def stop(self) -> int:
         """SIGTERM; the exit code. uvicorn ends by the signal it was sent: -15 is clean."""
         self.process.send_signal(signal.SIGTERM)
@@ -64,8 +69,7 @@ def running(database_url: str, folder: Path) -> Iterator[Running]:
     try:
         yield server
     finally:
-        server.process.kill()
-        server.process.wait()
+        server.kill()
 
 
 def until(holds: Callable[[], bool], seconds: float = 30) -> None:
@@ -88,7 +92,8 @@ def status(server: Running, path: str) -> int | None:
 class Sender:
     """Sends results to whichever server answers, and keeps a history of what came back.
 
-    A request without an answer may have been stored or not: it is sent again until it has one.
+    A request without an answer may have been stored or not: it is sent again until it has one; by
+    every other client under an ``Idempotency-Key``.
     """
 
     ports: list[int]
@@ -116,10 +121,11 @@ class Sender:
     ) -> None:
         body = panel(value(source_id=source, value=f"{chance.randrange(1, 90) / 10}"))
         path = f"/v1/studies/default/patients/{patient}/results"
+        key = {"Idempotency-Key": source} if self.seed % 2 else {}
         while not stop():
             port = chance.choice(self.ports)
             try:
-                answer = client.post(f"http://127.0.0.1:{port}{path}", json=body)
+                answer = client.post(f"http://127.0.0.1:{port}{path}", json=body, headers=key)
             except httpx.TransportError:
                 time.sleep(0.02)
                 continue

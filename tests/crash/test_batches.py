@@ -1,6 +1,6 @@
 """A batch whose workers are killed, and its database: every row once, as if nothing had happened.
 
-Short here; ``python -m benchmarks`` runs it with 200,000 rows and 20 kills.
+Short here; ``make bench`` runs it with 200,000 rows and 20 kills.
 """
 
 import os
@@ -25,11 +25,10 @@ from app.records.engine import build_engine, transaction, upgrade
 from tests import postgres
 from tests.batches.export import write_export
 from tests.batches.stored import GRADERS
-from tests.conftest import NewDatabase, missing
+from tests.conftest import FULL, NewDatabase, missing
 from tests.crash.running import until
 
-_ROWS = int(os.environ.get("TOXGRADE_TEST_CRASH_ROWS", "16000"))
-_KILLS = int(os.environ.get("TOXGRADE_TEST_CRASH_KILLS", "3"))
+_ROWS, _KILLS = (200_000, 20) if FULL else (16_000, 3)
 _BATCH = "0" * 32
 
 

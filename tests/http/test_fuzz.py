@@ -1,6 +1,5 @@
 """Random requests, as the OpenAPI document allows them and as it does not, with every role."""
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,9 +16,9 @@ from app.access.keys import create_key
 from app.records.engine import transaction
 from app.settings import Settings
 from tests.api.test_schema import CHECKS
-from tests.conftest import NewDatabase, served
+from tests.conftest import FULL, NewDatabase, served
 
-_EXAMPLES = int(os.environ.get("TOXGRADE_EXAMPLES", "50"))  # of each kind for each role
+_EXAMPLES = 2000 if FULL else 50  # of each kind for each role
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The audit finds whatever is changed, in itself and in the rows that it covers."""
 
-import os
 import random
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -24,11 +23,10 @@ from app.records.tables import metadata
 from app.records.verify import Broken, Head, heads, verify
 from app.settings import Settings
 from tests.api.panels import RADIOTHERAPY, baseline, panel, value
-from tests.conftest import NewDatabase, served
+from tests.conftest import FULL, NewDatabase, served
 from tests.test_cli import toxgrade
 
-# Of each of six kinds on each of two databases; TOXGRADE_FULL=1: 1,020 in all.
-_TAMPERINGS = 85 if os.environ.get("TOXGRADE_FULL") == "1" else 12
+_TAMPERINGS = 85 if FULL else 12  # of each of six kinds on each of two databases
 _NOTHING = "nothing was changed"
 _P1 = "/v1/studies/default/patients/P1"
 

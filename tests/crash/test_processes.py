@@ -1,0 +1,65 @@
+"""Several processes on one database: exactly once, no update lost, no lock that is given up."""
+
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import httpx
+from sqlalchemy import func, select
+
+from app.api.lab_value import LabValue
+from app.criteria.reader import load
+from app.grading.one import Graders
+from app.records.audit import Act
+from app.records.engine import build_engine, transaction
+from app.records.store import Submission, store
+from app.records.tables import results
+from app.records.verify import verify
+from app.records.writer import Writer
+from tests.api.panels import panel, value
+from tests.conftest import NewDatabase
+from tests.crash.running import running
+
+_CALLS, _WRITERS, _UPDATES = 100, 8, 15
+
+
+def test_one_key_at_two_processes_is_stored_once(database_url: str, tmp_path: Path) -> None:
+    path, key = "/v1/studies/default/patients/P1/results", {"Idempotency-Key": "k1"}
+    with running(database_url, tmp_path) as one, running(database_url, tmp_path) as two:
+
+        def call(i: int) -> httpx.Response:
+            server = (one, two)[i % 2]
+            return httpx.post(server.url + path, json=panel(), headers=key, timeout=60)
+
+        with ThreadPoolExecutor(16) as pool:
+            answers = list(pool.map(call, range(_CALLS)))
+    assert {(a.status_code, a.content) for a in answers} == {(201, answers[0].content)}
+    replayed = Counter("Idempotency-Replayed" in a.headers for a in answers)
+    assert replayed == {True: _CALLS - 1, False: 1}
+    with transaction(database_url) as connection:
+        assert connection.scalar(select(func.count()).select_from(results)) == 1
+        assert list(verify(connection)) == []
+
+
+def _correct(url: str, number: int) -> None:
+    """What one process does: correct the result, again and again, each time to another value."""
+    graders, writer = Graders(load()), Writer(build_engine(url))
+    act = Act(f"process {number}", "correct", "default", "P1", None, None)
+    for i in range(_UPDATES):
+        changed = LabValue.model_validate(value(value=f"1.{number}{i:02}")).result()
+        sent = Submission("default", "P1", ((("results", 0), changed),), None)
+        writer.submit(partial(store, submission=sent, graders=graders), act).result()
+    writer.close()
+
+
+def test_eight_writers_on_sqlite_lose_no_update(new_sqlite: NewDatabase) -> None:
+    """Every correction is a version of its own, and none was given up for a lock."""
+    url = new_sqlite()
+    with ProcessPoolExecutor(_WRITERS, get_context("spawn")) as pool:
+        list(pool.map(_correct, [url] * _WRITERS, range(_WRITERS)))
+    with transaction(url) as connection:
+        versions = sorted(connection.scalars(select(results.c.version)))
+        assert list(verify(connection)) == []
+    assert versions == list(range(1, _WRITERS * _UPDATES + 1))
