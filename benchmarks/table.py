@@ -82,7 +82,7 @@ def _fill(connection: Connection) -> None:
         insert(patients), [{"id": i, "study_id": study.id, "name": f"P{i:05}"} for i in ids]
     )
     for i in ids:
-        save_courses(connection, i, (Course(_START, _END),))
+        save_courses(connection, i, (Course(_START, _END),), ())
     result = {
         "identity": "-", "version": 1, "analyte": "-", "status": "final", "is_baseline": False,
         "recorded_at": now,

@@ -80,7 +80,7 @@ async def post(
     def save(connection: Connection) -> dict[str, Any]:
         found = find_study(connection, study)
         event = asked.event(found, service)
-        patient_id = lock_patient(connection, found, patient)
+        patient_id = lock_patient(connection, found, patient).id
         row = store_event(connection, patient_id, event)
         return {"study": study, "patient": patient} | _answer(connection, row, found, service)
 

@@ -124,7 +124,7 @@ def _results(
     connection: Connection, study: Study, patient_id: int, grader: Grader
 ) -> Iterable[_Result]:
     """Every version of every result whose number can be placed on an axis."""
-    newest = {row.id for row in current_results(connection, patient_id)}
+    newest = {row["id"] for row in current_results(connection, patient_id)}
     graded: dict[int, dict[str | None, Row[Any]]] = {}
     for grade in connection.execute(
         select(grades).where(grades.c.patient_id == patient_id).order_by(grades.c.id)
@@ -132,7 +132,7 @@ def _results(
         graded.setdefault(grade.result_id, {})[grade.term] = grade
     mine = select(results).where(results.c.patient_id == patient_id).order_by(results.c.id)
     rows = connection.execute(mine).all()
-    labs = [stored_result(row) for row in rows]
+    labs = [stored_result(dict(row._mapping)) for row in rows]
     labs = with_study_ranges(connection, study, patient_id, labs, grader.names)
     for row, lab in zip(rows, labs, strict=True):
         with localcontext(EXACT):

@@ -43,7 +43,7 @@ def load_demo(url: str) -> None:
                 put_patient(connection, STUDY, row["patient_id"], record, graders)
             vocabulary = load_vocabularies()[study.rules.edition]
             for row in _rows("clinical.csv"):
-                patient_id = lock_patient(connection, study, row["patient_id"])
+                patient_id = lock_patient(connection, study, row["patient_id"]).id
                 store_event(connection, patient_id, _event(row, vocabulary))
 
 

@@ -8,10 +8,12 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Table, insert
+from sqlalchemy.sql.dml import ReturningInsert
 
 from app.records.tables import (
     demographics,
@@ -46,10 +48,14 @@ def append(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any
     """Insert rows and note them for the audit; their numbers, in the order given."""
     if not rows:
         return []
-    returning = insert(table).returning(table.c.id, sort_by_parameter_order=True)
-    ids = list(connection.scalars(returning, list(rows)))
+    ids = list(connection.scalars(_returning(table), list(rows)))
     note(connection, table, ({**row, "id": n} for row, n in zip(rows, ids, strict=True)))
     return ids
+
+
+@cache
+def _returning(table: Table) -> ReturningInsert[Any]:
+    return insert(table).returning(table.c.id, sort_by_parameter_order=True)
 
 
 def note(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -2,16 +2,32 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, select, text
+from sqlalchemy import ColumnElement, Connection, bindparam, select, text
 
 from app.errors import FieldFault, NotFound, RequestError
 from app.grading.result import Course
 from app.records.append import append
 from app.records.audit_tables import erasures
-from app.records.history import courses_document, current_courses
+from app.records.history import courses_document
 from app.records.studies import PATIENT_NAME, Study
 from app.records.tables import patients, treatments
+
+# Built once, as all that every panel runs through.
+_ADD = text(
+    "INSERT INTO patients (study_id, name) VALUES (:study, :name)"
+    " ON CONFLICT DO NOTHING RETURNING id"
+)
+_LOCK = (
+    select(patients.c.id)
+    .where(patients.c.study_id == bindparam("study"), patients.c.name == bindparam("name"))
+    .with_for_update()
+)
+_ERASED = select(erasures.c.patient).where(
+    erasures.c.study_id == bindparam("study"),
+    erasures.c.patient.in_(bindparam("names", expanding=True)),
+)
 
 
 def find_patient(connection: Connection, study: Study, name: str) -> int:
@@ -27,8 +43,15 @@ def find_patient(connection: Connection, study: Study, name: str) -> int:
     return int(found)
 
 
-def lock_patient(connection: Connection, study: Study, name: str) -> int:
-    """The patient's row number, created if need be, and locked until the transaction ends.
+class Locked(NamedTuple):
+    """A patient's row number; and whether the patient is new, of whom nothing is stored yet."""
+
+    id: int
+    is_new: bool
+
+
+def lock_patient(connection: Connection, study: Study, name: str) -> Locked:
+    """The patient, created if need be, and locked until the transaction ends.
 
     Raises:
         RequestError: the name is not a pseudonym.
@@ -36,14 +59,13 @@ def lock_patient(connection: Connection, study: Study, name: str) -> int:
     if not PATIENT_NAME.fullmatch(name):
         fault = FieldFault(("patient",), "patient-name", f"expected {PATIENT_NAME.pattern}")
         raise RequestError("a patient is named by the study's pseudonym", [fault])
-    new = connection.execute(
-        text("INSERT INTO patients (study_id, name) VALUES (:study, :name) ON CONFLICT DO NOTHING"),
-        {"study": study.id, "name": name},
-    )
-    if new.rowcount and erased(connection, study, [name]):
+    who = {"study": study.id, "name": name}
+    new = connection.scalar(_ADD, who)
+    if new is None:
+        return Locked(connection.scalars(_LOCK, who).one(), is_new=False)
+    if erased(connection, study, [name]):
         raise RequestError("this patient was erased; nothing more is stored under the pseudonym")
-    mine = (patients.c.study_id == study.id) & (patients.c.name == name)
-    return int(connection.scalars(select(patients.c.id).where(mine).with_for_update()).one())
+    return Locked(new, is_new=True)
 
 
 def lock_patient_row(connection: Connection, study: Study, name: str) -> int:
@@ -59,8 +81,7 @@ def lock_patient_row(connection: Connection, study: Study, name: str) -> int:
 
 def erased(connection: Connection, study: Study, names: Sequence[str]) -> set[str]:
     """Those of ``names`` whose values were erased."""
-    mine = (erasures.c.study_id == study.id) & erasures.c.patient.in_(names)
-    return set(connection.scalars(select(erasures.c.patient).where(mine)))
+    return set(connection.scalars(_ERASED, {"study": study.id, "names": list(names)}))
 
 
 def lock_patients(connection: Connection, wanted: ColumnElement[bool]) -> list[int]:
@@ -74,10 +95,15 @@ def lock_patients(connection: Connection, wanted: ColumnElement[bool]) -> list[i
 
 
 def save_courses(
-    connection: Connection, patient_id: int, courses: tuple[Course, ...] | None
+    connection: Connection,
+    patient_id: int,
+    courses: tuple[Course, ...] | None,
+    before: tuple[Course, ...],
 ) -> tuple[Course, ...]:
-    """Record the courses if they are new, and return those that hold; None leaves them."""
-    before = current_courses(connection, patient_id)
+    """Record the courses unless they are those ``before``, and return those that hold.
+
+    None leaves them.
+    """
     if courses is None or courses == before:
         return before
     row = {

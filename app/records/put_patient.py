@@ -43,9 +43,9 @@ def put_patient(
         RequestError: the name is not a pseudonym, or the death is before the last result.
     """
     study = hold_study(connection, study_name)
-    patient_id = lock_patient(connection, study, name)
+    patient_id = lock_patient(connection, study, name).id
     before = current_courses(connection, patient_id)
-    courses = save_courses(connection, patient_id, sent.courses)
+    courses = save_courses(connection, patient_id, sent.courses, before)
     person = current_person(connection, patient_id)
     now = replace(person, **sent.person)
     save_person(connection, patient_id, now)

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from app.grading.ranges import StudyRange
 from app.grading.result import Flag, Grade, LabResult
@@ -17,15 +17,17 @@ from app.records.append import append
 from app.records.studies import Study
 from app.records.tables import demographics, study_ranges
 
+_RANGES = (
+    select(study_ranges.c.ranges)
+    .where(study_ranges.c.study_id == bindparam("study"))
+    .order_by(study_ranges.c.id.desc())
+    .limit(1)
+)
+
 
 def current_ranges(connection: Connection, study: Study) -> RangeTable:
     """The study's table as last recorded; empty if none was."""
-    document = connection.scalar(
-        select(study_ranges.c.ranges)
-        .where(study_ranges.c.study_id == study.id)
-        .order_by(study_ranges.c.id.desc())
-        .limit(1)
-    )
+    document = connection.scalar(_RANGES, {"study": study.id})
     return RangeTable(read_range(row) for row in json.loads(document or "[]"))
 
 

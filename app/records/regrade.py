@@ -1,5 +1,7 @@
 """Grading a patient's stored results again: what changed is appended, nothing is overwritten."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +12,13 @@ from app.grading.one import Grader, Graders
 from app.grading.patient import grade_patient
 from app.grading.result import Course, LabResult, PatientGrade, Reason
 from app.records.append import append
-from app.records.history import current_courses, current_grades, current_results, stored_result
+from app.records.history import (
+    REPORTED,
+    current_courses,
+    current_grades,
+    current_results,
+    stored_result,
+)
 from app.records.patients import lock_patients
 from app.records.ranges import range_used, with_study_ranges
 from app.records.studies import Study
@@ -18,6 +26,20 @@ from app.records.tables import grades, patients
 
 GradeRow = dict[str, Any]
 """A stored grade with the result it grades: the columns of both tables by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is stored of a patient now: the results, by their columns, and the current grades."""
+
+    results: Sequence[Mapping[str, Any]] = ()
+    grades: Sequence[GradeRow] = ()
+
+
+def read_known(connection: Connection, patient_id: int) -> Known:
+    """What is stored of a patient now."""
+    graded = connection.execute(current_grades(patient_id)).mappings()
+    return Known(current_results(connection, patient_id), [dict(row) for row in graded])
 
 
 def regrade_study(connection: Connection, study: Study, graders: Graders) -> None:
@@ -34,35 +56,42 @@ def regrade(
     courses: tuple[Course, ...],
     grader: Grader,
     study: Study,
+    known: Known | None = None,
 ) -> dict[str, list[GradeRow]]:
-    """Grade all results of a patient again and append what changed; current grades by identity."""
-    rows = current_results(connection, patient_id)
+    """Grade all results of a patient again and append what changed; current grades by identity.
+
+    ``known`` None: it is read.
+    """
+    known = known or read_known(connection, patient_id)
+    rows = known.results
     reported = [stored_result(row) for row in rows]
     labs = with_study_ranges(connection, study, patient_id, reported, grader.names)
     stored: dict[tuple[str, str | None], GradeRow] = {
-        (row["identity"], row["term"]): dict(row)
-        for row in connection.execute(current_grades(patient_id)).mappings()
+        (row["identity"], row["term"]): row for row in known.grades
     }
-    current: dict[str, list[GradeRow]] = {row.identity: [] for row in rows}
+    current: dict[str, list[GradeRow]] = {row["identity"]: [] for row in rows}
     new: list[dict[str, Any]] = []
     entries = grade_patient(labs, courses, grader, study.rules.window)
-    kept = {(rows[e.index].identity, e.grade.term.name if e.grade.term else None) for e in entries}
+    kept = {
+        (rows[e.index]["identity"], e.grade.term.name if e.grade.term else None) for e in entries
+    }
     dropped = [row for key, row in stored.items() if key not in kept]
     for entry in entries:
         result = rows[entry.index]
-        place = {"patient_id": patient_id, "result_id": result.id}
+        identity = result["identity"]
+        place = {"patient_id": patient_id, "result_id": result["id"]}
         graded = place | grade_row(entry, labs[entry.index], grader)
-        before = stored.get((result.identity, graded["term"])) or _take(dropped, result.identity)
+        before = stored.get((identity, graded["term"])) or _take(dropped, identity)
         if before is not None and all(before[name] == graded[name] for name in graded):
-            current[result.identity].append(before)
+            current[identity].append(before)
             continue
         fresh = graded | {
             "supersedes_id": before["id"] if before else None,
             "recorded_at": datetime.now(UTC),
         }
         new.append(fresh)
-        sent = {name: result._mapping[name] for name in _REPORTED}
-        current[result.identity].append(fresh | sent)
+        sent = {name: result[name] for name in REPORTED}
+        current[identity].append(fresh | sent)
     new += [_closing(row, grader) for row in dropped if row["term"] is not None]
     ids = iter(append(connection, grades, new))
     for found in current.values():
@@ -101,12 +130,6 @@ def _closing(row: GradeRow, grader: Grader) -> dict[str, Any]:
             "recorded_at": datetime.now(UTC),
         }
     )
-
-
-_REPORTED = (
-    "identity", "value", "unit", "lln", "uln", "limit_unit", "collected", "source_id", "status",
-    "lab",
-)  # fmt: skip
 
 
 def grade_row(entry: PatientGrade, lab: LabResult, grader: Grader) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Storing what a caller sends for one patient: append, supersede, regrade, in one transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -13,15 +14,10 @@ from app.grading.phase import course_faults
 from app.grading.result import Course, LabResult
 from app.grading.summary import Graded, TermSummary, summarise
 from app.records.append import append
-from app.records.history import (
-    current_courses,
-    current_results,
-    stored_result,
-    unreadable_marks,
-)
+from app.records.history import current_courses, stored_result, unreadable_marks
 from app.records.identity import Loc, content, distinct, identity
 from app.records.patients import lock_patient, save_courses
-from app.records.regrade import GradeRow, regrade
+from app.records.regrade import GradeRow, Known, read_known, regrade
 from app.records.studies import hold_study
 from app.records.tables import results
 
@@ -62,11 +58,13 @@ def store(connection: Connection, submission: Submission, graders: Graders) -> S
     study = hold_study(connection, submission.study)
     grader = graders.under(study.rules)
     sent = distinct(list(submission.results), grader.names)
-    patient_id = lock_patient(connection, study, submission.patient)
-    courses = save_courses(connection, patient_id, _courses(connection, patient_id, submission))
+    patient_id, is_new = lock_patient(connection, study, submission.patient)
+    before = () if is_new else current_courses(connection, patient_id)
+    courses = save_courses(connection, patient_id, _courses(before, submission), before)
     refuse_late_baseline(submission.results, courses)
-    _append(connection, patient_id, sent, grader)
-    current = regrade(connection, patient_id, courses, grader, study)
+    known = Known() if is_new else read_known(connection, patient_id)
+    now = Known(_append(connection, patient_id, sent, known.results, grader), known.grades)
+    current = regrade(connection, patient_id, courses, grader, study, now)
     sent_rows = [
         row for _, result in submission.results for row in current[identity(result, grader.names)]
     ]
@@ -81,11 +79,8 @@ def _graded(row: GradeRow) -> Graded:
     return Graded(row["term"], row["phase"], row["course"], row["at_least"], row["at_most"])
 
 
-def _courses(
-    connection: Connection, patient_id: int, submission: Submission
-) -> tuple[Course, ...] | None:
+def _courses(before: tuple[Course, ...], submission: Submission) -> tuple[Course, ...] | None:
     """The courses with the first one as it was sent; its dose and later courses stay."""
-    before = current_courses(connection, patient_id)
     if not submission.courses or not before:
         return submission.courses
     (sent,) = submission.courses
@@ -98,10 +93,14 @@ def _courses(
 
 
 def _append(
-    connection: Connection, patient_id: int, sent: Mapping[str, LabResult], grader: Grader
-) -> None:
-    """Append the results that are new or supersede what is stored."""
-    stored = {row.identity: row for row in current_results(connection, patient_id)}
+    connection: Connection,
+    patient_id: int,
+    sent: Mapping[str, LabResult],
+    stored_now: Sequence[Mapping[str, Any]],
+    grader: Grader,
+) -> list[Mapping[str, Any]]:
+    """Append the results that are new or supersede what is stored; all that are stored then."""
+    stored = {row["identity"]: row for row in stored_now}
     new = []
     for key, result in sent.items():
         before = stored.get(key)
@@ -111,11 +110,14 @@ def _append(
                 | {
                     "patient_id": patient_id,
                     "identity": key,
-                    "version": before.version + 1 if before else 1,
+                    "version": before["version"] + 1 if before else 1,
                     "recorded_at": datetime.now(UTC),
                 }
             )
-    append(connection, results, new)
+    ids = append(connection, results, new)
+    for number, row in zip(ids, new, strict=True):
+        stored[row["identity"]] = row | {"id": number}
+    return sorted(stored.values(), key=lambda row: row["id"])
 
 
 def _supersedes(result: LabResult, before: LabResult, grader: Grader) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, bindparam, func, insert, select
 
 from app.errors import FieldFault, NotFound, RequestError
 from app.grading.phase import Window
@@ -57,22 +57,23 @@ class Saved:
     rules_changed: bool
 
 
+_RULES = (
+    select(study_rules.c.rules)
+    .where(study_rules.c.study_id == studies.c.id)
+    .order_by(study_rules.c.id.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_WITH_RULES = select(studies, _RULES.label("rules")).where(studies.c.name == bindparam("of_name"))
+
+
 def find_study(connection: Connection, name: str) -> Study:
     """The study of that name with its current rules.
 
     Raises:
         NotFound: there is none.
     """
-    latest = (
-        select(study_rules.c.rules)
-        .where(study_rules.c.study_id == studies.c.id)
-        .order_by(study_rules.c.id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    row = connection.execute(
-        select(studies, latest.label("rules")).where(studies.c.name == name)
-    ).first()
+    row = connection.execute(_WITH_RULES, {"of_name": name}).first()
     if row is None:
         raise NotFound(NO_SUCH_STUDY)
     return _study(row)
