@@ -41,8 +41,8 @@ class Running:
         return self.process.wait(30)
 
 
-def start(database_url: str, folder: Path, port: int | None = None) -> Running:
-    """Start a server and wait until it is ready."""
+def start(database_url: str, folder: Path, port: int | None = None, **settings: str) -> Running:
+    """Start a server and wait until it is ready; ``settings`` are of the environment."""
     if port is None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -50,6 +50,7 @@ def start(database_url: str, folder: Path, port: int | None = None) -> Running:
     log = folder / f"{port}.log"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("TOXGRADE_")}
     environment |= {"TOXGRADE_DATABASE_URL": database_url, "TOXGRADE_AUTH": "off"}
+    environment |= settings
     program = Path(sys.executable).parent / "toxgrade"
     with log.open("ab") as file:
         process = subprocess.Popen(
@@ -63,9 +64,9 @@ def start(database_url: str, folder: Path, port: int | None = None) -> Running:
 
 
 @contextmanager
-def running(database_url: str, folder: Path) -> Iterator[Running]:
+def running(database_url: str, folder: Path, **settings: str) -> Iterator[Running]:
     """A server, as long as the context lasts."""
-    server = start(database_url, folder)
+    server = start(database_url, folder, None, **settings)
     try:
         yield server
     finally:
