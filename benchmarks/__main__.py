@@ -1,6 +1,6 @@
 """``make bench``: every figure as a ratio to a floor measured in the same run."""
 
-from benchmarks import ehr, exactness, kernel, service, table
+from benchmarks import ehr, exactness, kernel, service, storing, table
 
 
 def main() -> None:
@@ -9,6 +9,7 @@ def main() -> None:
     kernel.main()
     service.main()
     table.main()
+    storing.main()
     ehr.main()
 
 

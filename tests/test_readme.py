@@ -37,7 +37,13 @@ def _shell(command: str, folder: Path, url: str = _ANYWHERE) -> str:
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def served_from(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which the service runs, and has its database."""
+    return tmp_path_factory.mktemp("serve")
+
+
+@pytest.fixture(scope="module")
+def url(served_from: Path) -> Iterator[str]:
     """``make serve``'s own command, on a free port and a database of its own."""
     recipe = _shell(f"make --no-print-directory -n -C {_ROOT} serve", Path("/"))
     command = next(line for line in recipe.splitlines() if " serve " in line)
@@ -46,11 +52,10 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         port = free.getsockname()[1]
     variable, _, *arguments = shlex.split(command.replace("8000", str(port)))
     name, _, setting = variable.partition("=")
-    folder = tmp_path_factory.mktemp("serve")
     program = Path(sys.executable).parent / "toxgrade"
-    with (folder / "log").open("wb") as log:
+    with (served_from / "log").open("wb") as log:
         server = subprocess.Popen(
-            [program, *arguments], cwd=folder, env=os.environ | {name: setting},
+            [program, *arguments], cwd=served_from, env=os.environ | {name: setting},
             stdout=log, stderr=log,
         )  # fmt: skip
     try:
@@ -59,7 +64,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz").close()
                 break
             except OSError:
-                assert server.poll() is None, (folder / "log").read_text()
+                assert server.poll() is None, (served_from / "log").read_text()
                 time.sleep(0.1)
         yield f"http://127.0.0.1:{port}"
     finally:
@@ -130,7 +135,10 @@ def test_the_examples_of_the_ehr_page(url: str, tmp_path: Path) -> None:
     assert card["indicator"] == "warning"
 
 
-def test_the_commands_of_the_docs(url: str, tmp_path: Path) -> None:
+def test_the_commands_of_the_docs(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, served_from: Path
+) -> None:
+    monkeypatch.setenv("TOXGRADE_DATABASE_URL", f"sqlite:///{served_from / 'toxgrade.db'}")
     (tmp_path / "labs.csv").write_text(
         _blocks(_README, "csv")[0].replace(",rt_start,rt_end", ",a,b")
     )

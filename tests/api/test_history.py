@@ -171,7 +171,7 @@ def test_a_patient_is_erased_and_the_audit_still_holds(
     assert [p["patient"] for p in api.get(f"{_STUDY}/patients").json()["patients"]] == ["P2"]
     again = api.post(f"{_P1}/results", json=panel(value(), baseline=[baseline()]), headers=key)
     assert (again.status_code, "was erased" in again.text) == (422, True)
-    entries = api.get(f"{_STUDY}/audit?patient=P1").json()["entries"]
+    entries = api.get(f"{_STUDY}/patients/P1/audit").json()["entries"]
     tombstone = next(e for e in entries if "erased" in e)
     assert tombstone["reason"] == why["reason"]
     assert sum(len(rows) for rows in tombstone["erased"].values()) == 10

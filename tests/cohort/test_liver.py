@@ -256,4 +256,10 @@ def test_over_http_what_is_missing_is_named(api: httpx.Client) -> None:
     (patient,) = study["patients"]
     assert patient["child_pugh"]["incomplete"] == "incomplete, needs INR, encephalopathy"
     assert study["within_days"] == 30
+    inr = value(analyte="INR", value="1.8", unit="{INR}", lln=None, uln=1.2, source_id="LAB-3")
+    assert api.post(f"{path}/results", json=panel(inr)).is_success
+    none["term"] = "Encephalopathy"
+    assert api.post(f"{path}/events", json=none).status_code == 201
+    (scored,) = api.get(f"{path}/toxicity").json()["liver_safety"]["child_pugh"]["scores"]
+    assert (scored["date"], scored["score"], scored["class"]) == ("2011-04-23", 6, "A")
     assert api.get("/v1/studies/default/liver-safety?within_days=31").status_code == 422
