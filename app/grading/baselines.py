@@ -1,73 +1,166 @@
-"""The baseline of every patient and term in a frame: the rule of ``patient.py`` on columns."""
+"""The baseline of every patient and term of an export: the rule of ``patient.py`` on columns."""
 
 import polars as pl
 
 from app.grading.result import Reason
-from app.grading.tables import REASON_CODES
+from app.grading.tables import REASON_CODES, Tables
 
-_USABLE = (None, REASON_CODES[Reason.IMPLAUSIBLE_LIMIT])
+_KEY = "key"
+_MOST = 1_000_000
+"""Candidates that are kept before those of earlier days are let go."""
+_TEXTS = (
+    *("collected", "analyte", "value", "unit", "lln", "uln"),
+    *("limit_unit", "baseline", "status"),
+)
+_BESIDE = ("b_row", "b_at_least", "b_at_most", "b_by_hand")
 
 
-def with_baselines(tests: pl.DataFrame) -> pl.DataFrame:
-    """Choose the baseline of each patient and term and put it beside every row it belongs to.
+class Baselines:
+    """Gathers candidates piece by piece; chooses when first asked.
 
-    ``tests``: one row per result and term, graded by the limits of normal (``many.py``).
-
-    Adds, null where there is no baseline: ``b_row`` (its place in the input), ``b_at_least``,
-    ``b_at_most``, ``baseline`` (its millionths), ``baseline_above_uln``, ``baseline_below_lln``,
-    ``b_unusable`` (its number cannot be compared with) and ``b_fits`` (a plain number in this row's
-    own unit, so the kernel may compare with it).
+    A chosen one has: ``b_row`` (its number in the export), ``b_at_least`` and ``b_at_most`` by the
+    limits of normal, its number (null where it cannot be compared with) with comparator and unit,
+    whether it was beyond its own limits, and ``b_by_hand``: only the plain grader can compare.
     """
-    candidates = tests.filter(
-        pl.col("valid") & pl.col("before_start") & pl.col("term").is_not_null()
-        & pl.col("patient").is_not_null()
+
+    def __init__(self, terms: int) -> None:
+        self._terms = terms
+        self._candidates: list[pl.DataFrame] = []
+        self._kept = 0
+        self._chosen: pl.DataFrame | None = None
+
+    def add(self, tests: pl.DataFrame, rows: pl.DataFrame) -> None:
+        """Keep candidates: results of before the start with their terms, graded by own limits.
+
+        ``tests`` as ``many.py`` makes them from ``rows``, whose texts the plain grader may need.
+        """
+        mine = tests.filter(pl.col("valid") & pl.col("term").is_not_null())
+        usable = pl.col("refused").is_null() | (
+            pl.col("refused") == REASON_CODES[Reason.IMPLAUSIBLE_LIMIT]
+        )
+        toxic = pl.col("value").cast(pl.Float64) * pl.col("canonical")
+        found = mine.select(
+            (pl.col("who") * self._terms + pl.col("term")).alias(_KEY),
+            "declared",
+            "time",
+            day=pl.col("first").fill_null(pl.date(1, 1, 1)),
+            worst=pl.col("at_least").fill_null(-1).cast(pl.Int32) * 10
+            + pl.col("at_most").fill_null(-1),
+            number=pl.when("high").then(toxic).otherwise(-toxic).fill_null(0.0),
+            b_row="row",
+            b_at_least="at_least",
+            b_at_most="at_most",
+            b_by_hand=usable & pl.col("one_by_one"),
+            baseline=pl.when(usable).then("value"),
+            baseline_comparator="comparator",
+            baseline_unit="unit_key",
+            baseline_above_uln=pl.when(usable).then("above_uln"),
+            baseline_below_lln=pl.when(usable).then("below_lln"),
+        )
+        texts = rows.select(_TEXTS)[mine["at"]]
+        asked = mine["full_group"].is_not_null()
+        texts = texts.select(
+            pl.when(asked).then(pl.col(name)).alias(f"text_{name}") for name in _TEXTS
+        )
+        self._candidates.append(_last_days(found.hstack(texts)))
+        self._kept += len(self._candidates[-1])
+        if self._kept > _MOST:
+            self._candidates = [_last_days(pl.concat(self._candidates))]
+            self._kept = len(self._candidates[0])
+
+    def beside(self, tests: pl.DataFrame) -> pl.DataFrame:
+        """Put its baseline beside every test: ``b`` (its place; null: none) and ``_BESIDE``."""
+        chosen = self._choose()
+        keys = tests.select((pl.col("who") * self._terms + pl.col("term")).alias(_KEY))
+        places = keys.join(
+            chosen.select(_KEY, b=pl.int_range(pl.len(), dtype=pl.UInt32)),
+            on=_KEY, how="left", maintain_order="left",
+        )["b"]  # fmt: skip
+        return tests.hstack(chosen.select(pl.col(_BESIDE).gather(places))).with_columns(
+            places, pl.col("b_by_hand").fill_null(False)
+        )
+
+    def numbers(self, tests: pl.DataFrame, tables: Tables) -> pl.DataFrame:
+        """``tests`` of one group with what ``column.decide`` compares: the baseline's numbers.
+
+        The baseline in the value's own unit is ``baseline`` x ``b_times`` / ``v_times``, exactly.
+        """
+        among = self._choose() if tests["b"].count() else _nothing()
+        chosen = among.select(
+            "baseline", "baseline_comparator", "baseline_unit", "baseline_above_uln",
+            "baseline_below_lln",
+        )  # fmt: skip
+        beside = tests.hstack(chosen.select(pl.all().gather(tests["b"])))
+        units = ["unit_key", "baseline_unit"]
+        pairs = beside.select(units).unique()
+        ratios = [tables.ratio(*pair) for pair in pairs.iter_rows()]
+        times = pl.DataFrame(
+            ratios, schema=dict.fromkeys(("b_times", "v_times"), pl.Int64), orient="row"
+        )
+        return beside.join(
+            pairs.hstack(times), on=units, how="left", nulls_equal=True, maintain_order="left"
+        )
+
+    def texts(self, place: int | None) -> dict[str, str | None] | None:
+        """The baseline as its row was written; None where there is none."""
+        if place is None:
+            return None
+        texts = self._choose().select(pl.col(f"text_{name}").alias(name) for name in _TEXTS)
+        return texts.row(place, named=True)
+
+    def otherwise_by_date(self) -> pl.DataFrame:
+        """Where the date rule alone would choose another result than the sender declared.
+
+        Returns ``declared`` and ``by_date``: the numbers of both rows in the export.
+        """
+        everyone = pl.concat(self._candidates)
+        undated = pl.col("declared").fill_null(False) & (pl.col("day") == pl.date(1, 1, 1))
+        by_date = _chosen(everyone.filter(~undated).with_columns(declared=pl.lit(False)))
+        both = self._choose().join(by_date, on=_KEY, suffix="_by_date")
+        other = both.filter(pl.col("b_row") != pl.col("b_row_by_date"))
+        return other.select(declared="b_row", by_date="b_row_by_date").sort("declared")
+
+    def _choose(self) -> pl.DataFrame:
+        if self._chosen is None:
+            self._chosen = _chosen(pl.concat([_nothing(), *self._candidates]))
+        return self._chosen
+
+
+def _nothing() -> pl.DataFrame:
+    return pl.DataFrame(
+        schema={
+            _KEY: pl.Int64, "declared": pl.Boolean, "time": pl.Time, "day": pl.Date,
+            "worst": pl.Int32, "number": pl.Float64, "b_row": pl.Int64, "b_at_least": pl.Int8,
+            "b_at_most": pl.Int8, "b_by_hand": pl.Boolean, "baseline": pl.Int64,
+            "baseline_comparator": pl.Int8, "baseline_unit": pl.Int32,
+            "baseline_above_uln": pl.Boolean, "baseline_below_lln": pl.Boolean,
+            **{f"text_{name}": pl.String for name in _TEXTS},
+        }
     )  # fmt: skip
-    usable = pl.col("refused_as").is_null() | (
-        pl.col("refused_as") == REASON_CODES[Reason.IMPLAUSIBLE_LIMIT]
-    )
-    chosen = _choose(candidates).select(
-        "patient",
-        "term",
-        b_row="row",
-        b_at_least="at_least",
-        b_at_most="at_most",
-        b_unusable=~usable,
-        b_plain=(pl.col("comparator") == 0) & ~pl.col("one_by_one"),
-        b_unit="unit_name",
-        baseline=pl.when(usable).then("value"),
-        baseline_above_uln=pl.when(usable).then("above_uln"),
-        baseline_below_lln=pl.when(usable).then("below_lln"),
-    )
-    joined = tests.drop("baseline", "baseline_above_uln", "baseline_below_lln").join(
-        chosen, on=["patient", "term"], how="left", maintain_order="left"
-    )
-    return joined.with_columns(
-        pl.col("b_unusable").fill_null(False),
-        b_fits=(pl.col("b_plain") & (pl.col("b_unit") == pl.col("unit_name"))).fill_null(False),
+
+
+def _last_days(candidates: pl.DataFrame) -> pl.DataFrame:
+    """Those that may still be chosen: of the last day, and of the last day with a declared one."""
+    day = pl.col("day")
+    last = day == day.max().over(_KEY)
+    return candidates.filter(
+        last | (pl.col("declared") & (day == day.filter("declared").max().over(_KEY)))
     )
 
 
-def _choose(candidates: pl.DataFrame) -> pl.DataFrame:
+def _chosen(candidates: pl.DataFrame) -> pl.DataFrame:
     """One row per patient and term: declared before undeclared, then the last day, then the rule.
 
     On the last day the later time counts if all are timed, else the worse grade, then the worse
     number; among equals the first row.
     """
-    key = ["patient", "term"]
-    day = pl.col("first").fill_null(pl.date(1, 1, 1))
-    toxic = pl.col("value").cast(pl.Float64) * pl.col("canonical")
     last = (
-        candidates.filter(pl.col("declared") == pl.col("declared").max().over(key))
-        .filter(day == day.max().over(key))
-        .with_columns(
-            by_time=pl.when(pl.col("time").is_not_null().all().over(key)).then("time"),
-            worst=pl.col("at_least").fill_null(-1).cast(pl.Int32) * 10
-            + pl.col("at_most").fill_null(-1),
-            number=pl.when("high").then(toxic).otherwise(-toxic).fill_null(0.0),
-        )
+        candidates.filter(pl.col("declared") == pl.col("declared").max().over(_KEY))
+        .filter(pl.col("day") == pl.col("day").max().over(_KEY))
+        .with_columns(by_time=pl.when(pl.col("time").is_not_null().all().over(_KEY)).then("time"))
     )
     return last.sort(
-        [*key, "by_time", "worst", "number", "row"],
-        descending=[False, False, False, False, False, True],
+        [_KEY, "by_time", "worst", "number", "b_row"],
+        descending=[False, False, False, False, True],
         nulls_last=False,
-    ).unique(subset=key, keep="last", maintain_order=True)
+    ).unique(subset=_KEY, keep="last", maintain_order=True)

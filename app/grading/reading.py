@@ -1,110 +1,87 @@
-"""A frame of reported rows read into columns of numbers: the first steps of ``many.py``."""
+"""A piece of an export read into columns of numbers: the first steps of ``many.py``."""
 
 import polars as pl
 
 from app.grading.dates import collected_columns
-from app.grading.one import Grader
-from app.grading.result import GRADED_STATUSES, Flag, Reason
+from app.grading.result import GRADED_STATUSES, Reason
 from app.grading.rules import Implausible
-from app.grading.tables import REASON_CODES, Combination, Tables
-from app.grading.values import read_column, read_limit, read_value
+from app.grading.spellings import Spellings
+from app.grading.tables import REASON_CODES
+from app.grading.values import read_column, read_value
 
-FLAG_BITS = {flag: 1 << place for place, flag in enumerate(Flag)}
-_SPELLING = ["analyte", "unit", "limit_unit"]
 _WHITE_SPACE = " \t\r\n"
+_LESS, _LESS_OR_EQUAL, _MORE, _MORE_OR_EQUAL = 1, 2, 3, 4
+_FACTS = (
+    "begin", "tests", "unit_key", "refused", "one_by_one", "value_times", "canonical", "value_low",
+    "value_high", "lln_bound", "uln_bound", "implausible_limit", "limit_flags",
+)  # fmt: skip
 
 
-def flag_bit(flag: Flag, when: pl.Expr) -> pl.Expr:
-    """The flag's bit where ``when`` is true, else 0."""
-    bit = pl.lit(FLAG_BITS[flag], dtype=pl.Int16)
-    return pl.when(when).then(bit).otherwise(pl.lit(0, dtype=pl.Int16))
+def read_dates(rows: pl.DataFrame) -> list[pl.Series]:
+    """``collected`` read, each text once: ``first``, ``last`` Date, ``time``, ``unreadable_date``.
 
-
-def read_rows(rows: pl.DataFrame, grader: Grader) -> tuple[pl.DataFrame, Tables]:
-    """Read every reported text; one row out per row in, and the tables that their tests look up.
-
-    ``rows``: the String columns of ``many.COLUMNS``.
-
-    Out, beside each row's ``Combination``: ``row`` Int64, ``patient`` String, ``value``, ``lln``,
-    ``uln`` Int64 millionths (null: absent or not usable), ``comparator`` Int8, ``first`` and
-    ``last`` Date, ``time`` Time, ``declared`` Boolean (its sender calls it a baseline), ``reason``
-    Int8 (the first thing that keeps the row from being graded; null: nothing), ``flags`` Int16,
-    ``valid`` Boolean (may be a baseline), ``one_by_one`` Boolean (for the plain grader instead).
+    Days repeat: an export of years has some thousand.
     """
-    frame, tables = _combinations(rows, grader)
-    value = read_column(rows["value"], read_value)
-    lln, uln = read_column(rows["lln"], read_limit), read_column(rows["uln"], read_limit)
-    status = pl.col("status").str.strip_chars(_WHITE_SPACE).fill_null("")
-    declared = pl.col("baseline").str.strip_chars(_WHITE_SPACE).str.to_uppercase() == "Y"
-    frame = frame.with_columns(
-        *rows.select(
-            "patient",
+    texts = rows.select("collected").unique()
+    read = texts.hstack(collected_columns(texts["collected"]))
+    joined = rows.select("collected").join(
+        read, on="collected", how="left", nulls_equal=True, maintain_order="left"
+    )
+    return joined.drop("collected").get_columns()
+
+
+def is_declared(rows: pl.DataFrame) -> pl.Series:
+    """Whether the sender calls a result a baseline (``baseline`` is Y)."""
+    if rows["baseline"].null_count() == len(rows):
+        return pl.repeat(False, len(rows), eager=True).alias("declared")
+    text = pl.col("baseline").str.strip_chars(_WHITE_SPACE).str.to_uppercase()
+    return rows.select(declared=(text == "Y").fill_null(False)).to_series()
+
+
+def read_rows(
+    rows: pl.DataFrame, unreadable_date: pl.Series, spellings: Spellings, implausible: Implausible
+) -> pl.DataFrame:
+    """Read the numbers of every row and judge whether it can be graded.
+
+    ``rows``: the String columns of ``many.COLUMNS``; ``unreadable_date`` of ``read_dates``.
+
+    Returns per row ``begin`` and ``tests`` (its tests in ``spellings.tests``), ``value`` Int64
+    millionths (null: absent or not usable), ``comparator`` Int8, ``unit_key`` and ``canonical`` of
+    its unit, ``refused`` Int8 (the first thing that keeps the row from being graded; null:
+    nothing), ``limit_flags`` Int16, ``valid`` Boolean (may be a baseline), ``one_by_one`` Boolean
+    (for the plain grader instead), ``above_uln``, ``below_lln`` Boolean (null: unknown).
+    """
+    places = spellings.look_up(rows)
+    values = rows.select("value").unique()
+    read = read_column(values["value"], read_value)
+    value = rows.select("value").join(
+        values.with_columns(
+            number=read.scaled,
+            comparator=read.comparator,
+            unreadable=read.unreadable,
+            unscaled=read.unscaled,
             blank=(pl.col("value").str.strip_chars(_WHITE_SPACE) == "").fill_null(True),
-            active=status.is_in([*GRADED_STATUSES, ""]),
-            declared=declared.fill_null(False),
         ),
-        *collected_columns(rows["collected"]),
-        row=pl.int_range(pl.len(), dtype=pl.Int64),
-        value=value.scaled,
-        comparator=value.comparator,
-        unreadable=value.unreadable,
-        lln=lln.scaled,
-        uln=uln.scaled,
-        unreadable_limit=lln.unreadable | uln.unreadable,
-        one_by_one=pl.col("one_by_one") | value.unscaled | lln.unscaled | uln.unscaled,
+        on="value", how="left", nulls_equal=True, maintain_order="left",
+    )  # fmt: skip
+    frame = spellings.facts.select(_FACTS)[places].with_columns(
+        value["number"].alias("value"),
+        *(value[name] for name in ("comparator", "unreadable", "unscaled", "blank")),
+        _active(rows),
+        unreadable_date,
     )
-    frame = _usable_limits(frame)
-    return frame.with_columns(_judged(grader.implausible)), tables
+    return frame.with_columns(_judged(implausible)).select(
+        "begin", "tests", "unit_key", "value", "comparator", "canonical", "limit_flags", "valid",
+        "one_by_one", refused="reason", above_uln=_above_uln(), below_lln=_below_lln(),
+    )  # fmt: skip
 
 
-def _combinations(rows: pl.DataFrame, grader: Grader) -> tuple[pl.DataFrame, Tables]:
-    """Each row's combination of analyte, unit and limit unit, looked up once per spelling."""
-    tables = Tables(grader)
-    distinct = rows.select(_SPELLING).unique(maintain_order=True)
-    for spelling in distinct.iter_rows():
-        tables.add(*spelling)
-    found = pl.DataFrame(
-        tables.combinations,
-        schema={
-            "first_test": pl.Int64,
-            "tests": pl.Int64,
-            "refused": pl.Int8,
-            "one_by_one": pl.Boolean,
-            "limit_unit_known": pl.Boolean,
-            "unit": pl.String,
-            "value_times": pl.Int64,
-            "limit_times": pl.Int64,
-            "canonical": pl.Float64,
-            **dict.fromkeys(Combination._fields[-6:], pl.Int64),
-        },
-        orient="row",
-    )
-    keyed = pl.concat([distinct, found.rename({"unit": "unit_name"})], how="horizontal")
-    joined = rows.select(_SPELLING).join(
-        keyed, on=_SPELLING, how="left", nulls_equal=True, maintain_order="left"
-    )
-    return joined.drop(_SPELLING), tables
-
-
-def _usable_limits(frame: pl.DataFrame) -> pl.DataFrame:
-    """Drop limits that cannot be used, and flag why; mark implausible ones."""
-    lln, uln, known = pl.col("lln"), pl.col("uln"), pl.col("limit_unit_known")
-    unusable = known & ((uln == 0) | (uln <= lln)).fill_null(False)
-    kept = known & ~unusable
-    flags = (
-        flag_bit(Flag.UNREADABLE_LIMIT, pl.col("unreadable_limit"))
-        | flag_bit(Flag.UNKNOWN_LIMIT_UNIT, ~known)
-        | flag_bit(Flag.UNUSABLE_RANGE, unusable)
-    )
-    odd = pl.any_horizontal(
-        kept & ~pl.col(side).is_between(f"{side}_low", f"{side}_high") for side in ("lln", "uln")
-    )
-    return frame.with_columns(
-        flags=flags,
-        implausible_limit=odd.fill_null(False),
-        lln=pl.when(kept).then(lln),
-        uln=pl.when(kept).then(uln),
-    )
+def _active(rows: pl.DataFrame) -> pl.Series:
+    """Whether the result is final, corrected or amended; without a status it is final."""
+    if rows["status"].null_count() == len(rows):
+        return pl.repeat(True, len(rows), eager=True).alias("active")
+    status = pl.col("status").str.strip_chars(_WHITE_SPACE).fill_null("")
+    return rows.select(active=status.is_in([*GRADED_STATUSES, ""])).to_series()
 
 
 def _judged(implausible: Implausible) -> list[pl.Expr]:
@@ -129,13 +106,42 @@ def _judged(implausible: Implausible) -> list[pl.Expr]:
         .when(refused.is_not_null())
         .then(refused)
     )
-    valid = pl.col("active") & ~pl.col("blank") & ~pl.col("unreadable") & ~pl.col("unreadable_date")
+    valid = pl.col("active") & ~(pl.col("blank") | pl.col("unreadable") | pl.col("unreadable_date"))
+    one_by_one = pl.col("one_by_one") | pl.col("unscaled")
     if implausible == "flag":
-        return [
-            reason.alias("reason"),
-            valid.alias("valid"),
-            (pl.col("one_by_one") | odd_value | odd_limit).alias("one_by_one"),
-        ]
-    reason = reason.when(odd_value).then(code(Reason.IMPLAUSIBLE_VALUE))
-    reason = reason.when(odd_limit).then(code(Reason.IMPLAUSIBLE_LIMIT))
-    return [reason.alias("reason"), valid.alias("valid")]
+        one_by_one |= odd_value | odd_limit
+    else:
+        reason = reason.when(odd_value).then(code(Reason.IMPLAUSIBLE_VALUE))
+        reason = reason.when(odd_limit).then(code(Reason.IMPLAUSIBLE_LIMIT))
+    return [reason.alias("reason"), valid.alias("valid"), one_by_one.alias("one_by_one")]
+
+
+def _above_uln() -> pl.Expr:
+    """Whether the value is above its own ULN, as ``Measured.beyond`` says it; null: unknown."""
+    value, bound, how = (
+        pl.col("value") * pl.col("value_times"),
+        pl.col("uln_bound"),
+        pl.col("comparator"),
+    )
+    by_more = pl.when((value > bound) | ((value == bound) & (how == _MORE))).then(True)
+    by_less = pl.when(value <= bound).then(False)
+    above = pl.when(how == 0).then(value > bound).when(how <= _LESS_OR_EQUAL).then(by_less)
+    return pl.when(~pl.col("implausible_limit") & bound.is_not_null()).then(
+        above.otherwise(by_more)
+    )
+
+
+def _below_lln() -> pl.Expr:
+    """Whether the value is below its own LLN."""
+    value, bound, how = (
+        pl.col("value") * pl.col("value_times"),
+        pl.col("lln_bound"),
+        pl.col("comparator"),
+    )
+    certain = (value < bound) | ((value == bound) & (how == _LESS))
+    by_less = pl.when(certain).then(True).when(bound == 0).then(False)  # nothing lies below 0
+    by_more = pl.when(value >= bound).then(False)
+    below = pl.when(how == 0).then(value < bound).when(how <= _LESS_OR_EQUAL).then(by_less)
+    return pl.when(~pl.col("implausible_limit") & bound.is_not_null()).then(
+        below.otherwise(by_more)
+    )

@@ -1,8 +1,8 @@
 """The criteria as integer tables: what the column reading looks up instead of reasoning per row.
 
 A *combination* is an analyte in one unit with its limits in one unit; a *test* is one term for one
-combination. A test has slots, one per limit: ``a x value > b x reference + c``, in millionths. Low
-limits have both sides negated, and ``>=`` has ``c`` one less, which on integers is the same.
+combination. A test has slots, one per limit: ``a x value > b x reference + c`` (or ``>=``), in
+millionths. Low limits have both sides negated.
 """
 
 from collections.abc import Sequence
@@ -26,12 +26,13 @@ class Slot(NamedTuple):
     """What all tests of a group compare at one place, and the grade it gives.
 
     Against ``limit`` means the ULN for a high term and the LLN for a low one, and only where the
-    test's own ``b`` is not 0 (an absolute limit).
+    test's own ``b`` is not 0 (an absolute limit). ``or_equal``: the limit itself reaches it.
     """
 
     grade: int
     against: Literal["limit", "baseline"]
     condition: Condition | None
+    or_equal: bool = False
 
 
 SIMPLE = tuple(Slot(grade, "limit", None) for grade in (1, 2, 3, 4))
@@ -65,7 +66,8 @@ class Combination(NamedTuple):
     """An analyte in its units: why it cannot be graded, or the plausible integers in those units.
 
     ``one_by_one``: its products could leave 64 bits, so its rows go to the plain grader. A value
-    is above a limit where ``value_times x value > limit_times x limit``.
+    is above a limit where ``value_times x value > limit_times x limit``. ``unit_key``: for
+    ``Tables.ratio``.
     """
 
     first_test: int
@@ -73,7 +75,7 @@ class Combination(NamedTuple):
     reason: int | None
     one_by_one: bool = False
     limit_unit_known: bool = True
-    unit: str | None = None
+    unit_key: int | None = None
     value_times: int = 1
     limit_times: int = 1
     canonical: float = 0.0
@@ -93,6 +95,7 @@ class Tables:
         self.combinations: list[Combination] = []
         self.tests: list[Test] = []
         self.groups: list[Group] = [Group(SIMPLE)]
+        self._units: list[tuple[str, Unit]] = []
 
     def add(self, analyte: str | None, unit: str | None, limit_unit: str | None) -> None:
         """Add one combination as a file spells it; null and blank texts are absent."""
@@ -114,8 +117,22 @@ class Tables:
             self._add_test(term, place, known, value_unit, other or value_unit)
             for term, place in zip(terms, places, strict=True)
         ]
+        key = (known.name, value_unit)
+        if key not in self._units:
+            self._units.append(key)
         combination = _combination(first, known, value_unit, other)
-        self.combinations.append(combination._replace(tests=len(terms), one_by_one=not all(fits)))
+        self.combinations.append(
+            combination._replace(
+                tests=len(terms), one_by_one=not all(fits), unit_key=self._units.index(key)
+            )
+        )
+
+    def ratio(self, unit_key: int, other_key: int | None) -> tuple[int, int]:
+        """A number in the other unit x the first / the second is that number in the unit."""
+        if other_key is None:
+            return 1, 1
+        ratio = self._units[other_key][1].factor / self._units[unit_key][1].factor
+        return ratio.numerator, ratio.denominator
 
     def _refuse(self, reason: Reason, terms: Sequence[int | None]) -> None:
         first, index = len(self.tests), len(self.combinations)
@@ -153,12 +170,16 @@ class Tables:
     ) -> tuple[int, int]:
         """Put a test's limits into the group with its slots; its group and row there."""
         slots = tuple(
-            Slot(grade, "baseline" if r.limit.reference == "baseline" else "limit", condition)
+            Slot(
+                grade,
+                "baseline" if r.limit.reference == "baseline" else "limit",
+                condition,
+                "=" in r.limit.comparison,
+            )
             for grade, r, condition in limits
         )
         numbers = {grade: _numbers(resolved) for grade, resolved, _ in limits}
-        strict = all("=" not in resolved.limit.comparison for _, resolved, _ in limits)
-        if strict and len(numbers) == len(slots) and set(slots) <= set(SIMPLE):
+        if len(numbers) == len(slots) and set(slots) <= set(SIMPLE):
             slots = SIMPLE
             row = [numbers.get(slot.grade, (0, 0, 0)) for slot in SIMPLE]
         else:
@@ -187,11 +208,10 @@ def _own_condition(limit: Limit) -> Condition | None:
 def _numbers(resolved: ResolvedLimit) -> tuple[int, int, int]:
     """a, b and c of ``a x value > b x reference + c`` for one limit."""
     sign = 1 if ">" in resolved.limit.comparison else -1
-    or_equal = 1 if "=" in resolved.limit.comparison else 0
     return (
         sign * resolved.value_times,
         sign * resolved.reference_times,
-        sign * resolved.plus * SCALE - or_equal,
+        sign * resolved.plus * SCALE,
     )
 
 
@@ -205,7 +225,6 @@ def _combination(first: int, analyte: Analyte, unit: Unit, limit_unit: Unit | No
         tests=0,
         reason=None,
         limit_unit_known=limit_unit is not None,
-        unit=unit.name,
         value_times=to_value.denominator,
         limit_times=to_value.numerator,
         canonical=float(unit.factor),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from app.grading.dates import read_collected
 from app.grading.phase import (
+    PHASES,
     PRESETS,
     Placement,
     Window,
@@ -331,7 +332,7 @@ def by_column(rows: Sequence[Row], window: Window) -> list[tuple[object, ...]]:
     )
     placed = frame.select(place_columns(window))
     assert dict(placed.schema) == {
-        "phase": pl.String, "on_treatment": pl.Boolean, "days_from_end": pl.Int32,
+        "phase": PHASES, "on_treatment": pl.Boolean, "days_from_end": pl.Int32,
         "no_radiotherapy_end": pl.Boolean,
     }  # fmt: skip
     return placed.rows()
