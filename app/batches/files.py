@@ -1,28 +1,105 @@
-"""Writing files: whole or not at all."""
+"""Writing files, by suffix and in pieces: whole or not at all."""
 
+import gzip
 import hashlib
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import polars as pl
+import zstandard
+from polars.io.plugins import register_io_source
 
 from app.errors import FileError
 
+_SUFFIXES = (".csv", ".tsv", ".ndjson", ".parquet")
+_COMPRESSED = (".gz", ".zst")
+STDOUT = Path("-")
+"""Standard output, as CSV."""
 
-def write(frame: pl.DataFrame, path: Path) -> None:
-    """Write CSV or Parquet by the suffix; the file has its name only once it is whole.
+_FORMULA = r"^[=+\-@\t\r]"
+_NUMBER = r"^[+-]?[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?$"
+
+
+def write(frames: Iterable[pl.DataFrame], path: Path) -> None:
+    """Write frames of one schema, at least one, by the suffix; named so only once it is whole.
+
+    In CSV and TSV a text that a spreadsheet would take for a formula is preceded by an apostrophe;
+    numbers are not touched.
 
     Raises:
-        FileError: another suffix, or the file cannot be written.
+        FileError: the file cannot be written, as when the disk is full; nothing is left behind.
     """
     check_output(path)
+    if path == STDOUT:
+        _write_text(frames, sys.stdout.buffer, ".csv")
+        return
     with whole(path) as unfinished:
         if path.suffix == ".parquet":
-            frame.write_parquet(unfinished)
+            _write_parquet(iter(frames), unfinished)
         else:
-            frame.write_csv(unfinished)
+            with _opened(unfinished, path.suffix) as file:
+                _write_text(frames, file, _plain_suffix(path))
+
+
+def _write_parquet(frames: Iterator[pl.DataFrame], path: Path) -> None:
+    first = next(frames)
+    failed: list[BaseException] = []
+
+    def pieces(*_: object) -> Iterator[pl.DataFrame]:
+        try:
+            yield first
+            yield from frames
+        except BaseException as error:
+            failed.append(error)  # polars would wrap it, and tell more than we want told
+            raise
+
+    try:
+        register_io_source(pieces, schema=first.schema).sink_parquet(path)
+    except pl.exceptions.PolarsError as error:
+        raise failed[0] if failed else OSError(None, str(error)) from None
+
+
+def _write_text(frames: Iterable[pl.DataFrame], file: IO[bytes], suffix: str) -> None:
+    for number, frame in enumerate(frames):
+        if suffix == ".ndjson":
+            frame.write_ndjson(file)
+        else:
+            separator = "\t" if suffix == ".tsv" else ","
+            no_formulas(frame).write_csv(file, separator=separator, include_header=not number)
+
+
+def no_formulas(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with an apostrophe before each text that a spreadsheet would execute."""
+    return frame.with_columns(
+        pl.when(column.str.contains(_FORMULA) & ~column.str.contains(_NUMBER))
+        .then(pl.concat_str(pl.lit("'"), column))
+        .otherwise(column)
+        .alias(name)
+        for name, dtype in frame.schema.items()
+        if dtype == pl.String
+        for column in (pl.col(name),)
+    )
+
+
+@contextmanager
+def _opened(path: Path, suffix: str) -> Iterator[IO[bytes]]:
+    with path.open("wb") as file:
+        if suffix == ".gz":
+            with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:  # the same bytes again
+                yield packed  # type: ignore[misc]
+        elif suffix == ".zst":
+            with zstandard.ZstdCompressor().stream_writer(file, closefd=False) as packed:
+                yield packed
+        else:
+            yield file
+
+
+def _plain_suffix(path: Path) -> str:
+    return Path(path.stem).suffix if path.suffix in _COMPRESSED else path.suffix
 
 
 def check_output(path: Path) -> None:
@@ -31,8 +108,12 @@ def check_output(path: Path) -> None:
     Raises:
         FileError: the suffix is not one that is written, or the folder is not there.
     """
-    if path.suffix not in (".csv", ".parquet"):
-        raise FileError(f"{path.name}: the output is .csv or .parquet")
+    if path == STDOUT:
+        return
+    packed_parquet = path.suffix in _COMPRESSED and _plain_suffix(path) == ".parquet"
+    if _plain_suffix(path) not in _SUFFIXES or packed_parquet:
+        text = "the output is .csv or .parquet, .tsv or .ndjson (but for Parquet also .gz, .zst)"
+        raise FileError(f"{path.name}: {text}")
     if not path.parent.is_dir():
         raise FileError(f"{path.name}: the folder {path.parent} does not exist")
 
@@ -45,7 +126,7 @@ def whole(path: Path) -> Iterator[Path]:
         yield unfinished
         os.replace(unfinished, path)
     except OSError as error:
-        raise FileError(f"{path.name}: {error.strerror}") from None
+        raise FileError(f"{path.name}: {error.strerror or 'it cannot be written'}") from None
     finally:
         unfinished.unlink(missing_ok=True)
 

@@ -1,156 +1,219 @@
 """Grade a lab export: every row comes out, in order, with its grades or its reason."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, Literal
 
 import polars as pl
 
-from app import __version__
-from app.batches.files import check_output, sha256, whole, write
-from app.batches.labs import Labs, open_labs
-from app.batches.layouts import Layout
+from app.batches.adam import as_adam
+from app.batches.files import check_output, whole, write
+from app.batches.labs import Chunk, Labs, open_labs
+from app.batches.manifest import write_manifest
+from app.batches.open import find_files
 from app.batches.reading import AS_IT_COMES, Reading
-from app.batches.rejects import rejected
-from app.batches.tables import LINE
+from app.batches.rejects import NOTHING_REJECTED, rejected
+from app.batches.tables import LINE, ROW, Table
+from app.batches.tally import Report, Tally
 from app.batches.treatment import NO_COURSES, read_patients, treatment_dates
+from app.batches.worst import Worst, table, worst_grades
+from app.cohort.document import table_csv, table_html
+from app.cohort.scope import Report as Phase
+from app.cohort.scope import Scope
+from app.criteria.model import Edition
 from app.errors import FileError
-from app.grading.many import grade_rows
+from app.grading.many import ColumnGrader
 from app.grading.one import Graders
 from app.grading.rules import Rules
+
+TABLES = (".csv", ".json", ".html")
+Progress = Callable[[str, int], None]
+"""Told after each piece what is being done and how many rows are through."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What to grade and where to put it; ``patients`` and ``rejects`` None: not given."""
+    """What to grade and where to put it; None: not given or not wanted.
 
-    labs: Path
+    ``labs``: paths, patterns or ``-``. ``worst``: a file of the worst grades per patient and term;
+    ``table``: one (CSV, JSON, HTML) of the toxicity table, over ``phase``.
+    """
+
+    labs: tuple[str, ...]
     output: Path
     rules: Rules
     patients: Path | None = None
     rejects: Path | None = None
+    worst: Path | None = None
+    table: Path | None = None
+    phase: Phase = "acute"
     reading: Reading = AS_IT_COMES
+    names: Literal["own", "adam"] = "own"
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What came of a batch.
-
-    ``rows`` went in and ``entries`` (a row for each term of its analyte) came out; ``graded`` have
-    a grade, ``undecided`` counts the others by reason. ``rejected`` rows cannot be read as they
-    are. ``unknown_analytes`` and ``unknown_units`` count rows by what they were called.
-    ``without_dates`` patients have no treatment dates.
-    """
-
-    layout: str
-    rows: int
-    entries: int
-    graded: int
-    undecided: Mapping[str, int]
-    rejected: int
-    unknown_analytes: Mapping[str, int]
-    unknown_units: Mapping[str, int]
-    patients: int
-    without_dates: int
-
-
-def grade_file(batch: Batch, graders: Graders) -> Report:
+def grade_file(
+    batch: Batch, graders: Graders, progress: Progress = lambda _what, _rows: None
+) -> Report:
     """Grade ``batch.labs`` into ``batch.output``, beside it ``….manifest.json``.
+
+    The input is read twice in pieces, so that memory is bounded whatever its size.
 
     Raises:
         FileError: a file that cannot be used as it is; nothing is written then.
         CriteriaError: there is no such edition.
     """
-    grader = graders.under(batch.rules)
-    for path in (batch.output, batch.rejects):
+    edition = graders.under(batch.rules).edition
+    for path in (batch.output, batch.rejects, batch.worst):
         if path is not None:
             check_output(path)
+    if batch.table is not None and batch.table.suffix not in TABLES:
+        raise FileError(f"{batch.table.name}: the table is {', '.join(TABLES)}")
     with TemporaryDirectory(prefix="toxgrade-") as name:
-        labs = open_labs([batch.labs], Path(name), batch.reading)
-        chunks = list(labs.chunks())
-        given = pl.concat([chunk.given for chunk in chunks])
-        read = pl.concat([chunk.rows for chunk in chunks])
-        courses = _courses(labs, read, batch, Path(name))
-    rows = read.drop("rt_start", "rt_end").join(
-        courses, on="patient", how="left", maintain_order="left"
-    )
-    graded = grade_rows(rows, grader, batch.rules.window)
-    entries = graded.with_columns(edition=pl.lit(grader.edition.name))
-    found = rejected(rows, graded, rows[LINE], labs.layout)
-    write(_beside(given, entries), batch.output)
-    if batch.rejects is not None:
-        write(found, batch.rejects)
-    report = _report(labs.layout, rows, graded, found)
-    _write_manifest(batch, report, grader.edition.sha256)
+        folder = Path(name)
+        labs = open_labs(find_files(batch.labs, folder), folder, batch.reading)
+        patients, courses = _courses(labs, batch, folder)
+        columns = ColumnGrader(graders.under(batch.rules), batch.rules.window, courses)
+        run = _Run(labs, columns, batch, edition, courses, progress)
+        run.look_for_baselines()
+        write(run.graded(folder), batch.output)
+        run.write_side_files()
+        report = run.report()
+        tables = labs.tables if patients is None else (*labs.tables, patients)
+    write_manifest(batch, report, tables, edition.sha256)
     return report
 
 
-def _courses(labs: Labs, rows: pl.DataFrame, batch: Batch, folder: Path) -> pl.DataFrame:
-    """The treatment dates from the one place that gives them; none: all unknown."""
-    if batch.patients is not None and labs.has_treatment_dates:
-        text = "give the treatment dates once: as columns of the labs, or in the patients file"
-        raise FileError(f"{batch.labs.name} has rt_start or rt_end beside --patients: {text}")
+def _courses(labs: Labs, batch: Batch, folder: Path) -> tuple[Table | None, pl.DataFrame]:
+    """The treatment dates from the one place that gives them (none: all unknown), and its file."""
     if batch.patients is not None:
-        return read_patients(batch.patients, batch.reading, folder)[1]
+        if labs.has_treatment_dates:
+            text = "give the treatment dates once: as columns of the labs, or in the patients file"
+            name = labs.tables[0].name
+            raise FileError(f"{name} has rt_start or rt_end beside --patients: {text}")
+        return read_patients(batch.patients, batch.reading, folder)
     if not labs.has_treatment_dates:
-        return NO_COURSES
-    dates = rows.select("patient", start="rt_start", end="rt_end", line=LINE)
-    return treatment_dates(dates, ("rt_start", "rt_end"), batch.labs.name)
+        return None, NO_COURSES
+    keys = ["patient", "start", "end"]
+    dates = [
+        chunk.rows.select("patient", start="rt_start", end="rt_end", line=LINE)
+        .unique(keys, keep="first", maintain_order=True)
+        for chunk in labs.chunks(whole=False)
+    ]  # fmt: skip
+    names = tuple(labs.layout.named.get(name, name) for name in ("rt_start", "rt_end"))
+    return None, treatment_dates(pl.concat(dates), (names[0], names[1]), labs.tables[0].name)
 
 
-def _beside(labs: pl.DataFrame, entries: pl.DataFrame) -> pl.DataFrame:
+class _Run:
+    """One batch on its way through both passes."""
+
+    def __init__(
+        self,
+        labs: Labs,
+        columns: ColumnGrader,
+        batch: Batch,
+        edition: Edition,
+        courses: pl.DataFrame,
+        progress: Progress,
+    ) -> None:
+        self._labs, self._columns, self._batch, self._edition = labs, columns, batch, edition
+        self._courses, self._progress = courses, progress
+        self._tally = Tally()
+        self._worst = Worst() if batch.worst or batch.table else None
+        self._rejects: list[Path] = []
+        self._patients = pl.Series("patient", dtype=pl.String)
+
+    def look_for_baselines(self) -> None:
+        rows = 0
+        for chunk in self._labs.chunks(whole=False):
+            self._columns.look_for_baselines(chunk.rows, rows)
+            rows += len(chunk.rows)
+            names = pl.concat([self._patients, chunk.rows["patient"].unique()])
+            self._patients = names.drop_nulls().unique()
+            self._progress("baselines", rows)
+
+    def graded(self, folder: Path) -> Iterator[pl.DataFrame]:
+        """The graded pieces as they are written; what else is wanted of them is kept aside."""
+        rows = 0
+        for chunk in self._labs.chunks():
+            graded = self._columns.grade(chunk.rows, rows)
+            place = graded["row"] - rows
+            rows += len(chunk.rows)
+            self._tally.add(chunk, graded, place)
+            if self._worst is not None:
+                self._worst.add(chunk.rows, graded, place)
+            self._keep_rejects(chunk, graded, place, folder)
+            self._progress("grades", rows)
+            yield self._written(chunk, graded, place)
+
+    def _written(self, chunk: Chunk, graded: pl.DataFrame, place: pl.Series) -> pl.DataFrame:
+        """The piece as it is written: ours beside the input's columns, or under ADaM's names."""
+        name = self._edition.name
+        ours = graded.with_columns(
+            (chunk.rows[ROW].gather(place) + 1).alias("row"),
+            pl.when(pl.col("flags") != "").then("flags").alias("flags"),
+            edition=pl.lit(name, dtype=pl.Enum([name])),
+        )
+        if self._batch.names == "adam":
+            high = {term.name: term.direction == "high" for term in self._edition.terms}
+            return as_adam(chunk.rows[place], ours, high)
+        return _beside(chunk.given, ours, place)
+
+    def _keep_rejects(
+        self, chunk: Chunk, graded: pl.DataFrame, place: pl.Series, folder: Path
+    ) -> None:
+        found = rejected(chunk, graded, place, self._labs.layout)
+        self._tally.rejected += found["row"].n_unique()
+        if self._batch.rejects is not None and len(found):
+            self._rejects.append(folder / f"rejects-{len(self._rejects)}.parquet")
+            found.write_parquet(self._rejects[-1])
+
+    def write_side_files(self) -> None:
+        batch = self._batch
+        if batch.rejects is not None:
+            write([NOTHING_REJECTED, *map(pl.read_parquet, self._rejects)], batch.rejects)
+        if self._worst is None:
+            return
+        bounds = self._worst.bounds()
+        if batch.worst is not None:
+            write([worst_grades(bounds)], batch.worst)
+        if batch.table is not None:
+            document = table(
+                bounds, self._courses, self._edition, batch.rules.window, Scope(batch.phase)
+            )
+            texts = {".csv": table_csv, ".html": table_html}
+            text = texts.get(batch.table.suffix, _json)(document)
+            with whole(batch.table) as unfinished:
+                unfinished.write_text(text, encoding="utf-8")
+
+    def report(self) -> Report:
+        tally, dated = self._tally, self._courses.drop_nulls("rt_start")["patient"]
+        ended = self._courses.drop_nulls("rt_end")["patient"]
+        known = self._patients.is_in(pl.concat([dated, ended]).implode())
+        other = self._columns.other_baselines()
+        return Report(
+            layout=self._labs.layout.name,
+            rows=tally.rows,
+            entries=tally.entries,
+            graded=tally.graded,
+            undecided=tally.undecided,
+            rejected=tally.rejected,
+            unknown_analytes=tally.called("unknown-analyte"),
+            unknown_units=tally.called("unknown-unit"),
+            patients=len(self._patients),
+            without_dates=len(self._patients) - int(known.sum()),
+            read_as={table.name: table.told for table in self._labs.tables},
+            other_baselines=tuple((a + 1, b + 1) for a, b in other.iter_rows()),
+        )
+
+
+def _json(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def _beside(given: pl.DataFrame, ours: pl.DataFrame, place: pl.Series) -> pl.DataFrame:
     """The input columns, then ours; an input column with one of our names becomes ``in_NAME``."""
-    ours = entries.with_columns(pl.col("row") + 1, pl.col("flags").replace("", None))
-    renamed = {name: f"in_{name}" for name in labs.columns if name in ours.columns}
-    return pl.concat([labs[entries["row"]].rename(renamed), ours], how="horizontal")
-
-
-def _report(
-    layout: Layout, rows: pl.DataFrame, graded: pl.DataFrame, found: pl.DataFrame
-) -> Report:
-    reasons = graded["reason"].drop_nulls()
-    by_row = graded.unique("row", keep="first", maintain_order=True)
-
-    def called(reason: str, column: str) -> dict[str, int]:
-        of_rows = by_row.filter(pl.col("reason") == reason)["row"]
-        return _counts(rows[column].gather(of_rows).fill_null(""))
-
-    patients = rows.unique("patient").filter(pl.col("patient").is_not_null())
-    undated = patients.filter(pl.col("rt_start").is_null() & pl.col("rt_end").is_null())
-    return Report(
-        layout=layout.name,
-        rows=len(rows),
-        entries=len(graded),
-        graded=graded["grade"].count(),
-        undecided=_counts(reasons),
-        rejected=found["row"].n_unique(),
-        unknown_analytes=called("unknown-analyte", "analyte"),
-        unknown_units=called("unknown-unit", "unit"),
-        patients=len(patients),
-        without_dates=len(undated),
-    )
-
-
-def _counts(texts: pl.Series) -> dict[str, int]:
-    """How often each text occurs, the most frequent first."""
-    counted = texts.alias("text").value_counts().sort(["count", "text"], descending=[True, False])
-    return dict(counted.iter_rows())
-
-
-def _write_manifest(batch: Batch, report: Report, criteria: str) -> None:
-    """What went in, under which rules, what came out: enough to repeat it and compare."""
-    inputs = [path for path in (batch.labs, batch.patients) if path is not None]
-    outputs = [path for path in (batch.output, batch.rejects) if path is not None]
-    document = {
-        "software": f"toxgrade {__version__}",
-        "criteria_sha256": criteria,
-        "rules": asdict(batch.rules),
-        "inputs": {path.name: sha256(path) for path in inputs},
-        "outputs": {path.name: sha256(path) for path in outputs},
-        "counts": asdict(report),
-    }
-    manifest = batch.output.with_name(f"{batch.output.name}.manifest.json")
-    with whole(manifest) as unfinished:
-        unfinished.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    given = given.rename({name: f"in_{name}" for name in given.columns if name in ours.columns})
+    return (given if len(ours) == len(given) else given[place]).hstack(ours)

@@ -2,7 +2,9 @@
 
 import polars as pl
 
+from app.batches.labs import Chunk
 from app.batches.layouts import Layout
+from app.batches.tables import LINE, ROW
 from app.grading.result import Reason
 
 COLUMN_OF = {
@@ -18,26 +20,36 @@ COLUMN_OF = {
 is read: it is not here."""
 
 
-def rejected(
-    rows: pl.DataFrame, graded: pl.DataFrame, lines: pl.Series, layout: Layout
-) -> pl.DataFrame:
-    """``line``, ``row`` (both from 1), ``column`` (the input's name), ``reason``; no values.
+NOTHING_REJECTED = pl.DataFrame(
+    schema={
+        "file": pl.String, "line": pl.Int64, "row": pl.Int64, "column": pl.String,
+        "reason": pl.String,
+    }
+)  # fmt: skip
 
-    ``rows`` and ``graded`` as ``grade_rows`` takes and gives them. A row without a patient is here
-    with ``missing-patient``: it is graded, but has neither baseline nor phase.
+
+def rejected(chunk: Chunk, graded: pl.DataFrame, place: pl.Series, layout: Layout) -> pl.DataFrame:
+    """``file``, ``line`` in it, ``row`` of all (both from 1), ``column`` (the input's name) and
+    ``reason``; no values.
+
+    ``graded`` as ``ColumnGrader`` gives it, ``place``: its rows' places in the piece. A row without
+    a patient is here with ``missing-patient``: it is graded, but has neither baseline nor phase.
     """
     names = {reason.value: layout.named.get(column, column) for reason, column in COLUMN_OF.items()}
-    unread = (
-        graded.unique("row", keep="first", maintain_order=True)
-        .filter(pl.col("reason").is_in(list(names)))
-        .select("row", "reason", column=pl.col("reason").replace_strict(names))
+    reasons = graded.select(pl.col("reason").cast(pl.String), place=place)
+    unread = reasons.filter(pl.col("reason").is_in(list(names))).unique("place", keep="first")
+    unread = unread.with_columns(
+        column=pl.col("reason").replace_strict(names, return_dtype=pl.String)
     )
-    nobody = rows.select(pl.int_range(pl.len(), dtype=pl.Int64).alias("row"), "patient").filter(
-        pl.col("patient").is_null()
+    nobody = chunk.rows["patient"].is_null().arg_true().cast(pl.Int64)
+    unnamed = pl.DataFrame({"place": nobody}).with_columns(
+        reason=pl.lit("missing-patient"), column=pl.lit(layout.named["patient"])
     )
-    unnamed = nobody.select(
-        "row", reason=pl.lit("missing-patient"), column=pl.lit(layout.named["patient"])
+    both = pl.concat([unread, unnamed.select(unread.columns)]).sort("place", "reason")
+    return both.select(
+        pl.lit(chunk.table.name).alias("file"),
+        chunk.rows[LINE].gather(both["place"]).alias("line"),
+        (chunk.rows[ROW].gather(both["place"]) + 1).alias("row"),
+        "column",
+        "reason",
     )
-    both = pl.concat([unread, unnamed]).sort("row", "reason")
-    line = lines.gather(both["row"]).alias("line")
-    return both.select(line, pl.col("row") + 1, "column", "reason")

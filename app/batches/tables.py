@@ -11,7 +11,7 @@ from app.errors import FileError
 CHUNK = 250_000
 """Rows per piece: at 250,000 the work per row dominates and a piece takes some 100 MB."""
 
-ROW, LINE, FILE = "\x00row", "\x00line", "\x00file"
+ROW, LINE = "\x00row", "\x00line"
 """Where a row stands; no column of a file has such a name, as NUL bytes are refused."""
 
 

@@ -113,7 +113,7 @@ class Baselines:
 
         Returns ``declared`` and ``by_date``: the numbers of both rows in the export.
         """
-        everyone = pl.concat(self._candidates)
+        everyone = pl.concat([_nothing(), *self._candidates])
         undated = pl.col("declared").fill_null(False) & (pl.col("day") == pl.date(1, 1, 1))
         by_date = _chosen(everyone.filter(~undated).with_columns(declared=pl.lit(False)))
         both = self._choose().join(by_date, on=_KEY, suffix="_by_date")

@@ -84,6 +84,12 @@ class ColumnGrader:
         graded = self._against_baselines(tests, rows)
         return answer(graded, self._grader.edition.terms)
 
+    def other_baselines(self) -> pl.DataFrame:
+        """``declared``, ``by_date`` (Int64): rows where the sender declared another baseline than
+        the date rule would choose.
+        """
+        return self._baselines.otherwise_by_date()
+
     def _know_declared(self, rows: pl.DataFrame) -> None:
         """Number patients without dates, too, of whom a sender declared a baseline."""
         new = (

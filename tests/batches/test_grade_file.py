@@ -7,7 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from app.batches.grade import Batch, Report, grade_file
+from app.batches.grade import Batch, grade_file
+from app.batches.tally import Report
 from app.criteria.reader import load
 from app.errors import CriteriaError, FileError
 from app.grading.one import Graders
@@ -31,7 +32,7 @@ def grade(folder: Path, labs: str, patients: str | None = None, output: str = "o
     if patients is not None:
         (folder / "patients.csv").write_text(patients, encoding="utf-8")
     batch = Batch(
-        folder / "labs.csv",
+        (str(folder / "labs.csv"),),
         folder / output,
         Rules(),
         folder / "patients.csv" if patients is not None else None,
@@ -74,10 +75,34 @@ def test_every_row_comes_out_in_order_with_a_grade_or_a_reason(tmp_path: Path) -
 def test_rejects_name_line_and_column_but_no_value(tmp_path: Path) -> None:
     grade(tmp_path, _LABS + ",2011-08-01,ALT,50,U/L,,40,\nP3,yesterday,ALT,50,furlong,,40,\n")
     assert rows(tmp_path / "rejects.csv") == [
-        {"line": "6", "row": "4", "column": "analyte", "reason": "unknown-analyte"},
-        {"line": "7", "row": "5", "column": "value", "reason": "unreadable-value"},
-        {"line": "8", "row": "6", "column": "patient", "reason": "missing-patient"},
-        {"line": "9", "row": "7", "column": "collected", "reason": "unreadable-date"},
+        {
+            "file": "labs.csv",
+            "line": "6",
+            "row": "4",
+            "column": "analyte",
+            "reason": "unknown-analyte",
+        },
+        {
+            "file": "labs.csv",
+            "line": "7",
+            "row": "5",
+            "column": "value",
+            "reason": "unreadable-value",
+        },
+        {
+            "file": "labs.csv",
+            "line": "8",
+            "row": "6",
+            "column": "patient",
+            "reason": "missing-patient",
+        },
+        {
+            "file": "labs.csv",
+            "line": "9",
+            "row": "7",
+            "column": "collected",
+            "reason": "unreadable-date",
+        },
     ]
 
 
@@ -148,7 +173,7 @@ def test_a_file_that_cannot_be_used_says_why_and_writes_nothing(
 def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
     (tmp_path / "labs.csv").write_bytes(f"{_HEADER}\nM\xfcller,,,,,,\n".encode("latin-1"))
     with pytest.raises(FileError, match="not UTF-8"):
-        grade_file(Batch(tmp_path / "labs.csv", tmp_path / "out.csv", Rules()), _GRADERS)
+        grade_file(Batch((str(tmp_path / "labs.csv"),), tmp_path / "out.csv", Rules()), _GRADERS)
 
 
 @pytest.mark.parametrize(
@@ -164,12 +189,12 @@ def test_an_output_that_cannot_be_written_is_refused_first(
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"nowhere.csv: No such file"):
-        grade_file(Batch(tmp_path / "nowhere.csv", tmp_path / "out.csv", Rules()), _GRADERS)
+        grade_file(Batch((str(tmp_path / "nowhere.csv"),), tmp_path / "out.csv", Rules()), _GRADERS)
 
 
 def test_an_unknown_edition_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CriteriaError, match=r"the editions are 4\.03"):
-        grade_file(Batch(tmp_path / "a.csv", tmp_path / "out.csv", Rules("3.0")), _GRADERS)
+        grade_file(Batch((str(tmp_path / "a.csv"),), tmp_path / "out.csv", Rules("3.0")), _GRADERS)
 
 
 def test_a_header_alone_gives_a_header(tmp_path: Path) -> None:
@@ -204,7 +229,9 @@ def test_sdtm_lb_is_read_as_reported(tmp_path: Path, line: str, grade_: str, rea
 
 def test_the_cdisc_pilot_sample(shared_samples: Path, tmp_path: Path) -> None:
     labs, output = shared_samples / "sdtm_lb.csv", tmp_path / "out.parquet"
-    report = grade_file(Batch(labs, output, Rules(), shared_samples / "sdtm_dm.csv"), _GRADERS)
+    report = grade_file(
+        Batch((str(labs),), output, Rules(), shared_samples / "sdtm_dm.csv"), _GRADERS
+    )
     out, given = pl.read_parquet(output), pl.read_csv(labs, infer_schema=False)
     assert (report.rows, report.patients, report.without_dates) == (19_938, 254, 0)
     first_entries = out.unique("row", keep="first", maintain_order=True)

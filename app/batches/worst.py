@@ -1,0 +1,134 @@
+"""The worst grades of every patient of an export, and the toxicity table that they make."""
+
+from collections.abc import Iterator
+from datetime import date
+from itertools import groupby
+from typing import Any
+
+import polars as pl
+
+from app.cohort.document import counted_document
+from app.cohort.read import CohortPatient
+from app.cohort.rows import paper_rows
+from app.cohort.rule import rule
+from app.cohort.scope import Scope
+from app.cohort.table import toxicity_table
+from app.cohort.worst import Bounds
+from app.criteria.model import Edition
+from app.grading.phase import Window
+from app.grading.reading import read_dates
+from app.grading.result import Course
+from app.records.studies import LIVER_ENZYMES
+
+_KEY = ["patient", "term", "phase"]
+_PHASES = ("baseline", "acute", "late")
+_MOST = 2_000_000
+"""Rows that are kept before they are brought to one for each patient, term and phase."""
+
+
+class Worst:
+    """Gathers the highest grades of each patient, term and phase, piece by piece."""
+
+    def __init__(self) -> None:
+        self._parts: list[pl.DataFrame] = []
+        self._kept = 0
+
+    def add(self, rows: pl.DataFrame, graded: pl.DataFrame, place: pl.Series) -> None:
+        """``rows`` of the piece; ``graded`` of them, whose places in ``rows`` are ``place``."""
+        least, most = pl.col("at_least"), pl.col("at_most")
+        last = read_dates(rows)[1].gather(place).alias("last")
+        counted = graded.select(
+            "term",
+            "phase",
+            "at_least",
+            "at_most",
+            "reason",
+            decided=(least == most).fill_null(False),
+        ).with_columns(rows["patient"].gather(place), last)
+        counted = counted.filter(
+            pl.col("patient").is_not_null()
+            & pl.col("term").is_not_null()
+            & pl.col("reason").ne_missing(pl.lit("not-final"))
+        )
+        self._parts.append(_highest(counted))
+        self._kept += len(self._parts[-1])
+        if self._kept > _MOST:
+            self._parts = [_highest(pl.concat(self._parts))]
+            self._kept = len(self._parts[0])
+
+    def bounds(self) -> pl.DataFrame:
+        """One row per patient, term and phase, in their order: ``at_least``, ``at_most`` (Int8),
+        ``decided`` (Boolean), ``last`` (Date, the last day of a result).
+        """
+        return _highest(pl.concat(self._parts)).sort(
+            "patient", pl.col("term").to_physical(), "phase"
+        )
+
+
+def _highest(counted: pl.DataFrame) -> pl.DataFrame:
+    return counted.group_by(_KEY).agg(pl.col("at_least", "at_most", "decided", "last").max())
+
+
+def worst_grades(bounds: pl.DataFrame) -> pl.DataFrame:
+    """One row per patient and term: the fields of ``TermSummary``, with its meanings and nulls."""
+    keys = ["patient", "term"]
+    wide = bounds.select(keys).unique(maintain_order=True)
+    for phase in _PHASES:
+        mine = bounds.filter(pl.col("phase") == phase).select(
+            *keys,
+            pl.col("at_least").alias(f"{phase}_least"),
+            pl.col("at_most").alias(f"{phase}_most"),
+            pl.when((pl.col("at_least") > 0) | pl.col("decided"))
+            .then("at_least")
+            .alias(f"{phase}_shown"),
+        )
+        wide = wide.join(mine, on=keys, how="left", maintain_order="left")
+    known = pl.col("baseline_least") == pl.col("baseline_most")
+    return wide.select(
+        *keys,
+        baseline_grade=pl.when(known).then("baseline_least"),
+        worst_acute="acute_shown",
+        worst_acute_at_most="acute_most",
+        worst_late="late_shown",
+        worst_late_at_most="late_most",
+        worse_acute=_worse("acute"),
+        worse_late=_worse("late"),
+    )
+
+
+def _worse(phase: str) -> pl.Expr:
+    least, most = pl.col(f"{phase}_least"), pl.col(f"{phase}_most")
+    before_least, before_most = pl.col("baseline_least"), pl.col("baseline_most")
+    known = pl.all_horizontal(c.is_not_null() for c in (least, most, before_least, before_most))
+    return (
+        pl.when(known & (least > before_most))
+        .then(True)
+        .when(known & (most <= before_least))
+        .then(False)
+    )
+
+
+def table(
+    bounds: pl.DataFrame, courses: pl.DataFrame, edition: Edition, window: Window, scope: Scope
+) -> dict[str, Any]:
+    """The toxicity table of the laboratory rows, as ``cohort.document`` counts a study's.
+
+    ``courses`` as ``treatment_dates`` gives them. Clinicians' grades are in no export: their rows
+    are left out rather than counted as absent.
+    """
+    rows = tuple(row for row in paper_rows(edition, LIVER_ENZYMES) if not row.clinical)
+    patients = _patients(bounds, courses)
+    counted = toxicity_table(patients, rows, scope, window)
+    return counted_document(counted, rule(edition, window, rows, scope))
+
+
+def _patients(bounds: pl.DataFrame, courses: pl.DataFrame) -> Iterator[CohortPatient]:
+    dates = {name: Course(start, end) for name, start, end in courses.iter_rows()}
+    for name, mine in groupby(bounds.iter_rows(named=True), lambda row: str(row["patient"])):
+        windows: dict[str, dict[str, Bounds]] = {phase: {} for phase in _PHASES}
+        days: list[date] = []
+        for row in mine:
+            found = Bounds(row["at_least"], row["at_most"], row["decided"])
+            windows.setdefault(row["phase"], {})[row["term"]] = found
+            days += [row["last"]] if row["last"] else []
+        yield CohortPatient(name, windows, dates.get(name), seen_until=max(days, default=None))
