@@ -77,7 +77,7 @@ def _check(url: str, folder: Path, offline: Path) -> None:
     ended = _progress(url)
     assert (ended.state, ended.rows_done, ended.rows_rejected) == ("done", _ROWS, 0)
     output = folder / "offline.parquet"
-    grade_file(Batch(offline, output, Rules()), GRADERS)
+    grade_file(Batch((str(offline),), output, Rules()), GRADERS)
     expected = pl.read_parquet(output)
     graded = pl.read_parquet(folder / "batches" / _BATCH / "grades.parquet")
     assert graded.select(expected.columns).equals(expected)
