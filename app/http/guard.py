@@ -15,6 +15,9 @@ from app.http.rates import cost
 from app.http.service import Service
 from app.records.used_tokens import use_token
 
+SESSION = "toxgrade_session"
+"""The cookie that a page's sign-in sets; routes that are not pages never read it."""
+
 
 class Needs(HTTPBearer):
     """A dependency that lets pass who has a role on the study that the request names.
@@ -23,10 +26,10 @@ class Needs(HTTPBearer):
     the role on any study; the handler then calls ``Service.require`` with the study it settles on.
     """
 
-    def __init__(self, role: Role, *, tokens_once: bool = False) -> None:
+    def __init__(self, role: Role, *, tokens_once: bool = False, session: bool = False) -> None:
         super().__init__(scheme_name="bearer", description=ACCEPTED, auto_error=False)
         self.role: Role = role
-        self._tokens_once = tokens_once
+        self._tokens_once, self._session = tokens_once, session
 
     async def __call__(self, request: Request) -> None:  # type: ignore[override]
         """Check once per request.
@@ -40,7 +43,7 @@ class Needs(HTTPBearer):
         if hasattr(request.state, "caller"):
             return
         service: Service = request.app.state.service
-        caller = await _caller(request, service, self._tokens_once)
+        caller = await self._caller(request, service)
         if caller is not ANYONE:
             service.rates.spend(caller.name, cost(request, service.settings.max_body_bytes))
         study = request.path_params.get("study") or request.query_params.get("study")
@@ -51,6 +54,18 @@ class Needs(HTTPBearer):
             raise
         request.state.caller = caller
 
+    async def _caller(self, request: Request, service: Service) -> Caller:
+        if service.settings.auth == "off":
+            return ANYONE
+        scheme, _, presented = request.headers.get("authorization", "").partition(" ")
+        if self._session and not scheme:
+            presented = request.cookies.get(SESSION, "")
+        elif scheme.lower() != "bearer":
+            presented = ""
+        if not presented:
+            raise Unauthorized(ACCEPTED)
+        return await identify(service, presented, tokens_once=self._tokens_once)
+
 
 class Public:
     """A dependency that lets everyone pass, and says so."""
@@ -59,12 +74,13 @@ class Public:
         """Nothing to check."""
 
 
-def needs(role: Role, *, tokens_once: bool = False) -> params.Depends:
+def needs(role: Role, *, tokens_once: bool = False, session: bool = False) -> params.Depends:
     """Declare on a route or router that callers need a role: ``dependencies=[needs("reader")]``.
 
     ``tokens_once``: a token of the issuer is accepted once, by its ``jti``, as CDS Hooks asks.
+    ``session``: a page, which a browser may also ask for with the cookie of the sign-in page.
     """
-    return params.Depends(Needs(role, tokens_once=tokens_once))
+    return params.Depends(Needs(role, tokens_once=tokens_once, session=session))
 
 
 def public() -> params.Depends:
@@ -89,12 +105,12 @@ def undeclared(app: FastAPI) -> list[str]:
     ]
 
 
-async def _caller(request: Request, service: Service, tokens_once: bool) -> Caller:
-    if service.settings.auth == "off":
-        return ANYONE
-    scheme, _, presented = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not presented:
-        raise Unauthorized(ACCEPTED)
+async def identify(service: Service, presented: str, *, tokens_once: bool = False) -> Caller:
+    """Who presents a key, or a token of the issuer.
+
+    Raises:
+        Unauthorized: it is not valid.
+    """
     credentials, is_key = service.credentials, presented.startswith("tox_")
     if (is_key or not tokens_once) and (known := credentials.remembered(presented)):
         return known

@@ -9,7 +9,9 @@ from app.http.guard import needs
 from app.http.service import TheService
 from app.web.page import PageRoute, page
 
-router = APIRouter(route_class=PageRoute, include_in_schema=False, dependencies=[needs("reader")])
+router = APIRouter(
+    route_class=PageRoute, include_in_schema=False, dependencies=[needs("reader", session=True)]
+)
 
 
 @router.get("/criteria")

@@ -20,7 +20,9 @@ from app.web.pictures.gallery import NAMES, Asked, Gallery, Name
 from app.web.pictures.picture import MEDIA, WIDTH, Kind, Picture
 from app.web.pictures.swimmer import PER_PICTURE
 
-router = APIRouter(route_class=PageRoute, include_in_schema=False, dependencies=[needs("reader")])
+router = APIRouter(
+    route_class=PageRoute, include_in_schema=False, dependencies=[needs("reader", session=True)]
+)
 
 
 def _asked(

@@ -43,6 +43,7 @@ TABS = (
     ("/pictures/swimmer", "Swimmer"),
     ("/pictures/incidence", "Incidence"),
     ("/patients", "Patients"),
+    ("/audit", "Audit"),
 )
 """The pages of one study: what follows its address, and what each is called."""
 
@@ -90,12 +91,14 @@ class PageRoute(APIRoute):
 
 def _error_page(error: ToxgradeError) -> HTMLResponse:
     if isinstance(error, Unauthorized):
-        return _refused(401, "this page needs a key; call it with Authorization: Bearer")
+        return _refused(401, "this page needs a key of `toxgrade keys create`")
     detail = error.detail if isinstance(error, RequestError) else str(error)
     return _refused(status_of(error), detail)
 
 
 def _refused(status: int, detail: str) -> HTMLResponse:
-    answer = page("error.html", status, title=HTTPStatus(status).phrase, detail=detail)
+    answer = page(
+        "error.html", status, title=HTTPStatus(status).phrase, detail=detail, status=status
+    )
     answer.headers.update(HEADERS.get(status, {}))
     return answer

@@ -23,7 +23,9 @@ from app.http.service import Service, TheService
 from app.web.form import read_form
 from app.web.page import PageRoute, page
 
-router = APIRouter(route_class=PageRoute, include_in_schema=False, dependencies=[needs("reader")])
+router = APIRouter(
+    route_class=PageRoute, include_in_schema=False, dependencies=[needs("reader", session=True)]
+)
 
 T = TypeVar("T")
 

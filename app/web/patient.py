@@ -22,7 +22,9 @@ from app.web.page import PageRoute, page
 from app.web.pictures.gallery import Gallery
 from app.web.pictures.picture import Picture
 
-router = APIRouter(route_class=PageRoute, include_in_schema=False, dependencies=[needs("reader")])
+router = APIRouter(
+    route_class=PageRoute, include_in_schema=False, dependencies=[needs("reader", session=True)]
+)
 
 PER_PAGE = 100
 

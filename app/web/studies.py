@@ -20,7 +20,9 @@ from app.records.studies import (
 )
 from app.web.page import PageRoute, page
 
-router = APIRouter(route_class=PageRoute, include_in_schema=False, dependencies=[needs("reader")])
+router = APIRouter(
+    route_class=PageRoute, include_in_schema=False, dependencies=[needs("reader", session=True)]
+)
 
 PER_PAGE = 200
 _READINGS = {

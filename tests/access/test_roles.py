@@ -149,7 +149,7 @@ def test_a_lower_role_is_refused_on_every_route(guarded: _Guarded) -> None:
         for lower in ROLES[: ROLES.index(role)]:
             answer = guarded.ask(method, path, lower, {})
             assert answer.status_code == 403, f"{lower}: {method} {path}"
-            assert role in answer.json()["detail"]
+            assert role in answer.text
         answer = guarded.ask(method, path, role, {})
         assert answer.status_code not in (401, 403), f"{role}: {method} {path}"
 
