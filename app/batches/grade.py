@@ -1,11 +1,10 @@
 """Grade a lab export: every row comes out, in order, with its grades or its reason."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
 
@@ -20,7 +19,7 @@ from app.batches.tables import LINE, ROW, Table
 from app.batches.tally import Report, Tally
 from app.batches.treatment import NO_COURSES, read_patients, treatment_dates
 from app.batches.worst import Worst, table, worst_grades
-from app.cohort.document import table_csv, table_html
+from app.cohort.document import WRITERS
 from app.cohort.scope import Report as Phase
 from app.cohort.scope import Scope
 from app.criteria.model import Edition
@@ -29,7 +28,6 @@ from app.grading.many import ColumnGrader
 from app.grading.one import Graders
 from app.grading.rules import Rules
 
-TABLES = (".csv", ".json", ".html")
 Progress = Callable[[str, int], None]
 """Told after each piece what is being done and how many rows are through."""
 
@@ -69,8 +67,8 @@ def grade_file(
     for path in (batch.output, batch.rejects, batch.worst):
         if path is not None:
             check_output(path)
-    if batch.table is not None and batch.table.suffix not in TABLES:
-        raise FileError(f"{batch.table.name}: the table is {', '.join(TABLES)}")
+    if batch.table is not None and batch.table.suffix not in WRITERS:
+        raise FileError(f"{batch.table.name}: the table is {', '.join(WRITERS)}")
     with TemporaryDirectory(prefix="toxgrade-") as name:
         folder = Path(name)
         labs = open_labs(find_files(batch.labs, folder), folder, batch.reading)
@@ -183,10 +181,8 @@ class _Run:
             document = table(
                 bounds, self._courses, self._edition, batch.rules.window, Scope(batch.phase)
             )
-            texts = {".csv": table_csv, ".html": table_html}
-            text = texts.get(batch.table.suffix, _json)(document)
             with whole(batch.table) as unfinished:
-                unfinished.write_text(text, encoding="utf-8")
+                unfinished.write_text(WRITERS[batch.table.suffix](document), encoding="utf-8")
 
     def report(self) -> Report:
         tally, dated = self._tally, self._courses.drop_nulls("rt_start")["patient"]
@@ -207,10 +203,6 @@ class _Run:
             read_as={table.name: table.told for table in self._labs.tables},
             other_baselines=tuple((a + 1, b + 1) for a, b in other.iter_rows()),
         )
-
-
-def _json(document: dict[str, Any]) -> str:
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
 def _beside(given: pl.DataFrame, ours: pl.DataFrame, place: pl.Series) -> pl.DataFrame:

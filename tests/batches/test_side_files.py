@@ -1,0 +1,98 @@
+"""What stands beside the graded rows: worst grades, toxicity table, ADaM's names, baselines."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import app.demo
+from app.batches.grade import Batch, grade_file
+from app.batches.reading import Reading
+from app.cohort.document import table_document
+from app.cohort.scope import Scope
+from app.criteria.reader import load
+from app.demo.load import load_demo
+from app.grading.one import Graders
+from app.grading.rules import Rules
+from app.records.engine import transaction
+from app.records.studies import find_study
+from tests.conftest import NewDatabase
+
+_GRADERS = Graders(load())
+_LABORATORY = ("Leukopenia", "Thrombocytopenia", "Bilirubin", "Liver enzymes", "Albumin")
+
+
+def _demo_export(folder: Path) -> tuple[Path, Path]:
+    """The synthetic cohort's laboratory rows under our columns, and its treatment dates."""
+    package = Path(app.demo.__file__).parent
+    labs = pl.read_csv(package / "labs.csv", infer_schema=False)
+    value = pl.concat_str([pl.col("comparator").fill_null(""), pl.col("value")])
+    labs.select(
+        patient="patient_id", collected="date", analyte="analyte", value=value, unit="unit",
+        lln="lln", uln="uln", status="status",
+    ).write_csv(folder / "labs.csv")  # fmt: skip
+    patients = pl.read_csv(package / "patients.csv", infer_schema=False)
+    patients.select(patient="patient_id", rt_start="rt_start", rt_end="rt_end").write_csv(
+        folder / "patients.csv"
+    )
+    return folder / "labs.csv", folder / "patients.csv"
+
+
+def _counts(document: dict[str, Any]) -> dict[tuple[str, str], Any]:
+    return {
+        (row["label"], row["kind"]): (row["counts"], row["n_evaluable"])
+        for row in document["rows"]
+        if row["label"] in _LABORATORY
+    }
+
+
+@pytest.mark.parametrize("phase", ["acute", "late", "both"])
+def test_the_table_of_a_file_is_the_stored_study_s(
+    new_sqlite: NewDatabase, tmp_path: Path, phase: Any
+) -> None:
+    labs, patients = _demo_export(tmp_path)
+    batch = Batch(
+        (str(labs),), tmp_path / "graded.parquet", Rules(), patients,
+        worst=tmp_path / "worst.csv", table=tmp_path / "table.json", phase=phase,
+    )  # fmt: skip
+    grade_file(batch, _GRADERS)
+    url = new_sqlite()
+    load_demo(url)
+    with transaction(url) as connection:
+        study = find_study(connection, "demo")
+        edition = _GRADERS.under(study.rules).edition
+        stored = table_document(connection, study, edition, Scope(phase))
+    assert _counts(json.loads((tmp_path / "table.json").read_text())) == _counts(stored)
+    worst = pl.read_csv(tmp_path / "worst.csv")
+    assert worst["patient"].n_unique() == 25
+
+
+_SDTM = """USUBJID,LBTESTCD,LBORRES,LBORRESU,LBORNRLO,LBORNRHI,LBDTC,LBBLFL
+1,ALT,30,U/L,,40,2011-01-10,Y
+1,ALT,90,U/L,,40,2011-01-20,
+1,ALT,121,U/L,,40,2011-04-23,
+"""
+_DM = "USUBJID,RFSTDTC,RFENDTC\n1,2011-01-24,2011-03-09\n"
+
+
+@pytest.mark.parametrize(("baseline", "grade", "told"), [("flag", 0, ((1, 2),)), (None, 1, ())])
+def test_a_declared_baseline_counts_where_asked(
+    tmp_path: Path, baseline: Any, grade: int, told: tuple[tuple[int, int], ...]
+) -> None:
+    """The row declared one, and the row that the date alone would make one, are told."""
+    (tmp_path / "lb.csv").write_text(_SDTM)
+    (tmp_path / "dm.csv").write_text(_DM)
+    batch = Batch(
+        (str(tmp_path / "lb.csv"),), tmp_path / "out.parquet", Rules(), tmp_path / "dm.csv",
+        reading=Reading(baseline=baseline), names="adam",
+    )  # fmt: skip
+    report = grade_file(batch, _GRADERS)
+    found = pl.read_parquet(tmp_path / "out.parquet")
+    last = found.row(-1, named=True)
+    assert (last["PARAMCD"], last["AVAL"], last["ATOXGRH"], last["ATOXGRL"]) == (
+        "ALT", 121.0, 2, None,
+    )  # fmt: skip
+    assert (last["BTOXGRH"], last["TRTEMFL"]) == (grade, "Y")
+    assert report.other_baselines == told
