@@ -1,12 +1,13 @@
 """``make bench``: every figure as a ratio to a floor measured in the same run."""
 
-from benchmarks import ehr, exactness, kernel, service, storing, table
+from benchmarks import batch, ehr, exactness, kernel, service, storing, table
 
 
 def main() -> None:
     """Print one table per question."""
     exactness.main()
     kernel.main()
+    batch.main()
     service.main()
     table.main()
     storing.main()

@@ -19,7 +19,7 @@ from app.cli import (
 from app.cli.environment import fail
 
 _app = typer.Typer(
-    help="Grades laboratory toxicity per CTCAE v4.0 (release 4.03), acute or late. "
+    help="Grades laboratory toxicity per CTCAE v4.0 (release 4.03), 5.0 or 6.0, acute or late. "
     "A clinician decides; this computes.",
     no_args_is_help=True,
     add_completion=False,

@@ -32,6 +32,10 @@ def grade(
     baseline: Annotated[
         str | None, typer.Option(help="flag: declared baselines (SDTM's flags) count; rule: none.")
     ] = None,
+    reading: Annotated[
+        list[str] | None,
+        typer.Option(help="INTERPRETATION=READING where CTCAE leaves a choice; repeatable."),
+    ] = None,
     names: Annotated[str, typer.Option(help="Our columns' names: own, or adam.")] = "own",
     format_: Annotated[
         str | None, typer.Option("--format", help="csv, tsv, parquet, ndjson, xlsx, xpt.")
@@ -57,12 +61,16 @@ def grade(
     from app.batches.grade import Batch, grade_file
     from app.batches.mapping import read_mapping
     from app.batches.reading import Reading
+    from app.cli.editions import changed_rules
     from app.cli.told import print_report, progress
     from app.criteria.reader import load
     from app.grading.one import Graders
     from app.grading.rules import Rules
 
-    reading = Reading(
+    graders = Graders(load())
+    asked = graders.criteria.edition(edition)
+    rules = changed_rules(Rules(window=_window(window)), asked, reading or [])
+    files = Reading(
         kind=_one_of("--format", format_, "csv", "tsv", "parquet", "ndjson", "xlsx", "xpt"),
         encoding=_one_of("--encoding", encoding, "utf-8", "latin-1", "cp1252", "utf-16"),
         delimiter=_delimiter(delimiter),
@@ -76,11 +84,10 @@ def grade(
         treatment=_pair(rt_from),
     )
     batch = Batch(
-        tuple(labs), output, Rules(edition, _window(window)), patients, rejects, worst, table,
-        _one_of("--phase", phase, "acute", "late", "both"), reading,
+        tuple(labs), output, rules, patients, rejects, worst, table,
+        _one_of("--phase", phase, "acute", "late", "both"), files,
         _one_of("--names", names, "own", "adam"),
     )  # fmt: skip
-    graders = Graders(load())
     with progress() as told:
         report = grade_file(batch, graders, told)
     print_report(report, graders.criteria, rejects)
