@@ -29,6 +29,7 @@ from app.criteria.reader import load
 from app.criteria.vocabulary import load_vocabularies
 from app.ehr import capability, cds, operation
 from app.ehr.cors import BrowserClients
+from app.ehr.hl7v2 import door as hl7v2
 from app.ehr.outcomes import OUTCOMES, error_outcome
 from app.grading.one import Graders
 from app.http import logs
@@ -106,6 +107,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         audit,
         history,
         smart,
+        hl7v2,
     ):
         app.include_router(door.router, responses=PROBLEMS)
     for ehr in (operation, capability, cds):

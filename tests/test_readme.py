@@ -128,11 +128,12 @@ def _split(text: str) -> list[str]:
 
 def test_the_examples_of_the_ehr_page(url: str, tmp_path: Path) -> None:
     page = (_ROOT / "docs" / "ehr.md").read_text(encoding="utf-8")
-    graded, shown = _blocks(page, "sh")[:2]
+    graded, shown, sent = _blocks(page, "sh")[:3]
     (entry,) = json.loads(_shell(graded, tmp_path, url))["entry"]
     assert entry["resource"]["valueInteger"] == 1
     (card,) = json.loads(_shell(shown, tmp_path, url))["cards"]
     assert card["indicator"] == "warning"
+    assert "MSA|AA|42" in _shell(sent, tmp_path, url)
 
 
 def test_the_commands_of_the_docs(

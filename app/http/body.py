@@ -24,6 +24,26 @@ class BodyProblem(HTTPException):
         self.faults = list(faults)
 
 
+async def limited_body(request: Request, most: int) -> bytes:
+    """The body, refused as soon as it is longer than ``most`` bytes.
+
+    Raises:
+        BodyProblem: it is too long, or compressed.
+    """
+    too_long = BodyProblem(413, f"the body is longer than {most} bytes; send a batch")
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > most:
+        raise too_long
+    if "content-encoding" in request.headers:
+        raise BodyProblem(415, "expected a body without Content-Encoding")
+    read = bytearray()
+    async for chunk in request.stream():
+        read += chunk
+        if len(read) > most:
+            raise too_long
+    return bytes(read)
+
+
 class JsonRoute(APIRoute):
     """A route whose body is read by ``JsonRequest``, or a kind of it that takes longer ones."""
 
@@ -52,23 +72,12 @@ class JsonRequest(Request):
         return int(self.app.state.service.settings.max_body_bytes)
 
     async def body(self) -> bytes:
-        """The body, refused as soon as it is longer than ``TOXGRADE_MAX_BODY_BYTES``."""
+        """The body, as ``limited_body`` reads it."""
         if not hasattr(self, "_body"):
-            most = self.most_bytes
-            too_long = BodyProblem(413, f"the body is longer than {most} bytes; send a batch")
-            announced = self.headers.get("content-length", "")
-            if announced.isdecimal() and int(announced) > most:
-                raise too_long
-            if "content-encoding" in self.headers:
-                raise BodyProblem(415, "expected a body without Content-Encoding")
-            read = bytearray()
-            async for chunk in self.stream():
-                read += chunk
-                if len(read) > most:
-                    raise too_long
+            read = await limited_body(self, self.most_bytes)
             if read and not _is_json(self.headers.get("content-type", "")):
                 raise BodyProblem(415, f"expected Content-Type: {self.media_type}")
-            self._body = bytes(read)
+            self._body = read
         return self._body
 
     async def json(self) -> Any:
