@@ -10,6 +10,7 @@ from app.cli import (
     editions,
     files,
     keys,
+    mllp,
     ranges,
     report,
     service,
@@ -28,6 +29,7 @@ _app = typer.Typer(
 )
 _app.command()(service.serve)
 _app.command()(worker.worker)
+_app.command()(mllp.mllp)
 _app.command()(files.grade)
 _app.command()(report.report)
 _app.command()(validate.validate)

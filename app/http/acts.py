@@ -35,11 +35,16 @@ def act(
 
 
 async def once(
-    request: Request, caller: Caller, told: Act | None, content: bytes | None = None
+    request: Request,
+    caller: Caller,
+    told: Act | None,
+    content: bytes | None = None,
+    part: int | None = None,
 ) -> Once | None:
     """The ``Idempotency-Key`` of a request with the SHA-256 of all that was asked; None without.
 
-    ``content`` stands for a body that was read as a stream.
+    ``content`` stands for a body that was read as a stream. Each ``part`` of a request that takes
+    effect in parts has a key of its own, made of the request's.
 
     Raises:
         RequestError: a key that cannot be one.
@@ -55,4 +60,6 @@ async def once(
     asked = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
     body = await request.body() if content is None else content
     study, patient = (told.study, told.patient) if told else (None, None)
+    if part is not None:
+        key = f"{part}#{hashlib.sha256(key.encode()).hexdigest()}"
     return Once(caller.name, key, hashlib.sha256(asked + body).hexdigest(), study, patient)

@@ -30,6 +30,9 @@ from app.settings import Settings
 
 T = TypeVar("T")
 
+REPLAYED = "Idempotency-Replayed"
+"""The header of an answer that an earlier request with the same key got."""
+
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -91,23 +94,24 @@ class Service:
         study: str | None = None,
         patient: str | None = None,
         content: bytes | None = None,
+        part: int | None = None,
         media_type: str = "application/json",
     ) -> Response:
         """Like ``write``, for a POST that stores: with an ``Idempotency-Key`` it happens once.
 
         The job returns the answer's JSON; decimals in it are written as numbers. ``content`` stands
-        for a body that was read as a stream.
+        for a body that was read as a stream; ``part`` numbers what of it this job is, None: all.
         """
         act = self._act(study, patient)
         guarded, once = self._unless_stale(job, act), None
         if self.request is not None and self.caller is not None:
-            once = await acts.once(self.request, self.caller, act, content)
+            once = await acts.once(self.request, self.caller, act, content, part)
 
         def run(connection: Connection) -> Answer:
             return Answer(status, _JSON.encode(guarded(connection)))
 
         answer = await self._audited(act, self.writer.submit(run, act, once))
-        replayed = {"Idempotency-Replayed": "true"} if answer.replayed else None
+        replayed = {REPLAYED: "true"} if answer.replayed else None
         return Response(answer.body, answer.status, replayed, media_type)
 
     async def read(

@@ -182,3 +182,16 @@ def test_whatever_is_sent_is_acknowledged(stateless: httpx.Client) -> None:
         assert set(codes) <= {"AA", "AE", "AR"}
 
     check()
+
+
+def test_under_a_key_each_message_gets_its_first_acknowledgement_again(api: httpx.Client) -> None:
+    headers = {"Content-Type": "application/hl7-v2", "Idempotency-Key": "k1"}
+    sent = message() + message(pid="PID|1||P2")
+    first = api.post("/hl7v2", content=sent, headers=headers)
+    assert "Idempotency-Replayed" not in first.headers
+    again = api.post("/hl7v2", content=sent, headers=headers)
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.text == first.text  # message numbers and times included
+    other = api.post("/hl7v2", content=message(obx(f5="4.0")), headers=headers).text
+    assert [msa[1] for msa in fields(other, "MSA")] == ["AE"]
+    assert "expected a new key for another request" in other

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from fastapi import APIRouter
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -14,8 +15,7 @@ from app.ehr.hl7v2.receive import Received, Receiver
 from app.errors import RequestError
 from app.http.body import BodyProblem, limited_body
 from app.http.guard import needs
-from app.http.service import TheService
-from app.records.store import Stored
+from app.http.service import REPLAYED, TheService
 
 router = APIRouter(tags=["EHR"])
 
@@ -53,6 +53,7 @@ _CONTENT: dict[str, Any] = {_MEDIA: {"schema": {"type": "string"}}}
 async def post(request: Request, service: TheService, study: str = "default") -> Response:
     """Store the results of one or several ORU^R01 under the pseudonym in PID-3; each message is
     acknowledged by an ACK of its own, durable before it answers. An AE names segment and field.
+    Under an ``Idempotency-Key`` each message that was stored gets its first ACK again.
     """
     service.require("writer", study)
     settings = service.settings
@@ -65,13 +66,21 @@ async def post(request: Request, service: TheService, study: str = "default") ->
         told = refused(None, RequestError(problem.detail)).encode()
         return _answer(Received(told), problem.status_code)
     site = Site(settings.hl7v2_authority, settings.hl7v2_codes)
+    replayed: list[bool] = []
 
-    async def write(job: Callable[[Connection], list[Stored]], patient: str | None) -> list[Stored]:
-        return await service.write(job, study=study, patient=patient)
+    async def write(job: Callable[[Connection], str], patient: str | None, number: int) -> str:
+        answer = await service.store(
+            job, 200, study=study, patient=patient, content=body, part=number
+        )
+        replayed.append(REPLAYED in answer.headers)
+        return msgspec.json.decode(answer.body, type=str)
 
     receiver = Receiver(study, service.graders, write, site, settings.max_results)
     received = await receiver.receive(body)
-    return _answer(received, 503 if received.again else 200)
+    answer = _answer(received, 503 if received.again else 200)
+    if replayed and all(replayed):
+        answer.headers[REPLAYED] = "true"
+    return answer
 
 
 def _answer(received: Received, status: int) -> Response:

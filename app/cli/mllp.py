@@ -1,0 +1,112 @@
+"""Listening for HL7 v2 messages of an interface engine."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.cli.environment import settings
+
+if TYPE_CHECKING:
+    import ssl
+
+    from app.settings import Settings
+
+
+def mllp(
+    study: Annotated[str, typer.Option(help="The study to store results in.")] = "default",
+    host: Annotated[str, typer.Option(help="Others than this machine need TLS.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 2575,
+    certificate: Annotated[Path | None, typer.Option(help="Ours, PEM, with its chain.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
+    clients: Annotated[
+        Path | None, typer.Option(help="Whose certificates senders must show: a CA, PEM.")
+    ] = None,
+) -> None:
+    """Take HL7 v2 messages (ORU^R01) over MLLP until stopped; store, grade, acknowledge each."""
+    import asyncio
+
+    from app.http.logs import configure
+    from app.records.engine import upgrade
+
+    chosen = settings()
+    context = _tls(host, certificate, key, clients)
+    configure()
+    upgrade(chosen.database_url)
+    asyncio.run(_listen(chosen, study, host, port, context))
+
+
+def _tls(
+    host: str, certificate: Path | None, key: Path | None, clients: Path | None
+) -> "ssl.SSLContext | None":
+    """Both sides show certificates: MLLP itself knows no callers."""
+    import ssl
+
+    from app.errors import RequestError
+    from app.settings import is_loopback
+
+    if certificate is None and key is None and clients is None:
+        if not is_loopback(host):
+            text = "other machines reach it: give --certificate, --key and --clients"
+            raise RequestError(f"--host: {text}")
+        return None
+    if certificate is None or key is None or clients is None:
+        raise RequestError("--certificate, --key and --clients are given together")
+    try:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(clients))
+        context.load_cert_chain(certificate, key)
+    except OSError:  # ssl.SSLError is one
+        text = "expected readable PEM files that belong together"
+        raise RequestError(f"--certificate, --key, --clients: {text}") from None
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+async def _listen(
+    chosen: "Settings", study: str, host: str, port: int, context: "ssl.SSLContext | None"
+) -> None:
+    import asyncio
+    import signal
+    from dataclasses import replace
+    from getpass import getuser
+
+    from app.criteria.reader import load
+    from app.ehr.hl7v2.mllp import Limits, Listener
+    from app.ehr.hl7v2.observation import Site
+    from app.ehr.hl7v2.receive import Receiver
+    from app.errors import RequestError
+    from app.grading.one import Graders
+    from app.records.audit import Act
+    from app.records.engine import build_engine, reading
+    from app.records.studies import find_study
+    from app.records.writer import Writer
+
+    engine, graders = build_engine(chosen.database_url), Graders(load())
+    with reading(engine).connect() as connection:
+        find_study(connection, study)
+    writer, site = Writer(engine), Site(chosen.hl7v2_authority, chosen.hl7v2_codes)
+    actor = f"mllp:{getuser()}"
+
+    def receiver_for(address: str) -> Receiver:
+        async def write(job: Any, patient: str | None, _: int) -> str:
+            act = Act(actor, "MLLP ORU^R01", study, patient, address)
+            try:
+                return await asyncio.wrap_future(writer.submit(job, act))
+            except RequestError as error:
+                refused = replace(act, outcome=f"refused: {type(error).__name__}")
+                await asyncio.wrap_future(writer.submit(lambda _: None, refused))
+                raise
+
+        return Receiver(study, graders, write, site, chosen.max_results)
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    limits = Limits(chosen.max_body_bytes, chosen.slow_client_seconds)
+    try:
+        await Listener(receiver_for, limits).run(host, port, stop, context)
+    except OSError:
+        raise RequestError(f"--port: {host}:{port} is not to be had") from None
+    finally:
+        writer.close()
+        engine.dispose()
