@@ -3,6 +3,7 @@
 ToxgradeError
 ├── CriteriaError      a criteria or analyte file is incomplete or contradicts itself
 ├── FileError          a file cannot be graded as it is; names line and column
+├── SourceError        another system did not give what was asked of it
 ├── ReadingError       a reported number or date cannot be read; says what is accepted
 ├── RequestError       what was asked cannot be done as asked; names the fields
 │   ├── NotFound       no such study, patient, edition, …
@@ -30,6 +31,10 @@ class CriteriaError(ToxgradeError):
 
 class FileError(ToxgradeError):
     """A file cannot be graded as it is; the message names file, line and column, no values."""
+
+
+class SourceError(ToxgradeError):
+    """Another system, such as an EHR's FHIR server, did not give what was asked of it."""
 
 
 @dataclass

@@ -11,6 +11,7 @@ from app.cli import (
     files,
     keys,
     mllp,
+    pull,
     ranges,
     report,
     service,
@@ -30,6 +31,7 @@ _app = typer.Typer(
 _app.command()(service.serve)
 _app.command()(worker.worker)
 _app.command()(mllp.mllp)
+_app.command()(pull.pull)
 _app.command()(files.grade)
 _app.command()(report.report)
 _app.command()(validate.validate)

@@ -1,7 +1,7 @@
 """Storing what a Bundle holds, as any results are stored, and answering from what is stored."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -17,6 +17,7 @@ from app.errors import FieldFault, RequestError, TooLarge
 from app.grading.one import Grader
 from app.grading.result import Course, LabResult, Reason
 from app.grading.rules import Rules
+from app.grading.units import Names
 from app.http.service import Service
 from app.records.identity import Loc, identity
 from app.records.regrade import GradeRow
@@ -48,11 +49,7 @@ async def persist(
     assert patient is not None, "read_asked requires it"
     service.require("writer", study)
     names = service.graders.under(Rules()).names
-    sent: list[tuple[Loc, LabResult]] = [
-        ((one.where,), one.lab)
-        for one in observed
-        if one.lab and (one.is_laboratory or names.analyte(one.lab.analyte))
-    ]
+    sent = storable(observed, names)
     _refuse_too_many(sent, service.settings.max_results)
     _refuse_undated(sent)
     submission = Submission(study, patient, tuple(sent), _courses(people))
@@ -75,6 +72,20 @@ async def persist(
     return await service.store(save, 200, study=study, patient=patient, media_type=FHIR_JSON)
 
 
+def storable(observed: Iterable[Observed], names: Names) -> list[tuple[Loc, LabResult]]:
+    """What is a laboratory's or an analyte of ours, by its place."""
+    return [
+        ((one.where,), one.lab)
+        for one in observed
+        if one.lab and (one.is_laboratory or names.analyte(one.lab.analyte))
+    ]
+
+
+def is_undated(lab: LabResult) -> bool:
+    """Whether nothing says when it was taken: not even a date that cannot be read."""
+    return lab.collected is None and lab.unreadable is not Reason.UNREADABLE_DATE
+
+
 def _refuse_too_many(sent: Sequence[tuple[Loc, LabResult]], most: int) -> None:
     if len(sent) > most:
         fault = FieldFault(("Bundle", "entry"), "too-many", f"at most {most} results to store")
@@ -86,7 +97,7 @@ def _refuse_undated(sent: Sequence[tuple[Loc, LabResult]]) -> None:
     faults = [
         FieldFault((*loc, "effective"), "missing", "required to store a result")
         for loc, lab in sent
-        if lab.collected is None and lab.unreadable is not Reason.UNREADABLE_DATE
+        if is_undated(lab)
     ]
     if faults:
         raise RequestError("a stored result needs the date it was taken", faults)

@@ -1,0 +1,117 @@
+"""Pulling results from an EHR's FHIR server."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.environment import fail, settings
+
+if TYPE_CHECKING:
+    from app.ehr.pull.calls import Calls
+    from app.ehr.pull.server import Server
+    from app.ehr.pull.wanted import Done, Wanted
+
+_IN_A_ROW = 3  # patients that the server fails for before it is left alone
+
+
+def pull(
+    fhir_url: Annotated[str, typer.Option(help="The base address of a FHIR R4 server.")],
+    patients: Annotated[
+        Path, typer.Option(help="CSV: patient (the study's pseudonym), fhir_id if that differs.")
+    ],
+    study: Annotated[str, typer.Option(help="The study to store results in.")] = "default",
+    done: Annotated[
+        Path | None,
+        typer.Option(help="Keeps who is done: a pull that broke off goes on after them."),
+    ] = None,
+    client_id: Annotated[
+        str | None, typer.Option(help="SMART Backend Services: our name at the server.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="Our private key, as a JWK with kid.")] = None,
+) -> None:
+    """Read results and radiotherapy from an EHR's FHIR server; grade and store them.
+
+    Exits with 1 if a patient could not be pulled.
+    """
+    import sys
+
+    from app.ehr.pull.calls import Calls, Limits
+    from app.ehr.pull.wanted import Done, read_wanted
+    from app.errors import SourceError
+
+    wanted, kept = read_wanted(patients), Done(done, study, fhir_url)
+    calls = Calls(Limits(answer_bytes=settings().max_bundle_bytes))
+    try:
+        server = _server(fhir_url, client_id, key, calls)
+    except SourceError as error:
+        sys.exit(fail(str(error)))
+    all_there = _pull(server, study, wanted, kept)
+    calls.close()
+    if not all_there:
+        raise typer.Exit(1)
+
+
+def _server(fhir_url: str, client_id: str | None, key: Path | None, calls: "Calls") -> "Server":
+    from app.ehr.pull.backend import BackendToken, read_key
+    from app.ehr.pull.server import Server, read_base, token_address
+    from app.errors import RequestError
+
+    base = read_base(fhir_url)
+    if client_id is None and key is None:
+        return Server(base, calls)
+    if client_id is None or key is None:
+        raise RequestError("--client-id and --key are given together")
+    token = BackendToken(client_id, read_key(key), token_address(base, calls), calls)
+    return Server(base, calls, token)
+
+
+def _pull(server: "Server", study: str, wanted: "list[Wanted]", done: "Done") -> bool:
+    """Pull each patient who is not done; whether all could be."""
+    import sys
+    from functools import partial
+    from getpass import getuser
+
+    from app.criteria.reader import load
+    from app.ehr.pull.patient import Kept, keep, pull_patient
+    from app.ehr.reading import Accepted
+    from app.errors import RequestError, SourceError
+    from app.grading.one import Graders
+    from app.records.audit import Act
+    from app.records.engine import build_engine, upgrade
+    from app.records.writer import Writer
+
+    chosen, graders, total = settings(), Graders(load()), Kept(0, 0, 0, 0)
+    upgrade(chosen.database_url)
+    engine = build_engine(chosen.database_url)
+    writer = Writer(engine)
+    accepted = Accepted(unknown=chosen.fhir_unknown_status == "final")
+    failed = in_a_row = 0
+    for one in (one for one in wanted if one.patient not in done.patients):
+        act = Act(f"cli:{getuser()}", "toxgrade pull", study, one.patient)
+        try:
+            pulled = pull_patient(server, one.fhir_id, graders, accepted)
+            job = partial(keep, study=study, patient=one.patient, pulled=pulled, graders=graders)
+            total += writer.submit(job, act).result()
+            done.add(one.patient)
+            in_a_row = 0
+        except (SourceError, RequestError) as error:
+            print(f"line {one.line}: {_said(error)}", file=sys.stderr)
+            failed += 1
+            in_a_row = in_a_row + 1 if isinstance(error, SourceError) else 0
+            if in_a_row == _IN_A_ROW:
+                print(f"the server failed {_IN_A_ROW} times in a row: stopped", file=sys.stderr)
+                break
+    writer.close()
+    engine.dispose()
+    print(f"{total}; patients that could not be pulled: {failed}", file=sys.stderr)
+    return not failed
+
+
+def _said(error: Exception) -> str:
+    """Why a patient could not be pulled, and where in the Bundle of what was found."""
+    from app.errors import RequestError
+
+    faults = error.faults[:3] if isinstance(error, RequestError) else []
+    places = [f"{'.'.join(map(str, f.loc))}: {f.message}" for f in faults]
+    return "; ".join([str(error), *places])

@@ -1,0 +1,1 @@
+"""Reading results from an EHR's FHIR server, patient by patient, to grade and store them."""
