@@ -6,6 +6,7 @@ import typer
 
 from app.cli import (
     audit,
+    compare,
     criteria,
     editions,
     files,
@@ -33,6 +34,7 @@ _app.command()(worker.worker)
 _app.command()(mllp.mllp)
 _app.command()(pull.pull)
 _app.command()(files.grade)
+_app.command()(compare.compare)
 _app.command()(report.report)
 _app.command()(validate.validate)
 _app.add_typer(service.db, name="db")
