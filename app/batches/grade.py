@@ -15,7 +15,7 @@ from app.batches.manifest import write_manifest
 from app.batches.open import find_files
 from app.batches.reading import AS_IT_COMES, Reading
 from app.batches.rejects import NOTHING_REJECTED, rejected
-from app.batches.tables import LINE, ROW, Table
+from app.batches.tables import ROW, Table
 from app.batches.tally import Report, Tally
 from app.batches.treatment import NO_COURSES, read_patients, treatment_dates
 from app.batches.worst import Worst, table, worst_grades
@@ -94,14 +94,8 @@ def _courses(labs: Labs, batch: Batch, folder: Path) -> tuple[Table | None, pl.D
         return read_patients(batch.patients, batch.reading, folder)
     if not labs.has_treatment_dates:
         return None, NO_COURSES
-    keys = ["patient", "start", "end"]
-    dates = [
-        chunk.rows.select("patient", start="rt_start", end="rt_end", line=LINE)
-        .unique(keys, keep="first", maintain_order=True)
-        for chunk in labs.chunks(whole=False)
-    ]  # fmt: skip
     names = tuple(labs.layout.named.get(name, name) for name in ("rt_start", "rt_end"))
-    return None, treatment_dates(pl.concat(dates), (names[0], names[1]), labs.tables[0].name)
+    return None, treatment_dates(labs.treatment(), (names[0], names[1]), labs.tables[0].name)
 
 
 class _Run:

@@ -58,6 +58,23 @@ class Labs:
                 yield self._chunk(piece, before, table)
             before += rows_here
 
+    def treatment(self) -> pl.DataFrame:
+        """The treatment dates that the rows give, each once: ``treatment_dates`` of them reads it.
+
+        Columns ``patient``, ``start``, ``end`` (String) and ``line`` Int64 of the first such row.
+        """
+        wanted = {"patient": "patient", "rt_start": "start", "rt_end": "end"}
+        ours = [self.layout.of(name).alias(called) for name, called in wanted.items()]
+        reads = self.layout.reads_for(wanted)
+        found = [
+            piece.select(*ours, line=LINE).unique(
+                [*wanted.values()], keep="first", maintain_order=True
+            )
+            for table in self.tables
+            for piece in table.chunks(reads)
+        ]
+        return pl.concat(found).unique([*wanted.values()], keep="first", maintain_order=True)
+
     def _chunk(self, piece: pl.DataFrame, before: int, table: Table) -> Chunk:
         places = piece.select(pl.col(ROW) + before, LINE)
         given = piece.drop(ROW, LINE)

@@ -33,8 +33,15 @@ class Layout:
 
     def rows(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The columns ``OURS`` of a frame with the file's columns; null where there is none."""
-        nothing = pl.lit(None, dtype=pl.String)
-        return frame.select(self.ours.get(name, nothing).alias(name) for name in OURS)
+        return frame.select(self.of(name).alias(name) for name in OURS)
+
+    def of(self, name: str) -> pl.Expr:
+        """What one of our columns is in a frame with the file's columns."""
+        return self.ours.get(name, pl.lit(None, dtype=pl.String))
+
+    def reads_for(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The file's columns behind some of ours."""
+        return _reads(self.of(name) for name in names)
 
 
 def recognise(header: Sequence[str], file: str, reading: Reading) -> Layout:

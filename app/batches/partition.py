@@ -37,8 +37,8 @@ class Partition:
         """
         with TemporaryDirectory(dir=self._folder) as unpacked:
             export = open_labs([labs], Path(unpacked))
-            chunks, dates = _first_pass(export)
-            courses = _courses(export, dates, patients, Path(unpacked))
+            chunks = _first_pass(export)
+            courses = _courses(export, patients, Path(unpacked))
             places = chunks.join(courses, on="patient", how="left")
             for number, piece in enumerate(export.chunks()):
                 rows = pl.DataFrame(
@@ -78,28 +78,19 @@ def named_columns(chunk: pl.DataFrame) -> dict[str, str]:
     return dict(recognise(header, "labs", AS_IT_COMES).named)
 
 
-def _first_pass(export: Labs) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Each patient's ``rows`` and ``chunk`` (from 0), in order of appearance; the dates that the
-    rows give, as ``treatment_dates`` takes them."""
+def _first_pass(export: Labs) -> pl.DataFrame:
+    """Each patient's ``rows`` and ``chunk`` (from 0), in order of appearance."""
     counted = pl.DataFrame(schema={"patient": pl.String, "rows": pl.Int64})
-    dates = []
     for piece in export.chunks(whole=False):
         here = piece.rows.group_by("patient", maintain_order=True).agg(rows=pl.len().cast(pl.Int64))
         both = pl.concat([counted, here]).group_by("patient", maintain_order=True)
         counted = both.agg(pl.col("rows").sum())
-        dates.append(
-            piece.rows.select("patient", start="rt_start", end="rt_end", line=LINE).unique(
-                ["patient", "start", "end"], keep="first", maintain_order=True
-            )
-        )
     before = pl.col("rows").cum_sum() - pl.col("rows")
     chunk = (before // CHUNK).rank("dense").cast(pl.Int32) - 1
-    return counted.with_columns(chunk=chunk), pl.concat(dates)
+    return counted.with_columns(chunk=chunk)
 
 
-def _courses(
-    export: Labs, dates: pl.DataFrame, patients: Path | None, folder: Path
-) -> pl.DataFrame:
+def _courses(export: Labs, patients: Path | None, folder: Path) -> pl.DataFrame:
     """The treatment dates from the one place that gives them; none: all unknown."""
     if patients is not None and export.has_treatment_dates:
         text = "give the treatment dates once: as columns of the labs, or in the patients file"
@@ -108,4 +99,4 @@ def _courses(
         return read_patients(patients, AS_IT_COMES, folder)[1]
     if not export.has_treatment_dates:
         return NO_COURSES
-    return treatment_dates(dates, ("rt_start", "rt_end"), export.tables[0].name)
+    return treatment_dates(export.treatment(), ("rt_start", "rt_end"), export.tables[0].name)
