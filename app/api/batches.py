@@ -1,24 +1,22 @@
 """Stored batches: a lab export of any size, graded and stored in the background."""
 
-import csv
-import io
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request
-from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from app.api.fields import StudyName, Text
-from app.api.uploads import MEDIA_TYPES, receive
 from app.batches.store import Store
-from app.errors import Conflict, FieldFault, RequestError
+from app.errors import FieldFault, RequestError
+from app.http.batch_files import PARQUET, graded_rows, rejects_csv
 from app.http.guard import needs
-from app.http.service import Service, TheService
+from app.http.service import TheService
+from app.http.uploads import MEDIA_TYPES, receive
 from app.records.batches import (
     Place,
     Progress,
@@ -28,14 +26,11 @@ from app.records.batches import (
     list_batches,
     list_rejects,
 )
-from app.records.engine import reading
 from app.records.studies import find_study
 
 router = APIRouter(prefix="/v1/studies/{study}/batches", tags=["batches"])
 
 BatchId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
-_PARQUET = "application/vnd.apache.parquet"
-_PAGE = 10_000  # rejects in memory at a time while they are streamed as CSV
 _FILE: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -193,7 +188,7 @@ async def get_rejects(
     after = _read_cursor(cursor)
     rows, following = await service.read(lambda c: list_rejects(c, study, batch, limit, after))
     if "text/csv" in accept:
-        return StreamingResponse(_csv(service, study, batch), media_type="text/csv")
+        return rejects_csv(service, study, batch)
     page = f"{following[0]}-{following[1]}" if following else None
     return JSONResponse({"rejects": [asdict(row) for row in rows], "next": page})
 
@@ -201,15 +196,11 @@ async def get_rejects(
 @router.get(
     "/{batch}/grades.parquet", response_class=FileResponse, summary="The graded rows",
     dependencies=[needs("reader")],
-    responses={200: {"content": {_PARQUET: {"schema": {"type": "string", "format": "binary"}}}}},
+    responses={200: {"content": {PARQUET: {"schema": {"type": "string", "format": "binary"}}}}},
 )  # fmt: skip
 async def get_grades(service: TheService, study: StudyName, batch: BatchId) -> FileResponse:
     """The input columns with the grades as they were stored; one row for each row and term."""
-    found = await service.read(lambda c: find_batch(c, study, batch))
-    path = Store(service.settings.batches_dir).grades(batch)
-    if found.state not in ("done", "incomplete"):
-        raise Conflict(f"there are graded rows once the batch is done; it is {found.state}")
-    return FileResponse(path, media_type=_PARQUET, filename=f"{study}-{batch}.parquet")
+    return await graded_rows(service, study, batch)
 
 
 def _answer(study: str, batch: Progress) -> dict[str, Any]:
@@ -236,15 +227,3 @@ def _read_cursor(cursor: str | None) -> Place:
             "the cursor is not one of ours", [FieldFault(("query", "cursor"), "cursor", text)]
         )
     return int(match[1]), int(match[2])
-
-
-def _csv(service: Service, study: str, batch: str) -> Iterator[str]:
-    """All rejects as CSV, page by page, each in a transaction of its own."""
-    yield ",".join(RejectAnswer.model_fields) + "\n"
-    after: Place | None = (0, 0)
-    while after is not None:
-        with reading(service.engine).begin() as connection:
-            rows, after = list_rejects(connection, study, batch, _PAGE, after)
-        out = io.StringIO()
-        csv.writer(out, lineterminator="\n").writerows(asdict(row).values() for row in rows)
-        yield out.getvalue()

@@ -12,6 +12,7 @@ from app.cli import (
     files,
     keys,
     mllp,
+    plot,
     pull,
     ranges,
     report,
@@ -36,6 +37,7 @@ _app.command()(pull.pull)
 _app.command()(files.grade)
 _app.command()(compare.compare)
 _app.command()(report.report)
+_app.command()(plot.plot)
 _app.command()(validate.validate)
 _app.add_typer(service.db, name="db")
 _app.add_typer(keys.keys, name="keys")

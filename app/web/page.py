@@ -43,6 +43,7 @@ TABS = (
     ("/pictures/swimmer", "Swimmer"),
     ("/pictures/incidence", "Incidence"),
     ("/patients", "Patients"),
+    ("/batches", "Uploads"),
     ("/audit", "Audit"),
 )
 """The pages of one study: what follows its address, and what each is called."""

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from app.web import audit, criteria, drawing, panel, patient, sign_in, studies
+from app.web import audit, batches, criteria, drawing, panel, patient, sign_in, studies
 
 router = APIRouter()
-for pages in (sign_in, audit, studies, patient, drawing, panel, criteria):
+for pages in (sign_in, audit, batches, studies, patient, drawing, panel, criteria):
     router.include_router(pages.router)

@@ -81,7 +81,8 @@ class Stored:
 
 @contextmanager
 def stored(database_url: str, folder: Path, **settings: Any) -> Iterator[Stored]:
-    chosen = Settings(database_url=database_url, auth="off", batches_dir=folder, **settings)
+    given = {"auth": "off"} | settings
+    chosen = Settings(database_url=database_url, batches_dir=folder, **given)
     engine = build_engine(database_url)
     with served(chosen) as client:
         yield Stored(client, engine, Store(folder))

@@ -91,3 +91,21 @@ def test_a_term_is_found_by_name_and_code(page: Page, words: str) -> None:
     page.goto("/criteria")
     page.fill("#find", words)
     assert page.locator("article:visible h2").all_inner_texts() == ["Blood bilirubin increased"]
+
+
+@pytest.mark.parametrize("edition", ["4.03", "5.0", "6.0"])
+@pytest.mark.parametrize("other", ["4.03", "5.0", "6.0"])
+def test_any_two_editions_stand_side_by_side(demo: httpx.Client, edition: str, other: str) -> None:
+    answer = demo.get(f"/criteria/{edition}/{other}")
+    assert answer.status_code == 200
+    for one in (edition, other):
+        assert f"NCI&#39;s wording, {one}" in answer.text or f"NCI's wording, {one}" in answer.text
+
+
+def test_editions_are_switched(page: Page) -> None:
+    page.goto("/criteria/4.03")
+    page.get_by_label("Find").fill("platelet")
+    expect(page.locator("article.term:visible h2")).to_have_text(["Platelet count decreased"])
+    page.get_by_role("link", name="6.0", exact=True).click()
+    page.get_by_label("Find").fill("thrombocytopenia")
+    expect(page.locator("article.term:visible")).to_contain_text("<10,000/mm3")

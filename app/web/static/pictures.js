@@ -20,6 +20,10 @@ async function draw(place) {
       location.assign(place.dataset.patients + encodeURIComponent(patient));
     }
   });
+  for (const nameless of place.querySelectorAll("[role=graphics-symbol]:not([aria-label])")) {
+    nameless.removeAttribute("role"); // a screen reader would announce a symbol and say nothing
+    nameless.removeAttribute("aria-roledescription");
+  }
   place.dataset.drawn = "";
 }
 

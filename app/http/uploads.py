@@ -5,6 +5,7 @@ import hashlib
 import re
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
@@ -15,7 +16,7 @@ from starlette.requests import Request
 from app.batches.kinds import shape
 from app.batches.reading import AS_IT_COMES
 from app.batches.store import Store
-from app.errors import FieldFault, FileError, NoSpace, RequestError, TooLarge
+from app.errors import FieldFault, FileError, Forbidden, NoSpace, RequestError, TooLarge
 from app.http.body import BodyProblem
 from app.records.batches import Upload, new_batch_id
 
@@ -46,7 +47,9 @@ async def receive(request: Request, filename: str | None, store: Store, most: in
         TooLarge: more than ``most`` bytes.
         RequestError: a form without ``labs``, or with other fields.
         NoSpace: the disk is full.
+        Forbidden: a page of another site had the browser send it.
     """
+    _refuse_other_sites(request)
     batch_id = new_batch_id()
     kind, _ = parse_options_header(request.headers.get("content-type"))
     folder = await run_in_threadpool(store.open_folder, batch_id)
@@ -71,6 +74,15 @@ async def receive(request: Request, filename: str | None, store: Store, most: in
         await run_in_threadpool(store.remove, batch_id)
         raise
     return Upload(batch_id, sha256, labs, patients, store.name)
+
+
+def _refuse_other_sites(request: Request) -> None:
+    """A form can be sent from any page; what comes without credentials of its own must be ours."""
+    origin = request.headers.get("origin")
+    if origin is None or "authorization" in request.headers:
+        return
+    if urlsplit(origin).netloc != request.url.netloc:
+        raise Forbidden("this upload was sent by a page of another site")
 
 
 async def _limited(request: Request, most: int) -> AsyncGenerator[bytes, None]:
@@ -116,6 +128,8 @@ async def _form(
     digests: dict[str, str] = {}
     try:
         for field, file in form.multi_items():
+            if isinstance(file, UploadFile) and not (file.filename or file.size):
+                continue  # what a browser sends for a field in which no file was chosen
             if field not in ("labs", "patients") or field in names:
                 fault = FieldFault((field,), "unknown-field", "expected labs, and patients or not")
                 raise RequestError("the form has a field that is not one of ours", [fault])

@@ -1,0 +1,67 @@
+"""A lab export as a study of a database of its own, which is gone afterwards."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sqlalchemy import Connection
+
+from app.batches.chunk import Chunk
+from app.batches.partition import Partition, named_columns
+from app.cohort.rows import paper_rows
+from app.grading.one import Graders
+from app.grading.rules import Rules
+from app.records.append import take
+from app.records.engine import build_engine, transaction, upgrade
+from app.records.studies import LIVER_ENZYMES, RowChoice, Study, find_study, save_study
+
+_STUDY = "export"
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """The study; ``rejected``: rows of the export that could not be read as they are."""
+
+    connection: Connection
+    study: Study
+    rejected: int
+
+
+@contextmanager
+def stored_aside(
+    labs: Path, patients: Path | None, rules: Rules, graders: Graders
+) -> Iterator[Scratch]:
+    """Store an export as a batch is stored, in a database in a temporary folder.
+
+    The study's table has the paper's laboratory rows.
+
+    Raises:
+        FileError: a file that cannot be used as it is.
+        CriteriaError: there is no such edition.
+    """
+    with TemporaryDirectory(prefix="toxgrade-") as name:
+        folder = Path(name)
+        url = f"sqlite:///{folder / 'export.db'}"
+        upgrade(url)
+        partition, rejected = Partition(folder), 0
+        edition = graders.under(rules).edition
+        rows = tuple(  # clinicians' grades are in no export: not absent, but not known
+            RowChoice(row.label, row.terms, row.with_baseline)
+            for row in paper_rows(edition, LIVER_ENZYMES)
+            if not row.clinical
+        )
+        with transaction(url) as connection:
+            save_study(connection, _STUDY, rules, rows=rows)
+        engine = build_engine(url)
+        for number, _ in enumerate(partition.write(labs, patients)):
+            frame = partition.read(number)
+            chunk = Chunk(frame, engine, _STUDY, graders)
+            with engine.begin() as connection:
+                take(connection)
+                outcome = chunk.store(connection)
+            rejected += len({one.row for one in outcome.rejects(named_columns(frame))})
+        with engine.begin() as connection:
+            yield Scratch(connection, find_study(connection, _STUDY), rejected)
+        engine.dispose()

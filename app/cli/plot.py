@@ -1,0 +1,100 @@
+"""Pictures as files: of a stored study, or of an export that is stored nowhere."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
+
+import typer
+
+from app.cli.environment import settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from app.grading.one import Graders
+    from app.records.studies import Study
+
+
+def plot(
+    picture: Annotated[
+        str, typer.Argument(help="butterfly, shift, edish, swimmer, incidence or timeline.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A .svg, .png, .pdf or .json.")],
+    study: Annotated[str | None, typer.Option(help="A stored study.")] = None,
+    labs: Annotated[Path | None, typer.Option(help="Or a lab export, which is not stored.")] = None,
+    patients: Annotated[
+        Path | None, typer.Option(help="With --labs: treatment dates, as for grade.")
+    ] = None,
+    edition: Annotated[str, typer.Option(help="With --labs: the edition of CTCAE.")] = "4.03",
+    patient: Annotated[str | None, typer.Option(help="Whose timeline.")] = None,
+    phase: Annotated[str, typer.Option(help="Of the shift: acute, late or both.")] = "acute",
+    row: Annotated[
+        str | None, typer.Option(help="A row of the study's table, or a term: shift, incidence.")
+    ] = None,
+    min_grade: Annotated[int, typer.Option(min=1, max=5, help="Of the incidence.")] = 2,
+    page: Annotated[int, typer.Option(min=1, help="Of the swimmer plot.")] = 1,
+    width: Annotated[int, typer.Option(min=280, max=1600, help="In pixels.")] = 720,
+) -> None:
+    """Draw a picture of a cohort, or the timeline of one patient."""
+    from app.batches.files import whole
+    from app.cohort.scope import Report
+    from app.criteria.reader import load
+    from app.criteria.vocabulary import load_vocabularies
+    from app.errors import FileError, RequestError
+    from app.grading.one import Graders
+    from app.web.pictures.gallery import NAMES, Asked, Gallery
+    from app.web.pictures.picture import MEDIA
+
+    kind = next((kind for kind in MEDIA if f".{kind}" == output.suffix), None)
+    if kind is None:
+        raise FileError(f"{output.name}: a picture is a file of {', '.join(MEDIA)}")
+    name = next((known for known in NAMES if known == picture), None)
+    if name is None and picture != "timeline":
+        raise RequestError(f"expected one of {', '.join(NAMES)}, timeline")
+    if (patient is None) == (picture == "timeline"):
+        raise RequestError("--patient: a timeline is of one patient, another picture of a study")
+    chosen = next((known for known in get_args(Report) if known == phase), None)
+    if chosen is None:
+        raise RequestError(f"--phase: expected {', '.join(get_args(Report))}")
+    graders = Graders(load())
+    gallery = Gallery(graders, load_vocabularies())
+    with _cohort(study, labs, patients, edition, graders) as (connection, found):
+        if name is not None:
+            asked = Asked(chosen, row, min_grade, page, width)
+            drawn = gallery.study(connection, found, name, asked)
+        else:
+            drawn = gallery.patient(connection, found, patient or "", width)
+    with whole(output) as unfinished:
+        unfinished.write_bytes(drawn.drawn(kind))
+
+
+@contextmanager
+def _cohort(
+    study: str | None,
+    labs: Path | None,
+    patients: Path | None,
+    edition: str,
+    graders: "Graders",
+) -> "Iterator[tuple[Connection, Study]]":
+    """The stored study, or the export as one."""
+    from app.errors import RequestError
+    from app.grading.rules import Rules
+
+    if (study is None) == (labs is None):
+        raise RequestError("give --study, or --labs")
+    if labs is not None:
+        from app.batches.scratch import stored_aside
+
+        asked = graders.criteria.edition(edition)
+        with stored_aside(labs, patients, Rules(edition=asked.name), graders) as aside:
+            if aside.rejected:
+                print(f"rows that could not be read: {aside.rejected:,}", file=sys.stderr)
+            yield aside.connection, aside.study
+        return
+    from app.records.engine import transaction
+    from app.records.studies import find_study
+
+    with transaction(settings().database_url, reads_only=True) as connection:
+        yield connection, find_study(connection, study or "")
