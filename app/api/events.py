@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row
 
 from app.api.fields import CollectedAt, Day, Name, PatientName, StudyName, Text
 from app.api.lab_value import Asked
+from app.criteria.vocabulary import stored_term
 from app.errors import FieldFault, RequestError
 from app.grading.dates import read_collected
 from app.grading.event import Attribution, Event, EventStatus, term_to_grade
@@ -106,7 +107,7 @@ async def events(service: TheService, study: StudyName, patient: PatientName) ->
 def _answer(
     connection: Connection, row: Row[Any], study: Study, service: Service
 ) -> dict[str, Any]:
-    term = service.vocabularies[study.rules.edition].term(row.term)
+    term = stored_term(service.vocabularies, study.rules.edition, row.term)
     courses = current_courses(connection, row.patient_id)
     placement = place(read_collected(row.onset), courses, study.rules.window)
     return {

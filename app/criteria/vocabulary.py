@@ -48,6 +48,12 @@ class Vocabulary:
         raise CriteriaError(f"expected a term of CTCAE {self.edition}{hint}")
 
 
+def stored_term(vocabularies: Mapping[str, Vocabulary], edition: str, name: str) -> VocabularyTerm:
+    """A term as it was stored: the study's edition may have dropped it since; another has it."""
+    by_edition = [vocabularies[edition], *vocabularies.values()]
+    return next(v.terms[name.casefold()] for v in by_edition if name.casefold() in v.terms)
+
+
 def load_vocabularies() -> dict[str, Vocabulary]:
     """The vocabulary of every edition in ``ctcae_terms.csv`` (source: NCI)."""
     text = (files("app.criteria") / "ctcae_terms.csv").read_text(encoding="utf-8")

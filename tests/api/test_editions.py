@@ -1,6 +1,7 @@
 """A study's edition and readings: chosen, changed with history, printed, never mixed."""
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from app.grading.rules import Rules
 from app.records.engine import transaction, upgrade
 from app.records.studies import save_study
 from tests.api.panels import baseline, panel, value
+from tests.batches.stored import HEADER, Stored, stored
 from tests.test_cli import toxgrade
 
 _P1 = "/v1/studies/default/patients/P1"
@@ -164,3 +166,52 @@ def test_the_command_says_what_another_edition_changes_and_regrades(tmp_path: Pa
     assert current == [("5.0",)]
     wrong = toxgrade("regrade", "demo", "--reading", "inr", cwd=tmp_path, **settings)
     assert (wrong.returncode, "INTERPRETATION=READING" in wrong.stderr) == (2, True)
+
+
+def test_a_clinician_s_grade_outlives_an_edition_that_dropped_its_term(api: httpx.Client) -> None:
+    api.post(f"{_P1}/results", json=panel(_PLATELETS, baseline=[baseline()]))
+    dropped = {"term": "Ankle fracture", "grade": 2, "onset": "2011-04-23"}
+    assert api.post(f"{_P1}/events", json=dropped).status_code == 201
+    before = api.get(f"{_P1}/events").json()["events"]
+    assert api.put("/v1/studies/default?regrade=true", json={"edition": "6.0"}).status_code == 200
+    assert api.get(f"{_P1}/events").json()["events"] == before
+    refused = api.post(f"{_P1}/events", json=dropped)
+    assert refused.status_code == 422
+    assert "expected a term of CTCAE 6.0" in refused.text
+    for page in ("/v1/studies/default/toxicity-table", "/studies/default/patients/P1"):
+        assert api.get(page).status_code == 200
+
+
+@pytest.fixture
+def service(database_url: str, tmp_path: Path) -> Iterator[Stored]:
+    with stored(database_url, tmp_path / "batches") as found:
+        yield found
+
+
+@pytest.mark.parametrize("edition", ["5.0", "6.0"])
+def test_a_batch_is_graded_by_the_study_s_edition_as_results_are(
+    service: Stored, edition: str
+) -> None:
+    """Low platelets change their name in 6.0, LDH and ALP their limits; a second file merges."""
+    rows = [
+        "P1,2011-01-20,ALP,150,U/L,30,120,2011-01-24,2011-03-09",
+        "P1,2011-04-23,ALP,310,U/L,30,120,2011-01-24,2011-03-09",
+        "P1,2011-04-23,platelets,8,10*9/L,150,400,2011-01-24,2011-03-09",
+        "P1,2011-04-23,LDH,300,U/L,120,240,2011-01-24,2011-03-09",
+    ]
+    for study in ("over-http", "by-batch"):
+        assert service.client.put(f"/v1/studies/{study}", json={"edition": edition}).is_success
+    names = HEADER.split(",")
+    results = [dict(zip(names, row.split(","), strict=True)) for row in rows]
+    course = {"start": "2011-01-24", "end": "2011-03-09"}
+    sent = [{n: r[n] for n in names[1:7]} for r in results]
+    answer = service.client.post(
+        "/v1/studies/over-http/patients/P1/results", json={"radiotherapy": course, "results": sent}
+    )
+    assert answer.status_code == 201, answer.text
+    for part in (rows[:2], rows[2:]):
+        assert service.done("\n".join([HEADER, *part]), "by-batch")["state"] == "done"
+    by_batch = service.grades("by-batch", "P1")
+    assert {g["edition"] for g in by_batch} == {edition}
+    key = str
+    assert sorted(by_batch, key=key) == sorted(service.grades("over-http", "P1"), key=key)
