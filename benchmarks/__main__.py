@@ -1,6 +1,6 @@
 """``make bench``: every figure as a ratio to a floor measured in the same run."""
 
-from benchmarks import batch, ehr, exactness, kernel, service, storing, table
+from benchmarks import batch, ehr, exactness, kernel, pages, service, storing, table
 
 
 def main() -> None:
@@ -10,6 +10,7 @@ def main() -> None:
     batch.main()
     service.main()
     table.main()
+    pages.main()
     storing.main()
     ehr.main()
 

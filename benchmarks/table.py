@@ -43,7 +43,7 @@ def _measure(url: str) -> None:
     upgrade(url)
     engine = build_engine(url)
     with engine.begin() as connection:
-        _fill(connection)
+        fill(connection, _PATIENTS, _GRADES)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("ANALYZE"))
     with engine.begin() as connection:
@@ -70,14 +70,14 @@ def _table(connection: Connection, study: Study) -> int:
     return table.n_patients
 
 
-def _fill(connection: Connection) -> None:
-    """Patients of 8 terms each: a baseline, then five or six later grades, some undecided."""
+def fill(connection: Connection, n_patients: int, n_grades: int) -> None:
+    """Patients with ``n_grades`` each, of 8 terms: a baseline, then later ones, some undecided."""
     study = save_study(connection, "bench", Rules(), synthetic=True).study
     edition = load().edition(study.rules.edition)
     rows = paper_rows(edition, study.liver_enzymes)
     terms = [term for row in rows if not row.clinical for term in row.terms]
     now = datetime.now(UTC)
-    ids = range(1, _PATIENTS + 1)
+    ids = range(1, n_patients + 1)
     connection.execute(
         insert(patients), [{"id": i, "study_id": study.id, "name": f"P{i:05}"} for i in ids]
     )
@@ -89,17 +89,17 @@ def _fill(connection: Connection) -> None:
     }  # fmt: skip
     connection.execute(insert(results), [{"id": i, "patient_id": i, **result} for i in ids])
     chosen = random.Random(1)
-    for first in range(1, _PATIENTS + 1, 1000):
-        batch = range(first, min(first + 1000, _PATIENTS + 1))
+    for first in range(1, n_patients + 1, 1000):
+        batch = range(first, min(first + 1000, n_patients + 1))
         connection.execute(
-            insert(grades), [g for i in batch for g in _grades(i, terms, chosen, now)]
+            insert(grades), [g for i in batch for g in _grades(i, terms, n_grades, chosen, now)]
         )
 
 
 def _grades(
-    patient: int, terms: list[str], chosen: random.Random, now: datetime
+    patient: int, terms: list[str], n: int, chosen: random.Random, now: datetime
 ) -> Iterator[dict[str, object]]:
-    for place in range(_GRADES):
+    for place in range(n):
         visit, term = divmod(place, len(terms))
         at_least = chosen.choice((0, 0, 0, 1, 2, 3))
         at_most = 3 if chosen.random() < 0.05 else at_least
@@ -107,7 +107,7 @@ def _grades(
             "patient_id": patient, "result_id": patient, "analyte": "-", "term": terms[term],
             "collected_on": _START + timedelta(days=30 * visit), "at_least": at_least,
             "at_most": max(at_least, at_most), "because": "-", "flags": "",
-            "phase": ("baseline", "acute", "acute", "acute", "acute", "late", "late")[visit],
+            "phase": "baseline" if visit == 0 else "acute" if visit < 5 else "late",
             "course": 0, "edition": "4.03", "criteria_sha256": "-", "software": "-",
             "recorded_at": now,
         }  # fmt: skip

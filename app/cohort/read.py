@@ -66,7 +66,7 @@ def cohort(connection: Connection, study: Study, scope: Scope) -> Iterator[Cohor
                     windows["baseline"].setdefault(row.term, begun)
                 if row.last_day:
                     days.append(row.last_day)
-                if not {row.first_edition, row.last_edition} <= {None, study.rules.edition}:
+                if row.other_edition:
                     raise Conflict(
                         f"the study holds grades of another edition than {study.rules.edition}: a"
                         " report would mix them; regrade it (toxgrade regrade)"
@@ -106,6 +106,7 @@ def _highest_grades(study: Study, scope: Scope) -> Any:
         after = or_(grades.c.phase != "acute", grades.c.on_treatment.is_(False))
         mine = and_(mine, after)
     decided = case((grades.c.at_least == grades.c.at_most, 1), else_=0)
+    other_edition = case((grades.c.edition != study.rules.edition, 1), else_=0)
     return (
         select(
             patients.c.id.label("patient_id"),
@@ -116,14 +117,13 @@ def _highest_grades(study: Study, scope: Scope) -> Any:
             func.max(grades.c.at_most).label("at_most"),
             func.max(decided).label("decided"),
             func.max(grades.c.collected_on).label("last_day"),
-            func.min(grades.c.edition).label("first_edition"),
-            func.max(grades.c.edition).label("last_edition"),
+            func.max(other_edition).label("other_edition"),
             func.max(grades.c.baseline_grade).label("baseline_grade"),
         )
         .select_from(patients)
         .outerjoin(grades, mine)
         .where(patients.c.study_id == study.id)
-        .group_by(patients.c.id, patients.c.name, grades.c.phase, grades.c.term)
+        .group_by(patients.c.id, grades.c.phase, grades.c.term)  # the name depends on the id
         .order_by(patients.c.name)
     )
 

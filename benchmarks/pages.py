@@ -1,0 +1,63 @@
+"""Server time of the pages over a study of 1,000 patients and 500,000 grades, on both databases."""
+
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+from sqlalchemy import text
+
+from app.records.engine import build_engine, upgrade
+from app.settings import Settings
+from benchmarks.table import fill
+from tests import postgres
+from tests.conftest import served
+
+_PATIENTS, _GRADES = 1000, 500
+_PAGES = (
+    ("floor: a page that reads nothing", "/sign-in"),
+    ("toxicity table", "/studies/bench"),
+    ("patients behind a number", "/studies/bench/behind/acute/any_grade"),
+    ("patients", "/studies/bench/patients"),
+    ("one patient, 500 grades", "/studies/bench/patients/P00001"),
+    ("picture: worst grades", "/studies/bench/pictures/butterfly.json"),
+    ("picture: shifts", "/studies/bench/pictures/shift.json"),
+    ("picture: swimmer", "/studies/bench/pictures/swimmer.json"),
+    ("picture: incidence", "/studies/bench/pictures/incidence.json"),
+)
+
+
+def main() -> None:
+    """Seconds and size of each page, the best of three."""
+    with tempfile.TemporaryDirectory() as folder:
+        _measure(f"sqlite:///{Path(folder) / 'bench.db'}")
+    if programs := postgres.server_programs():
+        with postgres.cluster(programs) as server:
+            _measure(server.url % "postgres")
+
+
+def _measure(url: str) -> None:
+    upgrade(url)
+    engine = build_engine(url)
+    with engine.begin() as connection:
+        fill(connection, _PATIENTS, _GRADES)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ANALYZE"))
+    print(f"\npages: {_PATIENTS:,} patients, {_PATIENTS * _GRADES:,} grades, {engine.name}")
+    print(f"{'what':<44}{'ms':>10}{'kB':>10}")
+    with served(Settings(database_url=url, auth="off", read_seconds=300)) as client:
+        for what, path in _PAGES:
+            milliseconds, size = min(_asked(client, path) for _ in range(3))
+            print(f"{what:<44}{milliseconds:>10.0f}{size / 1000:>10.0f}")
+    engine.dispose()
+
+
+def _asked(client: httpx.Client, path: str) -> tuple[float, int]:
+    start = time.perf_counter()
+    answer = client.get(path)
+    assert answer.status_code == 200, path
+    return 1000 * (time.perf_counter() - start), len(answer.content)
+
+
+if __name__ == "__main__":
+    main()
