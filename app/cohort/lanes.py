@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from app.cohort.onset import overall_survival, time_to_grade
+from app.cohort.onset import overall_survival, times_to_grades
 from app.cohort.read import courses_by_patient
 from app.cohort.rows import TableRow
 from app.records.studies import Study
@@ -37,8 +37,8 @@ def lanes(connection: Connection, study: Study, rows: Sequence[TableRow]) -> lis
     terms = tuple({term: None for row in rows for term in (*row.terms, *row.also)})
     every = TableRow("any", terms, clinical=True)
     first: dict[str, dict[int, int]] = {}
-    for grade in range(5, 0, -1):
-        for name, seen in time_to_grade(connection, study, every, grade, 1).observed.items():
+    for grade, found in times_to_grades(connection, study, every, range(5, 0, -1), 1).items():
+        for name, seen in found.observed.items():
             if seen.outcome == "event":
                 first.setdefault(name, {}).setdefault(seen.days, grade)
     treated = _treated(connection, study)

@@ -1,6 +1,6 @@
 """When each patient of a study first reached a grade, or died, counted from radiotherapy."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
@@ -71,26 +71,36 @@ def time_to_grade(
     event; a patient alive is followed to the last contact or result, or to the next course. Visits
     are apart: the grade was reached on that day or at some time since the visit before.
     """
-    scope, found = Scope("both", course), TimeTo()
-    reached = _laboratory(connection, study, row, grade, scope)
+    return times_to_grades(connection, study, row, (grade,), course)[grade]
+
+
+def times_to_grades(
+    connection: Connection, study: Study, row: TableRow, of: Sequence[int], course: int
+) -> dict[int, TimeTo]:
+    """The same for several grades, reading the results once."""
+    scope = Scope("both", course)
+    reached = _laboratory(connection, study, row, of, scope)
     events = events_by_patient(connection, study)
-    for patient in _followed(connection, study, scope):
-        mine = reached.get(patient.id)
-        if mine is None and row.clinical:
-            mine = _Reached()
-        if patient.start is None:
-            found.refuse(patient.name, "no-radiotherapy-start")
-        elif mine is None:
-            found.refuse(patient.name, "not-measured")
-        elif patient.end is None or patient.end < patient.start:
-            found.refuse(patient.name, "not-followed")
-        else:
-            own = [event for event in events.get(patient.id, []) if event.term in row.terms]
-            _add_events(mine, own, patient, grade, study, scope)
-            if mine.possible and mine.first is None:
-                found.undecided.append(patient.name)
-            found.observed[patient.name] = _observation(patient, patient.start, mine.first)
-    return found
+    followed = list(_followed(connection, study, scope))
+    times = {grade: TimeTo() for grade in of}
+    for grade, found in times.items():
+        for patient in followed:
+            mine = reached[grade].get(patient.id)
+            if mine is None and row.clinical:
+                mine = _Reached()
+            if patient.start is None:
+                found.refuse(patient.name, "no-radiotherapy-start")
+            elif mine is None:
+                found.refuse(patient.name, "not-measured")
+            elif patient.end is None or patient.end < patient.start:
+                found.refuse(patient.name, "not-followed")
+            else:
+                own = [event for event in events.get(patient.id, []) if event.term in row.terms]
+                _add_events(mine, own, patient, grade, study, scope)
+                if mine.possible and mine.first is None:
+                    found.undecided.append(patient.name)
+                found.observed[patient.name] = _observation(patient, patient.start, mine.first)
+    return times
 
 
 def overall_survival(connection: Connection, study: Study) -> TimeTo:
@@ -119,25 +129,31 @@ def _observation(patient: _Followed, start: date, first: date | None) -> Observa
 
 
 def _laboratory(
-    connection: Connection, study: Study, row: TableRow, grade: int, scope: Scope
-) -> dict[int, _Reached]:
-    """What the results of each patient measured after the start say."""
+    connection: Connection, study: Study, row: TableRow, of: Sequence[int], scope: Scope
+) -> dict[int, dict[int, _Reached]]:
+    """By grade, what the results of each patient measured after the start say."""
     beyond_window = grades.c.flags.contains(Flag.NO_RADIOTHERAPY_END.value)
     after = or_(grades.c.phase.in_(("acute", "late")), beyond_window)
-    certain = and_(grades.c.at_least >= grade, grades.c.worse_than_baseline.is_(True))
-    possible = and_(grades.c.at_most >= grade, grades.c.worse_than_baseline.is_not(False))
+    asked = []
+    for grade in of:
+        certain = and_(grades.c.at_least >= grade, grades.c.worse_than_baseline.is_(True))
+        possible = and_(grades.c.at_most >= grade, grades.c.worse_than_baseline.is_not(False))
+        asked += [
+            func.min(case((certain, grades.c.collected_on))),
+            func.max(case((possible, 1), else_=0)),
+        ]
     rows = connection.execute(
-        select(
-            grades.c.patient_id,
-            func.min(case((certain, grades.c.collected_on))).label("first"),
-            func.max(case((possible, 1), else_=0)).label("possible"),
-        )
+        select(grades.c.patient_id, *asked)
         .join(patients, grades.c.patient_id == patients.c.id)
         .where(patients.c.study_id == study.id, counted(scope), after)
         .where(grades.c.term.in_(row.terms), grades.c.at_least.is_not(None))
         .group_by(grades.c.patient_id)
     )
-    return {found.patient_id: _Reached(found.first, bool(found.possible)) for found in rows}
+    reached: dict[int, dict[int, _Reached]] = {grade: {} for grade in of}
+    for patient_id, *found in rows:
+        for grade, first, possible in zip(of, found[::2], found[1::2], strict=True):
+            reached[grade][patient_id] = _Reached(first, bool(possible))
+    return reached
 
 
 def _add_events(
