@@ -15,6 +15,7 @@ from typing import Literal
 Outcome = Literal["event", "competing", "censored"]
 
 _Z = 1.959963984540054  # 97.5th percentile of the normal distribution
+_ROUNDING = 1e-12  # what sums over days may be off by: far less than one patient
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def kaplan_meier(observations: Iterable[Observation]) -> list[Step]:
 
 def median(survival: Sequence[Step]) -> int | None:
     """The first day on which at most half are without the event; None: not reached."""
-    return next((step.days for step in survival if step.estimate <= 0.5 + 1e-12), None)
+    return next((step.days for step in survival if step.estimate <= 0.5 + _ROUNDING), None)
 
 
 def at(steps: Sequence[Step], days: int) -> Step | None:
@@ -131,6 +132,8 @@ class _Spread:
 
 def _step(day: _Day, estimate: float, variance: float) -> Step:
     low = high = None
+    if abs(estimate - round(estimate)) < _ROUNDING:
+        estimate = float(round(estimate))
     if 0 < estimate < 1:
         width = _Z * math.sqrt(variance) / (estimate * math.log(estimate))
         low, high = sorted((estimate ** math.exp(width), estimate ** math.exp(-width)))

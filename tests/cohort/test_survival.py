@@ -77,6 +77,11 @@ def test_everyone_had_it() -> None:
     assert cumulative_incidence([]) == kaplan_meier([]) == []
 
 
+def test_everyone_had_it_though_the_sum_of_shares_rounds_to_less_than_one() -> None:
+    last = cumulative_incidence(observations("0 1+ 2 2 2 2 3"))[-1]
+    assert (last.estimate, last.low, last.high) == (1, None, None)
+
+
 _outcome: st.SearchStrategy[Outcome] = st.sampled_from(["event", "competing", "censored"])
 _cohort = st.lists(st.builds(Observation, st.integers(0, 30), _outcome), min_size=1, max_size=40)
 
