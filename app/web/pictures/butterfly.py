@@ -8,6 +8,7 @@ from app.web.pictures.picture import WIDTH, Picture, digit_colour, grade_scale, 
 
 _LABELS = 128
 _BAR = 26
+_DIGIT = 9  # pixels that a digit needs
 _STACKED = 560
 
 
@@ -34,8 +35,8 @@ def butterfly(acute: ToxicityTable, late: ToxicityTable, width: int = WIDTH) -> 
     return Picture(
         chart,
         "Worst grades, acute and late",
-        f"Percent of all {acute.n_patients} patients by worst grade: the digit on the bar. Grade 0"
-        " is not drawn.",
+        f"Percent of all {acute.n_patients} patients by worst grade: the digit on the bar, the"
+        " highest beside the labels; a piece too narrow has none. Grade 0 is not drawn.",
     )
 
 
@@ -76,8 +77,10 @@ def _side(
     bars = base.mark_bar(height=_BAR - 8, stroke=ink("paper"), strokeWidth=1).encode(
         x2="end:Q", color=alt.Color("grade:O", scale=grade_scale(), legend=None)
     )
+    fits = f"datum.end - datum.start >= {_DIGIT * end / width}"
     digits = (
-        base.transform_calculate(middle="(datum.start + datum.end) / 2")
+        base.transform_filter(fits)
+        .transform_calculate(middle="(datum.start + datum.end) / 2")
         .mark_text(fontWeight=600, fontSize=11)
         .encode(x=alt.X("middle:Q", scale=scale), text="grade:O", color=digit_colour())
     )
