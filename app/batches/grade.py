@@ -115,15 +115,12 @@ class _Run:
         self._tally = Tally()
         self._worst = Worst() if batch.worst or batch.table else None
         self._rejects: list[Path] = []
-        self._patients = pl.Series("patient", dtype=pl.String)
 
     def look_for_baselines(self) -> None:
         rows = 0
         for chunk in self._labs.chunks(whole=False):
             self._columns.look_for_baselines(chunk.rows, rows)
             rows += len(chunk.rows)
-            names = pl.concat([self._patients, chunk.rows["patient"].unique()])
-            self._patients = names.drop_nulls().unique()
             self._progress("baselines", rows)
 
     def graded(self, folder: Path) -> Iterator[pl.DataFrame]:
@@ -135,7 +132,7 @@ class _Run:
             rows += len(chunk.rows)
             self._tally.add(chunk, graded, place)
             if self._worst is not None:
-                self._worst.add(chunk.rows, graded, place)
+                self._worst.add(graded)
             self._keep_rejects(chunk, graded, place, folder)
             self._progress("grades", rows)
             yield self._written(chunk, graded, place)
@@ -143,7 +140,7 @@ class _Run:
     def _written(self, chunk: Chunk, graded: pl.DataFrame, place: pl.Series) -> pl.DataFrame:
         """The piece as it is written: ours beside the input's columns, or under ADaM's names."""
         name = self._edition.name
-        ours = graded.with_columns(
+        ours = graded.drop("who", "last").with_columns(
             (chunk.rows[ROW].gather(place) + 1).alias("row"),
             pl.when(pl.col("flags") != "").then("flags").alias("flags"),
             edition=pl.lit(name, dtype=pl.Enum([name])),
@@ -168,7 +165,7 @@ class _Run:
             write([NOTHING_REJECTED, *map(pl.read_parquet, self._rejects)], batch.rejects)
         if self._worst is None:
             return
-        bounds = self._worst.bounds()
+        bounds = self._worst.bounds(self._columns.patients["patient"])
         if batch.worst is not None:
             write([worst_grades(bounds)], batch.worst)
         if batch.table is not None:
@@ -179,9 +176,8 @@ class _Run:
                 unfinished.write_text(WRITERS[batch.table.suffix](document), encoding="utf-8")
 
     def report(self) -> Report:
-        tally, dated = self._tally, self._courses.drop_nulls("rt_start")["patient"]
-        ended = self._courses.drop_nulls("rt_end")["patient"]
-        known = self._patients.is_in(pl.concat([dated, ended]).implode())
+        tally, patients = self._tally, self._columns.patients
+        undated = patients.filter(pl.col("rt_start").is_null() & pl.col("rt_end").is_null())
         other = self._columns.other_baselines()
         return Report(
             layout=self._labs.layout.name,
@@ -192,8 +188,8 @@ class _Run:
             rejected=tally.rejected,
             unknown_analytes=tally.called("unknown-analyte"),
             unknown_units=tally.called("unknown-unit"),
-            patients=len(self._patients),
-            without_dates=len(self._patients) - int(known.sum()),
+            patients=len(patients),
+            without_dates=len(undated),
             read_as={table.name: table.told for table in self._labs.tables},
             other_baselines=tuple((a + 1, b + 1) for a, b in other.iter_rows()),
         )

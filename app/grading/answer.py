@@ -51,6 +51,8 @@ def answer(tests: pl.DataFrame, terms: Sequence[Term]) -> pl.DataFrame:
         "days_from_end",
         "baseline_grade",
         "worse_than_baseline",
+        "who",
+        "last",
     )
 
 

@@ -10,9 +10,10 @@ import polars as pl
 from app.grading.answer import answer
 from app.grading.baselines import Baselines
 from app.grading.column import GRADED, by_thresholds, decide
+from app.grading.once import ReadOnce
 from app.grading.one import OWN_LIMITS, Baseline, Grader
 from app.grading.phase import Window, last_acute_days, place_columns
-from app.grading.reading import is_declared, read_dates, read_rows
+from app.grading.reading import is_declared, read_dates, read_rows, read_values
 from app.grading.rows import lab_result
 from app.grading.spellings import FLAG_BITS, Spellings
 from app.grading.tables import REASON_CODES
@@ -30,12 +31,12 @@ def grade_rows(rows: pl.DataFrame, grader: Grader, window: Window) -> pl.DataFra
     ``rows``: the columns of ``COLUMNS`` and ``rt_start``, ``rt_end`` (null: unknown), which are the
     same on all rows of a patient. A row without a patient has no baseline.
 
-    Returns what ``ColumnGrader.grade`` does.
+    Returns what ``ColumnGrader.grade`` does, but for its last two columns.
     """
     courses = rows.select("patient", "rt_start", "rt_end").drop_nulls("patient")
     columns = ColumnGrader(grader, window, courses.unique("patient"))
     columns.look_for_baselines(rows, 0)
-    return columns.grade(rows, 0)
+    return columns.grade(rows, 0).drop("who", "last")
 
 
 class ColumnGrader:
@@ -49,20 +50,27 @@ class ColumnGrader:
         self._grader, self._window = grader, window
         self._spellings = Spellings(grader)
         self._baselines = Baselines(len(grader.edition.terms))
-        self._patients = courses.select(
-            "patient",
-            "rt_start",
-            "rt_end",
-            last_acute_days(window).alias("until"),
-            pl.int_range(pl.len(), dtype=pl.Int64).alias("who"),
+        self._dates, self._values = ReadOnce(read_dates), ReadOnce(read_values)
+        courses = courses.with_columns(last_acute_days(window).alias("until"))
+        self._patients = ReadOnce(
+            lambda names: pl.DataFrame({"patient": names}).join(
+                courses, on="patient", how="left", maintain_order="left"
+            ),
+            most=None,
         )
+
+    @property
+    def patients(self) -> pl.DataFrame:
+        """The patients met so far, by their number: ``patient`` String, ``rt_start`` and ``rt_end``
+        Date.
+        """
+        return self._patients.known.drop("until")
 
     def look_for_baselines(self, rows: pl.DataFrame, first: int) -> None:
         """Keep what may be a baseline of a piece whose first row is number ``first`` of them all.
 
         ``rows``: the columns of ``COLUMNS``.
         """
-        self._know_declared(rows)
         dated = self._dated(rows, first)
         mine = dated["before_start"] & dated["who"].is_not_null()
         rows, dated = rows.filter(mine), dated.filter(mine)
@@ -77,7 +85,8 @@ class ColumnGrader:
         (null: not graded), ``grade``, ``at_least``, ``at_most`` Int8, ``reason``, ``flags`` (joined
         by a space), ``criterion`` (NCI's wording), ``phase``, ``on_treatment`` Boolean,
         ``days_from_end`` Int32, ``baseline_grade`` Int8, ``worse_than_baseline`` Boolean. Texts are
-        of type Enum. Meanings and nulls are those of ``PatientGrade``.
+        of type Enum. Meanings and nulls are those of ``PatientGrade``. Then ``who`` Int64 (the
+        place in ``patients``, null: none) and ``last`` Date (the last day the result may be of).
         """
         dated = self._dated(rows, first)
         tests = self._baselines.beside(self._tests(rows, dated))
@@ -90,26 +99,14 @@ class ColumnGrader:
         """
         return self._baselines.otherwise_by_date()
 
-    def _know_declared(self, rows: pl.DataFrame) -> None:
-        """Number patients without dates, too, of whom a sender declared a baseline."""
-        new = (
-            rows.filter(is_declared(rows))
-            .select(pl.col("patient").drop_nulls().unique(maintain_order=True))
-            .join(self._patients, on="patient", how="anti", maintain_order="left")
-        )
-        if len(new):
-            numbers = pl.int_range(pl.len(), dtype=pl.Int64) + len(self._patients)
-            known = new.with_columns(who=numbers)
-            self._patients = pl.concat([self._patients, known], how="diagonal")
-
     def _dated(self, rows: pl.DataFrame, first: int) -> pl.DataFrame:
         """Each row's number and patient, and where it lies in time."""
-        known = rows.select("patient").join(
-            self._patients, on="patient", how="left", maintain_order="left"
-        )
+        who = self._patients.numbers(rows["patient"])
         numbers = pl.int_range(first, first + len(rows), eager=True).alias("row")
-        frame = known.drop("patient").with_columns(
-            numbers, *read_dates(rows), is_declared(rows), ongoing=pl.lit(False)
+        frame = (
+            self._patients.known.drop("patient")[who]
+            .hstack(self._dates.look_up(rows["collected"].fill_null("")))
+            .with_columns(numbers, is_declared(rows), who=who.cast(pl.Int64), ongoing=pl.lit(False))
         )
         partial = bool((frame["first"] != frame["last"]).any())
         placed = frame.with_columns(place_columns(self._window, pl.col("until"), partial=partial))
@@ -121,7 +118,8 @@ class ColumnGrader:
     def _tests(self, rows: pl.DataFrame, dated: pl.DataFrame) -> pl.DataFrame:
         """One row per result and term; ``at`` is the result's place in ``rows``."""
         implausible = self._grader.implausible
-        read = read_rows(rows, dated["unreadable_date"], self._spellings, implausible)
+        values = self._values.look_up(rows["value"].fill_null(""))
+        read = read_rows(rows, values, dated["unreadable_date"], self._spellings, implausible)
         places = read.select(
             at=pl.int_range(pl.len(), dtype=pl.UInt32),
             test=pl.int_ranges("begin", pl.col("begin") + pl.col("tests")),

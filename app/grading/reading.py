@@ -17,17 +17,25 @@ _FACTS = (
 )  # fmt: skip
 
 
-def read_dates(rows: pl.DataFrame) -> list[pl.Series]:
-    """``collected`` read, each text once: ``first``, ``last`` Date, ``time``, ``unreadable_date``.
+def read_dates(texts: pl.Series) -> pl.DataFrame:
+    """``first``, ``last`` Date, ``time``, ``unreadable_date``: ``collected_columns`` as a frame."""
+    return pl.DataFrame(collected_columns(texts))
 
-    Days repeat: an export of years has some thousand.
+
+def read_values(texts: pl.Series) -> pl.DataFrame:
+    """``value`` Int64 millionths, ``comparator`` Int8, and Boolean ``unreadable``, ``unscaled``
+    and ``blank``.
     """
-    texts = rows.select("collected").unique()
-    read = texts.hstack(collected_columns(texts["collected"]))
-    joined = rows.select("collected").join(
-        read, on="collected", how="left", nulls_equal=True, maintain_order="left"
+    read = read_column(texts, read_value)
+    return pl.DataFrame(
+        {
+            "value": read.scaled,
+            "comparator": read.comparator,
+            "unreadable": read.unreadable,
+            "unscaled": read.unscaled,
+            "blank": texts.str.strip_chars(_WHITE_SPACE) == "",
+        }
     )
-    return joined.drop("collected").get_columns()
 
 
 def is_declared(rows: pl.DataFrame) -> pl.Series:
@@ -39,11 +47,16 @@ def is_declared(rows: pl.DataFrame) -> pl.Series:
 
 
 def read_rows(
-    rows: pl.DataFrame, unreadable_date: pl.Series, spellings: Spellings, implausible: Implausible
+    rows: pl.DataFrame,
+    values: pl.DataFrame,
+    unreadable_date: pl.Series,
+    spellings: Spellings,
+    implausible: Implausible,
 ) -> pl.DataFrame:
     """Read the numbers of every row and judge whether it can be graded.
 
-    ``rows``: the String columns of ``many.COLUMNS``; ``unreadable_date`` of ``read_dates``.
+    ``rows``: the String columns of ``many.COLUMNS``; ``values``: what ``read_values`` makes of
+    ``value``; ``unreadable_date`` of ``read_dates``.
 
     Returns per row ``begin`` and ``tests`` (its tests in ``spellings.tests``), ``value`` Int64
     millionths (null: absent or not usable), ``comparator`` Int8, ``unit_key`` and ``canonical`` of
@@ -52,23 +65,10 @@ def read_rows(
     (for the plain grader instead), ``above_uln``, ``below_lln`` Boolean (null: unknown).
     """
     places = spellings.look_up(rows)
-    values = rows.select("value").unique()
-    read = read_column(values["value"], read_value)
-    value = rows.select("value").join(
-        values.with_columns(
-            number=read.scaled,
-            comparator=read.comparator,
-            unreadable=read.unreadable,
-            unscaled=read.unscaled,
-            blank=(pl.col("value").str.strip_chars(_WHITE_SPACE) == "").fill_null(True),
-        ),
-        on="value", how="left", nulls_equal=True, maintain_order="left",
-    )  # fmt: skip
-    frame = spellings.facts.select(_FACTS)[places].with_columns(
-        value["number"].alias("value"),
-        *(value[name] for name in ("comparator", "unreadable", "unscaled", "blank")),
-        _active(rows),
-        unreadable_date,
+    frame = (
+        spellings.facts.select(_FACTS)[places]
+        .hstack(values)
+        .with_columns(_active(rows), unreadable_date)
     )
     return frame.with_columns(_judged(implausible)).select(
         "begin", "tests", "unit_key", "value", "comparator", "canonical", "limit_flags", "valid",
