@@ -1,6 +1,7 @@
 """The last step of ``many.py``: integers turned back into what callers see."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import polars as pl
 
@@ -101,6 +102,7 @@ def _criteria(terms: Sequence[Term]) -> pl.Series:
     return _texts([*says, *[None] * _GRADES])
 
 
+@cache
 def _flag_texts() -> pl.Series:
     """Every combination of flags as text, by its bits."""
     return _texts(

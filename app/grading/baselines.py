@@ -28,6 +28,7 @@ class Baselines:
         self._candidates: list[pl.DataFrame] = []
         self._kept = 0
         self._chosen: pl.DataFrame | None = None
+        self._places = pl.Series(dtype=pl.UInt32)  # of the chosen, by patient and term
 
     def add(self, tests: pl.DataFrame, rows: pl.DataFrame) -> None:
         """Keep candidates: results of before the start with their terms, graded by own limits.
@@ -71,11 +72,8 @@ class Baselines:
     def beside(self, tests: pl.DataFrame) -> pl.DataFrame:
         """Put its baseline beside every test: ``b`` (its place; null: none) and ``_BESIDE``."""
         chosen = self._choose()
-        keys = tests.select((pl.col("who") * self._terms + pl.col("term")).alias(_KEY))
-        places = keys.join(
-            chosen.select(_KEY, b=pl.int_range(pl.len(), dtype=pl.UInt32)),
-            on=_KEY, how="left", maintain_order="left",
-        )["b"]  # fmt: skip
+        keys = tests.select(pl.col("who") * self._terms + pl.col("term")).to_series()
+        places = self._places.gather(keys, null_on_oob=True).alias("b")
         return tests.hstack(chosen.select(pl.col(_BESIDE).gather(places))).with_columns(
             places, pl.col("b_by_hand").fill_null(False)
         )
@@ -114,6 +112,8 @@ class Baselines:
         Returns ``declared`` and ``by_date``: the numbers of both rows in the export.
         """
         everyone = pl.concat([_nothing(), *self._candidates])
+        if not everyone["declared"].any():
+            return pl.DataFrame(schema={"declared": pl.Int64, "by_date": pl.Int64})
         undated = pl.col("declared").fill_null(False) & (pl.col("day") == pl.date(1, 1, 1))
         by_date = _chosen(everyone.filter(~undated).with_columns(declared=pl.lit(False)))
         both = self._choose().join(by_date, on=_KEY, suffix="_by_date")
@@ -123,7 +123,15 @@ class Baselines:
     def _choose(self) -> pl.DataFrame:
         if self._chosen is None:
             self._chosen = _chosen(pl.concat([_nothing(), *self._candidates]))
+            self._places = _places(self._chosen[_KEY])
         return self._chosen
+
+
+def _places(keys: pl.Series) -> pl.Series:
+    """Where each key stands among ``keys``, which are in order; null at what is none of them."""
+    places = pl.int_range(len(keys), dtype=pl.UInt32, eager=True)
+    highest = 0 if keys.is_empty() else int(keys[-1])
+    return pl.repeat(None, highest + 1, dtype=pl.UInt32, eager=True).scatter(keys, places)
 
 
 def _nothing() -> pl.DataFrame:
