@@ -26,6 +26,7 @@ class Baselines:
     def __init__(self, terms: int) -> None:
         self._terms = terms
         self._candidates: list[pl.DataFrame] = []
+        self._texts: list[pl.DataFrame] = []  # by row, in order, of those that may be compared with
         self._kept = 0
         self._chosen: pl.DataFrame | None = None
         self._places = pl.Series(dtype=pl.UInt32)  # of the chosen, by patient and term
@@ -58,16 +59,18 @@ class Baselines:
             baseline_above_uln=pl.when(usable).then("above_uln"),
             baseline_below_lln=pl.when(usable).then("below_lln"),
         )
-        texts = rows.select(_TEXTS)[mine["at"]]
+        self._candidates.append(_last_days(found))
         asked = mine["full_group"].is_not_null()
-        texts = texts.select(
-            pl.when(asked).then(pl.col(name)).alias(f"text_{name}") for name in _TEXTS
-        )
-        self._candidates.append(_last_days(found.hstack(texts)))
+        if asked.any():
+            texts = rows.select(_TEXTS)[mine["at"].filter(asked)]
+            self._texts.append(texts.with_columns(mine["row"].filter(asked)))
         self._kept += len(self._candidates[-1])
         if self._kept > _MOST:
             self._candidates = [_last_days(pl.concat(self._candidates))]
             self._kept = len(self._candidates[0])
+            if self._texts:
+                kept = pl.col("row").is_in(self._candidates[0]["b_row"].implode())
+                self._texts = [pl.concat(self._texts).filter(kept)]
 
     def beside(self, tests: pl.DataFrame) -> pl.DataFrame:
         """Put its baseline beside every test: ``b`` (its place; null: none) and ``_BESIDE``."""
@@ -103,8 +106,9 @@ class Baselines:
         """The baseline as its row was written; None where there is none."""
         if place is None:
             return None
-        texts = self._choose().select(pl.col(f"text_{name}").alias(name) for name in _TEXTS)
-        return texts.row(place, named=True)
+        row = self._choose()["b_row"][place]
+        texts = self._texts[0]
+        return texts.select(_TEXTS).row(texts["row"].search_sorted(row), named=True)
 
     def otherwise_by_date(self) -> pl.DataFrame:
         """Where the date rule alone would choose another result than the sender declared.
@@ -124,6 +128,7 @@ class Baselines:
         if self._chosen is None:
             self._chosen = _chosen(pl.concat([_nothing(), *self._candidates]))
             self._places = _places(self._chosen[_KEY])
+            self._texts = [pl.concat(self._texts)] if self._texts else []
         return self._chosen
 
 
@@ -142,7 +147,6 @@ def _nothing() -> pl.DataFrame:
             "b_at_most": pl.Int8, "b_by_hand": pl.Boolean, "baseline": pl.Int64,
             "baseline_comparator": pl.Int8, "baseline_unit": pl.Int32,
             "baseline_above_uln": pl.Boolean, "baseline_below_lln": pl.Boolean,
-            **{f"text_{name}": pl.String for name in _TEXTS},
         }
     )  # fmt: skip
 
