@@ -1,6 +1,7 @@
 """Grading whole exports: CPU time and memory, against reading the same file and writing Parquet.
 
-``TOXGRADE_BENCH_ROWS=10000000 python -m benchmarks.batch`` takes a larger export.
+Beside it the same grades in SQL by DuckDB and in pandas; how many rows they grade otherwise.
+``TOXGRADE_BENCH_EXPORTS=1000000,10000000,30000000 python -m benchmarks.batch`` takes other exports.
 """
 
 import os
@@ -13,8 +14,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-_ROWS = int(os.environ.get("TOXGRADE_BENCH_ROWS", "1000000"))
+_ROWS = os.environ.get("TOXGRADE_BENCH_EXPORTS", "1000000,10000000")
 _PATIENTS = 50_000
+_MOST_IN_PANDAS = 10_000_000  # it holds everything in memory: about 6 GB then
 _TESTS = (
     ("ALT", ("U/L", "IU/L"), "", "40", (5, 200), 0),
     ("AST", ("U/L", "IU/L"), "", "40", (5, 200), 0),
@@ -31,20 +33,54 @@ _FLOOR = (
 
 
 def main() -> None:
-    """The floor and the whole command with worst grades, each in a process of its own."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        _write_export(folder / "labs.csv")
-        labs, toxgrade = str(folder / "labs.csv"), str(Path(sys.executable).parent / "toxgrade")
-        floor = _run(sys.executable, "-c", _FLOOR, labs, str(folder / "floor.parquet"))
-        ours = _run(
-            toxgrade, "grade", labs, "-o", str(folder / "graded.parquet"),
-            "--worst", str(folder / "worst.parquet"),
-        )  # fmt: skip
-    print(f"\nexports: {_ROWS:,} rows of {_PATIENTS:,} patients, CSV to Parquet")
-    print(f"{'what':<52}{'CPU s':>8}{'rows/CPU s':>13}{'peak GB':>9}{'ratio':>8}")
-    for what, (cpu, peak) in (("floor: polars, streamed", floor), ("toxgrade grade, worst", ours)):
-        print(f"{what:<52}{cpu:>8.1f}{_ROWS / cpu:>13,.0f}{peak:>9.2f}{cpu / floor[0]:>8.2f}")
+    """Each size in turn, each way in a process of its own."""
+    for rows in map(int, _ROWS.split(",")):
+        with tempfile.TemporaryDirectory() as name:
+            _measure(rows, Path(name))
+
+
+def _measure(rows: int, folder: Path) -> None:
+    write_export(folder / "labs.csv", rows)
+    labs, python = str(folder / "labs.csv"), sys.executable
+    floor = _run(python, "-c", _FLOOR, labs, str(folder / "floor.parquet"))
+    print(f"\nexports: {rows:,} rows of {_PATIENTS:,} patients, CSV to Parquet")
+    print(f"{'what':<44}{'CPU s':>8}{'rows/CPU s':>13}{'peak GB':>9}{'ratio':>8}{'differ':>8}")
+    _tell("floor: polars, streamed", rows, floor, floor, "")
+    ours = folder / "ours.parquet"
+    side = ("--worst", str(folder / "worst.parquet"))
+    toxgrade = str(Path(python).parent / "toxgrade")
+    _tell("toxgrade grade", rows, _run(toxgrade, "grade", labs, "-o", str(ours)), floor, "")
+    both = _run(toxgrade, "grade", labs, "-o", str(ours), *side)
+    _tell("toxgrade grade, worst grades beside it", rows, both, floor, "")
+    for what, module in (("DuckDB, SQL", "in_duckdb"), ("pandas, by column", "in_pandas")):
+        if module == "in_pandas" and rows > _MOST_IN_PANDAS:
+            continue
+        theirs = folder / f"{module}.parquet"
+        used = _run(python, "-m", f"benchmarks.{module}", labs, str(theirs), side[1])
+        _tell(f"{what}, worst grades beside it", rows, used, floor, f"{_differ(ours, theirs):,}")
+        theirs.unlink()
+
+
+def _tell(
+    what: str, rows: int, used: tuple[float, float], floor: tuple[float, float], differ: str
+) -> None:
+    (cpu, peak), ratio = used, used[0] / floor[0]
+    print(f"{what:<44}{cpu:>8.1f}{rows / cpu:>13,.0f}{peak:>9.2f}{ratio:>8.2f}{differ:>8}")
+
+
+def _differ(ours: Path, theirs: Path) -> int:
+    """The gradings in which two graders disagree; they must be of the same rows and terms."""
+    keys = [pl.col("row").cast(pl.Int64), pl.col("term").cast(pl.String)]
+    grades = (
+        *(pl.col(name).cast(pl.Int8) for name in ("at_least", "at_most", "baseline_grade")),
+        pl.col("phase").cast(pl.String),
+        *(pl.col(name).cast(pl.Boolean) for name in ("on_treatment", "worse_than_baseline")),
+    )
+    frames = [pl.scan_parquet(path).select(*keys, *grades) for path in (ours, theirs)]
+    left, right = (frame.sort("row", "term").collect() for frame in frames)
+    assert left.select("row", "term").equals(right.select("row", "term"))
+    otherwise = (left[name].ne_missing(right[name]) for name in left.columns[2:])
+    return int(left.select(pl.any_horizontal(otherwise).sum()).item())
 
 
 def _run(*command: str) -> tuple[float, float]:
@@ -55,19 +91,19 @@ def _run(*command: str) -> tuple[float, float]:
     return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024**2
 
 
-def _write_export(path: Path) -> None:
+def write_export(path: Path, rows: int) -> None:
     """Visits in no order of patients, a million rows at a time."""
     chance = np.random.default_rng(7)
     starts = np.datetime64("2011-01-01") + chance.integers(0, 2000, _PATIENTS)
     with path.open("wb") as file:
-        for begin in range(0, _ROWS, 1_000_000):
-            patients = chance.integers(0, _PATIENTS, min(1_000_000, _ROWS - begin))
+        for begin in range(0, rows, 1_000_000):
+            patients = chance.integers(0, _PATIENTS, min(1_000_000, rows - begin))
             parts = [
                 _results(test, patients[number :: len(_TESTS)], starts, chance)
                 for number, test in enumerate(_TESTS)
             ]
-            rows = pl.concat(parts).sample(fraction=1, shuffle=True, seed=7)
-            rows.write_csv(file, include_header=begin == 0)
+            export = pl.concat(parts).sample(fraction=1, shuffle=True, seed=7)
+            export.write_csv(file, include_header=begin == 0)
 
 
 def _results(test: Any, patients: Any, starts: Any, chance: np.random.Generator) -> pl.DataFrame:
