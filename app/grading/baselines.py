@@ -30,6 +30,7 @@ class Baselines:
         self._kept = 0
         self._chosen: pl.DataFrame | None = None
         self._places = pl.Series(dtype=pl.UInt32)  # of the chosen, by patient and term
+        self._otherwise = pl.DataFrame()
 
     def add(self, tests: pl.DataFrame, rows: pl.DataFrame) -> None:
         """Keep candidates: results of before the start with their terms, graded by own limits.
@@ -115,21 +116,29 @@ class Baselines:
 
         Returns ``declared`` and ``by_date``: the numbers of both rows in the export.
         """
-        everyone = pl.concat([_nothing(), *self._candidates])
-        if not everyone["declared"].any():
-            return pl.DataFrame(schema={"declared": pl.Int64, "by_date": pl.Int64})
-        undated = pl.col("declared").fill_null(False) & (pl.col("day") == pl.date(1, 1, 1))
-        by_date = _chosen(everyone.filter(~undated).with_columns(declared=pl.lit(False)))
-        both = self._choose().join(by_date, on=_KEY, suffix="_by_date")
-        other = both.filter(pl.col("b_row") != pl.col("b_row_by_date"))
-        return other.select(declared="b_row", by_date="b_row_by_date").sort("declared")
+        self._choose()
+        return self._otherwise
 
     def _choose(self) -> pl.DataFrame:
         if self._chosen is None:
-            self._chosen = _chosen(pl.concat([_nothing(), *self._candidates]))
+            everyone = pl.concat([_nothing(), *self._candidates])
+            self._candidates = []
+            self._chosen = _chosen(everyone)
             self._places = _places(self._chosen[_KEY])
             self._texts = [pl.concat(self._texts)] if self._texts else []
+            self._otherwise = _otherwise(everyone, self._chosen)
         return self._chosen
+
+
+def _otherwise(candidates: pl.DataFrame, chosen: pl.DataFrame) -> pl.DataFrame:
+    """The rows of what is chosen, and of what the date rule would choose, where they differ."""
+    if not candidates["declared"].any():
+        return pl.DataFrame(schema={"declared": pl.Int64, "by_date": pl.Int64})
+    undated = pl.col("declared").fill_null(False) & (pl.col("day") == pl.date(1, 1, 1))
+    by_date = _chosen(candidates.filter(~undated).with_columns(declared=pl.lit(False)))
+    both = chosen.join(by_date, on=_KEY, suffix="_by_date")
+    other = both.filter(pl.col("b_row") != pl.col("b_row_by_date"))
+    return other.select(declared="b_row", by_date="b_row_by_date").sort("declared")
 
 
 def _places(keys: pl.Series) -> pl.Series:
