@@ -13,6 +13,9 @@ from app.batches.tables import CHUNK, LINE, ROW, Table
 from app.batches.wide import melt
 from app.errors import FileError
 
+_MOST = 500_000
+"""Treatment dates that are kept before those that repeat are let go."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -66,14 +69,13 @@ class Labs:
         wanted = {"patient": "patient", "rt_start": "start", "rt_end": "end"}
         ours = [self.layout.of(name).alias(called) for name, called in wanted.items()]
         reads = self.layout.reads_for(wanted)
-        found = [
-            piece.select(*ours, line=LINE).unique(
-                [*wanted.values()], keep="first", maintain_order=True
-            )
-            for table in self.tables
-            for piece in table.chunks(reads)
-        ]
-        return pl.concat(found).unique([*wanted.values()], keep="first", maintain_order=True)
+        found: list[pl.DataFrame] = []
+        for table in self.tables:
+            for piece in table.chunks(reads):
+                found.append(_each_once(piece.select(*ours, line=LINE)))
+                if sum(map(len, found)) > _MOST:
+                    found = [_each_once(pl.concat(found))]
+        return _each_once(pl.concat(found))
 
     def _chunk(self, piece: pl.DataFrame, before: int, table: Table) -> Chunk:
         places = piece.select(pl.col(ROW) + before, LINE)
@@ -83,6 +85,10 @@ class Labs:
             rows, taken = melt(given, rows, self.reading)
             given = given[taken]
         return Chunk(given, rows, table)
+
+
+def _each_once(dates: pl.DataFrame) -> pl.DataFrame:
+    return dates.unique(["patient", "start", "end"], keep="first", maintain_order=True)
 
 
 def open_labs(

@@ -12,7 +12,7 @@ import polars as pl
 from app.batches.kinds import Shape, shape
 from app.batches.ndjson import scan_ndjson
 from app.batches.reading import Reading
-from app.batches.tables import Table
+from app.batches.tables import Table, scanned
 from app.batches.text import open_text
 from app.batches.typed import read_xlsx, scan_parquet, scan_xpt
 from app.batches.unpack import unpack
@@ -38,7 +38,7 @@ def open_table(path: Path, reading: Reading, folder: Path, name: str | None = No
         raise FileError(f"{name}: damaged or cut off") from None
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return Table(name, found.kind, sha256, frame, columns, told, first_line)
+    return Table(name, found.kind, sha256, scanned(frame), columns, told, first_line)
 
 
 def _scan(

@@ -1,6 +1,6 @@
 """A file opened: its rows as String columns, read as often as needed, in pieces."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,6 +11,9 @@ from app.errors import FileError
 CHUNK = 250_000
 """Rows per piece: at 250,000 the work per row dominates and a piece takes some 100 MB."""
 
+Pieces = Callable[[Sequence[str], int], Iterable[pl.DataFrame]]
+"""Reads a file's rows in order, in pieces of about so many: the columns named, String."""
+
 ROW, LINE = "\x00row", "\x00line"
 """Where a row stands; no column of a file has such a name, as NUL bytes are refused."""
 
@@ -19,7 +22,7 @@ ROW, LINE = "\x00row", "\x00line"
 class Table:
     """One file.
 
-    ``frame`` has the file's columns, String, null where empty, in the file's order. ``sha256`` is
+    ``columns`` are the file's, in its order; ``pieces`` reads them, null where empty. ``sha256`` is
     of the file as given. ``told`` says how it was read, for the report. ``first_line`` is the line
     of the first row; with ``has_breaks`` fields may run over several lines. ``why`` finds the place
     from which the file cannot be read, once it could not.
@@ -28,7 +31,7 @@ class Table:
     name: str
     kind: str
     sha256: str
-    frame: pl.LazyFrame
+    pieces: Pieces
     columns: tuple[str, ...]
     told: str
     first_line: int = 2
@@ -45,11 +48,8 @@ class Table:
         """
         row, line = 0, self.first_line
         wanted = self.columns if self.has_breaks else columns
-        pieces = self.frame.select(wanted).collect_batches(
-            chunk_size=size, lazy=True, engine="streaming"
-        )
         with self._readable():
-            for piece in pieces:
+            for piece in self.pieces(wanted, size):
                 rows = pl.int_range(row, row + len(piece), eager=True).alias(ROW)
                 lines = (rows + (line - row)).alias(LINE)
                 if self.has_breaks:
@@ -71,6 +71,15 @@ class Table:
         except pl.exceptions.PolarsError:
             where = self.why() if self.why else f"{self.name}: damaged or cut off"
             raise FileError(where) from None
+
+
+def scanned(frame: pl.LazyFrame) -> Pieces:
+    """Pieces of what polars can scan."""
+
+    def pieces(columns: Sequence[str], size: int) -> Iterable[pl.DataFrame]:
+        return frame.select(columns).collect_batches(chunk_size=size, lazy=True, engine="streaming")
+
+    return pieces
 
 
 def _breaks() -> pl.Expr:
