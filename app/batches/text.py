@@ -4,6 +4,7 @@ import csv
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -65,15 +66,24 @@ def _blocks(
 ) -> Iterator[pl.DataFrame]:
     """The rows of a file of which each is one line, in blocks of about ``size`` lines.
 
-    polars' own scan reads ahead: 0.5 GB for ten million rows, where a block at a time takes 0.1.
+    The next block is read while one is worked with. polars' own scan reads further ahead: 0.5 GB
+    for ten million rows, where this takes 0.1.
     """
     bytes_each = source.stat().st_size // max(lines, 1) + 1
     schema = dict.fromkeys(columns, pl.String)
-    with source.open("rb") as file:
+
+    def read() -> pl.DataFrame | None:
+        if not (block := file.read(size * bytes_each)):
+            return None
+        whole = header + block + file.readline()
+        return pl.read_csv(whole, separator=delimiter, schema=schema, columns=list(wanted))
+
+    with source.open("rb") as file, ThreadPoolExecutor(1) as reader:
         header = file.readline()
-        while block := file.read(size * bytes_each):
-            whole = header + block + file.readline()
-            yield pl.read_csv(whole, separator=delimiter, schema=schema, columns=list(wanted))
+        ahead = reader.submit(read)
+        while (rows := ahead.result()) is not None:
+            ahead = reader.submit(read)
+            yield rows
 
 
 def _one_line_each(frame: pl.LazyFrame, lines: int) -> bool:
