@@ -1,7 +1,7 @@
 """Where the HTTP service is built and wired."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
@@ -53,6 +53,24 @@ and labels each toxicity acute or late after radiotherapy. A clinician decides; 
 CTCAE is a work of the US National Cancer Institute.
 """
 
+_DOORS = (
+    grading,  # first: the hottest
+    health,
+    criteria,
+    studies,
+    ranges,
+    follow_up,
+    patients,
+    events,
+    cohort,
+    liver,
+    batches,
+    audit,
+    history,
+    smart,
+    hl7v2,
+)
+
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The service for ``settings`` (the environment's if None) on a migrated database.
@@ -62,29 +80,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """
     chosen = settings or Settings()
     logs.configure()
-    criteria_read, vocabularies = load(), load_vocabularies()
-    metrics, rates = Metrics(), Rates(chosen.rate_per_second)
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        trusted = issuer(chosen)
-        credentials = Credentials(Tokens(trusted) if trusted else None)
-        engine = build_engine(chosen.database_url)
-        writer = Writer(engine)
-        metrics.watch(writer)
-        app.state.service = Service(
-            chosen, Graders(criteria_read), vocabularies, engine, writer, credentials, rates
-        )
-        yield
-        writer.close()
-        engine.dispose()
-
+    metrics = Metrics()
     app = FastAPIOffline(
         title="Toxgrade",
         version=__version__,
         description=_DESCRIPTION,
         license_info={"name": "MIT"},
-        lifespan=lifespan,
+        lifespan=_lifespan(chosen, metrics),
         redoc_url=None,
     )
     add_handlers(app, {"/fhir/": error_outcome, "/cds-services": error_outcome})
@@ -92,23 +94,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(BrowserClients, origins=chosen.cors_origins)
     app.add_middleware(Edge, metrics=metrics)
     app.state.metrics = metrics
-    for door in (
-        grading,  # first: the hottest
-        health,
-        criteria,
-        studies,
-        ranges,
-        follow_up,
-        patients,
-        events,
-        cohort,
-        liver,
-        batches,
-        audit,
-        history,
-        smart,
-        hl7v2,
-    ):
+    for door in _DOORS:
         app.include_router(door.router, responses=PROBLEMS)
     for ehr in (operation, capability, cds):
         app.include_router(ehr.router, responses=OUTCOMES)
@@ -117,3 +103,27 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if found := undeclared(app):
         raise RuntimeError(f"these routes do not declare what they need: {', '.join(found)}")
     return app
+
+
+def _lifespan(
+    settings: Settings, metrics: Metrics
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """What lives as long as the process: criteria, the database and its one writer."""
+    criteria_read, vocabularies = load(), load_vocabularies()
+    rates = Rates(settings.rate_per_second)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        trusted = issuer(settings)
+        credentials = Credentials(Tokens(trusted) if trusted else None)
+        engine = build_engine(settings.database_url)
+        writer = Writer(engine)
+        metrics.watch(writer)
+        app.state.service = Service(
+            settings, Graders(criteria_read), vocabularies, engine, writer, credentials, rates
+        )
+        yield
+        writer.close()
+        engine.dispose()
+
+    return lifespan

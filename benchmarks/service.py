@@ -54,3 +54,7 @@ def _storing(floor: Servers, url: str, *processes: int) -> None:
             compare(name, floor, servers, _RESULTS.replace("P{n}", f"{number}-{{n}}"), panel(8))
     with transaction(url) as connection:
         print(f"faults that the audit finds afterwards: {len(list(verify(connection)))}")
+
+
+if __name__ == "__main__":
+    main()

@@ -117,3 +117,7 @@ def _timed(run: Callable[[], T]) -> tuple[float, T]:
     start = time.perf_counter()
     answer = run()
     return time.perf_counter() - start, answer
+
+
+if __name__ == "__main__":
+    main()

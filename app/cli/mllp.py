@@ -9,7 +9,10 @@ from app.cli.environment import settings
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
+    from app.ehr.hl7v2.receive import Receiver
+    from app.records.writer import Writer
     from app.settings import Settings
 
 
@@ -67,24 +70,44 @@ async def _listen(
 ) -> None:
     import asyncio
     import signal
+
+    from app.ehr.hl7v2.mllp import Limits, Listener
+    from app.errors import RequestError
+    from app.records.engine import build_engine, reading
+    from app.records.studies import find_study
+    from app.records.writer import Writer
+
+    engine = build_engine(chosen.database_url)
+    with reading(engine).connect() as connection:
+        find_study(connection, study)
+    writer, stop = Writer(engine), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    limits = Limits(chosen.max_body_bytes, chosen.slow_client_seconds)
+    try:
+        listener = Listener(_receivers(chosen, study, writer), limits)
+        await listener.run(host, port, stop, context)
+    except OSError:
+        raise RequestError(f"--port: {host}:{port} is not to be had") from None
+    finally:
+        writer.close()
+        engine.dispose()
+
+
+def _receivers(chosen: "Settings", study: str, writer: "Writer") -> "Callable[[str], Receiver]":
+    """A receiver for each address, whose messages are stored and audited."""
+    import asyncio
     from dataclasses import replace
     from getpass import getuser
 
     from app.criteria.reader import load
-    from app.ehr.hl7v2.mllp import Limits, Listener
     from app.ehr.hl7v2.observation import Site
     from app.ehr.hl7v2.receive import Receiver
     from app.errors import RequestError
     from app.grading.one import Graders
     from app.records.audit import Act
-    from app.records.engine import build_engine, reading
-    from app.records.studies import find_study
-    from app.records.writer import Writer
 
-    engine, graders = build_engine(chosen.database_url), Graders(load())
-    with reading(engine).connect() as connection:
-        find_study(connection, study)
-    writer, site = Writer(engine), Site(chosen.hl7v2_authority, chosen.hl7v2_codes)
+    graders, site = Graders(load()), Site(chosen.hl7v2_authority, chosen.hl7v2_codes)
     actor = f"mllp:{getuser()}"
 
     def receiver_for(address: str) -> Receiver:
@@ -99,14 +122,4 @@ async def _listen(
 
         return Receiver(study, graders, write, site, chosen.max_results)
 
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    limits = Limits(chosen.max_body_bytes, chosen.slow_client_seconds)
-    try:
-        await Listener(receiver_for, limits).run(host, port, stop, context)
-    except OSError:
-        raise RequestError(f"--port: {host}:{port} is not to be had") from None
-    finally:
-        writer.close()
-        engine.dispose()
+    return receiver_for

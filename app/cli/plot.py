@@ -13,8 +13,11 @@ from app.cli.environment import settings
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from app.cohort.scope import Report
     from app.grading.one import Graders
     from app.records.studies import Study
+    from app.web.pictures.gallery import Name
+    from app.web.pictures.picture import Kind
 
 
 def plot(
@@ -39,12 +42,36 @@ def plot(
 ) -> None:
     """Draw a picture of a cohort, or the timeline of one patient."""
     from app.batches.files import whole
-    from app.cohort.scope import Report
     from app.criteria.reader import load
     from app.criteria.vocabulary import load_vocabularies
-    from app.errors import FileError, RequestError
     from app.grading.one import Graders
-    from app.web.pictures.gallery import NAMES, Asked, Gallery
+    from app.web.pictures.gallery import Asked, Gallery
+
+    name, kind, window = _asked(picture, output, patient, phase)
+    graders = Graders(load())
+    gallery = Gallery(graders, load_vocabularies())
+    with _cohort(study, labs, patients, edition, graders) as (connection, found):
+        if name is not None:
+            asked = Asked(window, row, min_grade, page, width)
+            drawn = gallery.study(connection, found, name, asked)
+        else:
+            drawn = gallery.patient(connection, found, patient or "", width)
+    with whole(output) as unfinished:
+        unfinished.write_bytes(drawn.drawn(kind))
+
+
+def _asked(
+    picture: str, output: Path, patient: str | None, phase: str
+) -> "tuple[Name | None, Kind, Report]":
+    """The picture (None: a timeline), the kind of file, and the window.
+
+    Raises:
+        RequestError: there is no such picture or window, or a patient is missing or too many.
+        FileError: the suffix is of no kind of picture.
+    """
+    from app.cohort.scope import Report
+    from app.errors import FileError, RequestError
+    from app.web.pictures.gallery import NAMES
     from app.web.pictures.picture import MEDIA
 
     kind = next((kind for kind in MEDIA if f".{kind}" == output.suffix), None)
@@ -55,19 +82,10 @@ def plot(
         raise RequestError(f"expected one of {', '.join(NAMES)}, timeline")
     if (patient is None) == (picture == "timeline"):
         raise RequestError("--patient: a timeline is of one patient, another picture of a study")
-    chosen = next((known for known in get_args(Report) if known == phase), None)
-    if chosen is None:
+    window = next((known for known in get_args(Report) if known == phase), None)
+    if window is None:
         raise RequestError(f"--phase: expected {', '.join(get_args(Report))}")
-    graders = Graders(load())
-    gallery = Gallery(graders, load_vocabularies())
-    with _cohort(study, labs, patients, edition, graders) as (connection, found):
-        if name is not None:
-            asked = Asked(chosen, row, min_grade, page, width)
-            drawn = gallery.study(connection, found, name, asked)
-        else:
-            drawn = gallery.patient(connection, found, patient or "", width)
-    with whole(output) as unfinished:
-        unfinished.write_bytes(drawn.drawn(kind))
+    return name, kind, window
 
 
 @contextmanager
