@@ -58,7 +58,7 @@ def _selects() -> str:
 def main(labs: str, out: str, worst: str) -> None:
     """Grade ``labs`` into ``out``, in its order, and the worst grades into ``worst``."""
     number = "TRY_CAST({} AS DECIMAL(12, 4))"
-    db = duckdb.connect()
+    db = duckdb.connect(config={"temp_directory": f"{out}.spilled"})
     db.execute(
         f"""
         CREATE TABLE labs AS
