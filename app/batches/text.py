@@ -19,6 +19,7 @@ from app.errors import FileError
 
 _PIECE = 1 << 22
 _LONGEST_LINE = 4 * _PIECE
+_LARGEST_BLOCK = 16 * _PIECE  # 64 MB: some million short lines, fewer of hundreds of columns
 _MOST_COLUMNS = 2000
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
@@ -69,11 +70,11 @@ def _blocks(
     The next block is read while one is worked with. polars' own scan reads further ahead: 0.5 GB
     for ten million rows, where this takes 0.1.
     """
-    bytes_each = source.stat().st_size // max(lines, 1) + 1
+    block_size = min(size * (source.stat().st_size // max(lines, 1) + 1), _LARGEST_BLOCK)
     schema = dict.fromkeys(columns, pl.String)
 
     def read() -> pl.DataFrame | None:
-        if not (block := file.read(size * bytes_each)):
+        if not (block := file.read(block_size)):
             return None
         whole = header + block + file.readline()
         return pl.read_csv(whole, separator=delimiter, schema=schema, columns=list(wanted))

@@ -1,0 +1,33 @@
+"""Texts are read once each, whatever the pieces they come in."""
+
+import polars as pl
+
+from app.grading.once import ReadOnce
+
+
+def test_each_text_is_read_once_and_keeps_its_number() -> None:
+    asked: list[str] = []
+
+    def read(texts: pl.Series) -> pl.DataFrame:
+        asked.extend(texts)
+        return pl.DataFrame({"length": texts.str.len_bytes()})
+
+    once = ReadOnce(read)
+    assert once.look_up(pl.Series(["b", "aa", None, "b"]))["length"].to_list() == [1, 2, None, 1]
+    assert once.numbers(pl.Series(["ccc", "aa", "b"])).to_list() == [2, 1, 0]
+    assert once.look_up(pl.Series([], dtype=pl.String)).is_empty()
+    assert asked == ["b", "aa", "ccc"]
+    assert once.known["length"].to_list() == [1, 2, 3]
+
+
+def test_too_many_texts_are_let_go_and_read_anew() -> None:
+    once = ReadOnce(lambda texts: pl.DataFrame({"said": texts}), most=2)
+    for piece in (["a", "b", "c"], ["d", "a"], ["a", "e"]):
+        assert once.look_up(pl.Series(piece))["said"].to_list() == piece
+    assert len(once.known) == 3  # d, a, e: begun anew after a, b, c
+
+
+def test_patients_are_never_let_go() -> None:
+    once = ReadOnce(lambda texts: pl.DataFrame({"said": texts}), most=None)
+    numbers = [once.numbers(pl.Series([name])).item() for name in ("P1", "P2", "P3", "P1")]
+    assert numbers == [0, 1, 2, 0]
