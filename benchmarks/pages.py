@@ -1,8 +1,6 @@
 """Server time of the pages over a study of 1,000 patients and 500,000 grades, on both databases."""
 
-import tempfile
 import time
-from pathlib import Path
 
 import httpx
 from sqlalchemy import text
@@ -11,8 +9,7 @@ from app.records.append import take
 from app.records.audit import Act, enter
 from app.records.engine import build_engine, upgrade
 from app.settings import Settings
-from benchmarks.table import fill
-from tests import postgres
+from benchmarks.table import fill, on_each_database
 from tests.conftest import served
 
 _PATIENTS, _GRADES = 1000, 500
@@ -31,11 +28,7 @@ _PAGES = (
 
 def main() -> None:
     """Milliseconds of each page when first asked for and at best of three, and its size."""
-    with tempfile.TemporaryDirectory() as folder:
-        _measure(f"sqlite:///{Path(folder) / 'bench.db'}")
-    if programs := postgres.server_programs():
-        with postgres.cluster(programs) as server:
-            _measure(server.url % "postgres")
+    on_each_database(_measure)
 
 
 def _measure(url: str) -> None:

@@ -32,11 +32,16 @@ _START, _END = date(2011, 1, 24), date(2011, 3, 9)
 
 def main() -> None:
     """Seconds of the table on a fresh SQLite file, then on PostgreSQL if its server is there."""
+    on_each_database(_measure)
+
+
+def on_each_database(measure: Callable[[str], None]) -> None:
+    """Call with the address of a fresh SQLite file, then of PostgreSQL if its server is there."""
     with tempfile.TemporaryDirectory() as folder:
-        _measure(f"sqlite:///{Path(folder) / 'bench.db'}")
+        measure(f"sqlite:///{Path(folder) / 'bench.db'}")
     if programs := postgres.server_programs():
         with postgres.cluster(programs) as server:
-            _measure(server.url % "postgres")
+            measure(server.url % "postgres")
 
 
 def _measure(url: str) -> None:
