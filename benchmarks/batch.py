@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def _measure(rows: int, folder: Path) -> None:
-    write_export(folder / "labs.csv", rows)
+    _write_export(folder / "labs.csv", rows)
     labs, python = str(folder / "labs.csv"), sys.executable
     floor = _run(python, "-c", _FLOOR, labs, str(folder / "floor.parquet"))
     print(f"\nexports: {rows:,} rows of {_PATIENTS:,} patients, CSV to Parquet")
@@ -54,18 +54,13 @@ def _measure(rows: int, folder: Path) -> None:
     _tell("toxgrade grade", rows, _run(toxgrade, "grade", labs, "-o", str(ours)), floor, "")
     both = _run(toxgrade, "grade", labs, "-o", str(ours), *side)
     _tell("toxgrade grade, worst grades beside it", rows, both, floor, "")
+    if rows > _MOST_ELSEWHERE:
+        return
     for what, module in (("DuckDB, SQL", "in_duckdb"), ("pandas, by column", "in_pandas")):
-        if rows > _MOST_ELSEWHERE:
-            continue
         theirs = folder / f"{module}.parquet"
         used = _run(python, "-m", f"benchmarks.{module}", labs, str(theirs), side[1])
-        _tell(
-            f"{what}, worst grades beside it",
-            rows,
-            used,
-            floor,
-            f"{_differ(ours, theirs):,}",
-        )
+        differ = f"{_differ(ours, theirs):,}"
+        _tell(f"{what}, worst grades beside it", rows, used, floor, differ)
         theirs.unlink()
 
 
@@ -107,7 +102,7 @@ def _run(*command: str) -> tuple[float, float]:
     return used.ru_utime + used.ru_stime, peak / 1024**2
 
 
-def write_export(path: Path, rows: int) -> None:
+def _write_export(path: Path, rows: int) -> None:
     """Visits in no order of patients, a million rows at a time."""
     chance = np.random.default_rng(7)
     starts = np.datetime64("2011-01-01") + chance.integers(0, 2000, _PATIENTS)

@@ -21,7 +21,7 @@ from app.records.studies import LIVER_ENZYMES
 
 _PHASES = ("baseline", "acute", "late")
 _MOST = 4_000_000
-"""Gradings that are kept, 15 bytes each, before they are brought to one for each patient, term and
+"""Gradings that are kept, 14 bytes each, before they are brought to one for each patient, term and
 phase. Pieces are not brought to one alone: in an order of visits a patient is once in each.
 """
 
@@ -29,7 +29,7 @@ phase. Pieces are not brought to one alone: in an order of visits a patient is o
 class Worst:
     """Gathers the highest grades of each patient, term and phase, piece by piece.
 
-    The three are made one number: grouping by the texts took ten times that long.
+    The three are made one number: grouping by each of them took three times that long.
     """
 
     def __init__(self) -> None:

@@ -10,13 +10,13 @@ import polars as pl
 from app.grading.answer import answer
 from app.grading.baselines import Baselines
 from app.grading.column import GRADED, by_thresholds, decide
-from app.grading.once import ReadOnce
 from app.grading.one import OWN_LIMITS, Baseline, Grader
 from app.grading.phase import Window, last_acute_days, place_columns
 from app.grading.reading import is_declared, read_dates, read_rows, read_values
 from app.grading.rows import lab_result
 from app.grading.spellings import FLAG_BITS, Spellings
 from app.grading.tables import REASON_CODES
+from app.grading.texts import ReadOnce
 
 COLUMNS = (
     *("patient", "collected", "analyte", "value", "unit", "lln", "uln"),

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from app.grading.once import ReadOnce
+from app.grading.texts import ReadOnce
 
 
 def test_each_text_is_read_once_and_keeps_its_number() -> None:

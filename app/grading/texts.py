@@ -12,8 +12,9 @@ class ReadOnce:
     To number a text costs a row one look at a hash table; joining each piece with its own distinct
     texts took twice that (0.19 s for three million dates, not 0.08).
 
-    ``read`` gives a frame with one row for each text of a String column. ``most``: the texts that
-    are kept, after which numbering starts anew; None: all, and no text ever changes its number.
+    ``read`` gives a frame with one row for each text of a String column; ``known`` is what it gave
+    so far, by number. ``most``: the texts that are kept, after which numbering starts anew; None:
+    all, and no text ever changes its number.
     """
 
     def __init__(
@@ -25,7 +26,6 @@ class ReadOnce:
     def _start_anew(self) -> None:
         self._numbered = pl.Series(dtype=pl.Categorical(pl.Categories.random()))
         self.known = self._read(pl.Series(dtype=pl.String))
-        """What the texts were read as, by their numbers."""
 
     def numbers(self, texts: pl.Series) -> pl.Series:
         """The number of each text (UInt32; null of null), until the next call."""
