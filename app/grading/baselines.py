@@ -104,12 +104,17 @@ class Baselines:
         )
 
     def texts(self, place: int | None) -> dict[str, str | None] | None:
-        """The baseline as its row was written; None where there is none."""
-        if place is None:
+        """The baseline as its row was written; None where there is none to compare with.
+
+        One whose unit or analyte is not understood is none: its texts were not kept.
+        """
+        if place is None or not self._texts:
             return None
-        row = self._choose()["b_row"][place]
-        texts = self._texts[0]
-        return texts.select(_TEXTS).row(texts["row"].search_sorted(row), named=True)
+        row, texts = self._choose()["b_row"][place], self._texts[0]
+        found = texts["row"].search_sorted(row)
+        if found == len(texts) or texts["row"][found] != row:
+            return None
+        return texts.select(_TEXTS).row(found, named=True)
 
     def otherwise_by_date(self) -> pl.DataFrame:
         """Where the date rule alone would choose another result than the sender declared.

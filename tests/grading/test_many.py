@@ -77,3 +77,25 @@ def test_columns_equal_patients(
 
 def test_no_rows_give_no_grades() -> None:
     assert by_column([], (None, None), Rules()) == []
+
+
+def test_a_baseline_that_cannot_be_used_is_never_that_of_another_patient() -> None:
+    """The later value is too fine for columns: the plain grader asks for the baseline's texts."""
+
+    def alt(patient: str, collected: str, value: str, unit: str) -> dict[str, str | None]:
+        named = {"patient": patient, "collected": collected, "value": value, "unit": unit}
+        return dict.fromkeys(COLUMNS) | named | {"analyte": "ALT", "uln": "40"}
+
+    unusable = alt("P1", "2011-01-20", "30", "furlongs")
+    later = alt("P1", "2011-04-23", "130.00000001", "U/L")
+    others = [alt(p, "2011-01-20", "90", "U/L") for p in ("P0", "P2")]
+    rules, course = Rules(edition="5.0"), (date(2011, 1, 24), date(2011, 3, 9))
+    for rows in (
+        [unusable, later],
+        [others[0], unusable, later],
+        [unusable, others[1], later],
+        [others[0], unusable, others[1], later],
+    ):
+        found = by_column(rows, course, rules)
+        assert found == one_by_one(rows, course, rules)
+        assert found[-1][3:6] == (0, 4, "missing-baseline")
