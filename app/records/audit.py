@@ -17,10 +17,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, bindparam, insert, select, text, update
 
-from app.records.append import COVERED, Written, digest, take
+from app.records.append import COVERED, digest, take
 from app.records.audit_tables import audit, audit_heads
 from app.records.engine import transaction
 from app.records.tables import patients, studies
+from app.records.unit_of_work import Written
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import Column, Connection, Date, DateTime, Dialect, Table, func, select, text
+from sqlalchemy.exc import DBAPIError
 
-from app.errors import Unavailable
 from app.records.tables import Instant
 
 Converter = Callable[[Any], Any]
@@ -26,7 +26,7 @@ def insert_tuples(
     Columns that are left out take the database's default; ids are numbered on.
 
     Raises:
-        Unavailable: PostgreSQL cannot take the rows now; the transaction is lost.
+        SQLAlchemyError: the database does not take the rows; the transaction is lost.
     """
     chosen = [table.c[name] for name in columns]
     if connection.dialect.name == "postgresql":
@@ -51,9 +51,10 @@ def _copy(
             copy.set_types(types)
             for row in rows:
                 copy.write_row(row)
-    except psycopg.OperationalError as error:  # the driver's own, past SQLAlchemy
-        said = f"the database could not store this ({type(error).__name__})"
-        raise Unavailable(said) from None
+    except psycopg.Error as error:  # the driver's own, past SQLAlchemy
+        raise DBAPIError.instance(
+            statement, None, error, psycopg.Error, hide_parameters=True, dialect=connection.dialect
+        ) from None
 
 
 def _postgresql_type(column: Column[Any], dialect: Dialect) -> str:

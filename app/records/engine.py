@@ -13,6 +13,8 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import make_url
 
+from app.records.unit_of_work import write_in_time
+
 _PACKAGE = Path(__file__).parents[1]
 _PATIENCE = 10  # seconds a SQLite connection waits for another process
 _LOCK = 0x746F7867  # "toxg": one process migrates a PostgreSQL database at a time
@@ -24,15 +26,17 @@ def build_engine(url: str) -> Engine:
     Its errors never name a statement's parameters: those are patients' values.
     """
     parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        return sqlalchemy.create_engine(
+    if parsed.get_backend_name() == "sqlite":
+        engine = sqlalchemy.create_engine(
+            parsed, connect_args={"isolation_level": None}, hide_parameters=True
+        )
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    else:
+        engine = sqlalchemy.create_engine(
             parsed, pool_pre_ping=True, pool_size=10, hide_parameters=True
         )
-    engine = sqlalchemy.create_engine(
-        parsed, connect_args={"isolation_level": None}, hide_parameters=True
-    )
-    event.listen(engine, "connect", _configure_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    write_in_time(engine)
     return engine
 
 

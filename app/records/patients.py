@@ -61,9 +61,11 @@ def lock_patient(connection: Connection, study: Study, name: str) -> Locked:
         raise RequestError("a patient is named by the study's pseudonym", [fault])
     who = {"study": study.id, "name": name}
     new = connection.scalar(_ADD, who)
-    if new is None:
-        return Locked(connection.scalars(_LOCK, who).one(), is_new=False)
-    if erased(connection, study, [name]):
+    known = connection.scalar(_LOCK, who) if new is None else None
+    if known is not None:
+        return Locked(known, is_new=False)
+    # Only now: whoever erased the patient has committed, or the name could not have been added.
+    if new is None or erased(connection, study, [name]):
         raise RequestError("this patient was erased; nothing more is stored under the pseudonym")
     return Locked(new, is_new=True)
 

@@ -16,6 +16,7 @@ from app.grading.units import Names
 from app.records.append import append
 from app.records.studies import Study
 from app.records.tables import demographics, study_ranges
+from app.records.unit_of_work import unit_of
 
 _RANGES = (
     select(study_ranges.c.ranges)
@@ -27,8 +28,12 @@ _RANGES = (
 
 def current_ranges(connection: Connection, study: Study) -> RangeTable:
     """The study's table as last recorded; empty if none was."""
-    document = connection.scalar(_RANGES, {"study": study.id})
-    return RangeTable(read_range(row) for row in json.loads(document or "[]"))
+    seen, place = unit_of(connection).seen, (study_ranges, study.id)
+    if place not in seen:
+        document = connection.scalar(_RANGES, {"study": study.id})
+        seen[place] = RangeTable(read_range(row) for row in json.loads(document or "[]"))
+    found: RangeTable = seen[place]
+    return found
 
 
 def save_ranges(connection: Connection, study: Study, table: RangeTable) -> None:

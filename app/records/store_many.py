@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.errors import RequestError
@@ -13,8 +13,7 @@ from app.grading.one import Grader, Graders
 from app.grading.patient import grade_patient
 from app.grading.result import Course, LabResult
 from app.grading.study_ranges import Person, RangeTable
-from app.records.append import note, undoable
-from app.records.bulk import insert_tuples, reserve_ids
+from app.records.append import append
 from app.records.history import courses_document
 from app.records.identity import Loc, distinct
 from app.records.patients import erased
@@ -23,6 +22,7 @@ from app.records.regrade import GradeRow, grade_row
 from app.records.store import Submission, result_row, store
 from app.records.studies import Study
 from app.records.tables import grades, patients, results, treatments
+from app.records.unit_of_work import undoable
 
 GradesOf = Mapping[str, list[GradeRow]]
 """The current grades of one patient's results, by the result's identity."""
@@ -95,22 +95,21 @@ def add_patients(
         for patient, new in added
         if new.sent.courses
     ]
-    _insert(connection, treatments, _numbered(connection, treatments, treated))
-    ids = iter(reserve_ids(connection, results, sum(len(new.results) for _, new in added)))
-    result_rows: list[dict[str, Any]] = []
-    grade_rows: list[dict[str, Any]] = []
+    append(connection, treatments, treated)
+    rows = [
+        {"patient_id": patient, **row, "recorded_at": now}
+        for patient, new in added
+        for row in new.results
+    ]
+    ids = iter(append(connection, results, rows))
+    graded: list[dict[str, Any]] = []
     for patient, new in added:
         own = [next(ids) for _ in new.results]
-        result_rows += [
-            {"id": number, "patient_id": patient, **row, "recorded_at": now}
-            for number, row in zip(own, new.results, strict=True)
-        ]
-        grade_rows += [
+        graded += [
             {"patient_id": patient, "result_id": own[index], **row, "recorded_at": now}
             for index, row in new.grades
         ]
-    _insert(connection, results, result_rows)
-    _insert(connection, grades, _numbered(connection, grades, grade_rows))
+    append(connection, grades, graded)
     return {new.sent.patient: new.of_identity for _, new in added}
 
 
@@ -145,18 +144,3 @@ def _insert_patients(connection: Connection, study: Study, names: Sequence[str])
     )
     rows = [{"study_id": study.id, "name": name} for name in sorted(names)]
     return {row.name: row.id for row in connection.execute(new, rows)}
-
-
-def _insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows that all have the same columns, numbers included, and note them."""
-    if rows:
-        columns = list(rows[0])
-        insert_tuples(connection, table, columns, (tuple(row.values()) for row in rows))
-        note(connection, table, rows)
-
-
-def _numbered(
-    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    ids = reserve_ids(connection, table, len(rows)) if rows else ()
-    return [{"id": number, **row} for number, row in zip(ids, rows, strict=True)]

@@ -14,6 +14,7 @@ from app.grading.phase import Window
 from app.grading.rules import Rules
 from app.records.append import append
 from app.records.tables import patients, studies, study_rules
+from app.records.unit_of_work import unit_of
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 PATIENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,127}")
@@ -88,10 +89,15 @@ def hold_study(connection: Connection, name: str, *, to_change: bool = False) ->
     Raises:
         NotFound: there is none.
     """
+    seen, place = unit_of(connection).seen, (studies, name)
+    if place in seen and not to_change:
+        held: Study = seen[place]
+        return held
     if connection.dialect.name != "sqlite":  # there a transaction that writes is alone anyway
         mine = select(studies.c.id).where(studies.c.name == name)
         connection.execute(mine.with_for_update(read=not to_change))
-    return find_study(connection, name)
+    seen[place] = study = find_study(connection, name)
+    return study
 
 
 def list_studies(connection: Connection) -> list[Study]:

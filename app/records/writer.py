@@ -19,9 +19,10 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from app.errors import Unavailable
-from app.records.append import Written, take
+from app.records.append import take
 from app.records.audit import Act, enter
 from app.records.idempotency import Answer, Claims, Once, forget_old_answers
+from app.records.unit_of_work import Written, unit_of
 
 T = TypeVar("T")
 
@@ -173,6 +174,7 @@ class Writer:
                     acts.append((_after(job.act, answer), written))
                 elif written.digests:
                     raise _JobFailed(job, AssertionError("a write that the audit does not tell of"))
+            unit_of(connection).write(connection)
             claims.write()
             enter(connection, acts)
         return [answers[id(job)] for job in group]
