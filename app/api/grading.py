@@ -19,7 +19,7 @@ from app.grading.rules import Rules
 from app.http.direct import DirectRoute
 from app.http.guard import needs
 from app.http.service import Service, TheService
-from app.records.identity import Loc, without_twins
+from app.records.identity import Loc, refuse_contradictions
 
 router = APIRouter(
     prefix="/v1", tags=["grading"], route_class=DirectRoute, dependencies=[needs("reader")]
@@ -56,7 +56,7 @@ async def grade(
     rules = Rules(asked.edition, asked.window.window(), readings=readings)
     grader = grader_for(rules, service)
     labs = asked.labs()
-    without_twins(labs, grader.names)
+    refuse_contradictions(labs, grader.names)
     courses = asked.courses()
     refuse_late_baseline(labs, courses)
     args = (labs, courses, grader, rules.window)

@@ -65,7 +65,7 @@ async def post_results(
             "summary": answers.summary(stored.summary),
         }
 
-    return await service.store(save)
+    return await service.store(save, is_panel=True)
 
 
 @router.get(

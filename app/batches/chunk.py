@@ -24,10 +24,10 @@ from app.records.ranges import current_ranges
 from app.records.store_many import (
     GradesOf,
     Sent,
-    add_patients,
     known_patients,
     merge_patient,
     prepare,
+    store_new,
 )
 from app.records.studies import find_study, hold_study
 
@@ -82,12 +82,13 @@ class Chunk:
 
         Raises:
             RulesChanged: the study's rules or ranges are no longer those it was graded under.
+            Conflict: a patient who was new has come and been erased meanwhile.
         """
         study = hold_study(connection, self._study.name)
         ranges = current_ranges(connection, study)
         if (study.rules, ranges.rows) != (self._study.rules, self._ranges.rows):
             raise RulesChanged
-        graded = add_patients(connection, study, self._prepared)
+        graded = store_new(connection, study, self._prepared)
         for patient in sorted(self._patients, key=lambda one: one.name or ""):
             sent = patient.sent()
             if sent is None or sent.patient in graded:

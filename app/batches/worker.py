@@ -18,7 +18,7 @@ from app.batches.assemble import assemble
 from app.batches.chunk import Chunk, RulesChanged
 from app.batches.partition import Partition, named_columns
 from app.batches.store import Store
-from app.errors import FileError, Unavailable
+from app.errors import Conflict, FileError, Unavailable
 from app.grading.one import Graders
 from app.records import jobs, settle
 from app.records.append import take
@@ -130,7 +130,7 @@ class Worker:
                     what = f"store chunk {task.number} of batch {task.batch_id}"
                     enter(connection, [(Act("worker", what, task.study), take(connection))])
                 return
-            except RulesChanged:
+            except (RulesChanged, Conflict):  # what it was graded by is no longer so
                 continue
 
     def _assemble(self, task: Task) -> None:

@@ -114,7 +114,7 @@ def _receivers(chosen: "Settings", study: str, writer: "Writer") -> "Callable[[s
         async def write(job: Any, patient: str | None, _: int) -> str:
             act = Act(actor, "MLLP ORU^R01", study, patient, address)
             try:
-                return await asyncio.wrap_future(writer.submit(job, act))
+                return await asyncio.wrap_future(writer.submit(job, act, is_panel=True))
             except RequestError as error:
                 refused = replace(act, outcome=f"refused: {type(error).__name__}")
                 await asyncio.wrap_future(writer.submit(lambda _: None, refused))

@@ -13,7 +13,7 @@ from app.grading.patient import grade_patient
 from app.grading.phase import Window
 from app.grading.result import Course, LabResult
 from app.grading.units import Names
-from app.records.identity import Loc, distinct
+from app.records.identity import Loc, refuse_contradictions
 
 Answers = list[list[Graded]]
 """The grades of each value that was observed, in the same order."""
@@ -88,4 +88,4 @@ def grade(
 
 
 def _refuse_two_contents(found: Sequence[tuple[Loc, LabResult]], names: Names) -> None:
-    distinct([(loc, lab) for loc, lab in found if names.analyte(lab.analyte)], names)
+    refuse_contradictions([(loc, lab) for loc, lab in found if names.analyte(lab.analyte)], names)

@@ -69,7 +69,9 @@ async def persist(
                 answers[place] = [Graded.stored(row, grader) for row in kept[key].values()]
         return told(answers, grader)
 
-    return await service.store(save, 200, study=study, patient=patient, media_type=FHIR_JSON)
+    return await service.store(
+        save, 200, study=study, patient=patient, is_panel=True, media_type=FHIR_JSON
+    )
 
 
 def storable(observed: Iterable[Observed], names: Names) -> list[tuple[Loc, LabResult]]:

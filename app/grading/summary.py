@@ -1,6 +1,6 @@
 """What a patient's grades come to: per term the baseline, worst acute and worst late grade."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,11 +59,28 @@ class TermSummary:
     worse_late: bool | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Worst:
-    at_least: int | None
-    at_most: int | None
-    shown: int | None
+    """The highest bounds of a window's grades; whether one of them is decided."""
+
+    at_least: int | None = None
+    at_most: int | None = None
+    decided: bool = False
+
+    def add(self, grade: Graded) -> None:
+        least, most = grade.at_least, grade.at_most
+        if least is not None and (self.at_least is None or least > self.at_least):
+            self.at_least = least
+        if most is not None and (self.at_most is None or most > self.at_most):
+            self.at_most = most
+        self.decided = self.decided or (least is not None and least == most)
+
+    @property
+    def shown(self) -> int | None:
+        return self.at_least if self.at_least or self.decided else None
+
+
+_NOTHING = _Worst()
 
 
 def summarise(grades: Iterable[Graded]) -> list[TermSummary]:
@@ -71,19 +88,21 @@ def summarise(grades: Iterable[Graded]) -> list[TermSummary]:
 
     Where several tests grade a term, its baseline is the highest of theirs.
     """
-    by_term: dict[str, list[Graded]] = {}
+    by_term: dict[str, dict[Phase, _Worst]] = {}
     for grade in grades:
-        if grade.term is not None and not grade.course:
-            by_term.setdefault(grade.term, []).append(grade)
-    return [_summary(term, found) for term, found in by_term.items()]
+        if grade.term is None or grade.course:
+            continue
+        windows = by_term.setdefault(grade.term, {})
+        if grade.phase not in windows:
+            windows[grade.phase] = _Worst()
+        windows[grade.phase].add(grade)
+    return [_summary(term, windows) for term, windows in by_term.items()]
 
 
-def _summary(term: str, grades: Sequence[Graded]) -> TermSummary:
-    before, acute, late = (
-        _worst([g for g in grades if g.phase == p]) for p in ("baseline", "acute", "late")
-    )
-    baseline = before if any(g.phase == "baseline" for g in grades) else None
-    known = before.at_least == before.at_most
+def _summary(term: str, windows: Mapping[Phase, _Worst]) -> TermSummary:
+    baseline = windows.get("baseline")
+    acute, late = windows.get("acute", _NOTHING), windows.get("late", _NOTHING)
+    known = baseline is not None and baseline.at_least == baseline.at_most
     return TermSummary(
         term=term,
         baseline_grade=baseline.at_least if baseline and known else None,
@@ -94,10 +113,3 @@ def _summary(term: str, grades: Sequence[Graded]) -> TermSummary:
         worse_acute=worse(acute.at_least, acute.at_most, baseline) if baseline else None,
         worse_late=worse(late.at_least, late.at_most, baseline) if baseline else None,
     )
-
-
-def _worst(grades: Sequence[Graded]) -> _Worst:
-    at_least = max((g.at_least for g in grades if g.at_least is not None), default=None)
-    at_most = max((g.at_most for g in grades if g.at_most is not None), default=None)
-    decided = any(g.at_least is not None and g.at_least == g.at_most for g in grades)
-    return _Worst(at_least, at_most, at_least if at_least or decided else None)

@@ -95,12 +95,14 @@ class Service:
         patient: str | None = None,
         content: bytes | None = None,
         part: int | None = None,
+        is_panel: bool = False,
         media_type: str = "application/json",
     ) -> Response:
         """Like ``write``, for a POST that stores: with an ``Idempotency-Key`` it happens once.
 
         The job returns the answer's JSON; decimals in it are written as numbers. ``content`` stands
         for a body that was read as a stream; ``part`` numbers what of it this job is, None: all.
+        ``is_panel`` as in ``Writer.submit``.
         """
         act = self._act(study, patient)
         guarded, once = self._unless_stale(job, act), None
@@ -110,7 +112,7 @@ class Service:
         def run(connection: Connection) -> Answer:
             return Answer(status, _JSON.encode(guarded(connection)))
 
-        answer = await self._audited(act, self.writer.submit(run, act, once))
+        answer = await self._audited(act, self.writer.submit(run, act, once, is_panel=is_panel))
         replayed = {REPLAYED: "true"} if answer.replayed else None
         return Response(answer.body, answer.status, replayed, media_type)
 

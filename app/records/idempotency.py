@@ -65,6 +65,10 @@ class Claims:
             raise RequestError("this key came with another request before", [fault])
         return earlier
 
+    def is_new(self, once: Once | None) -> bool:
+        """Whether this request has got no answer before."""
+        return once is None or self._known[once.caller, once.key][1] is None
+
     def keep(self, once: Once, answer: Answer) -> None:
         """Keep the answer for whoever asks again."""
         again = Answer(answer.status, answer.body, replayed=True)

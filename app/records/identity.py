@@ -2,14 +2,17 @@
 
 import hashlib
 import json
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import TypeVar
 
 from app.errors import FieldFault, RequestError
 from app.grading.result import LabResult
 from app.grading.units import Names
 
 Loc = tuple[str | int, ...]
+K = TypeVar("K", bound=Hashable)
 
 
 def identity(result: LabResult, names: Names) -> str:
@@ -59,21 +62,23 @@ def _number(number: Decimal | None) -> str | None:
     return None if number is None else f"{number.normalize():f}"
 
 
-def distinct(sent: list[tuple[Loc, LabResult]], names: Names) -> dict[str, LabResult]:
-    """The results of one request by identity, as ``without_twins`` leaves them."""
-    return {identity(result, names): result for result in without_twins(sent, names)}
+def identities(sent: Sequence[tuple[Loc, LabResult]], names: Names) -> list[str]:
+    """The identity of each result of a request."""
+    return [identity(result, names) for _, result in sent]
 
 
-def without_twins(sent: list[tuple[Loc, LabResult]], names: Names) -> list[LabResult]:
-    """The results of one request; equal twins are one, a baseline if either says so.
+def distinct(
+    sent: Sequence[tuple[Loc, LabResult]], keys: Sequence[K], names: Names
+) -> dict[K, LabResult]:
+    """The results of one request by ``keys``, their ``identities``; equal twins are one, a baseline
+    if either says so.
 
     Raises:
         RequestError: one identity with two contents, which no order could settle.
     """
-    found: dict[tuple[str | None, ...], LabResult] = {}
+    found: dict[K, LabResult] = {}
     faults = []
-    for loc, result in sent:
-        key = _same(result, names)
+    for key, (loc, result) in zip(keys, sent, strict=True):
         twin = found.setdefault(key, result)
         if twin is result:
             continue
@@ -84,4 +89,9 @@ def without_twins(sent: list[tuple[Loc, LabResult]], names: Names) -> list[LabRe
             found[key] = replace(twin, is_baseline=True)
     if faults:
         raise RequestError("a result is there twice with different content", faults)
-    return list(found.values())
+    return found
+
+
+def refuse_contradictions(sent: Sequence[tuple[Loc, LabResult]], names: Names) -> None:
+    """Refuse what ``distinct`` would, without the cost of hashing."""
+    distinct(sent, [_same(result, names) for _, result in sent], names)

@@ -1,24 +1,32 @@
 """A patient's own row, and the courses of radiotherapy kept with their history."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, bindparam, select, text
+from sqlalchemy.dialects import postgresql, sqlite
 
-from app.errors import FieldFault, NotFound, RequestError
+from app.errors import Conflict, FieldFault, NotFound, RequestError
 from app.grading.result import Course
 from app.records.append import append
 from app.records.audit_tables import erasures
 from app.records.history import courses_document
-from app.records.studies import PATIENT_NAME, Study
+from app.records.studies import PATIENT_NAME, Study, hold_study
 from app.records.tables import patients, treatments
+from app.records.unit_of_work import unit_of
 
 # Built once, as all that every panel runs through.
 _ADD = text(
     "INSERT INTO patients (study_id, name) VALUES (:study, :name)"
     " ON CONFLICT DO NOTHING RETURNING id"
 )
+_ADD_MANY = {
+    dialect.dialect.name: dialect.insert(patients)
+    .on_conflict_do_nothing()
+    .returning(patients.c.name, patients.c.id)
+    for dialect in (postgresql, sqlite)
+}
 _LOCK = (
     select(patients.c.id)
     .where(patients.c.study_id == bindparam("study"), patients.c.name == bindparam("name"))
@@ -59,6 +67,9 @@ def lock_patient(connection: Connection, study: Study, name: str) -> Locked:
     if not PATIENT_NAME.fullmatch(name):
         fault = FieldFault(("patient",), "patient-name", f"expected {PATIENT_NAME.pattern}")
         raise RequestError("a patient is named by the study's pseudonym", [fault])
+    if (ahead := unit_of(connection).seen.pop((patients, study.id, name), None)) is not None:
+        locked: Locked = ahead
+        return locked
     who = {"study": study.id, "name": name}
     new = connection.scalar(_ADD, who)
     known = connection.scalar(_LOCK, who) if new is None else None
@@ -68,6 +79,52 @@ def lock_patient(connection: Connection, study: Study, name: str) -> Locked:
     if new is None or erased(connection, study, [name]):
         raise RequestError("this patient was erased; nothing more is stored under the pseudonym")
     return Locked(new, is_new=True)
+
+
+def lock_panels(connection: Connection, study_name: str, names: Collection[str]) -> None:
+    """Lock the patients of a group of panels, and add those who are new, in few statements.
+
+    ``lock_patient`` finds them then; names that it would refuse are left to it.
+
+    Raises:
+        Conflict: as ``add_patients``.
+    """
+    try:
+        study = hold_study(connection, study_name)
+    except NotFound:
+        return
+    gone = erased(connection, study, sorted(names))
+    wanted = [name for name in sorted(names) if PATIENT_NAME.fullmatch(name) and name not in gone]
+    new = add_patients(connection, study, wanted)
+    known = [name for name in wanted if name not in new]
+    mine = (patients.c.study_id == study.id) & patients.c.name.in_(known)
+    query = select(patients.c.name, patients.c.id).where(mine).order_by(patients.c.name)
+    locked = connection.execute(query.with_for_update()).all() if known else []
+    unit = unit_of(connection)
+    unit.panels = len(wanted)
+    for name, number in new.items():
+        unit.seen[patients, study.id, name] = Locked(number, is_new=True)
+    for name, number in locked:
+        unit.seen[patients, study.id, name] = Locked(number, is_new=False)
+
+
+def add_patients(connection: Connection, study: Study, names: Iterable[str]) -> dict[str, int]:
+    """Add patients; the ids of those who were new.
+
+    In one order, so that two transactions never wait for each other in a circle.
+
+    Raises:
+        Conflict: one of them was erased just now; the transaction cannot go on.
+    """
+    rows = [{"study_id": study.id, "name": name} for name in sorted(names)]
+    if not rows:
+        return {}
+    added = connection.execute(_ADD_MANY[connection.dialect.name], rows)
+    found = {row.name: row.id for row in added}
+    # Only now: whoever erased a patient has committed, or the name could not have been added.
+    if found and erased(connection, study, list(found)):
+        raise Conflict("one of these patients was erased meanwhile")
+    return found
 
 
 def lock_patient_row(connection: Connection, study: Study, name: str) -> int:

@@ -15,7 +15,7 @@ from app.grading.result import Course, LabResult
 from app.grading.summary import Graded, TermSummary, summarise
 from app.records.append import append
 from app.records.history import current_courses, stored_result, unreadable_marks
-from app.records.identity import Loc, content, distinct, identity
+from app.records.identity import Loc, content, distinct, identities
 from app.records.patients import lock_patient, save_courses
 from app.records.regrade import GradeRow, Known, read_known, regrade
 from app.records.studies import hold_study
@@ -57,7 +57,8 @@ def store(connection: Connection, submission: Submission, graders: Graders) -> S
     """
     study = hold_study(connection, submission.study)
     grader = graders.under(study.rules)
-    sent = distinct(list(submission.results), grader.names)
+    keys = identities(submission.results, grader.names)
+    sent = distinct(submission.results, keys, grader.names)
     patient_id, is_new = lock_patient(connection, study, submission.patient)
     before = () if is_new else current_courses(connection, patient_id)
     courses = save_courses(connection, patient_id, _courses(before, submission), before)
@@ -65,9 +66,7 @@ def store(connection: Connection, submission: Submission, graders: Graders) -> S
     known = Known() if is_new else read_known(connection, patient_id)
     now = Known(_append(connection, patient_id, sent, known.results, grader), known.grades)
     current = regrade(connection, patient_id, courses, grader, study, now)
-    sent_rows = [
-        row for _, result in submission.results for row in current[identity(result, grader.names)]
-    ]
+    sent_rows = [row for key in keys for row in current[key]]
     rows = sorted(
         (row for found in current.values() for row in found),
         key=lambda row: (row["collected_on"] or date.min, row["id"]),

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from app.errors import RequestError
 from app.grading.one import Grader, Graders
@@ -15,8 +14,8 @@ from app.grading.result import Course, LabResult
 from app.grading.study_ranges import Person, RangeTable
 from app.records.append import append
 from app.records.history import courses_document
-from app.records.identity import Loc, distinct
-from app.records.patients import erased
+from app.records.identity import Loc, distinct, identities
+from app.records.patients import add_patients, erased
 from app.records.ranges import in_ranges
 from app.records.regrade import GradeRow, grade_row
 from app.records.store import Submission, result_row, store
@@ -66,28 +65,29 @@ def prepare(sent: Sent, study: Study, table: RangeTable, grader: Grader) -> Prep
 
     ``table``: the study's own reference ranges.
     """
-    found = distinct(list(sent.results), grader.names)
+    keys = identities(sent.results, grader.names)
+    found = distinct(sent.results, keys, grader.names)
     labs = in_ranges(list(found.values()), table, Person(), grader.names)
     entries = grade_patient(labs, sent.courses or (), grader, study.rules.window)
     graded = [(entry.index, grade_row(entry, labs[entry.index], grader)) for entry in entries]
-    identities = list(found)
-    of_identity: dict[str, list[GradeRow]] = {identity: [] for identity in identities}
+    stored = list(found)
+    of_identity: dict[str, list[GradeRow]] = {identity: [] for identity in stored}
     for index, row in graded:
-        of_identity[identities[index]].append(row)
+        of_identity[stored[index]].append(row)
     rows = [
         {"identity": identity, "version": 1} | result_row(lab) for identity, lab in found.items()
     ]
     return Prepared(sent, rows, graded, of_identity)
 
 
-def add_patients(
+def store_new(
     connection: Connection, study: Study, prepared: Sequence[Prepared]
 ) -> dict[str, GradesOf]:
     """Store patients who are new, in bulk; the grades of each by the patient's name.
 
     Those who became patients of the study in the meantime are left out, untouched.
     """
-    patient_ids = _insert_patients(connection, study, [new.sent.patient for new in prepared])
+    patient_ids = add_patients(connection, study, [new.sent.patient for new in prepared])
     added = [(patient_ids[p], new) for new in prepared if (p := new.sent.patient) in patient_ids]
     now = datetime.now(UTC)
     treated = [
@@ -132,15 +132,3 @@ def merge_patient(
         if row not in of_result:
             of_result.append(row)
     return found
-
-
-def _insert_patients(connection: Connection, study: Study, names: Sequence[str]) -> dict[str, int]:
-    """The ids of those who were new, inserted in one order so that two batches cannot deadlock."""
-    if not names:
-        return {}
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    new = (
-        dialect.insert(patients).on_conflict_do_nothing().returning(patients.c.name, patients.c.id)
-    )
-    rows = [{"study_id": study.id, "name": name} for name in sorted(names)]
-    return {row.name: row.id for row in connection.execute(new, rows)}

@@ -5,9 +5,10 @@ table, and before the commit. A group of panels shares three statements so, wher
 each panel and table was half of the time of storing it.
 """
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Engine, RootTransaction, Table, event
@@ -30,28 +31,32 @@ class Written:
 @dataclass(slots=True)
 class UnitOfWork:
     """``written`` since the audit last took it; ``seen``: what was read and cannot change before
-    the transaction ends, as rows that it locked.
+    the transaction ends, as rows that it locked; ``panels``: how many like the first are to come.
     """
 
     transaction: RootTransaction | None
     written: Written = field(default_factory=Written)
     seen: dict[Hashable, Any] = field(default_factory=dict)
+    panels: int = 1
     _rows: dict[Table, dict[tuple[str, ...], list[tuple[Any, ...]]]] = field(default_factory=dict)
-    _highest: dict[Table, int] = field(default_factory=dict)
+    _ids: dict[Table, Iterator[int]] = field(default_factory=dict)
 
-    def number(self, connection: Connection, table: Table, count: int) -> Sequence[int]:
-        """Ids for new rows of ``table``, in the order in which they come."""
-        if connection.dialect.name == "postgresql":
-            # Never ahead of a lock: the row with the highest id is the one that holds.
-            return reserve_ids(connection, table, count)
-        highest = self._highest.get(table)
-        ids = (
-            reserve_ids(connection, table, count)
-            if highest is None
-            else range(highest + 1, highest + count + 1)
-        )
-        self._highest[table] = ids[-1]
+    def number(self, connection: Connection, table: Table, count: int) -> list[int]:
+        """Ids for new rows of ``table``, ascending."""
+        ids = list(islice(self._ids.setdefault(table, iter(())), count))
+        if missing := count - len(ids):
+            self._ids[table] = reserve_ids(connection, table, missing * self.panels)
+            ids += islice(self._ids[table], missing)
         return ids
+
+    def locks(self) -> None:
+        """Let go of ids that were reserved before a row is locked.
+
+        Others may have written of it meanwhile, under higher ids; but what is written last is to
+        have the highest.
+        """
+        self._ids.clear()
+        self.panels = 1
 
     def add(self, table: Table, row: Mapping[str, Any]) -> None:
         """Keep a row, its id included, to be written."""
@@ -115,8 +120,12 @@ def write_in_time(engine: Engine) -> None:
 
 def _before_statement(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
     unit = _found(connection)
-    if unit is not None and unit.names(statement):
+    if unit is None:
+        return
+    if unit.names(statement):
         _write(connection)
+    if "FOR UPDATE" in statement:
+        unit.locks()
 
 
 def _write(connection: Connection) -> None:

@@ -22,6 +22,7 @@ from app.errors import Unavailable
 from app.records.append import take
 from app.records.audit import Act, enter
 from app.records.idempotency import Answer, Claims, Once, forget_old_answers
+from app.records.patients import lock_panels
 from app.records.unit_of_work import Written, unit_of
 
 T = TypeVar("T")
@@ -38,6 +39,7 @@ class _Job:
     run: Callable[[Connection], Any]
     act: Act | None
     once: Once | None
+    is_panel: bool = False
     answer: "Future[Any]" = field(default_factory=Future)
 
     @property
@@ -69,17 +71,23 @@ class Writer:
         self._thread.start()
 
     def submit(
-        self, run: Callable[[Connection], T], act: Act | None = None, once: Once | None = None
+        self,
+        run: Callable[[Connection], T],
+        act: Act | None = None,
+        once: Once | None = None,
+        *,
+        is_panel: bool = False,
     ) -> "Future[T]":
         """Hand in a job; its answer, or what it raised, comes after its transaction has ended.
 
         ``act`` is what the audit says of it (None: nothing of a patient's). With ``once`` the job
-        returns an ``Answer``, and is not run again if one is kept.
+        returns an ``Answer``, and is not run again if one is kept. A panel stores results of its
+        act's patient, who is added where new: the panels of a group do that together.
 
         Raises:
             Unavailable: too many jobs are waiting, or the writer is closing.
         """
-        job = _Job(run, act, once)
+        job = _Job(run, act, once, is_panel)
         if self._closed:
             raise Unavailable("the service is stopping")
         try:
@@ -161,9 +169,11 @@ class Writer:
                 forget_old_answers(connection)
                 self._forget_at = time.monotonic() + _FORGET_EVERY
             claims = Claims(connection, [job.once for job in group if job.once])
-            answers: dict[int, Any] = {}
+            panels, answers = _panels(group, claims), dict[int, Any]()
             acts: list[tuple[Act, Written]] = []
             for job in sorted(group, key=lambda job: job.place):
+                if job.is_panel and job.act and (names := panels.pop(job.act.study, None)):
+                    lock_panels(connection, job.act.study, names)
                 take(connection)
                 try:
                     answers[id(job)] = answer = _run(connection, job, claims)
@@ -178,6 +188,15 @@ class Writer:
             claims.write()
             enter(connection, acts)
         return [answers[id(job)] for job in group]
+
+
+def _panels(group: Sequence[_Job], claims: Claims) -> dict[str, set[str]]:
+    """The patients of the panels that are to be stored, by study; none of a study with but one."""
+    found: dict[str, set[str]] = {}
+    for job in group:
+        if job.is_panel and job.act and job.act.patient and claims.is_new(job.once):
+            found.setdefault(job.act.study, set()).add(job.act.patient)
+    return {study: names for study, names in found.items() if len(names) > 1}
 
 
 def _run(connection: Connection, job: _Job, claims: Claims) -> Any:
