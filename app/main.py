@@ -20,6 +20,7 @@ from app.api import (
     health,
     history,
     liver,
+    panels,
     patients,
     ranges,
     smart,
@@ -54,7 +55,8 @@ CTCAE is a work of the US National Cancer Institute.
 """
 
 _DOORS = (
-    grading,  # first: the hottest
+    grading,  # these two first: the hottest
+    panels,
     health,
     criteria,
     studies,

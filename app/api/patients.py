@@ -1,71 +1,25 @@
-"""One patient of a study: results in, grades and worst grades out."""
+"""One patient of a study: grades and worst grades out."""
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query
-from fastapi.responses import JSONResponse, Response
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse
 from sqlalchemy import Connection
 
 from app.api import answers
-from app.api.asked import Panel
 from app.api.fields import PatientName, StudyName, Text
-from app.api.grading import EXAMPLE, refuse_too_many
 from app.cohort.liver_document import liver_document
-from app.errors import FieldFault, RequestError
 from app.grading.result import Phase
 from app.http.as_of import as_of
 from app.http.body import JsonRoute
 from app.http.guard import needs
 from app.http.service import TheService
 from app.records.read import GradeFilter, list_grades, patient_toxicity
-from app.records.store import Submission, store
 from app.records.studies import find_study
 
 router = APIRouter(
     prefix="/v1/studies/{study}/patients/{patient}", tags=["patients"], route_class=JsonRoute
 )
-
-
-@router.post(
-    "/results",
-    status_code=201,
-    response_model=answers.StoredPanelAnswer,
-    summary="Grade and store",
-    dependencies=[needs("writer")],
-)
-async def post_results(
-    service: TheService,
-    study: StudyName,
-    patient: PatientName,
-    asked: Annotated[Panel, Body(openapi_examples={"panel": {"value": EXAMPLE}})],
-) -> Response:
-    """Store results and grade the patient again by the study's rules; durable before the answer.
-
-    A result sent again unchanged changes nothing; with other content it supersedes. Radiotherapy
-    that is left out stays as it is, null clears it.
-    """
-    refuse_too_many(asked, service)
-    faults = [
-        FieldFault(("results", i, "collected"), "missing", "required to store a result")
-        for i, result in enumerate(asked.results)
-        if result.collected is None
-    ]
-    if faults:
-        raise RequestError("a stored result needs the date it was taken", faults)
-    courses = asked.courses() if "radiotherapy" in asked.model_fields_set else None
-    sent = Submission(study, patient, tuple(asked.labs()), courses)
-
-    def save(connection: Connection) -> dict[str, Any]:
-        stored = store(connection, sent, service.graders)
-        return {
-            "study": study,
-            "patient": patient,
-            "edition": stored.edition,
-            "grades": [answers.stored(row) for row in stored.grades],
-            "summary": answers.summary(stored.summary),
-        }
-
-    return await service.store(save, is_panel=True)
 
 
 @router.get(
