@@ -11,7 +11,7 @@ from pydantic.config import JsonDict
 from app.grading.one import Grader
 from app.grading.result import Course, LabResult, PatientGrade, Reason
 from app.grading.summary import Graded, TermSummary, summarise
-from app.records.regrade import GradeRow
+from app.records.known import GradeRow
 
 _EXAMPLE: JsonDict = {
     "analyte": "bilirubin",

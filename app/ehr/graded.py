@@ -7,7 +7,7 @@ from typing import Any, Self
 from app.criteria.model import Term
 from app.grading.one import Grader
 from app.grading.result import LabResult, PatientGrade
-from app.records.regrade import GradeRow
+from app.records.known import GradeRow
 
 
 @dataclass(frozen=True, slots=True)

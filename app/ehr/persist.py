@@ -20,7 +20,7 @@ from app.grading.rules import Rules
 from app.grading.units import Names
 from app.http.service import Service
 from app.records.identity import Loc, identity
-from app.records.regrade import GradeRow
+from app.records.known import GradeRow
 from app.records.store import Submission, store
 from app.records.studies import find_study
 

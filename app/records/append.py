@@ -16,6 +16,7 @@ from app.records.tables import (
     events,
     follow_ups,
     grades,
+    patients,
     results,
     study_ranges,
     study_rules,
@@ -48,6 +49,7 @@ def append(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any
     for number, row in zip(ids, rows, strict=True):
         numbered = {"id": number, **row}
         noted[number] = digest(numbered)
+        unit.seen.pop((patients, row.get("patient_id")), None)
         unit.add(table, numbered)
     return list(ids)
 

@@ -14,6 +14,7 @@ from app.records.patients import lock_patient_row
 from app.records.regrade import regrade
 from app.records.studies import hold_study
 from app.records.tables import grades, patients, results
+from app.records.unit_of_work import unit_of
 
 
 def erase_patient(connection: Connection, study_name: str, patient: str, reason: str) -> int:
@@ -48,6 +49,7 @@ def erase_patient(connection: Connection, study_name: str, patient: str, reason:
     connection.execute(
         delete(idempotency_keys).where(kept.study == study_name, kept.patient == patient)
     )
+    unit_of(connection).seen.clear()
     remark(connection, reason=reason, erased={name: rows for name, rows in erased.items() if rows})
     return sum(map(len, erased.values()))
 

@@ -6,7 +6,17 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Integer, Select, and_, bindparam, exists, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    select,
+)
 
 from app.grading.dates import read_collected
 from app.grading.result import Course, Flag, LabResult, Reason
@@ -22,21 +32,22 @@ _UNREADABLE: tuple[Literal[Reason.UNREADABLE_VALUE, Reason.UNREADABLE_DATE], ...
 # Statements are built once: building them anew was a third of the time of storing a panel.
 _PATIENT = bindparam("of_patient", type_=Integer)
 
-_NEWEST = (
-    select(results.c.identity, func.max(results.c.version).label("version"))
-    .where(results.c.patient_id == _PATIENT)
-    .group_by(results.c.identity)
-    .subquery()
-)
-_CURRENT_RESULTS = (
-    select(results)
-    .join(
-        _NEWEST,
-        and_(results.c.identity == _NEWEST.c.identity, results.c.version == _NEWEST.c.version),
+
+def newest_results(mine: ColumnElement[bool]) -> Select[Any]:
+    """A query for the newest version of each result of the patients that are meant."""
+    places = ("patient_id", "identity", "version")
+    keys = [results.c[name] for name in places[:2]]
+    newest = (
+        select(*keys, func.max(results.c.version).label("version"))
+        .where(mine)
+        .group_by(*keys)
+        .subquery()
     )
-    .where(results.c.patient_id == _PATIENT)
-    .order_by(results.c.id)
-)
+    same = and_(*(results.c[name] == newest.c[name] for name in places))
+    return select(results).join(newest, same).where(mine).order_by(results.c.id)
+
+
+_CURRENT_RESULTS = newest_results(results.c.patient_id == _PATIENT)
 
 REPORTED = (
     "identity", "value", "unit", "lln", "uln", "limit_unit", "collected", "source_id", "status",
@@ -44,13 +55,19 @@ REPORTED = (
 )  # fmt: skip
 """What of a result is shown beside its grade."""
 
-_ALL_GRADES = (
-    select(grades, *(results.c[name] for name in REPORTED))
-    .join(results, grades.c.result_id == results.c.id)
-    .where(grades.c.patient_id == _PATIENT)
+_GRADES = select(grades, *(results.c[name] for name in REPORTED)).join(
+    results, grades.c.result_id == results.c.id
 )
 _LATER = grades.alias("later")
-_CURRENT_GRADES = _ALL_GRADES.where(~exists().where(_LATER.c.supersedes_id == grades.c.id))
+_ALL_GRADES = _GRADES.where(grades.c.patient_id == _PATIENT)
+
+
+def grades_now(mine: ColumnElement[bool]) -> Select[Any]:
+    """A query for the grades of the patients that are meant that no other grade supersedes."""
+    return _GRADES.where(mine, ~exists().where(_LATER.c.supersedes_id == grades.c.id))
+
+
+_CURRENT_GRADES = grades_now(grades.c.patient_id == _PATIENT)
 
 _COURSES = (
     select(treatments.c.courses)

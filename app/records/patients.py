@@ -81,10 +81,11 @@ def lock_patient(connection: Connection, study: Study, name: str) -> Locked:
     return Locked(new, is_new=True)
 
 
-def lock_panels(connection: Connection, study_name: str, names: Collection[str]) -> None:
+def lock_panels(connection: Connection, study_name: str, names: Collection[str]) -> list[int]:
     """Lock the patients of a group of panels, and add those who are new, in few statements.
 
-    ``lock_patient`` finds them then; names that it would refuse are left to it.
+    ``lock_patient`` finds them then; names that it would refuse are left to it. The row numbers of
+    those who were there already.
 
     Raises:
         Conflict: as ``add_patients``.
@@ -92,7 +93,7 @@ def lock_panels(connection: Connection, study_name: str, names: Collection[str])
     try:
         study = hold_study(connection, study_name)
     except NotFound:
-        return
+        return []
     gone = erased(connection, study, sorted(names))
     wanted = [name for name in sorted(names) if PATIENT_NAME.fullmatch(name) and name not in gone]
     new = add_patients(connection, study, wanted)
@@ -106,6 +107,7 @@ def lock_panels(connection: Connection, study_name: str, names: Collection[str])
         unit.seen[patients, study.id, name] = Locked(number, is_new=True)
     for name, number in locked:
         unit.seen[patients, study.id, name] = Locked(number, is_new=False)
+    return [number for _, number in locked]
 
 
 def add_patients(connection: Connection, study: Study, names: Iterable[str]) -> dict[str, int]:

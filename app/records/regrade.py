@@ -1,7 +1,5 @@
 """Grading a patient's stored results again: what changed is appended, nothing is overwritten."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,42 +10,20 @@ from app.grading.one import Grader, Graders
 from app.grading.patient import grade_patient
 from app.grading.result import Course, LabResult, PatientGrade, Reason
 from app.records.append import append
-from app.records.history import (
-    REPORTED,
-    current_courses,
-    current_grades,
-    current_results,
-    stored_result,
-)
+from app.records.history import REPORTED, stored_result
+from app.records.known import GradeRow, Known, read_known
 from app.records.patients import lock_patients
 from app.records.ranges import range_used, with_study_ranges
 from app.records.studies import Study
 from app.records.tables import grades, patients
-
-GradeRow = dict[str, Any]
-"""A stored grade with the result it grades: the columns of both tables by name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is stored of a patient now: the results, by their columns, and the current grades."""
-
-    results: Sequence[Mapping[str, Any]] = ()
-    grades: Sequence[GradeRow] = ()
-
-
-def read_known(connection: Connection, patient_id: int) -> Known:
-    """What is stored of a patient now."""
-    graded = connection.execute(current_grades(patient_id)).mappings()
-    return Known(current_results(connection, patient_id), [dict(row) for row in graded])
 
 
 def regrade_study(connection: Connection, study: Study, graders: Graders) -> None:
     """Grade every patient of a study again by its rules as they are now."""
     grader = graders.under(study.rules)
     for patient_id in lock_patients(connection, patients.c.study_id == study.id):
-        courses = current_courses(connection, patient_id)
-        regrade(connection, patient_id, courses, grader, study)
+        known = read_known(connection, patient_id)
+        regrade(connection, patient_id, known.courses, grader, study, known)
 
 
 def regrade(

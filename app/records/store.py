@@ -14,10 +14,11 @@ from app.grading.phase import course_faults
 from app.grading.result import Course, LabResult
 from app.grading.summary import Graded, TermSummary, summarise
 from app.records.append import append
-from app.records.history import current_courses, stored_result, unreadable_marks
+from app.records.history import stored_result, unreadable_marks
 from app.records.identity import Loc, content, distinct, identities
+from app.records.known import GradeRow, Known, read_known
 from app.records.patients import lock_patient, save_courses
-from app.records.regrade import GradeRow, Known, read_known, regrade
+from app.records.regrade import regrade
 from app.records.studies import hold_study
 from app.records.tables import results
 
@@ -60,11 +61,12 @@ def store(connection: Connection, submission: Submission, graders: Graders) -> S
     keys = identities(submission.results, grader.names)
     sent = distinct(submission.results, keys, grader.names)
     patient_id, is_new = lock_patient(connection, study, submission.patient)
-    before = () if is_new else current_courses(connection, patient_id)
-    courses = save_courses(connection, patient_id, _courses(before, submission), before)
-    refuse_late_baseline(submission.results, courses)
     known = Known() if is_new else read_known(connection, patient_id)
-    now = Known(_append(connection, patient_id, sent, known.results, grader), known.grades)
+    wanted = _courses(known.courses, submission)
+    courses = save_courses(connection, patient_id, wanted, known.courses)
+    refuse_late_baseline(submission.results, courses)
+    stored = _append(connection, patient_id, sent, known.results, grader)
+    now = Known(courses, stored, known.grades)
     current = regrade(connection, patient_id, courses, grader, study, now)
     sent_rows = [row for key in keys for row in current[key]]
     rows = sorted(

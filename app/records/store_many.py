@@ -15,9 +15,10 @@ from app.grading.study_ranges import Person, RangeTable
 from app.records.append import append
 from app.records.history import courses_document
 from app.records.identity import Loc, distinct, identities
+from app.records.known import GradeRow
 from app.records.patients import add_patients, erased
 from app.records.ranges import in_ranges
-from app.records.regrade import GradeRow, grade_row
+from app.records.regrade import grade_row
 from app.records.store import Submission, result_row, store
 from app.records.studies import Study
 from app.records.tables import grades, patients, results, treatments

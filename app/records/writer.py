@@ -22,7 +22,7 @@ from app.errors import Unavailable
 from app.records.append import take
 from app.records.audit import Act, enter
 from app.records.idempotency import Answer, Claims, Once, forget_old_answers
-from app.records.patients import lock_panels
+from app.records.known import hold_panels
 from app.records.unit_of_work import Written, unit_of
 
 T = TypeVar("T")
@@ -173,7 +173,7 @@ class Writer:
             acts: list[tuple[Act, Written]] = []
             for job in sorted(group, key=lambda job: job.place):
                 if job.is_panel and job.act and (names := panels.pop(job.act.study, None)):
-                    lock_panels(connection, job.act.study, names)
+                    hold_panels(connection, job.act.study, names)
                 take(connection)
                 try:
                     answers[id(job)] = answer = _run(connection, job, claims)
