@@ -61,6 +61,7 @@ erasures = Table(
     Column("id", RowId, primary_key=True),
     Column("study_id", RowId, ForeignKey("studies.id"), nullable=False),
     Column("patient", String(128), nullable=False, comment="the pseudonym"),
+    Column("highest", Text, comment="JSON: the highest number erased, by table; given to no other"),
     Column("recorded_at", Instant, nullable=False),
     UniqueConstraint("study_id", "patient"),
 )

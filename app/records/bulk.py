@@ -13,6 +13,7 @@ import psycopg
 from sqlalchemy import Column, Connection, Date, DateTime, Dialect, Table, func, select, text
 from sqlalchemy.exc import DBAPIError
 
+from app.records.audit_tables import erasures
 from app.records.tables import Instant
 
 Converter = Callable[[Any], Any]
@@ -95,5 +96,8 @@ def reserve_ids(connection: Connection, table: Table, least: int) -> Iterator[in
     if connection.dialect.name == "postgresql":
         found = connection.execute(_NUMBERED, {"table": table.name, "count": least}).scalar_one()
         return iter(sorted(found))
-    highest = connection.scalar(select(func.max(table.c.id))) or 0
-    return count(highest + 1)
+    # Numbers of erased rows stay theirs: the audit tells of them.
+    erased = func.json_extract(erasures.c.highest, f"$.{table.name}")
+    for_ever = [select(func.max(each)).scalar_subquery() for each in (table.c.id, erased)]
+    highest = connection.scalar(select(func.max(*(func.coalesce(each, 0) for each in for_ever))))
+    return count((highest or 0) + 1)

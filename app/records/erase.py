@@ -1,5 +1,6 @@
 """Erasing a patient's values for good, and withdrawing one result: each leaves its reason."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,9 +37,9 @@ def erase_patient(connection: Connection, study_name: str, patient: str, reason:
         }
         for table, of_patient in mine.items()
     }
-    connection.execute(
-        insert(erasures).values(study_id=study.id, patient=patient, recorded_at=datetime.now(UTC))
-    )
+    highest = {name: max(map(int, rows)) for name, rows in erased.items() if rows}
+    stone = {"patient": patient, "highest": json.dumps(highest), "recorded_at": datetime.now(UTC)}
+    connection.execute(insert(erasures).values(study_id=study.id, **stone))
     if connection.dialect.name == "postgresql":  # whose own role may not delete
         connection.execute(select(func.toxgrade_erase(patient_id)))
     else:

@@ -3,8 +3,9 @@
 A commit costs a disk flush whatever it holds, so sharing one among concurrent requests measured 3
 to 6 times the throughput of a commit each, on both databases.
 
-A transaction takes its locks in one order, so that several processes never wait in a circle: keys
-of repeated requests, then patients by study and name, then the heads of the audit's chains.
+A transaction takes its locks in one order, so that several processes hardly ever wait in a circle:
+keys of repeated requests, then patients by study and name, then the heads of the audit's chains.
+Where they do, PostgreSQL ends one of them, whose jobs are tried again, each alone.
 """
 
 import queue
@@ -43,9 +44,12 @@ class _Job:
     answer: "Future[Any]" = field(default_factory=Future)
 
     @property
-    def place(self) -> tuple[str, str]:
-        """Where the job comes in the order of locks: what is of a whole study before patients."""
-        return (self.act.study, self.act.patient or "") if self.act else ("", "")
+    def place(self) -> tuple[str, bool, str]:
+        """Where the job comes in the order of locks: by study and patient, what is of a whole study
+        before what is of one; the panels, which add patients together, after all else.
+        """
+        study, patient = (self.act.study, self.act.patient or "") if self.act else ("", "")
+        return study, self.is_panel, patient
 
 
 class _JobFailed(Exception):

@@ -177,3 +177,15 @@ def test_a_patient_is_erased_and_the_audit_still_holds(
     assert sum(len(rows) for rows in tombstone["erased"].values()) == 10
     with snapshot(database_url) as connection:
         assert list(verify(connection, heads(connection))) == []
+
+
+def test_what_comes_after_an_erasure_has_numbers_of_its_own(
+    api: httpx.Client, database_url: str
+) -> None:
+    """SQLite would give the numbers of the last rows again, of which the audit tells."""
+    api.post(f"{_P1}/results", json=panel(value(), baseline=[baseline()]))
+    seen = _tag(api)
+    assert api.request("DELETE", _P1, json={"reason": "asked for"}, headers=seen).status_code == 200
+    api.post(f"{_STUDY}/patients/P2/results", json=panel(value()))
+    with snapshot(database_url) as connection:
+        assert list(verify(connection)) == []

@@ -1,0 +1,114 @@
+"""Rows that are appended: written together, there for whoever asks, numbered in order."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, event, func, select
+
+from app.grading.result import Course
+from app.records.append import append, take
+from app.records.engine import build_engine, reading
+from app.records.patients import lock_patient, lock_patient_row, save_courses
+from app.records.studies import Study, find_study
+from app.records.tables import treatments
+from app.records.unit_of_work import undoable, unit_of
+
+_COURSE = (Course(date(2011, 1, 24), date(2011, 3, 9)),)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = build_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def study(engine: Engine) -> Study:
+    with reading(engine).connect() as connection:
+        return find_study(connection, "default")
+
+
+def _row(patient_id: int) -> dict[str, Any]:
+    return {"patient_id": patient_id, "courses": "[]", "recorded_at": datetime.now(UTC)}
+
+
+def _count(connection: Connection) -> int:
+    return connection.scalar(select(func.count()).select_from(treatments)) or 0
+
+
+def test_rows_of_many_patients_are_written_by_one_statement(engine: Engine, study: Study) -> None:
+    written = []
+    event.listen(
+        engine, "before_cursor_execute",
+        lambda _c, _cur, statement, *_: written.append(statement) if "INTO" in statement else None,
+    )  # fmt: skip
+    with engine.begin() as connection:
+        for number in range(5):
+            patient = lock_patient(connection, study, f"P{number}").id
+            save_courses(connection, patient, _COURSE, ())
+    # COPY goes past SQLAlchemy; no INSERT for each patient is what matters.
+    assert sum("treatments" in statement for statement in written) <= 1
+    with reading(engine).connect() as connection:
+        assert _count(connection) == 5
+
+
+def test_rows_are_there_for_who_asks_in_the_same_transaction(engine: Engine, study: Study) -> None:
+    with engine.begin() as connection:
+        patient = lock_patient(connection, study, "P1").id
+        (number,) = append(connection, treatments, [_row(patient)])
+        assert connection.scalars(select(treatments.c.id)).all() == [number]
+        assert set(take(connection).digests["treatments"]) == {number}
+
+
+def test_an_error_leaves_nothing_of_a_savepoint_and_all_from_before(
+    engine: Engine, study: Study
+) -> None:
+    with engine.begin() as connection:
+        patient = lock_patient(connection, study, "P1").id
+        (kept,) = append(connection, treatments, [_row(patient)])
+        with suppress(ValueError), undoable(connection):
+            append(connection, treatments, [_row(patient)])
+            raise ValueError("no")
+        with undoable(connection):
+            (after,) = append(connection, treatments, [_row(patient)])
+        assert set(take(connection).digests["treatments"]) == {kept, after}
+    with reading(engine).connect() as connection:
+        assert set(connection.scalars(select(treatments.c.id))) == {kept, after}
+
+
+def test_what_is_rolled_back_is_not_written_by_the_next_transaction(
+    engine: Engine, study: Study
+) -> None:
+    with engine.connect() as connection:
+        with connection.begin() as transaction:
+            patient = lock_patient(connection, study, "P1").id
+            append(connection, treatments, [_row(patient)])
+            transaction.rollback()
+        with connection.begin():
+            assert not take(connection).digests
+            lock_patient(connection, study, "P2")
+        assert _count(connection) == 0
+
+
+def test_a_number_is_never_older_than_the_lock_it_is_written_under(new_postgresql: Any) -> None:
+    """The treatment with the highest number holds, so it must be the one written last."""
+    one, other = (build_engine(url) for url in [new_postgresql()] * 2)
+    with one.begin() as connection:
+        study = find_study(connection, "default")
+        both = [lock_patient(connection, study, name).id for name in ("P1", "P2")]
+    with one.begin() as mine:
+        lock_patient_row(mine, study, "P1")
+        unit_of(mine).panels = 50  # numbers for as many are reserved with the first
+        append(mine, treatments, [_row(both[0])])
+        with other.begin() as theirs:
+            lock_patient_row(theirs, study, "P2")
+            (before,) = append(theirs, treatments, [_row(both[1])])
+        lock_patient_row(mine, study, "P2")
+        (last,) = append(mine, treatments, [_row(both[1])])
+    assert last > before
+    one.dispose()
+    other.dispose()
