@@ -50,6 +50,7 @@ class Grader:
         self.names = Names(analytes.values())
         self.implausible = implausible
         self._terms = {name: edition.terms_of(name) for name in analytes}
+        self._compares = {term.name for term in edition.terms if term.uses_baseline}
         self._resolved: dict[tuple[str, ...], tuple[tuple[int, ResolvedLimit], ...]] = {}
         self._graded: dict[Hashable, Grade] = {}
 
@@ -65,6 +66,8 @@ class Grader:
         What a grade depends on is few numbers that come again and again (of 1,000 results in a
         panel all but some dozens had been seen): it is worked out once and kept.
         """
+        if term is None or term.name not in self._compares:
+            baseline = OWN_LIMITS  # whatever it is: the same numbers, then, for every patient
         before = _numbers(baseline) if isinstance(baseline, LabResult) else baseline
         key = _numbers(result), term and term.name, before
         found = self._graded.get(key)
