@@ -5,7 +5,7 @@ stores equals what the same rows give over HTTP, field by field, reasons include
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -42,19 +42,24 @@ _OUT: dict[str, Any] = {"row": pl.Int64, **_GRADED, "stored": pl.Boolean}
 
 @dataclass(slots=True)
 class _Patient:
-    """The rows of one patient: results by row (from 1), and those that cannot be stored."""
+    """The rows of one patient: by row (from 1) the results with their identities, and those that
+    cannot be stored.
+    """
 
     name: str | None
     courses: tuple[Course, ...]
     labs: dict[int, LabResult] = field(default_factory=dict)
+    keys: dict[int, str] = field(default_factory=dict)
     refused: dict[int, Refusal] = field(default_factory=dict)
 
     def sent(self) -> Sent | None:
         """What is to be stored; None: nothing."""
-        located = tuple(
-            (("rows", row), lab) for row, lab in self.labs.items() if row not in self.refused
-        )
-        return Sent(self.name or "", located, self.courses or None) if located else None
+        rows = [row for row in self.labs if row not in self.refused]
+        if not rows:
+            return None
+        located = tuple((("rows", row), self.labs[row]) for row in rows)
+        keys = tuple(self.keys[row] for row in rows)
+        return Sent(self.name or "", located, keys, self.courses or None)
 
 
 class Chunk:
@@ -151,13 +156,12 @@ class Outcome:
 
     def _rows(self) -> Iterator[tuple[_Patient, int, list[Any]]]:
         """Every row with its patient and its grades, which are empty where it was refused."""
-        names = self._grader.names
         for patient in self._patients:
-            for row, lab in patient.labs.items():
+            for row, key in patient.keys.items():
                 if row in patient.refused:
                     yield patient, row, []
                 else:
-                    yield patient, row, self._graded[patient.name or ""][identity(lab, names)]
+                    yield patient, row, self._graded[patient.name or ""][key]
 
     def _refused(self, row: int, lab: LabResult, refused: Refusal) -> Iterator[tuple[Any, ...]]:
         terms: list[str | None] = [term.name for term in self._grader.terms(lab.analyte)]
@@ -177,13 +181,13 @@ def _patients(frame: pl.DataFrame, grader: Grader) -> list[_Patient]:
         texts: Texts = read
         courses = (Course(start, end),) if start or end else ()
         patient = found.setdefault(texts["patient"], _Patient(texts["patient"], courses))
-        lab = replace(lab_result(texts), source_id=texts["source_id"])
-        patient.labs[row] = lab
+        patient.labs[row] = lab = lab_result(texts)
+        patient.keys[row] = identity(lab, grader.names)
         if refused := refusal(texts, lab, courses):
             patient.refused[row] = refused
     for patient in found.values():
         storable = {row: lab for row, lab in patient.labs.items() if row not in patient.refused}
-        for row in contradicting(storable, grader.names):
+        for row in contradicting(storable, patient.keys, grader.names):
             patient.refused[row] = Refusal("source_id", "two-contents")
     return list(found.values())
 

@@ -13,7 +13,7 @@ from app.grading.patient import starts_before
 from app.grading.result import GRADED_STATUSES, OTHER_STATUSES, Course, LabResult, Reason
 from app.grading.units import Names
 from app.grading.values import ACCEPTED_LIMIT, ACCEPTED_VALUE, read_limit
-from app.records.identity import content, identity
+from app.records.identity import content
 from app.records.studies import PATIENT_NAME
 
 Texts = Mapping[str, str | None]
@@ -85,11 +85,14 @@ def _unreadable_limit(texts: Texts) -> str:
     return "uln"
 
 
-def contradicting(labs: Mapping[int, LabResult], names: Names) -> set[int]:
-    """The rows of one patient whose result is there twice with different content."""
+def contradicting(labs: Mapping[int, LabResult], keys: Mapping[int, str], names: Names) -> set[int]:
+    """The rows of one patient whose result is there twice with different content.
+
+    ``keys``: the identity of each.
+    """
     of_identity: dict[str, list[int]] = {}
-    for row, lab in labs.items():
-        of_identity.setdefault(identity(lab, names), []).append(row)
+    for row in labs:
+        of_identity.setdefault(keys[row], []).append(row)
     return {
         row
         for rows in of_identity.values()

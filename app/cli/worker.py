@@ -1,5 +1,6 @@
 """Working off stored batches, beside the service or on a machine of its own."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -38,7 +39,12 @@ def worker(
         threading.Thread(target=_watch, args=(parent, stop), daemon=True).start()
     engine = build_engine(chosen.database_url)
     store = Store(chosen.batches_dir)
-    Worker(engine, Graders(load()), store, chosen.lease_seconds).run(stop)
+    worker = Worker(engine, Graders(load()), store, chosen.lease_seconds)
+    # Chunks are millions of objects that all stay until they are stored: to look for garbage among
+    # them took a sixth of the time.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+    worker.run(stop)
     engine.dispose()
 
 

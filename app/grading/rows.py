@@ -13,7 +13,9 @@ _WHITE_SPACE = " \t\r\n"
 
 
 def lab_result(row: Mapping[str, str | None]) -> LabResult:
-    """Read one row of ``many.COLUMNS``; what cannot be read is marked, never raised or guessed."""
+    """Read one row of ``many.COLUMNS``, and ``source_id`` where it has one; what cannot be read is
+    marked, never raised or guessed.
+    """
     text = {name: (value or "").strip(_WHITE_SPACE) for name, value in row.items()}
     value, collected = None, None
     unreadable: Literal[Reason.UNREADABLE_VALUE, Reason.UNREADABLE_DATE] | None = None
@@ -37,6 +39,7 @@ def lab_result(row: Mapping[str, str | None]) -> LabResult:
         collected=collected,
         status=text["status"] or "final",
         is_baseline=text["baseline"].upper() == "Y",
+        source_id=row.get("source_id"),
         unreadable=unreadable,
         unreadable_limit=not (lln_read and uln_read),
     )

@@ -34,10 +34,11 @@ _OF_A_STUDY = (study_ranges, study_rules)
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
-def append(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+def append(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> list[int]:
     """Append rows and note them for the audit; their numbers, in the order given.
 
-    They are written at the latest before the transaction is committed.
+    Each row is given its ``id``. They are written at the latest before the transaction is
+    committed.
     """
     if not rows:
         return []
@@ -47,11 +48,11 @@ def append(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any
     noted = unit.written.digests.setdefault(table.name, {})
     ids = unit.number(connection, table, len(rows))
     for number, row in zip(ids, rows, strict=True):
-        numbered = {"id": number, **row}
-        noted[number] = digest(numbered)
+        row["id"] = number
+        noted[number] = digest(row)
         unit.seen.pop((patients, row.get("patient_id")), None)
-        unit.add(table, numbered)
-    return list(ids)
+    unit.add(table, rows)
+    return ids
 
 
 def remark(connection: Connection, **facts: Any) -> None:

@@ -115,9 +115,8 @@ def _append(
                     "recorded_at": datetime.now(UTC),
                 }
             )
-    ids = append(connection, results, new)
-    for number, row in zip(ids, new, strict=True):
-        stored[row["identity"]] = row | {"id": number}
+    append(connection, results, new)
+    stored |= {row["identity"]: row for row in new}
     return sorted(stored.values(), key=lambda row: row["id"])
 
 

@@ -14,7 +14,7 @@ from app.grading.result import Course, LabResult
 from app.grading.study_ranges import Person, RangeTable
 from app.records.append import append
 from app.records.history import courses_document
-from app.records.identity import Loc, distinct, identities
+from app.records.identity import Loc, distinct
 from app.records.known import GradeRow
 from app.records.patients import add_patients, erased
 from app.records.ranges import in_ranges
@@ -30,13 +30,15 @@ GradesOf = Mapping[str, list[GradeRow]]
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a batch holds of one patient: results with their places, no two of one identity differ.
+    """What a batch holds of one patient: results with their places, and their identities as
+    ``keys``, of which no two results that differ share one.
 
     ``courses`` None: the batch does not say; what is recorded stays.
     """
 
     patient: str
     results: tuple[tuple[Loc, LabResult], ...]
+    keys: tuple[str, ...]
     courses: tuple[Course, ...] | None
 
 
@@ -66,8 +68,7 @@ def prepare(sent: Sent, study: Study, table: RangeTable, grader: Grader) -> Prep
 
     ``table``: the study's own reference ranges.
     """
-    keys = identities(sent.results, grader.names)
-    found = distinct(sent.results, keys, grader.names)
+    found = distinct(sent.results, sent.keys, grader.names)
     labs = in_ranges(list(found.values()), table, Person(), grader.names)
     entries = grade_patient(labs, sent.courses or (), grader, study.rules.window)
     graded = [(entry.index, grade_row(entry, labs[entry.index], grader)) for entry in entries]
