@@ -46,8 +46,9 @@ class Sent:
 class Prepared:
     """A patient whom the study does not know yet, graded before the transaction begins.
 
-    ``results``: the rows of ``results`` without the ids. ``grades``: those of ``grades``, each with
-    the place of its result. ``of_identity``: the same rows by the result's identity.
+    ``results``: the rows of ``results``, which get their ids when they are stored. ``grades``:
+    those of ``grades``, each with the place of its result. ``of_identity``: the same rows by the
+    result's identity.
     """
 
     sent: Sent
@@ -98,20 +99,15 @@ def store_new(
         if new.sent.courses
     ]
     append(connection, treatments, treated)
-    rows = [
-        {"patient_id": patient, **row, "recorded_at": now}
-        for patient, new in added
-        for row in new.results
-    ]
-    ids = iter(append(connection, results, rows))
-    graded: list[dict[str, Any]] = []
     for patient, new in added:
-        own = [next(ids) for _ in new.results]
-        graded += [
-            {"patient_id": patient, "result_id": own[index], **row, "recorded_at": now}
-            for index, row in new.grades
-        ]
-    append(connection, grades, graded)
+        for row in new.results:
+            row |= {"patient_id": patient, "recorded_at": now}
+    append(connection, results, [row for _, new in added for row in new.results])
+    for patient, new in added:
+        for index, grade in new.grades:
+            owner = new.results[index]["id"]
+            grade |= {"patient_id": patient, "result_id": owner, "recorded_at": now}
+    append(connection, grades, [grade for _, new in added for _, grade in new.grades])
     return {new.sent.patient: new.of_identity for _, new in added}
 
 
