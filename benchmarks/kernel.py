@@ -15,8 +15,9 @@ import polars as pl
 
 from app.criteria.model import Edition
 from app.criteria.reader import load
-from app.grading.many import COLUMNS, grade_rows
+from app.grading.many import grade_rows
 from app.grading.one import Grader, Graders
+from app.grading.rows import COLUMNS
 from app.grading.rules import Rules
 
 _ROWS, _PER_PATIENT = 1_000_000, 80

@@ -15,10 +15,9 @@ from app.batches.open import open_table
 from app.batches.reading import AS_IT_COMES, Reading
 from app.criteria.model import Edition
 from app.errors import FileError
-from app.grading.many import COLUMNS
 from app.grading.one import Grader, Graders
 from app.grading.result import LabResult
-from app.grading.rows import lab_result
+from app.grading.rows import COLUMNS, lab_result
 from app.grading.rules import Rules
 
 _ADAM = ("patient=USUBJID", "collected=ADTC", "analyte=PARAMCD", "value=AVALC", "unit=AVALU",

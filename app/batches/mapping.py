@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import FileError
-from app.grading.many import COLUMNS
+from app.grading.rows import COLUMNS
 
 OURS = (*COLUMNS, "source_id", "rt_start", "rt_end")
 """What a mapping may name: our columns of a lab export."""

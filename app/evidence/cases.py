@@ -9,11 +9,11 @@ from typing import Any
 import polars as pl
 
 from app.evidence.outcome import Outcome
-from app.grading.many import COLUMNS, grade_rows
+from app.grading.many import grade_rows
 from app.grading.one import Graders
 from app.grading.patient import grade_patient
 from app.grading.result import Course
-from app.grading.rows import lab_result
+from app.grading.rows import COLUMNS, lab_result
 from app.grading.rules import Rules
 
 Case = dict[str, str]

@@ -6,11 +6,9 @@ from functools import cache
 import polars as pl
 
 from app.criteria.model import Term
-from app.grading.patient import OLD_BASELINE
+from app.grading.flags import flag_bit, flag_texts
 from app.grading.phase import PHASES
 from app.grading.result import Flag, Reason
-from app.grading.spellings import FLAG_BITS, flag_bit
-from app.grading.tables import REASON_CODES
 
 _GRADES = 6  # 0 to 5
 
@@ -35,7 +33,10 @@ def answer(tests: pl.DataFrame, terms: Sequence[Term]) -> pl.DataFrame:
         .then(pl.lit(True))
         .when(most <= base_least)
         .then(pl.lit(False)),
-    ).with_columns(flags=_flags())
+        flags=pl.col("flags")
+        | flag_bit(Flag.OLD_BASELINE, (pl.col("row") == pl.col("b_row")) & pl.col("old"))
+        | flag_bit(Flag.NO_RADIOTHERAPY_END, pl.col("no_radiotherapy_end")),
+    )
     place = named["term"].fill_null(len(terms))
     criterion = place * _GRADES + named["grade"].fill_null(0)
     return named.select(
@@ -45,7 +46,7 @@ def answer(tests: pl.DataFrame, terms: Sequence[Term]) -> pl.DataFrame:
         "at_least",
         "at_most",
         _texts([reason.value for reason in Reason]).gather(named["reason"]).alias("reason"),
-        _flag_texts().gather(named["flags"]).alias("flags"),
+        _flags().gather(named["flags"]).alias("flags"),
         _criteria(terms).gather(criterion).alias("criterion"),
         "phase",
         "on_treatment",
@@ -54,34 +55,6 @@ def answer(tests: pl.DataFrame, terms: Sequence[Term]) -> pl.DataFrame:
         "worse_than_baseline",
         "who",
         "last",
-    )
-
-
-def _flags() -> pl.Expr:
-    """All flag bits of a test: of its limits, its grade, its place in time."""
-    graded = pl.col("refused").is_null()
-    measured = graded | (pl.col("refused") == REASON_CODES[Reason.IMPLAUSIBLE_LIMIT])
-    beyond = pl.when("high").then("above_uln").otherwise("below_lln")
-    within = (~beyond).fill_null(False)
-    of_grade = (
-        pl.when(measured)
-        .then(pl.col("limit_flags") | pl.col("term_flag"))
-        .otherwise(pl.lit(0, dtype=pl.Int16))
-        | flag_bit(Flag.WITHIN_REFERENCE_RANGE, graded & (pl.col("at_least") > 0) & within)
-        | flag_bit(
-            Flag.ABNORMAL_NOT_GRADED,
-            graded & pl.col("asks_baseline") & (pl.col("at_most") == 0) & beyond.fill_null(False),
-        )
-        | flag_bit(
-            Flag.CLINICAL_GRADE_POSSIBLE,
-            pl.col("clinical") & (pl.col("at_most") == pl.col("highest")),
-        )
-    )
-    old = (pl.col("rt_start") - pl.col("last")) > OLD_BASELINE
-    return (
-        pl.col("plain_flags").fill_null(of_grade)
-        | flag_bit(Flag.OLD_BASELINE, (pl.col("phase") == "baseline") & old)
-        | flag_bit(Flag.NO_RADIOTHERAPY_END, pl.col("no_radiotherapy_end"))
     )
 
 
@@ -103,9 +76,5 @@ def _criteria(terms: Sequence[Term]) -> pl.Series:
 
 
 @cache
-def _flag_texts() -> pl.Series:
-    """Every combination of flags as text, by its bits."""
-    texts = [""]
-    for flag in FLAG_BITS:  # by doubling: 1 ms for all 2,048
-        texts += [f"{text} {flag.value}".lstrip() for text in texts]
-    return _texts(texts)
+def _flags() -> pl.Series:
+    return _texts(flag_texts())

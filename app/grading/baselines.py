@@ -2,16 +2,14 @@
 
 import polars as pl
 
-from app.grading.result import Reason
-from app.grading.tables import REASON_CODES, Tables
+from app.grading.result import LabResult, Reason
+from app.grading.rows import COLUMNS, lab_result
+from app.grading.tables import REASON_CODES
+from app.grading.units import UnitKeys
 
 _KEY = "key"
 _MOST = 1_000_000
 """Candidates that are kept before those of earlier days are let go."""
-_TEXTS = (
-    *("collected", "analyte", "value", "unit", "lln", "uln"),
-    *("limit_unit", "baseline", "status"),
-)
 _BESIDE = ("b_row", "b_at_least", "b_at_most", "b_by_hand")
 
 
@@ -23,8 +21,8 @@ class Baselines:
     whether it was beyond its own limits, and ``b_by_hand``: only the plain grader can compare.
     """
 
-    def __init__(self, terms: int) -> None:
-        self._terms = terms
+    def __init__(self, terms: int, units: UnitKeys) -> None:
+        self._terms, self._units = terms, units
         self._candidates: list[pl.DataFrame] = []
         self._texts: list[pl.DataFrame] = []  # by row, in order, of those that may be compared with
         self._kept = 0
@@ -61,9 +59,9 @@ class Baselines:
             baseline_below_lln=pl.when(usable).then("below_lln"),
         )
         self._candidates.append(_last_days(found))
-        asked = mine["full_group"].is_not_null()
+        asked = mine["compares"]
         if asked.any():
-            texts = rows.select(_TEXTS)[mine["at"].filter(asked)]
+            texts = rows.select(COLUMNS)[mine["at"].filter(asked)]
             self._texts.append(texts.with_columns(mine["row"].filter(asked)))
         self._kept += len(self._candidates[-1])
         if self._kept > _MOST:
@@ -82,20 +80,19 @@ class Baselines:
             places, pl.col("b_by_hand").fill_null(False)
         )
 
-    def numbers(self, tests: pl.DataFrame, tables: Tables) -> pl.DataFrame:
-        """``tests`` of one group with what ``column.decide`` compares: the baseline's numbers.
+    def numbers(self, tests: pl.DataFrame) -> pl.DataFrame:
+        """``tests`` with what ``column.decide`` compares: the baseline's numbers.
 
         The baseline in the value's own unit is ``baseline`` x ``b_times`` / ``v_times``, exactly.
         """
-        among = self._choose() if tests["b"].count() else _nothing()
-        chosen = among.select(
+        chosen = self._choose().select(
             "baseline", "baseline_comparator", "baseline_unit", "baseline_above_uln",
             "baseline_below_lln",
         )  # fmt: skip
         beside = tests.hstack(chosen.select(pl.all().gather(tests["b"])))
         units = ["unit_key", "baseline_unit"]
         pairs = beside.select(units).unique()
-        ratios = [tables.ratio(*pair) for pair in pairs.iter_rows()]
+        ratios = [self._units.ratio(*pair) for pair in pairs.iter_rows()]
         times = pl.DataFrame(
             ratios, schema=dict.fromkeys(("b_times", "v_times"), pl.Int64), orient="row"
         )
@@ -103,7 +100,7 @@ class Baselines:
             pairs.hstack(times), on=units, how="left", nulls_equal=True, maintain_order="left"
         )
 
-    def texts(self, place: int | None) -> dict[str, str | None] | None:
+    def as_written(self, place: int | None) -> LabResult | None:
         """The baseline as its row was written; None where there is none to compare with.
 
         One whose unit or analyte is not understood is none: its texts were not kept.
@@ -114,7 +111,7 @@ class Baselines:
         found = texts["row"].search_sorted(row)
         if found == len(texts) or texts["row"][found] != row:
             return None
-        return texts.select(_TEXTS).row(found, named=True)
+        return lab_result(texts.select(COLUMNS).row(found, named=True))
 
     def otherwise_by_date(self) -> pl.DataFrame:
         """Where the date rule alone would choose another result than the sender declared.

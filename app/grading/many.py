@@ -9,24 +9,23 @@ import polars as pl
 
 from app.grading.answer import answer
 from app.grading.baselines import Baselines
-from app.grading.column import GRADED, by_thresholds, decide
-from app.grading.one import OWN_LIMITS, Baseline, Grader
+from app.grading.cases import Cases
+from app.grading.column import GRADED
+from app.grading.flags import flags_of_grade
+from app.grading.one import Grader
+from app.grading.parts import by_groups, by_plain_grader, put
+from app.grading.patient import OLD_BASELINE
 from app.grading.phase import Window, last_acute_days, place_columns
-from app.grading.reading import is_declared, read_dates, read_rows, read_values
-from app.grading.rows import lab_result
-from app.grading.spellings import FLAG_BITS, Spellings
-from app.grading.tables import REASON_CODES
+from app.grading.reading import is_declared, read_dates
+from app.grading.rows import COLUMNS, lab_result
 from app.grading.texts import ReadOnce
 
-COLUMNS = (
-    *("patient", "collected", "analyte", "value", "unit", "lln", "uln"),
-    *("limit_unit", "baseline", "status"),
-)
-"""What a frame of rows holds, String, null where absent."""
-
-
-_OF_BASELINES = ("first", "time", "declared", "ongoing")
-"""What of a row's date only the choice of baselines asks: to carry it on costs a row 14 bytes."""
+_OF_ROWS = ["term", "compares", *GRADED, "flags"]
+_OF_BASELINES = [
+    "term", "at_least", "at_most", "valid", "refused", "value", "comparator", "canonical", "high",
+    "unit_key", "above_uln", "below_lln", "one_by_one", "compares",
+]  # fmt: skip
+"""What is looked up of each test, to be graded or to be a baseline: all else costs time."""
 
 
 def grade_rows(rows: pl.DataFrame, grader: Grader, window: Window) -> pl.DataFrame:
@@ -52,9 +51,8 @@ class ColumnGrader:
 
     def __init__(self, grader: Grader, window: Window, courses: pl.DataFrame) -> None:
         self._grader, self._window = grader, window
-        self._spellings = Spellings(grader)
-        self._baselines = Baselines(len(grader.edition.terms))
-        self._dates, self._values = ReadOnce(read_dates), ReadOnce(read_values)
+        self._cases, self._dates = Cases(grader), ReadOnce(read_dates)
+        self._baselines = Baselines(len(grader.edition.terms), self._cases.units)
         courses = courses.with_columns(last_acute_days(window).alias("until"))
         self._patients = ReadOnce(
             lambda names: pl.DataFrame({"patient": names}).join(
@@ -79,8 +77,7 @@ class ColumnGrader:
         mine = dated["before_start"] & dated["who"].is_not_null()
         rows, dated = rows.filter(mine), dated.filter(mine)
         if len(rows):
-            tests = self._tests(rows, dated)
-            self._baselines.add(self._by_own_limits(tests, rows), rows)
+            self._baselines.add(self._tests(rows, dated, _OF_BASELINES), rows)
 
     def grade(self, rows: pl.DataFrame, first: int) -> pl.DataFrame:
         """Grade every row of a piece, numbered from ``first``, for every term of its analyte.
@@ -92,8 +89,9 @@ class ColumnGrader:
         of type Enum. Meanings and nulls are those of ``PatientGrade``. Then ``who`` Int64 (the
         place in ``patients``, null: none) and ``last`` Date (the last day the result may be of).
         """
-        dated = self._dated(rows, first).drop(_OF_BASELINES)
-        tests = self._baselines.beside(self._tests(rows, dated))
+        rows = rows.select(COLUMNS)
+        dated = self._dated(rows, first).drop("first", "time", "declared")
+        tests = self._baselines.beside(self._tests(rows, dated, _OF_ROWS))
         graded = self._against_baselines(tests, rows)
         return answer(graded, self._grader.edition.terms)
 
@@ -115,80 +113,50 @@ class ColumnGrader:
         partial = bool((frame["first"] != frame["last"]).any())
         placed = frame.with_columns(place_columns(self._window, pl.col("until"), partial=partial))
         started = (pl.col("first") > pl.col("rt_start")).fill_null(False)
-        return placed.with_columns(
-            before_start=(pl.col("phase") == "pre_treatment") | (pl.col("declared") & ~started)
-        )
+        return placed.select(
+            "row", "who", "first", "last", "time", "declared", "unreadable_date", "phase",
+            "on_treatment", "days_from_end", "no_radiotherapy_end",
+            before_start=(pl.col("phase") == "pre_treatment") | (pl.col("declared") & ~started),
+            old=(pl.col("rt_start") - pl.col("last")) > OLD_BASELINE,
+        )  # fmt: skip
 
-    def _tests(self, rows: pl.DataFrame, dated: pl.DataFrame) -> pl.DataFrame:
-        """One row per result and term; ``at`` is the result's place in ``rows``."""
-        implausible = self._grader.implausible
-        values = self._values.look_up(rows["value"].fill_null(""))
-        read = read_rows(rows, values, dated["unreadable_date"], self._spellings, implausible)
-        places = read.select(
-            at=pl.int_range(pl.len(), dtype=pl.UInt32),
-            test=pl.int_ranges("begin", pl.col("begin") + pl.col("tests")),
-        ).explode("test")
-        of_row = dated.drop("until", "unreadable_date").hstack(read.drop("begin", "tests"))
+    def _tests(self, rows: pl.DataFrame, dated: pl.DataFrame, wanted: list[str]) -> pl.DataFrame:
+        """One row per result and term: ``dated``, ``at`` (the result's place in ``rows``), ``test``
+        (its place in ``Cases.tests``), and those of its columns that are wanted.
+        """
+        cases = self._cases.look_up(rows, dated["unreadable_date"])
+        places = (
+            self._cases.facts[cases]
+            .select(
+                at=pl.int_range(pl.len(), dtype=pl.UInt32),
+                test=pl.int_ranges("begin", pl.col("begin") + pl.col("count"), dtype=pl.UInt32),
+            )
+            .explode("test")
+        )
+        of_row = dated.drop("unreadable_date")
         if len(places) != len(rows):
             of_row = of_row[places["at"]]
-        return of_row.hstack(self._spellings.tests[places["test"]]).hstack(places.select("at"))
-
-    def _by_own_limits(self, tests: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-        """Grade every test by the limits of normal alone."""
-        nothing = pl.lit(None, dtype=pl.UInt32)
-        return self._graded(
-            tests.with_columns(concerned=pl.lit(False), by_hand="one_by_one", b=nothing), rows
-        )
+        return of_row.hstack(self._cases.tests.select(wanted)[places["test"]]).hstack(places)
 
     def _against_baselines(self, tests: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-        """Grade every test: by the limits of normal, and after the start by the baseline's too."""
-        concerned = pl.col("full_group").is_not_null() & ~pl.col("before_start")
-        tests = tests.with_columns(concerned=concerned).with_columns(
-            by_hand=pl.col("one_by_one")
-            | (pl.col("concerned") & pl.col("b_by_hand") & pl.col("refused").is_null())
-        )
-        return self._graded(tests, rows)
-
-    def _graded(self, tests: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-        tests = tests.with_columns(by_thresholds())
-        open_ = tests["refused"].is_null() & ~tests["by_hand"]
-        group = tests.select(pl.when("concerned").then("full_group").otherwise("own_group"))
-        group_row = tests.select(pl.when("concerned").then("full_row").otherwise("own_row"))
-        which, test_row = group.to_series(), group_row.to_series().alias("test_row")
-        others = open_ & (tests["concerned"] | (which != 0) | (tests["comparator"] != 0))
-        for index in which.filter(others).unique(maintain_order=True):
-            places = (others & (which == index)).arg_true()
-            part = self._baselines.numbers(tests[places], self._spellings.tables)
-            graded = decide(
-                part.with_columns(test_row.gather(places)), self._spellings.tables.groups[index]
-            )
-            tests = _put(tests, places, graded)
-        return self._by_hand(tests, rows)
-
-    def _by_hand(self, tests: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-        """Grade by the plain grader what the columns cannot hold."""
-        tests = tests.with_columns(plain_flags=pl.lit(None, dtype=pl.Int16))
-        places = tests["by_hand"].arg_true()
-        if not len(places):
+        """Grade by the baseline's limits too what is from after the start, where its term does."""
+        concerned = (tests["compares"] & ~tests["before_start"]).arg_true()
+        if not len(concerned):
             return tests
-        graded = []
-        for test in tests[places].iter_rows(named=True):
-            result = lab_result(rows.select(COLUMNS).row(test["at"], named=True))
-            term = None if test["term"] is None else self._grader.edition.terms[test["term"]]
-            baseline: Baseline = OWN_LIMITS
-            if test["concerned"]:
-                before = self._baselines.texts(test["b"])
-                baseline = None if before is None else lab_result(before)
-            grade = self._grader.grade(result, term, baseline)
-            reason = None if grade.reason is None else REASON_CODES[grade.reason]
-            flags = sum(FLAG_BITS[flag] for flag in grade.flags)
-            graded.append((grade.at_least, grade.at_most, reason, flags))
-        schema = {**GRADED, "plain_flags": pl.Int16}
-        return _put(tests, places, pl.DataFrame(graded, schema=schema, orient="row"))
-
-
-def _put(frame: pl.DataFrame, places: pl.Series, graded: pl.DataFrame) -> pl.DataFrame:
-    """Write the graded rows back to their places."""
-    return frame.with_columns(
-        frame[name].clone().scatter(places, graded[name]) for name in graded.columns
-    )
+        part = tests.select("at", "test", "b", "b_by_hand")[concerned]
+        part = part.hstack(self._cases.tests.drop("compares")[part["test"]])
+        graded = self._baselines.numbers(part)
+        by_hand = graded["one_by_one"] | (graded["b_by_hand"] & graded["refused"].is_null())
+        among = graded["refused"].is_null() & ~by_hand
+        graded = by_groups(graded, "full", among, self._cases.groups)
+        graded = graded.with_columns(flags=flags_of_grade())
+        asked = graded.select("at", "term", "b")[by_hand.arg_true()].iter_rows()
+        plain = by_plain_grader(
+            self._grader,
+            (
+                (lab_result(rows.row(at, named=True)), term, self._baselines.as_written(b))
+                for at, term, b in asked
+            ),
+        )
+        graded = put(graded, by_hand.arg_true(), plain)
+        return put(tests, concerned, graded.select(*GRADED, "flags"))

@@ -5,16 +5,11 @@ import polars as pl
 from app.grading.dates import collected_columns
 from app.grading.result import GRADED_STATUSES, Reason
 from app.grading.rules import Implausible
-from app.grading.spellings import Spellings
 from app.grading.tables import REASON_CODES
 from app.grading.values import read_column, read_value
 
 _WHITE_SPACE = " \t\r\n"
 _LESS, _LESS_OR_EQUAL, _MORE, _MORE_OR_EQUAL = 1, 2, 3, 4
-_FACTS = (
-    "begin", "tests", "unit_key", "refused", "one_by_one", "value_times", "canonical", "value_low",
-    "value_high", "lln_bound", "uln_bound", "implausible_limit", "limit_flags",
-)  # fmt: skip
 
 
 def read_dates(texts: pl.Series) -> pl.DataFrame:
@@ -46,37 +41,25 @@ def is_declared(rows: pl.DataFrame) -> pl.Series:
     return rows.select(declared=(text == "Y").fill_null(False)).to_series()
 
 
-def read_rows(
-    rows: pl.DataFrame,
-    values: pl.DataFrame,
-    unreadable_date: pl.Series,
-    spellings: Spellings,
-    implausible: Implausible,
-) -> pl.DataFrame:
-    """Read the numbers of every row and judge whether it can be graded.
+def judge(cases: pl.DataFrame, implausible: Implausible) -> pl.DataFrame:
+    """Judge whether a value in its spelling can be graded.
 
-    ``rows``: the String columns of ``many.COLUMNS``; ``values``: what ``read_values`` makes of
-    ``value``; ``unreadable_date`` of ``read_dates``.
+    ``cases``: the columns of ``Spellings.facts`` and of ``read_values``, and ``active`` and
+    ``unreadable_date`` Boolean.
 
-    Returns per row ``begin`` and ``tests`` (its tests in ``spellings.tests``), ``value`` Int64
+    Returns per case ``begin`` and ``tests`` (its tests in ``Spellings.tests``), ``value`` Int64
     millionths (null: absent or not usable), ``comparator`` Int8, ``unit_key`` and ``canonical`` of
     its unit, ``refused`` Int8 (the first thing that keeps the row from being graded; null:
     nothing), ``limit_flags`` Int16, ``valid`` Boolean (may be a baseline), ``one_by_one`` Boolean
     (for the plain grader instead), ``above_uln``, ``below_lln`` Boolean (null: unknown).
     """
-    places = spellings.look_up(rows)
-    frame = (
-        spellings.facts.select(_FACTS)[places]
-        .hstack(values)
-        .with_columns(_active(rows), unreadable_date)
-    )
-    return frame.with_columns(_judged(implausible)).select(
+    return cases.with_columns(_judged(implausible)).select(
         "begin", "tests", "unit_key", "value", "comparator", "canonical", "limit_flags", "valid",
         "one_by_one", refused="reason", above_uln=_above_uln(), below_lln=_below_lln(),
     )  # fmt: skip
 
 
-def _active(rows: pl.DataFrame) -> pl.Series:
+def is_active(rows: pl.DataFrame) -> pl.Series:
     """Whether the result is final, corrected or amended; without a status it is final."""
     if rows["status"].null_count() == len(rows):
         return pl.repeat(True, len(rows), eager=True).alias("active")

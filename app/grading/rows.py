@@ -9,11 +9,17 @@ from app.grading.dates import read_collected
 from app.grading.result import LabResult, Reason
 from app.grading.values import read_limit, read_value
 
+COLUMNS = (
+    *("patient", "collected", "analyte", "value", "unit", "lln", "uln"),
+    *("limit_unit", "baseline", "status"),
+)
+"""What a frame of rows holds, String, null where absent."""
+
 _WHITE_SPACE = " \t\r\n"
 
 
 def lab_result(row: Mapping[str, str | None]) -> LabResult:
-    """Read one row of ``many.COLUMNS``, and ``source_id`` where it has one; what cannot be read is
+    """Read one row of ``COLUMNS``, and ``source_id`` where it has one; what cannot be read is
     marked, never raised or guessed.
     """
     text = {name: (value or "").strip(_WHITE_SPACE) for name, value in row.items()}

@@ -6,18 +6,17 @@ per spelling and term, so that a row is left with a few whole-number comparisons
 
 import polars as pl
 
+from app.grading.flags import FLAG_BITS, flag_bit
 from app.grading.one import Grader
 from app.grading.result import Flag
 from app.grading.tables import SIMPLE, Combination, Tables
+from app.grading.units import UnitKeys
 from app.grading.values import read_column, read_limit
 
-FLAG_BITS = {flag: 1 << place for place, flag in enumerate(Flag)}
 GRADES = (1, 2, 3, 4)
 
 _NAMED = ["analyte", "unit", "limit_unit"]
 _KEY = [*_NAMED, "lln", "uln"]
-_MOST = 500_000
-"""Spellings that are kept: an export with more (a range of its own on each row) starts anew."""
 _NEVER, _ALWAYS = 2**63 - 1, -(2**63)
 _COMBINATION = {
     "first_test": pl.Int64, "tests": pl.Int64, "refused": pl.Int8, "one_by_one": pl.Boolean,
@@ -29,12 +28,6 @@ _TEST = {
     "combination": pl.Int32, "term": pl.Int16,
     **dict.fromkeys(("own_group", "own_row", "full_group", "full_row"), pl.Int32),
 }  # fmt: skip
-
-
-def flag_bit(flag: Flag, when: pl.Expr) -> pl.Expr:
-    """The flag's bit where ``when`` is true, else 0."""
-    bit = pl.lit(FLAG_BITS[flag], dtype=pl.Int16)
-    return pl.when(when).then(bit).otherwise(pl.lit(0, dtype=pl.Int16))
 
 
 class Spellings:
@@ -52,12 +45,9 @@ class Spellings:
     (p) or possibly (q) of at least that grade where it is larger.
     """
 
-    def __init__(self, grader: Grader) -> None:
+    def __init__(self, grader: Grader, units: UnitKeys) -> None:
         self._grader = grader
-        self._start_anew()
-
-    def _start_anew(self) -> None:
-        self.tables = Tables(self._grader)
+        self.tables = Tables(grader, units)
         self._combinations: dict[tuple[str | None, ...], int] = {}
         self._known = pl.DataFrame(schema={**dict.fromkeys(_KEY, pl.String), "place": pl.UInt32})
         self.facts = self._read(self._known)
@@ -65,15 +55,12 @@ class Spellings:
         self.facts = self.facts.with_columns(begin=pl.lit(0, dtype=pl.Int64))
 
     def look_up(self, rows: pl.DataFrame) -> pl.Series:
-        """The place of each row's spelling in ``facts`` (UInt32), until the next call.
+        """The place of each row's spelling in ``facts`` (UInt32).
 
-        ``rows``: the String columns of ``many.COLUMNS``.
+        ``rows``: the String columns of ``COLUMNS``.
         """
         places = self._places(rows)
         if places.null_count():
-            if len(self._known) > _MOST:
-                self._start_anew()
-                places = self._places(rows)
             self._add(rows.filter(places.is_null()).select(_KEY).unique(maintain_order=True))
             places = self._places(rows)
         return places

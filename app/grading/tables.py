@@ -16,6 +16,7 @@ from app.criteria.model import Analyte, Band, Condition, Limit, Term, Unit
 from app.grading.limits import ResolvedLimit, applicable, resolve
 from app.grading.one import Grader
 from app.grading.result import Reason
+from app.grading.units import UnitKeys
 from app.grading.values import SCALE
 
 REASON_CODES = {reason: code for code, reason in enumerate(Reason)}
@@ -67,7 +68,7 @@ class Combination(NamedTuple):
 
     ``one_by_one``: its products could leave 64 bits, so its rows go to the plain grader. A value
     is above a limit where ``value_times x value > limit_times x limit``. ``unit_key``: for
-    ``Tables.ratio``.
+    ``UnitKeys.ratio``.
     """
 
     first_test: int
@@ -90,12 +91,11 @@ class Combination(NamedTuple):
 class Tables:
     """The combinations of one frame, laid out for look-up; filled by ``add`` in order."""
 
-    def __init__(self, grader: Grader) -> None:
-        self.grader = grader
+    def __init__(self, grader: Grader, units: UnitKeys) -> None:
+        self.grader, self._units = grader, units
         self.combinations: list[Combination] = []
         self.tests: list[Test] = []
         self.groups: list[Group] = [Group(SIMPLE)]
-        self._units: list[tuple[str, Unit]] = []
 
     def add(self, analyte: str | None, unit: str | None, limit_unit: str | None) -> None:
         """Add one combination as a file spells it; null and blank texts are absent."""
@@ -117,22 +117,14 @@ class Tables:
             self._add_test(term, place, known, value_unit, other or value_unit)
             for term, place in zip(terms, places, strict=True)
         ]
-        key = (known.name, value_unit)
-        if key not in self._units:
-            self._units.append(key)
         combination = _combination(first, known, value_unit, other)
         self.combinations.append(
             combination._replace(
-                tests=len(terms), one_by_one=not all(fits), unit_key=self._units.index(key)
+                tests=len(terms),
+                one_by_one=not all(fits),
+                unit_key=self._units.of(known, value_unit),
             )
         )
-
-    def ratio(self, unit_key: int, other_key: int | None) -> tuple[int, int]:
-        """A number in the other unit x the first / the second is that number in the unit."""
-        if other_key is None:
-            return 1, 1
-        ratio = self._units[other_key][1].factor / self._units[unit_key][1].factor
-        return ratio.numerator, ratio.denominator
 
     def _refuse(self, reason: Reason, terms: Sequence[int | None]) -> None:
         first, index = len(self.tests), len(self.combinations)

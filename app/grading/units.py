@@ -70,3 +70,24 @@ class Names:
     def unit(self, analyte: Analyte, text: str) -> Unit | None:
         """The unit of a spelling, for this analyte; None if it is not accepted for it."""
         return self._units[analyte.name].get(normalise(text))
+
+
+class UnitKeys:
+    """Numbers for the units of each analyte: for good, as baselines are kept by them."""
+
+    def __init__(self) -> None:
+        self._units: list[tuple[str, Unit]] = []
+
+    def of(self, analyte: Analyte, unit: Unit) -> int:
+        """The number of an analyte's unit."""
+        place = (analyte.name, unit)
+        if place not in self._units:
+            self._units.append(place)
+        return self._units.index(place)
+
+    def ratio(self, key: int, other: int | None) -> tuple[int, int]:
+        """A number in the other unit x the first / the second is that number in the unit."""
+        if other is None:
+            return 1, 1
+        ratio = self._units[other][1].factor / self._units[key][1].factor
+        return ratio.numerator, ratio.denominator

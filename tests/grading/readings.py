@@ -7,9 +7,9 @@ from typing import NamedTuple
 import polars as pl
 
 from app.criteria.model import Term
-from app.grading.many import COLUMNS, grade_rows
+from app.grading.many import grade_rows
 from app.grading.one import OWN_LIMITS, Grader
-from app.grading.rows import lab_result
+from app.grading.rows import COLUMNS, lab_result
 from app.grading.rules import Rules
 from tests.grading import oracle
 

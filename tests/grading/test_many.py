@@ -8,12 +8,12 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.grading.many import COLUMNS, grade_rows
+from app.grading.many import grade_rows
 from app.grading.one import Graders
 from app.grading.patient import grade_patient
 from app.grading.phase import PRESETS, Window
 from app.grading.result import Course
-from app.grading.rows import lab_result
+from app.grading.rows import COLUMNS, lab_result
 from app.grading.rules import Implausible, Rules
 from tests.grading import strategies
 

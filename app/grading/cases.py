@@ -1,0 +1,131 @@
+"""What rows share: a value in its spelling, read and graded once by the limits of normal alone.
+
+Millions of results are some ten thousand cases. What a row has of its own is whose it is, when it
+was taken, and the baseline that it is compared with.
+"""
+
+import polars as pl
+
+from app.grading.column import by_thresholds
+from app.grading.flags import flags_of_grade
+from app.grading.one import OWN_LIMITS, Grader
+from app.grading.parts import by_groups, by_plain_grader, put
+from app.grading.reading import is_active, judge, read_values
+from app.grading.rows import COLUMNS, lab_result
+from app.grading.spellings import Spellings
+from app.grading.tables import Group
+from app.grading.texts import ReadOnce
+from app.grading.units import UnitKeys
+
+_MOST = 200_000
+"""Cases that are kept: an export with more (a range of its own on each row) starts anew."""
+_SPELLINGS, _TWICE = 1 << 31, 2  # a case is a number of spelling, value and two yes or no
+
+_CASE = {
+    "spelling": pl.UInt32, "value": pl.UInt32, "active": pl.Boolean, "unreadable_date": pl.Boolean,
+}  # fmt: skip
+_TEXTS = dict.fromkeys(COLUMNS, pl.String)
+_BASELINE = {
+    "baseline": pl.Int64, "baseline_comparator": pl.Int8, "b_times": pl.Int64,
+    "v_times": pl.Int64, "baseline_above_uln": pl.Boolean, "baseline_below_lln": pl.Boolean,
+}  # fmt: skip
+"""What ``decide`` asks of a baseline."""
+
+
+class Cases:
+    """The cases met so far, in two frames that rows look up by place.
+
+    ``facts``, by case: ``begin`` and ``count``, where its tests are. ``tests``, by case and term:
+    the columns of ``judge`` and of ``Spellings.tests``, ``compares`` Boolean (its term compares
+    with a baseline), ``at_least``, ``at_most``, ``reason`` Int8 and ``flags`` Int16 (bits).
+
+    ``units`` numbers the analytes' units, for good.
+    """
+
+    def __init__(self, grader: Grader) -> None:
+        self._grader = grader
+        self.units = UnitKeys()
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        self._spellings = Spellings(self._grader, self.units)
+        self._values = ReadOnce(read_values, most=None)
+        self._known = pl.DataFrame(schema={"key": pl.Int64, "case": pl.UInt32})
+        self.facts = pl.DataFrame(schema={"begin": pl.UInt32, "count": pl.UInt32})
+        self.tests = pl.DataFrame()
+        none = pl.DataFrame(schema=_CASE)
+        self._add(pl.Series("key", dtype=pl.Int64), none, pl.DataFrame(schema=_TEXTS))
+
+    @property
+    def groups(self) -> list[Group]:
+        """What ``own_group`` and ``full_group`` of a test number."""
+        return self._spellings.tables.groups
+
+    def look_up(self, rows: pl.DataFrame, unreadable_date: pl.Series) -> pl.Series:
+        """The case of each row (UInt32), until the next call.
+
+        ``rows``: the String columns ``COLUMNS``; ``unreadable_date`` of ``read_dates``.
+        """
+        met = (self._known, self._spellings.facts, self._values.known)
+        if max(map(len, met)) > _MOST:
+            self._start_anew()
+        frame = pl.DataFrame(
+            {
+                "spelling": self._spellings.look_up(rows),
+                "value": self._values.numbers(rows["value"].fill_null("")),
+                "active": is_active(rows),
+                "unreadable_date": unreadable_date,
+            }
+        )
+        key = pl.col("spelling").cast(pl.Int64) * _SPELLINGS + pl.col("value")
+        for which in ("active", "unreadable_date"):
+            key = key * _TWICE + pl.col(which)
+        keys = frame.select(key=key)
+        cases = self._numbers(keys)
+        if cases.null_count():
+            new = keys.with_row_index("at").filter(cases.is_null())
+            first = new.unique("key", keep="first", maintain_order=True)
+            self._add(first["key"], frame[first["at"]], rows.select(COLUMNS)[first["at"]])
+            cases = self._numbers(keys)
+        return cases
+
+    def _numbers(self, keys: pl.DataFrame) -> pl.Series:
+        return keys.join(self._known, on="key", how="left", maintain_order="left")["case"]
+
+    def _add(self, keys: pl.Series, new: pl.DataFrame, texts: pl.DataFrame) -> None:
+        """Read and grade new cases, each with the texts of one of its rows."""
+        facts = self._spellings.facts[new["spelling"]]
+        values = self._values.known[new["value"]]
+        marks = new.select("active", "unreadable_date")
+        read = judge(facts.hstack(values).hstack(marks), self._grader.implausible)
+        begin, first = len(self._known), len(self.tests)
+        places = read.select(
+            at=pl.int_range(pl.len(), dtype=pl.UInt32),
+            test=pl.int_ranges("begin", pl.col("begin") + pl.col("tests")),
+        ).explode("test")
+        tests = read.drop("begin", "tests")[places["at"]].hstack(
+            self._spellings.tests[places["test"]]
+        )
+        graded = self._graded(tests, texts[places["at"]])
+        count = read["tests"].cast(pl.UInt32)
+        ends = count.cum_sum() + first
+        numbers = pl.int_range(begin, begin + len(keys), dtype=pl.UInt32, eager=True)
+        self._known = pl.concat([self._known, pl.DataFrame({"key": keys, "case": numbers})])
+        self.facts = pl.concat([self.facts, pl.DataFrame({"begin": ends - count, "count": count})])
+        self.tests = pl.concat([self.tests, graded]) if first else graded
+
+    def _graded(self, tests: pl.DataFrame, texts: pl.DataFrame) -> pl.DataFrame:
+        tests = tests.with_columns(by_thresholds()).with_columns(
+            *(pl.lit(None, dtype=dtype).alias(name) for name, dtype in _BASELINE.items()),
+            compares=pl.col("full_group").is_not_null(),
+        )
+        by_hand = tests["one_by_one"]
+        others = (tests["own_group"] != 0) | (tests["comparator"] != 0)
+        among = tests["refused"].is_null() & ~by_hand & others
+        tests = by_groups(tests, "own", among, self.groups).with_columns(flags=flags_of_grade())
+        places = by_hand.arg_true()
+        asked = zip(texts[places].iter_rows(named=True), tests["term"].gather(places), strict=True)
+        graded = by_plain_grader(
+            self._grader, ((lab_result(row), term, OWN_LIMITS) for row, term in asked)
+        )
+        return put(tests, places, graded).drop(_BASELINE)
