@@ -17,7 +17,7 @@ from app.batches.reading import AS_IT_COMES, Reading
 from app.batches.rejects import NOTHING_REJECTED, rejected
 from app.batches.tables import ROW, Table
 from app.batches.tally import Report, Tally
-from app.batches.treatment import NO_COURSES, read_patients, treatment_dates
+from app.batches.treatment import NO_COURSES, Courses, read_patients
 from app.batches.worst import Worst, worst_grades
 from app.cohort.scope import Report as Phase
 from app.cohort.scope import Scope
@@ -75,7 +75,7 @@ def grade_file(
         labs = open_labs(find_files(batch.labs, folder), folder, batch.reading)
         patients, courses = _courses(labs, batch, folder)
         columns = ColumnGrader(graders.under(batch.rules), batch.rules.window, courses)
-        run = _Run(labs, columns, batch, edition, courses, progress)
+        run = _Run(labs, columns, batch, edition, progress)
         run.look_for_baselines()
         write(run.graded(folder), batch.output)
         run.write_side_files()
@@ -86,17 +86,14 @@ def grade_file(
 
 
 def _courses(labs: Labs, batch: Batch, folder: Path) -> tuple[Table | None, pl.DataFrame]:
-    """The treatment dates from the one place that gives them (none: all unknown), and its file."""
-    if batch.patients is not None:
-        if labs.has_treatment_dates:
-            text = "give the treatment dates once: as columns of the labs, or in the patients file"
-            name = labs.tables[0].name
-            raise FileError(f"{name} has rt_start or rt_end beside --patients: {text}")
-        return read_patients(batch.patients, batch.reading, folder)
-    if not labs.has_treatment_dates:
+    """The patients file and its treatment dates; none where the labs give them, or nobody does."""
+    if batch.patients is None:
         return None, NO_COURSES
-    names = tuple(labs.layout.named.get(name, name) for name in ("rt_start", "rt_end"))
-    return None, treatment_dates(labs.treatment(), (names[0], names[1]), labs.tables[0].name)
+    if labs.treatment_columns:
+        text = "give the treatment dates once: as columns of the labs, or in the patients file"
+        name = labs.tables[0].name
+        raise FileError(f"{name} has rt_start or rt_end beside --patients: {text}")
+    return read_patients(batch.patients, batch.reading, folder)
 
 
 class _Run:
@@ -108,18 +105,20 @@ class _Run:
         columns: ColumnGrader,
         batch: Batch,
         edition: Edition,
-        courses: pl.DataFrame,
         progress: Progress,
     ) -> None:
         self._labs, self._columns, self._batch, self._edition = labs, columns, batch, edition
-        self._courses, self._progress = courses, progress
+        self._progress = progress
         self._tally = Tally()
         self._worst = Worst() if batch.worst or batch.table else None
         self._rejects: list[Path] = []
 
     def look_for_baselines(self) -> None:
-        rows = 0
+        rows, columns = 0, self._labs.treatment_columns
+        courses = Courses(columns) if columns else None
         for chunk in self._labs.chunks(whole=False):
+            if courses is not None:
+                self._columns.learn(courses.learn(chunk.rows, chunk.table.name))
             self._columns.look_for_baselines(chunk.rows, rows)
             rows += len(chunk.rows)
             self._progress("baselines", rows)
@@ -173,9 +172,8 @@ class _Run:
             from app.batches.toxicity import write_table
 
             scope = Scope(batch.phase)
-            write_table(
-                batch.table, bounds, self._courses, self._edition, batch.rules.window, scope
-            )
+            courses = self._columns.patients
+            write_table(batch.table, bounds, courses, self._edition, batch.rules.window, scope)
 
     def report(self) -> Report:
         tally, patients = self._tally, self._columns.patients

@@ -13,9 +13,6 @@ from app.batches.tables import CHUNK, LINE, ROW, Table
 from app.batches.wide import melt
 from app.errors import FileError
 
-_MOST = 500_000
-"""Treatment dates that are kept before those that repeat are let go."""
-
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -44,8 +41,12 @@ class Labs:
         return self.tables[0].columns
 
     @property
-    def has_treatment_dates(self) -> bool:
-        return not {"rt_start", "rt_end"}.isdisjoint(self.layout.ours)
+    def treatment_columns(self) -> tuple[str, str] | None:
+        """What the columns of the treatment dates are called; None: the rows do not give them."""
+        if {"rt_start", "rt_end"}.isdisjoint(self.layout.ours):
+            return None
+        named = self.layout.named
+        return named.get("rt_start", "rt_start"), named.get("rt_end", "rt_end")
 
     def chunks(self, *, whole: bool = True, size: int = CHUNK) -> Iterator[Chunk]:
         """The rows in order; ``whole`` False leaves out columns that grading does not read.
@@ -61,22 +62,6 @@ class Labs:
                 yield self._chunk(piece, before, table)
             before += rows_here
 
-    def treatment(self) -> pl.DataFrame:
-        """The treatment dates that the rows give, each once: ``treatment_dates`` of them reads it.
-
-        Columns ``patient``, ``start``, ``end`` (String) and ``line`` Int64 of the first such row.
-        """
-        wanted = {"patient": "patient", "rt_start": "start", "rt_end": "end"}
-        ours = [self.layout.of(name).alias(called) for name, called in wanted.items()]
-        reads = self.layout.reads_for(wanted)
-        found: list[pl.DataFrame] = []
-        for table in self.tables:
-            for piece in table.chunks(reads):
-                found.append(_each_once(piece.select(*ours, line=LINE)))
-                if sum(map(len, found)) > _MOST:
-                    found = [_each_once(pl.concat(found))]
-        return _each_once(pl.concat(found))
-
     def _chunk(self, piece: pl.DataFrame, before: int, table: Table) -> Chunk:
         places = piece.select(pl.col(ROW) + before, LINE)
         given = piece.drop(ROW, LINE)
@@ -85,10 +70,6 @@ class Labs:
             rows, taken = melt(given, rows, self.reading)
             given = given[taken]
         return Chunk(given, rows, table)
-
-
-def _each_once(dates: pl.DataFrame) -> pl.DataFrame:
-    return dates.unique(["patient", "start", "end"], keep="first", maintain_order=True)
 
 
 def open_labs(

@@ -39,10 +39,6 @@ class Layout:
         """What one of our columns is in a frame with the file's columns."""
         return self.ours.get(name, pl.lit(None, dtype=pl.String))
 
-    def reads_for(self, names: Iterable[str]) -> tuple[str, ...]:
-        """The file's columns behind some of ours."""
-        return _reads(self.of(name) for name in names)
-
 
 def recognise(header: Sequence[str], file: str, reading: Reading) -> Layout:
     """The declared mapping, or the layout whose required columns are all there.

@@ -13,7 +13,7 @@ from app.batches.labs import Labs, open_labs
 from app.batches.layouts import recognise
 from app.batches.reading import AS_IT_COMES
 from app.batches.tables import LINE, ROW
-from app.batches.treatment import NO_COURSES, read_patients, treatment_dates
+from app.batches.treatment import NO_COURSES, Courses, read_patients
 from app.errors import FileError
 
 CHUNK = 5_000
@@ -37,8 +37,9 @@ class Partition:
         """
         with TemporaryDirectory(dir=self._folder) as unpacked:
             export = open_labs([labs], Path(unpacked))
-            chunks = _first_pass(export)
             courses = _courses(export, patients, Path(unpacked))
+            chunks, learned = _first_pass(export)
+            courses = pl.concat([courses, *learned])
             places = chunks.join(courses, on="patient", how="left")
             for number, piece in enumerate(export.chunks()):
                 rows = pl.DataFrame(
@@ -78,25 +79,29 @@ def named_columns(chunk: pl.DataFrame) -> dict[str, str]:
     return dict(recognise(header, "labs", AS_IT_COMES).named)
 
 
-def _first_pass(export: Labs) -> pl.DataFrame:
-    """Each patient's ``rows`` and ``chunk`` (from 0), in order of appearance."""
+def _first_pass(export: Labs) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+    """Each patient's ``rows`` and ``chunk`` (from 0), in order of appearance; and the courses that
+    the rows give.
+    """
     counted = pl.DataFrame(schema={"patient": pl.String, "rows": pl.Int64})
+    columns, learned = export.treatment_columns, list[pl.DataFrame]()
+    courses = Courses(columns) if columns else None
     for piece in export.chunks(whole=False):
+        if courses is not None:
+            learned.append(courses.learn(piece.rows, piece.table.name))
         here = piece.rows.group_by("patient", maintain_order=True).agg(rows=pl.len().cast(pl.Int64))
         both = pl.concat([counted, here]).group_by("patient", maintain_order=True)
         counted = both.agg(pl.col("rows").sum())
     before = pl.col("rows").cum_sum() - pl.col("rows")
     chunk = (before // CHUNK).rank("dense").cast(pl.Int32) - 1
-    return counted.with_columns(chunk=chunk)
+    return counted.with_columns(chunk=chunk), learned
 
 
 def _courses(export: Labs, patients: Path | None, folder: Path) -> pl.DataFrame:
-    """The treatment dates from the one place that gives them; none: all unknown."""
-    if patients is not None and export.has_treatment_dates:
+    """The treatment dates of the patients file; none where the labs give them, or nobody does."""
+    if patients is not None and export.treatment_columns:
         text = "give the treatment dates once: as columns of the labs, or in the patients file"
         raise FileError(f"the labs have rt_start or rt_end beside a patients file: {text}")
-    if patients is not None:
-        return read_patients(patients, AS_IT_COMES, folder)[1]
-    if not export.has_treatment_dates:
+    if patients is None:
         return NO_COURSES
-    return treatment_dates(export.treatment(), ("rt_start", "rt_end"), export.tables[0].name)
+    return read_patients(patients, AS_IT_COMES, folder)[1]

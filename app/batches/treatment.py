@@ -13,9 +13,11 @@ from app.batches.reading import Reading
 from app.batches.tables import LINE, Table
 from app.errors import FileError
 from app.grading.dates import FIRST_YEAR, LAST_YEAR, collected_columns
+from app.grading.texts import ReadOnce
 
 _ACCEPTED = f"a date YYYY-MM-DD in the years {FIRST_YEAR} to {LAST_YEAR}, or nothing"
 
+_GIVEN = {"patient": pl.String, "start": pl.String, "end": pl.String, "line": pl.Int64}
 NO_COURSES = pl.DataFrame(schema={"patient": pl.String, "rt_start": pl.Date, "rt_end": pl.Date})
 
 
@@ -38,6 +40,39 @@ def read_patients(path: Path, reading: Reading, folder: Path) -> tuple[Table, pl
 def _declared(name: str, reading: Reading) -> pl.Expr:
     column = pl.col(name).replace(list(reading.nulls), None) if reading.nulls else pl.col(name)
     return iso_date(column, reading.dates) if reading.dates else column
+
+
+class Courses:
+    """The treatment dates that the rows of an export give, learned piece by piece.
+
+    ``names``: what the export calls start and end. All rows of a patient must say the same.
+    """
+
+    def __init__(self, names: tuple[str, str]) -> None:
+        self._names = names
+        self._patients = ReadOnce(lambda texts: pl.DataFrame({"patient": texts}), most=None)
+        self._first = pl.DataFrame(schema=_GIVEN)  # each patient's first row, by number
+
+    def learn(self, rows: pl.DataFrame, file: str) -> pl.DataFrame:
+        """The courses, as ``treatment_dates`` gives them, of the patients who are new.
+
+        ``rows``: a piece, with ``patient``, ``rt_start``, ``rt_end`` (String) and ``LINE``.
+
+        Raises:
+            FileError: as ``treatment_dates``.
+        """
+        given = rows.select("patient", start="rt_start", end="rt_end", line=LINE)
+        who = self._patients.numbers(given["patient"])
+        here = given.with_columns(who=who).filter(who >= len(self._first))
+        new = here.unique("who", keep="first", maintain_order=True).sort("who").drop("who")
+        self._first = pl.concat([self._first, new])
+        before = self._first.select("start", "end")[who]
+        differs = [given[side].ne_missing(before[side]) for side in ("start", "end")]
+        others = given.filter((differs[0] | differs[1]) & who.is_not_null())
+        if len(others):
+            mine = self._first.filter(pl.col("patient").is_in(others["patient"].implode()))
+            treatment_dates(pl.concat([mine, others]), self._names, file)
+        return treatment_dates(new, self._names, file)
 
 
 def treatment_dates(frame: pl.DataFrame, names: tuple[str, str], file: str) -> pl.DataFrame:

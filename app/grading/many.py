@@ -53,13 +53,14 @@ class ColumnGrader:
         self._grader, self._window = grader, window
         self._cases, self._dates = Cases(grader), ReadOnce(read_dates)
         self._baselines = Baselines(len(grader.edition.terms), self._cases.units)
-        courses = courses.with_columns(last_acute_days(window).alias("until"))
-        self._patients = ReadOnce(
-            lambda names: pl.DataFrame({"patient": names}).join(
-                courses, on="patient", how="left", maintain_order="left"
-            ),
-            most=None,
-        )
+        self._courses = courses
+        self._patients = ReadOnce(self._treated, most=None)
+
+    def _treated(self, names: pl.Series) -> pl.DataFrame:
+        until = last_acute_days(self._window).alias("until")
+        courses = self._courses.with_columns(until)
+        patients = pl.DataFrame({"patient": names})
+        return patients.join(courses, on="patient", how="left", maintain_order="left")
 
     @property
     def patients(self) -> pl.DataFrame:
@@ -68,12 +69,23 @@ class ColumnGrader:
         """
         return self._patients.known.drop("until")
 
+    def learn(self, courses: pl.DataFrame) -> None:
+        """Take in the courses of patients none of whose rows has been here yet."""
+        if len(courses):
+            self._courses = pl.concat([self._courses, courses])
+
     def look_for_baselines(self, rows: pl.DataFrame, first: int) -> None:
         """Keep what may be a baseline of a piece whose first row is number ``first`` of them all.
 
         ``rows``: the columns of ``COLUMNS``.
         """
-        dated = self._dated(rows, first)
+        # Most rows are told to be from after the start by these two days alone.
+        start = self._patients.look_up(rows["patient"], "rt_start")["rt_start"]
+        day = self._dates.look_up(rows["collected"].fill_null(""), "first")["first"]
+        early = (day <= start).fill_null(False)
+        places = (early | is_declared(rows)).arg_true()
+        rows = rows.select(COLUMNS)[places]
+        dated = self._dated(rows, places + first)
         mine = dated["before_start"] & dated["who"].is_not_null()
         rows, dated = rows.filter(mine), dated.filter(mine)
         if len(rows):
@@ -90,7 +102,8 @@ class ColumnGrader:
         place in ``patients``, null: none) and ``last`` Date (the last day the result may be of).
         """
         rows = rows.select(COLUMNS)
-        dated = self._dated(rows, first).drop("first", "time", "declared")
+        numbers = pl.int_range(first, first + len(rows), eager=True)
+        dated = self._dated(rows, numbers).drop("first", "time", "declared")
         tests = self._baselines.beside(self._tests(rows, dated, _OF_ROWS))
         graded = self._against_baselines(tests, rows)
         return answer(graded, self._grader.edition.terms)
@@ -101,14 +114,18 @@ class ColumnGrader:
         """
         return self._baselines.otherwise_by_date()
 
-    def _dated(self, rows: pl.DataFrame, first: int) -> pl.DataFrame:
-        """Each row's number and patient, and where it lies in time."""
+    def _dated(self, rows: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
+        """Each row with its number, its patient, and where it lies in time."""
         who = self._patients.numbers(rows["patient"])
-        numbers = pl.int_range(first, first + len(rows), eager=True).alias("row")
         frame = (
             self._patients.known.drop("patient")[who]
             .hstack(self._dates.look_up(rows["collected"].fill_null("")))
-            .with_columns(numbers, is_declared(rows), who=who.cast(pl.Int64), ongoing=pl.lit(False))
+            .with_columns(
+                is_declared(rows),
+                row=numbers.cast(pl.Int64),
+                who=who.cast(pl.Int64),
+                ongoing=pl.lit(False),
+            )
         )
         partial = bool((frame["first"] != frame["last"]).any())
         placed = frame.with_columns(place_columns(self._window, pl.col("until"), partial=partial))

@@ -40,7 +40,7 @@ class ReadOnce:
             self.known = pl.concat([self.known, self._read(in_order)])
         return numbers
 
-    def look_up(self, texts: pl.Series) -> pl.DataFrame:
-        """What each text was read as; a row of nulls for null."""
+    def look_up(self, texts: pl.Series, *columns: str) -> pl.DataFrame:
+        """What each text was read as, all of it or these columns; a row of nulls for null."""
         numbers = self.numbers(texts)
-        return self.known[numbers]
+        return (self.known.select(columns) if columns else self.known)[numbers]
