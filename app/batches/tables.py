@@ -57,7 +57,8 @@ class Table:
                     lines += inside.shift(1, fill_value=0)
                     line += int(inside[-1]) if len(inside) else 0
                 row, line = row + len(piece), line + len(piece)
-                yield piece.select(columns).with_columns(rows, lines)
+                # In one chunk, once: each step after this would do it again for itself.
+                yield piece.select(columns).rechunk().with_columns(rows, lines)
         if not row:
             places = pl.DataFrame(schema={ROW: pl.Int64, LINE: pl.Int64})
             nothing = pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
