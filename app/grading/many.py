@@ -85,7 +85,7 @@ class ColumnGrader:
         early = (day <= start).fill_null(False)
         places = (early | is_declared(rows)).arg_true()
         rows = rows.select(COLUMNS)[places]
-        dated = self._dated(rows, places + first)
+        dated = self._dated(rows, places.cast(pl.Int64) + first)
         mine = dated["before_start"] & dated["who"].is_not_null()
         rows, dated = rows.filter(mine), dated.filter(mine)
         if len(rows):
@@ -122,7 +122,7 @@ class ColumnGrader:
             .hstack(self._dates.look_up(rows["collected"].fill_null("")))
             .with_columns(
                 is_declared(rows),
-                row=numbers.cast(pl.Int64),
+                row=numbers,
                 who=who.cast(pl.Int64),
                 ongoing=pl.lit(False),
             )

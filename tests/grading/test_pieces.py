@@ -36,7 +36,7 @@ def in_pieces(
     return pl.concat(graded).drop("who", "last").rows()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     rows=st.lists(strategies.rows("P1") | strategies.rows("P2"), min_size=1, max_size=12),
     course=st.sampled_from(COURSES),
