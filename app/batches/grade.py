@@ -1,54 +1,30 @@
 """Grade a lab export: every row comes out, in order, with its grades or its reason."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
 
 import polars as pl
 
 from app.batches.adam import as_adam
+from app.batches.batch import Batch
 from app.batches.files import check_output, write
 from app.batches.labs import Chunk, Labs, open_labs
 from app.batches.manifest import write_manifest
 from app.batches.open import find_files
-from app.batches.reading import AS_IT_COMES, Reading
 from app.batches.rejects import NOTHING_REJECTED, rejected
 from app.batches.tables import ROW, Table
 from app.batches.tally import Report, Tally
 from app.batches.treatment import NO_COURSES, Courses, read_patients
 from app.batches.worst import Worst, worst_grades
-from app.cohort.scope import Report as Phase
 from app.cohort.scope import Scope
 from app.criteria.model import Edition
 from app.errors import FileError
 from app.grading.many import ColumnGrader
 from app.grading.one import Graders
-from app.grading.rules import Rules
 
 Progress = Callable[[str, int], None]
 """Told after each piece what is being done and how many rows are through."""
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What to grade and where to put it; None: not given or not wanted.
-
-    ``labs``: paths, patterns or ``-``. ``worst``: a file of the worst grades per patient and term;
-    ``table``: one (CSV, JSON, HTML) of the toxicity table, over ``phase``.
-    """
-
-    labs: tuple[str, ...]
-    output: Path
-    rules: Rules
-    patients: Path | None = None
-    rejects: Path | None = None
-    worst: Path | None = None
-    table: Path | None = None
-    phase: Phase = "acute"
-    reading: Reading = AS_IT_COMES
-    names: Literal["own", "adam"] = "own"
 
 
 def grade_file(

@@ -3,20 +3,17 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import polars as pl
 
 from app import __version__
+from app.batches.batch import Batch
 from app.batches.files import STDOUT, sha256, whole
 from app.batches.tables import Table
 from app.batches.tally import Report
 
-if TYPE_CHECKING:
-    from app.batches.grade import Batch
 
-
-def write_manifest(batch: "Batch", report: Report, inputs: Sequence[Table], criteria: str) -> None:
+def write_manifest(batch: Batch, report: Report, inputs: Sequence[Table], criteria: str) -> None:
     """Write ``OUT.manifest.json``: hashes, versions, options, counts; none beside stdout."""
     if batch.output == STDOUT:
         return

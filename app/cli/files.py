@@ -58,7 +58,8 @@ def grade(
     strict: Annotated[bool, typer.Option(help="Exit with 1 if a row was rejected.")] = False,
 ) -> None:
     """Grade lab exports; every row comes out, with its grades or the reason why not."""
-    from app.batches.grade import Batch, grade_file
+    from app.batches.batch import Batch
+    from app.batches.grade import grade_file
     from app.batches.mapping import read_mapping
     from app.batches.reading import Reading
     from app.cli.editions import changed_rules

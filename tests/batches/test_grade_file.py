@@ -7,7 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from app.batches.grade import Batch, grade_file
+from app.batches.batch import Batch
+from app.batches.grade import grade_file
 from app.batches.tally import Report
 from app.criteria.reader import load
 from app.errors import CriteriaError, FileError

@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 import app.demo
-from app.batches.grade import Batch, grade_file
+from app.batches.batch import Batch
+from app.batches.grade import grade_file
 from app.batches.reading import Reading
 from app.cohort.document import table_document
 from app.cohort.scope import Scope

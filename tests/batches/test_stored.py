@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 
 from app.batches import partition
+from app.batches.batch import Batch
 from app.batches.chunk import Chunk
-from app.batches.grade import Batch, grade_file
+from app.batches.grade import grade_file
 from app.grading.rules import Rules
 from tests.batches.stored import GRADERS, HEADER, Stored, stored
 from tests.conftest import NewDatabase

@@ -16,7 +16,8 @@ from pathlib import Path
 import polars as pl
 from sqlalchemy import func, select
 
-from app.batches.grade import Batch, grade_file
+from app.batches.batch import Batch
+from app.batches.grade import grade_file
 from app.batches.store import Store
 from app.grading.rules import Rules
 from app.records.batch_tables import batch_tasks
