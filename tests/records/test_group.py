@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, Engine, select
 
 from app.criteria.reader import load
-from app.errors import NotFound, RequestError
+from app.errors import Conflict, NotFound, RequestError
 from app.grading.dates import read_collected
 from app.grading.one import Graders
 from app.grading.result import Course, LabResult
@@ -21,9 +21,10 @@ from app.grading.values import read_value
 from app.records.audit import Act
 from app.records.engine import build_engine, reading
 from app.records.erase import erase_patient, withdraw
+from app.records.patients import add_patients, lock_patient
 from app.records.put_patient import PatientRecord, put_patient
 from app.records.store import Submission, store
-from app.records.studies import save_study
+from app.records.studies import find_study, save_study
 from app.records.tables import grades, patients, results, studies, treatments
 from app.records.verify import verify
 from app.records.writer import Writer
@@ -153,3 +154,17 @@ def test_a_group_gives_what_its_jobs_give_one_after_the_other(
         outcomes.append((answers, _stored(engine)))
         engine.dispose()
     assert outcomes[0] == outcomes[1]
+
+
+def test_who_was_erased_is_not_added_again(database_url: str) -> None:
+    """Whoever asked before the erasure was committed, and adds the patient after it."""
+    engine = build_engine(database_url)
+    with engine.begin() as connection:
+        study = find_study(connection, "default")
+        lock_patient(connection, study, "P1")
+        erase_patient(connection, "default", "P1", "asked for")
+    with engine.connect() as connection, pytest.raises(Conflict):
+        add_patients(connection, study, ["P2", "P1"])
+    with reading(engine).connect() as connection:
+        assert connection.scalars(select(patients.c.name)).all() == []
+    engine.dispose()
