@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 _WAITING = 1000  # jobs; more than that cannot be answered in reasonable time
 _GROUP = 64  # jobs in one commit: beyond this the flush is no longer what costs
+_LINGER = 0.002  # seconds: callers who were just answered often come again at once
 _ASIDE = 4  # failed jobs before a group is no longer tried together
 _FORGET_EVERY = 600.0  # seconds
 _CIRCLES = ("40P01", "40001")  # PostgreSQL: deadlock, serialization failure; tried again
@@ -70,6 +71,7 @@ class Writer:
         self._queue: queue.Queue[_Job | None] = queue.Queue(_WAITING)
         self._closed = False
         self._forget_at = 0.0
+        self._expected = 1
         self.groups = self.jobs = 0
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
         self._thread.start()
@@ -117,15 +119,21 @@ class Writer:
             # A caller that went away before its turn is skipped; from here on none can.
             self._commit([job for job in group if job.answer.set_running_or_notify_cancel()])
             self.groups, self.jobs = self.groups + 1, self.jobs + len(group)
+            self._expected = len(group) + self._queue.qsize()
             if stop:
                 return
 
     def _waiting(self, first: _Job) -> tuple[list[_Job], bool]:
-        """The jobs to commit with ``first``, and whether the writer is to stop after them."""
-        group = [first]
+        """The jobs to commit with ``first``, and whether the writer is to stop after them.
+
+        It waits a moment for as many as there were the last time: of 16 clients two halves would
+        be committed by turns, which took a fifth more CPU time. One client alone waits for nobody.
+        """
+        group, until = [first], time.monotonic() + _LINGER
         while len(group) < _GROUP:
+            patience = until - time.monotonic() if len(group) < self._expected else 0.0
             try:
-                job = self._queue.get_nowait()
+                job = self._queue.get(patience > 0, max(patience, 0.0))
             except queue.Empty:
                 break
             if job is None:
