@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -73,18 +74,31 @@ def _blocks(
     block_size = min(size * (source.stat().st_size // max(lines, 1) + 1), _LARGEST_BLOCK)
     schema = dict.fromkeys(columns, pl.String)
 
+    def rows(text: bytes, *, has_header: bool) -> pl.DataFrame:
+        scan = pl.scan_csv(text, separator=delimiter, has_header=has_header, schema=schema)
+        return scan.select(wanted).collect()
+
     def read() -> pl.DataFrame | None:
-        if not (block := file.read(block_size)):
+        # Its end is found first, so that a block is one piece of memory: to put the header, a block
+        # and the rest of its last line together cost half as much again as reading them.
+        start = file.tell()
+        file.seek(block_size, os.SEEK_CUR)
+        file.readline()
+        end = file.tell()
+        file.seek(start)
+        if not (block := file.read(end - start)):
             return None
-        whole = header + block + file.readline()
-        return pl.read_csv(whole, separator=delimiter, schema=schema, columns=list(wanted))
+        try:
+            return rows(block, has_header=False)
+        except pl.exceptions.SchemaError:  # the first row has other columns than the header
+            return rows(header + block, has_header=True)
 
     with source.open("rb") as file, ThreadPoolExecutor(1) as reader:
         header = file.readline()
         ahead = reader.submit(read)
-        while (rows := ahead.result()) is not None:
+        while (found := ahead.result()) is not None:
             ahead = reader.submit(read)
-            yield rows
+            yield found
 
 
 def _one_line_each(frame: pl.LazyFrame, lines: int) -> bool:
