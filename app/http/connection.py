@@ -40,7 +40,12 @@ class PatientProtocol(HttpToolsProtocol):
         self._head += len(data)
         super().data_received(data)
         if self._head > _LONGEST_HEAD:
-            self._refuse(431, "Request Header Fields Too Large")
+            detail = "the headers are too long"
+            self._refuse(431, "Request Header Fields Too Large", detail)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP as every other error is answered."""
+        self._refuse(400, "Bad Request", "the request is not valid HTTP")
 
     def resume_writing(self) -> None:
         self._taken += 1  # what had been waiting was taken
@@ -73,7 +78,7 @@ class PatientProtocol(HttpToolsProtocol):
         least = _SLOWEST * self.patience
         if owed and self._sending and not self.flow.read_paused:
             if self._received - received < least:
-                self._refuse(408, "Request Timeout")
+                self._refuse(408, "Request Timeout", "the request came too slowly")
         elif (
             waiting is not None
             and taken == self._taken  # nothing was added in between
@@ -82,10 +87,9 @@ class PatientProtocol(HttpToolsProtocol):
             self.transport.abort()
         self._look()
 
-    def _refuse(self, status: int, title: str) -> None:
+    def _refuse(self, status: int, title: str, detail: str) -> None:
         """Say why, if no answer has begun, and close."""
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            detail = "the request came too slowly" if status == 408 else "the headers are too long"
             body = json.dumps(
                 {"type": "about:blank", "title": title, "status": status, "detail": detail,
                  "errors": []}

@@ -1,5 +1,6 @@
 """Slow clients are let go, others are served meanwhile, and honest ones are not disturbed."""
 
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -132,3 +133,22 @@ def test_an_endless_head_is_refused(hasty: httpx.Client) -> None:
             return
         assert _let_go(connection).startswith(b"HTTP/1.1 431 ")
     assert hasty.get("/livez").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"hello\r\n\r\n",
+        b"GET /livez HTTP/9.9\r\n\r\n",
+        b"POST /v1/grade HTTP/1.1\r\nhost: x\r\ntransfer-encoding: T59/1\r\n\r\n",
+        b"POST /v1/grade HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
+    ],
+)
+def test_what_is_not_http_is_refused_like_everything_else(hasty: httpx.Client, sent: bytes) -> None:
+    with _connect(hasty) as connection:
+        connection.sendall(sent)
+        head, _, body = _let_go(connection).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"content-type: application/problem+json" in head
+    problem = json.loads(body)
+    assert (problem["status"], problem["detail"]) == (400, "the request is not valid HTTP")

@@ -94,7 +94,8 @@ def test_every_write_and_every_read_has_its_entry(api: httpx.Client, database_ur
     of_patient = api.get("/v1/studies/default/patients/P2/audit").json()["entries"]
     assert [e["seq"] for e in of_patient] == [4]
     assert [e["seq"] for e in entries(api, "limit=2&cursor=3")] == [4, 5]
-    assert "4.0" not in str(found), "no clinical values"
+    told = [{name: said for name, said in e.items() if name != "at"} for e in found]
+    assert "4.0" not in str(told), "no clinical values"
     assert broken(database_url) == []
 
 
