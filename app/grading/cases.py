@@ -99,10 +99,7 @@ class Cases:
         marks = new.select("active", "unreadable_date")
         read = judge(facts.hstack(values).hstack(marks), self._grader.implausible)
         begin, first = len(self._known), len(self.tests)
-        places = read.select(
-            at=pl.int_range(pl.len(), dtype=pl.UInt32),
-            test=pl.int_ranges("begin", pl.col("begin") + pl.col("tests")),
-        ).explode("test")
+        places = each_test(read.select("begin", count="tests"))
         tests = read.drop("begin", "tests")[places["at"]].hstack(
             self._spellings.tests[places["test"]]
         )
@@ -129,3 +126,12 @@ class Cases:
             self._grader, ((lab_result(row), term, OWN_LIMITS) for row, term in asked)
         )
         return put(tests, places, graded).drop(_BASELINE)
+
+
+def each_test(of: pl.DataFrame) -> pl.DataFrame:
+    """``at`` (the row of ``of``) and ``test`` (UInt32), from ``begin`` on as many as ``count``."""
+    end = pl.col("begin") + pl.col("count")
+    return of.select(
+        at=pl.int_range(pl.len(), dtype=pl.UInt32),
+        test=pl.int_ranges("begin", end, dtype=pl.UInt32),
+    ).explode("test")

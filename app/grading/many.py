@@ -9,7 +9,7 @@ import polars as pl
 
 from app.grading.answer import answer
 from app.grading.baselines import Baselines
-from app.grading.cases import Cases
+from app.grading.cases import Cases, each_test
 from app.grading.column import GRADED
 from app.grading.flags import flags_of_grade
 from app.grading.one import Grader
@@ -142,14 +142,7 @@ class ColumnGrader:
         (its place in ``Cases.tests``), and those of its columns that are wanted.
         """
         cases = self._cases.look_up(rows, dated["unreadable_date"])
-        places = (
-            self._cases.facts[cases]
-            .select(
-                at=pl.int_range(pl.len(), dtype=pl.UInt32),
-                test=pl.int_ranges("begin", pl.col("begin") + pl.col("count"), dtype=pl.UInt32),
-            )
-            .explode("test")
-        )
+        places = each_test(self._cases.facts[cases])
         of_row = dated.drop("unreadable_date")
         if len(places) != len(rows):
             of_row = of_row[places["at"]]

@@ -88,7 +88,9 @@ class PatientProtocol(HttpToolsProtocol):
         self._look()
 
     def _refuse(self, status: int, title: str, detail: str) -> None:
-        """Say why, if no answer has begun, and close."""
+        """Say why, once and if no answer has begun, and close."""
+        if self.transport.is_closing():
+            return
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             body = json.dumps(
                 {"type": "about:blank", "title": title, "status": status, "detail": detail,

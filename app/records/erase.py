@@ -10,7 +10,6 @@ from app.errors import NotFound
 from app.grading.one import Graders
 from app.records.append import COVERED, append, digest, remark
 from app.records.audit_tables import erasures, idempotency_keys
-from app.records.history import current_courses
 from app.records.patients import lock_patient_row
 from app.records.regrade import regrade
 from app.records.studies import hold_study
@@ -90,5 +89,4 @@ def withdraw(
         "recorded_at": datetime.now(UTC),
     }
     append(connection, results, [row | changed])
-    courses = current_courses(connection, patient_id)
-    regrade(connection, patient_id, courses, graders.under(study.rules), study)
+    regrade(connection, patient_id, graders.under(study.rules), study)

@@ -1,21 +1,15 @@
 """What is stored of patients now: read for one, or at once for all whose panels come together."""
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Integer, bindparam, select
+from sqlalchemy import Connection, Integer, MappingResult, bindparam, select
 
 from app.grading.result import Course
-from app.records.history import (
-    current_courses,
-    current_grades,
-    current_results,
-    grades_now,
-    newest_results,
-    read_courses,
-)
+from app.records.history import grades_now, newest_results, read_courses
 from app.records.patients import lock_panels
 from app.records.tables import grades, patients, results, treatments
 from app.records.unit_of_work import unit_of
@@ -47,14 +41,7 @@ class Known:
 def read_known(connection: Connection, patient_id: int) -> Known:
     """What is stored of a patient now, who is locked."""
     ahead: Known | None = unit_of(connection).seen.pop((patients, patient_id), None)
-    if ahead is not None:
-        return ahead
-    graded = connection.execute(current_grades(patient_id)).mappings()
-    return Known(
-        current_courses(connection, patient_id),
-        current_results(connection, patient_id),
-        [dict(row) for row in graded],
-    )
+    return ahead or _read(connection, [patient_id])[patient_id]
 
 
 def hold_panels(connection: Connection, study: str, names: Collection[str]) -> None:
@@ -65,18 +52,28 @@ def hold_panels(connection: Connection, study: str, names: Collection[str]) -> N
     Raises:
         Conflict: one of them was erased just now.
     """
-    known = lock_panels(connection, study, names)
-    if not known:
-        return
-    mine = {"of_patients": known}
+    if ids := lock_panels(connection, study, names):
+        found = _read(connection, ids)
+        unit_of(connection).seen.update({(patients, number): found[number] for number in ids})
+
+
+def _read(connection: Connection, ids: Sequence[int]) -> dict[int, Known]:
+    mine = {"of_patients": ids}
+    # Of several courses documents of a patient the last one holds.
     courses = {row.patient_id: row.courses for row in connection.execute(_COURSES, mine)}
-    stored: dict[int, list[Mapping[str, Any]]] = {number: [] for number in known}
-    graded: dict[int, list[GradeRow]] = {number: [] for number in known}
-    for row in connection.execute(_RESULTS, mine).mappings():
-        stored[row["patient_id"]].append(dict(row))
-    for row in connection.execute(_GRADES, mine).mappings():
-        graded[row["patient_id"]].append(dict(row))
-    seen = unit_of(connection).seen
-    for number in known:
-        last = read_courses(json.loads(courses.get(number, "[]")))  # of several the last one holds
-        seen[patients, number] = Known(last, stored[number], graded[number])
+    stored, graded = (
+        _by_patient(connection.execute(query, mine).mappings()) for query in (_RESULTS, _GRADES)
+    )
+    return {
+        number: Known(
+            read_courses(json.loads(courses.get(number, "[]"))), stored[number], graded[number]
+        )
+        for number in ids
+    }
+
+
+def _by_patient(rows: MappingResult) -> dict[int, list[dict[str, Any]]]:
+    found = defaultdict(list)
+    for row in rows:
+        found[row["patient_id"]].append(dict(row))
+    return found

@@ -50,7 +50,7 @@ def put_patient(
     now = replace(person, **sent.person)
     save_person(connection, patient_id, now)
     if courses != before or now != person:
-        regrade(connection, patient_id, courses, graders.under(study.rules), study)
+        regrade(connection, patient_id, graders.under(study.rules), study)
     if sent.follow_up is not None:
         _refuse_early_death(connection, patient_id, sent.follow_up)
         save_follow_up(connection, patient_id, sent.follow_up)

@@ -8,7 +8,6 @@ from sqlalchemy import Connection, and_, select
 from app.grading.one import Graders
 from app.grading.ranges import StudyRange
 from app.grading.study_ranges import RangeTable, range_table
-from app.records.history import current_courses
 from app.records.patients import lock_patients
 from app.records.ranges import current_ranges, save_ranges
 from app.records.regrade import regrade
@@ -44,6 +43,5 @@ def put_ranges(
     mine = and_(patients.c.study_id == study.id, patients.c.id.in_(touched))
     found = lock_patients(connection, mine)
     for patient_id in found:
-        courses = current_courses(connection, patient_id)
-        regrade(connection, patient_id, courses, grader, study)
+        regrade(connection, patient_id, grader, study)
     return SavedRanges(table, len(found))

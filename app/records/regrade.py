@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from app import __version__
 from app.grading.one import Grader, Graders
 from app.grading.patient import grade_patient
-from app.grading.result import Course, LabResult, PatientGrade, Reason
+from app.grading.result import LabResult, PatientGrade, Reason
 from app.records.append import append
 from app.records.history import REPORTED, stored_result
 from app.records.known import GradeRow, Known, read_known
@@ -22,14 +22,12 @@ def regrade_study(connection: Connection, study: Study, graders: Graders) -> Non
     """Grade every patient of a study again by its rules as they are now."""
     grader = graders.under(study.rules)
     for patient_id in lock_patients(connection, patients.c.study_id == study.id):
-        known = read_known(connection, patient_id)
-        regrade(connection, patient_id, known.courses, grader, study, known)
+        regrade(connection, patient_id, grader, study)
 
 
 def regrade(
     connection: Connection,
     patient_id: int,
-    courses: tuple[Course, ...],
     grader: Grader,
     study: Study,
     known: Known | None = None,
@@ -47,7 +45,7 @@ def regrade(
     }
     current: dict[str, list[GradeRow]] = {row["identity"]: [] for row in rows}
     new: list[dict[str, Any]] = []
-    entries = grade_patient(labs, courses, grader, study.rules.window)
+    entries = grade_patient(labs, known.courses, grader, study.rules.window)
     kept = {
         (rows[e.index]["identity"], e.grade.term.name if e.grade.term else None) for e in entries
     }

@@ -67,7 +67,7 @@ def store(connection: Connection, submission: Submission, graders: Graders) -> S
     refuse_late_baseline(submission.results, courses)
     stored = _append(connection, patient_id, sent, known.results, grader)
     now = Known(courses, stored, known.grades)
-    current = regrade(connection, patient_id, courses, grader, study, now)
+    current = regrade(connection, patient_id, grader, study, now)
     sent_rows = [row for key in keys for row in current[key]]
     rows = sorted(
         (row for found in current.values() for row in found),

@@ -96,16 +96,13 @@ def unit_of(connection: Connection) -> UnitOfWork:
 
 @contextmanager
 def undoable(connection: Connection) -> Iterator[None]:
-    """A savepoint: what an error takes back is neither written nor noted."""
+    """A savepoint: what an error takes back is not noted either."""
     unit = unit_of(connection)
-    unit.write(connection)
     before, unit.written = unit.written, Written()
     try:
         with connection.begin_nested():
             yield
-            unit.write(connection)
     except BaseException:
-        unit.forget()
         unit.written = before
         raise
     for table, rows in unit.written.digests.items():
@@ -115,8 +112,12 @@ def undoable(connection: Connection) -> Iterator[None]:
 
 
 def write_in_time(engine: Engine) -> None:
-    """Let rows that are kept be written before they are asked for, and before the commit."""
+    """Let rows that are kept be written before they are asked for, before a savepoint and before
+    the commit; what is rolled back to a savepoint is forgotten.
+    """
     event.listen(engine, "before_cursor_execute", _before_statement)
+    event.listen(engine, "savepoint", _write)
+    event.listen(engine, "rollback_savepoint", _forget)
     event.listen(engine, "commit", _write)
 
 
@@ -130,10 +131,15 @@ def _before_statement(connection: Connection, _cursor: Any, statement: str, *_: 
         unit.locks()
 
 
-def _write(connection: Connection) -> None:
+def _write(connection: Connection, *_: Any) -> None:
     unit = _found(connection)
     if unit is not None and unit.transaction is connection.get_transaction():
         unit.write(connection)
+
+
+def _forget(connection: Connection, *_: Any) -> None:
+    if (unit := _found(connection)) is not None:
+        unit.forget()
 
 
 def _found(connection: Connection) -> UnitOfWork | None:

@@ -80,6 +80,17 @@ def test_an_error_leaves_nothing_of_a_savepoint_and_all_from_before(
         assert set(connection.scalars(select(treatments.c.id))) == {kept, after}
 
 
+def test_any_savepoint_keeps_what_was_appended_before_it(engine: Engine, study: Study) -> None:
+    """Also one that fails in a statement which names the table, as a batch sent twice might."""
+    with engine.begin() as connection:
+        patient = lock_patient(connection, study, "P1").id
+        (kept,) = append(connection, treatments, [_row(patient)])
+        with suppress(ValueError), connection.begin_nested():
+            assert _count(connection) == 1
+            raise ValueError("no")
+        assert connection.scalars(select(treatments.c.id)).all() == [kept]
+
+
 def test_what_is_rolled_back_is_not_written_by_the_next_transaction(
     engine: Engine, study: Study
 ) -> None:

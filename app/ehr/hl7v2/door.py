@@ -71,7 +71,7 @@ async def post(request: Request, service: TheService, study: str = "default") ->
     async def write(job: Callable[[Connection], str], patient: str | None, number: int) -> str:
         answer = await service.store(
             job, 200, study=study, patient=patient, content=body, part=number,
-            is_panel=patient is not None,
+            is_panel=True,
         )  # fmt: skip
         replayed.append(REPLAYED in answer.headers)
         return msgspec.json.decode(answer.body, type=str)
