@@ -10,7 +10,9 @@ COPY app app
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 
 FROM python:3.11-slim
-RUN useradd --system --uid 10001 --create-home --home-dir /data toxgrade
+# A volume takes over the owner of the folder that it covers.
+RUN useradd --system --uid 10001 --create-home --home-dir /data toxgrade \
+    && install --directory --owner=toxgrade --mode=700 /data/batches
 COPY requirements.lock ./
 RUN pip install --no-cache-dir --require-hashes --requirement requirements.lock && rm requirements.lock
 COPY --from=build /wheels /wheels
@@ -20,7 +22,8 @@ WORKDIR /data
 VOLUME /data
 ENV TOXGRADE_HOST=0.0.0.0 \
     TOXGRADE_PORT=8000 \
-    TOXGRADE_DATABASE_URL=sqlite:////data/toxgrade.db
+    TOXGRADE_DATABASE_URL=sqlite:////data/toxgrade.db \
+    TOXGRADE_BATCHES_DIR=/data/batches
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
     CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"TOXGRADE_PORT\"]}/readyz')"]

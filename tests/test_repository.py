@@ -73,7 +73,7 @@ def test_the_wheel_holds_all_that_the_service_needs(tmp_path: Path) -> None:
 
 
 def test_the_container_follows_the_rules_it_can_be_checked_for() -> None:
-    """No engine runs here: the file is read as a linter would."""
+    """No engine runs in the tests: the files are read as a linter would."""
     text = (_ROOT / "Dockerfile").read_text()
     last_stage = text.rpartition("\nFROM ")[2]
     assert re.findall(r"^FROM (\S+)", text, flags=re.M) == ["python:3.11-slim"] * 2
@@ -83,3 +83,14 @@ def test_the_container_follows_the_rules_it_can_be_checked_for() -> None:
     for install in re.findall(r"pip install[^\n&]*", text):
         assert "--no-cache-dir" in install
         assert "--require-hashes" in install or "--no-deps" in install
+
+
+def test_the_composed_service_can_write_where_its_image_does() -> None:
+    """A volume belongs to root unless it covers a folder of the image that does not."""
+    image = (_ROOT / "Dockerfile").read_text()
+    composed = (_ROOT / "docs" / "compose.yaml").read_text()
+    (folder,) = re.findall(r"TOXGRADE_BATCHES_DIR=(\S+)", image)
+    assert f"install --directory --owner=toxgrade --mode=700 {folder}" in image
+    assert f"volumes: [batches:{folder}]" in composed
+    (user,) = re.findall(r"--uid (\d+)", image)
+    assert f"chown {user} secrets/pgpass" in composed

@@ -10,18 +10,27 @@ import time
 import uuid
 from pathlib import Path
 
+from app.errors import Unavailable
+
 GRADES = "grades.parquet"
 _NAME = "name"
 _ABANDONED = 24 * 3600  # seconds after which an upload that never became a batch is removed
 
 
 class Store:
-    """The folder ``root``, made if it is not there."""
+    """The folder ``root``, made if it is not there.
+
+    Raises:
+        Unavailable: it cannot be made, or not be written to.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.name = self._named()
+        try:
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.name = self._named()
+        except OSError as error:
+            raise Unavailable(f"TOXGRADE_BATCHES_DIR cannot be used: {error.strerror}") from None
 
     def _named(self) -> str:
         """The folder's own name, written once, whoever comes first."""

@@ -34,7 +34,11 @@ def build_engine(url: str) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
     else:
         engine = sqlalchemy.create_engine(
-            parsed, pool_pre_ping=True, pool_size=10, hide_parameters=True
+            parsed,
+            connect_args={"client_encoding": "utf8"},  # a database in SQL_ASCII would give bytes
+            pool_pre_ping=True,
+            pool_size=10,
+            hide_parameters=True,
         )
     write_in_time(engine)
     return engine

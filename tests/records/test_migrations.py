@@ -94,3 +94,21 @@ def test_sqlite_is_durable_and_checks_foreign_keys(new_sqlite: NewDatabase) -> N
     assert found == {
         "journal_mode": "wal", "synchronous": 2, "busy_timeout": 10_000, "foreign_keys": 1,
     }  # fmt: skip
+
+
+def test_a_database_without_an_encoding_keeps_names_as_they_were_sent(
+    new_postgresql: NewDatabase,
+) -> None:
+    """Initialised under the locale C, PostgreSQL gave bytes: nothing could be migrated."""
+    address, _, socket = new_postgresql().partition("?")
+    server = address.rpartition("/")[0]
+    made = sqlalchemy.create_engine(f"{server}/postgres?{socket}", isolation_level="AUTOCOMMIT")
+    with made.connect() as connection:
+        ascii = "CREATE DATABASE no_encoding ENCODING SQL_ASCII LOCALE 'C' TEMPLATE template0"
+        connection.execute(sqlalchemy.text(ascii))
+    made.dispose()
+    url = f"{server}/no_encoding?{socket}"
+    upgrade(url)
+    with transaction(url) as connection:
+        text = sqlalchemy.text("SELECT CAST(:name AS text)")
+        assert connection.scalar(text, {"name": "Kürzel"}) == "Kürzel"
