@@ -1,8 +1,8 @@
 """What callers may send: the request bodies, refused by field where they are wrong."""
 
-from dataclasses import replace
 from typing import Annotated, Literal, Self
 
+from msgspec.structs import replace
 from pydantic import (
     AfterValidator,
     BeforeValidator,

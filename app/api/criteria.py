@@ -8,6 +8,7 @@ from app.api.grading import grader_for
 from app.criteria.compare import compare
 from app.criteria.model import Analyte, Band, Edition, GradeCriterion, Limit, Term
 from app.errors import CriteriaError, FieldFault, RequestError
+from app.grading.result import plain
 from app.grading.rules import Rules
 from app.http.guard import needs
 from app.http.service import Service, TheService
@@ -139,4 +140,4 @@ def _analyte(analyte: Analyte) -> dict[str, Any]:
 
 
 def _band(band: Band) -> list[str]:
-    return [f"{band.low:f}", f"{band.high:f}"]
+    return [plain(band.low), plain(band.high)]

@@ -1,9 +1,11 @@
 """Why two graders differ over a result: the one thing that, taken as theirs, gives their grade."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
+
+from msgspec.structs import replace
 
 from app.criteria.model import Term
 from app.errors import ReadingError

@@ -11,6 +11,7 @@ from app.errors import ReadingError
 from app.grading.dates import read_collected
 from app.grading.phase import add_months
 from app.grading.ranges import read_range
+from app.grading.result import plain
 
 Limits = tuple[str | None, str | None, str | None]
 """LLN, ULN and their own unit, as written."""
@@ -167,5 +168,5 @@ def _printed(text: object, path: str, notes: list[Note]) -> Limits:
     except ReadingError as error:
         notes.append(Note(f"{path}.text", error.code, error.message))
         return None, printed, None  # no number: the grader flags it
-    lln, uln = (None if n is None else f"{n:f}" for n in (found.lln, found.uln))
+    lln, uln = plain(found.lln), plain(found.uln)
     return lln, uln, found.unit

@@ -130,7 +130,10 @@ class Term:
 
     def says(self, grade: int) -> str | None:
         """NCI's wording of ``grade``; None for grade 0 and for a grade the term does not have."""
-        return next((c.says for c in self.grades if c.grade == grade), None)
+        for criterion in self.grades:
+            if criterion.grade == grade:
+                return criterion.says
+        return None
 
 
 @dataclass(frozen=True, slots=True)

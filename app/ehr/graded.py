@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from app.criteria.model import Term
 from app.grading.one import Grader
-from app.grading.result import LabResult, PatientGrade
+from app.grading.result import LabResult, PatientGrade, plain
 from app.records.known import GradeRow
 
 
@@ -54,8 +54,8 @@ class Graded:
             course=entry.course,
             baseline_grade=entry.baseline_grade,
             worse_than_baseline=entry.worse_than_baseline,
-            lln=None if lab.lln is None else f"{lab.lln:f}",
-            uln=None if lab.uln is None else f"{lab.uln:f}",
+            lln=plain(lab.lln),
+            uln=plain(lab.uln),
             limit_unit=lab.limit_unit or lab.unit,
         )
 

@@ -8,7 +8,7 @@ from app.criteria.model import Analyte, Band, Reference
 from app.grading.dates import ACCEPTED_DATE
 from app.grading.limits import Interval, ResolvedLimit
 from app.grading.measured import Measured
-from app.grading.result import GRADED_STATUSES, Reason
+from app.grading.result import GRADED_STATUSES, Reason, plain
 from app.grading.values import ACCEPTED_VALUE
 
 _WORDS = {">": "above", ">=": "at or above", "<": "below", "<=": "at or below"}
@@ -86,7 +86,7 @@ def _head(measured: Measured, baseline: Measured | None, shown: Iterable[Verdict
     value = measured.reported
     names = dict.fromkeys(v.limit.limit.reference for v in shown)
     against = [_multiple(measured, baseline, name) for name in names if name]
-    head = f"{value.comparator}{_plain(value.number)}{measured.unit.after_number}"
+    head = f"{value.comparator}{_shortest(value.number)}{measured.unit.after_number}"
     known = [text for text in against if text]
     if not known:
         return head
@@ -104,7 +104,7 @@ def _multiple(measured: Measured, baseline: Measured | None, name: Reference) ->
         if known is None:
             return None
         reference, unit = known, measured.limit_unit
-    shown = f"{_plain(reference.high)}{unit.after_number}"
+    shown = f"{_shortest(reference.high)}{unit.after_number}"
     if not (_exact(measured.value) and _exact(reference)) or reference.high == 0:
         return f"reported against {name} {shown}"
     to_value = unit.factor / measured.unit.factor
@@ -113,15 +113,15 @@ def _multiple(measured: Measured, baseline: Measured | None, name: Reference) ->
         measured.value.low * to_value.denominator, reference.high * to_value.numerator
     )
     about = "about " if context.flags[Inexact] else ""
-    return f"{about}{_plain(ratio)} x {name} ({shown})"
+    return f"{about}{_shortest(ratio)} x {name} ({shown})"
 
 
 def _exact(interval: Interval) -> bool:
     return interval.low == interval.high
 
 
-def _plain(number: Decimal) -> str:
-    text = f"{number:f}"
+def _shortest(number: Decimal) -> str:
+    text = plain(number)
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
@@ -159,4 +159,4 @@ def implausible_limit(analyte: Analyte) -> str:
 
 
 def _range(analyte: Analyte, band: Band) -> str:
-    return f"{_plain(band.low)} to {_plain(band.high)} {analyte.canonical_unit}"
+    return f"{_shortest(band.low)} to {_shortest(band.high)} {analyte.canonical_unit}"

@@ -4,7 +4,6 @@ Written to be read. ``many.py`` says the same for millions of rows; tests hold t
 """
 
 from collections.abc import Hashable, Mapping
-from dataclasses import fields
 from decimal import localcontext
 from enum import Enum
 from fractions import Fraction
@@ -23,7 +22,7 @@ from app.grading.units import Names
 
 _KEPT = 20_000  # grades, about 10 MB
 _OF_ITS_OWN = {"collected", "is_baseline", "source_id", "issued", "lab"}
-_numbers = attrgetter(*(f.name for f in fields(LabResult) if f.name not in _OF_ITS_OWN))
+_numbers = attrgetter(*(f for f in LabResult.__struct_fields__ if f not in _OF_ITS_OWN))
 """All that a grade depends on of a result: nothing of whose it is, or when it was taken."""
 
 _MISSING = {"ULN": Reason.MISSING_ULN, "LLN": Reason.MISSING_LLN}

@@ -4,9 +4,10 @@ The reading that defines the steps; ``many.py`` takes the same ones for a frame 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, time, timedelta
 from fractions import Fraction
+
+import msgspec
 
 from app.criteria.model import Term
 from app.errors import FieldFault, RequestError
@@ -61,8 +62,7 @@ def _written(result: LabResult) -> str | None:
     return result.collected.text if result.collected else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
+class _Placed(msgspec.Struct, frozen=True, gc=False):
     """One result for one term (None: its analyte has none), placed in time."""
 
     index: int
@@ -99,8 +99,7 @@ def starts_before(result: LabResult, courses: Sequence[Course]) -> bool:
     return bool(starts and result.collected and result.collected.first > min(starts))
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
+class _Candidate(msgspec.Struct, frozen=True, gc=False):
     """A result that may be the baseline of a term, graded by the limits of normal.
 
     ``severity`` orders candidates of one day: by grade, then by the number itself.

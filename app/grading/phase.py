@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal, get_args
 
+import msgspec
 import polars as pl
 
 from app.errors import FieldFault
@@ -60,8 +61,7 @@ def add_months(day: date, months: int) -> date:
     return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(msgspec.Struct, frozen=True, gc=False):
     """Where a result lies, before a baseline is chosen.
 
     ``course`` is the index of the course it belongs to, None without courses or without a date.

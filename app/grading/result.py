@@ -1,11 +1,16 @@
-"""What goes into grading and what comes out: a laboratory result, treatment courses, a grade."""
+"""What goes into grading and what comes out: a laboratory result, treatment courses, a grade.
 
-from dataclasses import dataclass, replace
+Structs, for they are made by the million: one takes a tenth of the time of a frozen dataclass.
+"""
+
 from datetime import date, datetime
 from datetime import time as TimeOfDay
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Literal, Self, overload
+
+import msgspec
+from msgspec.structs import replace
 
 from app.criteria.model import Term
 from app.grading.ranges import StudyRange
@@ -57,8 +62,19 @@ class Flag(StrEnum):
     """Total calcium as reported; CTCAE means the calcium corrected for albumin."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reported:
+@overload
+def plain(number: Decimal) -> str: ...
+@overload
+def plain(number: Decimal | None) -> str | None: ...
+def plain(number: Decimal | None) -> str | None:
+    """A number with all its digits and without an exponent; None where there is none."""
+    if number is None:
+        return None
+    text = str(number)
+    return f"{number:f}" if "E" in text else text
+
+
+class Reported(msgspec.Struct, frozen=True, gc=False):
     """A number as the laboratory reported it; ``comparator`` is empty for a plain value."""
 
     number: Decimal
@@ -67,11 +83,10 @@ class Reported:
     @property
     def text(self) -> str:
         """As reported, without an exponent: ``<0.2``."""
-        return f"{self.comparator}{self.number:f}"
+        return f"{self.comparator}{plain(self.number)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Collected:
+class Collected(msgspec.Struct, frozen=True, gc=False):
     """When a specimen was taken, as written in the writer's own offset (never converted).
 
     A partial date (``2011-04``) stands for every day from ``first`` to ``last``; a full date has
@@ -84,8 +99,7 @@ class Collected:
     time: TimeOfDay | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LabResult:
+class LabResult(msgspec.Struct, frozen=True, gc=False):
     """One laboratory result as its sender reported it, numbers already read.
 
     ``analyte`` is a name, alias or LOINC code; ``value`` None means none was sent; ``lln`` and
@@ -113,8 +127,7 @@ class LabResult:
     study_range: StudyRange | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
+class Course(msgspec.Struct, frozen=True, gc=False):
     """A course of radiotherapy; ``end`` None: not known, or not ended yet where ``ongoing``.
 
     ``dose_gy`` is the total dose in Gy, given in ``fractions``; None: not known.
@@ -137,8 +150,7 @@ class Course:
         return self.dose_gy * (1 + self.dose_gy / self.fractions / 10)
 
 
-@dataclass(frozen=True, slots=True)
-class Grade:
+class Grade(msgspec.Struct, frozen=True, gc=False):
     """A result graded for one term: the interval that what is known allows, and why.
 
     ``at_least`` and ``at_most`` are None where nothing can be said; ``at_most`` counts only grades
@@ -170,8 +182,7 @@ class Grade:
         return replace(self, flags=tuple(f for f in Flag if f in (*self.flags, *flags)))
 
 
-@dataclass(frozen=True, slots=True)
-class PatientGrade:
+class PatientGrade(msgspec.Struct, frozen=True, gc=False):
     """One result of one patient, graded for one term and placed in time.
 
     ``index`` is the result's place in the list that was graded. ``on_treatment`` and

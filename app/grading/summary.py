@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from app.grading.result import PatientGrade, Phase
 
 
@@ -23,8 +25,7 @@ def worse(at_least: int | None, at_most: int | None, baseline: _Bounds) -> bool 
     return False if at_most <= baseline.at_least else None
 
 
-@dataclass(frozen=True, slots=True)
-class Graded:
+class Graded(msgspec.Struct, frozen=True, gc=False):
     """What the summary reads of a grade, fresh or stored; fields as in ``PatientGrade``."""
 
     term: str | None

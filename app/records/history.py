@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from app.grading.dates import read_collected
-from app.grading.result import Course, Flag, LabResult, Reason
+from app.grading.result import Course, Flag, LabResult, Reason, plain
 from app.grading.values import read_value
 from app.records.tables import grades, results, treatments
 
@@ -112,7 +112,7 @@ def courses_document(courses: Sequence[Course]) -> str:
                 "start": course.start.isoformat() if course.start else None,
                 "end": course.end.isoformat() if course.end else None,
                 "ongoing": course.ongoing,
-                "dose_gy": None if course.dose_gy is None else f"{course.dose_gy:f}",
+                "dose_gy": plain(course.dose_gy),
                 "fractions": course.fractions,
             }
             for course in courses

@@ -3,12 +3,13 @@
 import hashlib
 import json
 from collections.abc import Hashable, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from app.errors import FieldFault, RequestError
-from app.grading.result import LabResult
+from app.grading.result import LabResult, plain
 from app.grading.units import Names
 
 Loc = tuple[str | int, ...]
@@ -59,7 +60,7 @@ def _measurement(result: LabResult, names: Names) -> list[str | None]:
 
 
 def _number(number: Decimal | None) -> str | None:
-    return None if number is None else f"{number.normalize():f}"
+    return None if number is None else plain(number.normalize())
 
 
 def identities(sent: Sequence[tuple[Loc, LabResult]], names: Names) -> list[str]:

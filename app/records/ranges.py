@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, bindparam, select
 
 from app.grading.ranges import StudyRange
-from app.grading.result import Flag, Grade, LabResult
+from app.grading.result import Flag, Grade, LabResult, plain
 from app.grading.study_ranges import Person, RangeTable
 from app.grading.units import Names
 from app.records.append import append
@@ -46,8 +47,8 @@ def save_ranges(connection: Connection, study: Study, table: RangeTable) -> None
 def range_document(row: StudyRange) -> dict[str, Any]:
     """A range as it is stored and shown: numbers as texts, dates as ISO 8601."""
     return asdict(row) | {
-        "lln": None if row.lln is None else f"{row.lln:f}",
-        "uln": None if row.uln is None else f"{row.uln:f}",
+        "lln": plain(row.lln),
+        "uln": plain(row.uln),
         "valid_from": row.valid_from.isoformat() if row.valid_from else None,
     }
 

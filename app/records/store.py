@@ -1,17 +1,18 @@
 """Storing what a caller sends for one patient: append, supersede, regrade, in one transaction."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from app.errors import FieldFault, RequestError
 from app.grading.one import Grader, Graders
 from app.grading.patient import refuse_late_baseline
 from app.grading.phase import course_faults
-from app.grading.result import Course, LabResult
+from app.grading.result import Course, LabResult, plain
 from app.grading.summary import Graded, TermSummary, summarise
 from app.records.append import append
 from app.records.history import stored_result, unreadable_marks
@@ -133,8 +134,8 @@ def result_row(result: LabResult) -> dict[str, object]:
         "analyte": result.analyte,
         "value": result.value.text if result.value else None,
         "unit": result.unit,
-        "lln": None if result.lln is None else f"{result.lln:f}",
-        "uln": None if result.uln is None else f"{result.uln:f}",
+        "lln": plain(result.lln),
+        "uln": plain(result.uln),
         "limit_unit": result.limit_unit,
         "collected": result.collected.text if result.collected else None,
         "status": result.status,

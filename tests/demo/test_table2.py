@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec import structs
 
 from app.criteria.reader import load
 from app.demo.load import load_demo, submissions
@@ -301,7 +302,9 @@ def _shuffled(order: random.Random) -> list[Submission]:
 def _wrong(one: Submission) -> Submission:
     """The same results with another value, as a correction would bring."""
     value = read_value("1.5")
-    return replace(one, results=tuple((loc, replace(r, value=value)) for loc, r in one.results))
+    return replace(
+        one, results=tuple((loc, structs.replace(r, value=value)) for loc, r in one.results)
+    )
 
 
 def test_the_order_of_arrival_changes_nothing(new_sqlite: NewDatabase) -> None:

@@ -1,11 +1,11 @@
 """Which of a study's own reference ranges applies to which result."""
 
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from app.criteria.reader import load
 from app.errors import RequestError
