@@ -10,7 +10,7 @@ from pydantic.config import JsonDict
 
 from app.grading.one import Grader
 from app.grading.result import Course, LabResult, PatientGrade, Reason, plain
-from app.grading.summary import Graded, TermSummary, summarise
+from app.grading.summary import Graded, summarise
 from app.records.known import GradeRow
 
 _EXAMPLE: JsonDict = {
@@ -108,6 +108,8 @@ class StoredGradeAnswer(GradeAnswer):
 class SummaryAnswer(BaseModel):
     """One term of one patient: baseline, worst acute and worst late grade."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     term: str
     baseline_grade: int | None
     worst_acute: int | None
@@ -170,7 +172,7 @@ def panel(
     return {
         "edition": grader.edition.name,
         "grades": [_grade(labs[entry.index], entry, grader) for entry in entries],
-        "summary": summary(summarise(Graded.of(entry) for entry in entries)),
+        "summary": summarise(Graded.of(entry) for entry in entries),
     }
 
 
@@ -220,11 +222,6 @@ def stored(row: GradeRow) -> dict[str, Any]:
         limits = {"lln": used["lln"], "uln": used["uln"], "limit_unit": used["unit"]}
         shown |= {"study_range": used, **limits}
     return shown | {"flags": row["flags"].split(), "recorded_at": recorded.isoformat()}
-
-
-def summary(found: Sequence[TermSummary]) -> list[dict[str, Any]]:
-    names = SummaryAnswer.model_fields
-    return [{name: getattr(term, name) for name in names} for term in found]
 
 
 def course(course: Course) -> dict[str, Any]:

@@ -67,7 +67,7 @@ _USUAL = frozenset(
 _KEPT = 20_000  # values without whose they are, about 10 MB
 
 
-@lru_cache(_KEPT, typed=True)
+@lru_cache(_KEPT)
 def _measurement(
     analyte: Any, value: Any, unit: Any, lln: Any, uln: Any, limit_unit: Any, status: Any
 ) -> LabResult:
@@ -77,7 +77,7 @@ def _measurement(
     ).result()  # fmt: skip
 
 
-_date = lru_cache(_KEPT, typed=True)(TypeAdapter(CollectedAt).validate_python)
+_date = lru_cache(_KEPT)(TypeAdapter(CollectedAt).validate_python)
 _source_id = TypeAdapter(Text | None).validate_python
 
 

@@ -57,7 +57,7 @@ async def post_results(
             "patient": patient,
             "edition": stored.edition,
             "grades": [answers.stored(row) for row in stored.grades],
-            "summary": answers.summary(stored.summary),
+            "summary": stored.summary,
         }
 
     return await service.store(save, is_panel=True)

@@ -63,7 +63,7 @@ async def toxicity(service: TheService, study: StudyName, patient: PatientName) 
         return {
             "patient": patient,
             "radiotherapy": answers.course(courses[0]) if courses else None,
-            "summary": answers.summary(summary),
+            "summary": summary,
             "liver_safety": liver_document(connection, found, patient, grader),
         }
 

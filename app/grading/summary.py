@@ -41,8 +41,7 @@ class Graded(msgspec.Struct, frozen=True, gc=False):
         return cls(term, entry.phase, entry.course, grade.at_least, grade.at_most)
 
 
-@dataclass(frozen=True, slots=True)
-class TermSummary:
+class TermSummary(msgspec.Struct, frozen=True, gc=False):
     """One term of one patient over the first course.
 
     ``worst_*``: the highest ``at_least`` of the window, a sound lower bound; None where nothing

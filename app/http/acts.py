@@ -4,10 +4,10 @@ import hashlib
 import re
 
 from starlette.requests import Request
-from structlog.contextvars import get_contextvars
 
 from app.access.callers import Caller
 from app.errors import FieldFault, RequestError
+from app.http.logs import REQUEST_ID
 from app.records.audit import Act
 from app.records.idempotency import Once
 
@@ -30,7 +30,7 @@ def act(
         study,
         patient or request.path_params.get("patient"),
         request.client.host if request.client else None,
-        get_contextvars().get("request_id"),
+        REQUEST_ID.get(),
     )
 
 

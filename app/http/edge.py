@@ -1,13 +1,15 @@
 """Around every request: its id, the answer's security headers, one line in the log, its metrics."""
 
 import re
+import secrets
 import time
-from uuid import uuid4
+from itertools import count
 
 import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.http.logs import REQUEST_ID
 from app.http.metrics import METHODS, OTHER, Metrics
 
 _REQUEST_ID = re.compile(rb"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}")
@@ -32,6 +34,8 @@ SECURITY = (
 )
 """On every answer that does not set its own."""
 
+_PROCESS = secrets.token_hex(8)
+_numbers = count()
 _log = structlog.get_logger()
 
 
@@ -48,7 +52,7 @@ class Edge:
             return
         started, status = time.perf_counter(), _WENT_AWAY
         request_id = _request_id(scope)
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        REQUEST_ID.set(request_id)
 
         async def answer(message: Message) -> None:
             nonlocal status
@@ -76,7 +80,7 @@ def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return str(value, "ascii")
-    return uuid4().hex
+    return f"{_PROCESS}{next(_numbers):016x}"
 
 
 def _headers(

@@ -46,7 +46,9 @@ class Needs(HTTPBearer):
         caller = await self._caller(request, service)
         if caller is not ANYONE:
             service.rates.spend(caller.name, cost(request, service.settings.max_body_bytes))
-        study = request.path_params.get("study") or request.query_params.get("study")
+        study = request.path_params.get("study")
+        if study is None and request.scope["query_string"]:
+            study = request.query_params.get("study")
         try:
             caller.require(self.role, study)
         except (Forbidden, NotFound):

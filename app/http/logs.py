@@ -8,6 +8,7 @@ import logging
 import sys
 import traceback
 from collections.abc import MutableMapping
+from contextvars import ContextVar
 from typing import Any
 
 import msgspec
@@ -23,6 +24,9 @@ ALLOWED = frozenset(
 )  # fmt: skip
 """The keys that an entry may have; any other is dropped. Add one only if no patient's data fit."""
 
+REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
+"""Which request is being answered, for the log and the audit; None outside of one."""
+
 _SPEAKING = ("uvicorn", "alembic")
 """Libraries whose texts are addresses, process numbers and migrations."""
 
@@ -31,7 +35,7 @@ def configure() -> None:
     """Set up structlog, and what libraries log through the standard library, for this process."""
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            _of_its_request,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
             _only_allowed,
@@ -54,6 +58,12 @@ def places(error: BaseException) -> str:
     return " < ".join(f"{p.filename}:{p.lineno} {p.name}" for p in reversed(found[-8:]))
 
 
+def _of_its_request(_: object, __: str, entry: MutableMapping[str, Any]) -> Any:
+    if request_id := REQUEST_ID.get():
+        entry["request_id"] = request_id
+    return entry
+
+
 def _only_allowed(_: object, __: str, entry: MutableMapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in entry.items() if name in ALLOWED}
 
@@ -66,7 +76,7 @@ class _StandardError:
     """Whatever ``sys.stderr`` is when the line is written."""
 
     def _write(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        sys.stderr.write(f"{line}\n")  # line by line, which standard error sends off at once
 
     debug = info = warning = error = critical = _write
 

@@ -19,6 +19,7 @@ def run(app: ASGIApp, settings: Settings) -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     uvicorn.Server(server_config(app, settings)).run()
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -36,8 +36,7 @@ REPLAYED = "Idempotency-Replayed"
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(msgspec.Struct, frozen=True):
     """Settings, criteria, database and the one writer of this process.
 
     Handlers get one that knows their request: what it reads or writes of a study is audited.
@@ -193,7 +192,7 @@ class Service:
 async def service_of(request: Request) -> Service:  # sync ones would each cost a thread
     """The service as the handler of a request is given it."""
     service: Service = request.app.state.service
-    return replace(service, request=request)
+    return msgspec.structs.replace(service, request=request)
 
 
 TheService = Annotated[Service, Depends(service_of)]
