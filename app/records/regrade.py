@@ -36,7 +36,7 @@ def regrade(
 
     ``known`` None: it is read.
     """
-    known = known or read_known(connection, patient_id)
+    known, now = known or read_known(connection, patient_id), datetime.now(UTC)
     rows = known.results
     reported = [stored_result(row) for row in rows]
     labs = with_study_ranges(connection, study, patient_id, reported, grader.names)
@@ -61,12 +61,12 @@ def regrade(
             continue
         fresh = graded | {
             "supersedes_id": before["id"] if before else None,
-            "recorded_at": datetime.now(UTC),
+            "recorded_at": now,
         }
         new.append(fresh)
         sent = {name: result[name] for name in REPORTED}
         current[identity].append(fresh | sent)
-    new += [_closing(row, grader) for row in dropped if row["term"] is not None]
+    new += [_closing(row, grader, now) for row in dropped if row["term"] is not None]
     ids = iter(append(connection, grades, new))
     for found in current.values():
         found[:] = [row if "id" in row else row | {"id": next(ids)} for row in found]
@@ -83,7 +83,7 @@ def _take(dropped: list[GradeRow], identity: str) -> GradeRow | None:
     return taken
 
 
-def _closing(row: GradeRow, grader: Grader) -> dict[str, Any]:
+def _closing(row: GradeRow, grader: Grader, now: datetime) -> dict[str, Any]:
     """What supersedes the grade of a term that the edition does not have and nothing replaces."""
     no_grade = (
         "term", "meddra", "soc", "grade", "at_least", "at_most", "criterion", "baseline_grade",
@@ -101,7 +101,7 @@ def _closing(row: GradeRow, grader: Grader) -> dict[str, Any]:
             "criteria_sha256": grader.edition.sha256,
             "software": __version__,
             "supersedes_id": row["id"],
-            "recorded_at": datetime.now(UTC),
+            "recorded_at": now,
         }
     )
 

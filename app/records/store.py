@@ -103,7 +103,7 @@ def _append(
 ) -> list[Mapping[str, Any]]:
     """Append the results that are new or supersede what is stored; all that are stored then."""
     stored = {row["identity"]: row for row in stored_now}
-    new = []
+    new, now = [], datetime.now(UTC)
     for key, result in sent.items():
         before = stored.get(key)
         if before is None or _supersedes(result, stored_result(before), grader):
@@ -113,7 +113,7 @@ def _append(
                     "patient_id": patient_id,
                     "identity": key,
                     "version": before["version"] + 1 if before else 1,
-                    "recorded_at": datetime.now(UTC),
+                    "recorded_at": now,
                 }
             )
     append(connection, results, new)
