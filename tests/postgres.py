@@ -59,8 +59,9 @@ class Cluster:
             time.sleep(0.05)
 
     def stop(self) -> None:
+        """At once: a polite stop waits for connections that a failed test has left open."""
         if self.server is not None:
-            self.server.terminate()
+            self.server.send_signal(signal.SIGINT)
             self.server.wait()
 
     def connect(self) -> "psycopg.Connection[tuple[object, ...]]":

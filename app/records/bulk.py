@@ -41,7 +41,7 @@ def insert_tuples(
     names = ", ".join(f'"{name}"' for name in columns)
     marks = ", ".join("?" * len(columns))
     statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"
-    if converted := list(_converted(chosen, rows, connection.dialect)):
+    if converted := _converted(chosen, rows, connection.dialect):
         connection.exec_driver_sql(statement, converted)
 
 
@@ -70,15 +70,13 @@ def _postgresql_type(column: Column[Any], dialect: Dialect) -> str:
 
 def _converted(
     columns: Sequence[Column[Any]], rows: Iterable[Sequence[Any]], dialect: Dialect
-) -> Iterable[Sequence[Any]]:
+) -> list[tuple[Any, ...]]:
     """The rows as SQLite keeps them: dates and moments as the text that SQLAlchemy reads back."""
     places = [i for i, column in enumerate(columns) if isinstance(column.type, _TEXTUAL)]
-    converters = [(i, _remembering(columns[i], dialect)) for i in places]
-    for row in rows:
-        converted = list(row)
-        for place, convert in converters:
-            converted[place] = convert(converted[place])
-        yield tuple(converted)
+    by_column = list(zip(*rows, strict=True))
+    for place in places if by_column else ():
+        by_column[place] = tuple(map(_remembering(columns[place], dialect), by_column[place]))
+    return list(zip(*by_column, strict=True))
 
 
 def _remembering(column: Column[Any], dialect: Dialect) -> Converter:

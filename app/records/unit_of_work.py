@@ -5,10 +5,10 @@ table, and before the commit. A group of panels shares three statements so, wher
 each panel and table was half of the time of storing it.
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import groupby, islice
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Engine, RootTransaction, Table, event
@@ -58,11 +58,9 @@ class UnitOfWork:
         self._ids.clear()
         self.panels = 1
 
-    def add(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
+    def add(self, table: Table, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
         """Keep rows, their ids included, to be written."""
-        kept = self._rows.setdefault(table, {})
-        for columns, alike in groupby(rows, key=tuple):
-            kept.setdefault(columns, []).extend(tuple(row.values()) for row in alike)
+        self._rows.setdefault(table, {}).setdefault(columns, []).extend(rows)
 
     def names(self, statement: str) -> bool:
         """Whether a statement may ask for rows that are not written yet."""
