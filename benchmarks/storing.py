@@ -13,6 +13,7 @@ from sqlalchemy import Engine, func, select
 from app.batches.chunk import Chunk
 from app.batches.partition import Partition
 from app.criteria.reader import load
+from app.garbage import collect_rarely
 from app.grading.one import Graders
 from app.records.engine import build_engine, upgrade
 from app.records.tables import grades, patients, results, treatments
@@ -28,6 +29,7 @@ Seen = dict[str, int]
 
 def main() -> None:
     """Seconds of storing a batch of new patients, and the ratio to a floor on the same server."""
+    collect_rarely()  # as a worker does
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_export(folder / "labs.csv", _ROWS)

@@ -1,6 +1,5 @@
 """Working off stored batches, beside the service or on a machine of its own."""
 
-import gc
 import os
 import subprocess
 import sys
@@ -24,6 +23,7 @@ def worker(
     from app.batches.store import Store
     from app.batches.worker import Worker
     from app.criteria.reader import load
+    from app.garbage import collect_rarely
     from app.grading.one import Graders
     from app.http.logs import configure
     from app.records.engine import build_engine, upgrade
@@ -40,10 +40,7 @@ def worker(
     engine = build_engine(chosen.database_url)
     store = Store(chosen.batches_dir)
     worker = Worker(engine, Graders(load()), store, chosen.lease_seconds)
-    # Chunks are millions of objects that all stay until they are stored: to look for garbage among
-    # them took a sixth of the time.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+    collect_rarely()
     worker.run(stop)
     engine.dispose()
 

@@ -7,6 +7,7 @@ is not kept: times of one day are ordered as written.
 import calendar
 import re
 from datetime import date, time
+from functools import lru_cache
 
 import polars as pl
 
@@ -28,6 +29,7 @@ _FULL_DATE = f"^{_YEAR}-{_MONTH}-{_DAY}(?:[T ]{_TIME})?$"
 _WHITE_SPACE = " \t\r\n"
 
 
+@lru_cache(20_000)  # about 5 MB: a file has few dates
 def read_collected(text: str) -> Collected:
     """Read a date, date-time or partial date, with white space around it or none.
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 import polars as pl
 
@@ -24,6 +25,7 @@ _MOST_DIGITS = 30
 _SMALLEST, _LARGEST = Decimal("1e-15"), Decimal("1e15")
 
 
+@lru_cache(20_000)  # about 5 MB: laboratories report the same few numbers
 def read_value(text: str) -> Reported:
     """Read a reported value with its comparator, exactly.
 
