@@ -4,9 +4,9 @@ A row's digest is the SHA-256 of its columns that are not null, as JSON with sor
 added later leaves the digests of older rows as they are.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from hashlib import sha256
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -56,7 +56,8 @@ def append(connection: Connection, table: Table, rows: Sequence[dict[str, Any]])
         columns, values, as_json = _form(names)
         taken = [values(row) for row in alike]
         place = columns.index("id")
-        noted.update((row[place], _digest(as_json(*row))) for row in taken)
+        for one in taken:
+            noted[one[place]] = sha256(_encode(as_json(*one))).digest()
         unit.add(table, columns, taken)
     for patient in {row.get("patient_id") for row in rows}:
         unit.seen.pop((patients, patient), None)
@@ -78,11 +79,7 @@ def take(connection: Connection) -> Written:
 def digest(row: Mapping[str, Any]) -> bytes:
     """A row's digest, from its columns as the database gives them back."""
     _, values, as_json = _form(tuple(row))
-    return _digest(as_json(*values(row)))
-
-
-def _digest(row: msgspec.Struct) -> bytes:
-    return hashlib.sha256(_encode(row)).digest()
+    return sha256(_encode(as_json(*values(row)))).digest()
 
 
 @cache
