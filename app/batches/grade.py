@@ -118,7 +118,6 @@ class _Run:
         name = self._edition.name
         ours = graded.drop("who", "last").with_columns(
             (chunk.rows[ROW].gather(place) + 1).alias("row"),
-            pl.when(pl.col("flags") != "").then("flags").alias("flags"),
             edition=pl.lit(name, dtype=pl.Enum([name])),
         )
         if self._batch.names == "adam":

@@ -147,8 +147,6 @@ def _graded(rows: pl.DataFrame, grader: Grader, rules: Rules) -> pl.DataFrame:
     read = layout.rows(given.with_columns(pl.col(layout.reads).cast(pl.String)))
     dated = read.with_columns(rt_start=rows[_START], rt_end=rows[_END])
     entries = grade_rows(dated, grader, rules.window)
-    ours = entries.with_columns(
-        pl.col("flags").replace("", None), edition=pl.lit(grader.edition.name)
-    ).select("row", *_OURS)
+    ours = entries.with_columns(edition=pl.lit(grader.edition.name)).select("row", *_OURS)
     renamed = {name: f"in_{name}" for name in given.columns if name in _OURS}
     return pl.concat([given[ours["row"]].rename(renamed), ours.drop("row")], how="horizontal")

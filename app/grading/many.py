@@ -95,11 +95,12 @@ class ColumnGrader:
         """Grade every row of a piece, numbered from ``first``, for every term of its analyte.
 
         Returns one row per input row and term, in input order: ``row`` Int64 (its number), ``term``
-        (null: not graded), ``grade``, ``at_least``, ``at_most`` Int8, ``reason``, ``flags`` (joined
-        by a space), ``criterion`` (NCI's wording), ``phase``, ``on_treatment`` Boolean,
-        ``days_from_end`` Int32, ``baseline_grade`` Int8, ``worse_than_baseline`` Boolean. Texts are
-        of type Enum. Meanings and nulls are those of ``PatientGrade``. Then ``who`` Int64 (the
-        place in ``patients``, null: none) and ``last`` Date (the last day the result may be of).
+        (null: not graded), ``grade``, ``at_least``, ``at_most`` Int8, ``reason``, ``flags``
+        (joined by a space, Categorical), ``criterion`` (NCI's wording), ``phase``, ``on_treatment``
+        Boolean, ``days_from_end`` Int32, ``baseline_grade`` Int8, ``worse_than_baseline`` Boolean.
+        Other texts are of type Enum. Meanings and nulls are those of ``PatientGrade``. Then ``who``
+        Int64 (the place in ``patients``, null: none) and ``last`` Date (the last day the result may
+        be of).
         """
         rows = rows.select(COLUMNS)
         numbers = pl.int_range(first, first + len(rows), eager=True)

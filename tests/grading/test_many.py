@@ -49,7 +49,7 @@ def one_by_one(
                 (
                     mine[entry.index], grade.term.name if grade.term else None, grade.grade,
                     grade.at_least, grade.at_most, grade.reason.value if grade.reason else None,
-                    " ".join(grade.flags), grade.criterion, entry.phase, entry.on_treatment,
+                    " ".join(grade.flags) or None, grade.criterion, entry.phase, entry.on_treatment,
                     entry.days_from_end, entry.baseline_grade, entry.worse_than_baseline,
                 )
             )  # fmt: skip
