@@ -43,6 +43,7 @@ def main() -> None:
 
         print(f"toxgrade {__version__}")
         return
+    gc.set_threshold(50_000)  # what is imported stays: to look for garbage in it took 20 ms
     from app.cli.commands import run
 
     try:
