@@ -7,12 +7,13 @@ commits only under the newest fence: a worker that was killed, or overtaken, lea
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Double,
+    Select,
     and_,
     cast,
     extract,
@@ -78,29 +79,7 @@ def claim(connection: Connection, worker: Worker) -> Task | None:
     begun by another version of the software is left to that version.
     """
     now = _clock(connection)
-    free = or_(batch_tasks.c.lease_until.is_(None), batch_tasks.c.lease_until < now)
-    ours = or_(
-        batches.c.software.is_(None),
-        and_(
-            batches.c.software == worker.software,
-            batches.c.criteria_sha256.in_(worker.criteria),
-        ),
-    )
-    others = batches.alias()
-    served = select(func.max(others.c.served_at)).where(others.c.study_id == batches.c.study_id)
-    row = connection.execute(
-        select(batch_tasks, studies.c.name, batches.c.labs, batches.c.patients)
-        .join(batches, batch_tasks.c.batch_id == batches.c.id)
-        .join(studies, batches.c.study_id == studies.c.id)
-        .where(ACTIVE, ours, free, batches.c.store == worker.store)
-        .where(batch_tasks.c.state.in_(("waiting", "running")))
-        .order_by(
-            func.coalesce(served.scalar_subquery(), 0), batches.c.recorded_at, batches.c.id,
-            batch_tasks.c.attempts, batch_tasks.c.number,
-        )
-        .limit(1)
-        .with_for_update(skip_locked=True, of=batch_tasks)
-    ).first()  # fmt: skip
+    row = connection.execute(_next(worker, now)).first()
     if row is None:
         return None
     task = Task(
@@ -120,6 +99,33 @@ def claim(connection: Connection, worker: Worker) -> Task | None:
     served_now = {"state": "running", "served_at": now}
     connection.execute(update(batches).where(batches.c.id == task.batch_id).values(served_now))
     return task
+
+
+def _next(worker: Worker, now: ColumnElement[float]) -> Select[Any]:
+    """The task that ``claim`` takes at ``now``, locked."""
+    free = or_(batch_tasks.c.lease_until.is_(None), batch_tasks.c.lease_until < now)
+    ours = or_(
+        batches.c.software.is_(None),
+        and_(
+            batches.c.software == worker.software,
+            batches.c.criteria_sha256.in_(worker.criteria),
+        ),
+    )
+    others = batches.alias()
+    served = select(func.max(others.c.served_at)).where(others.c.study_id == batches.c.study_id)
+    return (
+        select(batch_tasks, studies.c.name, batches.c.labs, batches.c.patients)
+        .join(batches, batch_tasks.c.batch_id == batches.c.id)
+        .join(studies, batches.c.study_id == studies.c.id)
+        .where(ACTIVE, ours, free, batches.c.store == worker.store)
+        .where(batch_tasks.c.state.in_(("waiting", "running")))
+        .order_by(
+            func.coalesce(served.scalar_subquery(), 0), batches.c.recorded_at, batches.c.id,
+            batch_tasks.c.attempts, batch_tasks.c.number,
+        )
+        .limit(1)
+        .with_for_update(skip_locked=True, of=batch_tasks)
+    )  # fmt: skip
 
 
 def renew(connection: Connection, task: Task, lease: float) -> bool:

@@ -1,5 +1,6 @@
 """Grading a patient's stored results again: what changed is appended, nothing is overwritten."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,29 +41,21 @@ def regrade(
     rows = known.results
     reported = [stored_result(row) for row in rows]
     labs = with_study_ranges(connection, study, patient_id, reported, grader.names)
-    stored: dict[tuple[str, str | None], GradeRow] = {
-        (row["identity"], row["term"]): row for row in known.grades
-    }
     current: dict[str, list[GradeRow]] = {row["identity"]: [] for row in rows}
     new: list[dict[str, Any]] = []
     entries = grade_patient(labs, known.courses, grader, study.rules.window)
-    kept = {
+    keys = [
         (rows[e.index]["identity"], e.grade.term.name if e.grade.term else None) for e in entries
-    }
-    dropped = [row for key, row in stored.items() if key not in kept]
-    for entry in entries:
+    ]
+    earlier, dropped = _earlier(keys, known.grades)
+    for entry, (identity, _), before in zip(entries, keys, earlier, strict=True):
         result = rows[entry.index]
-        identity = result["identity"]
         place = {"patient_id": patient_id, "result_id": result["id"]}
         graded = place | grade_row(entry, labs[entry.index], grader)
-        before = stored.get((identity, graded["term"])) or _take(dropped, identity)
         if before is not None and all(before[name] == graded[name] for name in graded):
             current[identity].append(before)
             continue
-        fresh = graded | {
-            "supersedes_id": before["id"] if before else None,
-            "recorded_at": now,
-        }
+        fresh = graded | {"supersedes_id": before["id"] if before else None, "recorded_at": now}
         new.append(fresh)
         sent = {name: result[name] for name in REPORTED}
         current[identity].append(fresh | sent)
@@ -71,6 +64,20 @@ def regrade(
     for found in current.values():
         found[:] = [row if "id" in row else row | {"id": next(ids)} for row in found]
     return current
+
+
+def _earlier(
+    keys: Sequence[tuple[str, str | None]], stored: Sequence[GradeRow]
+) -> tuple[list[GradeRow | None], list[GradeRow]]:
+    """The stored grade that each new one, by identity and term, comes after (None: it is the
+    first), and those that none comes after.
+    """
+    by_key: dict[tuple[str, str | None], GradeRow] = {
+        (row["identity"], row["term"]): row for row in stored
+    }
+    kept = set(keys)
+    dropped = [row for key, row in by_key.items() if key not in kept]
+    return [by_key.get(key) or _take(dropped, key[0]) for key in keys], dropped
 
 
 def _take(dropped: list[GradeRow], identity: str) -> GradeRow | None:
