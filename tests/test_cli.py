@@ -196,7 +196,7 @@ def test_a_database_that_cannot_be_reached_is_told_with_the_reason(tmp_path: Pat
     url = f"postgresql+psycopg://toxgrade:secret@/toxgrade?host={tmp_path}"
     refused = toxgrade("worker", cwd=tmp_path, TOXGRADE_DATABASE_URL=url)
     assert refused.returncode == 2
-    assert "TOXGRADE_DATABASE_URL cannot be reached: " in refused.stderr
+    assert "TOXGRADE_DATABASE_URL cannot be used: " in refused.stderr
     assert "No such file or directory" in refused.stderr
     assert "secret" not in refused.stderr
 

@@ -54,13 +54,13 @@ def run() -> None:
     except ToxgradeError as error:
         sys.exit(fail(str(error)))
     except Exception as error:
-        from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+        from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
         if not isinstance(error, SQLAlchemyError):
             raise
         database = "the database of TOXGRADE_DATABASE_URL"
-        if isinstance(error, DBAPIError) and error.statement is None:
-            sys.exit(fail(f"{database} cannot be reached: {str(error.orig).strip()}"))
-        # With a statement, its own text could hold what was stored.
+        if isinstance(error, OperationalError) and error.statement is None:
+            sys.exit(fail(f"{database} cannot be used: {str(error.orig).strip()}"))
+        # Of a statement or of what it breaks, the text could hold what was stored.
         text = f"{database} does not answer or is not migrated (toxgrade db upgrade)"
         sys.exit(fail(text))

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import HTTPException
 from fastapi.routing import APIRoute
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from app.errors import FieldFault
@@ -36,13 +36,9 @@ async def limited_body(request: Request, most: int) -> bytes:
         raise too_long
     if "content-encoding" in request.headers:
         raise BodyProblem(415, "expected a body without Content-Encoding")
-    read, more = bytearray(), True
-    while more:  # not request.stream(): most bodies are one message
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        read += message.get("body", b"")
-        more = message.get("more_body", False)
+    read = bytearray()
+    async for chunk in request.stream():
+        read += chunk
         if len(read) > most:
             raise too_long
     return bytes(read)

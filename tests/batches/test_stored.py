@@ -11,8 +11,9 @@ from app.batches.batch import Batch
 from app.batches.chunk import Chunk
 from app.batches.grade import grade_file
 from app.grading.rules import Rules
+from app.settings import Settings
 from tests.batches.stored import GRADERS, HEADER, Stored, stored
-from tests.conftest import NewDatabase
+from tests.conftest import NewDatabase, served
 
 _P1, _P2 = "2011-01-24,2011-03-09", ","
 _LABS = f"""{HEADER},note,source_id
@@ -281,3 +282,16 @@ def test_another_study_s_batch_is_not_found(service: Stored) -> None:
         assert answer.status_code == 404
     assert service.client.delete(f"/v1/studies/other/batches/{batch}").status_code == 404
     assert service.client.get("/v1/studies/default/batches/../name").status_code == 404
+
+
+def test_a_folder_of_uploads_that_cannot_be_used_is_told(
+    new_sqlite: NewDatabase, tmp_path: Path
+) -> None:
+    """The volume of a container belonged to root: the answer was 500."""
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "batches"
+    with served(Settings(database_url=new_sqlite(), batches_dir=folder, auth="off")) as client:
+        csv = {"Content-Type": "text/csv"}
+        answer = client.post("/v1/studies/default/batches", content=HEADER.encode(), headers=csv)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert answer.json()["detail"] == "TOXGRADE_BATCHES_DIR cannot be used: Not a directory"
