@@ -9,6 +9,7 @@ import polars as pl
 from app.batches.adam import as_adam
 from app.batches.batch import Batch
 from app.batches.files import check_output, write
+from app.batches.kept import Kept
 from app.batches.labs import Chunk, Labs, open_labs
 from app.batches.manifest import write_manifest
 from app.batches.open import find_files
@@ -32,7 +33,8 @@ def grade_file(
 ) -> Report:
     """Grade ``batch.labs`` into ``batch.output``, beside it ``….manifest.json``.
 
-    The input is read twice in pieces, so that memory is bounded whatever its size.
+    The input is read twice in pieces, so that memory is bounded whatever its size; what was read
+    the first time is kept in a temporary folder, some 20 bytes a row.
 
     Raises:
         FileError: a file that cannot be used as it is; nothing is written then.
@@ -51,9 +53,9 @@ def grade_file(
         labs = open_labs(find_files(batch.labs, folder), folder, batch.reading)
         patients, courses = _courses(labs, batch, folder)
         columns = ColumnGrader(graders.under(batch.rules), batch.rules.window, courses)
-        run = _Run(labs, columns, batch, edition, progress)
-        run.look_for_baselines()
-        write(run.graded(folder), batch.output)
+        run = _Run(labs, columns, batch, edition, progress, folder)
+        run.read()
+        write(run.graded(), batch.output)
         run.write_side_files()
         report = run.report()
         tables = labs.tables if patients is None else (*labs.tables, patients)
@@ -82,34 +84,38 @@ class _Run:
         batch: Batch,
         edition: Edition,
         progress: Progress,
+        folder: Path,
     ) -> None:
         self._labs, self._columns, self._batch, self._edition = labs, columns, batch, edition
-        self._progress = progress
+        self._progress, self._folder, self._read = progress, folder, Kept(folder)
         self._tally = Tally()
         self._worst = Worst() if batch.worst or batch.table else None
         self._rejects: list[Path] = []
 
-    def look_for_baselines(self) -> None:
-        rows, columns = 0, self._labs.treatment_columns
-        courses = Courses(columns) if columns else None
+    def read(self) -> None:
+        """The first pass: every text read, as numbers that are kept aside for the second."""
+        rows, dates = 0, self._labs.treatment_columns
+        courses = Courses(dates) if dates else None
         for chunk in self._labs.chunks(whole=False):
+            who = self._columns.number(chunk.rows["patient"])
             if courses is not None:
-                self._columns.learn(courses.learn(chunk.rows, chunk.table.name))
-            self._columns.look_for_baselines(chunk.rows, rows)
+                self._columns.learn(courses.learn(chunk.rows, who, chunk.table.name))
+            self._read.add(self._columns.read(chunk.rows, who, rows))
             rows += len(chunk.rows)
             self._progress("baselines", rows)
 
-    def graded(self, folder: Path) -> Iterator[pl.DataFrame]:
+    def graded(self) -> Iterator[pl.DataFrame]:
         """The graded pieces as they are written; what else is wanted of them is kept aside."""
         rows = 0
         for chunk in self._labs.chunks():
-            graded = self._columns.grade(chunk.rows, rows)
+            read = self._read.take(len(chunk.rows))
+            graded = self._columns.grade(read, chunk.rows, rows)
             place = graded["row"] - rows
             rows += len(chunk.rows)
             self._tally.add(chunk, graded, place)
             if self._worst is not None:
                 self._worst.add(graded)
-            self._keep_rejects(chunk, graded, place, folder)
+            self._keep_rejects(chunk, graded, place)
             self._progress("grades", rows)
             yield self._written(chunk, graded, place)
 
@@ -125,13 +131,11 @@ class _Run:
             return as_adam(chunk.rows[place], ours, high)
         return _beside(chunk.given, ours, place)
 
-    def _keep_rejects(
-        self, chunk: Chunk, graded: pl.DataFrame, place: pl.Series, folder: Path
-    ) -> None:
+    def _keep_rejects(self, chunk: Chunk, graded: pl.DataFrame, place: pl.Series) -> None:
         found = rejected(chunk, graded, place, self._labs.layout)
         self._tally.rejected += found["row"].n_unique()
         if self._batch.rejects is not None and len(found):
-            self._rejects.append(folder / f"rejects-{len(self._rejects)}.parquet")
+            self._rejects.append(self._folder / f"rejects-{len(self._rejects)}.parquet")
             found.write_parquet(self._rejects[-1])
 
     def write_side_files(self) -> None:

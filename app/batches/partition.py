@@ -15,6 +15,7 @@ from app.batches.reading import AS_IT_COMES
 from app.batches.tables import LINE, ROW
 from app.batches.treatment import NO_COURSES, Courses, read_patients
 from app.errors import FileError
+from app.grading.texts import numbered
 
 CHUNK = 5_000
 """Rows of a chunk, at least: half a second to grade, so that a killed worker loses little and a
@@ -85,10 +86,11 @@ def _first_pass(export: Labs) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
     """
     counted = pl.DataFrame(schema={"patient": pl.String, "rows": pl.Int64})
     columns, learned = export.treatment_columns, list[pl.DataFrame]()
-    courses = Courses(columns) if columns else None
+    courses, names = (Courses(columns) if columns else None), numbered()
     for piece in export.chunks(whole=False):
         if courses is not None:
-            learned.append(courses.learn(piece.rows, piece.table.name))
+            who = names.numbers(piece.rows["patient"])
+            learned.append(courses.learn(piece.rows, who, piece.table.name))
         here = piece.rows.group_by("patient", maintain_order=True).agg(rows=pl.len().cast(pl.Int64))
         both = pl.concat([counted, here]).group_by("patient", maintain_order=True)
         counted = both.agg(pl.col("rows").sum())

@@ -13,7 +13,6 @@ from app.batches.reading import Reading
 from app.batches.tables import LINE, Table
 from app.errors import FileError
 from app.grading.dates import FIRST_YEAR, LAST_YEAR, collected_columns
-from app.grading.texts import ReadOnce
 
 _ACCEPTED = f"a date YYYY-MM-DD in the years {FIRST_YEAR} to {LAST_YEAR}, or nothing"
 
@@ -50,28 +49,29 @@ class Courses:
 
     def __init__(self, names: tuple[str, str]) -> None:
         self._names = names
-        self._patients = ReadOnce(lambda texts: pl.DataFrame({"patient": texts}), most=None)
         self._first = pl.DataFrame(schema=_GIVEN)  # each patient's first row, by number
 
-    def learn(self, rows: pl.DataFrame, file: str) -> pl.DataFrame:
+    def learn(self, rows: pl.DataFrame, who: pl.Series, file: str) -> pl.DataFrame:
         """The courses, as ``treatment_dates`` gives them, of the patients who are new.
 
-        ``rows``: a piece, with ``patient``, ``rt_start``, ``rt_end`` (String) and ``LINE``.
+        ``rows``: a piece, with ``patient``, ``rt_start``, ``rt_end`` (String) and ``LINE``;
+        ``who``: the patients' numbers, from 0 as they are met (null: none).
 
         Raises:
             FileError: as ``treatment_dates``.
         """
         given = rows.select("patient", start="rt_start", end="rt_end", line=LINE)
-        who = self._patients.numbers(given["patient"])
-        here = given.with_columns(who=who).filter(who >= len(self._first))
+        met = (who >= len(self._first)).arg_true()
+        here = given[met].with_columns(who=who[met])
         new = here.unique("who", keep="first", maintain_order=True).sort("who").drop("who")
-        self._first = pl.concat([self._first, new])
+        self._first = pl.concat([self._first, new], rechunk=True)
         before = self._first.select("start", "end")[who]
         differs = [given[side].ne_missing(before[side]) for side in ("start", "end")]
-        others = given.filter((differs[0] | differs[1]) & who.is_not_null())
+        others = ((differs[0] | differs[1]) & who.is_not_null()).arg_true()
         if len(others):
-            mine = self._first.filter(pl.col("patient").is_in(others["patient"].implode()))
-            treatment_dates(pl.concat([mine, others]), self._names, file)
+            other = given[others]
+            mine = self._first.filter(pl.col("patient").is_in(other["patient"].implode()))
+            treatment_dates(pl.concat([mine, other]), self._names, file)
         return treatment_dates(new, self._names, file)
 
 

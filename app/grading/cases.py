@@ -33,11 +33,11 @@ _BASELINE = {
 
 
 class Cases:
-    """The cases met so far, in two frames that rows look up by place.
+    """The cases met so far, numbered as they are met; none gets the number of another.
 
-    ``facts``, by case: ``begin`` and ``count``, where its tests are. ``tests``, by case and term:
-    the columns of ``judge`` and of ``Spellings.tests``, ``compares`` Boolean (its term compares
-    with a baseline), ``at_least``, ``at_most``, ``reason`` Int8 and ``flags`` Int16 (bits).
+    ``tests``, by case and term: the columns of ``judge`` and of ``Spellings.tests``, ``compares``
+    Boolean (its term compares with a baseline), ``at_least``, ``at_most``, ``reason`` Int8 and
+    ``flags`` Int16 (bits).
 
     ``units`` numbers the analytes' units, for good.
     """
@@ -45,13 +45,14 @@ class Cases:
     def __init__(self, grader: Grader) -> None:
         self._grader = grader
         self.units = UnitKeys()
+        self._begun = 0
         self._start_anew()
 
     def _start_anew(self) -> None:
         self._spellings = Spellings(self._grader, self.units)
         self._values = ReadOnce(read_values, most=None)
         self._known = pl.DataFrame(schema={"key": pl.Int64, "case": pl.UInt32})
-        self.facts = pl.DataFrame(schema={"begin": pl.UInt32, "count": pl.UInt32})
+        self._tests_by_case = pl.DataFrame(schema={"begin": pl.UInt32, "count": pl.UInt32})
         self.tests = pl.DataFrame()
         none = pl.DataFrame(schema=_CASE)
         self._add(pl.Series("key", dtype=pl.Int64), none, pl.DataFrame(schema=_TEXTS))
@@ -61,13 +62,15 @@ class Cases:
         """What ``own_group`` and ``full_group`` of a test number."""
         return self._spellings.tables.groups
 
-    def look_up(self, rows: pl.DataFrame, unreadable_date: pl.Series) -> pl.Series:
-        """The case of each row (UInt32), until the next call.
+    def number(self, rows: pl.DataFrame, unreadable_date: pl.Series) -> pl.Series:
+        """The case of each row (UInt32), read and graded where it is new.
 
-        ``rows``: the String columns ``COLUMNS``; ``unreadable_date`` of ``read_dates``.
+        ``rows``: the String columns ``COLUMNS``; ``unreadable_date`` of ``read_dates``. Numbers
+        hold until there are too many cases, and all are let go.
         """
         met = (self._known, self._spellings.facts, self._values.known)
         if max(map(len, met)) > _MOST:
+            self._begun += len(self._known)
             self._start_anew()
         frame = pl.DataFrame(
             {
@@ -87,7 +90,17 @@ class Cases:
             first = new.unique("key", keep="first", maintain_order=True)
             self._add(first["key"], frame[first["at"]], rows.select(COLUMNS)[first["at"]])
             cases = self._numbers(keys)
+        return cases + self._begun
+
+    def still(self, cases: pl.Series, rows: pl.DataFrame, unreadable_date: pl.Series) -> pl.Series:
+        """What ``number`` gave for rows before; numbered again where those cases were let go."""
+        if len(cases) and cases.min() < self._begun:  # type: ignore[operator]
+            return self.number(rows, unreadable_date)
         return cases
+
+    def tests_of(self, cases: pl.Series) -> pl.DataFrame:
+        """``at`` (the place among ``cases``) and ``test`` (a place in ``tests``), UInt32."""
+        return each_test(self._tests_by_case[cases - self._begun])
 
     def _numbers(self, keys: pl.DataFrame) -> pl.Series:
         return keys.join(self._known, on="key", how="left", maintain_order="left")["case"]
@@ -108,8 +121,9 @@ class Cases:
         ends = count.cum_sum() + first
         numbers = pl.int_range(begin, begin + len(keys), dtype=pl.UInt32, eager=True)
         self._known = pl.concat([self._known, pl.DataFrame({"key": keys, "case": numbers})])
-        self.facts = pl.concat([self.facts, pl.DataFrame({"begin": ends - count, "count": count})])
-        self.tests = pl.concat([self.tests, graded]) if first else graded
+        begins = pl.DataFrame({"begin": ends - count, "count": count})
+        self._tests_by_case = pl.concat([self._tests_by_case, begins], rechunk=True)
+        self.tests = pl.concat([self.tests, graded], rechunk=True) if first else graded
 
     def _graded(self, tests: pl.DataFrame, texts: pl.DataFrame) -> pl.DataFrame:
         tests = tests.with_columns(by_thresholds()).with_columns(

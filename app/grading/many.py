@@ -1,15 +1,15 @@
 """Many patients' results at once: the steps of ``patient.py`` on columns, for millions of rows.
 
-An export is read twice, in pieces: first for the results that may be baselines, then to grade every
-row, in order, against the chosen ones. Rows whose numbers do not fit 64-bit millionths go through
-the plain grader: every row gets exactly the plain answer.
+An export is gone through twice, in pieces: first every text is read and the results that may be
+baselines are kept, then every row is graded, in order, against the chosen ones. Rows whose numbers
+do not fit 64-bit millionths go through the plain grader: every row gets exactly the plain answer.
 """
 
 import polars as pl
 
 from app.grading.answer import answer
 from app.grading.baselines import Baselines
-from app.grading.cases import Cases, each_test
+from app.grading.cases import Cases
 from app.grading.column import GRADED
 from app.grading.flags import flags_of_grade
 from app.grading.one import Grader
@@ -18,7 +18,7 @@ from app.grading.patient import OLD_BASELINE
 from app.grading.phase import Window, last_acute_days, place_columns
 from app.grading.reading import is_declared, read_dates
 from app.grading.rows import COLUMNS, lab_result
-from app.grading.texts import ReadOnce
+from app.grading.texts import ReadOnce, numbered
 
 _OF_ROWS = ["term", "compares", *GRADED, "flags"]
 _OF_BASELINES = [
@@ -38,12 +38,12 @@ def grade_rows(rows: pl.DataFrame, grader: Grader, window: Window) -> pl.DataFra
     """
     courses = rows.select("patient", "rt_start", "rt_end").drop_nulls("patient")
     columns = ColumnGrader(grader, window, courses.unique("patient"))
-    columns.look_for_baselines(rows, 0)
-    return columns.grade(rows, 0).drop("who", "last")
+    read = columns.read(rows, columns.number(rows["patient"]), 0)
+    return columns.grade(read, rows, 0).drop("who", "last")
 
 
 class ColumnGrader:
-    """Grades an export in pieces: all go through ``look_for_baselines``, then through ``grade``.
+    """Grades an export in pieces: all go through ``read``, then through ``grade``.
 
     ``courses``: ``patient`` String, ``rt_start`` and ``rt_end`` Date (null: unknown), one row per
     patient; a patient who is not among them has no dates.
@@ -53,46 +53,66 @@ class ColumnGrader:
         self._grader, self._window = grader, window
         self._cases, self._dates = Cases(grader), ReadOnce(read_dates)
         self._baselines = Baselines(len(grader.edition.terms), self._cases.units)
+        self._names = numbered()
         self._courses = courses
-        self._patients = ReadOnce(self._treated, most=None)
+        self._treated = self._with_courses(self._names.known)  # by the patient's number
 
-    def _treated(self, names: pl.Series) -> pl.DataFrame:
+    def _with_courses(self, names: pl.DataFrame) -> pl.DataFrame:
         until = last_acute_days(self._window).alias("until")
         courses = self._courses.with_columns(until)
-        patients = pl.DataFrame({"patient": names})
+        patients = names.rename({"text": "patient"})
         return patients.join(courses, on="patient", how="left", maintain_order="left")
 
     @property
     def patients(self) -> pl.DataFrame:
-        """The patients met so far, by their number: ``patient`` String, ``rt_start`` and ``rt_end``
-        Date.
+        """The patients read so far, by their number: ``patient`` String, ``rt_start`` and
+        ``rt_end`` Date.
         """
-        return self._patients.known.drop("until")
+        return self._treated.drop("until")
+
+    def number(self, patients: pl.Series) -> pl.Series:
+        """The number of each patient (UInt32; null: none), which stays theirs."""
+        return self._names.numbers(patients)
 
     def learn(self, courses: pl.DataFrame) -> None:
-        """Take in the courses of patients none of whose rows has been here yet."""
+        """Take in the courses of patients none of whose rows has been read yet."""
         if len(courses):
             self._courses = pl.concat([self._courses, courses])
 
-    def look_for_baselines(self, rows: pl.DataFrame, first: int) -> None:
-        """Keep what may be a baseline of a piece whose first row is number ``first`` of them all.
+    def read(self, rows: pl.DataFrame, who: pl.Series, first: int) -> pl.DataFrame:
+        """Read a piece whose first row is number ``first`` of them all, and keep what may be a
+        baseline.
 
-        ``rows``: the columns of ``COLUMNS``.
+        ``rows``: the columns of ``COLUMNS``; ``who``: the numbers of its patients. Returns each row
+        as ``grade`` takes it: ``who`` UInt32, ``first`` and ``last`` Date, ``unreadable_date`` and
+        ``declared`` Boolean, and ``case`` UInt32.
         """
+        rows = rows.select(COLUMNS)
+        days = self._dates.numbers(rows["collected"].fill_null(""))
+        if len(self._names.known) > len(self._treated):
+            new = self._with_courses(self._names.known[len(self._treated) :])
+            self._treated = pl.concat([self._treated, new], rechunk=True)
+        dates = self._dates.known
+        read = dates.select("first", "last", "unreadable_date")[days].with_columns(
+            is_declared(rows), who=who
+        )
+        cases = self._cases.number(rows, read["unreadable_date"])
+        read = read.with_columns(case=cases)
         # Most rows are told to be from after the start by these two days alone.
-        start = self._patients.look_up(rows["patient"], "rt_start")["rt_start"]
-        day = self._dates.look_up(rows["collected"].fill_null(""), "first")["first"]
-        early = (day <= start).fill_null(False)
-        places = (early | is_declared(rows)).arg_true()
-        rows = rows.select(COLUMNS)[places]
-        dated = self._dated(rows, places.cast(pl.Int64) + first)
-        mine = dated["before_start"] & dated["who"].is_not_null()
-        rows, dated = rows.filter(mine), dated.filter(mine)
-        if len(rows):
-            self._baselines.add(self._tests(rows, dated, _OF_BASELINES), rows)
+        early = (read["first"] <= self._treated["rt_start"].gather(who)).fill_null(False)
+        places = (early | read["declared"]).arg_true()
+        placed = self._placed(read[places], places.cast(pl.Int64) + first)
+        placed = placed.with_columns(dates["time"].gather(days[places]), at=places)
+        mine = placed.filter(pl.col("before_start") & pl.col("who").is_not_null())
+        if len(mine):
+            tests = self._tests(cases[mine["at"]], mine.drop("at"), _OF_BASELINES)
+            self._baselines.add(tests, rows[mine["at"]])
+        return read
 
-    def grade(self, rows: pl.DataFrame, first: int) -> pl.DataFrame:
+    def grade(self, read: pl.DataFrame, rows: pl.DataFrame, first: int) -> pl.DataFrame:
         """Grade every row of a piece, numbered from ``first``, for every term of its analyte.
+
+        ``read``: what ``read`` gave of ``rows``.
 
         Returns one row per input row and term, in input order: ``row`` Int64 (its number), ``term``
         (null: not graded), ``grade``, ``at_least``, ``at_most`` Int8, ``reason``, ``flags``
@@ -102,10 +122,10 @@ class ColumnGrader:
         Int64 (the place in ``patients``, null: none) and ``last`` Date (the last day the result may
         be of).
         """
-        rows = rows.select(COLUMNS)
-        numbers = pl.int_range(first, first + len(rows), eager=True)
-        dated = self._dated(rows, numbers).drop("first", "time", "declared")
-        tests = self._baselines.beside(self._tests(rows, dated, _OF_ROWS))
+        numbers = pl.int_range(first, first + len(read), eager=True)
+        placed = self._placed(read, numbers).drop("first", "declared")
+        cases = self._cases.still(read["case"], rows, read["unreadable_date"])
+        tests = self._baselines.beside(self._tests(cases, placed, _OF_ROWS))
         graded = self._against_baselines(tests, rows)
         return answer(graded, self._grader.edition.terms)
 
@@ -115,39 +135,29 @@ class ColumnGrader:
         """
         return self._baselines.otherwise_by_date()
 
-    def _dated(self, rows: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
+    def _placed(self, read: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
         """Each row with its number, its patient, and where it lies in time."""
-        who = self._patients.numbers(rows["patient"])
-        frame = (
-            self._patients.known.drop("patient")[who]
-            .hstack(self._dates.look_up(rows["collected"].fill_null("")))
-            .with_columns(
-                is_declared(rows),
-                row=numbers,
-                who=who.cast(pl.Int64),
-                ongoing=pl.lit(False),
-            )
-        )
-        partial = bool((frame["first"] != frame["last"]).any())
+        courses = self._treated.select("rt_start", "rt_end", "until")[read["who"]]
+        partial = bool((read["first"] != read["last"]).any())
+        frame = read.hstack(courses).with_columns(row=numbers, ongoing=pl.lit(False))
         placed = frame.with_columns(place_columns(self._window, pl.col("until"), partial=partial))
         started = (pl.col("first") > pl.col("rt_start")).fill_null(False)
         return placed.select(
-            "row", "who", "first", "last", "time", "declared", "unreadable_date", "phase",
-            "on_treatment", "days_from_end", "no_radiotherapy_end",
+            "row", "first", "last", "declared", "phase", "on_treatment", "days_from_end",
+            "no_radiotherapy_end",
+            who=pl.col("who").cast(pl.Int64),
             before_start=(pl.col("phase") == "pre_treatment") | (pl.col("declared") & ~started),
             old=(pl.col("rt_start") - pl.col("last")) > OLD_BASELINE,
         )  # fmt: skip
 
-    def _tests(self, rows: pl.DataFrame, dated: pl.DataFrame, wanted: list[str]) -> pl.DataFrame:
-        """One row per result and term: ``dated``, ``at`` (the result's place in ``rows``), ``test``
+    def _tests(self, cases: pl.Series, placed: pl.DataFrame, wanted: list[str]) -> pl.DataFrame:
+        """One row per result and term: ``placed``, ``at`` (the result's place among them), ``test``
         (its place in ``Cases.tests``), and those of its columns that are wanted.
         """
-        cases = self._cases.look_up(rows, dated["unreadable_date"])
-        places = each_test(self._cases.facts[cases])
-        of_row = dated.drop("unreadable_date")
-        if len(places) != len(rows):
-            of_row = of_row[places["at"]]
-        return of_row.hstack(self._cases.tests.select(wanted)[places["test"]]).hstack(places)
+        places = self._cases.tests_of(cases)
+        if len(places) != len(placed):
+            placed = placed[places["at"]]
+        return placed.hstack(self._cases.tests.select(wanted)[places["test"]]).hstack(places)
 
     def _against_baselines(self, tests: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
         """Grade by the baseline's limits too what is from after the start, where its term does."""
@@ -162,10 +172,11 @@ class ColumnGrader:
         graded = by_groups(graded, "full", among, self._cases.groups)
         graded = graded.with_columns(flags=flags_of_grade())
         asked = graded.select("at", "term", "b")[by_hand.arg_true()].iter_rows()
+        texts = rows.select(COLUMNS)
         plain = by_plain_grader(
             self._grader,
             (
-                (lab_result(rows.row(at, named=True)), term, self._baselines.as_written(b))
+                (lab_result(texts.row(at, named=True)), term, self._baselines.as_written(b))
                 for at, term, b in asked
             ),
         )

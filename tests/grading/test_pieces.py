@@ -30,9 +30,12 @@ def in_pieces(
     columns = ColumnGrader(GRADERS.under(rules), rules.window, courses)
     places = range(0, len(frame), size)
     with patch.object(cases, "_MOST", most):
-        for place in places:
-            columns.look_for_baselines(frame[place : place + size], place)
-        graded = [columns.grade(frame[place : place + size], place) for place in places]
+        pieces = [frame[place : place + size] for place in places]
+        read = [
+            columns.read(piece, columns.number(piece["patient"]), place)
+            for piece, place in zip(pieces, places, strict=True)
+        ]
+        graded = [columns.grade(*each) for each in zip(read, pieces, places, strict=True)]
     return pl.concat(graded).drop("who", "last").rows()
 
 
