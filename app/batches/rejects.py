@@ -36,8 +36,11 @@ def rejected(chunk: Chunk, graded: pl.DataFrame, place: pl.Series, layout: Layou
     a patient is here with ``missing-patient``: it is graded, but has neither baseline nor phase.
     """
     names = {reason.value: layout.named.get(column, column) for reason, column in COLUMN_OF.items()}
-    reasons = graded.select(pl.col("reason").cast(pl.String), place=place)
-    unread = reasons.filter(pl.col("reason").is_in(list(names))).unique("place", keep="first")
+    reasons = graded["reason"]
+    here = reasons.is_in(pl.Series(list(names), dtype=reasons.dtype)).arg_true()
+    unread = pl.DataFrame({"reason": reasons[here].cast(pl.String), "place": place[here]}).unique(
+        "place", keep="first"
+    )
     unread = unread.with_columns(
         column=pl.col("reason").replace_strict(names, return_dtype=pl.String)
     )

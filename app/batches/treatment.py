@@ -62,9 +62,10 @@ class Courses:
         """
         given = rows.select("patient", start="rt_start", end="rt_end", line=LINE)
         met = (who >= len(self._first)).arg_true()
-        here = given[met].with_columns(who=who[met])
-        new = here.unique("who", keep="first", maintain_order=True).sort("who").drop("who")
-        self._first = pl.concat([self._first, new], rechunk=True)
+        if len(met):
+            here = given[met].with_columns(who=who[met])
+            new = here.unique("who", keep="first", maintain_order=True).sort("who").drop("who")
+            self._first = pl.concat([self._first, new], rechunk=True)
         before = self._first.select("start", "end")[who]
         differs = [given[side].ne_missing(before[side]) for side in ("start", "end")]
         others = ((differs[0] | differs[1]) & who.is_not_null()).arg_true()
@@ -72,7 +73,7 @@ class Courses:
             other = given[others]
             mine = self._first.filter(pl.col("patient").is_in(other["patient"].implode()))
             treatment_dates(pl.concat([mine, other]), self._names, file)
-        return treatment_dates(new, self._names, file)
+        return treatment_dates(new, self._names, file) if len(met) else NO_COURSES
 
 
 def treatment_dates(frame: pl.DataFrame, names: tuple[str, str], file: str) -> pl.DataFrame:

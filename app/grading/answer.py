@@ -16,7 +16,7 @@ _GRADES = 6  # 0 to 5
 def answer(tests: pl.DataFrame, terms: Sequence[Term]) -> pl.DataFrame:
     """Name the term, reason, flags and criterion of every test; compare it with its baseline."""
     phase = (
-        pl.when(pl.col("row") == pl.col("b_row"))
+        pl.when("is_baseline")
         .then(pl.lit("baseline", dtype=PHASES))
         .when("before_start")
         .then(pl.lit("pre_treatment", dtype=PHASES))
@@ -34,7 +34,7 @@ def answer(tests: pl.DataFrame, terms: Sequence[Term]) -> pl.DataFrame:
         .when(most <= base_least)
         .then(pl.lit(False)),
         flags=pl.col("flags")
-        | flag_bit(Flag.OLD_BASELINE, (pl.col("row") == pl.col("b_row")) & pl.col("old"))
+        | flag_bit(Flag.OLD_BASELINE, pl.col("is_baseline") & pl.col("old"))
         | flag_bit(Flag.NO_RADIOTHERAPY_END, pl.col("no_radiotherapy_end")),
     )
     place = named["term"].fill_null(len(terms))

@@ -10,7 +10,11 @@ from app.grading.units import UnitKeys
 _KEY = "key"
 _MOST = 1_000_000
 """Candidates that are kept before those of earlier days are let go."""
-_BESIDE = ("b_row", "b_at_least", "b_at_most", "b_by_hand")
+_BOUNDS = pl.DataFrame(
+    [(None, None), *((least, most) for least in range(6) for most in range(6))],
+    schema={"b_at_least": pl.Int8, "b_at_most": pl.Int8}, orient="row",
+)  # fmt: skip
+"""The bounds of a baseline by one number: 1 + 6 x at least + at most; 0 where it is undecided."""
 
 
 class Baselines:
@@ -27,7 +31,8 @@ class Baselines:
         self._texts: list[pl.DataFrame] = []  # by row, in order, of those that may be compared with
         self._kept = 0
         self._chosen: pl.DataFrame | None = None
-        self._places = pl.Series(dtype=pl.UInt32)  # of the chosen, by patient and term
+        # By patient and term: the places of the chosen, and their bounds as one number.
+        self._places, self._bounds = pl.Series(dtype=pl.UInt32), pl.Series(dtype=pl.UInt8)
         self._otherwise = pl.DataFrame()
 
     def add(self, tests: pl.DataFrame, rows: pl.DataFrame) -> None:
@@ -72,13 +77,25 @@ class Baselines:
                 self._texts = [pl.concat(self._texts).filter(kept)]
 
     def beside(self, tests: pl.DataFrame) -> pl.DataFrame:
-        """Put its baseline beside every test: ``b`` (its place; null: none) and ``_BESIDE``."""
-        chosen = self._choose()
-        keys = tests.select(pl.col("who") * self._terms + pl.col("term")).to_series()
-        places = self._places.gather(keys, null_on_oob=True).alias("b")
-        return tests.hstack(chosen.select(pl.col(_BESIDE).gather(places))).with_columns(
-            places, pl.col("b_by_hand").fill_null(False)
-        )
+        """Put beside every test the bounds of its baseline, ``b_at_least`` and ``b_at_most`` Int8
+        (null: none, or undecided), and whether it ``is_baseline`` itself.
+        """
+        chosen, keys = self._choose(), self._keys(tests)
+        bounds = _BOUNDS.select(pl.all().gather(self._bounds.gather(keys, null_on_oob=True)))
+        early = tests["before_start"].arg_true()
+        rows = chosen["b_row"].gather(self._places.gather(keys[early], null_on_oob=True))
+        itself = early.filter((rows == tests["row"][early]).fill_null(False))
+        is_baseline = pl.repeat(False, len(tests), eager=True).scatter(itself, True)
+        return tests.hstack(bounds).with_columns(is_baseline.alias("is_baseline"))
+
+    def place_of(self, tests: pl.DataFrame) -> pl.DataFrame:
+        """The baseline of every test: ``b`` (its place; null: none) and ``b_by_hand``."""
+        places = self._places.gather(self._keys(tests), null_on_oob=True).alias("b")
+        by_hand = self._choose()["b_by_hand"].gather(places).fill_null(False)
+        return pl.DataFrame([places, by_hand])
+
+    def _keys(self, tests: pl.DataFrame) -> pl.Series:
+        return tests.select(pl.col("who") * self._terms + pl.col("term")).to_series()
 
     def numbers(self, tests: pl.DataFrame) -> pl.DataFrame:
         """``tests`` with what ``column.decide`` compares: the baseline's numbers.
@@ -126,7 +143,11 @@ class Baselines:
             everyone = pl.concat([_nothing(), *self._candidates])
             self._candidates = []
             self._chosen = _chosen(everyone)
-            self._places = _places(self._chosen[_KEY])
+            keys = self._chosen[_KEY]
+            self._places = _by_key(keys, pl.int_range(len(keys), dtype=pl.UInt32, eager=True))
+            bound = 1 + pl.col("b_at_least") * 6 + pl.col("b_at_most")
+            bounds = self._chosen.select(bound.fill_null(0).cast(pl.UInt8)).to_series()
+            self._bounds = _by_key(keys, bounds)
             self._texts = [pl.concat(self._texts)] if self._texts else []
             self._otherwise = _otherwise(everyone, self._chosen)
         return self._chosen
@@ -143,11 +164,10 @@ def _otherwise(candidates: pl.DataFrame, chosen: pl.DataFrame) -> pl.DataFrame:
     return other.select(declared="b_row", by_date="b_row_by_date").sort("declared")
 
 
-def _places(keys: pl.Series) -> pl.Series:
-    """Where each key stands among ``keys``, which are in order; null at what is none of them."""
-    places = pl.int_range(len(keys), dtype=pl.UInt32, eager=True)
+def _by_key(keys: pl.Series, values: pl.Series) -> pl.Series:
+    """``values`` at the places that ``keys``, which are in order, say; null at all others."""
     highest = 0 if keys.is_empty() else int(keys[-1])
-    return pl.repeat(None, highest + 1, dtype=pl.UInt32, eager=True).scatter(keys, places)
+    return pl.repeat(None, highest + 1, dtype=values.dtype, eager=True).scatter(keys, values)
 
 
 def _nothing() -> pl.DataFrame:
@@ -166,9 +186,9 @@ def _last_days(candidates: pl.DataFrame) -> pl.DataFrame:
     """Those that may still be chosen: of the last day, and of the last day with a declared one."""
     day = pl.col("day")
     last = day == day.max().over(_KEY)
-    return candidates.filter(
-        last | (pl.col("declared") & (day == day.filter("declared").max().over(_KEY)))
-    )
+    if candidates["declared"].any():
+        last |= pl.col("declared") & (day == day.filter("declared").max().over(_KEY))
+    return candidates.filter(last)
 
 
 def _chosen(candidates: pl.DataFrame) -> pl.DataFrame:

@@ -164,9 +164,9 @@ class ColumnGrader:
         concerned = (tests["compares"] & ~tests["before_start"]).arg_true()
         if not len(concerned):
             return tests
-        part = tests.select("at", "test", "b", "b_by_hand")[concerned]
+        part = tests.select("at", "test", "who")[concerned]
         part = part.hstack(self._cases.tests.drop("compares")[part["test"]])
-        graded = self._baselines.numbers(part)
+        graded = self._baselines.numbers(part.hstack(self._baselines.place_of(part)))
         by_hand = graded["one_by_one"] | (graded["b_by_hand"] & graded["refused"].is_null())
         among = graded["refused"].is_null() & ~by_hand
         graded = by_groups(graded, "full", among, self._cases.groups)
