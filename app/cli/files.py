@@ -1,5 +1,6 @@
 """Grading files."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -58,6 +59,9 @@ def grade(
     strict: Annotated[bool, typer.Option(help="Exit with 1 if a row was rejected.")] = False,
 ) -> None:
     """Grade lab exports; every row comes out, with its grades or the reason why not."""
+    # polars' allocator, told before polars is there to keep what it will need again in a moment:
+    # 5 % of the CPU time, and no more memory.
+    os.environ.setdefault("_RJEM_MALLOC_CONF", "narenas:2,dirty_decay_ms:5000")
     from app.batches.batch import Batch
     from app.batches.grade import grade_file
     from app.batches.mapping import read_mapping
