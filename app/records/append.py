@@ -7,7 +7,6 @@ added later leaves the digests of older rows as they are.
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
-from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
@@ -38,7 +37,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def append(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> list[int]:
-    """Append rows and note them for the audit; their numbers, in the order given.
+    """Append rows of the same columns and note them for the audit; their numbers, in their order.
 
     Each row is given its ``id``. They are written at the latest before the transaction is
     committed.
@@ -52,15 +51,16 @@ def append(connection: Connection, table: Table, rows: Sequence[dict[str, Any]])
     ids = unit.number(connection, table, len(rows))
     for number, row in zip(ids, rows, strict=True):
         row["id"] = number
-    for names, alike in groupby(rows, key=tuple):
-        columns, values, as_json = _form(names)
-        taken = [values(row) for row in alike]
-        place = columns.index("id")
-        for one in taken:
-            noted[one[place]] = sha256(_encode(as_json(*one))).digest()
-        unit.add(table, columns, taken)
-    for patient in {row.get("patient_id") for row in rows}:
-        unit.seen.pop((patients, patient), None)
+    columns, values, as_json = _form(tuple(rows[0]))
+    taken = list(map(values, rows))
+    assert set(map(len, rows)) == {len(columns)}, "rows of one table have the same columns"
+    place = columns.index("id")
+    for one in taken:
+        noted[one[place]] = sha256(_encode(as_json(*one))).digest()
+    unit.add(table, columns, taken)
+    if "patient_id" in columns:
+        for patient in set(map(itemgetter(columns.index("patient_id")), taken)):
+            unit.seen.pop((patients, patient), None)
     return ids
 
 
