@@ -25,6 +25,19 @@ from app.records.unit_of_work import Written
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
+# Built once, as all that every group of panels runs through.
+_STUDIES = select(studies.c.name, studies.c.id).where(
+    studies.c.name.in_(bindparam("names", expanding=True))
+)
+_HEADS = (
+    select(audit_heads)
+    .where(audit_heads.c.study_id.in_(bindparam("ids", expanding=True)))
+    .order_by(audit_heads.c.study_id)
+    .with_for_update()
+)
+_ENTER = insert(audit)
+_MOVE = update(audit_heads).where(audit_heads.c.study_id == bindparam("of_study"))
+
 
 @dataclass(frozen=True, slots=True)
 class Act:
@@ -50,8 +63,7 @@ def enter(connection: Connection, acts: Sequence[tuple[Act, Written]]) -> None:
     a chain nor wait for each other in a circle.
     """
     names = {act.study for act, _ in acts}
-    known = select(studies.c.name, studies.c.id).where(studies.c.name.in_(names))
-    ids = {row.name: row.id for row in connection.execute(known)}
+    ids = {row.name: row.id for row in connection.execute(_STUDIES, {"names": list(names)})}
     entries, moved = [], []
     by_study = sorted((a for a in acts if a[0].study in ids), key=lambda a: ids[a[0].study])
     heads = _lock_heads(connection, sorted(ids.values()))
@@ -69,9 +81,8 @@ def enter(connection: Connection, acts: Sequence[tuple[Act, Written]]) -> None:
             )  # fmt: skip
         moved.append({"of_study": study_id, "seq": seq, "hash": head})
     if entries:
-        connection.execute(insert(audit), entries)
-        mine = audit_heads.c.study_id == bindparam("of_study")
-        connection.execute(update(audit_heads).where(mine), moved)
+        connection.execute(_ENTER, entries)
+        connection.execute(_MOVE, moved)
 
 
 @contextmanager
@@ -138,9 +149,8 @@ def _entry(seq: int, act: Act, written: Written) -> str:
 
 
 def _lock_heads(connection: Connection, study_ids: Sequence[int]) -> dict[int, tuple[int, str]]:
-    mine = select(audit_heads).where(audit_heads.c.study_id.in_(study_ids))
-    query = mine.order_by(audit_heads.c.study_id).with_for_update()
-    found = {row.study_id: (row.seq, row.hash) for row in connection.execute(query)}
+    mine = {"ids": study_ids}
+    found = {row.study_id: (row.seq, row.hash) for row in connection.execute(_HEADS, mine)}
     missing = [n for n in study_ids if n not in found]
     if not missing:
         return found
@@ -148,7 +158,7 @@ def _lock_heads(connection: Connection, study_ids: Sequence[int]) -> dict[int, t
         "INSERT INTO audit_heads (study_id, seq, hash) VALUES (:n, 0, :h) ON CONFLICT DO NOTHING"
     )
     connection.execute(first, [{"n": n, "h": genesis(n)} for n in missing])
-    return {row.study_id: (row.seq, row.hash) for row in connection.execute(query)}
+    return {row.study_id: (row.seq, row.hash) for row in connection.execute(_HEADS, mine)}
 
 
 def _add_what_was_there(

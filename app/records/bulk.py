@@ -10,7 +10,18 @@ from itertools import count
 from typing import Any
 
 import psycopg
-from sqlalchemy import Column, Connection, Date, DateTime, Dialect, Table, func, select, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    Date,
+    DateTime,
+    Dialect,
+    Select,
+    Table,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.exc import DBAPIError
 
 from app.records.audit_tables import erasures
@@ -94,8 +105,15 @@ def reserve_ids(connection: Connection, table: Table, least: int) -> Iterator[in
     if connection.dialect.name == "postgresql":
         found = connection.execute(_NUMBERED, {"table": table.name, "count": least}).scalar_one()
         return iter(sorted(found))
-    # Numbers of erased rows stay theirs: the audit tells of them.
+    highest = connection.scalar(_highest(table))
+    return count((highest or 0) + 1)
+
+
+@cache
+def _highest(table: Table) -> Select[Any]:
+    """A query for the highest id there ever was: numbers of erased rows, of which the audit tells,
+    stay theirs.
+    """
     erased = func.json_extract(erasures.c.highest, f"$.{table.name}")
     for_ever = [select(func.max(each)).scalar_subquery() for each in (table.c.id, erased)]
-    highest = connection.scalar(select(func.max(*(func.coalesce(each, 0) for each in for_ever))))
-    return count((highest or 0) + 1)
+    return select(func.max(*(func.coalesce(each, 0) for each in for_ever)))

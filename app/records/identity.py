@@ -1,9 +1,9 @@
 """When two results are the same result: its identity, and whether its content changed."""
 
 import hashlib
-import json
 from collections.abc import Hashable, Sequence
 from decimal import Decimal
+from json.encoder import encode_basestring_ascii
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -23,7 +23,8 @@ def identity(result: LabResult, names: Names) -> str:
     without one the analyte, date, value, unit and limits. However they are spelled: ``TBIL`` and
     ``bilirubin``, ``1.80`` and ``1.8`` are the same.
     """
-    return hashlib.sha256(json.dumps(_same(result, names)).encode()).hexdigest()
+    same = ("null" if one is None else encode_basestring_ascii(one) for one in _same(result, names))
+    return hashlib.sha256(f"[{', '.join(same)}]".encode()).hexdigest()
 
 
 def _same(result: LabResult, names: Names) -> tuple[str | None, ...]:

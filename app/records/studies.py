@@ -65,6 +65,12 @@ _RULES = (
     .limit(1)
     .scalar_subquery()
 )
+_LOCK = {
+    to_change: select(studies.c.id)
+    .where(studies.c.name == bindparam("of_name"))
+    .with_for_update(read=not to_change)
+    for to_change in (False, True)
+}
 _WITH_RULES = select(studies, _RULES.label("rules")).where(studies.c.name == bindparam("of_name"))
 
 
@@ -94,8 +100,7 @@ def hold_study(connection: Connection, name: str, *, to_change: bool = False) ->
         held: Study = seen[place]
         return held
     if connection.dialect.name != "sqlite":  # there a transaction that writes is alone anyway
-        mine = select(studies.c.id).where(studies.c.name == name)
-        connection.execute(mine.with_for_update(read=not to_change))
+        connection.execute(_LOCK[to_change], {"of_name": name})
     seen[place] = study = find_study(connection, name)
     return study
 
