@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, Literal
 
 import msgspec
@@ -213,15 +214,20 @@ def _grade(lab: LabResult, entry: PatientGrade, grader: Grader) -> msgspec.Struc
     )
 
 
+_SHOWN = tuple(StoredGradeAnswer.model_fields)
+_shown = itemgetter(*_SHOWN)
+
+
 def stored(row: GradeRow) -> dict[str, Any]:
     """A stored grade, from the columns of its row and of the result it grades."""
-    shown = {name: row[name] for name in StoredGradeAnswer.model_fields}
-    recorded = row["recorded_at"]
+    shown: dict[str, Any] = dict(zip(_SHOWN, _shown(row), strict=True))
     if row["study_range"]:
         used = json.loads(row["study_range"])
-        limits = {"lln": used["lln"], "uln": used["uln"], "limit_unit": used["unit"]}
-        shown |= {"study_range": used, **limits}
-    return shown | {"flags": row["flags"].split(), "recorded_at": recorded.isoformat()}
+        shown |= {"study_range": used, "lln": used["lln"], "uln": used["uln"]}
+        shown["limit_unit"] = used["unit"]
+    shown["flags"] = row["flags"].split()
+    shown["recorded_at"] = row["recorded_at"].isoformat()
+    return shown
 
 
 def course(course: Course) -> dict[str, Any]:

@@ -49,20 +49,19 @@ def regrade(
     ]
     earlier, dropped = _earlier(keys, known.grades)
     for entry, (identity, _), before in zip(entries, keys, earlier, strict=True):
-        result = rows[entry.index]
-        place = {"patient_id": patient_id, "result_id": result["id"]}
-        graded = place | grade_row(entry, labs[entry.index], grader)
+        graded = grade_row(entry, labs[entry.index], grader)
+        graded |= {"patient_id": patient_id, "result_id": rows[entry.index]["id"]}
         if before is not None and all(before[name] == graded[name] for name in graded):
             current[identity].append(before)
             continue
-        fresh = graded | {"supersedes_id": before["id"] if before else None, "recorded_at": now}
-        new.append(fresh)
-        sent = {name: result[name] for name in REPORTED}
-        current[identity].append(fresh | sent)
-    new += [_closing(row, grader, now) for row in dropped if row["term"] is not None]
-    ids = iter(append(connection, grades, new))
-    for found in current.values():
-        found[:] = [row if "id" in row else row | {"id": next(ids)} for row in found]
+        graded |= {"supersedes_id": before["id"] if before else None, "recorded_at": now}
+        new.append(graded)
+        current[identity].append(graded)
+    closing = [_closing(row, grader, now) for row in dropped if row["term"] is not None]
+    append(connection, grades, new + closing)
+    shown = {row["id"]: {name: row[name] for name in REPORTED} for row in rows}
+    for row in new:
+        row |= shown[row["result_id"]]
     return current
 
 
