@@ -1,6 +1,7 @@
 """Grade a lab export: every row comes out, in order, with its grades or its reason."""
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -87,10 +88,10 @@ class _Run:
         folder: Path,
     ) -> None:
         self._labs, self._columns, self._batch, self._edition = labs, columns, batch, edition
-        self._progress, self._folder, self._read = progress, folder, Kept(folder)
+        self._progress = progress
+        self._read, self._rejects = Kept(folder, "read"), Kept(folder, "rejects")
         self._tally = Tally()
         self._worst = Worst() if batch.worst or batch.table else None
-        self._rejects: list[Path] = []
 
     def read(self) -> None:
         """The first pass: every text read, as numbers that are kept aside for the second."""
@@ -135,13 +136,12 @@ class _Run:
         found = rejected(chunk, graded, place, self._labs.layout)
         self._tally.rejected += found["row"].n_unique()
         if self._batch.rejects is not None and len(found):
-            self._rejects.append(self._folder / f"rejects-{len(self._rejects)}.parquet")
-            found.write_parquet(self._rejects[-1])
+            self._rejects.add(found)
 
     def write_side_files(self) -> None:
         batch = self._batch
         if batch.rejects is not None:
-            write([NOTHING_REJECTED, *map(pl.read_parquet, self._rejects)], batch.rejects)
+            write(chain([NOTHING_REJECTED], self._rejects.frames()), batch.rejects)
         if self._worst is None:
             return
         bounds = self._worst.bounds(self._columns.patients["patient"])

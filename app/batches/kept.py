@@ -1,37 +1,52 @@
-"""Frames put aside on disk between the passes over an export."""
+"""Frames put aside on disk until they are asked for again."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 
+from app.errors import FileError
+
 
 class Kept:
-    """Frames of one schema kept in ``folder``, given back in order in pieces of any size."""
+    """Frames of one schema in a temporary folder, given back once, in order."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder, self._name = folder, name
         self._files: list[Path] = []
-        self._next = 0
+        self._next: Iterator[pl.DataFrame] | None = None
         self._rest: pl.DataFrame | None = None
 
     def add(self, frame: pl.DataFrame) -> None:
         """Keep a frame behind those before.
 
         Raises:
-            OSError: the folder is full or cannot be written to.
+            FileError: the folder is full or cannot be written to.
         """
-        path = self._folder / f"kept-{len(self._files)}.arrow"
-        frame.write_ipc(path)
+        path = self._folder / f"{self._name}-{len(self._files)}.arrow"
+        try:
+            frame.write_ipc(path)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            where = f"the temporary folder {self._folder.parent}"
+            raise FileError(f"{where}: {error}; TMPDIR names another one") from None
         self._files.append(path)
 
-    def take(self, rows: int) -> pl.DataFrame:
-        """The next rows, and no longer kept: so many, or as many as there are."""
-        parts = [] if self._rest is None else [self._rest]
-        while self._next < len(self._files) and (not parts or sum(map(len, parts)) < rows):
-            path = self._files[self._next]
-            parts.append(pl.read_ipc(path))
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """All that is kept, frame by frame."""
+        for path in self._files:
+            frame = pl.read_ipc(path)
             path.unlink()
-            self._next += 1
+            yield frame
+
+    def take(self, rows: int) -> pl.DataFrame:
+        """The next rows: so many, or as many as there are."""
+        if self._next is None:
+            self._next = self.frames()
+            self._rest = next(self._next)
+        assert self._rest is not None
+        parts = [self._rest]
+        while sum(map(len, parts)) < rows and (more := next(self._next, None)) is not None:
+            parts.append(more)
         together = pl.concat(parts)
         self._rest = together[rows:]
         return together[:rows].rechunk()
