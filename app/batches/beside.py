@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
 
 from app.batches.cause import cause, read_theirs
+from app.batches.kept import temporary_folder
 from app.batches.labs import open_labs
 from app.batches.mapping import read_mapping
 from app.batches.open import open_table
@@ -59,9 +59,9 @@ def compare(
     Raises:
         FileError: a file that lacks a column, or in which the keys do not name one result.
     """
-    with TemporaryDirectory(prefix="toxgrade-") as name:
-        mine = _ours(ours, [key for key, _ in keys], maps, Path(name))
-        other = _theirs(theirs, [key for _, key in keys], Path(name))
+    with temporary_folder() as folder:
+        mine = _ours(ours, [key for key, _ in keys], maps, folder)
+        other = _theirs(theirs, [key for _, key in keys], folder)
     edition = _edition(mine, graders, ours.name)
     sides = {term.name: term.direction for term in edition.terms}
     mine = mine.with_columns(side=pl.col("term").replace_strict(sides, default=None))

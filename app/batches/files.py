@@ -35,7 +35,10 @@ def write(frames: Iterable[pl.DataFrame], path: Path) -> None:
     """
     check_output(path)
     if path == STDOUT:
-        _write_text(frames, sys.stdout.buffer, ".csv")
+        try:
+            _write_text(frames, sys.stdout.buffer, ".csv")
+        except OSError as error:  # whoever reads it has gone, or it is a file on a full disk
+            raise FileError(f"standard output: {error.strerror or error}") from None
         return
     with whole(path) as unfinished:
         if path.suffix == ".parquet":

@@ -3,14 +3,13 @@
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import polars as pl
 
 from app.batches.adam import as_adam
 from app.batches.batch import Batch
 from app.batches.files import check_output, write
-from app.batches.kept import Kept
+from app.batches.kept import Kept, temporary_folder
 from app.batches.labs import Chunk, Labs, open_labs
 from app.batches.manifest import write_manifest
 from app.batches.open import find_files
@@ -49,8 +48,7 @@ def grade_file(
         from app.batches.toxicity import check_table
 
         check_table(batch.table)
-    with TemporaryDirectory(prefix="toxgrade-") as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         labs = open_labs(find_files(batch.labs, folder), folder, batch.reading)
         patients, courses = _courses(labs, batch, folder)
         columns = ColumnGrader(graders.under(batch.rules), batch.rules.window, courses)

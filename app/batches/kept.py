@@ -1,11 +1,28 @@
-"""Frames put aside on disk until they are asked for again."""
+"""What is put aside on disk for as long as a file is worked on."""
 
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
 
 from app.errors import FileError
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder for what lies in between, gone afterwards.
+
+    Raises:
+        FileError: the disk is full, or the folder cannot be written to.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="toxgrade-") as name:
+            yield Path(name)
+    except OSError as error:
+        where = f"the temporary folder is {tempfile.gettempdir()}, TMPDIR names another"
+        raise FileError(f"{error.strerror or error} ({where})") from None
 
 
 class Kept:
@@ -21,14 +38,10 @@ class Kept:
         """Keep a frame behind those before.
 
         Raises:
-            FileError: the folder is full or cannot be written to.
+            OSError: the folder is full or cannot be written to.
         """
         path = self._folder / f"{self._name}-{len(self._files)}.arrow"
-        try:
-            frame.write_ipc(path)
-        except (OSError, pl.exceptions.PolarsError) as error:
-            where = f"the temporary folder {self._folder.parent}"
-            raise FileError(f"{where}: {error}; TMPDIR names another one") from None
+        frame.write_ipc(path)
         self._files.append(path)
 
     def frames(self) -> Iterator[pl.DataFrame]:

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from sqlalchemy import Connection
 
 from app.batches.chunk import Chunk
+from app.batches.kept import temporary_folder
 from app.batches.partition import Partition, named_columns
 from app.cohort.rows import paper_rows
 from app.grading.one import Graders
@@ -41,8 +41,7 @@ def stored_aside(
         FileError: a file that cannot be used as it is.
         CriteriaError: there is no such edition.
     """
-    with TemporaryDirectory(prefix="toxgrade-") as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         url = f"sqlite:///{folder / 'export.db'}"
         upgrade(url)
         partition, rejected = Partition(folder), 0

@@ -33,6 +33,7 @@ def unpack(
 
     Raises:
         FileError: truncated or damaged, not in that encoding, or more than ``most`` bytes.
+        OSError: ``to`` cannot be written, as when the disk is full.
     """
     with _opened(path, name, compression) as source, to.open("wb") as out:
         piece = source.read(_PIECE)
@@ -97,5 +98,3 @@ def _opened(path: Path, name: str, compression: str) -> Iterator[_Readable]:
                 yield file
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError):
         raise FileError(f"{name}: damaged or cut off: it does not decompress") from None
-    except OSError as error:
-        raise FileError(f"{name}: {error.strerror}") from None

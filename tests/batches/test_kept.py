@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from app.batches.kept import Kept
+from app.batches.kept import Kept, temporary_folder
 from app.errors import FileError
 
 
@@ -26,7 +26,13 @@ def test_no_rows_have_their_columns(tmp_path: Path) -> None:
     assert kept.take(0).schema == {"n": pl.Int64}
 
 
-def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
-    kept = Kept(tmp_path / "gone" / "toxgrade-1", "n")
-    with pytest.raises(FileError, match=r"the temporary folder .*gone: .*; TMPDIR names another"):
-        kept.add(pl.DataFrame({"n": [1]}))
+def test_a_full_disk_names_the_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: pl.DataFrame, path: Path) -> None:
+        raise OSError("No space left on device (os error 28)")  # as polars says it
+
+    monkeypatch.setattr(pl.DataFrame, "write_ipc", full)
+    with pytest.raises(FileError) as raised, temporary_folder() as folder:
+        Kept(folder, "n").add(pl.DataFrame({"n": [1]}))
+    said = "No space left on device (os error 28) (the temporary folder is "
+    assert str(raised.value).startswith(said)
+    assert not folder.exists()
