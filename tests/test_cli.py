@@ -50,13 +50,15 @@ def test_a_file_is_graded_and_what_came_of_it_is_told(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_goes_away_is_told_in_one_line(tmp_path: Path) -> None:
-    rows = "".join(f"P{n},2011-01-20,ALT,30,U/L,,40,,\n" for n in range(2000))
+    rows = "".join(f"Q{n},2011-01-20,ALT,30,U/L,,40,,\n" for n in range(2000))
     (tmp_path / "labs.csv").write_text(_LABS + rows)
-    command = [Path(sys.executable).parent / "toxgrade", "grade", "labs.csv", "-o", "-"]
+    program = str(Path(sys.executable).parent / "toxgrade")
+    command = [program, "grade", "labs.csv", "-o", "-"]
     with subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as running:
-        assert running.stdout and running.stderr
+        assert running.stdout
+        assert running.stderr
         running.stdout.close()
         assert "toxgrade: standard output: Broken pipe" in running.stderr.read()
         assert running.wait(60) == 2
