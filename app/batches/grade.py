@@ -108,6 +108,8 @@ class _Run:
         rows = 0
         for chunk in self._labs.chunks():
             read = self._read.take(len(chunk.rows))
+            if len(read) != len(chunk.rows):
+                raise FileError(f"{chunk.table.name}: it was changed while it was read")
             graded = self._columns.grade(read, chunk.rows, rows)
             place = graded["row"] - rows
             rows += len(chunk.rows)

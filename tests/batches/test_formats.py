@@ -12,6 +12,7 @@ from app.batches.mapping import OURS, ColumnMap, read_mapping
 from app.batches.open import find_files
 from app.batches.reading import Reading
 from app.batches.tables import LINE, ROW
+from app.batches.unpack import unpack
 from app.errors import FileError
 from tests.batches import files
 
@@ -234,6 +235,12 @@ def test_a_hostile_or_broken_file_gets_a_clear_message(
     path = write(tmp_path, name, content)
     with pytest.raises(FileError, match=says):
         read(open_labs([path], work))
+
+
+def test_a_full_disk_is_no_fault_of_the_file(tmp_path: Path) -> None:
+    packed = write(tmp_path, "a.csv.gz", gzip.compress(files.text().encode()))
+    with pytest.raises(OSError, match="No space left"):
+        unpack(packed, "a.csv.gz", ".gz", None, Path("/dev/full"), 1_000_000)
 
 
 def test_a_bomb_is_not_unpacked(tmp_path: Path, work: Path) -> None:

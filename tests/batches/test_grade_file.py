@@ -195,6 +195,21 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
         grade_file(Batch((str(tmp_path / "nowhere.csv"),), tmp_path / "out.csv", Rules()), _GRADERS)
 
 
+def test_a_file_that_grows_meanwhile_is_refused(tmp_path: Path) -> None:
+    labs = tmp_path / "labs.csv"
+    labs.write_text(f"{_HEADER}\nP1,2011-04-23,TBIL,1.8,mg/dL,0.2,1.2\n", encoding="utf-8")
+
+    def grows(what: str, _rows: int) -> None:
+        if what == "baselines":
+            with labs.open("a") as file:
+                file.write("P1,2011-04-24,TBIL,1.9,mg/dL,0.2,1.2\n")
+
+    batch = Batch((str(labs),), tmp_path / "out.csv", Rules())
+    with pytest.raises(FileError, match=r"labs\.csv: it was changed while it was read"):
+        grade_file(batch, _GRADERS, grows)
+    assert not (tmp_path / "out.csv").exists()
+
+
 def test_an_unknown_edition_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CriteriaError, match=r"the editions are 4\.03"):
         grade_file(Batch((str(tmp_path / "a.csv"),), tmp_path / "out.csv", Rules("3.0")), _GRADERS)
