@@ -89,7 +89,7 @@ class _Run:
         self._progress = progress
         self._read, self._rejects = Kept(folder, "read"), Kept(folder, "rejects")
         self._tally = Tally()
-        self._worst = Worst() if batch.worst or batch.table else None
+        self._worst: Worst | None = None
 
     def read(self) -> None:
         """The first pass: every text read, as numbers that are kept aside for the second."""
@@ -102,6 +102,9 @@ class _Run:
             self._read.add(self._columns.read(chunk.rows, who, rows))
             rows += len(chunk.rows)
             self._progress("baselines", rows)
+        if self._batch.worst or self._batch.table:
+            patients, with_days = len(self._columns.patients), self._batch.table is not None
+            self._worst = Worst(patients, with_days=with_days)
 
     def graded(self) -> Iterator[pl.DataFrame]:
         """The graded pieces as they are written; what else is wanted of them is kept aside."""
@@ -144,15 +147,18 @@ class _Run:
             write(chain([NOTHING_REJECTED], self._rejects.frames()), batch.rejects)
         if self._worst is None:
             return
-        bounds = self._worst.bounds(self._columns.patients["patient"])
+        courses = self._columns.patients
+        bounds = self._worst.bounds(courses["patient"])
         if batch.worst is not None:
             write([worst_grades(bounds)], batch.worst)
         if batch.table is not None:
             from app.batches.toxicity import write_table
 
             scope = Scope(batch.phase)
-            courses = self._columns.patients
-            write_table(batch.table, bounds, courses, self._edition, batch.rules.window, scope)
+            days = self._worst.last_days(courses["patient"])
+            write_table(
+                batch.table, bounds, days, courses, self._edition, batch.rules.window, scope
+            )
 
     def report(self) -> Report:
         tally, patients = self._tally, self._columns.patients

@@ -1,6 +1,6 @@
 """The toxicity table that the worst grades of an export make."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from itertools import groupby
 from pathlib import Path
@@ -34,29 +34,30 @@ def check_table(path: Path) -> None:
 
 
 def write_table(
-    path: Path, bounds: pl.DataFrame, courses: pl.DataFrame, edition: Edition, window: Window,
-    scope: Scope,
+    path: Path, bounds: pl.DataFrame, days: Mapping[str, date], courses: pl.DataFrame,
+    edition: Edition, window: Window, scope: Scope,
 ) -> None:  # fmt: skip
     """Write the toxicity table of the laboratory rows, as ``cohort.document`` counts a study's.
 
-    ``bounds`` as ``Worst.bounds`` gives them, ``courses`` as ``treatment_dates`` does. Clinicians'
-    grades are in no export: their rows are left out rather than counted as absent.
+    ``bounds`` and ``days`` as ``Worst.bounds`` and ``Worst.last_days`` give them, ``courses`` as
+    ``treatment_dates`` does. Clinicians' grades are in no export: their rows are left out rather
+    than counted as absent.
     """
     rows = tuple(row for row in paper_rows(edition, LIVER_ENZYMES) if not row.clinical)
-    patients = _patients(bounds, courses)
+    patients = _patients(bounds, days, courses)
     counted = toxicity_table(patients, rows, scope, window)
     document = counted_document(counted, rule(edition, window, rows, scope))
     with whole(path) as unfinished:
         unfinished.write_text(WRITERS[path.suffix](document), encoding="utf-8")
 
 
-def _patients(bounds: pl.DataFrame, courses: pl.DataFrame) -> Iterator[CohortPatient]:
+def _patients(
+    bounds: pl.DataFrame, days: Mapping[str, date], courses: pl.DataFrame
+) -> Iterator[CohortPatient]:
     dates = {name: Course(start, end) for name, start, end in courses.iter_rows()}
     for name, mine in groupby(bounds.iter_rows(named=True), lambda row: str(row["patient"])):
         windows: dict[str, dict[str, Bounds]] = {phase: {} for phase in PHASES}
-        days: list[date] = []
         for row in mine:
             found = Bounds(row["at_least"], row["at_most"], row["decided"])
             windows.setdefault(row["phase"], {})[row["term"]] = found
-            days += [row["last"]] if row["last"] else []
-        yield CohortPatient(name, windows, dates.get(name), seen_until=max(days, default=None))
+        yield CohortPatient(name, windows, dates.get(name), seen_until=days.get(name))

@@ -1,75 +1,99 @@
 """The worst grades of every patient of an export."""
 
+from datetime import date
+
 import polars as pl
 
 PHASES = ("baseline", "acute", "late")
-_MOST = 4_000_000
-"""Gradings that are kept, 14 bytes each, before they are brought to one for each patient, term and
-phase. Pieces are not brought to one alone: in an order of visits a patient is once in each.
-"""
+_NO_NUMBER, _UNSEEN = -1, -2
+_DAY = {"who": pl.Int64, "last": pl.Date}
 
 
 class Worst:
     """Gathers the highest grades of each patient, term and phase, piece by piece.
 
-    The three are made one number: grouping by each of them took three times that long.
+    Each of them has a cell of three bytes, found by one number: to group millions of rows by the
+    three took four times as long. ``patients``: how many there are; ``with_days``: the last day of
+    each patient is asked for too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patients: int, *, with_days: bool) -> None:
+        self._patients = patients
         self._terms = self._phases = pl.Enum([])
-        self._parts: list[pl.DataFrame] = []
-        self._kept = 0
+        self._least = self._most = pl.Series(dtype=pl.Int8)
+        self._decided = pl.Series(dtype=pl.Boolean)
+        self._days = [pl.DataFrame(schema=_DAY)] if with_days else None
 
     def add(self, graded: pl.DataFrame) -> None:
         """``graded``: a piece as ``ColumnGrader.grade`` gives it."""
-        self._terms, self._phases = (_enum(graded[name]) for name in ("term", "phase"))
+        if not len(self._terms.categories):
+            self._begin(_enum(graded["term"]), _enum(graded["phase"]))
         term, phase = (pl.col(n).to_physical().cast(pl.Int64) for n in ("term", "phase"))
         terms, phases = len(self._terms.categories), len(self._phases.categories)
         counted = graded.filter(
             pl.col("who").is_not_null()
             & pl.col("term").is_not_null()
             & pl.col("reason").ne_missing(pl.lit("not-final"))
-        ).select(
-            ((pl.col("who") * terms + term) * phases + phase).alias("key"),
-            "at_least",
-            "at_most",
-            "last",
-            decided=(pl.col("at_least") == pl.col("at_most")).fill_null(False),
         )
-        self._parts.append(counted)
-        self._kept += len(counted)
-        if self._kept > _MOST:
-            self._parts = [_highest(self._parts)]
-            self._kept = len(self._parts[0])
+        cells = counted.select((pl.col("who") * terms + term) * phases + phase).to_series()
+        least, most = counted["at_least"], counted["at_most"]
+        _raise(self._least, cells, least.fill_null(_NO_NUMBER))
+        decided = (least == most).fill_null(False)
+        self._decided.scatter(cells.filter(decided), True)
+        # Where the grade is decided the one is the other.
+        _raise(self._most, cells.filter(~decided), most.filter(~decided).fill_null(_NO_NUMBER))
+        if self._days is not None:
+            days = pl.concat([*self._days, counted.select("who", "last")])
+            self._days = [days.group_by("who").agg(pl.col("last").max())]
+
+    def _begin(self, terms: pl.Enum, phases: pl.Enum) -> None:
+        self._terms, self._phases = terms, phases
+        cells = self._patients * len(terms.categories) * len(phases.categories)
+        self._least = pl.repeat(_UNSEEN, cells, dtype=pl.Int8, eager=True)
+        self._most = self._least.clone()
+        self._decided = pl.repeat(False, cells, eager=True)
 
     def bounds(self, patients: pl.Series) -> pl.DataFrame:
         """One row per patient, term and phase, in their order: ``patient`` String, ``term``,
-        ``phase`` Enum, ``at_least``, ``at_most`` (Int8), ``decided`` (Boolean), ``last`` (Date, the
-        last day of a result), and ``pair`` (Int64, the number of patient and term).
+        ``phase`` Enum, ``at_least``, ``at_most`` (Int8), ``decided`` (Boolean), and ``pair``
+        (Int64, the number of patient and term).
 
         ``patients``: their names by number.
         """
         phases = len(self._phases.categories)
         tests = len(self._terms.categories) * phases
-        found, rank = _highest(self._parts), patients.arg_sort().arg_sort().cast(pl.Int64)
-        by_name = rank.gather(found["key"] // tests) * tests + found["key"] % tests
-        found = found.with_columns(by_name.alias("key")).sort("key")
+        cells = (self._least > _UNSEEN).arg_true().cast(pl.Int64)
+        rank = patients.arg_sort().arg_sort().cast(pl.Int64)
+        by_name = (rank.gather(cells // tests) * tests + cells % tests).alias("key")
+        found = pl.DataFrame([by_name, cells.alias("cell")]).sort("key")
+        least, most = self._least.gather(found["cell"]), self._most.gather(found["cell"])
+        numbers = pl.DataFrame({"at_least": least, "at_most": most})
+        numbers = numbers.with_columns(at_most=pl.max_horizontal("at_least", "at_most"))
         key = pl.col("key")
-        return found.select(
+        return found.hstack(numbers.select(pl.when(pl.all() > _NO_NUMBER).then(pl.all()))).select(
             patients.sort().gather(found["key"] // tests).alias("patient"),
             (key % tests // phases).cast(pl.UInt8).cat.to(self._terms).alias("term"),
             (key % phases).cast(pl.UInt8).cat.to(self._phases).alias("phase"),
             "at_least",
             "at_most",
-            "decided",
-            "last",
+            self._decided.gather(found["cell"]).alias("decided"),
             pair=key // phases,
         )
 
+    def last_days(self, patients: pl.Series) -> dict[str, date]:
+        """The last day of a result of each patient, by name; none of those who have none."""
+        assert self._days is not None, "the days were not asked for"
+        days = self._days[0].drop_nulls()
+        return dict(zip(patients.gather(days["who"]), days["last"], strict=True))
 
-def _highest(parts: list[pl.DataFrame]) -> pl.DataFrame:
-    highest = pl.concat(parts).lazy().group_by("key").agg(pl.all().max())
-    return highest.collect(engine="streaming")  # a third of the time of the other engine
+
+def _raise(cells: pl.Series, places: pl.Series, values: pl.Series) -> None:
+    """Raise ``cells`` at these places to these values, where they are lower: value by value, as a
+    place may be there twice.
+    """
+    for value in values.unique().sort():
+        here = places.filter(values == value)
+        cells.scatter(here.filter(cells.gather(here) < value), value)
 
 
 def _enum(column: pl.Series) -> pl.Enum:
