@@ -62,6 +62,11 @@ class Cases:
         """What ``own_group`` and ``full_group`` of a test number."""
         return self._spellings.tables.groups
 
+    @property
+    def let_go(self) -> bool:
+        """Whether there were too many cases once."""
+        return self._begun > 0
+
     def number(self, rows: pl.DataFrame, unreadable_date: pl.Series) -> pl.Series:
         """The case of each row (UInt32), read and graded where it is new.
 
@@ -93,10 +98,11 @@ class Cases:
         return cases + self._begun
 
     def still(self, cases: pl.Series, rows: pl.DataFrame, unreadable_date: pl.Series) -> pl.Series:
-        """What ``number`` gave for rows before; numbered again where those cases were let go."""
-        if len(cases) and cases.min() < self._begun:  # type: ignore[operator]
-            return self.number(rows, unreadable_date)
-        return cases
+        """What ``number`` gave for rows before; numbered again where those cases were let go, or
+        null.
+        """
+        holds = (cases >= self._begun).fill_null(False)
+        return cases if holds.all() else self.number(rows, unreadable_date)
 
     def tests_of(self, cases: pl.Series) -> pl.DataFrame:
         """``at`` (the place among ``cases``) and ``test`` (a place in ``tests``), UInt32."""

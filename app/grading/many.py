@@ -85,7 +85,7 @@ class ColumnGrader:
 
         ``rows``: the columns of ``COLUMNS``; ``who``: the numbers of its patients. Returns each row
         as ``grade`` takes it: ``who`` UInt32, ``first`` and ``last`` Date, ``unreadable_date`` and
-        ``declared`` Boolean, and ``case`` UInt32.
+        ``declared`` Boolean, and ``case`` UInt32 (null: to be numbered again).
         """
         rows = rows.select(COLUMNS)
         days = self._dates.numbers(rows["collected"].fill_null(""))
@@ -96,17 +96,21 @@ class ColumnGrader:
         read = dates.select("first", "last", "unreadable_date")[days].with_columns(
             is_declared(rows), who=who
         )
-        cases = self._cases.number(rows, read["unreadable_date"])
-        read = read.with_columns(case=cases)
         # Most rows are told to be from after the start by these two days alone.
         early = (read["first"] <= self._treated["rt_start"].gather(who)).fill_null(False)
         places = (early | read["declared"]).arg_true()
+        if self._cases.let_go:  # too many: a number would not hold until the row is graded
+            cases = self._cases.number(rows[places], read["unreadable_date"][places])
+            read = read.with_columns(case=pl.lit(None, dtype=cases.dtype))
+        else:
+            read = read.with_columns(case=self._cases.number(rows, read["unreadable_date"]))
+            cases = read["case"][places]
         placed = self._placed(read[places], places.cast(pl.Int64) + first)
-        placed = placed.with_columns(dates["time"].gather(days[places]), at=places)
-        mine = placed.filter(pl.col("before_start") & pl.col("who").is_not_null())
-        if len(mine):
-            tests = self._tests(cases[mine["at"]], mine.drop("at"), _OF_BASELINES)
-            self._baselines.add(tests, rows[mine["at"]])
+        placed = placed.with_columns(dates["time"].gather(days[places]))
+        mine = placed["before_start"] & placed["who"].is_not_null()
+        if mine.any():
+            tests = self._tests(cases.filter(mine), placed.filter(mine), _OF_BASELINES)
+            self._baselines.add(tests, rows[places.filter(mine)])
         return read
 
     def grade(self, read: pl.DataFrame, rows: pl.DataFrame, first: int) -> pl.DataFrame:
