@@ -40,11 +40,6 @@ class ReadOnce:
             self.known = pl.concat([self.known, self._read(in_order)], rechunk=True)
         return numbers
 
-    def look_up(self, texts: pl.Series, *columns: str) -> pl.DataFrame:
-        """What each text was read as, all of it or these columns; a row of nulls for null."""
-        numbers = self.numbers(texts)
-        return (self.known.select(columns) if columns else self.known)[numbers]
-
 
 def numbered() -> ReadOnce:
     """Texts of which nothing is read: ``text``, by number, for good."""

@@ -1,8 +1,16 @@
 """Texts are read once each, whatever the pieces they come in."""
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from app.grading.texts import ReadOnce
+
+
+def _read(once: ReadOnce, texts: Sequence[str | None]) -> list[object]:
+    """What each of ``texts`` was read as."""
+    numbers = once.numbers(pl.Series(texts, dtype=pl.String))
+    return once.known[numbers].to_series().to_list()
 
 
 def test_each_text_is_read_once_and_keeps_its_number() -> None:
@@ -13,9 +21,9 @@ def test_each_text_is_read_once_and_keeps_its_number() -> None:
         return pl.DataFrame({"length": texts.str.len_bytes()})
 
     once = ReadOnce(read)
-    assert once.look_up(pl.Series(["b", "aa", None, "b"]))["length"].to_list() == [1, 2, None, 1]
+    assert _read(once, ["b", "aa", None, "b"]) == [1, 2, None, 1]
     assert once.numbers(pl.Series(["ccc", "aa", "b"])).to_list() == [2, 1, 0]
-    assert once.look_up(pl.Series([], dtype=pl.String)).is_empty()
+    assert _read(once, []) == []
     assert asked == ["b", "aa", "ccc"]
     assert once.known["length"].to_list() == [1, 2, 3]
 
@@ -23,7 +31,7 @@ def test_each_text_is_read_once_and_keeps_its_number() -> None:
 def test_too_many_texts_are_let_go_and_read_anew() -> None:
     once = ReadOnce(lambda texts: pl.DataFrame({"said": texts}), most=2)
     for piece in (["a", "b", "c"], ["d", "a"], ["a", "e"]):
-        assert once.look_up(pl.Series(piece))["said"].to_list() == piece
+        assert _read(once, piece) == piece
     assert len(once.known) == 3  # d, a, e: begun anew after a, b, c
 
 
