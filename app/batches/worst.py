@@ -12,9 +12,10 @@ _DAY = {"who": pl.Int64, "last": pl.Date}
 class Worst:
     """Gathers the highest grades of each patient, term and phase, piece by piece.
 
-    Each of them has a cell, found by one number: to group millions of rows took twice as long. The
-    cells of a term lie together, and are made when it is met. ``patients``: how many there are;
-    ``with_days``: the last day of each patient is asked for too.
+    Each of them has a cell, found by one number: to group the rows took three times as long for
+    thirty million (3.6 CPU seconds more than without worst grades, not 1.2). The cells of a term
+    lie together, and are made when it is met. ``patients``: how many there are; ``with_days``: the
+    last day of each patient is asked for too.
     """
 
     def __init__(self, patients: int, *, with_days: bool) -> None:
