@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from app.batches.chunk import Chunk
 from app.batches.kept import temporary_folder
@@ -41,7 +42,7 @@ def stored_aside(
         FileError: a file that cannot be used as it is.
         CriteriaError: there is no such edition.
     """
-    with temporary_folder() as folder:
+    with temporary_folder() as folder, _as_its_folder_has_it():
         url = f"sqlite:///{folder / 'export.db'}"
         upgrade(url)
         partition, rejected = Partition(folder), 0
@@ -64,3 +65,12 @@ def stored_aside(
         with engine.begin() as connection:
             yield Scratch(connection, find_study(connection, _STUDY), rejected)
         engine.dispose()
+
+
+@contextmanager
+def _as_its_folder_has_it() -> Iterator[None]:
+    """What keeps the database from being written is a matter of the folder that it is in."""
+    try:
+        yield
+    except OperationalError as error:
+        raise OSError(str(error.orig)) from None

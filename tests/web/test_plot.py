@@ -2,8 +2,12 @@
 
 import json
 import os
+import re
+import resource
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +46,13 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "labs.csv"
 
 
-def plot(folder: Path, url: str, *options: object) -> "subprocess.CompletedProcess[str]":
+def plot(
+    folder: Path, url: str, *options: object, before: Callable[[], object] | None = None
+) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [_TOXGRADE, "plot", *map(str, options)],
         env=os.environ | {"TOXGRADE_DATABASE_URL": url}, cwd=folder, capture_output=True, text=True,
+        preexec_fn=before,
     )  # fmt: skip
 
 
@@ -127,3 +134,11 @@ def test_rows_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
     done = plot(tmp_path, "", "butterfly", "--labs", "labs.csv", "-o", "out.svg")
     assert done.returncode == 0
     assert done.stderr == "rows that could not be read: 1\n"
+
+
+def test_a_full_temporary_folder_is_named(tmp_path: Path, export: Path) -> None:
+    """No file may grow beyond 300 kB: the export's own database does."""
+    small = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
+    done = plot(tmp_path, "", "butterfly", "--labs", export, "-o", "out.svg", before=small)
+    assert done.returncode == 2
+    assert re.fullmatch(r"toxgrade: .+ \(the temporary folder is .+\)\n", done.stderr)
