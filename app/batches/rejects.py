@@ -37,7 +37,7 @@ def rejected(chunk: Chunk, graded: pl.DataFrame, place: pl.Series, layout: Layou
     """
     names = {reason.value: layout.named.get(column, column) for reason, column in COLUMN_OF.items()}
     reasons = graded["reason"]
-    here = reasons.is_in(pl.Series(list(names), dtype=reasons.dtype)).arg_true()
+    here = reasons.is_in(list(names)).arg_true()
     unread = pl.DataFrame({"reason": reasons[here].cast(pl.String), "place": place[here]}).unique(
         "place", keep="first"
     )
