@@ -10,11 +10,9 @@ from pathlib import Path
 import polars as pl
 
 from app.batches.kinds import Shape, shape
-from app.batches.ndjson import scan_ndjson
 from app.batches.reading import Reading
 from app.batches.tables import Table, scanned
 from app.batches.text import open_text
-from app.batches.typed import read_xlsx, scan_parquet, scan_xpt
 from app.batches.unpack import unpack
 from app.errors import FileError
 
@@ -45,6 +43,9 @@ def _scan(
     path: Path, name: str, found: Shape, reading: Reading, folder: Path
 ) -> tuple[pl.LazyFrame, str, int]:
     """The frame, how it was read, and the line of its first row."""
+    from app.batches.ndjson import scan_ndjson
+    from app.batches.typed import read_xlsx, scan_parquet, scan_xpt
+
     match found.kind:
         case "parquet":
             return scan_parquet(path, name), "Parquet", 1

@@ -21,10 +21,6 @@ _MOST = 200_000
 """Cases that are kept: an export with more (a range of its own on each row) starts anew."""
 _SPELLINGS, _TWICE = 1 << 31, 2  # a case is a number of spelling, value and two yes or no
 
-_CASE = {
-    "spelling": pl.UInt32, "value": pl.UInt32, "active": pl.Boolean, "unreadable_date": pl.Boolean,
-}  # fmt: skip
-_TEXTS = dict.fromkeys(COLUMNS, pl.String)
 _BASELINE = {
     "baseline": pl.Int64, "baseline_comparator": pl.Int8, "b_times": pl.Int64,
     "v_times": pl.Int64, "baseline_above_uln": pl.Boolean, "baseline_below_lln": pl.Boolean,
@@ -54,8 +50,6 @@ class Cases:
         self._known = pl.DataFrame(schema={"key": pl.Int64, "case": pl.UInt32})
         self._tests_by_case = pl.DataFrame(schema={"begin": pl.UInt32, "count": pl.UInt32})
         self.tests = pl.DataFrame()
-        none = pl.DataFrame(schema=_CASE)
-        self._add(pl.Series("key", dtype=pl.Int64), none, pl.DataFrame(schema=_TEXTS))
 
     @property
     def groups(self) -> list[Group]:
@@ -90,7 +84,7 @@ class Cases:
             key = key * _TWICE + pl.col(which)
         keys = frame.select(key=key)
         cases = self._numbers(keys)
-        if cases.null_count():
+        if cases.null_count() or not self._known.height:
             new = keys.with_row_index("at").filter(cases.is_null())
             first = new.unique("key", keep="first", maintain_order=True)
             self._add(first["key"], frame[first["at"]], rows.select(COLUMNS)[first["at"]])

@@ -50,9 +50,7 @@ class Spellings:
         self.tables = Tables(grader, units)
         self._combinations: dict[tuple[str | None, ...], int] = {}
         self._known = pl.DataFrame(schema={**dict.fromkeys(_KEY, pl.String), "place": pl.UInt32})
-        self.facts = self._read(self._known)
-        self.tests = self._tests(self.facts)
-        self.facts = self.facts.with_columns(begin=pl.lit(0, dtype=pl.Int64))
+        self.facts = self.tests = pl.DataFrame()
 
     def look_up(self, rows: pl.DataFrame) -> pl.Series:
         """The place of each row's spelling in ``facts`` (UInt32).
@@ -60,7 +58,7 @@ class Spellings:
         ``rows``: the String columns of ``COLUMNS``.
         """
         places = self._places(rows)
-        if places.null_count():
+        if places.null_count() or not self._known.height:
             self._add(rows.filter(places.is_null()).select(_KEY).unique(maintain_order=True))
             places = self._places(rows)
         return places
@@ -85,8 +83,8 @@ class Spellings:
         places = pl.int_range(begin, begin + len(new), dtype=pl.UInt32, eager=True).alias("place")
         self._known = pl.concat([self._known, new.with_columns(places)])
         tests = self._tests(facts)
-        self.facts = pl.concat([self.facts, facts])
-        self.tests = pl.concat([self.tests, tests])
+        self.facts = pl.concat([self.facts, facts]) if begin else facts
+        self.tests = pl.concat([self.tests, tests]) if first else tests
 
     def _read(self, new: pl.DataFrame) -> pl.DataFrame:
         """The facts of new spellings: what their combination says, and their limits."""
