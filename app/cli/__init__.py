@@ -43,10 +43,10 @@ def main() -> None:
 
         print(f"toxgrade {__version__}")
         return
-    gc.set_threshold(50_000)  # what is imported stays: to look for garbage in it took 20 ms
+    gc.set_threshold(150_000)  # what is imported stays: to look for garbage in it took 20 ms
     from app.cli.commands import run
 
     try:
-        run()
+        run(*asked)
     finally:
         gc.freeze()  # or all that was imported is looked through once more at the end: 60 ms

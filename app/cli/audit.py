@@ -2,19 +2,25 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
+from app.cli.arguments import Parser
 from app.cli.environment import settings
 
 if TYPE_CHECKING:
     from app.records.verify import Head
 
-audit = typer.Typer(help="Who did what: one hash chain per study.", no_args_is_help=True)
+
+def arguments(parser: Parser) -> None:
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    actions.add_parser("head", help="print each study's newest entry").runs(head)
+    one = actions.add_parser("verify", help="find every edit and deletion").runs(verify)
+    one.add_argument(
+        "--head", action="append",
+        help="a line that `toxgrade audit head` printed, or a file of them; repeatable",
+    )  # fmt: skip
 
 
-@audit.command("head")
 def head() -> None:
     """Print each study's newest entry: name, number, hash. Keep it outside the database."""
     from app.records.engine import snapshot
@@ -25,13 +31,7 @@ def head() -> None:
             print(study, seq, newest)
 
 
-@audit.command("verify")
-def verify(
-    head: Annotated[
-        list[str] | None,
-        typer.Option(help="A line that `toxgrade audit head` printed, or a file of them."),
-    ] = None,
-) -> None:
+def verify(head: list[str] | None) -> int:
     """Find every edit, deletion, insertion and reordering; exit code 1 if there is any."""
     from app.records.engine import snapshot
     from app.records.verify import count
@@ -44,8 +44,9 @@ def verify(
             print(broken, file=sys.stderr)
             found += 1
         if found:
-            raise typer.Exit(1)
+            return 1
         print(f"{count(connection)} entries, unbroken")
+    return 0
 
 
 def _lines(given: str) -> list[str]:

@@ -1,56 +1,29 @@
-"""The commands of ``toxgrade``, and what those that are refused on purpose end with."""
+"""Running a command, and what those that are refused on purpose end with."""
 
 import sys
+from importlib import import_module
 
-import typer
-
-from app.cli import (
-    audit,
-    compare,
-    criteria,
-    editions,
-    files,
-    keys,
-    mllp,
-    plot,
-    pull,
-    ranges,
-    report,
-    service,
-    validate,
-    worker,
-)
+from app.cli import COMMANDS
+from app.cli.arguments import Parser
 from app.cli.environment import fail
 
-commands = typer.Typer(
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-commands.command()(service.serve)
-commands.command()(worker.worker)
-commands.command()(mllp.mllp)
-commands.command()(pull.pull)
-commands.command()(files.grade)
-commands.command()(compare.compare)
-commands.command()(report.report)
-commands.command()(plot.plot)
-commands.command()(validate.validate)
-commands.add_typer(service.db, name="db")
-commands.add_typer(keys.keys, name="keys")
-commands.add_typer(audit.audit, name="audit")
-commands.add_typer(criteria.criteria, name="criteria")
-commands.command()(editions.regrade)
-criteria.criteria.command("compare")(editions.compare)
-commands.add_typer(ranges.ranges, name="ranges")
+GROUPS = {"audit", "criteria", "db", "keys", "ranges"}
+"""The commands that have commands of their own."""
 
 
-def run() -> None:
+def run(name: str, *given: str) -> None:
     """Run the command; what Toxgrade refuses on purpose ends with one line and exit code 2."""
     from app.errors import ToxgradeError
 
+    if name not in COMMANDS:
+        sys.exit(fail(f"there is no command {name!r}{_nearest(name)}; see toxgrade --help"))
+    parser = Parser(prog=f"toxgrade {name}")
+    import_module(f"app.cli.{name}").arguments(parser)
+    # Files and options in any order: argparse can do that only where no commands follow.
+    read = parser.parse_args if name in GROUPS else parser.parse_intermixed_args
+    chosen = vars(read(given))
     try:
-        commands()
+        sys.exit(chosen.pop("run")(**chosen))
     except ToxgradeError as error:
         sys.exit(fail(str(error)))
     except Exception as error:
@@ -64,3 +37,10 @@ def run() -> None:
         # Of a statement or of what it breaks, the text could hold what was stored.
         text = f"{database} does not answer or is not migrated (toxgrade db upgrade)"
         sys.exit(fail(text))
+
+
+def _nearest(name: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, COMMANDS, 1)
+    return f", did you mean {near[0]!r}?" if near else ""

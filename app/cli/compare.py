@@ -1,46 +1,56 @@
 """Comparing our grades with another grader's."""
 
+from argparse import ArgumentTypeError
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+from app.cli.arguments import Parser
 
 if TYPE_CHECKING:
     from app.batches.beside import Comparison
 
 
+def arguments(parser: Parser) -> None:
+    parser.runs(compare)
+    say = parser.add_argument
+    say("ours", type=Path, help="what `toxgrade grade` wrote")
+    say("theirs", type=Path, help="another grader's data set (ADLB)")
+    say(
+        "--keys", type=_pairs, required=True,
+        help="columns that name a result: COLUMN or OURS=THEIRS, with commas",
+    )  # fmt: skip
+    say("--output", "-o", type=Path, help="the differences: .csv, .parquet, …")
+    say(
+        "--map", dest="mapping", action="append", default=[],
+        help="as the export was mapped to be graded; repeatable",
+    )  # fmt: skip
+
+
 def compare(
-    ours: Annotated[Path, typer.Argument(help="What `toxgrade grade` wrote.")],
-    theirs: Annotated[Path, typer.Argument(help="Another grader's data set (ADLB).")],
-    keys: Annotated[
-        str, typer.Option(help="Columns that name a result: COLUMN or OURS=THEIRS, with commas.")
-    ],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The differences: .csv, .parquet, …")
-    ] = None,
-    map_: Annotated[
-        list[str] | None, typer.Option("--map", help="As the export was mapped to be graded.")
-    ] = None,
+    ours: Path, theirs: Path, keys: list[tuple[str, str]], output: Path | None, mapping: list[str]
 ) -> None:
     """Say where two graders agree on the same results, and why they do not."""
     from app.batches.beside import compare
     from app.batches.files import check_output, write
     from app.criteria.reader import load
-    from app.errors import RequestError
     from app.grading.one import Graders
 
-    pairs = []
-    for key in keys.split(","):
-        mine, equals, other = key.strip().partition("=")
-        if not mine or (equals and not other):
-            raise RequestError("--keys: expected columns, as USUBJID,LBSEQ or patient=USUBJID")
-        pairs.append((mine, other or mine))
     if output is not None:
         check_output(output)
-    found = compare(ours, theirs, pairs, Graders(load()), map_ or ())
+    found = compare(ours, theirs, keys, Graders(load()), mapping)
     if output is not None:
         write([found.differences], output)
     _print(found)
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    pairs = []
+    for key in text.split(","):
+        mine, equals, other = key.strip().partition("=")
+        if not mine or (equals and not other):
+            raise ArgumentTypeError("expected columns, as USUBJID,LBSEQ or patient=USUBJID")
+        pairs.append((mine, other or mine))
+    return pairs
 
 
 def _print(found: "Comparison") -> None:

@@ -1,11 +1,19 @@
 """The criteria files, as a person, CI and a start-up check them."""
 
-import typer
+from app.cli.arguments import Parser
+from app.cli.editions import compare
 
-criteria = typer.Typer(help="The criteria files.", no_args_is_help=True)
+
+def arguments(parser: Parser) -> None:
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    actions.add_parser("check", help="what the criteria files hold").runs(check)
+    actions.add_parser("page", help="print docs/criteria.md").runs(page)
+    one = actions.add_parser("compare", help="what differs between two editions").runs(compare)
+    one.add_argument("before", metavar="FROM", help="an edition, such as 4.03")
+    one.add_argument("after", metavar="TO", help="another one, such as 6.0")
+    one.add_argument("--study", help="a stored study: list its grades that would change, as CSV")
 
 
-@criteria.command("check")
 def check() -> None:
     """Read the criteria files; say what they hold, or what is wrong with them."""
     from app.criteria.reader import describe, load
@@ -13,7 +21,6 @@ def check() -> None:
     print("\n".join(describe(load())))
 
 
-@criteria.command("page")
 def page() -> None:
     """Print docs/criteria.md: the editions, and how their text is read where it leaves a choice."""
     from app.criteria.page import page

@@ -1,9 +1,7 @@
-"""Editions of CTCAE on stored studies: what another one would change, and regrading by it."""
+"""Editions of CTCAE: what differs between two, and what that would change in a stored study."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from app.cli.environment import settings
 
@@ -14,13 +12,7 @@ if TYPE_CHECKING:
     from app.grading.rules import Rules
 
 
-def compare(
-    before: Annotated[str, typer.Argument(metavar="FROM", help="An edition, such as 4.03.")],
-    after: Annotated[str, typer.Argument(metavar="TO", help="Another one, such as 6.0.")],
-    study: Annotated[
-        str | None, typer.Option(help="A stored study: list its grades that would change (CSV).")
-    ] = None,
-) -> None:
+def compare(before: str, after: str, study: str | None) -> None:
     """Say what differs between two editions, or what that means for a study."""
     from app.criteria.compare import compare
     from app.criteria.reader import load
@@ -82,34 +74,6 @@ def _shown(grade: "Grade | None") -> tuple[str, str]:
         return grade.term.name, ""
     decided = grade.at_least == grade.at_most
     return grade.term.name, f"{grade.at_least}" if decided else f"{grade.at_least}-{grade.at_most}"
-
-
-def regrade(
-    study: Annotated[str, typer.Argument(help="A stored study.")],
-    edition: Annotated[str | None, typer.Option(help="The edition of CTCAE from now on.")] = None,
-    reading: Annotated[
-        list[str] | None, typer.Option(help="INTERPRETATION=READING; may be given again.")
-    ] = None,
-) -> None:
-    """Grade a study again by another edition or reading; the old grades stay readable."""
-    from getpass import getuser
-
-    from app.criteria.reader import load
-    from app.grading.one import Graders
-    from app.records.audit import acting
-    from app.records.regrade import regrade_study
-    from app.records.studies import find_study, save_study
-
-    graders = Graders(load())
-    url, actor = settings().database_url, f"cli:{getuser()}"
-    with acting(url, actor, "toxgrade regrade", study) as connection:
-        found = find_study(connection, study)
-        asked = graders.criteria.edition(edition or found.rules.edition)
-        rules = changed_rules(found.rules, asked, reading or [])
-        chosen = graders.under(rules).edition
-        saved = save_study(connection, study, rules, found.liver_enzymes, found.rows)
-        regrade_study(connection, saved.study, graders)
-    print(f"{study}: graded by {chosen.label}")
 
 
 def changed_rules(rules: "Rules", edition: "Edition", given: list[str]) -> "Rules":

@@ -1,63 +1,91 @@
 """Grading files."""
 
 import os
+import re
+from argparse import ArgumentTypeError
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import typer
+from app.cli.arguments import Parser
 
 if TYPE_CHECKING:
+    from app.cohort.scope import Report as Phase
     from app.grading.phase import Window
 
 
+def arguments(parser: Parser) -> None:
+    parser.runs(grade).usage = "%(prog)s labs [labs ...] --output OUTPUT [options]"
+    say = parser.add_argument
+    say("labs", nargs="+", help="lab exports: files, patterns, - for standard input")
+    say(
+        "--output", "-o", type=Path, required=True,
+        help=".csv, .tsv, .ndjson, .parquet; - for standard output",
+    )  # fmt: skip
+    say("--patients", type=Path, help="treatment dates: patient, rt_start, rt_end; or SDTM DM")
+    say("--rejects", type=Path, help="rows that could not be read")
+    say("--worst", type=Path, help="worst grades per patient and term")
+    say("--table", type=Path, help="the toxicity table: .csv, .json or .html")
+    say(
+        "--phase", choices=("acute", "late", "both"), default="acute",
+        help="of the table (%(default)s)",
+    )  # fmt: skip
+    say("--names", choices=("own", "adam"), default="own", help="of our columns (%(default)s)")
+    say("--strict", action="store_true", help="exit with 1 if a row was rejected")
+    _rules(parser)
+    _files(parser)
+
+
+def _rules(parser: Parser) -> None:
+    say = parser.add_argument_group("how results are graded").add_argument
+    say("--edition", default="4.03", help="the edition of CTCAE (%(default)s)")
+    say(
+        "--window", type=_window, default="paper",
+        help="paper, rtog90, end90, or such as end+3m, start+90d (%(default)s)",
+    )  # fmt: skip
+    say(
+        "--reading", dest="readings", action="append", default=[],
+        help="INTERPRETATION=READING where CTCAE leaves a choice; repeatable",
+    )  # fmt: skip
+
+
+def _files(parser: Parser) -> None:
+    """Each is kept under the name that ``Reading`` has for it."""
+    say = parser.add_argument_group("how the files are read").add_argument
+    kinds = ("csv", "tsv", "parquet", "ndjson", "xlsx", "xpt")
+    say("--format", dest="kind", choices=kinds, help="by its suffix, unless given")
+    say("--encoding", choices=("utf-8", "latin-1", "cp1252", "utf-16"), help="UTF-8, unless given")
+    say("--delimiter", type=_delimiter, help="one character, or tab")
+    say("--decimal", choices=(".", ","), default=".", help="the decimal sign: . or ,")
+    say(
+        "--null", dest="nulls", action="append", default=[],
+        help="a text that means no value (not in analyte); repeatable",
+    )  # fmt: skip
+    say("--dates", type=_dates, help="such as %%d.%%m.%%Y, beside ISO 8601")
+    say("--sheet", help="the sheet of a workbook")
+    say(
+        "--map", dest="columns", action="append", default=[],
+        help="OURS=THEIRS, or a mapping file (.toml); repeatable",
+    )  # fmt: skip
+    say(
+        "--values", choices=("reported", "standard"), default="reported",
+        help="SDTM's reported or standard results (%(default)s)",
+    )  # fmt: skip
+    say(
+        "--baseline", choices=("rule", "flag"),
+        help="flag: declared baselines (SDTM's flags) count; rule: none",
+    )  # fmt: skip
+    say(
+        "--rt-from", dest="treatment", type=_pair, metavar="START,END",
+        help="the columns of the treatment dates",
+    )  # fmt: skip
+
+
 def grade(
-    labs: Annotated[
-        list[str], typer.Argument(help="Lab exports: files, patterns, - for standard input.")
-    ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help=".csv, .tsv, .ndjson, .parquet; - for stdout.")
-    ],
-    patients: Annotated[
-        Path | None, typer.Option(help="Treatment dates: patient, rt_start, rt_end; or SDTM DM.")
-    ] = None,
-    rejects: Annotated[Path | None, typer.Option(help="Rows that could not be read.")] = None,
-    worst: Annotated[Path | None, typer.Option(help="Worst grades per patient and term.")] = None,
-    table: Annotated[
-        Path | None, typer.Option(help="The toxicity table: .csv, .json or .html.")
-    ] = None,
-    phase: Annotated[str, typer.Option(help="Of the table: acute, late or both.")] = "acute",
-    edition: Annotated[str, typer.Option(help="The edition of CTCAE.")] = "4.03",
-    window: Annotated[
-        str, typer.Option(help="paper, rtog90, end90, or such as end+3m, start+90d.")
-    ] = "paper",
-    baseline: Annotated[
-        str | None, typer.Option(help="flag: declared baselines (SDTM's flags) count; rule: none.")
-    ] = None,
-    reading: Annotated[
-        list[str] | None,
-        typer.Option(help="INTERPRETATION=READING where CTCAE leaves a choice; repeatable."),
-    ] = None,
-    names: Annotated[str, typer.Option(help="Our columns' names: own, or adam.")] = "own",
-    format_: Annotated[
-        str | None, typer.Option("--format", help="csv, tsv, parquet, ndjson, xlsx, xpt.")
-    ] = None,
-    encoding: Annotated[str | None, typer.Option(help="utf-8, latin-1, cp1252, utf-16.")] = None,
-    delimiter: Annotated[str | None, typer.Option(help="One character, or tab.")] = None,
-    decimal: Annotated[str, typer.Option(help="The decimal sign: . or ,")] = ".",
-    null: Annotated[
-        list[str] | None, typer.Option(help="A text that means no value (not in analyte).")
-    ] = None,
-    dates: Annotated[str | None, typer.Option(help="Such as %d.%m.%Y, beside ISO 8601.")] = None,
-    sheet: Annotated[str | None, typer.Option(help="The sheet of a workbook.")] = None,
-    map_: Annotated[
-        list[str] | None, typer.Option("--map", help="OURS=THEIRS, or a mapping file (.toml).")
-    ] = None,
-    values: Annotated[str, typer.Option(help="SDTM's reported or standard results.")] = "reported",
-    rt_from: Annotated[
-        str | None, typer.Option(help="The columns of the treatment dates: START,END.")
-    ] = None,
-    strict: Annotated[bool, typer.Option(help="Exit with 1 if a row was rejected.")] = False,
-) -> None:
+    labs: list[str], output: Path, patients: Path | None, rejects: Path | None,
+    worst: Path | None, table: Path | None, phase: "Phase", names: Literal["own", "adam"],
+    strict: bool, edition: str, window: "Window", readings: list[str], nulls: list[str],
+    columns: list[str], **files: Any,
+) -> int:  # fmt: skip
     """Grade lab exports; every row comes out, with its grades or the reason why not."""
     # polars' allocator, told before polars is there to keep what it will need again in a moment:
     # 5 % of the CPU time, and no more memory.
@@ -72,82 +100,41 @@ def grade(
     from app.grading.one import Graders
     from app.grading.rules import Rules
 
-    graders = Graders(load())
-    asked = graders.criteria.edition(edition)
-    rules = changed_rules(Rules(window=_window(window)), asked, reading or [])
-    files = Reading(
-        kind=_one_of("--format", format_, "csv", "tsv", "parquet", "ndjson", "xlsx", "xpt"),
-        encoding=_one_of("--encoding", encoding, "utf-8", "latin-1", "cp1252", "utf-16"),
-        delimiter=_delimiter(delimiter),
-        decimal=_one_of("--decimal", decimal, ".", ","),
-        nulls=tuple(null or ()),
-        dates=_dates(dates),
-        sheet=sheet,
-        columns=read_mapping(map_ or ()),
-        values=_one_of("--values", values, "reported", "standard"),
-        baseline=_one_of("--baseline", baseline, "rule", "flag"),
-        treatment=_pair(rt_from),
-    )
+    graders = Graders(load(only=edition))
+    rules = changed_rules(Rules(window=window), graders.criteria.edition(edition), readings)
+    reading = Reading(nulls=tuple(nulls), columns=read_mapping(columns), **files)
     batch = Batch(
-        tuple(labs), output, rules, patients, rejects, worst, table,
-        _one_of("--phase", phase, "acute", "late", "both"), files,
-        _one_of("--names", names, "own", "adam"),
-    )  # fmt: skip
+        tuple(labs), output, rules, patients, rejects, worst, table, phase, reading, names
+    )
     with progress() as told:
         report = grade_file(batch, graders, told)
     print_report(report, graders.criteria, rejects)
-    if strict and report.rejected:
-        raise typer.Exit(1)
+    return 1 if strict and report.rejected else 0
 
 
-def _one_of(option: str, given: str | None, *accepted: str) -> Any:
-    from app.errors import RequestError
-
-    if given is not None and given not in accepted:
-        raise RequestError(f"{option}: expected {' or '.join(accepted)}")
-    return given
-
-
-def _delimiter(given: str | None) -> str | None:
-    from app.errors import RequestError
-
-    read = {"tab": "\t", "\\t": "\t"}.get(given or "", given)
-    if read is not None and (len(read) != 1 or not read.isascii() or read in '"\r\n'):
-        raise RequestError("--delimiter: expected one character, or tab")
+def _delimiter(given: str) -> str:
+    read = {"tab": "\t", "\\t": "\t"}.get(given, given)
+    if len(read) != 1 or not read.isascii() or read in '"\r\n':
+        raise ArgumentTypeError("expected one character, or tab")
     return read
 
 
-def _dates(given: str | None) -> str | None:
-    from app.errors import RequestError
-
-    whole = given is None or (
-        "%Y" in given and "%d" in given and {"%m", "%b", "%B"} & _codes(given)
-    )
-    if not whole:
-        raise RequestError("--dates: expected a format with %Y, %m (or %b) and %d, as %d.%m.%Y")
+def _dates(given: str) -> str:
+    codes = {given[i : i + 2] for i in range(len(given)) if given[i] == "%"}
+    if not ({"%Y", "%d"} <= codes and {"%m", "%b", "%B"} & codes):
+        raise ArgumentTypeError("expected a format with %Y, %m (or %b) and %d, as %d.%m.%Y")
     return given
 
 
-def _codes(given: str) -> set[str]:
-    return {given[i : i + 2] for i in range(len(given)) if given[i] == "%"}
-
-
-def _pair(given: str | None) -> tuple[str, str] | None:
-    from app.errors import RequestError
-
-    if given is None:
-        return None
+def _pair(given: str) -> tuple[str, str]:
     start, comma, end = given.partition(",")
     if not (start and comma and end):
-        raise RequestError("--rt-from: expected two columns, as RFSTDTC,RFENDTC")
+        raise ArgumentTypeError("expected two columns, as RFSTDTC,RFENDTC")
     return start.strip(), end.strip()
 
 
 def _window(text: str) -> "Window":
     """``end+3m`` or ``start+90d``, or the name of a preset."""
-    import re
-
-    from app.errors import RequestError
     from app.grading.phase import PRESETS, Window
 
     match = re.fullmatch(r"(end|start)\+([0-9]{1,4})([md])", text)
@@ -160,4 +147,4 @@ def _window(text: str) -> "Window":
         return Window(match[1], **{length: int(match[2])})  # type: ignore[arg-type]
     except ValueError:
         known = ", ".join(PRESETS)
-        raise RequestError(f"--window: expected {known}, or such as end+3m, start+90d") from None
+        raise ArgumentTypeError(f"expected {known}, or such as end+3m, start+90d") from None

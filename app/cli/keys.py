@@ -1,26 +1,30 @@
 """Keys to the HTTP service: make, list, revoke."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING
 
-import typer
-
+from app.cli.arguments import Parser, whole_number
 from app.cli.environment import settings
 
-keys = typer.Typer(help="Keys to the HTTP service.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from app.access.callers import Role
 
 
-@keys.command("create")
-def create(
-    label: Annotated[str, typer.Argument(help="Whose key it is.")],
-    role: Annotated[
-        Literal["reader", "writer", "manager", "admin"],
-        typer.Option(help="What it may do; admin may everything, in all studies."),
-    ] = "admin",
-    study: Annotated[
-        list[str] | None, typer.Option(help="A study the role is for; repeat for several.")
-    ] = None,
-    days: Annotated[int | None, typer.Option(min=1, max=3660, help="Valid for so long.")] = None,
-) -> None:
+def arguments(parser: Parser) -> None:
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    one = actions.add_parser("create", help="make a key").runs(create)
+    one.add_argument("label", help="whose key it is")
+    one.add_argument(
+        "--role", choices=("reader", "writer", "manager", "admin"), default="admin",
+        help="what it may do; admin may everything, in all studies, and is the default",
+    )  # fmt: skip
+    one.add_argument("--study", action="append", help="a study the role is for; repeatable")
+    one.add_argument("--days", type=whole_number(1, 3660), help="valid for so long")
+    actions.add_parser("list", help="prefix, role, studies, whether valid, label").runs(show)
+    one = actions.add_parser("revoke", help="end a key's validity").runs(revoke)
+    one.add_argument("prefix", help="as `toxgrade keys list` shows it")
+
+
+def create(label: str, role: "Role", study: list[str] | None, days: int | None) -> None:
     """Make a key; it is shown once and only its hash is kept."""
     from datetime import UTC, datetime, timedelta
 
@@ -34,7 +38,6 @@ def create(
         print(create_key(connection, label, role, study or (), expires_at))
 
 
-@keys.command("list")
 def show() -> None:
     """List the keys: prefix, role, studies, whether valid, label; never a secret."""
     from datetime import UTC, datetime
@@ -50,10 +53,7 @@ def show() -> None:
             print(f"{key.prefix}  {key.role:<7}  {','.join(on) or '*'}  {state}  {key.label}")
 
 
-@keys.command("revoke")
-def revoke(
-    prefix: Annotated[str, typer.Argument(help="As `toxgrade keys list` shows it.")],
-) -> None:
+def revoke(prefix: str) -> None:
     """End a key's validity; running services follow within five seconds."""
     from app.access.keys import revoke_key
     from app.records.engine import transaction

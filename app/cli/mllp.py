@@ -1,10 +1,9 @@
 """Listening for HL7 v2 messages of an interface engine."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
+from app.cli.arguments import Parser, whole_number
 from app.cli.environment import settings
 
 if TYPE_CHECKING:
@@ -16,16 +15,21 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 
+def arguments(parser: Parser) -> None:
+    parser.runs(mllp)
+    say = parser.add_argument
+    say("--study", default="default", help="the study to store results in (%(default)s)")
+    say("--host", default="127.0.0.1", help="others than this machine need TLS (%(default)s)")
+    say("--port", type=whole_number(1, 65535), default=2575, help="(%(default)s)")
+    say("--certificate", type=Path, help="ours, PEM, with its chain")
+    say("--key", type=Path, help="its private key, PEM")
+    say("--clients", type=Path, help="whose certificates senders must show: a CA, PEM")
+
+
 def mllp(
-    study: Annotated[str, typer.Option(help="The study to store results in.")] = "default",
-    host: Annotated[str, typer.Option(help="Others than this machine need TLS.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 2575,
-    certificate: Annotated[Path | None, typer.Option(help="Ours, PEM, with its chain.")] = None,
-    key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
-    clients: Annotated[
-        Path | None, typer.Option(help="Whose certificates senders must show: a CA, PEM.")
-    ] = None,
-) -> None:
+    study: str, host: str, port: int, certificate: Path | None, key: Path | None,
+    clients: Path | None,
+) -> None:  # fmt: skip
     """Take HL7 v2 messages (ORU^R01) over MLLP until stopped; store, grade, acknowledge each."""
     import asyncio
 

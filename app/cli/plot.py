@@ -4,10 +4,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, get_args
 
-import typer
-
+from app.cli.arguments import Parser, whole_number
 from app.cli.environment import settings
 
 if TYPE_CHECKING:
@@ -20,26 +19,28 @@ if TYPE_CHECKING:
     from app.web.pictures.picture import Kind
 
 
+def arguments(parser: Parser) -> None:
+    parser.runs(plot)
+    say = parser.add_argument
+    say("picture", help="butterfly, shift, edish, swimmer, incidence or timeline")
+    say("--output", "-o", type=Path, required=True, help="a .svg, .png, .pdf or .json")
+    say("--study", help="a stored study")
+    say("--labs", type=Path, help="or a lab export, which is not stored")
+    say("--patients", type=Path, help="with --labs: treatment dates, as for grade")
+    say("--edition", default="4.03", help="with --labs: the edition of CTCAE (%(default)s)")
+    say("--patient", help="whose timeline")
+    say("--phase", default="acute", help="of the shift: acute, late or both (%(default)s)")
+    say("--row", help="a row of the study's table, or a term: shift, incidence")
+    say("--min-grade", type=whole_number(1, 5), default=2, help="of the incidence (%(default)s)")
+    say("--page", type=whole_number(1, 10**6), default=1, help="of the swimmer plot (%(default)s)")
+    say("--width", type=whole_number(280, 1600), default=720, help="in pixels (%(default)s)")
+
+
 def plot(
-    picture: Annotated[
-        str, typer.Argument(help="butterfly, shift, edish, swimmer, incidence or timeline.")
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A .svg, .png, .pdf or .json.")],
-    study: Annotated[str | None, typer.Option(help="A stored study.")] = None,
-    labs: Annotated[Path | None, typer.Option(help="Or a lab export, which is not stored.")] = None,
-    patients: Annotated[
-        Path | None, typer.Option(help="With --labs: treatment dates, as for grade.")
-    ] = None,
-    edition: Annotated[str, typer.Option(help="With --labs: the edition of CTCAE.")] = "4.03",
-    patient: Annotated[str | None, typer.Option(help="Whose timeline.")] = None,
-    phase: Annotated[str, typer.Option(help="Of the shift: acute, late or both.")] = "acute",
-    row: Annotated[
-        str | None, typer.Option(help="A row of the study's table, or a term: shift, incidence.")
-    ] = None,
-    min_grade: Annotated[int, typer.Option(min=1, max=5, help="Of the incidence.")] = 2,
-    page: Annotated[int, typer.Option(min=1, help="Of the swimmer plot.")] = 1,
-    width: Annotated[int, typer.Option(min=280, max=1600, help="In pixels.")] = 720,
-) -> None:
+    picture: str, output: Path, study: str | None, labs: Path | None, patients: Path | None,
+    edition: str, patient: str | None, phase: str, row: str | None, min_grade: int, page: int,
+    width: int,
+) -> None:  # fmt: skip
     """Draw a picture of a cohort, or the timeline of one patient."""
     from app.batches.files import whole
     from app.criteria.reader import load

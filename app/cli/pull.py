@@ -1,10 +1,9 @@
 """Pulling results from an EHR's FHIR server."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
+from app.cli.arguments import Parser
 from app.cli.environment import fail, settings
 
 if TYPE_CHECKING:
@@ -15,27 +14,28 @@ if TYPE_CHECKING:
 _IN_A_ROW = 3  # patients that the server fails for before it is left alone
 
 
+def arguments(parser: Parser) -> None:
+    parser.runs(pull)
+    say = parser.add_argument
+    say("--fhir-url", required=True, help="the base address of a FHIR R4 server")
+    say(
+        "--patients", type=Path, required=True,
+        help="CSV: patient (the study's pseudonym), fhir_id if that differs",
+    )  # fmt: skip
+    say("--study", default="default", help="the study to store results in (%(default)s)")
+    say("--done", type=Path, help="keeps who is done: a pull that broke off goes on after them")
+    say("--client-id", help="SMART Backend Services: our name at the server")
+    say("--key", type=Path, help="our private key, as a JWK with kid")
+
+
 def pull(
-    fhir_url: Annotated[str, typer.Option(help="The base address of a FHIR R4 server.")],
-    patients: Annotated[
-        Path, typer.Option(help="CSV: patient (the study's pseudonym), fhir_id if that differs.")
-    ],
-    study: Annotated[str, typer.Option(help="The study to store results in.")] = "default",
-    done: Annotated[
-        Path | None,
-        typer.Option(help="Keeps who is done: a pull that broke off goes on after them."),
-    ] = None,
-    client_id: Annotated[
-        str | None, typer.Option(help="SMART Backend Services: our name at the server.")
-    ] = None,
-    key: Annotated[Path | None, typer.Option(help="Our private key, as a JWK with kid.")] = None,
-) -> None:
+    fhir_url: str, patients: Path, study: str, done: Path | None, client_id: str | None,
+    key: Path | None,
+) -> int:  # fmt: skip
     """Read results and radiotherapy from an EHR's FHIR server; grade and store them.
 
     Exits with 1 if a patient could not be pulled.
     """
-    import sys
-
     from app.ehr.pull.calls import Calls, Limits
     from app.ehr.pull.wanted import Done, read_wanted
     from app.errors import SourceError
@@ -45,11 +45,10 @@ def pull(
     try:
         server = _server(fhir_url, client_id, key, calls)
     except SourceError as error:
-        sys.exit(fail(str(error)))
+        return fail(str(error))
     all_there = _pull(server, study, wanted, kept)
     calls.close()
-    if not all_there:
-        raise typer.Exit(1)
+    return 0 if all_there else 1
 
 
 def _server(fhir_url: str, client_id: str | None, key: Path | None, calls: "Calls") -> "Server":

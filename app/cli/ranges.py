@@ -2,26 +2,28 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import typer
-
+from app.cli.arguments import Parser
 from app.cli.environment import fail, settings
 
 if TYPE_CHECKING:
     from app.api.ranges import RangeRequest
     from app.errors import FieldFault
 
-ranges = typer.Typer(help="A study's own reference ranges.", no_args_is_help=True)
 
-_Study = Annotated[str, typer.Option(help="The study they belong to.")]
+def arguments(parser: Parser) -> None:
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    one = actions.add_parser("load", help="replace them by those of a table").runs(load)
+    one.add_argument("table", type=Path, help="a table: analyte, lln, uln, unit, lab, sex, …")
+    two = actions.add_parser("show", help="print them as the CSV that `load` takes").runs(show)
+    for each in (one, two):
+        each.add_argument(
+            "--study", default="default", help="the study they belong to (%(default)s)"
+        )
 
 
-@ranges.command("load")
-def load(
-    table: Annotated[Path, typer.Argument(help="A table: analyte, lln, uln, unit, lab, sex, …")],
-    study: _Study = "default",
-) -> None:
+def load(table: Path, study: str) -> None:
     """Replace a study's reference ranges; what they touch is graded again."""
     from getpass import getuser
 
@@ -49,8 +51,7 @@ def load(
     )
 
 
-@ranges.command("show")
-def show(study: _Study = "default") -> None:
+def show(study: str) -> None:
     """Print a study's reference ranges as the CSV that `load` takes."""
     import csv
 

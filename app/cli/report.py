@@ -1,27 +1,38 @@
 """Reports on a stored study."""
 
 import sys
+from argparse import BooleanOptionalAction
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
+from app.cli.arguments import Parser, whole_number
 from app.cli.environment import settings
 
 
+def arguments(parser: Parser) -> None:
+    parser.runs(report)
+    say = parser.add_argument
+    say("study", help="the study's name")
+    say(
+        "--output", "-o", type=Path, required=True,
+        help="a .html, .csv or .json file; - for CSV here",
+    )  # fmt: skip
+    say("--phase", default="acute", help="acute, late or both (%(default)s)")
+    say(
+        "--course", type=whole_number(1, 1000), default=1,
+        help="the course of radiotherapy (%(default)s)",
+    )  # fmt: skip
+    say(
+        "--on-treatment", action=BooleanOptionalAction, default=True,
+        help="count what was taken before the end of radiotherapy (they count)",
+    )  # fmt: skip
+    say(
+        "--include-baseline", action=BooleanOptionalAction, default=False,
+        help="let the worst grade be no lower than the baseline's (it may be)",
+    )  # fmt: skip
+
+
 def report(
-    study: Annotated[str, typer.Argument(help="The study's name.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="A .html, .csv or .json file; - for CSV here.")
-    ],
-    phase: Annotated[str, typer.Option(help="acute, late or both.")] = "acute",
-    course: Annotated[int, typer.Option(min=1, help="The course of radiotherapy.")] = 1,
-    on_treatment: Annotated[
-        bool, typer.Option(help="Count what was taken before the end of radiotherapy.")
-    ] = True,
-    include_baseline: Annotated[
-        bool, typer.Option(help="Let the worst grade be no lower than the baseline's.")
-    ] = False,
+    study: str, output: Path, phase: str, course: int, on_treatment: bool, include_baseline: bool
 ) -> None:
     """Write a study's toxicity table: how many patients had which grade."""
     from typing import get_args

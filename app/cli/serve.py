@@ -1,20 +1,22 @@
-"""Running the service: its database, the server itself."""
+"""Running the service."""
 
-from typing import Annotated
-
-import typer
-
+from app.cli.arguments import Parser, whole_number
 from app.cli.environment import settings
 from app.cli.worker import start_workers
 
-db = typer.Typer(help="The database.", no_args_is_help=True)
+
+def arguments(parser: Parser) -> None:
+    parser.runs(serve)
+    parser.add_argument("--host", help="instead of TOXGRADE_HOST, 127.0.0.1")
+    parser.add_argument(
+        "--port", type=whole_number(1, 65535), help="instead of TOXGRADE_PORT, 8000"
+    )
+    parser.add_argument(
+        "--demo", action="store_true", help="load the SYNTHETIC cohort as study `demo`"
+    )
 
 
-def serve(
-    host: Annotated[str | None, typer.Option(help="TOXGRADE_HOST, 127.0.0.1")] = None,
-    port: Annotated[int | None, typer.Option(help="TOXGRADE_PORT, 8000")] = None,
-    demo: Annotated[bool, typer.Option(help="Load the SYNTHETIC cohort as study `demo`.")] = False,
-) -> None:
+def serve(host: str | None, port: int | None, demo: bool) -> None:
     """Migrate the database and serve the HTTP API."""
     from app.http.server import run
     from app.main import create_app
@@ -28,23 +30,3 @@ def serve(
         load_demo(chosen.database_url)
     start_workers(chosen.workers)
     run(create_app(chosen), chosen)
-
-
-@db.command("upgrade")
-def upgrade_database() -> None:
-    """Bring the database to the latest migration."""
-    from app.records.engine import upgrade
-
-    upgrade(settings().database_url)
-
-
-@db.command("grant")
-def grant_role(
-    role: Annotated[str, typer.Argument(help="An existing PostgreSQL role for the service.")],
-) -> None:
-    """Let a role run the service: it may add results, grades and audit, never change them."""
-    from app.records.engine import transaction
-    from app.records.grants import grant
-
-    with transaction(settings().database_url) as connection:
-        grant(connection, role)

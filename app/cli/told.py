@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -67,6 +66,8 @@ def print_report(report: "Report", criteria: "Criteria", rejects: Path | None) -
 
 def _called(name: str, rows: int, accepted: list[str]) -> str:
     """A name and its rows, with the accepted one that is near it."""
+    from difflib import get_close_matches
+
     folded = {one.casefold(): one for one in accepted}
     near = get_close_matches(name.casefold(), folded, 1, cutoff=0.75)
     hint = f" (near {folded[near[0]]})" if near else ""

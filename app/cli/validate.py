@@ -2,14 +2,18 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
 
-import typer
+from app.cli.arguments import Parser
 
 
-def validate(
-    output: Annotated[Path, typer.Option("--output", "-o", help="A folder.")] = Path("validation"),
-) -> None:
+def arguments(parser: Parser) -> None:
+    parser.runs(validate)
+    parser.add_argument(
+        "--output", "-o", type=Path, default=Path("validation"), help="a folder (%(default)s)"
+    )
+
+
+def validate(output: Path) -> int:
     """Check this installation against its specification; write a dated report, HTML and JSON.
 
     Exit code 1 if a check failed. Nothing of your own database is read or written.
@@ -26,5 +30,4 @@ def validate(
             print(f"        {failure}", file=sys.stderr)
     for path in write_report(report, output):
         print(path)
-    if not report["passed"]:
-        raise typer.Exit(1)
+    return 0 if report["passed"] else 1

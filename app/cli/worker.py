@@ -5,19 +5,22 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Annotated
+from argparse import SUPPRESS
 
-import typer
-
+from app.cli.arguments import Parser
 from app.cli.environment import settings
 
 
-def worker(
-    parent: Annotated[
-        int | None, typer.Option(hidden=True, help="Stop once this is not the parent process.")
-    ] = None,
-) -> None:
-    """Grade and store uploaded batches until stopped; any number may run on one database."""
+def arguments(parser: Parser) -> None:
+    parser.runs(worker)
+    parser.add_argument("--parent", type=int, help=SUPPRESS)
+
+
+def worker(parent: int | None) -> None:
+    """Grade and store uploaded batches until stopped; any number may run on one database.
+
+    With ``parent`` it stops once that is not its parent process.
+    """
     import signal
 
     from app.batches.store import Store

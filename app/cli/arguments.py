@@ -1,0 +1,37 @@
+"""How a command's arguments are declared and read: argparse, with what all commands share.
+
+The standard library's parser, since it is there in 5 ms: others took 80, a fifth of grading a small
+file.
+"""
+
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+
+class Parser(ArgumentParser):
+    """Refuses in one line, and knows no abbreviations: later options would change their meaning."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(allow_abbrev=False, **given)
+
+    def runs(self, command: Callable[..., int | None]) -> "Parser":
+        """This parser's command: called with every argument by name; its docstring is the help."""
+        self.description = command.__doc__
+        self.set_defaults(run=command)
+        return self
+
+    def error(self, message: str) -> NoReturn:
+        text = message.removeprefix("argument ")
+        self.exit(2, f"toxgrade: {text}; see {self.prog} --help\n")
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """A reader of whole numbers in these bounds."""
+
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+            raise ArgumentTypeError(f"expected a whole number from {least} to {most}")
+        return int(text)
+
+    return read

@@ -1,0 +1,34 @@
+"""Grading a stored study again, by another edition or reading."""
+
+from app.cli.arguments import Parser
+from app.cli.editions import changed_rules
+from app.cli.environment import settings
+
+
+def arguments(parser: Parser) -> None:
+    parser.runs(regrade)
+    parser.add_argument("study", help="a stored study")
+    parser.add_argument("--edition", help="the edition of CTCAE from now on")
+    parser.add_argument("--reading", action="append", help="INTERPRETATION=READING; repeatable")
+
+
+def regrade(study: str, edition: str | None, reading: list[str] | None) -> None:
+    """Grade a study again by another edition or reading; the old grades stay readable."""
+    from getpass import getuser
+
+    from app.criteria.reader import load
+    from app.grading.one import Graders
+    from app.records.audit import acting
+    from app.records.regrade import regrade_study
+    from app.records.studies import find_study, save_study
+
+    graders = Graders(load())
+    url, actor = settings().database_url, f"cli:{getuser()}"
+    with acting(url, actor, "toxgrade regrade", study) as connection:
+        found = find_study(connection, study)
+        asked = graders.criteria.edition(edition or found.rules.edition)
+        rules = changed_rules(found.rules, asked, reading or [])
+        chosen = graders.under(rules).edition
+        saved = save_study(connection, study, rules, found.liver_enzymes, found.rows)
+        regrade_study(connection, saved.study, graders)
+    print(f"{study}: graded by {chosen.label}")
