@@ -14,8 +14,7 @@ from app.grading.column import GRADED
 from app.grading.flags import flags_of_grade
 from app.grading.one import Grader
 from app.grading.parts import by_groups, by_plain_grader, put
-from app.grading.patient import OLD_BASELINE
-from app.grading.phase import Window, last_acute_days, place_columns
+from app.grading.phase import OLD_BASELINE, Window, last_acute_days, place_columns
 from app.grading.reading import is_declared, read_dates
 from app.grading.rows import COLUMNS, lab_result
 from app.grading.texts import ReadOnce, numbered

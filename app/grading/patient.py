@@ -4,7 +4,7 @@ The reading that defines the steps; ``many.py`` takes the same ones for a frame 
 """
 
 from collections.abc import Sequence
-from datetime import date, time, timedelta
+from datetime import date, time
 from fractions import Fraction
 
 import msgspec
@@ -12,12 +12,9 @@ import msgspec
 from app.criteria.model import Term
 from app.errors import FieldFault, RequestError
 from app.grading.one import OWN_LIMITS, Grader
-from app.grading.phase import Placement, Window, place
+from app.grading.phase import OLD_BASELINE, Placement, Window, place
 from app.grading.result import GRADED_STATUSES, Course, Flag, Grade, LabResult, PatientGrade, Phase
 from app.grading.summary import worse
-
-OLD_BASELINE = timedelta(days=28)
-"""A baseline further before the start of radiotherapy than this is flagged, never excluded."""
 
 
 def grade_patient(

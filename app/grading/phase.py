@@ -55,6 +55,10 @@ PRESETS = {
 }
 
 
+OLD_BASELINE = timedelta(days=28)
+"""A baseline further before the start of radiotherapy than this is flagged, never excluded."""
+
+
 def add_months(day: date, months: int) -> date:
     """The same day of the month, ``months`` later; 30 November + 3 is the last of February."""
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)

@@ -33,13 +33,13 @@ def spellings(analyte: Analyte) -> dict[str, Unit]:
     written = {
         normalise(text): unit for unit in analyte.units for text in (unit.name, *unit.spellings)
     }
-    variants: dict[str, set[Unit]] = {}
+    variants: dict[str, dict[str, Unit]] = {}
     for text, unit in written.items():
         for variant in (text.upper(), text.lower(), text.replace("L", "l")):
-            variants.setdefault(variant, set()).add(unit)
+            variants.setdefault(variant, {})[unit.name] = unit
     refused = {normalise(text) for text in analyte.never_units}
     derived = {
-        text: units.copy().pop()
+        text: next(iter(units.values()))
         for text, units in variants.items()
         if len(units) == 1 and text not in refused
     }

@@ -103,6 +103,9 @@ def read_column(texts: pl.Series, read: Callable[[str], Reported]) -> NumberColu
         scaled=pl.when(plain).then(millionths).cast(pl.Int64), odd=text.is_not_null() & ~plain
     )
     odd = frame.filter("odd")["text"].unique()
+    if odd.len() == 0:
+        no = pl.repeat(False, len(texts), dtype=pl.Boolean, eager=True)
+        return NumberColumn(frame["scaled"], no.cast(pl.Int8), no, no)
     one_by_one = pl.DataFrame(
         [(written, *_scale(written, read)) for written in odd],
         schema={
@@ -114,9 +117,6 @@ def read_column(texts: pl.Series, read: Callable[[str], Reported]) -> NumberColu
         },
         orient="row",
     )
-    if odd.len() == 0:
-        no = pl.repeat(False, len(texts), dtype=pl.Boolean, eager=True)
-        return NumberColumn(frame["scaled"], no.cast(pl.Int8), no, no)
     joined = frame.join(one_by_one, on="text", how="left", maintain_order="left")
     return NumberColumn(
         joined["scaled"].fill_null(joined["number"]),
