@@ -94,9 +94,10 @@ class Chunk:
         if (study.rules, ranges.rows) != (self._study.rules, self._ranges.rows):
             raise RulesChanged
         graded = store_new(connection, study, self._prepared)
-        for patient in sorted(self._patients, key=lambda one: one.name or ""):
+        others = [one for one in self._patients if one.name not in graded]
+        for patient in sorted(others, key=lambda one: one.name or ""):
             sent = patient.sent()
-            if sent is None or sent.patient in graded:
+            if sent is None:
                 continue
             merged = merge_patient(connection, study, sent, self._graders)
             if isinstance(merged, RequestError):
