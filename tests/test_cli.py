@@ -203,7 +203,10 @@ def test_a_report_is_written_as_its_suffix_says(tmp_path: Path) -> None:
     [
         (["none", "-o", "t.csv"], "there is no such study"),
         (["demo", "-o", "t.pdf"], "the report is .html, .csv, .json"),
-        (["demo", "-o", "t.csv", "--phase", "early"], "--phase: expected acute, late, both"),
+        (
+            ["demo", "-o", "t.csv", "--phase", "early"],
+            "toxgrade: --phase: invalid choice: 'early' (choose",
+        ),
         (["demo", "-o", "nowhere/t.csv"], "No such file or directory"),
     ],
 )

@@ -6,7 +6,7 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from app.cli.arguments import Parser
+from app.cli.arguments import PHASES, Parser
 
 if TYPE_CHECKING:
     from app.cohort.scope import Report as Phase
@@ -26,7 +26,7 @@ def arguments(parser: Parser) -> None:
     say("--worst", type=Path, help="worst grades per patient and term")
     say("--table", type=Path, help="the toxicity table: .csv, .json or .html")
     say(
-        "--phase", choices=("acute", "late", "both"), default="acute",
+        "--phase", choices=PHASES, default="acute",
         help="of the table (%(default)s)",
     )  # fmt: skip
     say("--names", choices=("own", "adam"), default="own", help="of our columns (%(default)s)")
@@ -43,8 +43,8 @@ def _rules(parser: Parser) -> None:
         help="paper, rtog90, end90, or such as end+3m, start+90d (%(default)s)",
     )  # fmt: skip
     say(
-        "--reading", dest="readings", action="append", default=[],
-        help="INTERPRETATION=READING where CTCAE leaves a choice; repeatable",
+        "--reading", dest="readings", action="append", default=[], metavar="INTERPRETATION=READING",
+        help="a reading where CTCAE leaves a choice; repeatable",
     )  # fmt: skip
 
 
@@ -57,14 +57,14 @@ def _files(parser: Parser) -> None:
     say("--delimiter", type=_delimiter, help="one character, or tab")
     say("--decimal", choices=(".", ","), default=".", help="the decimal sign: . or ,")
     say(
-        "--null", dest="nulls", action="append", default=[],
-        help="a text that means no value (not in analyte); repeatable",
+        "--null", dest="nulls", action="append", default=[], metavar="TEXT",
+        help="means no value (not in analyte); repeatable",
     )  # fmt: skip
     say("--dates", type=_dates, help="such as %%d.%%m.%%Y, beside ISO 8601")
     say("--sheet", help="the sheet of a workbook")
     say(
-        "--map", dest="columns", action="append", default=[],
-        help="OURS=THEIRS, or a mapping file (.toml); repeatable",
+        "--map", dest="columns", action="append", default=[], metavar="OURS=THEIRS",
+        help="a column by another name, or a mapping file (.toml); repeatable",
     )  # fmt: skip
     say(
         "--values", choices=("reported", "standard"), default="reported",

@@ -4,9 +4,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
-from app.cli.arguments import Parser, whole_number
+from app.cli.arguments import PHASES, Parser, whole_number
 from app.cli.environment import settings
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def arguments(parser: Parser) -> None:
     say("--patients", type=Path, help="with --labs: treatment dates, as for grade")
     say("--edition", default="4.03", help="with --labs: the edition of CTCAE (%(default)s)")
     say("--patient", help="whose timeline")
-    say("--phase", default="acute", help="of the shift: acute, late or both (%(default)s)")
+    say("--phase", choices=PHASES, default="acute", help="of the shift (%(default)s)")
     say("--row", help="a row of the study's table, or a term: shift, incidence")
     say("--min-grade", type=whole_number(1, 5), default=2, help="of the incidence (%(default)s)")
     say("--page", type=whole_number(1, 10**6), default=1, help="of the swimmer plot (%(default)s)")
@@ -38,7 +38,7 @@ def arguments(parser: Parser) -> None:
 
 def plot(
     picture: str, output: Path, study: str | None, labs: Path | None, patients: Path | None,
-    edition: str, patient: str | None, phase: str, row: str | None, min_grade: int, page: int,
+    edition: str, patient: str | None, phase: "Report", row: str | None, min_grade: int, page: int,
     width: int,
 ) -> None:  # fmt: skip
     """Draw a picture of a cohort, or the timeline of one patient."""
@@ -48,12 +48,12 @@ def plot(
     from app.grading.one import Graders
     from app.web.pictures.gallery import Asked, Gallery
 
-    name, kind, window = _asked(picture, output, patient, phase)
+    name, kind = _asked(picture, output, patient)
     graders = Graders(load())
     gallery = Gallery(graders, load_vocabularies())
     with _cohort(study, labs, patients, edition, graders) as (connection, found):
         if name is not None:
-            asked = Asked(window, row, min_grade, page, width)
+            asked = Asked(phase, row, min_grade, page, width)
             drawn = gallery.study(connection, found, name, asked)
         else:
             drawn = gallery.patient(connection, found, patient or "", width)
@@ -61,16 +61,13 @@ def plot(
         unfinished.write_bytes(drawn.drawn(kind))
 
 
-def _asked(
-    picture: str, output: Path, patient: str | None, phase: str
-) -> "tuple[Name | None, Kind, Report]":
-    """The picture (None: a timeline), the kind of file, and the window.
+def _asked(picture: str, output: Path, patient: str | None) -> "tuple[Name | None, Kind]":
+    """The picture (None: a timeline) and the kind of file.
 
     Raises:
-        RequestError: there is no such picture or window, or a patient is missing or too many.
+        RequestError: there is no such picture, or a patient is missing or too many.
         FileError: the suffix is of no kind of picture.
     """
-    from app.cohort.scope import Report
     from app.errors import FileError, RequestError
     from app.web.pictures.gallery import NAMES
     from app.web.pictures.picture import MEDIA
@@ -83,10 +80,7 @@ def _asked(
         raise RequestError(f"expected one of {', '.join(NAMES)}, timeline")
     if (patient is None) == (picture == "timeline"):
         raise RequestError("--patient: a timeline is of one patient, another picture of a study")
-    window = next((known for known in get_args(Report) if known == phase), None)
-    if window is None:
-        raise RequestError(f"--phase: expected {', '.join(get_args(Report))}")
-    return name, kind, window
+    return name, kind
 
 
 @contextmanager

@@ -3,9 +3,13 @@
 import sys
 from argparse import BooleanOptionalAction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from app.cli.arguments import Parser, whole_number
+from app.cli.arguments import PHASES, Parser, whole_number
 from app.cli.environment import settings
+
+if TYPE_CHECKING:
+    from app.cohort.scope import Report
 
 
 def arguments(parser: Parser) -> None:
@@ -16,44 +20,43 @@ def arguments(parser: Parser) -> None:
         "--output", "-o", type=Path, required=True,
         help="a .html, .csv or .json file; - for CSV here",
     )  # fmt: skip
-    say("--phase", default="acute", help="acute, late or both (%(default)s)")
+    say("--phase", choices=PHASES, default="acute", help="(%(default)s)")
     say(
         "--course", type=whole_number(1, 1000), default=1,
         help="the course of radiotherapy (%(default)s)",
     )  # fmt: skip
     say(
         "--on-treatment", action=BooleanOptionalAction, default=True,
-        help="count what was taken before the end of radiotherapy (they count)",
+        help="count what was taken before the end of radiotherapy (the default)",
     )  # fmt: skip
     say(
         "--include-baseline", action=BooleanOptionalAction, default=False,
-        help="let the worst grade be no lower than the baseline's (it may be)",
+        help="let the worst grade be no lower than the baseline's",
     )  # fmt: skip
 
 
 def report(
-    study: str, output: Path, phase: str, course: int, on_treatment: bool, include_baseline: bool
+    study: str,
+    output: Path,
+    phase: "Report",
+    course: int,
+    on_treatment: bool,
+    include_baseline: bool,
 ) -> None:
     """Write a study's toxicity table: how many patients had which grade."""
-    from typing import get_args
-
     from app.batches.files import whole
     from app.cohort.document import WRITERS, table_document
-    from app.cohort.scope import Report, Scope
+    from app.cohort.scope import Scope
     from app.criteria.reader import load
-    from app.errors import FileError, RequestError
+    from app.errors import FileError
     from app.grading.one import Graders
     from app.records.engine import transaction
     from app.records.studies import find_study
 
-    phases: tuple[Report, ...] = get_args(Report)
-    chosen = next((known for known in phases if known == phase), None)
-    if chosen is None:
-        raise RequestError(f"--phase: expected {', '.join(phases)}")
     suffix = ".csv" if str(output) == "-" else output.suffix
     if suffix not in WRITERS:
         raise FileError(f"{output.name}: the report is {', '.join(WRITERS)}")
-    scope = Scope(chosen, course, on_treatment, include_baseline)
+    scope = Scope(phase, course, on_treatment, include_baseline)
     with transaction(settings().database_url, reads_only=True) as connection:
         found = find_study(connection, study)
         edition = Graders(load()).under(found.rules).edition

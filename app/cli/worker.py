@@ -13,14 +13,11 @@ from app.cli.environment import settings
 
 def arguments(parser: Parser) -> None:
     parser.runs(worker)
-    parser.add_argument("--parent", type=int, help=SUPPRESS)
+    parser.add_argument("--parent", type=int, help=SUPPRESS)  # stop once it is no longer that
 
 
 def worker(parent: int | None) -> None:
-    """Grade and store uploaded batches until stopped; any number may run on one database.
-
-    With ``parent`` it stops once that is not its parent process.
-    """
+    """Grade and store uploaded batches until stopped; any number may run on one database."""
     import signal
 
     from app.batches.store import Store
