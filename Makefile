@@ -16,12 +16,14 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 setup: .venv/installed
 
-# What the service itself needs: a fraction of what its tests do.
+# What the service itself needs: a fraction of what its tests do. Its modules are compiled, as pip
+# does where nothing is editable: a sixth of grading a small file.
 .venv/serves: pyproject.toml requirements.lock requirements-build.lock
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 	$(PIP) --require-hashes --requirement requirements.lock --requirement requirements-build.lock
 	$(PIP) --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -q app
 	touch $@
 
 .venv/installed: .venv/serves requirements-dev.lock
