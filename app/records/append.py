@@ -49,14 +49,14 @@ def append(connection: Connection, table: Table, rows: Sequence[dict[str, Any]])
         unit.seen.clear()
     noted = unit.written.digests.setdefault(table.name, {})
     ids = unit.number(connection, table, len(rows))
+    columns, values, as_json = _form(tuple(rows[0] | {"id": None}))
+    taken = []
     for number, row in zip(ids, rows, strict=True):
         row["id"] = number
-    columns, values, as_json = _form(tuple(rows[0]))
-    taken = list(map(values, rows))
-    assert set(map(len, rows)) == {len(columns)}, "rows of one table have the same columns"
-    place = columns.index("id")
-    for one in taken:
-        noted[one[place]] = sha256(_encode(as_json(*one))).digest()
+        one = values(row)
+        assert len(row) == len(one), "rows of one table have the same columns"
+        noted[number] = sha256(_encode(as_json(*one))).digest()
+        taken.append(one)
     unit.add(table, columns, taken)
     if "patient_id" in columns:
         for patient in set(map(itemgetter(columns.index("patient_id")), taken)):

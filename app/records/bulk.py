@@ -83,11 +83,18 @@ def _converted(
     columns: Sequence[Column[Any]], rows: Iterable[Sequence[Any]], dialect: Dialect
 ) -> list[tuple[Any, ...]]:
     """The rows as SQLite keeps them: dates and moments as the text that SQLAlchemy reads back."""
-    places = [i for i, column in enumerate(columns) if isinstance(column.type, _TEXTUAL)]
-    by_column = list(zip(*rows, strict=True))
-    for place in places if by_column else ():
-        by_column[place] = tuple(map(_remembering(columns[place], dialect), by_column[place]))
-    return list(zip(*by_column, strict=True))
+    textual = [
+        (place, _remembering(column, dialect))
+        for place, column in enumerate(columns)
+        if isinstance(column.type, _TEXTUAL)
+    ]
+    converted = []
+    for row in rows:
+        kept = list(row)
+        for place, convert in textual:
+            kept[place] = convert(kept[place])
+        converted.append(tuple(kept))
+    return converted
 
 
 def _remembering(column: Column[Any], dialect: Dialect) -> Converter:

@@ -101,12 +101,12 @@ def store_new(
     append(connection, treatments, treated)
     for patient, new in added:
         for row in new.results:
-            row |= {"patient_id": patient, "recorded_at": now}
+            row["patient_id"], row["recorded_at"] = patient, now
     append(connection, results, [row for _, new in added for row in new.results])
     for patient, new in added:
         for index, grade in new.grades:
-            owner = new.results[index]["id"]
-            grade |= {"patient_id": patient, "result_id": owner, "recorded_at": now}
+            grade["patient_id"], grade["recorded_at"] = patient, now
+            grade["result_id"] = new.results[index]["id"]
     append(connection, grades, [grade for _, new in added for _, grade in new.grades])
     return {new.sent.patient: new.of_identity for _, new in added}
 
