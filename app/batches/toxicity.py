@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import date
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import polars as pl
@@ -55,9 +56,9 @@ def _patients(
     bounds: pl.DataFrame, days: Mapping[str, date], courses: pl.DataFrame
 ) -> Iterator[CohortPatient]:
     dates = {name: Course(start, end) for name, start, end in courses.iter_rows()}
-    for name, mine in groupby(bounds.iter_rows(named=True), lambda row: str(row["patient"])):
+    rows = bounds.select("patient", "phase", "term", "at_least", "at_most", "decided").iter_rows()
+    for name, mine in groupby(rows, itemgetter(0)):
         windows: dict[str, dict[str, Bounds]] = {phase: {} for phase in PHASES}
-        for row in mine:
-            found = Bounds(row["at_least"], row["at_most"], row["decided"])
-            windows.setdefault(row["phase"], {})[row["term"]] = found
+        for _, phase, term, *found in mine:
+            windows.setdefault(phase, {})[term] = Bounds(*found)
         yield CohortPatient(name, windows, dates.get(name), seen_until=days.get(name))

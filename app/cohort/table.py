@@ -8,7 +8,7 @@ from typing import Literal
 from app.cohort.read import CohortPatient
 from app.cohort.rows import TableRow
 from app.cohort.scope import Scope
-from app.cohort.worst import Bounds, any_of, patient_row
+from app.cohort.worst import Bounds, PatientRows, any_of
 from app.grading.phase import Window
 
 Kind = Literal["baseline", "worst"]
@@ -89,16 +89,16 @@ def toxicity_table(
         AnyToxicity("any grade in clinical or haematological rows, those without a baseline"),
         AnyToxicity("any grade in any row, baseline grades that persist included"),
     )
+    readers = [PatientRows(row, scope.windows) for row in rows]
     for patient in cohort:
-        _count(table, patient, rows)
+        _count(table, patient, readers)
         if not _followed(patient, window):
             table.window_incomplete.append(patient.name)
     return table
 
 
-def _count(table: ToxicityTable, patient: CohortPatient, rows: Sequence[TableRow]) -> None:
-    windows = table.scope.windows
-    found = {row.label: patient_row(row, patient.windows, windows) for row in rows}
+def _count(table: ToxicityTable, patient: CohortPatient, rows: Sequence[PatientRows]) -> None:
+    found = {each.row.label: each.of(patient.windows) for each in rows}
     table.n_patients += 1
     for count in table.rows:
         mine = found[count.row.label]
@@ -108,7 +108,7 @@ def _count(table: ToxicityTable, patient: CohortPatient, rows: Sequence[TableRow
         if count.kind == "worst" and mine.member_worse:
             count.member_worse.append(patient.name)
     everywhere = any_of(one.any_grade for one in found.values())
-    without = any_of(found[row.label].any_grade for row in rows if not row.with_baseline)
+    without = any_of(found[r.row.label].any_grade for r in rows if not r.row.with_baseline)
     _say(table.worse_than_baseline, patient.name, any_of(one.any_worse for one in found.values()))
     _say(table.clinical_or_haematological, patient.name, without)
     _say(table.any_grade, patient.name, everywhere)

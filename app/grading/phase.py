@@ -55,8 +55,7 @@ PRESETS = {
 }
 
 
-OLD_BASELINE = timedelta(days=28)
-"""A baseline further before the start of radiotherapy than this is flagged, never excluded."""
+OLD_BASELINE = timedelta(days=28)  # further before the start it is flagged, never excluded
 
 
 def add_months(day: date, months: int) -> date:
