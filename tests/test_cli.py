@@ -115,6 +115,18 @@ def test_what_cannot_be_done_ends_with_code_2_and_one_clear_line(
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "given", [("--null", "-"), ("--null=--",), ("--null=---",), ("--null=-x",)]
+)
+def test_a_text_that_means_no_value_may_begin_with_a_dash(
+    tmp_path: Path, given: tuple[str, ...]
+) -> None:
+    text = given[-1].removeprefix("--null=")
+    (tmp_path / "labs.csv").write_text(_LABS.replace(",130,", f",{text},"))
+    toxgrade("grade", "labs.csv", "-o", "out.csv", *given, cwd=tmp_path)
+    assert ",missing-value," in (tmp_path / "out.csv").read_text()
+
+
 def test_files_and_options_come_in_any_order(tmp_path: Path) -> None:
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_text(_LABS)
@@ -170,6 +182,16 @@ def test_help_names_every_command_and_imports_nothing_for_it(tmp_path: Path) -> 
         assert (parser.get_default("run") is None) == (name in GROUPS)
     assert toxgrade(cwd=tmp_path).stdout == told
     assert toxgrade("--version", cwd=tmp_path).stdout == f"toxgrade {__version__}\n"
+
+
+def test_arguments_are_read_before_polars_is_loaded(tmp_path: Path) -> None:
+    """Its allocator is told by the environment, which `toxgrade grade` sets once it has them."""
+    code = (
+        "import sys; from app.cli.arguments import Parser; from app.cli.grade import arguments\n"
+        "parser = Parser(); arguments(parser); parser.parse_intermixed_args(['x', '-o', 'y'])\n"
+        "sys.exit(any(m in sys.modules for m in ('polars', 'pydantic', 'sqlalchemy')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path).returncode == 0
 
 
 def test_a_command_that_does_not_exist_is_named_with_the_nearest(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ The standard library's parser, since it is there in 5 ms: others took 80, a fift
 file.
 """
 
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import Action, ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -23,6 +23,12 @@ class Parser(ArgumentParser):
         self.description = command.__doc__
         self.set_defaults(run=command)
         return self
+
+    def _get_values(self, action: Action, arg_strings: list[str]) -> Any:
+        """``--null=--`` is a value, which Python 3.11 would drop as the end of the options."""
+        if action.option_strings and arg_strings == ["--"]:
+            return "--"
+        return super()._get_values(action, arg_strings)
 
     def error(self, message: str) -> NoReturn:
         text = message.removeprefix("argument ")

@@ -39,7 +39,7 @@ def _rules(parser: Parser) -> None:
     say = parser.add_argument_group("how results are graded").add_argument
     say("--edition", default="4.03", help="the edition of CTCAE (%(default)s)")
     say(
-        "--window", type=_window, default="paper",
+        "--window", default="paper",
         help="paper, rtog90, end90, or such as end+3m, start+90d (%(default)s)",
     )  # fmt: skip
     say(
@@ -58,7 +58,7 @@ def _files(parser: Parser) -> None:
     say("--decimal", choices=(".", ","), default=".", help="the decimal sign: . or ,")
     say(
         "--null", dest="nulls", action="append", default=[], metavar="TEXT",
-        help="means no value (not in analyte); repeatable",
+        help="means no value (not in analyte), --null=-- if it begins with a dash; repeatable",
     )  # fmt: skip
     say("--dates", type=_dates, help="such as %%d.%%m.%%Y, beside ISO 8601")
     say("--sheet", help="the sheet of a workbook")
@@ -83,7 +83,7 @@ def _files(parser: Parser) -> None:
 def grade(
     labs: list[str], output: Path, patients: Path | None, rejects: Path | None,
     worst: Path | None, table: Path | None, phase: "Phase", names: Literal["own", "adam"],
-    strict: bool, edition: str, window: "Window", readings: list[str], nulls: list[str],
+    strict: bool, edition: str, window: str, readings: list[str], nulls: list[str],
     columns: list[str], **files: Any,
 ) -> int:  # fmt: skip
     """Grade lab exports; every row comes out, with its grades or the reason why not."""
@@ -101,7 +101,9 @@ def grade(
     from app.grading.rules import Rules
 
     graders = Graders(load(only=edition))
-    rules = changed_rules(Rules(window=window), graders.criteria.edition(edition), readings)
+    rules = changed_rules(
+        Rules(window=_window(window)), graders.criteria.edition(edition), readings
+    )
     reading = Reading(nulls=tuple(nulls), columns=read_mapping(columns), **files)
     batch = Batch(
         tuple(labs), output, rules, patients, rejects, worst, table, phase, reading, names
@@ -135,6 +137,7 @@ def _pair(given: str) -> tuple[str, str]:
 
 def _window(text: str) -> "Window":
     """``end+3m`` or ``start+90d``, or the name of a preset."""
+    from app.errors import RequestError
     from app.grading.phase import PRESETS, Window
 
     match = re.fullmatch(r"(end|start)\+([0-9]{1,4})([md])", text)
@@ -147,4 +150,4 @@ def _window(text: str) -> "Window":
         return Window(match[1], **{length: int(match[2])})  # type: ignore[arg-type]
     except ValueError:
         known = ", ".join(PRESETS)
-        raise ArgumentTypeError(f"expected {known}, or such as end+3m, start+90d") from None
+        raise RequestError(f"--window: expected {known}, or such as end+3m, start+90d") from None
