@@ -32,6 +32,15 @@ _LOCK = (
     .where(patients.c.study_id == bindparam("study"), patients.c.name == bindparam("name"))
     .with_for_update()
 )
+_LOCK_MANY = (
+    select(patients.c.name, patients.c.id)
+    .where(
+        patients.c.study_id == bindparam("study"),
+        patients.c.name.in_(bindparam("names", expanding=True)),
+    )
+    .order_by(patients.c.name)
+    .with_for_update()
+)
 _ERASED = select(erasures.c.patient).where(
     erasures.c.study_id == bindparam("study"),
     erasures.c.patient.in_(bindparam("names", expanding=True)),
@@ -98,9 +107,8 @@ def lock_panels(connection: Connection, study_name: str, names: Collection[str])
     wanted = [name for name in sorted(names) if PATIENT_NAME.fullmatch(name) and name not in gone]
     new = add_patients(connection, study, wanted)
     known = [name for name in wanted if name not in new]
-    mine = (patients.c.study_id == study.id) & patients.c.name.in_(known)
-    query = select(patients.c.name, patients.c.id).where(mine).order_by(patients.c.name)
-    locked = connection.execute(query.with_for_update()).all() if known else []
+    among = {"study": study.id, "names": known}
+    locked = connection.execute(_LOCK_MANY, among).all() if known else []
     unit = unit_of(connection)
     unit.panels = len(wanted)
     for name, number in new.items():
