@@ -22,6 +22,7 @@ from app.http.server import run
 from app.main import create_app
 from app.settings import Settings
 from benchmarks.kernel import _PANEL
+from tests.ports import free_port
 
 CLIENTS, ROUNDS = 16, 3
 _SECONDS = 2.0
@@ -86,9 +87,7 @@ def toxgrade(url: str, processes: int = 1, key: str | None = None) -> Iterator[S
 
 @contextmanager
 def _process(serve: Any, *arguments: str) -> Iterator[tuple[int, int]]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_port()
     spawn = multiprocessing.get_context("spawn")
     server = spawn.Process(target=serve, args=(port, *arguments), daemon=True)
     server.start()

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from app.main import create_app
 from app.records.engine import upgrade
 from app.settings import Settings
 from tests import postgres
+from tests.ports import free_port
 
 FULL = os.environ.get("TOXGRADE_FULL") == "1"
 """Whether the crash suite, tamperings and random requests run whole, as ``make bench`` does."""
@@ -89,17 +89,14 @@ def database_url(request: pytest.FixtureRequest) -> str:
 @contextmanager
 def served(settings: Settings) -> Iterator[httpx.Client]:
     """The service on a free port, in a thread, and a client for it."""
-    with socket.socket() as free:
-        free.bind((settings.host, 0))
-        port = free.getsockname()[1]
-    chosen = settings.model_copy(update={"port": port})
+    chosen = settings.model_copy(update={"port": free_port()})
     server = uvicorn.Server(server_config(create_app(chosen), chosen))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
         assert thread.is_alive(), "the server did not start"
         time.sleep(0.01)
-    with httpx.Client(base_url=f"http://{settings.host}:{port}", timeout=30) as client:
+    with httpx.Client(base_url=f"http://{chosen.host}:{chosen.port}", timeout=30) as client:
         yield client
     server.should_exit = True
     thread.join()

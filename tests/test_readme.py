@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shlex
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.ports import free_port
 
 _ROOT = Path(__file__).parents[1]
 _README = (_ROOT / "README.md").read_text(encoding="utf-8")
@@ -47,9 +48,7 @@ def url(served_from: Path) -> Iterator[str]:
     """``make serve``'s own command, on a free port and a database of its own."""
     recipe = _shell(f"make --no-print-directory -n -C {_ROOT} serve", Path("/"))
     command = next(line for line in recipe.splitlines() if " serve " in line)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     variable, _, *arguments = shlex.split(command.replace("8000", str(port)))
     name, _, setting = variable.partition("=")
     program = Path(sys.executable).parent / "toxgrade"

@@ -4,7 +4,6 @@ import itertools
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from tests.api.panels import panel, value
+from tests.ports import free_port
 
 
 @dataclass
@@ -43,10 +43,7 @@ class Running:
 
 def start(database_url: str, folder: Path, port: int | None = None, **settings: str) -> Running:
     """Start a server and wait until it is ready; ``settings`` are of the environment."""
-    if port is None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+    port = port or free_port()
     log = folder / f"{port}.log"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("TOXGRADE_")}
     environment |= {"TOXGRADE_DATABASE_URL": database_url, "TOXGRADE_AUTH": "off"}

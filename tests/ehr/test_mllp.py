@@ -24,6 +24,7 @@ from cryptography.x509.oid import NameOID
 from app.settings import Settings
 from tests.conftest import NewDatabase, served
 from tests.ehr.oru import fields, message, obx
+from tests.ports import free_port
 
 VT, FS_CR = b"\x0b", b"\x1c\r"
 _TOXGRADE = Path(sys.executable).parent / "toxgrade"
@@ -79,9 +80,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     started = []
 
     def _start(database_url: str, *options: object, **settings: str) -> Engine:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         environment = os.environ | {"TOXGRADE_DATABASE_URL": database_url} | settings
         command = [str(_TOXGRADE), "mllp", "--port", str(port), *map(str, options)]
         with (tmp_path / "log").open("ab") as log:
