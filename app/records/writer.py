@@ -8,9 +8,9 @@ keys of repeated requests, then patients by study and name, then the heads of th
 Where they do, PostgreSQL ends one of them, whose jobs are tried again, each alone.
 """
 
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -68,10 +68,11 @@ class Writer:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._queue: queue.Queue[_Job | None] = queue.Queue(_WAITING)
+        self._jobs: deque[_Job] = deque()
+        self._enough = threading.Condition()
         self._closed = False
         self._forget_at = 0.0
-        self._expected = 1
+        self._expected = self._wanted = 1
         self.groups = self.jobs = 0
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
         self._thread.start()
@@ -94,52 +95,52 @@ class Writer:
             Unavailable: too many jobs are waiting, or the writer is closing.
         """
         job = _Job(run, act, once, is_panel)
-        if self._closed:
-            raise Unavailable("the service is stopping")
-        try:
-            self._queue.put_nowait(job)
-        except queue.Full:
-            raise Unavailable("too many requests are waiting to be stored") from None
+        with self._enough:
+            if self._closed:
+                raise Unavailable("the service is stopping")
+            if len(self._jobs) >= _WAITING:
+                raise Unavailable("too many requests are waiting to be stored")
+            self._jobs.append(job)
+            if len(self._jobs) >= self._wanted:
+                self._enough.notify()
         return job.answer
 
     @property
     def waiting(self) -> int:
         """Jobs handed in and not yet begun."""
-        return self._queue.qsize()
+        return len(self._jobs)
 
     def close(self) -> None:
         """Finish what is waiting, then stop."""
-        self._closed = True
-        self._queue.put(None)
+        with self._enough:
+            self._closed = True
+            self._enough.notify()
         self._thread.join()
 
     def _work(self) -> None:
-        while (job := self._queue.get()) is not None:
-            group, stop = self._waiting(job)
+        while group := self._group():
             # A caller that went away before its turn is skipped; from here on none can.
             self._commit([job for job in group if job.answer.set_running_or_notify_cancel()])
             self.groups, self.jobs = self.groups + 1, self.jobs + len(group)
-            self._expected = len(group) + self._queue.qsize()
-            if stop:
-                return
+            self._expected = min(len(group) + self.waiting, _GROUP)
 
-    def _waiting(self, first: _Job) -> tuple[list[_Job], bool]:
-        """The jobs to commit with ``first``, and whether the writer is to stop after them.
+    def _group(self) -> list[_Job]:
+        """The jobs to commit next; none: the writer is closed.
 
-        It waits a moment for as many as there were the last time: of 16 clients two halves would
-        be committed by turns, which took a fifth more CPU time. One client alone waits for nobody.
+        With the first it waits a moment for as many as there were the last time: of 16 clients two
+        halves would be committed by turns, which took a fifth more CPU time. One client alone waits
+        for nobody. It is woken for the last of them, not for each.
         """
-        group, until = [first], time.monotonic() + _LINGER
-        while len(group) < _GROUP:
-            patience = until - time.monotonic() if len(group) < self._expected else 0.0
-            try:
-                job = self._queue.get(patience > 0, max(patience, 0.0))
-            except queue.Empty:
-                break
-            if job is None:
-                return group, True
-            group.append(job)
-        return group, False
+
+        def enough() -> bool:
+            return self._closed or len(self._jobs) >= self._wanted
+
+        with self._enough:
+            self._enough.wait_for(enough)
+            self._wanted = self._expected
+            self._enough.wait_for(enough, _LINGER)
+            self._wanted = 1
+            return [self._jobs.popleft() for _ in range(min(len(self._jobs), _GROUP))]
 
     def _commit(self, group: list[_Job]) -> None:
         """Commit a group. A job that fails is set aside and decided by a transaction of its own."""
