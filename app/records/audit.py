@@ -30,10 +30,10 @@ _STUDIES = select(studies.c.name, studies.c.id).where(
     studies.c.name.in_(bindparam("names", expanding=True))
 )
 _HEADS = (
-    select(audit_heads)
-    .where(audit_heads.c.study_id.in_(bindparam("ids", expanding=True)))
-    .order_by(audit_heads.c.study_id)
-    .with_for_update()
+    _STUDIES.add_columns(audit_heads.c.seq, audit_heads.c.hash)
+    .join(audit_heads, audit_heads.c.study_id == studies.c.id)
+    .order_by(studies.c.id)
+    .with_for_update(of=audit_heads)
 )
 _ENTER = insert(audit)
 _MOVE = update(audit_heads).where(audit_heads.c.study_id == bindparam("of_study"))
@@ -62,13 +62,11 @@ def enter(connection: Connection, acts: Sequence[tuple[Act, Written]]) -> None:
     Heads are locked last and in the order of their studies, so that several processes neither fork
     a chain nor wait for each other in a circle.
     """
-    names = {act.study for act, _ in acts}
-    ids = {row.name: row.id for row in connection.execute(_STUDIES, {"names": list(names)})}
+    heads = _lock_heads(connection, {act.study for act, _ in acts})
     entries, moved = [], []
-    by_study = sorted((a for a in acts if a[0].study in ids), key=lambda a: ids[a[0].study])
-    heads = _lock_heads(connection, sorted(ids.values()))
-    for study_id, found in groupby(by_study, key=lambda a: ids[a[0].study]):
-        seq, head = heads[study_id]
+    by_study = sorted((a for a in acts if a[0].study in heads), key=lambda a: heads[a[0].study])
+    for name, found in groupby(by_study, key=lambda a: a[0].study):
+        study_id, seq, head = heads[name]
         for act, written in found:
             seq += 1
             if seq == 1:
@@ -148,17 +146,20 @@ def _entry(seq: int, act: Act, written: Written) -> str:
     return _encode(said).decode()
 
 
-def _lock_heads(connection: Connection, study_ids: Sequence[int]) -> dict[int, tuple[int, str]]:
-    mine = {"ids": study_ids}
-    found = {row.study_id: (row.seq, row.hash) for row in connection.execute(_HEADS, mine)}
-    missing = [n for n in study_ids if n not in found]
-    if not missing:
+def _lock_heads(connection: Connection, names: set[str]) -> dict[str, tuple[int, int, str]]:
+    """Of each study that there is, by name: its number, and its newest entry's number and hash."""
+    mine = {"names": list(names)}
+    found = {row.name: (row.id, row.seq, row.hash) for row in connection.execute(_HEADS, mine)}
+    if names == found.keys():
+        return found
+    new = connection.execute(_STUDIES, {"names": list(names - found.keys())}).all()
+    if not new:
         return found
     first = text(
         "INSERT INTO audit_heads (study_id, seq, hash) VALUES (:n, 0, :h) ON CONFLICT DO NOTHING"
     )
-    connection.execute(first, [{"n": n, "h": genesis(n)} for n in missing])
-    return {row.study_id: (row.seq, row.hash) for row in connection.execute(_HEADS, mine)}
+    connection.execute(first, [{"n": n, "h": genesis(n)} for n in sorted(row.id for row in new)])
+    return {row.name: (row.id, row.seq, row.hash) for row in connection.execute(_HEADS, mine)}
 
 
 def _add_what_was_there(
