@@ -28,7 +28,7 @@ COMMANDS = {
     "criteria": "check, print and compare the criteria files",
     "validate": "check this installation against its specification; a dated report",
 }
-"""What each command does, for the overview: to ask the parser for it took four times as long."""
+"""What each command, a module here, does: the overview loads none of them."""
 
 
 def main() -> None:

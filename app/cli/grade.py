@@ -55,7 +55,7 @@ def _files(parser: Parser) -> None:
     say("--format", dest="kind", choices=kinds, help="by its suffix, unless given")
     say("--encoding", choices=("utf-8", "latin-1", "cp1252", "utf-16"), help="UTF-8, unless given")
     say("--delimiter", type=_delimiter, help="one character, or tab")
-    say("--decimal", choices=(".", ","), default=".", help="the decimal sign: . or ,")
+    say("--decimal", choices=(".", ","), default=".", metavar="SIGN", help=". or , (%(default)s)")
     say(
         "--null", dest="nulls", action="append", default=[], metavar="TEXT",
         help="means no value (not in analyte), --null=-- if it begins with a dash; repeatable",
