@@ -49,7 +49,7 @@ class Cases:
         self._values = ReadOnce(read_values, most=None)
         self._known = pl.DataFrame(schema={"key": pl.Int64, "case": pl.UInt32})
         self._tests_by_case = pl.DataFrame(schema={"begin": pl.UInt32, "count": pl.UInt32})
-        self.tests = pl.DataFrame()
+        self.tests = pl.DataFrame()  # its columns come with the first rows, were it none
 
     @property
     def groups(self) -> list[Group]:

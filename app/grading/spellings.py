@@ -50,7 +50,7 @@ class Spellings:
         self.tables = Tables(grader, units)
         self._combinations: dict[tuple[str | None, ...], int] = {}
         self._known = pl.DataFrame(schema={**dict.fromkeys(_KEY, pl.String), "place": pl.UInt32})
-        self.facts = self.tests = pl.DataFrame()
+        self.facts = self.tests = pl.DataFrame()  # columns come with the first rows, were it none
 
     def look_up(self, rows: pl.DataFrame) -> pl.Series:
         """The place of each row's spelling in ``facts`` (UInt32).
