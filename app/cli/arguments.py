@@ -8,9 +8,6 @@ from argparse import Action, ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-PHASES = ("acute", "late", "both")
-"""What a report is over."""
-
 
 class Parser(ArgumentParser):
     """Refuses in one line, and knows no abbreviations: later options would change their meaning."""

@@ -16,7 +16,7 @@ def arguments(parser: Parser) -> None:
     actions.add_parser("head", help="print each study's newest entry").runs(head)
     one = actions.add_parser("verify", help="find every edit and deletion").runs(verify)
     one.add_argument(
-        "--head", action="append",
+        "--head", action="append", default=[],
         help="a line that `toxgrade audit head` printed, or a file of them; repeatable",
     )  # fmt: skip
 
@@ -31,13 +31,13 @@ def head() -> None:
             print(study, seq, newest)
 
 
-def verify(head: list[str] | None) -> int:
+def verify(head: list[str]) -> int:
     """Find every edit, deletion, insertion and reordering; exit code 1 if there is any."""
     from app.records.engine import snapshot
     from app.records.verify import count
     from app.records.verify import verify as find_broken
 
-    kept = dict(_line(line) for given in head or [] for line in _lines(given))
+    kept = dict(_line(line) for given in head for line in _lines(given))
     with snapshot(settings().database_url) as connection:
         found = 0
         for broken in find_broken(connection, kept):

@@ -4,12 +4,12 @@ import os
 import re
 from argparse import ArgumentTypeError
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from app.cli.arguments import PHASES, Parser
+from app.cli.arguments import Parser
+from app.cohort.scope import Report as Phase
 
 if TYPE_CHECKING:
-    from app.cohort.scope import Report as Phase
     from app.grading.phase import Window
 
 
@@ -25,10 +25,7 @@ def arguments(parser: Parser) -> None:
     say("--rejects", type=Path, help="rows that could not be read")
     say("--worst", type=Path, help="worst grades per patient and term")
     say("--table", type=Path, help="the toxicity table: .csv, .json or .html")
-    say(
-        "--phase", choices=PHASES, default="acute",
-        help="of the table (%(default)s)",
-    )  # fmt: skip
+    say("--phase", choices=get_args(Phase), default="acute", help="of the table (%(default)s)")
     say("--names", choices=("own", "adam"), default="own", help="of our columns (%(default)s)")
     say("--strict", action="store_true", help="exit with 1 if a row was rejected")
     _rules(parser)
@@ -82,7 +79,7 @@ def _files(parser: Parser) -> None:
 
 def grade(
     labs: list[str], output: Path, patients: Path | None, rejects: Path | None,
-    worst: Path | None, table: Path | None, phase: "Phase", names: Literal["own", "adam"],
+    worst: Path | None, table: Path | None, phase: Phase, names: Literal["own", "adam"],
     strict: bool, edition: str, window: str, readings: list[str], nulls: list[str],
     columns: list[str], **files: Any,
 ) -> int:  # fmt: skip

@@ -17,14 +17,16 @@ def arguments(parser: Parser) -> None:
         "--role", choices=("reader", "writer", "manager", "admin"), default="admin",
         help="what it may do; admin may everything, in all studies, and is the default",
     )  # fmt: skip
-    one.add_argument("--study", action="append", help="a study the role is for; repeatable")
+    one.add_argument(
+        "--study", action="append", default=[], help="a study the role is for; repeatable"
+    )
     one.add_argument("--days", type=whole_number(1, 3660), help="valid for so long")
     actions.add_parser("list", help="prefix, role, studies, whether valid, label").runs(show)
     one = actions.add_parser("revoke", help="end a key's validity").runs(revoke)
     one.add_argument("prefix", help="as `toxgrade keys list` shows it")
 
 
-def create(label: str, role: "Role", study: list[str] | None, days: int | None) -> None:
+def create(label: str, role: "Role", study: list[str], days: int | None) -> None:
     """Make a key; it is shown once and only its hash is kept."""
     from datetime import UTC, datetime, timedelta
 
@@ -35,7 +37,7 @@ def create(label: str, role: "Role", study: list[str] | None, days: int | None) 
     upgrade(url)
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
     with transaction(url) as connection:
-        print(create_key(connection, label, role, study or (), expires_at))
+        print(create_key(connection, label, role, study, expires_at))
 
 
 def show() -> None:

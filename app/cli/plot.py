@@ -4,15 +4,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
-from app.cli.arguments import PHASES, Parser, whole_number
+from app.cli.arguments import Parser, whole_number
 from app.cli.environment import settings
+from app.cohort.scope import Report
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from app.cohort.scope import Report
     from app.grading.one import Graders
     from app.records.studies import Study
     from app.web.pictures.gallery import Name
@@ -29,7 +29,7 @@ def arguments(parser: Parser) -> None:
     say("--patients", type=Path, help="with --labs: treatment dates, as for grade")
     say("--edition", default="4.03", help="with --labs: the edition of CTCAE (%(default)s)")
     say("--patient", help="whose timeline")
-    say("--phase", choices=PHASES, default="acute", help="of the shift (%(default)s)")
+    say("--phase", choices=get_args(Report), default="acute", help="of the shift (%(default)s)")
     say("--row", help="a row of the study's table, or a term: shift, incidence")
     say("--min-grade", type=whole_number(1, 5), default=2, help="of the incidence (%(default)s)")
     say("--page", type=whole_number(1, 10**6), default=1, help="of the swimmer plot (%(default)s)")
@@ -38,7 +38,7 @@ def arguments(parser: Parser) -> None:
 
 def plot(
     picture: str, output: Path, study: str | None, labs: Path | None, patients: Path | None,
-    edition: str, patient: str | None, phase: "Report", row: str | None, min_grade: int, page: int,
+    edition: str, patient: str | None, phase: Report, row: str | None, min_grade: int, page: int,
     width: int,
 ) -> None:  # fmt: skip
     """Draw a picture of a cohort, or the timeline of one patient."""

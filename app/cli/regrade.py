@@ -9,10 +9,12 @@ def arguments(parser: Parser) -> None:
     parser.runs(regrade)
     parser.add_argument("study", help="a stored study")
     parser.add_argument("--edition", help="the edition of CTCAE from now on")
-    parser.add_argument("--reading", action="append", help="INTERPRETATION=READING; repeatable")
+    parser.add_argument(
+        "--reading", action="append", default=[], help="INTERPRETATION=READING; repeatable"
+    )
 
 
-def regrade(study: str, edition: str | None, reading: list[str] | None) -> None:
+def regrade(study: str, edition: str | None, reading: list[str]) -> None:
     """Grade a study again by another edition or reading; the old grades stay readable."""
     from getpass import getuser
 
@@ -27,7 +29,7 @@ def regrade(study: str, edition: str | None, reading: list[str] | None) -> None:
     with acting(url, actor, "toxgrade regrade", study) as connection:
         found = find_study(connection, study)
         asked = graders.criteria.edition(edition or found.rules.edition)
-        rules = changed_rules(found.rules, asked, reading or [])
+        rules = changed_rules(found.rules, asked, reading)
         chosen = graders.under(rules).edition
         saved = save_study(connection, study, rules, found.liver_enzymes, found.rows)
         regrade_study(connection, saved.study, graders)

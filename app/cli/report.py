@@ -3,13 +3,11 @@
 import sys
 from argparse import BooleanOptionalAction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import get_args
 
-from app.cli.arguments import PHASES, Parser, whole_number
+from app.cli.arguments import Parser, whole_number
 from app.cli.environment import settings
-
-if TYPE_CHECKING:
-    from app.cohort.scope import Report
+from app.cohort.scope import Report
 
 
 def arguments(parser: Parser) -> None:
@@ -20,7 +18,7 @@ def arguments(parser: Parser) -> None:
         "--output", "-o", type=Path, required=True,
         help="a .html, .csv or .json file; - for CSV here",
     )  # fmt: skip
-    say("--phase", choices=PHASES, default="acute", help="(%(default)s)")
+    say("--phase", choices=get_args(Report), default="acute", help="(%(default)s)")
     say(
         "--course", type=whole_number(1, 1000), default=1,
         help="the course of radiotherapy (%(default)s)",
@@ -38,7 +36,7 @@ def arguments(parser: Parser) -> None:
 def report(
     study: str,
     output: Path,
-    phase: "Report",
+    phase: Report,
     course: int,
     on_treatment: bool,
     include_baseline: bool,

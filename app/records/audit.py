@@ -148,8 +148,12 @@ def _entry(seq: int, act: Act, written: Written) -> str:
 
 def _lock_heads(connection: Connection, names: set[str]) -> dict[str, tuple[int, int, str]]:
     """Of each study that there is, by name: its number, and its newest entry's number and hash."""
-    mine = {"names": list(names)}
-    found = {row.name: (row.id, row.seq, row.hash) for row in connection.execute(_HEADS, mine)}
+
+    def read() -> dict[str, tuple[int, int, str]]:
+        heads = connection.execute(_HEADS, {"names": list(names)})
+        return {row.name: (row.id, row.seq, row.hash) for row in heads}
+
+    found = read()
     if names == found.keys():
         return found
     new = connection.execute(_STUDIES, {"names": list(names - found.keys())}).all()
@@ -159,7 +163,7 @@ def _lock_heads(connection: Connection, names: set[str]) -> dict[str, tuple[int,
         "INSERT INTO audit_heads (study_id, seq, hash) VALUES (:n, 0, :h) ON CONFLICT DO NOTHING"
     )
     connection.execute(first, [{"n": n, "h": genesis(n)} for n in sorted(row.id for row in new)])
-    return {row.name: (row.id, row.seq, row.hash) for row in connection.execute(_HEADS, mine)}
+    return read()
 
 
 def _add_what_was_there(
