@@ -53,6 +53,18 @@ def test_a_file_is_graded_and_what_came_of_it_is_told(tmp_path: Path) -> None:
     assert strict.returncode == 1
 
 
+def test_what_is_not_understood_is_told_with_what_declares_it(tmp_path: Path) -> None:
+    header = "patient;collected;analyte;value;unit;lln;uln\n"
+    (tmp_path / "labs.csv").write_text(f"{header}P1;23.04.2011;TBIL;1,8;mg/dL;0,2;1,2\n")
+    told = toxgrade("grade", "labs.csv", "-o", "out.csv", cwd=tmp_path).stderr
+    assert "values not understood, by their look: 9,9 1; see --decimal, --null\n" in told
+    told = toxgrade("grade", "labs.csv", "-o", "out.csv", "--decimal", ",", cwd=tmp_path).stderr
+    assert "dates not understood, by their look: 99.99.9999 1; see --dates\n" in told
+    declared = "--decimal", ",", "--dates", "%d.%m.%Y"
+    told = toxgrade("grade", "labs.csv", "-o", "out.csv", *declared, cwd=tmp_path).stderr
+    assert "1 gradings: 1 decided\n" in told
+
+
 def test_a_reader_that_goes_away_is_told_in_one_line(tmp_path: Path) -> None:
     rows = "".join(f"Q{n},2011-01-20,ALT,30,U/L,,40,,\n" for n in range(2000))
     (tmp_path / "labs.csv").write_text(_LABS + rows)

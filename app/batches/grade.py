@@ -15,7 +15,7 @@ from app.batches.manifest import write_manifest
 from app.batches.open import find_files
 from app.batches.rejects import NOTHING_REJECTED, rejected
 from app.batches.tables import ROW, Table
-from app.batches.tally import Report, Tally
+from app.batches.tally import UNREADABLE, Report, Tally
 from app.batches.treatment import NO_COURSES, Courses, read_patients
 from app.batches.worst import Worst, worst_grades
 from app.cohort.scope import Scope
@@ -88,7 +88,7 @@ class _Run:
         self._labs, self._columns, self._batch, self._edition = labs, columns, batch, edition
         self._progress = progress
         self._read, self._rejects = Kept(folder, "read"), Kept(folder, "rejects")
-        self._tally = Tally()
+        self._tally = Tally(batch.reading.decimal)
         self._worst: Worst | None = None
 
     def read(self) -> None:
@@ -171,8 +171,9 @@ class _Run:
             graded=tally.graded,
             undecided=tally.undecided,
             rejected=tally.rejected,
-            unknown_analytes=tally.called("unknown-analyte"),
-            unknown_units=tally.called("unknown-unit"),
+            unknown_analytes=tally.told("unknown-analyte"),
+            unknown_units=tally.told("unknown-unit"),
+            unreadable={what: tally.told(f"unreadable-{what}") for what in UNREADABLE},
             patients=len(patients),
             without_dates=len(undated),
             read_as={table.name: table.told for table in self._labs.tables},

@@ -15,6 +15,8 @@ _SDTM = ("USUBJID", "LBORRES", "LBORRESU", "LBORNRLO", "LBORNRHI", "LBDTC")
 _SDTM_STANDARD = {
     "LBORRES": "LBSTRESC", "LBORRESU": "LBSTRESU", "LBORNRLO": "LBSTNRLO", "LBORNRHI": "LBSTNRHI",
 }  # fmt: skip
+SIGNS_SWAPPED = ([".", ","], [",", "."])
+"""Both at once: 1.234 must become unreadable, not a number a thousand times too small."""
 OWN, SDTM_LB, MAPPED = "Toxgrade's own columns", "SDTM LB", "mapped columns"
 
 
@@ -141,8 +143,7 @@ def as_declared(ours: Mapping[str, pl.Expr], reading: Reading) -> dict[str, pl.E
         if reading.nulls and name not in ("patient", "analyte"):
             column = column.replace(list(reading.nulls), None)
         if reading.decimal == "," and name in ("value", "lln", "uln"):
-            # both at once: 1.234 must become unreadable, not a number a thousand times too small
-            column = column.str.replace_many([".", ","], [",", "."])
+            column = column.str.replace_many(*SIGNS_SWAPPED)
         if reading.dates and name in ("collected", "rt_start", "rt_end"):
             column = iso_date(column, reading.dates)
         read[name] = column

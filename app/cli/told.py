@@ -1,7 +1,7 @@
 """What a batch tells while it runs and at its end, on standard error: it disturbs no output."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _EVERY = 10.0
 _SHOWN = 10
+_DECLARED_BY = {"value": "--decimal, --null", "limit": "--decimal, --null", "date": "--dates"}
 
 
 @contextmanager
@@ -51,7 +52,12 @@ def print_report(report: "Report", criteria: "Criteria", rejects: Path | None) -
     ):
         if counts:
             shown = [_called(name, n, accepted) for name, n in list(counts.items())[:_SHOWN]]
-            lines.append(f"{what} (rows): {', '.join(shown)}{', …' * (len(counts) > _SHOWN)}")
+            lines.append(f"{what} (rows): {_listed(shown, counts)}")
+    for what, looks in report.unreadable.items():
+        if looks:
+            shown = [f"{look} {n:,}" for look, n in list(looks.items())[:_SHOWN]]
+            listed, declare = _listed(shown, looks), _DECLARED_BY[what]
+            lines.append(f"{what}s not understood, by their look: {listed}; see {declare}")
     if report.other_baselines:
         n = len(report.other_baselines)
         lines.append(f"baselines declared other than by date: {n:,}; the manifest lists them")
@@ -62,6 +68,10 @@ def print_report(report: "Report", criteria: "Criteria", rejects: Path | None) -
         f"rows that could not be read: {report.rejected:,}" + where * bool(report.rejected)
     )
     print("\n".join(lines), file=sys.stderr)
+
+
+def _listed(shown: list[str], of: Sized) -> str:
+    return ", ".join(shown) + ", …" * (len(of) > len(shown))
 
 
 def _called(name: str, rows: int, accepted: list[str]) -> str:

@@ -3,12 +3,14 @@
 import csv
 import json
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 import pytest
 
 from app.batches.batch import Batch
 from app.batches.grade import grade_file
+from app.batches.reading import Reading
 from app.batches.tally import Report
 from app.criteria.reader import load
 from app.errors import CriteriaError, FileError
@@ -71,6 +73,28 @@ def test_every_row_comes_out_in_order_with_a_grade_or_a_reason(tmp_path: Path) -
     assert (report.rows, report.entries, report.graded, report.rejected) == (5, 6, 4, 2)
     assert report.unknown_analytes == {"lead": 1}
     assert (report.patients, report.without_dates) == (2, 1)
+
+
+@pytest.mark.parametrize("decimal", [".", ","])
+def test_what_cannot_be_read_is_told_by_its_look(
+    tmp_path: Path, decimal: Literal[".", ","]
+) -> None:
+    labs = _HEADER + """
+P1,23.04.2011,ALT,50,U/L,,40
+P1,24.05.2011,ALT,51,U/L,,40
+P1,2011-04-23,ALT,n.b.,U/L,,40
+P1,2011-04-23,WBC,hämolytisch; wiederholen,K/uL,4,10
+P1,2011-04-23,ALT,50,U/L,,0-40
+P1,2011-04-23,ALT,50,U/L,5,<40
+"""
+    (tmp_path / "labs.csv").write_text(labs, encoding="utf-8")
+    paths = (str(tmp_path / "labs.csv"),), tmp_path / "out.csv"
+    report = grade_file(Batch(*paths, Rules(), reading=Reading(decimal=decimal)), _GRADERS)
+    assert report.unreadable == {
+        "value": {"a.a.": 1, "aaaaaaaaaaa; aaaaaaa": 1},
+        "limit": {"9-99": 1, "<99": 1},
+        "date": {"99.99.9999": 2},
+    }
 
 
 def test_rejects_name_line_and_column_but_no_value(tmp_path: Path) -> None:
