@@ -1,5 +1,6 @@
 """A file opened: its rows as String columns, read as often as needed, in pieces."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -87,3 +88,17 @@ def _breaks() -> pl.Expr:
     """How many line breaks the fields of each row hold."""
     counts = pl.all().str.count_matches("\n", literal=True).fill_null(0)
     return pl.sum_horizontal(counts).cast(pl.Int64)
+
+
+def check_names(columns: Sequence[str], file: str) -> None:
+    """Check that a header tells its columns apart.
+
+    Raises:
+        FileError: two have the same name, or no name.
+    """
+    nameless = [str(place) for place, name in enumerate(columns, 1) if not name.strip()]
+    if len(nameless) > 1:
+        text = "the header is the first line, and names every column"
+        raise FileError(f"{file}: columns {', '.join(nameless)} have no name; {text}")
+    if twice := sorted(name for name, n in Counter(columns).items() if n > 1):
+        raise FileError(f"{file}: two columns are named {', '.join(twice)}")

@@ -14,7 +14,7 @@ import polars as pl
 
 from app.batches.kinds import Shape, check_beginning
 from app.batches.reading import Encoding, Reading
-from app.batches.tables import Table, scanned
+from app.batches.tables import Table, check_names, scanned
 from app.batches.unpack import is_utf16, unpack
 from app.errors import FileError
 
@@ -176,8 +176,7 @@ def _columns(header: str, delimiter: str, name: str) -> tuple[str, ...]:
     if len(columns) > _MOST_COLUMNS:
         text = f"{len(columns):,} columns; at most {_MOST_COLUMNS:,} are read"
         raise FileError(f"{name}: {text}")
-    if twice := sorted(column for column, n in Counter(columns).items() if n > 1):
-        raise FileError(f"{name}: two columns are named {', '.join(twice)}")
+    check_names(columns, name)
     return tuple(columns)
 
 

@@ -14,6 +14,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from app.batches.reading import Reading
+from app.batches.tables import check_names
 from app.errors import FileError
 
 _AT_ONCE = 50_000
@@ -71,8 +72,7 @@ def read_xlsx(path: Path, name: str, reading: Reading) -> tuple[pl.DataFrame, st
     if not rows:
         raise FileError(f"{name}: empty; expected a header and rows")
     names = [text or "" for text in rows[0]]
-    if twice := sorted({column for column in names if names.count(column) > 1}):
-        raise FileError(f"{name}: two columns are named {', '.join(twice)}")
+    check_names(names, name)
     schema = dict.fromkeys(names, pl.String)
     return pl.DataFrame(rows[1:], schema=schema, orient="row"), sheet.name
 

@@ -218,6 +218,7 @@ HEADER = ",".join(files.HEADER)
         ("a.csv", HEADER + "\r\nP1\rP2\n", "lines end in a carriage return alone, or in different"),
         ("a.csv", ",".join(map(str, range(10_000))), "a.csv: 10,000 columns; at most 2,000"),
         ("a.csv", f"{HEADER},unit\n", "a.csv: two columns are named unit"),
+        ("a.csv", "Report,, \nP1,,\n", "a.csv: columns 2, 3 have no name; the header is the first"),
         ("a.csv", f'{HEADER},"no\nte"\n', "a.csv: the header does not end on its first line"),
         ("a.csv", "a,b;c\n", "a.csv: its delimiter could be several"),
         ("a.csv", "P1,2011-01-20,ALT,5,U/L,,40\n", "a.csv: the header lacks patient, collected"),

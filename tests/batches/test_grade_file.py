@@ -79,7 +79,9 @@ def test_every_row_comes_out_in_order_with_a_grade_or_a_reason(tmp_path: Path) -
 def test_what_cannot_be_read_is_told_by_its_look(
     tmp_path: Path, decimal: Literal[".", ","]
 ) -> None:
-    labs = _HEADER + """
+    labs = (
+        _HEADER
+        + """
 P1,23.04.2011,ALT,50,U/L,,40
 P1,24.05.2011,ALT,51,U/L,,40
 P1,2011-04-23,ALT,n.b.,U/L,,40
@@ -87,6 +89,7 @@ P1,2011-04-23,WBC,hämolytisch; wiederholen,K/uL,4,10
 P1,2011-04-23,ALT,50,U/L,,0-40
 P1,2011-04-23,ALT,50,U/L,5,<40
 """
+    )
     (tmp_path / "labs.csv").write_text(labs, encoding="utf-8")
     paths = (str(tmp_path / "labs.csv"),), tmp_path / "out.csv"
     report = grade_file(Batch(*paths, Rules(), reading=Reading(decimal=decimal)), _GRADERS)
