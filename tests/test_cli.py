@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from importlib import import_module
@@ -116,7 +117,10 @@ def test_the_reading_of_the_text_may_be_chosen(
         (["grade", "labs.csv", "-o", "o.csv", "--edi", "4.03"], "toxgrade: unrecognized arg"),
         (["keys", "create", "x", "--days", "0"], "toxgrade: --days: expected a whole number from"),
         (["keys"], "toxgrade: the following arguments are required: ACTION; see toxgrade keys"),
-        (["serve", "--host", "0.0.0.0"], "only with a loopback TOXGRADE_HOST"),
+        (
+            ["serve", "--host", "0.0.0.0"],
+            "toxgrade: TOXGRADE_AUTH=off is accepted only with a loopback TOXGRADE_HOST",
+        ),
         (["serve", "--port", "http"], "toxgrade: --port: expected a whole number from 1 to"),
     ],
 )
@@ -152,6 +156,15 @@ def test_files_and_options_come_in_any_order(tmp_path: Path) -> None:
 def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
     done = toxgrade("db", "upgrade", cwd=tmp_path, TOXGRADE_PORT="http")
     assert (done.returncode, "TOXGRADE_PORT" in done.stderr) == (2, True)
+
+
+def test_a_port_that_is_taken_is_named_before_anything_is_made(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = toxgrade("serve", "--port", port, cwd=tmp_path, TOXGRADE_AUTH="off")
+    says = f"toxgrade: cannot listen on 127.0.0.1 port {port}: Address already in use; --host and"
+    assert (done.returncode, done.stderr[: len(says)]) == (2, says)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_database_is_migrated_and_a_key_made(tmp_path: Path) -> None:

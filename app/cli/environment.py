@@ -25,6 +25,7 @@ def settings(**given: object) -> "Settings":
         )
     except ValidationError as error:
         for fault in error.errors(include_input=False):
+            said = fault["msg"].removeprefix("Value error, ")  # pydantic's, before our own words
             name = "_".join(("TOXGRADE", *map(str, fault["loc"]))).upper()
-            fail(f"{name if fault['loc'] else 'settings'}: {fault['msg']}")
+            fail(f"{name}: {said}" if fault["loc"] else said)
         sys.exit(2)
