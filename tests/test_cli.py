@@ -158,10 +158,13 @@ def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
     assert (done.returncode, "TOXGRADE_PORT" in done.stderr) == (2, True)
 
 
-def test_a_port_that_is_taken_is_named_before_anything_is_made(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["serve", "mllp"])
+def test_a_port_that_is_taken_is_named_before_anything_is_made(
+    tmp_path: Path, command: str
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        done = toxgrade("serve", "--port", port, cwd=tmp_path, TOXGRADE_AUTH="off")
+        done = toxgrade(command, "--port", port, cwd=tmp_path, TOXGRADE_AUTH="off")
     says = f"toxgrade: cannot listen on 127.0.0.1 port {port}: Address already in use; --host and"
     assert (done.returncode, done.stderr[: len(says)]) == (2, says)
     assert list(tmp_path.iterdir()) == []

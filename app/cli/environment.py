@@ -29,3 +29,23 @@ def settings(**given: object) -> "Settings":
             name = "_".join(("TOXGRADE", *map(str, fault["loc"]))).upper()
             fail(f"{name}: {said}" if fault["loc"] else said)
         sys.exit(2)
+
+
+def check_address(host: str, port: int) -> None:
+    """Check, before anything is done, that a service can listen there.
+
+    Raises:
+        RequestError: the address is taken, not this machine's or not allowed.
+    """
+    import socket
+
+    from app.errors import RequestError
+
+    try:
+        for family, kind, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            with socket.socket(family, kind) as one:
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                one.bind(address)
+    except OSError as error:
+        why = f"cannot listen on {host} port {port}: {error.strerror}"
+        raise RequestError(f"{why}; --host and --port name another address") from None

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.cli.arguments import Parser, whole_number
-from app.cli.environment import settings
+from app.cli.environment import check_address, settings
 
 if TYPE_CHECKING:
     import ssl
@@ -38,6 +38,7 @@ def mllp(
 
     chosen = settings()
     context = _tls(host, certificate, key, clients)
+    check_address(host, port)
     configure()
     upgrade(chosen.database_url)
     asyncio.run(_listen(chosen, study, host, port, context))
@@ -76,7 +77,6 @@ async def _listen(
     import signal
 
     from app.ehr.hl7v2.mllp import Limits, Listener
-    from app.errors import RequestError
     from app.records.engine import build_engine, reading
     from app.records.studies import find_study
     from app.records.writer import Writer
@@ -91,8 +91,6 @@ async def _listen(
     try:
         listener = Listener(_receivers(chosen, study, writer), limits)
         await listener.run(host, port, stop, context)
-    except OSError:
-        raise RequestError(f"--port: {host}:{port} is not to be had") from None
     finally:
         writer.close()
         engine.dispose()

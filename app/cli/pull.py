@@ -77,12 +77,15 @@ def _pull(server: "Server", study: str, wanted: "list[Wanted]", done: "Done") ->
     from app.errors import RequestError, SourceError
     from app.grading.one import Graders
     from app.records.audit import Act
-    from app.records.engine import build_engine, upgrade
+    from app.records.engine import build_engine, reading, upgrade
+    from app.records.studies import find_study
     from app.records.writer import Writer
 
     chosen, graders, total = settings(), Graders(load()), Kept(0, 0, 0, 0)
     upgrade(chosen.database_url)
     engine = build_engine(chosen.database_url)
+    with reading(engine).connect() as connection:
+        find_study(connection, study)
     writer = Writer(engine)
     accepted = Accepted(unknown=chosen.fhir_unknown_status == "final")
     failed = in_a_row = 0

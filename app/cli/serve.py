@@ -1,10 +1,7 @@
 """Running the service."""
 
-import socket
-import sys
-
 from app.cli.arguments import Parser, whole_number
-from app.cli.environment import fail, settings
+from app.cli.environment import check_address, settings
 from app.cli.worker import start_workers
 
 
@@ -26,7 +23,7 @@ def serve(host: str | None, port: int | None, demo: bool) -> None:
     from app.records.engine import upgrade
 
     chosen = settings(host=host, port=port)
-    _check_address(chosen.host, chosen.port)
+    check_address(chosen.host, chosen.port)
     upgrade(chosen.database_url)
     if demo:
         from app.demo.load import load_demo
@@ -34,15 +31,3 @@ def serve(host: str | None, port: int | None, demo: bool) -> None:
         load_demo(chosen.database_url)
     start_workers(chosen.workers)
     run(create_app(chosen), chosen)
-
-
-def _check_address(host: str, port: int) -> None:
-    """End in one line where the address is taken: the server would only log it, as JSON."""
-    try:
-        for family, kind, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-            with socket.socket(family, kind) as one:
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                one.bind(address)
-    except OSError as error:
-        why = f"cannot listen on {host} port {port}: {error.strerror}"
-        sys.exit(fail(f"{why}; --host and --port name another address"))

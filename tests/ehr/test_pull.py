@@ -219,6 +219,19 @@ def test_a_list_that_cannot_be_used_is_refused(
     assert ehr.asked == []
 
 
+def test_what_is_not_there_is_said_before_the_server_is_asked(
+    ehr: FhirServer, new_sqlite: NewDatabase, tmp_path: Path
+) -> None:
+    url = new_sqlite()
+    for given, said in (
+        (("--study", "nowhere"), "toxgrade: there is no such study"),
+        (("--patients", "nobody.csv"), "toxgrade: nobody.csv: No such file"),
+    ):
+        done = run(ehr, url, tmp_path, "patient,fhir_id\nP1,1\n", *given)
+        assert (done.returncode, done.stderr[: len(said)]) == (2, said)
+    assert ehr.asked == []
+
+
 _NAMED: Any = {"kid": "ours"}
 
 

@@ -32,7 +32,9 @@ def read_wanted(path: Path) -> list[Wanted]:
             if "patient" not in (rows.fieldnames or ()):
                 raise FileError(f"{path.name}: the header lacks patient (fhir_id may be beside it)")
             return [_wanted(row, path.name, rows.line_num) for row in rows]
-    except (OSError, UnicodeDecodeError, csv.Error):
+    except OSError as error:
+        raise FileError(f"{path.name}: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error):
         raise FileError(f"{path.name}: expected a CSV file in UTF-8") from None
 
 
