@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple, get_args
 
-from app.batches.reading import Kind, Reading
+from app.batches.declared import Kind
+from app.batches.reading import Reading
 from app.errors import FileError
 
 _SUFFIXES: dict[str, Kind] = {

@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from app.batches.declared import Encoding, Kind
 from app.batches.mapping import NO_MAPPING, ColumnMap
-
-Kind = Literal["csv", "tsv", "parquet", "ndjson", "xlsx", "xpt"]
-Encoding = Literal["utf-8", "latin-1", "cp1252", "utf-16"]
 
 MOST_BYTES = 64 * 2**30
 """A file larger than this once decompressed is refused: it is a bomb, or wants splitting."""

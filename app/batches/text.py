@@ -12,8 +12,9 @@ from pathlib import Path
 
 import polars as pl
 
+from app.batches.declared import Encoding
 from app.batches.kinds import Shape, check_beginning
-from app.batches.reading import Encoding, Reading
+from app.batches.reading import Reading
 from app.batches.tables import Table, check_names, scanned
 from app.batches.unpack import is_utf16, unpack
 from app.errors import FileError

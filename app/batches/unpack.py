@@ -10,7 +10,7 @@ from typing import IO, Protocol
 
 import zstandard
 
-from app.batches.reading import Encoding
+from app.batches.declared import Encoding
 from app.errors import FileError
 
 _PIECE = 1 << 20

@@ -1,0 +1,58 @@
+"""What the command line declares of files: the options of ``app.batches.declared``."""
+
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from app.batches.declared import FORMAT, OPTIONS, Option
+from app.cli.arguments import Parser
+from app.errors import ReadingError
+
+if TYPE_CHECKING:
+    from app.batches.reading import Reading
+
+_HELP = {
+    "null": "means no value (not in analyte), --null=-- if it begins with a dash; repeatable",
+    "map": "a column by another name, or a mapping file (.toml); repeatable",
+}
+"""Where there is more to say here than over HTTP."""
+
+
+def reading_options(parser: Parser) -> None:
+    """Let the command take them; each is kept under its field of ``Reading``."""
+    say = parser.add_argument_group("how the files are read").add_argument
+    for option in (FORMAT, *OPTIONS):
+        say(
+            f"--{option.name.replace('_', '-')}",
+            dest=option.field,
+            type=_reader(option),
+            choices=option.choices or None,
+            action="append" if option.repeatable else "store",
+            metavar=option.shown_as,
+            help=_HELP.get(option.name, option.help).replace("%", "%%"),
+        )
+
+
+def _reader(option: Option) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            return option.read(text)
+        except ReadingError as error:
+            raise ArgumentTypeError(error.message) from None
+
+    return read
+
+
+def declared(files: dict[str, Any]) -> "Reading":
+    """The reading that the arguments of ``reading_options`` declare; None: not declared.
+
+    Raises:
+        FileError: a mapping file that cannot be used.
+    """
+    from app.batches.mapping import read_mapping
+    from app.batches.reading import Reading
+
+    given = {field: value for field, value in files.items() if value is not None}
+    if "nulls" in given:
+        given["nulls"] = tuple(given["nulls"])
+    return Reading(**given | {"columns": read_mapping(given.get("columns", ()))})
