@@ -33,7 +33,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_export(folder / "labs.csv", _ROWS)
-        sizes = Partition(folder).write(folder / "labs.csv", None)
+        sizes = Partition(folder).write(folder / "labs.csv", None).rows
         print(f"\nstoring: {_ROWS:,} results of new patients in {len(sizes)} chunks, with grades")
         print(f"{'what':<58}{'seconds':>9}{'rows/s':>10}{'ratio':>8}")
         _sqlite(folder, len(sizes))

@@ -11,12 +11,13 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from app.api.fields import StudyName, Text
+from app.api.upload import UPLOAD
 from app.batches.store import Store
 from app.errors import FieldFault, RequestError
 from app.http.batch_files import PARQUET, graded_rows, rejects_csv
 from app.http.guard import needs
 from app.http.service import TheService
-from app.http.uploads import MEDIA_TYPES, receive
+from app.http.uploads import receive
 from app.records.batches import (
     Place,
     Progress,
@@ -31,24 +32,6 @@ from app.records.studies import find_study
 router = APIRouter(prefix="/v1/studies/{study}/batches", tags=["batches"])
 
 BatchId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
-_FILE: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            **{media: {"schema": {"type": "string", "format": "binary"}} for media in MEDIA_TYPES},
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["labs"],
-                    "properties": {
-                        "labs": {"type": "string", "format": "binary"},
-                        "patients": {"type": "string", "format": "binary"},
-                    },
-                }
-            },
-        },
-    }
-}
 
 
 class QuarantinedChunk(BaseModel):
@@ -63,7 +46,8 @@ class BatchAnswer(BaseModel):
     """How far a batch has come; ``rows_total`` is null until the file has been counted.
 
     ``state``: ``queued``, ``running``, ``done``, ``incomplete`` (finished, parts set aside),
-    ``failed`` (the file cannot be used; ``detail`` says why) or ``cancelled``.
+    ``failed`` (the file cannot be used; ``detail`` says why) or ``cancelled``. ``reading``: what
+    was declared of the file; ``read_as``: how it was read, null until it has been counted.
     """
 
     id: str
@@ -75,6 +59,8 @@ class BatchAnswer(BaseModel):
     rows_rejected: int
     quarantined: list[QuarantinedChunk]
     upload_sha256: str
+    reading: dict[str, Any]
+    read_as: str | None
     software: str | None
     criteria_sha256: str | None
     recorded_at: str
@@ -109,15 +95,16 @@ class RejectPage(BaseModel):
 
 @router.post(
     "", status_code=202, response_model=BatchAnswer, summary="Store a lab export",
-    openapi_extra=_FILE, dependencies=[needs("writer")],
+    openapi_extra=UPLOAD, dependencies=[needs("writer")],
 )  # fmt: skip
 async def post_batch(
     request: Request, service: TheService, study: StudyName, filename: Text | None = None
 ) -> Response:
     """Receive a file, or a form with ``labs`` and ``patients``, to be graded and stored.
 
-    The format is that of ``filename`` or of the Content-Type. The answer comes once the file is
-    safe; follow the batch at its Location. The same bytes again are the same batch.
+    The format is that of ``filename`` or of the Content-Type; how else the file is to be read is
+    declared by parameters, or by fields of the form. The answer comes once the file is safe; follow
+    the batch at its Location. The same bytes, read alike, again are the same batch.
     """
     await service.read(lambda c: find_study(c, study))
     settings = service.settings

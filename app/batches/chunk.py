@@ -37,13 +37,14 @@ _GRADED = {
     "phase": pl.String, "on_treatment": pl.Boolean, "days_from_end": pl.Int32,
     "baseline_grade": pl.Int8, "worse_than_baseline": pl.Boolean, "edition": pl.String,
 }  # fmt: skip
-_OUT: dict[str, Any] = {"row": pl.Int64, **_GRADED, "stored": pl.Boolean}
+_OUT: dict[str, Any] = {**_GRADED, "stored": pl.Boolean}
+_AT = "\x00at"
 
 
 @dataclass(slots=True)
 class _Patient:
-    """The rows of one patient: by row (from 1) the results with their identities, and those that
-    cannot be stored.
+    """The rows of one patient: by their place in the chunk the results with their identities, and
+    those that cannot be stored.
     """
 
     name: str | None
@@ -54,11 +55,11 @@ class _Patient:
 
     def sent(self) -> Sent | None:
         """What is to be stored; None: nothing."""
-        rows = [row for row in self.labs if row not in self.refused]
-        if not rows:
+        places = [at for at in self.labs if at not in self.refused]
+        if not places:
             return None
-        located = tuple((("rows", row), self.labs[row]) for row in rows)
-        keys = tuple(self.keys[row] for row in rows)
+        located = tuple((("rows", at), self.labs[at]) for at in places)
+        keys = tuple(self.keys[at] for at in places)
         return Sent(self.name or "", located, keys, self.courses or None)
 
 
@@ -122,17 +123,18 @@ class Outcome:
 
     def rejects(self, named: Mapping[str, str]) -> list[Reject]:
         """The rows that cannot be read or stored as they are; ``named``: the input's columns."""
-        lines = dict(self._frame.select("row", "line").iter_rows())
+        places = self._frame.select("row", "line").rows()
         found = []
-        for patient, row, grades in self._rows():
-            if refused := patient.refused.get(row):
+        for patient, at, grades in self._rows():
+            if refused := patient.refused.get(at):
                 column, reason, stored = refused.column, refused.reason, False
             else:
                 reason, stored = grades[0]["reason"], True
                 if reason not in COLUMN_OF:
                     continue
                 column = COLUMN_OF[Reason(reason)]
-            found.append(Reject(row, lines[row], named.get(column, column), reason, stored))
+            row, line = places[at]
+            found.append(Reject(row, line, named.get(column, column), reason, stored))
         return sorted(found, key=lambda reject: reject.row)
 
     def frame(self) -> pl.DataFrame:
@@ -142,29 +144,30 @@ class Outcome:
         ``because``; ``stored`` Boolean: false where the row was refused, for ``reason``.
         """
         rows: list[tuple[Any, ...]] = []
-        for patient, row, grades in self._rows():
-            if refused := patient.refused.get(row):
-                rows += self._refused(row, patient.labs[row], refused)
+        for patient, at, grades in self._rows():
+            if refused := patient.refused.get(at):
+                rows += self._refused(at, patient.labs[at], refused)
             else:
-                rows += [(row, *(grade[name] for name in _GRADED), True) for grade in grades]
-        ours = pl.DataFrame(rows, schema=_OUT, orient="row").sort("row", maintain_order=True)
+                rows += [(at, *(grade[name] for name in _GRADED), True) for grade in grades]
+        schema = {_AT: pl.UInt32, **_OUT}
+        ours = pl.DataFrame(rows, schema=schema, orient="row").sort(_AT, maintain_order=True)
         ours = ours.with_columns(pl.col("flags").replace("", None))
         columns = self._frame["given"].struct.fields
-        clashless = [f"in_{name}" if name in _OUT else name for name in columns]
-        given = self._frame.select("row", pl.col("given").struct.rename_fields(clashless))
-        joined = given.unnest("given").join(ours, on="row", how="right", maintain_order="right")
-        return joined.select(*clashless, *_OUT)
+        clashless = [f"in_{name}" if name in ("row", *_OUT) else name for name in columns]
+        given = self._frame["given"].struct.rename_fields(clashless).struct.unnest()
+        places = ours.drop_in_place(_AT)
+        return given[places].hstack([self._frame["row"][places], *ours])
 
     def _rows(self) -> Iterator[tuple[_Patient, int, list[Any]]]:
-        """Every row with its patient and its grades, which are empty where it was refused."""
+        """Every row's patient, place, and grades, which are empty where it was refused."""
         for patient in self._patients:
-            for row, key in patient.keys.items():
-                if row in patient.refused:
-                    yield patient, row, []
+            for at, key in patient.keys.items():
+                if at in patient.refused:
+                    yield patient, at, []
                 else:
-                    yield patient, row, self._graded[patient.name or ""][key]
+                    yield patient, at, self._graded[patient.name or ""][key]
 
-    def _refused(self, row: int, lab: LabResult, refused: Refusal) -> Iterator[tuple[Any, ...]]:
+    def _refused(self, at: int, lab: LabResult, refused: Refusal) -> Iterator[tuple[Any, ...]]:
         terms: list[str | None] = [term.name for term in self._grader.terms(lab.analyte)]
         because = BECAUSE.get(refused.reason, "the patient's rows contradict what is stored")
         nothing = dict.fromkeys(_GRADED) | {
@@ -172,29 +175,30 @@ class Outcome:
             "edition": self._grader.edition.name,
         }  # fmt: skip
         for term in terms or [None]:
-            yield (row, *(nothing | {"term": term}).values(), False)
+            yield (at, *(nothing | {"term": term}).values(), False)
 
 
 def _patients(frame: pl.DataFrame, grader: Grader) -> list[_Patient]:
     """The rows by patient, in the order in which patients first appear."""
     found: dict[str | None, _Patient] = {}
-    for row, read, start, end in frame.select("row", "read", "rt_start", "rt_end").iter_rows():
+    rows = frame.select("read", "rt_start", "rt_end").iter_rows()
+    for at, (read, start, end) in enumerate(rows):
         texts: Texts = read
         courses = (Course(start, end),) if start or end else ()
         patient = found.setdefault(texts["patient"], _Patient(texts["patient"], courses))
-        patient.labs[row] = lab = lab_result(texts)
-        patient.keys[row] = identity(lab, grader.names)
+        patient.labs[at] = lab = lab_result(texts)
+        patient.keys[at] = identity(lab, grader.names)
         if refused := refusal(texts, lab, courses):
-            patient.refused[row] = refused
+            patient.refused[at] = refused
     for patient in found.values():
-        storable = {row: lab for row, lab in patient.labs.items() if row not in patient.refused}
-        for row in contradicting(storable, patient.keys, grader.names):
-            patient.refused[row] = Refusal("source_id", "two-contents")
+        storable = {at: lab for at, lab in patient.labs.items() if at not in patient.refused}
+        for at in contradicting(storable, patient.keys, grader.names):
+            patient.refused[at] = Refusal("source_id", "two-contents")
     return list(found.values())
 
 
 def _refuse_all(patient: _Patient, error: RequestError) -> None:
     """A patient whose rows contradict what is stored of that patient."""
     fault = error.faults[0]
-    for row in patient.labs:
-        patient.refused.setdefault(row, Refusal(str(fault.loc[-1]), fault.code))
+    for at in patient.labs:
+        patient.refused.setdefault(at, Refusal(str(fault.loc[-1]), fault.code))

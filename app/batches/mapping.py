@@ -13,7 +13,7 @@ uln = "40"                    # or uln_column = "ALT ULN"; likewise lln
 """
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,13 +33,15 @@ class ColumnMap:
 
     columns: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, str] = field(default_factory=dict)
-    wide: Sequence[Mapping[str, str]] = ()
+    wide: tuple[Mapping[str, str], ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.columns or self.constants or self.wide)
 
 
 NO_MAPPING = ColumnMap()
+Document = tuple[str, bytes]
+"""A mapping file: its name for messages, and its content."""
 
 
 def read_mapping(given: Iterable[str]) -> ColumnMap:
@@ -48,39 +50,62 @@ def read_mapping(given: Iterable[str]) -> ColumnMap:
     Raises:
         FileError: a file or pair that is not a mapping; says what is accepted.
     """
+    return mapping(
+        one if "=" in one and not one.endswith(".toml") else _document(Path(one)) for one in given
+    )
+
+
+def mapping(given: Iterable[str | Document]) -> ColumnMap:
+    """The mapping of ``OURS=THEIRS`` pairs and mapping files' contents, later ones going first.
+
+    Raises:
+        FileError: a file or pair that is not a mapping; says what is accepted.
+    """
     columns: dict[str, str] = {}
     constants: dict[str, str] = {}
     wide: list[Mapping[str, str]] = []
     for one in given:
-        ours, equals, theirs = one.partition("=")
-        if equals and not one.endswith(".toml"):
-            columns[ours] = theirs
+        if isinstance(one, str):
+            columns |= _pair(one)
             continue
-        read = _read_file(Path(one))
+        read = _read(*one)
         columns |= read.get("columns", {})
         constants |= read.get("constants", {})
         wide += read.get("wide", [])
-    for name in (*columns, *constants):
-        if name not in OURS:
-            raise FileError(f"--map: {name} is not one of our columns: {', '.join(OURS)}")
+    if not {*columns, *constants} <= {*OURS}:
+        raise FileError(f"a mapping: a column that is not one of ours: {', '.join(OURS)}")
     for number, entry in enumerate(wide, 1):
         _check_wide(entry, number)
     return ColumnMap(columns, constants, tuple(wide))
 
 
-def _read_file(path: Path) -> dict[str, Any]:
+def _pair(text: str) -> dict[str, str]:
+    ours, equals, theirs = text.partition("=")
+    if not (equals and theirs):
+        raise FileError("a mapping: expected OURS=THEIRS, our column and the file's")
+    return {ours: theirs}
+
+
+def _document(path: Path) -> Document:
     try:
-        read = tomllib.loads(path.read_text(encoding="utf-8"))
+        return path.name, path.read_bytes()
     except OSError as error:
         raise FileError(f"{path.name}: {error.strerror}") from None
+
+
+def _read(name: str, content: bytes) -> dict[str, Any]:
+    try:
+        read = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FileError(f"{path.name}: not TOML ({error})") from None
+        raise FileError(f"{name}: not TOML ({error})") from None
+    except RecursionError:
+        raise FileError(f"{name}: not a mapping (nested too deep)") from None
     accepted = {"columns": dict, "constants": dict, "wide": list}
-    for name, part in read.items():
+    for key, part in read.items():
         texts = [part] if isinstance(part, dict) else part
-        if not isinstance(part, accepted.get(name, ())) or not all(map(_holds_texts, texts)):
+        if not isinstance(part, accepted.get(key, ())) or not all(map(_holds_texts, texts)):
             text = "expected [columns] and [constants] of texts and [[wide]] entries"
-            raise FileError(f"{path.name}: {name}: {text}")
+            raise FileError(f"{name}: {text}")
     return read
 
 
@@ -89,7 +114,7 @@ def _holds_texts(table: object) -> bool:
 
 
 def _check_wide(entry: Mapping[str, str], number: int) -> None:
-    if unknown := sorted(entry.keys() - set(_WIDE)):
-        raise FileError(f"[[wide]] entry {number}: {unknown[0]} is not one of {', '.join(_WIDE)}")
+    if entry.keys() - set(_WIDE):
+        raise FileError(f"[[wide]] entry {number}: a key that is not one of {', '.join(_WIDE)}")
     if missing := [name for name in ("column", "analyte") if name not in entry]:
         raise FileError(f"[[wide]] entry {number} lacks {missing[0]}")

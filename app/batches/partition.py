@@ -6,12 +6,13 @@ row with the number of its chunk. Memory holds one piece and the list of patient
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from app.batches.labs import Labs, open_labs
 from app.batches.layouts import recognise
-from app.batches.reading import AS_IT_COMES
+from app.batches.reading import AS_IT_COMES, Reading
 from app.batches.tables import LINE, ROW
 from app.batches.treatment import NO_COURSES, Courses, read_patients
 from app.errors import FileError
@@ -24,21 +25,28 @@ write to SQLite, which stops all others, is short."""
 _CHUNKS_PER_PART = 64
 
 
+class Cut(NamedTuple):
+    """An upload that was cut: the rows of each chunk, in order, and how its labs were read."""
+
+    rows: list[int]
+    read_as: str
+
+
 class Partition:
-    """The chunks of one upload, kept in ``folder``."""
+    """The chunks of one upload, kept in ``folder``; ``reading``: how its files are to be read."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, reading: Reading = AS_IT_COMES) -> None:
+        self._folder, self._reading = folder, reading
 
-    def write(self, labs: Path, patients: Path | None) -> list[int]:
-        """Cut ``labs`` into chunks; the rows of each, in order. Written again it is the same.
+    def write(self, labs: Path, patients: Path | None) -> Cut:
+        """Cut ``labs`` into chunks. Written again it is the same.
 
         Raises:
             FileError: a file that cannot be used as it is; names line and column, no values.
         """
         with TemporaryDirectory(dir=self._folder) as unpacked:
-            export = open_labs([labs], Path(unpacked))
-            courses = _courses(export, patients, Path(unpacked))
+            export = open_labs([labs], Path(unpacked), self._reading)
+            courses = self._courses(export, patients, Path(unpacked))
             chunks, learned = _first_pass(export)
             courses = pl.concat([courses, *learned])
             places = chunks.join(courses, on="patient", how="left")
@@ -54,30 +62,41 @@ class Partition:
                 )
                 self._write(rows.join(places, on="patient", nulls_equal=True), number)
         sizes = chunks.group_by("chunk").agg(pl.col("rows").sum()).sort("chunk")
-        return list(sizes["rows"])
+        return Cut(list(sizes["rows"]), export.tables[0].told)
+
+    def _courses(self, export: Labs, patients: Path | None, folder: Path) -> pl.DataFrame:
+        """The treatment dates of the patients file; none where the labs give them, or nobody."""
+        if patients is not None and export.treatment_columns:
+            text = "give the treatment dates once: as columns of the labs, or in the patients file"
+            raise FileError(f"the labs have rt_start or rt_end beside a patients file: {text}")
+        if patients is None:
+            return NO_COURSES
+        return read_patients(patients, self._reading, folder)[1]
 
     def _write(self, rows: pl.DataFrame, piece: int) -> None:
         """Write the rows of one piece, each to the part that its chunk belongs to."""
         part = pl.col("chunk") // _CHUNKS_PER_PART
-        for (number,), found in rows.sort("chunk", "row").group_by(part, maintain_order=True):
+        in_order = rows.sort("chunk", "row", maintain_order=True)  # of a wide row there are several
+        for (number,), found in in_order.group_by(part, maintain_order=True):
             path = self._folder / f"part-{number}-{piece}.parquet"
             found.drop("patient", "rows").write_parquet(path, row_group_size=CHUNK)
 
     def read(self, chunk: int) -> pl.DataFrame:
         """The rows of a chunk (from 0) in the file's order.
 
-        ``row`` and ``line`` Int64 (from 1), ``given`` Struct (the input columns), ``read`` Struct
-        (``mapping.OURS`` without the dates, String), ``rt_start``, ``rt_end`` Date.
+        ``row`` and ``line`` Int64 (from 1; in a wide export more than once), ``given`` Struct (the
+        input columns), ``read`` Struct (``mapping.OURS`` without the dates, String), ``rt_start``,
+        ``rt_end`` Date.
         """
         parts = self._folder / f"part-{chunk // _CHUNKS_PER_PART}-*.parquet"
         rows = pl.scan_parquet(parts).filter(pl.col("chunk") == chunk).collect()
-        return rows.sort("row").drop("chunk")
+        return rows.sort("row", maintain_order=True).drop("chunk")
 
-
-def named_columns(chunk: pl.DataFrame) -> dict[str, str]:
-    """What the input calls each of our columns; ``chunk`` as ``Partition.read`` gives it."""
-    header = [field.name for field in chunk.schema["given"].fields]  # type: ignore[attr-defined]
-    return dict(recognise(header, "labs", AS_IT_COMES).named)
+    def named_columns(self, chunk: pl.DataFrame) -> dict[str, str]:
+        """What the input calls each of our columns; ``chunk`` as ``read`` gives it."""
+        given: Any = chunk.schema["given"]
+        header = [field.name for field in given.fields]
+        return dict(recognise(header, "labs", self._reading).named)
 
 
 def _first_pass(export: Labs) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
@@ -97,13 +116,3 @@ def _first_pass(export: Labs) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
     before = pl.col("rows").cum_sum() - pl.col("rows")
     chunk = (before // CHUNK).rank("dense").cast(pl.Int32) - 1
     return counted.with_columns(chunk=chunk), learned
-
-
-def _courses(export: Labs, patients: Path | None, folder: Path) -> pl.DataFrame:
-    """The treatment dates of the patients file; none where the labs give them, or nobody does."""
-    if patients is not None and export.treatment_columns:
-        text = "give the treatment dates once: as columns of the labs, or in the patients file"
-        raise FileError(f"the labs have rt_start or rt_end beside a patients file: {text}")
-    if patients is None:
-        return NO_COURSES
-    return read_patients(patients, AS_IT_COMES, folder)[1]

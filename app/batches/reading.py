@@ -1,10 +1,14 @@
 """How files are to be read. What is declared here is not guessed; what is detected is reported."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from app.batches.declared import Encoding, Kind
-from app.batches.mapping import NO_MAPPING, ColumnMap
+import msgspec
+
+from app.batches.declared import OPTIONS, Encoding, Kind
+from app.batches.mapping import NO_MAPPING, ColumnMap, Document, mapping
+from app.errors import FieldFault, FileError, ReadingError, RequestError
 
 MOST_BYTES = 64 * 2**30
 """A file larger than this once decompressed is refused: it is a bomb, or wants splitting."""
@@ -39,3 +43,52 @@ class Reading:
 
 
 AS_IT_COMES = Reading()
+
+
+def declared(words: Iterable[tuple[str, str]], document: Document | None = None) -> Reading:
+    """What a caller declares by ``OPTIONS``, each a name and a text, and by a mapping file.
+
+    An empty text declares nothing.
+
+    Raises:
+        RequestError: naming each option that there is not, is given twice or cannot be accepted.
+    """
+    options = {option.name: option for option in OPTIONS}
+    given: dict[str, list[Any]] = {}
+    faults = []
+    for name, text in words:
+        try:
+            if name not in options:
+                raise ReadingError("unknown-field", f"accepted are {', '.join(options)}")
+            option = options[name]
+            if text:
+                given.setdefault(option.field, []).append(option.value(text))
+                if len(given[option.field]) > 1 and not option.repeatable:
+                    raise ReadingError("given-twice", "expected once")
+        except ReadingError as error:
+            faults.append(FieldFault((name,), error.code, error.message))
+    pairs, nulls = given.pop("columns", []), given.pop("nulls", [])
+    columns = NO_MAPPING
+    try:
+        columns = mapping([document, *pairs] if document else pairs)
+    except FileError as error:
+        faults.append(FieldFault(("map",), "mapping", str(error)))
+    if faults:
+        raise RequestError("how the file is to be read cannot be accepted as declared", faults)
+    once = {field: value for field, (value,) in given.items()}
+    return Reading(nulls=tuple(nulls), columns=columns, **once)
+
+
+def as_json(reading: Reading) -> str | None:
+    """What is declared by ``OPTIONS``, to be kept; None: nothing."""
+    named = {option.name: getattr(reading, option.field) for option in OPTIONS}
+    usual = {option.name: getattr(AS_IT_COMES, option.field) for option in OPTIONS}
+    told = {name: value for name, value in named.items() if value != usual[name]}
+    return msgspec.json.encode(told, order="sorted").decode() if told else None
+
+
+def from_json(text: str | None) -> Reading:
+    """What ``as_json`` kept."""
+    told: dict[str, Any] = msgspec.json.decode(text) if text else {}
+    fields = {option.field: told[option.name] for option in OPTIONS if option.name in told}
+    return msgspec.convert(fields, Reading)

@@ -10,7 +10,8 @@ from sqlalchemy.exc import OperationalError
 
 from app.batches.chunk import Chunk
 from app.batches.kept import temporary_folder
-from app.batches.partition import Partition, named_columns
+from app.batches.partition import Partition
+from app.batches.reading import Reading
 from app.cohort.rows import paper_rows
 from app.grading.one import Graders
 from app.grading.rules import Rules
@@ -32,7 +33,7 @@ class Scratch:
 
 @contextmanager
 def stored_aside(
-    labs: Path, patients: Path | None, rules: Rules, graders: Graders
+    labs: Path, patients: Path | None, reading: Reading, rules: Rules, graders: Graders
 ) -> Iterator[Scratch]:
     """Store an export as a batch is stored, in a database in a temporary folder.
 
@@ -45,7 +46,7 @@ def stored_aside(
     with temporary_folder() as folder, _as_its_folder_has_it():
         url = f"sqlite:///{folder / 'export.db'}"
         upgrade(url)
-        partition, rejected = Partition(folder), 0
+        partition, rejected = Partition(folder, reading), 0
         edition = graders.under(rules).edition
         rows = tuple(  # clinicians' grades are in no export: not absent, but not known
             RowChoice(row.label, row.terms, row.with_baseline)
@@ -55,13 +56,13 @@ def stored_aside(
         with transaction(url) as connection:
             save_study(connection, _STUDY, rules, rows=rows)
         engine = build_engine(url)
-        for number, _ in enumerate(partition.write(labs, patients)):
+        for number, _ in enumerate(partition.write(labs, patients).rows):
             frame = partition.read(number)
             chunk = Chunk(frame, engine, _STUDY, graders)
             with engine.begin() as connection:
                 take(connection)
                 outcome = chunk.store(connection)
-            rejected += len({one.row for one in outcome.rejects(named_columns(frame))})
+            rejected += len({one.row for one in outcome.rejects(partition.named_columns(frame))})
         with engine.begin() as connection:
             yield Scratch(connection, find_study(connection, _STUDY), rejected)
         engine.dispose()

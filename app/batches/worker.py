@@ -16,7 +16,8 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from app import __version__
 from app.batches.assemble import assemble
 from app.batches.chunk import Chunk, RulesChanged
-from app.batches.partition import Partition, named_columns
+from app.batches.partition import Partition
+from app.batches.reading import from_json
 from app.batches.store import Store
 from app.errors import Conflict, FileError, Unavailable
 from app.grading.one import Graders
@@ -106,16 +107,17 @@ class Worker:
     def _partition(self, task: Task) -> None:
         folder = self._store.folder(task.batch_id)
         patients = folder / task.patients if task.patients else None
-        rows = Partition(folder).write(folder / task.labs, patients)
+        cut = self._parts(task).write(folder / task.labs, patients)
         with self._engine.begin() as connection:
             rules = find_study(connection, task.study).rules
             criteria = self._graders.under(rules).edition.sha256
-            settle.pin(connection, task, rows, __version__, criteria)
+            settle.pin(connection, task, cut.rows, cut.read_as, __version__, criteria)
 
     def _grade(self, task: Task) -> None:
         """Grade a chunk and store it; its file of graded rows is there before it counts as done."""
         folder = self._store.folder(task.batch_id)
-        frame = Partition(folder).read(task.number - 1)
+        parts = self._parts(task)
+        frame = parts.read(task.number - 1)
         while True:
             chunk = Chunk(frame, self._engine, task.study, self._graders)
             try:
@@ -123,7 +125,7 @@ class Worker:
                     take(connection)
                     outcome = chunk.store(connection)
                     outcome.frame().write_parquet(folder / _graded(task.number, task.fence))
-                    rejects = outcome.rejects(named_columns(frame))
+                    rejects = outcome.rejects(parts.named_columns(frame))
                     jobs.hold(connection, task)
                     add_rejects(connection, task.batch_id, rejects)
                     settle.finish(connection, task, len({reject.row for reject in rejects}))
@@ -132,6 +134,9 @@ class Worker:
                 return
             except (RulesChanged, Conflict):  # what it was graded by is no longer so
                 continue
+
+    def _parts(self, task: Task) -> Partition:
+        return Partition(self._store.folder(task.batch_id), from_json(task.reading))
 
     def _assemble(self, task: Task) -> None:
         folder = self._store.folder(task.batch_id)
@@ -152,7 +157,7 @@ class Worker:
                 return
             jobs.hold(connection, task)
             if task.kind == "grade":
-                rows = Partition(self._store.folder(task.batch_id)).read(task.number - 1)
+                rows = self._parts(task).read(task.number - 1)
                 places = rows.select("row", "line").iter_rows()
                 refused = [Reject(r, line, "", "quarantined", False) for r, line in places]
                 add_rejects(connection, task.batch_id, refused)

@@ -4,15 +4,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from app.cli.arguments import Parser, whole_number
+from app.cli.declared import declared, reading_options
 from app.cli.environment import settings
 from app.cohort.scope import Report
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from app.batches.reading import Reading
     from app.grading.one import Graders
     from app.records.studies import Study
     from app.web.pictures.gallery import Name
@@ -34,12 +36,13 @@ def arguments(parser: Parser) -> None:
     say("--min-grade", type=whole_number(1, 5), default=2, help="of the incidence (%(default)s)")
     say("--page", type=whole_number(1, 10**6), default=1, help="of the swimmer plot (%(default)s)")
     say("--width", type=whole_number(280, 1600), default=720, help="in pixels (%(default)s)")
+    reading_options(parser)
 
 
 def plot(
     picture: str, output: Path, study: str | None, labs: Path | None, patients: Path | None,
     edition: str, patient: str | None, phase: Report, row: str | None, min_grade: int, page: int,
-    width: int,
+    width: int, **files: Any,
 ) -> None:  # fmt: skip
     """Draw a picture of a cohort, or the timeline of one patient."""
     from app.batches.files import whole
@@ -51,7 +54,7 @@ def plot(
     name, kind = _asked(picture, output, patient)
     graders = Graders(load())
     gallery = Gallery(graders, load_vocabularies())
-    with _cohort(study, labs, patients, edition, graders) as (connection, found):
+    with _cohort(study, labs, patients, declared(files), edition, graders) as (connection, found):
         if name is not None:
             asked = Asked(phase, row, min_grade, page, width)
             drawn = gallery.study(connection, found, name, asked)
@@ -88,6 +91,7 @@ def _cohort(
     study: str | None,
     labs: Path | None,
     patients: Path | None,
+    reading: "Reading",
     edition: str,
     graders: "Graders",
 ) -> "Iterator[tuple[Connection, Study]]":
@@ -101,7 +105,8 @@ def _cohort(
         from app.batches.scratch import stored_aside
 
         asked = graders.criteria.edition(edition)
-        with stored_aside(labs, patients, Rules(edition=asked.name), graders) as aside:
+        rules = Rules(edition=asked.name)
+        with stored_aside(labs, patients, reading, rules, graders) as aside:
             if aside.rejected:
                 print(f"rows that could not be read: {aside.rejected:,}", file=sys.stderr)
             yield aside.connection, aside.study

@@ -94,7 +94,7 @@ def add_handlers(app: FastAPI, forms: Mapping[str, Form]) -> None:
 def problem(status: int, detail: str, faults: Sequence[FieldFault] = ()) -> JSONResponse:
     """The answer for an error; names in ``loc`` that could be anything else are left out."""
     errors = [
-        {"loc": [_shown(part) for part in f.loc], "code": f.code, "message": f.message}
+        {"loc": [shown(part) for part in f.loc], "code": f.code, "message": f.message}
         for f in faults
     ]
     title = HTTPStatus(status).phrase
@@ -114,7 +114,7 @@ def _answer(scope: Scope, status: int, detail: str, faults: Sequence[FieldFault]
     return next(own, problem)(status, detail, faults)
 
 
-def _shown(part: str | int) -> str | int:
+def shown(part: str | int) -> str | int:
     """A sender's own key is repeated only if it looks like a field's name."""
     return part if isinstance(part, int) or _FIELD_NAME.fullmatch(part) else "…"
 

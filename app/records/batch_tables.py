@@ -26,6 +26,8 @@ batches = Table(
     Column("upload_sha256", String(64), nullable=False, comment="of what was uploaded"),
     Column("labs", String(32), nullable=False, comment="the file's name in the folder"),
     Column("patients", String(32), comment="likewise; null: none was sent"),
+    Column("reading", Text, comment="JSON: how they are declared to be read; null: as they come"),
+    Column("read_as", Text, comment="how the labs were read, for people; null until counted"),
     Column("store", String(32), nullable=False, comment="which folder of uploads holds it"),
     Column("state", String(16), nullable=False),
     Column("detail", Text, comment="why it failed or waits; never a value"),

@@ -1,7 +1,8 @@
 """Batches as callers see them: handed in, followed, cancelled; and the rows they were refused."""
 
+import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -25,7 +26,8 @@ _SETTLED = ("done", "quarantined")
 class Upload:
     """Files that were received into the folder ``store`` under the name of ``batch_id``.
 
-    ``sha256`` is of all that decides what comes of them; ``patients`` None: no such file.
+    ``sha256`` is of all that decides what comes of them; ``patients`` None: no such file;
+    ``reading``: JSON, how they are declared to be read (None: as they come).
     """
 
     batch_id: str
@@ -33,6 +35,7 @@ class Upload:
     labs: str
     patients: str | None
     store: str
+    reading: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,9 @@ class Progress:
     ``failed`` (the file cannot be used) or ``cancelled``. ``rows_total`` None until counted;
     ``rows_done`` are settled: stored or refused. ``rows_rejected`` are in the list of rejects.
     ``detail`` says why a batch failed or waits. ``quarantined``: number, rows and reason of each
-    chunk that was set aside. ``software``, ``criteria_sha256`` None until begun.
+    chunk that was set aside. ``reading``: what was declared of the files, by option;
+    ``read_as``: how the labs were read, for people, None until counted. ``software``,
+    ``criteria_sha256`` None until begun.
     """
 
     id: str
@@ -54,6 +59,8 @@ class Progress:
     rows_rejected: int
     quarantined: list[tuple[int, int, str]]
     upload_sha256: str
+    reading: Mapping[str, Any]
+    read_as: str | None
     software: str | None
     criteria_sha256: str | None
     recorded_at: datetime
@@ -93,6 +100,7 @@ def create_batch(connection: Connection, study_name: str, upload: Upload) -> Pro
         "upload_sha256": upload.sha256,
         "labs": upload.labs,
         "patients": upload.patients,
+        "reading": upload.reading,
         "store": upload.store,
         "state": "queued",
         "recorded_at": datetime.now(UTC),
@@ -207,6 +215,8 @@ def _progress(connection: Connection, row: Row[Any]) -> Progress:
         rows_rejected=int(rejected or 0),
         quarantined=[(task.number, task.rows, task.reason) for task in found],
         upload_sha256=row.upload_sha256,
+        reading=json.loads(row.reading or "{}"),
+        read_as=row.read_as,
         software=row.software,
         criteria_sha256=row.criteria_sha256,
         recorded_at=row.recorded_at,

@@ -39,7 +39,8 @@ class Task:
 
     ``kind``: ``partition`` reads the upload and makes the other tasks, ``grade`` grades and stores
     ``rows`` rows of whole patients, ``assemble`` puts the graded rows together at the end.
-    ``exhausted``: it was claimed too often to be tried again.
+    ``reading``: how the files are declared to be read, as it is kept. ``exhausted``: it was
+    claimed too often to be tried again.
     """
 
     batch_id: str
@@ -51,6 +52,7 @@ class Task:
     study: str
     labs: str
     patients: str | None
+    reading: str | None
 
     @property
     def exhausted(self) -> bool:
@@ -84,7 +86,7 @@ def claim(connection: Connection, worker: Worker) -> Task | None:
         return None
     task = Task(
         row.batch_id, row.number, row.kind, row.rows, row.fence + 1, row.attempts + 1,
-        row.name, row.labs, row.patients,
+        row.name, row.labs, row.patients, row.reading,
     )  # fmt: skip
     connection.execute(
         update(batch_tasks)
@@ -114,7 +116,9 @@ def _next(worker: Worker, now: ColumnElement[float]) -> Select[Any]:
     others = batches.alias()
     served = select(func.max(others.c.served_at)).where(others.c.study_id == batches.c.study_id)
     return (
-        select(batch_tasks, studies.c.name, batches.c.labs, batches.c.patients)
+        select(
+            batch_tasks, studies.c.name, batches.c.labs, batches.c.patients, batches.c.reading
+        )
         .join(batches, batch_tasks.c.batch_id == batches.c.id)
         .join(studies, batches.c.study_id == studies.c.id)
         .where(ACTIVE, ours, free, batches.c.store == worker.store)

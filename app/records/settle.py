@@ -13,9 +13,17 @@ from app.records.jobs import Kind, Task, hold, is_task
 
 
 def pin(
-    connection: Connection, task: Task, rows: Sequence[int], software: str, criteria: str
+    connection: Connection,
+    task: Task,
+    rows: Sequence[int],
+    read_as: str,
+    software: str,
+    criteria: str,
 ) -> None:
-    """Finish the partition: one task for each number of rows, under this software and criteria."""
+    """Finish the partition: one task for each number of rows, under this software and criteria.
+
+    ``read_as``: how the file was read, for people.
+    """
     hold(connection, task)
     tasks = [
         new_task(task.batch_id, number, "grade", count) for number, count in enumerate(rows, 1)
@@ -25,7 +33,13 @@ def pin(
     connection.execute(
         update(batches)
         .where(batches.c.id == task.batch_id)
-        .values(rows_total=sum(rows), software=software, criteria_sha256=criteria, detail=None)
+        .values(
+            rows_total=sum(rows),
+            read_as=read_as,
+            software=software,
+            criteria_sha256=criteria,
+            detail=None,
+        )
     )
     _settle(connection, task, "done", 0, None)
 

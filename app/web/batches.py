@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from app.batches.declared import OPTIONS
 from app.batches.store import Store
 from app.http.batch_files import graded_rows, rejects_csv
 from app.http.guard import needs
@@ -44,7 +45,8 @@ async def batches(service: TheService, study: str) -> HTMLResponse:
 
     found, newest = await service.read(query)
     writes = service.may("writer", study)
-    return page("batches.html", study=found, batches=newest, writes=writes)
+    choices = {option.name: option.choices for option in OPTIONS}
+    return page("batches.html", study=found, batches=newest, writes=writes, choices=choices)
 
 
 @router.post("", dependencies=[_WRITER])

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from app import __version__
 from app.errors import RequestError, ToxgradeError, Unauthorized
 from app.grading.phase import Window
-from app.http.problems import HEADERS, status_of
+from app.http.problems import HEADERS, shown, status_of
 from app.web.static import asset
 
 _POLICY = (
@@ -93,8 +93,9 @@ class PageRoute(APIRoute):
 def _error_page(error: ToxgradeError) -> HTMLResponse:
     if isinstance(error, Unauthorized):
         return _refused(401, "this page needs a key of `toxgrade keys create`")
-    detail = error.detail if isinstance(error, RequestError) else str(error)
-    return _refused(status_of(error), detail)
+    faults = error.faults if isinstance(error, RequestError) else []
+    fields = [f"{' '.join(str(shown(part)) for part in f.loc)}: {f.message}" for f in faults]
+    return _refused(status_of(error), ": ".join([str(error), *fields][:2]))
 
 
 def _refused(status: int, detail: str) -> HTMLResponse:

@@ -153,7 +153,7 @@ def test_a_wide_export_has_one_row_for_each_filled_cell(tmp_path: Path, work: Pa
 @pytest.mark.parametrize(
     ("pair", "says"),
     [
-        ("patients=id", "patients is not one of our columns: patient, collected"),
+        ("patients=id", "a column that is not one of ours: patient, collected"),
         ("nowhere.toml", "nowhere.toml: No such file"),
     ],
 )

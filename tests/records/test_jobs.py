@@ -48,7 +48,7 @@ def _cut(engine: Engine, rows: list[int]) -> None:
     task = _claimed(engine)
     assert task.kind == "partition"
     with engine.begin() as connection:
-        settle.pin(connection, task, rows, _WORKER.software, "abc")
+        settle.pin(connection, task, rows, "CSV", _WORKER.software, "abc")
 
 
 def _finish(engine: Engine, task: Task) -> None:

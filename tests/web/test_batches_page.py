@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from app.access.keys import create_key
+from app.batches.declared import OPTIONS
 from app.records.engine import transaction
 from tests.batches.stored import HEADER, Stored, stored
 from tests.conftest import NewDatabase
@@ -103,6 +104,37 @@ def test_what_is_not_accepted_is_said_on_the_spot(
     expect(page.locator("#sent")).to_contain_text("the format of the file is not known")
     assert service.get("/v1/studies/default/batches")["batches"] == []
     context.close()
+
+
+def test_how_a_file_is_to_be_read_is_declared_on_the_page(
+    browser: Browser, service: Stored, tmp_path: Path
+) -> None:
+    context = browser.new_context(base_url=str(service.client.base_url))
+    page = context.new_page()  # its console tells of the status 422: that is no fault here
+    header = "Nr;collected;analyte;value;unit;lln;uln"
+    (tmp_path / "labs.csv").write_text(f"{header}\nP1;23.04.2011;TBIL;1,8;mg/dL;0,2;1,2\n")
+    (tmp_path / "map.toml").write_text('[columns]\npatient = "Nr"\n')
+    page.goto("/studies/default/batches")
+    page.set_input_files("input[name=labs]", tmp_path / "labs.csv")
+    page.get_by_text("How the files are to be read").click()
+    page.set_input_files("input[name=mapping]", tmp_path / "map.toml")
+    page.get_by_label("Decimal sign").select_option(",")
+    page.get_by_label("Format of dates").fill("d.m.y")
+    page.get_by_role("button", name="Grade and store").click()
+    expect(page.locator("#sent")).to_contain_text("dates: expected a format with %Y")
+    page.get_by_label("Format of dates").fill("%d.%m.%Y")
+    page.get_by_role("button", name="Grade and store").click()
+    expect(page.get_by_role("status")).to_contain_text("Queued")
+    service.work()
+    told = "Read as CSV, UTF-8, semicolons (detected); declared: dates, decimal, map."
+    expect(page.get_by_text(told)).to_be_visible()
+    assert [g["grade"] for g in service.grades("default", "P1")] == [1]
+    context.close()
+
+
+def test_whatever_may_be_declared_has_its_field_on_the_page(service: Stored) -> None:
+    told = service.client.get("/studies/default/batches").text
+    assert {option.name for option in OPTIONS if f'name="{option.name}"' not in told} == {"map"}
 
 
 def test_a_file_that_cannot_be_used_says_why(page: Page, service: Stored, tmp_path: Path) -> None:

@@ -136,6 +136,16 @@ def test_rows_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
     assert done.stderr == "rows that could not be read: 1\n"
 
 
+def test_an_export_is_read_as_it_is_declared(tmp_path: Path) -> None:
+    (tmp_path / "labs.csv").write_text(
+        "id;collected;analyte;value;unit;lln;uln;rt_start;rt_end\n"
+        "P1;23.04.2011;TBIL;1,8;mg/dL;0,2;1,2;24.01.2011;09.03.2011\n"
+    )
+    declared = "--map", "patient=id", "--decimal", ",", "--dates", "%d.%m.%Y"
+    done = plot(tmp_path, "", "butterfly", "--labs", "labs.csv", *declared, "-o", "out.svg")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_full_temporary_folder_is_named(tmp_path: Path, export: Path) -> None:
     """No file may grow beyond 300 kB: the export's own database does."""
     small = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
