@@ -1,5 +1,6 @@
 """What a caller may declare of files, in words: the same on the command line and over HTTP."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -44,10 +45,15 @@ def _delimiter(given: str) -> str:
     return read
 
 
+_TIMES = {"%H", "%I", "%M", "%S", "%p"}
+
+
 def _dates(given: str) -> str:
-    codes = {given[i : i + 2] for i in range(len(given)) if given[i] == "%"}
-    if not ({"%Y", "%d"} <= codes and {"%m", "%b", "%B"} & codes):
-        text = "expected a format with %Y, %m (or %b) and %d, as %d.%m.%Y"
+    codes = set(re.findall("%.?", given))
+    day, time = codes - _TIMES, codes & _TIMES
+    is_day = {"%Y", "%d"} <= day and day - {"%Y", "%d"} in ({"%m"}, {"%b"}, {"%B"})
+    if not is_day or (time and time - {"%S"} not in ({"%H", "%M"}, {"%I", "%M", "%p"})):
+        text = "expected %Y, %m (or %b, %B) and %d, as %d.%m.%Y, and no time or %H:%M or %I:%M %p"
         raise ReadingError("date-format", text)
     return given
 

@@ -152,7 +152,7 @@ def as_declared(ours: Mapping[str, pl.Expr], reading: Reading) -> dict[str, pl.E
 
 def iso_date(column: pl.Expr, declared: str) -> pl.Expr:
     """Dates of the declared strptime format as ISO 8601; other texts as they are."""
-    if "%H" in declared:
+    if "%M" in declared:
         read = column.str.to_datetime(declared, strict=False).dt.strftime("%Y-%m-%dT%H:%M:%S")
     else:
         read = column.str.to_date(declared, strict=False).dt.strftime("%Y-%m-%d")

@@ -128,7 +128,9 @@ def test_the_same_bytes_read_otherwise_are_another_batch(service: Stored) -> Non
     [
         ([("decimal", ";")], "decimal", "expected one of . ,"),
         ([("decimals", ",")], "decimals", "accepted are encoding, delimiter, decimal"),
-        ([("dates", "%d.%m.")], "dates", "expected a format with %Y"),
+        ([("dates", "%d.%m.")], "dates", "expected %Y, %m"),
+        ([("dates", "%d.%m.%Y %H")], "dates", "no time or %H:%M or %I:%M %p"),
+        ([("dates", "%d.%m.%Y%")], "dates", "expected %Y, %m"),
         ([("delimiter", ";;")], "delimiter", "expected one character"),
         ([("sheet", "a"), ("sheet", "b")], "sheet", "expected once"),
         ([("rt_from", "A")], "rt_from", "expected two columns"),

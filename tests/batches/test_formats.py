@@ -80,6 +80,8 @@ def test_what_was_detected_is_told(tmp_path: Path, work: Path) -> None:
          "2011-04-23"),
         ("P1;23.04.2011 08:30;NA;<5;x;;", Reading(dates="%d.%m.%Y %H:%M"), "<5", None,
          "2011-04-23T08:30:00"),
+        ("P1;Apr 23 2011 1:05 PM;NA;<5;x;;", Reading(dates="%b %d %Y %I:%M %p"), "<5", None,
+         "2011-04-23T13:05:00"),
         # not declared: nothing is converted
         ("P1;23.04.2011;NA;1,8;x;;1,2", Reading(), "1,8", "1,2", "23.04.2011"),
         ("P1;31.13.2011;NA;NULL;x;;-", Reading(dates="%d.%m.%Y", nulls=("NULL", "-")), None, None,

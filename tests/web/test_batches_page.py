@@ -121,7 +121,7 @@ def test_how_a_file_is_to_be_read_is_declared_on_the_page(
     page.get_by_label("Decimal sign").select_option(",")
     page.get_by_label("Format of dates").fill("d.m.y")
     page.get_by_role("button", name="Grade and store").click()
-    expect(page.locator("#sent")).to_contain_text("dates: expected a format with %Y")
+    expect(page.locator("#sent")).to_contain_text("dates: expected %Y, %m")
     page.get_by_label("Format of dates").fill("%d.%m.%Y")
     page.get_by_role("button", name="Grade and store").click()
     expect(page.get_by_role("status")).to_contain_text("Queued")
