@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine
 
 from app.batches.refusals import BECAUSE, Refusal, Texts, contradicting, refusal
 from app.batches.rejects import COLUMN_OF
+from app.batches.tables import apart
 from app.errors import RequestError
 from app.grading.one import Grader, Graders
 from app.grading.result import Course, LabResult, Reason
@@ -152,9 +153,8 @@ class Outcome:
         schema = {_AT: pl.UInt32, **_OUT}
         ours = pl.DataFrame(rows, schema=schema, orient="row").sort(_AT, maintain_order=True)
         ours = ours.with_columns(pl.col("flags").replace("", None))
-        columns = self._frame["given"].struct.fields
-        clashless = [f"in_{name}" if name in ("row", *_OUT) else name for name in columns]
-        given = self._frame["given"].struct.rename_fields(clashless).struct.unnest()
+        given = self._frame["given"].struct.unnest()
+        given = given.rename(apart(given.columns, ("row", *_OUT)))
         places = ours.drop_in_place(_AT)
         return given[places].hstack([self._frame["row"][places], *ours])
 

@@ -14,7 +14,7 @@ from app.batches.labs import Chunk, Labs, open_labs
 from app.batches.manifest import write_manifest
 from app.batches.open import find_files
 from app.batches.rejects import NOTHING_REJECTED, rejected
-from app.batches.tables import ROW, Table
+from app.batches.tables import ROW, Table, apart
 from app.batches.tally import UNREADABLE, Report, Tally
 from app.batches.treatment import NO_COURSES, Courses, read_patients
 from app.batches.worst import Worst, worst_grades
@@ -183,5 +183,5 @@ class _Run:
 
 def _beside(given: pl.DataFrame, ours: pl.DataFrame, place: pl.Series) -> pl.DataFrame:
     """The input columns, then ours; an input column with one of our names becomes ``in_NAME``."""
-    given = given.rename({name: f"in_{name}" for name in given.columns if name in ours.columns})
+    given = given.rename(apart(given.columns, ours.columns))
     return (given if len(ours) == len(given) else given[place]).hstack(ours)

@@ -104,7 +104,7 @@ def _read(name: str, content: bytes) -> dict[str, Any]:
     for key, part in read.items():
         texts = [part] if isinstance(part, dict) else part
         if not isinstance(part, accepted.get(key, ())) or not all(map(_holds_texts, texts)):
-            text = "expected [columns] and [constants] of texts and [[wide]] entries"
+            text = 'expected [columns], [constants] and [[wide]] of texts in quotes, as uln = "40"'
             raise FileError(f"{name}: {text}")
     return read
 

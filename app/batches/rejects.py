@@ -46,7 +46,7 @@ def rejected(chunk: Chunk, graded: pl.DataFrame, place: pl.Series, layout: Layou
     )
     nobody = chunk.rows["patient"].is_null().arg_true().cast(pl.Int64)
     unnamed = pl.DataFrame({"place": nobody}).with_columns(
-        reason=pl.lit("missing-patient"), column=pl.lit(layout.named["patient"])
+        reason=pl.lit("missing-patient"), column=pl.lit(layout.named.get("patient", "patient"))
     )
     both = pl.concat([unread, unnamed.select(unread.columns)]).sort("place", "reason")
     return both.select(

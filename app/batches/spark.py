@@ -24,6 +24,7 @@ from pyspark.sql.types import (
 
 from app.batches.layouts import Layout, recognise, treatment_columns
 from app.batches.reading import AS_IT_COMES
+from app.batches.tables import apart
 from app.batches.treatment import NO_COURSES, treatment_dates
 from app.criteria.reader import load
 from app.errors import FileError
@@ -99,8 +100,9 @@ def _courses(labs: DataFrame, patients: DataFrame | None, layout: Layout) -> pl.
 
 
 def _schema(labs: DataFrame) -> StructType:
+    renamed = apart(labs.columns, _OURS)
     given = [
-        StructField(f"in_{field.name}" if field.name in _OURS else field.name, field.dataType)
+        StructField(renamed.get(field.name, field.name), field.dataType)
         for field in labs.schema.fields
     ]
     return StructType([*given, *(StructField(name, kind) for name, kind in _OURS.items())])
@@ -148,5 +150,5 @@ def _graded(rows: pl.DataFrame, grader: Grader, rules: Rules) -> pl.DataFrame:
     dated = read.with_columns(rt_start=rows[_START], rt_end=rows[_END])
     entries = grade_rows(dated, grader, rules.window)
     ours = entries.with_columns(edition=pl.lit(grader.edition.name)).select("row", *_OURS)
-    renamed = {name: f"in_{name}" for name in given.columns if name in _OURS}
+    renamed = apart(given.columns, _OURS)
     return pl.concat([given[ours["row"]].rename(renamed), ours.drop("row")], how="horizontal")

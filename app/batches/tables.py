@@ -1,7 +1,7 @@
 """A file opened: its rows as String columns, read as often as needed, in pieces."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -88,6 +88,21 @@ def _breaks() -> pl.Expr:
     """How many line breaks the fields of each row hold."""
     counts = pl.all().str.count_matches("\n", literal=True).fill_null(0)
     return pl.sum_horizontal(counts).cast(pl.Int64)
+
+
+def apart(columns: Sequence[str], ours: Collection[str]) -> dict[str, str]:
+    """What those of an input's columns that have one of our names are called beside ours:
+    ``in_NAME``, and where the input has that too, as what was graded twice does, ``in_in_NAME``.
+    """
+    taken, renamed = {*columns, *ours}, {}
+    for name in columns:
+        if name in ours:
+            other = f"in_{name}"
+            while other in taken:
+                other = f"in_{other}"
+            taken.add(other)
+            renamed[name] = other
+    return renamed
 
 
 def check_names(columns: Sequence[str], file: str) -> None:

@@ -61,7 +61,7 @@ def _utf8(
         return piece
     try:
         return decode.decode(piece, final).encode()
-    except UnicodeDecodeError:
+    except UnicodeError:  # UTF-16 without a byte order mark is no UnicodeDecodeError
         raise FileError(f"{name}: not {encoding}") from None
 
 

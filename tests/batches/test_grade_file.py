@@ -10,6 +10,7 @@ import pytest
 
 from app.batches.batch import Batch
 from app.batches.grade import grade_file
+from app.batches.mapping import ColumnMap
 from app.batches.reading import Reading
 from app.batches.tally import Report
 from app.criteria.reader import load
@@ -155,6 +156,28 @@ def test_the_same_input_gives_the_same_bytes_and_a_manifest(tmp_path: Path) -> N
     assert manifest["rules"]["window"] == {"anchor": "end", "months": 3, "days": None}
     assert manifest["counts"]["undecided"] == {"unknown-analyte": 1, "unreadable-value": 1}
     assert not list(tmp_path.glob(".*")), "no unfinished file stays behind"
+
+
+def test_what_was_graded_may_be_graded_again_and_again(tmp_path: Path) -> None:
+    grade(tmp_path, _LABS, _PATIENTS, "1.csv")
+    for before, after in ((1, 2), (2, 3)):
+        paths = (str(tmp_path / f"{before}.csv"),), tmp_path / f"{after}.csv"
+        grade_file(Batch(*paths, Rules(), tmp_path / "patients.csv"), _GRADERS)
+    names = [name for name in rows(tmp_path / "3.csv")[0] if name.endswith("row")]
+    assert names == ["in_row", "in_in_row", "row"]
+
+
+def test_an_export_of_one_patient_may_say_so_once(tmp_path: Path) -> None:
+    (tmp_path / "labs.csv").write_text(
+        "collected,analyte,value,unit,lln,uln\n2011-01-20,ALT,abc,U/L,,40\n"
+    )
+    reading = Reading(columns=ColumnMap(constants={"patient": "P1"}))
+    batch = Batch(
+        (str(tmp_path / "labs.csv"),), tmp_path / "out.csv", Rules(),
+        rejects=tmp_path / "rejects.csv", reading=reading,
+    )  # fmt: skip
+    assert grade_file(batch, _GRADERS).patients == 1
+    assert rows(tmp_path / "rejects.csv")[0]["reason"] == "unreadable-value"
 
 
 def test_treatment_dates_may_stand_in_the_export(tmp_path: Path) -> None:
