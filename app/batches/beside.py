@@ -10,7 +10,7 @@ import polars as pl
 from app.batches.cause import cause, read_theirs
 from app.batches.kept import temporary_folder
 from app.batches.labs import open_labs
-from app.batches.mapping import read_mapping
+from app.batches.mapping import ColumnMap
 from app.batches.open import open_table
 from app.batches.reading import AS_IT_COMES, Reading
 from app.criteria.model import Edition
@@ -20,8 +20,10 @@ from app.grading.result import LabResult
 from app.grading.rows import COLUMNS, lab_result
 from app.grading.rules import Rules
 
-_ADAM = ("patient=USUBJID", "collected=ADTC", "analyte=PARAMCD", "value=AVALC", "unit=AVALU",
-         "lln=ANRLO", "uln=ANRHI")  # fmt: skip
+_ADAM = Reading(columns=ColumnMap({
+    "patient": "USUBJID", "collected": "ADTC", "analyte": "PARAMCD", "value": "AVALC",
+    "unit": "AVALU", "lln": "ANRLO", "uln": "ANRHI",
+}))  # fmt: skip
 _OURS = {"term": "ATOXDSC", "at_least": "ATOXMIN", "at_most": "ATOXMAX", "reason": "ATOXREAS",
          "phase": "APHASE", "edition": "ATOXVER"}  # fmt: skip
 _THEIRS = {"value": "AVAL", "unit": "AVALU", "lln": "ANRLO", "uln": "ANRHI", "baseline": "BASE"}
@@ -48,19 +50,20 @@ def compare(
     theirs: Path,
     keys: Sequence[tuple[str, str]],
     graders: Graders,
-    maps: Sequence[str] = (),
+    reading: Reading = AS_IT_COMES,
 ) -> Comparison:
     """Compare a file that ``toxgrade grade`` wrote with another grader's of the same results.
 
     ``keys``: the columns (ours, theirs) that together name a result. Their grades are ATOXGRH and
     ATOXGRL, or ATOXGR with a minus for low values; AVAL, AVALU, ANRLO, ANRHI and BASE are used
-    where they are there. ``maps``: how the export was mapped when it was graded.
+    where they are there. ``reading``: how the export was declared when it was graded (of no matter
+    where it was written under ADaM's names).
 
     Raises:
         FileError: a file that lacks a column, or in which the keys do not name one result.
     """
     with temporary_folder() as folder:
-        mine = _ours(ours, [key for key, _ in keys], maps, folder)
+        mine = _ours(ours, [key for key, _ in keys], reading, folder)
         other = _theirs(theirs, [key for _, key in keys], folder)
     edition = _edition(mine, graders, ours.name)
     sides = {term.name: term.direction for term in edition.terms}
@@ -87,11 +90,10 @@ def _named(keys: Sequence[object]) -> list[str]:
     return [f"key {number}" for number in range(len(keys))]
 
 
-def _ours(path: Path, keys: list[str], maps: Sequence[str], folder: Path) -> pl.DataFrame:
+def _ours(path: Path, keys: list[str], reading: Reading, folder: Path) -> pl.DataFrame:
     """Our gradings: the keys, ``COLUMNS`` as they were read, what was graded, ``ours``."""
     adam = "ATOXDSC" in open_table(path, AS_IT_COMES, folder).columns
-    mapping = read_mapping([*(_ADAM if adam else ()), *maps])
-    labs = open_labs([path], folder, Reading(columns=mapping))
+    labs = open_labs([path], folder, _ADAM if adam else reading)
     given = {name: _OURS[name] if adam else name for name in _OURS}
     _require(labs.columns, [*keys, *given.values()], path.name)
     graded = [pl.col(column).alias(name) for name, column in given.items()]

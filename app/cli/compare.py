@@ -2,12 +2,16 @@
 
 from argparse import ArgumentTypeError
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.cli.arguments import Parser
+from app.cli.declared import declared, reading_options
 
 if TYPE_CHECKING:
     from app.batches.beside import Comparison
+
+_OF_CELLS = {"decimal", "null", "dates", "map", "values", "baseline"}
+"""What is declared of an export and still so of what `toxgrade grade` wrote."""
 
 
 def arguments(parser: Parser) -> None:
@@ -20,14 +24,11 @@ def arguments(parser: Parser) -> None:
         help="columns that name a result: COLUMN or OURS=THEIRS, with commas",
     )  # fmt: skip
     say("--output", "-o", type=Path, help="the differences: .csv, .parquet, …")
-    say(
-        "--map", dest="mapping", action="append", default=[],
-        help="as the export was mapped to be graded; repeatable",
-    )  # fmt: skip
+    reading_options(parser, "how the export was declared when it was graded", _OF_CELLS)
 
 
 def compare(
-    ours: Path, theirs: Path, keys: list[tuple[str, str]], output: Path | None, mapping: list[str]
+    ours: Path, theirs: Path, keys: list[tuple[str, str]], output: Path | None, **files: Any
 ) -> None:
     """Say where two graders agree on the same results, and why they do not."""
     from app.batches.beside import compare
@@ -37,7 +38,7 @@ def compare(
 
     if output is not None:
         check_output(output)
-    found = compare(ours, theirs, keys, Graders(load()), mapping)
+    found = compare(ours, theirs, keys, Graders(load()), declared(files))
     if output is not None:
         write([found.differences], output)
     _print(found)

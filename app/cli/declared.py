@@ -1,7 +1,7 @@
 """What the command line declares of files: the options of ``app.batches.declared``."""
 
 from argparse import ArgumentTypeError
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from app.batches.declared import FORMAT, OPTIONS, Option
@@ -17,11 +17,15 @@ _HELP = {
 }
 """Where there is more to say here than over HTTP."""
 
+_ALL = {option.name for option in (FORMAT, *OPTIONS)}
 
-def reading_options(parser: Parser) -> None:
+
+def reading_options(
+    parser: Parser, title: str = "how the files are read", only: Collection[str] = _ALL
+) -> None:
     """Let the command take them; each is kept under its field of ``Reading``."""
-    say = parser.add_argument_group("how the files are read").add_argument
-    for option in (FORMAT, *OPTIONS):
+    say = parser.add_argument_group(title).add_argument
+    for option in (option for option in (FORMAT, *OPTIONS) if option.name in only):
         say(
             f"--{option.name.replace('_', '-')}",
             dest=option.field,

@@ -86,6 +86,23 @@ def test_a_difference_is_told_by_its_cause(
     assert found.agreed == {}
 
 
+def test_an_export_is_read_as_it_was_when_it_was_graded(tmp_path: Path) -> None:
+    """With decimal commas nothing of it is a number otherwise, and every cause would be a rule."""
+    (tmp_path / "labs.csv").write_text(
+        "id;collected;analyte;value;unit;lln;uln;rt_start;rt_end\n"
+        "P3;20.01.2011;TBIL;0,9;mg/dL;;1,2;24.01.2011;09.03.2011\n"
+        "P3;01.04.2011;TBIL;1,8;mg/dL;;1,2;24.01.2011;09.03.2011\n"
+    )
+    declared = ("--map", "patient=id", "--decimal", ",", "--dates", "%d.%m.%Y")
+    command = [_TOXGRADE, "grade", "labs.csv", "-o", "graded.csv", *declared]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    theirs(tmp_path, "P3,01.04.2011,TBIL,1.8,mg/dL,,1.2,0.9,2,")
+    command = [_TOXGRADE, "compare", "graded.csv", "adlb.csv", "--keys",
+               "id=USUBJID,collected=ADTC", *declared]  # fmt: skip
+    done = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert "Blood bilirubin increased: 0 agree; rounding 1" in done.stdout
+
+
 def test_what_agrees_is_counted_and_what_they_lack_is_told(graded: Path) -> None:
     rows = [
         f"P1,{_AFTER},ALT,121,U/L,,40,31,2.0,",
