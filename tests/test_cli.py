@@ -114,6 +114,7 @@ def test_the_reading_of_the_text_may_be_chosen(
         (["grade", "labs.csv", "-o", "o.csv", "--delimiter", ";;"], "toxgrade: --delimiter: exp"),
         (["grade", "labs.csv", "-o", "o.csv", "--rt-from", "A"], "toxgrade: --rt-from: expected"),
         (["grade", "labs.csv", "-o", "o.csv", "--edi", "4.03"], "toxgrade: unrecognized arg"),
+        (["compare", "a.csv", "b.csv", "--keys", "A,A"], "toxgrade: --keys: expected each column"),
         (["keys", "create", "x", "--days", "0"], "toxgrade: --days: expected a whole number from"),
         (["keys"], "toxgrade: the following arguments are required: ACTION; see toxgrade keys"),
         (

@@ -28,7 +28,7 @@ _OURS = {"term": "ATOXDSC", "at_least": "ATOXMIN", "at_most": "ATOXMAX", "reason
          "phase": "APHASE", "edition": "ATOXVER"}  # fmt: skip
 _THEIRS = {"value": "AVAL", "unit": "AVALU", "lln": "ANRLO", "uln": "ANRHI", "baseline": "BASE"}
 _SIDES, _SIGNED = {"high": "ATOXGRH", "low": "ATOXGRL"}, "ATOXGR"
-_GRADE = r"^ *([+-]?[0-5])(?:\.0*)? *$"
+_GRADE = r" *([+-]?[0-5])(?:\.0*)? *"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +57,14 @@ def compare(
     ``keys``: the columns (ours, theirs) that together name a result. Their grades are ATOXGRH and
     ATOXGRL, or ATOXGR with a minus for low values; AVAL, AVALU, ANRLO, ANRHI and BASE are used
     where they are there. ``reading``: how the export was declared when it was graded (of no matter
-    where it was written under ADaM's names).
+    where it was written under ADaM's names); its ``nulls`` are those of both files.
 
     Raises:
         FileError: a file that lacks a column, or in which the keys do not name one result.
     """
     with temporary_folder() as folder:
         mine = _ours(ours, [key for key, _ in keys], reading, folder)
-        other = _theirs(theirs, [key for _, key in keys], folder)
+        other = _theirs(theirs, [key for _, key in keys], reading.nulls, folder)
     edition = _edition(mine, graders, ours.name)
     sides = {term.name: term.direction for term in edition.terms}
     mine = mine.with_columns(side=pl.col("term").replace_strict(sides, default=None))
@@ -102,13 +102,15 @@ def _ours(path: Path, keys: list[str], reading: Reading, folder: Path) -> pl.Dat
         chunk.rows.select(COLUMNS).hstack(chunk.given.select(*places, *graded))
         for chunk in labs.chunks()
     )
+    for name in ("at_least", "at_most"):
+        _require_grades(rows[name], "[0-5]", path.name, given[name])
     bounds = [pl.col(name).cast(pl.Int8) for name in ("at_least", "at_most")]
     decided = pl.when(pl.col("at_least") == pl.col("at_most")).then("at_least")
     read = rows.drop_nulls("term").with_columns(*bounds, ours=True)
     return read.with_columns(grade=decided)
 
 
-def _theirs(path: Path, keys: list[str], folder: Path) -> pl.DataFrame:
+def _theirs(path: Path, keys: list[str], nulls: Sequence[str], folder: Path) -> pl.DataFrame:
     """Their gradings: the keys, ``side``, ``their_grade``, what they took, ``theirs``."""
     table = open_table(path, AS_IT_COMES, folder)
     sides = {side: name for side, name in _SIDES.items() if name in table.columns}
@@ -120,11 +122,14 @@ def _theirs(path: Path, keys: list[str], folder: Path) -> pl.DataFrame:
     grades = [*sides.values()] or [_SIGNED]
     others = [column for column in _THEIRS.values() if column in table.columns]
     rows = pl.concat(table.chunks(list(dict.fromkeys([*keys, *grades, *others]))))
+    rows = rows.with_columns(pl.col(*grades, *others).replace(list(nulls), None))
+    for column in grades:
+        _require_grades(rows[column], _GRADE, path.name, column)
     parts = []
     for side in _SIDES:
         if sides and side not in sides:
             continue
-        grade = pl.col(sides.get(side, _SIGNED)).str.extract(_GRADE).cast(pl.Int8)
+        grade = pl.col(sides.get(side, _SIGNED)).str.extract(f"^{_GRADE}$").cast(pl.Int8)
         if not sides:  # 0 is of both sides
             grade = pl.when((grade >= 0) if side == "high" else (grade <= 0)).then(grade.abs())
         parts.append(
@@ -137,6 +142,14 @@ def _theirs(path: Path, keys: list[str], folder: Path) -> pl.DataFrame:
 def _require(columns: Sequence[str], wanted: Sequence[str], file: str) -> None:
     if missing := [name for name in wanted if name not in columns]:
         raise FileError(f"{file}: the header lacks {', '.join(missing)}")
+
+
+def _require_grades(texts: pl.Series, pattern: str, file: str, column: str) -> None:
+    """What is no grade would be taken for none, and every difference of it for ours alone."""
+    filled = texts.filter(texts.str.strip_chars() != "")
+    if odd := len(filled) - int(filled.str.contains(f"^(?:{pattern})$").sum()):
+        text = f"{odd:,} texts that are no grade from 0 to 5; --null TEXT where one means none"
+        raise FileError(f"{file}: {column} holds {text}")
 
 
 def _require_one_each(frame: pl.DataFrame, places: list[str], file: str) -> None:

@@ -51,6 +51,8 @@ def _pairs(text: str) -> list[tuple[str, str]]:
         if not mine or (equals and not other):
             raise ArgumentTypeError("expected columns, as USUBJID,LBSEQ or patient=USUBJID")
         pairs.append((mine, other or mine))
+    if any(len(set(names)) < len(pairs) for names in zip(*pairs, strict=True)):
+        raise ArgumentTypeError("expected each column once")
     return pairs
 
 

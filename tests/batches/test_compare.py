@@ -9,6 +9,7 @@ import pytest
 
 from app.batches.beside import compare
 from app.criteria.reader import load
+from app.errors import FileError
 from app.grading.one import Graders
 
 _GRADERS = Graders(load())
@@ -86,6 +87,16 @@ def test_a_difference_is_told_by_its_cause(
     assert found.agreed == {}
 
 
+def test_what_is_no_grade_is_not_taken_for_none(graded: Path, tmp_path: Path) -> None:
+    row = f"P4,{_AFTER},ALT,121,U/L,,40,31,GRADE 2,"
+    with pytest.raises(FileError, match=r"adlb\.csv: ATOXGRH holds 1 texts that are no grade"):
+        compare(graded / "graded.csv", theirs(graded, row), _KEYS["graded.csv"], _GRADERS)
+    text = (graded / "graded.csv").read_text()
+    (tmp_path / "edited.csv").write_text(text.replace(",2,2,2,", ",2,two,2,"))
+    with pytest.raises(FileError, match=r"edited\.csv: at_least holds [0-9]+ texts that are no"):
+        compare(tmp_path / "edited.csv", theirs(graded), _KEYS["graded.csv"], _GRADERS)
+
+
 def test_an_export_is_read_as_it_was_when_it_was_graded(tmp_path: Path) -> None:
     """With decimal commas nothing of it is a number otherwise, and every cause would be a rule."""
     (tmp_path / "labs.csv").write_text(
@@ -96,7 +107,8 @@ def test_an_export_is_read_as_it_was_when_it_was_graded(tmp_path: Path) -> None:
     declared = ("--map", "patient=id", "--decimal", ",", "--dates", "%d.%m.%Y")
     command = [_TOXGRADE, "grade", "labs.csv", "-o", "graded.csv", *declared]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    theirs(tmp_path, "P3,01.04.2011,TBIL,1.8,mg/dL,,1.2,0.9,2,")
+    theirs(tmp_path, "P3,01.04.2011,TBIL,1.8,mg/dL,NA,1.2,0.9,2,NA")
+    declared = (*declared, "--null", "NA")  # as R writes what is missing
     command = [_TOXGRADE, "compare", "graded.csv", "adlb.csv", "--keys",
                "id=USUBJID,collected=ADTC", *declared]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
