@@ -108,9 +108,17 @@ def test_an_export_is_read_as_it_was_when_it_was_graded(tmp_path: Path) -> None:
     command = [_TOXGRADE, "grade", "labs.csv", "-o", "graded.csv", *declared]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     theirs(tmp_path, "P3,01.04.2011,TBIL,1.8,mg/dL,NA,1.2,0.9,2,NA")
-    declared = (*declared, "--null", "NA")  # as R writes what is missing
-    command = [_TOXGRADE, "compare", "graded.csv", "adlb.csv", "--keys",
-               "id=USUBJID,collected=ADTC", *declared]  # fmt: skip
+    command = [
+        _TOXGRADE,
+        "compare",
+        "graded.csv",
+        "adlb.csv",
+        "--keys",
+        "id=USUBJID,collected=ADTC",
+        *declared,
+        "--null",
+        "NA",
+    ]  # as R writes what is missing
     done = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
     assert "Blood bilirubin increased: 0 agree; rounding 1" in done.stdout
 
