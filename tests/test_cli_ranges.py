@@ -43,6 +43,13 @@ def test_a_row_that_cannot_be_accepted_is_named(tmp_path: Path, row: str, says: 
     assert "Traceback" not in refused.stderr
 
 
+def test_a_table_that_is_too_long_is_told(tmp_path: Path) -> None:
+    (tmp_path / "ranges.csv").write_text("analyte,uln,unit\n" + "ALT,40,U/L\n" * 5001)
+    refused = toxgrade("ranges", "load", "ranges.csv", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("toxgrade: ranges.csv: List should have at most 5000 items")
+
+
 def test_a_study_that_is_not_there_is_told(tmp_path: Path) -> None:
     (tmp_path / "ranges.csv").write_text(_TABLE)
     refused = toxgrade("ranges", "load", "ranges.csv", "--study", "none", cwd=tmp_path)

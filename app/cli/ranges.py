@@ -99,6 +99,9 @@ def _value(name: str, text: str) -> Any:
 def _refuse(table: Path, faults: "list[FieldFault]") -> NoReturn:
     """Name the rows and columns that cannot be accepted, and end."""
     for fault in faults[:20]:
-        row, column = fault.loc[1], "".join(f", {name}" for name in fault.loc[2:])
-        fail(f"{table.name}, row {int(row) + 1}{column}: {fault.message}")
+        row = "".join(
+            f", row {int(place) + 1}" for place in fault.loc[1:2]
+        )  # none: the whole table
+        column = "".join(f", {name}" for name in fault.loc[2:])
+        fail(f"{table.name}{row}{column}: {fault.message}")
     sys.exit(2)
