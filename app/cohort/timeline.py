@@ -193,6 +193,8 @@ class _Bands:
 
     def of(self, term: Term) -> list[Band]:
         ends = [(c.grade, end) for c in term.grades if (end := self._end(c, term)) is not None]
+        if not ends:  # of no limit: each is a multiple of a range or baseline that is not there
+            return []
         following = [end for _, end in ends[1:]] + [None]
         pairs = [
             (g, float(end), _float(after)) for (g, end), after in zip(ends, following, strict=True)
