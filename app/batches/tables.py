@@ -1,6 +1,5 @@
 """A file opened: its rows as String columns, read as often as needed, in pieces."""
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -103,17 +102,3 @@ def apart(columns: Sequence[str], ours: Collection[str]) -> dict[str, str]:
             taken.add(other)
             renamed[name] = other
     return renamed
-
-
-def check_names(columns: Sequence[str], file: str) -> None:
-    """Check that a header tells its columns apart.
-
-    Raises:
-        FileError: two have the same name, or no name.
-    """
-    nameless = [str(place) for place, name in enumerate(columns, 1) if not name.strip()]
-    if len(nameless) > 1:
-        text = "the header is the first line, and names every column"
-        raise FileError(f"{file}: columns {', '.join(nameless)} have no name; {text}")
-    if twice := sorted(name for name, n in Counter(columns).items() if n > 1):
-        raise FileError(f"{file}: two columns are named {', '.join(twice)}")

@@ -3,9 +3,9 @@
 import csv
 import hashlib
 import os
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,17 +13,16 @@ from pathlib import Path
 import polars as pl
 
 from app.batches.declared import Encoding
+from app.batches.header import DELIMITERS, SPARE, find_delimiter, read_header, refuse_spare
 from app.batches.kinds import Shape, check_beginning
 from app.batches.reading import Reading
-from app.batches.tables import Table, check_names, scanned
+from app.batches.tables import Table, scanned
 from app.batches.unpack import is_utf16, unpack
 from app.errors import FileError
 
 _PIECE = 1 << 22
 _LONGEST_LINE = 4 * _PIECE
 _LARGEST_BLOCK = 16 * _PIECE  # 64 MB: some million short lines, fewer of hundreds of columns
-_MOST_COLUMNS = 2000
-_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 
 def open_text(path: Path, name: str, shape: Shape, reading: Reading, folder: Path) -> Table:
@@ -42,16 +41,15 @@ def open_text(path: Path, name: str, shape: Shape, reading: Reading, folder: Pat
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     checked = _check(source, name)
-    delimiter, detected = _delimiter(checked.header, shape, reading, name)
-    columns = _columns(checked.header, delimiter, name)
-    frame = pl.scan_csv(
-        source, separator=delimiter, schema=dict.fromkeys(columns, pl.String), glob=False
-    )
+    delimiter, detected = find_delimiter(checked.header, shape, reading, name)
+    schema = read_header(checked.header, delimiter, name)
+    columns = tuple(column for column in schema if not column.startswith(SPARE))
+    frame = _scan(source, delimiter, schema, name)
     has_breaks = checked.has_quotes and not _one_line_each(frame, checked.lines)
-    told = [shape.kind.upper(), encoding.upper(), f"{_DELIMITERS.get(delimiter, delimiter)}s"]
+    told = [shape.kind.upper(), encoding.upper(), f"{DELIMITERS.get(delimiter, delimiter)}s"]
     if detected:
         told[-1] += " (detected)"
-    blocks = partial(_blocks, source, delimiter, columns, checked.lines)
+    blocks = partial(_blocks, source, delimiter, schema, checked.lines)
     return Table(
         name, shape.kind, sha256 or checked.sha256, scanned(frame) if has_breaks else blocks,
         columns, ", ".join(told), has_breaks=has_breaks,
@@ -62,7 +60,7 @@ def open_text(path: Path, name: str, shape: Shape, reading: Reading, folder: Pat
 def _blocks(
     source: Path,
     delimiter: str,
-    columns: Sequence[str],
+    schema: Mapping[str, type[pl.String]],
     lines: int,
     wanted: Sequence[str],
     size: int,
@@ -73,7 +71,7 @@ def _blocks(
     for ten million rows, where this takes 0.1.
     """
     block_size = min(size * (source.stat().st_size // max(lines, 1) + 1), _LARGEST_BLOCK)
-    schema = dict.fromkeys(columns, pl.String)
+    header = delimiter.join('"' + name.replace('"', '""') + '"' for name in schema).encode() + b"\n"
 
     def rows(text: bytes, *, has_header: bool) -> pl.DataFrame:
         scan = pl.scan_csv(text, separator=delimiter, has_header=has_header, schema=schema)
@@ -95,11 +93,28 @@ def _blocks(
             return rows(header + block, has_header=True)
 
     with source.open("rb") as file, ThreadPoolExecutor(1) as reader:
-        header = file.readline()
+        file.readline()
         ahead = reader.submit(read)
         while (found := ahead.result()) is not None:
             ahead = reader.submit(read)
             yield found
+
+
+def _scan(
+    source: Path, delimiter: str, schema: Mapping[str, type[pl.String]], name: str
+) -> pl.LazyFrame:
+    """All rows, without the spare columns, of which each must be empty."""
+    spare = {column: at for at, column in enumerate(schema) if column.startswith(SPARE)}
+    if not spare:
+        return pl.scan_csv(source, separator=delimiter, schema=schema, glob=False)
+    frame = pl.scan_csv(
+        source, separator=delimiter, infer_schema=False, new_columns=list(schema), glob=False
+    )
+    has_text = [(pl.col(column).fill_null("") != "").any() for column in spare]
+    with suppress(pl.exceptions.PolarsError):  # what is wrong is said when the rows are read
+        found = frame.select(has_text).collect().row(0)
+        refuse_spare([at for at, has in zip(spare.values(), found, strict=True) if has], name)
+    return frame.drop(spare)
 
 
 def _one_line_each(frame: pl.LazyFrame, lines: int) -> bool:
@@ -155,37 +170,6 @@ def _check(path: Path, name: str) -> _Checked:
     if not text.strip():
         raise FileError(f"{name}: empty; expected a header and rows")
     return _Checked(text.rstrip("\r"), line - (run == 0), quotes, digest.hexdigest())
-
-
-def _delimiter(header: str, shape: Shape, reading: Reading, name: str) -> tuple[str, bool]:
-    """The declared delimiter, or the one that splits the header most; whether it was detected."""
-    if reading.delimiter is not None:
-        return reading.delimiter, False
-    if shape.kind == "tsv":
-        return "\t", False
-    fields = Counter({delimiter: len(_split(header, delimiter)) for delimiter in _DELIMITERS})
-    (best, most), (_, second) = fields.most_common(2)
-    if most == second > 1:
-        raise FileError(f"{name}: its delimiter could be several; declare it")
-    return (best, best != ",") if most > 1 else (",", False)
-
-
-def _columns(header: str, delimiter: str, name: str) -> tuple[str, ...]:
-    if header.count('"') % 2:
-        raise FileError(f"{name}: the header does not end on its first line")
-    columns = _split(header, delimiter)
-    if len(columns) > _MOST_COLUMNS:
-        text = f"{len(columns):,} columns; at most {_MOST_COLUMNS:,} are read"
-        raise FileError(f"{name}: {text}")
-    check_names(columns, name)
-    return tuple(columns)
-
-
-def _split(header: str, delimiter: str) -> list[str]:
-    try:
-        return next(csv.reader([header], delimiter=delimiter), [])
-    except csv.Error:
-        return []
 
 
 def _why_unreadable(path: Path, name: str, delimiter: str) -> str:

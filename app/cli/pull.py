@@ -39,9 +39,15 @@ def pull(
     from app.ehr.pull.calls import Calls, Limits
     from app.ehr.pull.wanted import Done, read_wanted
     from app.errors import SourceError
+    from app.records.engine import transaction, upgrade
+    from app.records.studies import find_study
 
     wanted, kept = read_wanted(patients), Done(done, study, fhir_url)
-    calls = Calls(Limits(answer_bytes=settings().max_bundle_bytes))
+    chosen = settings()
+    upgrade(chosen.database_url)
+    with transaction(chosen.database_url, reads_only=True) as connection:
+        find_study(connection, study)
+    calls = Calls(Limits(answer_bytes=chosen.max_bundle_bytes))
     try:
         server = _server(fhir_url, client_id, key, calls)
     except SourceError as error:
@@ -77,15 +83,11 @@ def _pull(server: "Server", study: str, wanted: "list[Wanted]", done: "Done") ->
     from app.errors import RequestError, SourceError
     from app.grading.one import Graders
     from app.records.audit import Act
-    from app.records.engine import build_engine, reading, upgrade
-    from app.records.studies import find_study
+    from app.records.engine import build_engine
     from app.records.writer import Writer
 
     chosen, graders, total = settings(), Graders(load()), Kept(0, 0, 0, 0)
-    upgrade(chosen.database_url)
     engine = build_engine(chosen.database_url)
-    with reading(engine).connect() as connection:
-        find_study(connection, study)
     writer = Writer(engine)
     accepted = Accepted(unknown=chosen.fhir_unknown_status == "final")
     failed = in_a_row = 0

@@ -109,6 +109,21 @@ def test_latin_1_is_read_on_request(tmp_path: Path, work: Path) -> None:
     assert read(open_labs([path], work, Reading(encoding="latin-1"))) == list(files.ROWS)
 
 
+@pytest.mark.parametrize("row", ["P1,2011-01-20,ALT,5,U/L,,40", 'P1,2011-01-20,ALT,5,U/L,,40,"",,'])
+@pytest.mark.parametrize("first", ["", 'P0,,,"two\nlines",,,\n'])
+def test_what_a_spreadsheet_leaves_empty_at_the_right_is_left_out(
+    tmp_path: Path, work: Path, row: str, first: str
+) -> None:
+    header = ",".join(files.HEADER)
+    path = write(tmp_path, "labs.csv", f"{header},,,\n{first}{row}\n")
+    labs = open_labs([path], work)
+    assert labs.columns == tuple(files.HEADER)
+    assert read(labs)[-1] == ("P1", "2011-01-20", "ALT", "5", "U/L", None, "40")
+    write(tmp_path, "labs.csv", f"{header},,,\n{first}{row}\nP2,,,,,,,,stray,\n")
+    with pytest.raises(FileError, match="columns without a name are not empty: 9; the header"):
+        open_labs([path], work)
+
+
 def test_several_files_are_one_sequence(tmp_path: Path, work: Path) -> None:
     header = ",".join(files.HEADER)
     write(tmp_path, "labs-1.csv", f'{header}\nP1,2011-01-20,ALT,1,"U/L",,40\n\nP2,,,,,,\n')
@@ -220,7 +235,7 @@ HEADER = ",".join(files.HEADER)
         ("a.csv", HEADER + "\r\nP1\rP2\n", "lines end in a carriage return alone, or in different"),
         ("a.csv", ",".join(map(str, range(10_000))), "a.csv: 10,000 columns; at most 2,000"),
         ("a.csv", f"{HEADER},unit\n", "a.csv: two columns are named unit"),
-        ("a.csv", "Report,, \nP1,,\n", "a.csv: columns 2, 3 have no name; the header is the first"),
+        ("a.csv", "Report,, \nP1,x,\n", "a.csv: columns without a name are not empty: 2; the"),
         ("a.csv", f'{HEADER},"no\nte"\n', "a.csv: the header does not end on its first line"),
         ("a.csv", "a,b;c\n", "a.csv: its delimiter could be several"),
         ("a.csv", "P1,2011-01-20,ALT,5,U/L,,40\n", "a.csv: the header lacks patient, collected"),
@@ -268,6 +283,17 @@ def test_a_workbook(tmp_path: Path, work: Path) -> None:
         open_labs([tmp_path / "a.xlsx"], work, Reading(sheet="Three"))
     labs = open_labs([tmp_path / "a.xlsx"], work, Reading(sheet="Two"))
     assert read(labs) == [("P1", "2011-01-20", "ALT", "50", "U/L", None, "40")]
+
+
+def test_a_workbook_with_columns_without_a_name(tmp_path: Path, work: Path) -> None:
+    row = ("P1", "2011-01-20", "ALT", 50.0, "U/L", None, 40.0)
+    rows: files.Rows = [(*files.HEADER, None, None), (*row, None, None)]
+    files.xlsx(tmp_path / "a.xlsx", {"One": rows})
+    labs = open_labs([tmp_path / "a.xlsx"], work)
+    assert read(labs) == [("P1", "2011-01-20", "ALT", "50", "U/L", None, "40")]
+    files.xlsx(tmp_path / "a.xlsx", {"One": [*rows, (*row, None, "stray")]})
+    with pytest.raises(FileError, match="columns without a name are not empty: 9"):
+        open_labs([tmp_path / "a.xlsx"], work)
 
 
 def test_files_of_different_columns(tmp_path: Path, work: Path) -> None:
