@@ -60,12 +60,13 @@ class Partition:
                         piece.rows["patient"],
                     ]
                 )
-                self._write(rows.join(places, on="patient", nulls_equal=True), number)
+                both = rows.join(places, on="patient", nulls_equal=True, maintain_order="left")
+                self._write(both, number)
         sizes = chunks.group_by("chunk").agg(pl.col("rows").sum()).sort("chunk")
         return Cut(list(sizes["rows"]), export.tables[0].told)
 
     def _courses(self, export: Labs, patients: Path | None, folder: Path) -> pl.DataFrame:
-        """The treatment dates of the patients file; none where the labs give them, or nobody."""
+        """The patients file's treatment dates; none where the labs give them, or nobody does."""
         if patients is not None and export.treatment_columns:
             text = "give the treatment dates once: as columns of the labs, or in the patients file"
             raise FileError(f"the labs have rt_start or rt_end beside a patients file: {text}")

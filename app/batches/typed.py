@@ -72,10 +72,10 @@ def read_xlsx(path: Path, name: str, reading: Reading) -> tuple[pl.DataFrame, st
     if not rows:
         raise FileError(f"{name}: empty; expected a header and rows")
     names = [text or "" for text in rows[0]]
-    spare = spare_columns(names)
-    refuse_spare([at for at in spare if any(row[at] for row in rows[1:])], name)
-    kept = [at for at in range(len(names)) if at not in spare]
-    names, rows = [names[at] for at in kept], [[row[at] for at in kept] for row in rows]
+    if spare := spare_columns(names):
+        refuse_spare([at for at in spare if any(row[at] for row in rows[1:])], name)
+        kept = [at for at in range(len(names)) if at not in spare]
+        names, rows = [names[at] for at in kept], [[row[at] for at in kept] for row in rows]
     check_names(names, name)
     schema = dict.fromkeys(names, pl.String)
     return pl.DataFrame(rows[1:], schema=schema, orient="row"), sheet.name
