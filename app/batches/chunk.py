@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 
 from app.batches.refusals import BECAUSE, Refusal, Texts, contradicting, refusal
 from app.batches.rejects import COLUMN_OF
-from app.batches.tables import apart
+from app.batches.tables import CELL, apart
 from app.errors import RequestError
 from app.grading.one import Grader, Graders
 from app.grading.result import Course, LabResult, Reason
@@ -125,6 +125,8 @@ class Outcome:
     def rejects(self, named: Mapping[str, str]) -> list[Reject]:
         """The rows that cannot be read or stored as they are; ``named``: the input's columns."""
         places = self._frame.select("row", "line").rows()
+        read = self._frame["read"].struct
+        cells = read.field(CELL) if CELL in read.fields else None
         found = []
         for patient, at, grades in self._rows():
             if refused := patient.refused.get(at):
@@ -135,7 +137,8 @@ class Outcome:
                     continue
                 column = COLUMN_OF[Reason(reason)]
             row, line = places[at]
-            found.append(Reject(row, line, named.get(column, column), reason, stored))
+            where = named.get(column) or (column if cells is None else cells[at])
+            found.append(Reject(row, line, where, reason, stored))
         return sorted(found, key=lambda reject: reject.row)
 
     def frame(self) -> pl.DataFrame:

@@ -20,7 +20,8 @@ class Chunk:
 
     ``given``: the file's own columns, String. ``rows``: the columns of ``mapping.OURS`` (String,
     null where absent) as grading takes them, with ``ROW`` (the input's row, from 0 over all files)
-    and ``LINE`` (in its file), both Int64. ``table`` is the file.
+    and ``LINE`` (in its file), both Int64; of a wide export also ``CELL``, String. ``table`` is the
+    file.
     """
 
     given: pl.DataFrame

@@ -4,7 +4,7 @@ import polars as pl
 
 from app.batches.labs import Chunk
 from app.batches.layouts import Layout
-from app.batches.tables import LINE, ROW
+from app.batches.tables import CELL, LINE, ROW
 from app.grading.result import Reason
 
 COLUMN_OF = {
@@ -30,7 +30,7 @@ NOTHING_REJECTED = pl.DataFrame(
 
 def rejected(chunk: Chunk, graded: pl.DataFrame, place: pl.Series, layout: Layout) -> pl.DataFrame:
     """``file``, ``line`` in it, ``row`` of all (both from 1), ``column`` (the input's name) and
-    ``reason``; no values.
+    ``reason``; no values. Of a wide export ``column`` is that of the value, whatever is wrong.
 
     ``graded`` as ``ColumnGrader`` gives it, ``place``: its rows' places in the piece. A row without
     a patient is here with ``missing-patient``: it is graded, but has neither baseline nor phase.
@@ -49,6 +49,10 @@ def rejected(chunk: Chunk, graded: pl.DataFrame, place: pl.Series, layout: Layou
         reason=pl.lit("missing-patient"), column=pl.lit(layout.named.get("patient", "patient"))
     )
     both = pl.concat([unread, unnamed.select(unread.columns)]).sort("place", "reason")
+    if CELL in chunk.rows.columns:
+        cell = chunk.rows[CELL].gather(both["place"])
+        named = pl.col("column").is_in(list(layout.named.values()))
+        both = both.with_columns(column=pl.when(named).then("column").otherwise(cell))
     return both.select(
         pl.lit(chunk.table.name).alias("file"),
         chunk.rows[LINE].gather(both["place"]).alias("line"),

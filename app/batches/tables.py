@@ -16,6 +16,8 @@ Pieces = Callable[[Sequence[str], int], Iterable[pl.DataFrame]]
 
 ROW, LINE = "\x00row", "\x00line"
 """Where a row stands; no column of a file has such a name, as NUL bytes are refused."""
+CELL = "\x00cell"
+"""Of a wide export, whose rows hold several results: the column that the value stands in."""
 
 
 @dataclass(frozen=True, slots=True)

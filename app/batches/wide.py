@@ -4,7 +4,7 @@ import polars as pl
 
 from app.batches.layouts import as_declared
 from app.batches.reading import Reading
-from app.batches.tables import ROW
+from app.batches.tables import CELL, ROW
 
 _PLACE, _TAKEN = "\x00place", "\x00taken"
 _SAME = ("analyte", "unit", "limit_unit")
@@ -15,7 +15,7 @@ def melt(
 ) -> tuple[pl.DataFrame, pl.Series]:
     """One row per filled cell of the mapped columns, in the order of rows, then of the mapping.
 
-    Returns the long ``rows``, and for each its place in ``given``.
+    Returns the long ``rows``, with ``CELL``, and for each its place in ``given``.
     """
     common, parts = rows.with_row_index(_TAKEN), []
     for place, entry in enumerate(reading.columns.wide):
@@ -27,6 +27,7 @@ def melt(
         same = {name: pl.lit(entry[name]) for name in _SAME if name in entry}
         part = common.with_columns(**same, **as_declared(texts, reading))
         filled = pl.col("value").str.strip_chars() != ""
-        parts.append(part.filter(filled).with_columns(pl.lit(place).alias(_PLACE)))
+        where = (pl.lit(place).alias(_PLACE), pl.lit(entry["column"]).alias(CELL))
+        parts.append(part.filter(filled).with_columns(where))
     long = pl.concat(parts).sort(ROW, _PLACE)
     return long.drop(_TAKEN, _PLACE), long[_TAKEN]

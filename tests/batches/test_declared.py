@@ -72,10 +72,12 @@ def test_a_wide_export_with_decimal_commas_is_stored_as_it_is_graded(
     (tmp_path / "p.csv").write_text(_DATES)
     batch = Batch(
         (str(tmp_path / "x.csv"),), tmp_path / "out.parquet", Rules(), tmp_path / "p.csv",
+        rejects=tmp_path / "rejects.csv",
         reading=Reading(decimal=",", dates="%d.%m.%Y", nulls=("n.b.",),
                         columns=ColumnMap(**_read(_MAPPING))),
     )  # fmt: skip
     grade_file(batch, GRADERS)
+    assert ",5,4,ALT (U/l),unreadable-value\n" in (tmp_path / "rejects.csv").read_text()
     graded = service.graded(ended["id"])
     names = ["Kennung", "Leuko", "row", "term", "grade", "reason", "phase", "worse_than_baseline"]
     stored, offline = (
@@ -90,7 +92,8 @@ def test_a_wide_export_with_decimal_commas_is_stored_as_it_is_graded(
     assert found["2011-04-23", "Blood bilirubin increased"] == 1
     assert found["2011-04-24", "White blood cell decreased"] == 2
     (reject,) = service.get(f"{_BATCHES}/{ended['id']}/rejects")["rejects"]
-    assert (reject["row"], reject["line"], reject["reason"]) == (4, 5, "unreadable-value")
+    where = (reject["row"], reject["line"], reject["column"])
+    assert (*where, reject["reason"]) == (4, 5, "ALT (U/l)", "unreadable-value")
 
 
 def _read(mapping: str) -> dict[str, Any]:
