@@ -115,6 +115,10 @@ def test_the_reading_of_the_text_may_be_chosen(
         (["grade", "labs.csv", "-o", "o.csv", "--rt-from", "A"], "toxgrade: --rt-from: expected"),
         (["grade", "labs.csv", "-o", "o.csv", "--edi", "4.03"], "toxgrade: unrecognized arg"),
         (["compare", "a.csv", "b.csv", "--keys", "A,A"], "toxgrade: --keys: expected each column"),
+        (
+            ["compare", "labs.csv", "labs.csv", "--keys", "patient", "-o", "labs.csv"],
+            "toxgrade: labs.csv: it is read, or written twice",
+        ),
         (["keys", "create", "x", "--days", "0"], "toxgrade: --days: expected a whole number from"),
         (["keys"], "toxgrade: the following arguments are required: ACTION; see toxgrade keys"),
         (
@@ -143,6 +147,36 @@ def test_a_text_that_means_no_value_may_begin_with_a_dash(
     text = given[-1].removeprefix("--null=")
     (tmp_path / "labs.csv").write_text(_LABS.replace(",130,", f",{text},"))
     toxgrade("grade", "labs.csv", "-o", "out.csv", *given, cwd=tmp_path)
+    assert ",missing-value," in (tmp_path / "out.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        ("-o", "labs.csv"),
+        ("-o", "./labs.csv"),
+        ("-o", "out.csv", "--rejects", "labs.csv"),
+        ("-o", "out.csv", "--worst", "dates.csv"),
+        ("-o", "out.csv", "--table", "out.csv"),
+    ],
+)
+def test_no_output_takes_the_place_of_an_input_or_another_output(
+    tmp_path: Path, outputs: tuple[str, ...]
+) -> None:
+    rows = [line.rsplit(",", 2)[0] for line in _LABS.splitlines()]
+    (tmp_path / "labs.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "dates.csv").write_text("patient,rt_start,rt_end\n")
+    before = {path: path.read_text() for path in tmp_path.iterdir()}
+    done = toxgrade("grade", "labs.csv", "--patients", "dates.csv", *outputs, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.endswith(".csv: it is read, or written twice; name another output\n")
+    assert {path: path.read_text() for path in tmp_path.iterdir()} == before
+
+
+def test_a_text_that_means_no_value_may_be_given_twice(tmp_path: Path) -> None:
+    (tmp_path / "labs.csv").write_text(_LABS.replace(",130,", ",n.d.,"))
+    twice = ("--null", "n.d.", "--null", "n.d.")
+    assert toxgrade("grade", "labs.csv", "-o", "out.csv", *twice, cwd=tmp_path).returncode == 0
     assert ",missing-value," in (tmp_path / "out.csv").read_text()
 
 

@@ -123,6 +123,19 @@ def check_output(path: Path) -> None:
         raise FileError(f"{path.name}: the folder {path.parent} does not exist")
 
 
+def check_apart(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> None:
+    """Refuse an output that is an input or another output: what it replaces would be lost.
+
+    Raises:
+        FileError: naming it.
+    """
+    taken = {path.resolve() for path in inputs}
+    for path in filter(None, outputs):
+        if path.resolve() in taken:
+            raise FileError(f"{path.name}: it is read, or written twice; name another output")
+        taken.add(path.resolve())
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A file to write under another name that gets ``path`` when all went well."""

@@ -8,7 +8,7 @@ import polars as pl
 
 from app.batches.adam import as_adam
 from app.batches.batch import Batch
-from app.batches.files import check_output, write
+from app.batches.files import check_apart, check_output, write
 from app.batches.kept import Kept, temporary_folder
 from app.batches.labs import Chunk, Labs, open_labs
 from app.batches.manifest import write_manifest
@@ -49,7 +49,10 @@ def grade_file(
 
         check_table(batch.table)
     with temporary_folder() as folder:
-        labs = open_labs(find_files(batch.labs, folder), folder, batch.reading)
+        paths = find_files(batch.labs, folder)
+        inputs = [*paths, batch.patients] if batch.patients else paths
+        check_apart((batch.output, batch.rejects, batch.worst, batch.table), inputs)
+        labs = open_labs(paths, folder, batch.reading)
         patients, courses = _courses(labs, batch, folder)
         columns = ColumnGrader(graders.under(batch.rules), batch.rules.window, courses)
         run = _Run(labs, columns, batch, edition, progress, folder)

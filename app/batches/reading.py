@@ -76,7 +76,7 @@ def declared(words: Iterable[tuple[str, str]], document: Document | None = None)
     if faults:
         raise RequestError("how the file is to be read cannot be accepted as declared", faults)
     once = {field: value for field, (value,) in given.items()}
-    return Reading(nulls=tuple(nulls), columns=columns, **once)
+    return Reading(nulls=tuple(dict.fromkeys(nulls)), columns=columns, **once)
 
 
 def as_json(reading: Reading) -> str | None:

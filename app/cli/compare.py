@@ -32,12 +32,13 @@ def compare(
 ) -> None:
     """Say where two graders agree on the same results, and why they do not."""
     from app.batches.beside import compare
-    from app.batches.files import check_output, write
+    from app.batches.files import check_apart, check_output, write
     from app.criteria.reader import load
     from app.grading.one import Graders
 
     if output is not None:
         check_output(output)
+        check_apart([output], [ours, theirs])
     found = compare(ours, theirs, keys, Graders(load()), declared(files))
     if output is not None:
         write([found.differences], output)

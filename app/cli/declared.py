@@ -58,5 +58,5 @@ def declared(files: dict[str, Any]) -> "Reading":
 
     given = {field: value for field, value in files.items() if value is not None}
     if "nulls" in given:
-        given["nulls"] = tuple(given["nulls"])
+        given["nulls"] = tuple(dict.fromkeys(given["nulls"]))
     return Reading(**given | {"columns": read_mapping(given.get("columns", ()))})
