@@ -24,6 +24,9 @@ def run(name: str, *given: str) -> None:
     chosen = vars(read(given))
     try:
         sys.exit(chosen.pop("run")(**chosen))
+    except KeyboardInterrupt:
+        fail("interrupted")
+        sys.exit(130)
     except ToxgradeError as error:
         sys.exit(fail(str(error)))
     except Exception as error:

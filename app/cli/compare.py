@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.cli.arguments import Parser
 from app.cli.declared import declared, reading_options
+from app.cli.environment import tidy_when_ended
 
 if TYPE_CHECKING:
     from app.batches.beside import Comparison
@@ -36,6 +37,7 @@ def compare(
     from app.criteria.reader import load
     from app.grading.one import Graders
 
+    tidy_when_ended()
     if output is not None:
         check_output(output)
         check_apart([output], [ours, theirs])

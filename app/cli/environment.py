@@ -31,6 +31,24 @@ def settings(**given: object) -> "Settings":
         sys.exit(2)
 
 
+def tidy_when_ended() -> None:
+    """Let the first Ctrl-C or SIGTERM end the command by KeyboardInterrupt, and hold back those
+    that follow: what it has put aside are patients' data, to be removed undisturbed.
+    """
+    import signal
+    import threading
+
+    asked = {signal.SIGINT, signal.SIGTERM}
+
+    def wait() -> None:
+        signal.sigwait(asked)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # here, and nowhere else
+        signal.raise_signal(signal.SIGINT)  # the one that polars heeds while it works
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, asked)
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def check_address(host: str, port: int) -> None:
     """Check, before anything is done, that a service can listen there.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from app.cli.arguments import Parser, whole_number
 from app.cli.declared import declared, reading_options
-from app.cli.environment import settings
+from app.cli.environment import settings, tidy_when_ended
 from app.cohort.scope import Report
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def plot(
     from app.grading.one import Graders
     from app.web.pictures.gallery import Asked, Gallery
 
+    tidy_when_ended()
     name, kind = _asked(picture, output, patient)
     graders = Graders(load())
     gallery = Gallery(graders, load_vocabularies())
