@@ -106,6 +106,25 @@ def test_what_is_ended_leaves_nothing_behind(tmp_path: Path, sent: signal.Signal
     assert sorted(path.name for path in tmp_path.iterdir()) == ["aside", "labs.csv"]
 
 
+def test_what_waits_for_its_input_is_ended_too(tmp_path: Path) -> None:
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    program = str(Path(sys.executable).parent / "toxgrade")
+    with subprocess.Popen(
+        [program, "grade", "-", "-o", "out.csv"], cwd=tmp_path, text=True, stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE, env=os.environ | {"TMPDIR": str(aside)},
+    ) as running:  # fmt: skip
+        while not list(aside.glob("toxgrade-*/stdin.csv")):
+            assert running.poll() is None
+            time.sleep(0.01)
+        time.sleep(0.1)  # it is waiting now
+        running.send_signal(signal.SIGINT)
+        assert running.wait(10) == 130
+        assert running.stderr
+        assert running.stderr.read() == "toxgrade: interrupted\n"
+    assert list(aside.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("window", "phase"), [("paper", "acute"), ("rtog90", "acute"), ("end+44d", "late")]
 )

@@ -38,13 +38,15 @@ def tidy_when_ended() -> None:
     import signal
     import threading
 
-    asked = {signal.SIGINT, signal.SIGTERM}
+    asked, main = {signal.SIGINT, signal.SIGTERM}, threading.get_ident()
 
     def wait() -> None:
         signal.sigwait(asked)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # here, and nowhere else
         signal.raise_signal(signal.SIGINT)  # the one that polars heeds while it works
+        signal.pthread_kill(main, signal.SIGUSR1)  # and what waits for input looks up
 
+    signal.signal(signal.SIGUSR1, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_BLOCK, asked)
     threading.Thread(target=wait, daemon=True).start()
 

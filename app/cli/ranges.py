@@ -99,9 +99,8 @@ def _value(name: str, text: str) -> Any:
 def _refuse(table: Path, faults: "list[FieldFault]") -> NoReturn:
     """Name the rows and columns that cannot be accepted, and end."""
     for fault in faults[:20]:
-        row = "".join(
-            f", row {int(place) + 1}" for place in fault.loc[1:2]
-        )  # none: the whole table
-        column = "".join(f", {name}" for name in fault.loc[2:])
+        _, *place = fault.loc  # of the whole table it is empty
+        row = "".join(f", row {int(at) + 1}" for at in place[:1])
+        column = "".join(f", {name}" for name in place[1:])
         fail(f"{table.name}{row}{column}: {fault.message}")
     sys.exit(2)

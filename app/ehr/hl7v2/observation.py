@@ -1,6 +1,6 @@
 """One observation (OBX) of an order as a laboratory result."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -70,14 +70,7 @@ def read_observation(
     if reported is None and not unreadable and obx.component(11).upper() == "U":
         refuse(11, REQUIRED_MISSING, "U is taken only with the value")
     printed = _range(obx)
-    try:
-        collected = _collected(obx, order)
-    except ReadingError as error:
-        collected = None
-        refuse(14, DATA_TYPE, error.message)
-    else:
-        if collected is None:
-            refuse(14, REQUIRED_MISSING, f"required here or in OBR-7: {ACCEPTED_TIME}")
+    collected = _collected(obx, order, refuse)
     lab = obx.component(23) or obx.component(15) or order.msh.component(4)
     return LabResult(
         analyte=kept(3, code) or "",
@@ -111,14 +104,22 @@ def _range(obx: Segment) -> PrintedRange | None:
         return None
 
 
-def _collected(obx: Segment, order: Order) -> Collected | None:
+def _collected(
+    obx: Segment, order: Order, refuse: Callable[[int, str, str], None]
+) -> Collected | None:
     """When the specimen was taken: the observation's own time (OBX-14), else the order's (OBR-7).
 
-    Raises:
-        ReadingError: there is one and it cannot be read.
+    None: refused, as there is none or it cannot be read.
     """
     told = obx.component(14) or (order.obr.component(7) if order.obr else "")
-    return read_time(told) if told else None
+    if not told:
+        refuse(14, REQUIRED_MISSING, f"required here or in OBR-7: {ACCEPTED_TIME}")
+        return None
+    try:
+        return read_time(told)
+    except ReadingError as error:
+        refuse(14, DATA_TYPE, error.message)
+        return None
 
 
 def _source_id(obx: Segment, order: Order) -> str | None:
