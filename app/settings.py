@@ -14,7 +14,8 @@ class Settings(BaseSettings):
     ``auth`` ``off`` is accepted only where nobody else can connect: on a loopback host.
     ``rate_per_second``: tokens that flow to one key in this process (a request costs 1, and 1 more
     for every 20 or so rows). ``slow_client_seconds``: who sends or reads nearly nothing for so long
-    is let go. ``read_seconds``: a query that takes longer is answered with 503.
+    is let go. ``read_seconds``, ``write_seconds``: a query, or storing what a POST sent, that takes
+    longer is answered with 503.
     ``hl7v2_authority``: whose identifier in PID-3 is the study's pseudonym (None: the first);
     ``hl7v2_codes``: local codes of OBX-3 and the analytes they mean, as JSON.
     ``batches_dir`` holds uploads until they are stored; ``workers`` is how many store them beside
@@ -39,6 +40,7 @@ class Settings(BaseSettings):
     rate_per_second: PositiveFloat = 500
     slow_client_seconds: PositiveFloat = 10
     read_seconds: PositiveFloat = 30
+    write_seconds: PositiveFloat = 30
     hl7v2_authority: str | None = None
     hl7v2_codes: dict[str, str] = Field(default_factory=dict)
     batches_dir: Path = Path("toxgrade-batches")

@@ -22,6 +22,14 @@ def server_programs() -> Path | None:
     return Path(found).resolve().parent if found else None
 
 
+@dataclass(frozen=True)
+class Host:
+    """A network host that a server runs on: its address, and what runs a command there as root."""
+
+    address: str
+    inside: list[str]
+
+
 @dataclass
 class Cluster:
     """A server that can be killed and started again; initialised in ``folder``.
@@ -32,21 +40,28 @@ class Cluster:
     programs: Path
     folder: Path
     user: str | None
+    host: Host | None = None
     server: "subprocess.Popen[bytes] | None" = None
 
     @property
     def url(self) -> str:
         """The URL without a database's name."""
-        return f"postgresql+psycopg://toxgrade@/%s?host={self.folder}"
+        where = self.host.address if self.host else self.folder
+        return f"postgresql+psycopg://toxgrade@/%s?host={where}"
 
     def start(self) -> None:
         """Start and wait until it answers."""
-        settings = ["-c", "listen_addresses=", "-c", "fsync=off", "-k", str(self.folder)]
+        command: list[str | Path] = [self.programs / "postgres", "-D", self.folder / "data",
+            "-c", "fsync=off", "-k", str(self.folder), "-c", "listen_addresses="]  # fmt: skip
+        user = self.user
+        if self.host:
+            command[-1] = f"listen_addresses={self.host.address}"
+            command = [*self.host.inside, "setpriv", f"--reuid={user}", "--clear-groups", *command]
+            user = None
         with (self.folder / "log").open("ab") as log:
             self.server = subprocess.Popen(
-                [self.programs / "postgres", "-D", self.folder / "data", *settings],
-                user=self.user, cwd=self.folder, stdout=log, stderr=log,
-            )  # fmt: skip
+                command, user=user, cwd=self.folder, stdout=log, stderr=log
+            )
         self._wait()
 
     def kill(self) -> None:
@@ -55,8 +70,20 @@ class Cluster:
         self.server.send_signal(signal.SIGKILL)
         self.server.wait()
         # What it left behind lists the shared memory; while that is in use no server starts.
-        while _any_of(self.folder):
+        while _processes_of(self.folder):
             time.sleep(0.05)
+
+    @contextmanager
+    def hung(self) -> Iterator[None]:
+        """All its processes halted: connections stay open, and nothing answers."""
+        processes = _processes_of(self.folder)
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
 
     def stop(self) -> None:
         """At once: a polite stop waits for connections that a failed test has left open."""
@@ -84,8 +111,8 @@ class Cluster:
 
 
 @contextmanager
-def cluster(programs: Path) -> Iterator[Cluster]:
-    """A running server, as long as the context lasts."""
+def cluster(programs: Path, host: Host | None = None) -> Iterator[Cluster]:
+    """A running server, as long as the context lasts; on its Unix socket, and at ``host``."""
     folder = Path(tempfile.mkdtemp(prefix="toxgrade-pg-"))
     user = _unprivileged() if os.geteuid() == 0 else None
     if user is not None:
@@ -95,7 +122,9 @@ def cluster(programs: Path) -> Iterator[Cluster]:
         [programs / "initdb", "-D", folder / "data", *options],
         user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    made = Cluster(programs, folder, user)
+    with (folder / "data" / "pg_hba.conf").open("a") as rules:
+        rules.write("host all all samenet trust\n")
+    made = Cluster(programs, folder, user, host)
     try:
         made.start()
         yield made
@@ -109,12 +138,13 @@ def _unprivileged() -> str:
     return "postgres" if "postgres" in names else "nobody"
 
 
-def _any_of(folder: Path) -> bool:
-    """Whether a process of the cluster in ``folder`` still runs: its working directory is there."""
+def _processes_of(folder: Path) -> list[int]:
+    """The processes of the cluster in ``folder``: their working directory is there."""
+    found = []
     for link in Path("/proc").glob("[0-9]*/cwd"):
         try:
             if link.readlink() == folder / "data":
-                return True
+                found.append(int(link.parent.name))
         except OSError:
             continue  # it has just ended
-    return False
+    return found

@@ -102,6 +102,10 @@ class Service(msgspec.Struct, frozen=True):
         The job returns the answer's JSON; decimals in it are written as numbers. ``content`` stands
         for a body that was read as a stream; ``part`` numbers what of it this job is, None: all.
         ``is_panel`` as in ``Writer.submit``.
+
+        Raises:
+            Unavailable: it took longer than ``TOXGRADE_WRITE_SECONDS``; what has begun may still be
+                stored, and sent again changes nothing then.
         """
         act = self._act(study, patient)
         guarded, once = self._unless_stale(job, act), None
@@ -111,7 +115,8 @@ class Service(msgspec.Struct, frozen=True):
         def run(connection: Connection) -> Answer:
             return Answer(status, _JSON.encode(guarded(connection)))
 
-        answer = await self._audited(act, self.writer.submit(run, act, once, is_panel=is_panel))
+        work = self._in_time(self.writer.submit(run, act, once, is_panel=is_panel))
+        answer = await self._audited(act, work)
         replayed = {REPLAYED: "true"} if answer.replayed else None
         return Response(answer.body, answer.status, replayed, media_type)
 
@@ -186,7 +191,16 @@ class Service(msgspec.Struct, frozen=True):
             raise
 
     async def _tell(self, act: Act) -> None:
-        await asyncio.wrap_future(self.writer.submit(lambda _: None, act))
+        await self._in_time(self.writer.submit(lambda _: None, act))
+
+    async def _in_time(self, work: "Future[T]") -> T:
+        """What comes of a job; one that has not begun in time never does."""
+        try:
+            async with asyncio.timeout(self.settings.write_seconds):
+                return await asyncio.wrap_future(work)
+        except TimeoutError:
+            text = "the database did not answer in time; this may be stored or not: send it again"
+            raise Unavailable(text) from None
 
 
 async def service_of(request: Request) -> Service:  # sync ones would each cost a thread

@@ -81,7 +81,7 @@ def until(holds: Callable[[], bool], seconds: float = 30) -> None:
 def status(server: Running, path: str) -> int | None:
     """The status of a GET; None where nobody answers."""
     try:
-        return httpx.get(server.url + path, timeout=5).status_code
+        return httpx.get(server.url + path, timeout=15).status_code
     except httpx.TransportError:
         return None
 
