@@ -355,6 +355,8 @@ def test_a_report_that_cannot_be_made_says_why(
     refused = toxgrade("report", *arguments, cwd=tmp_path, TOXGRADE_DATABASE_URL=url)
     assert refused.returncode == 2
     if arguments[0] == "none":
+        (tmp_path / "empty.db").touch()
+        refused = toxgrade("report", *arguments, cwd=tmp_path, TOXGRADE_DATABASE_URL=url)
         assert "not migrated (toxgrade db upgrade)" in refused.stderr
     upgrade(url)
     with transaction(url) as connection:
@@ -373,6 +375,32 @@ def test_a_database_that_cannot_be_reached_is_told_with_the_reason(tmp_path: Pat
     assert "TOXGRADE_DATABASE_URL cannot be used: " in refused.stderr
     assert "No such file or directory" in refused.stderr
     assert "secret" not in refused.stderr
+
+
+def test_what_only_reads_makes_no_database(tmp_path: Path) -> None:
+    """In the wrong folder, an empty toxgrade.db was left behind and called not migrated."""
+    done = toxgrade("keys", "list", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "cannot be used: unable to open database file (toxgrade db upgrade" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+    assert toxgrade("db", "upgrade", cwd=tmp_path).returncode == 0
+    assert toxgrade("keys", "list", cwd=tmp_path).returncode == 0
+
+
+def test_a_file_of_any_name_is_the_same_database(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a b%20c#é.db"
+    assert toxgrade("db", "upgrade", cwd=tmp_path, TOXGRADE_DATABASE_URL=url).returncode == 0
+    there = list(tmp_path.iterdir())
+    assert toxgrade("keys", "list", cwd=tmp_path, TOXGRADE_DATABASE_URL=url).returncode == 0
+    assert list(tmp_path.iterdir()) == there
+
+
+def test_what_others_read_is_utf_8_under_every_locale(tmp_path: Path) -> None:
+    toxgrade("db", "upgrade", cwd=tmp_path)
+    toxgrade("keys", "create", "Ärzte", cwd=tmp_path)
+    listed = toxgrade("keys", "list", cwd=tmp_path, PYTHONIOENCODING="ascii")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert "Ärzte" in listed.stdout
 
 
 def test_a_worker_says_which_folder_it_cannot_use(tmp_path: Path) -> None:

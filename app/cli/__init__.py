@@ -2,6 +2,7 @@
 
 import gc
 import sys
+from io import TextIOWrapper
 
 _ABOUT = """\
 Usage: toxgrade COMMAND [OPTIONS] ...
@@ -34,6 +35,11 @@ COMMANDS = {
 def main() -> None:
     """Tell what there is, or run the command."""
     asked = sys.argv[1:]
+    if isinstance(sys.stdout, TextIOWrapper):  # else it is a test's
+        if sys.stdout.isatty():
+            sys.stdout.reconfigure(errors="backslashreplace")
+        else:  # what others read is UTF-8 under every locale
+            sys.stdout.reconfigure(encoding="utf-8")
     if asked in ([], ["--help"], ["-h"]):
         told = "".join(f"  {name:<10}{what}\n" for name, what in COMMANDS.items())
         print(f"{_ABOUT}{told}\nMore: toxgrade COMMAND --help; toxgrade --version.")

@@ -10,6 +10,8 @@ from app.cli.environment import fail
 GROUPS = {"audit", "criteria", "db", "keys", "ranges"}
 """The commands that have commands of their own."""
 
+_NO_FILE = "unable to open database file"  # SQLite's words
+
 
 def run(name: str, *given: str) -> None:
     """Run the command; what Toxgrade refuses on purpose ends with one line and exit code 2."""
@@ -36,7 +38,10 @@ def run(name: str, *given: str) -> None:
             raise
         database = "the database of TOXGRADE_DATABASE_URL"
         if isinstance(error, OperationalError) and error.statement is None:
-            sys.exit(fail(f"{database} cannot be used: {str(error.orig).strip()}"))
+            why = str(error.orig).strip()
+            if why == _NO_FILE and name != "db":
+                why += " (toxgrade db upgrade makes one)"
+            sys.exit(fail(f"{database} cannot be used: {why}"))
         # Of a statement or of what it breaks, the text could hold what was stored.
         text = f"{database} does not answer or is not migrated (toxgrade db upgrade)"
         sys.exit(fail(text))

@@ -11,7 +11,7 @@ import sqlalchemy
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 
 from app.records.unit_of_work import write_in_time
 
@@ -27,15 +27,18 @@ sign from the other's host. By itself the system waits a quarter of an hour, or 
 """
 
 
-def build_engine(url: str) -> Engine:
+def build_engine(url: str, *, new: bool = False) -> Engine:
     """An engine for ``sqlite:///…`` or ``postgresql+psycopg://…``, safe for concurrent writers.
 
-    Its errors never name a statement's parameters: those are patients' values.
+    Its errors never name a statement's parameters: those are patients' values. ``new``: a SQLite
+    file that is not there is made; else it is an error, as a server that is not there.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         engine = sqlalchemy.create_engine(
-            parsed, connect_args={"isolation_level": None}, hide_parameters=True
+            parsed if new else _there(parsed),
+            connect_args={"isolation_level": None},
+            hide_parameters=True,
         )
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -62,6 +65,14 @@ def _configure_postgresql(connection: Any, _record: object) -> None:
     connection.autocommit = True
     connection.execute("; ".join(settings))
     connection.autocommit = False
+
+
+def _there(url: URL) -> URL:
+    """The URL of the file as SQLite opens it only if it is there; of one in memory the same."""
+    if url.database in (None, "", ":memory:") or "uri" in url.query:
+        return url
+    file = Path(url.database or "").absolute().as_uri()
+    return url.set(database=file, query={**url.query, "mode": "rw", "uri": "true"})
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:
@@ -103,9 +114,9 @@ def reading(engine: Engine) -> Engine:
 
 
 @contextmanager
-def transaction(url: str, *, reads_only: bool = False) -> Iterator[Connection]:
+def transaction(url: str, *, reads_only: bool = False, new: bool = False) -> Iterator[Connection]:
     """One transaction on a database that nothing else of this process uses."""
-    engine = build_engine(url)
+    engine = build_engine(url, new=new)
     try:
         with (reading(engine) if reads_only else engine).begin() as connection:
             yield connection
@@ -127,7 +138,7 @@ def snapshot(url: str) -> Iterator[Connection]:
 
 def upgrade(url: str) -> None:
     """Bring the database to the latest migration; safe when several processes start at once."""
-    with transaction(url) as connection:
+    with transaction(url, new=True) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:k)"), {"k": _LOCK})
         config = Config()

@@ -60,7 +60,7 @@ def test_several_processes_may_open_a_new_sqlite_file_at_once(tmp_path: Path) ->
     def connect(url: str, ready: threading.Barrier) -> None:
         ready.wait()
         try:
-            with transaction(url):
+            with transaction(url, new=True):
                 pass
         except BaseException as error:
             errors.append(error)
