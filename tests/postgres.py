@@ -22,6 +22,15 @@ def server_programs() -> Path | None:
     return Path(found).resolve().parent if found else None
 
 
+_OWN_WILL = """
+timezone = 'Asia/Kolkata'
+datestyle = 'German'
+default_transaction_isolation = 'repeatable read'
+bytea_output = 'escape'
+"""
+"""Settings that administrators may have chosen, and that must not matter."""
+
+
 @dataclass(frozen=True)
 class Host:
     """A network host that a server runs on: its address, and what runs a command there as root."""
@@ -124,6 +133,8 @@ def cluster(programs: Path, host: Host | None = None) -> Iterator[Cluster]:
     )  # fmt: skip
     with (folder / "data" / "pg_hba.conf").open("a") as rules:
         rules.write("host all all samenet trust\n")
+    with (folder / "data" / "postgresql.conf").open("a") as settings:
+        settings.write(_OWN_WILL)
     made = Cluster(programs, folder, user, host)
     try:
         made.start()

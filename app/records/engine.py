@@ -57,13 +57,17 @@ def build_engine(url: str, *, new: bool = False) -> Engine:
 
 
 def _configure_postgresql(connection: Any, _record: object) -> None:
-    """Tell the server to give us up as we do it: a host that is gone in the middle of a transaction
-    would keep its patients, and the audit of their studies, locked for two hours.
+    """Make the session one that we know, whatever the server's defaults are.
+
+    Dates of another style the driver cannot read, and what waits for a lock must see what was
+    committed meanwhile. The server is to give us up as we do it: a host that is gone in the middle
+    of a transaction would keep its patients, and the audit of their studies, locked for two hours.
     """
     told = connection.info.get_parameters()
-    settings = [f"SET tcp_{name.removeprefix('tcp_')} = {int(told[name])}" for name in _SILENCE]
+    silence = [f"tcp_{name.removeprefix('tcp_')} = {int(told[name])}" for name in _SILENCE]
+    known = ["DateStyle = ISO", "default_transaction_isolation = 'read committed'", *silence]
     connection.autocommit = True
-    connection.execute("; ".join(settings))
+    connection.execute("; ".join(f"SET {setting}" for setting in known))
     connection.autocommit = False
 
 
