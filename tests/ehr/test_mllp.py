@@ -23,10 +23,12 @@ from cryptography.x509.oid import NameOID
 
 from app.settings import Settings
 from tests.conftest import NewDatabase, served
+from tests.crash.running import until
 from tests.ehr.oru import fields, message, obx
 from tests.ports import free_port
 
 VT, FS_CR = b"\x0b", b"\x1c\r"
+_TCP_REPAIR = 19  # Linux's: a socket so marked says nothing when it is closed
 _TOXGRADE = Path(sys.executable).parent / "toxgrade"
 
 
@@ -264,3 +266,17 @@ def certified(folder: Path, name: str) -> Path:
         + certificate.public_bytes(serialization.Encoding.PEM)
     )
     return path
+
+
+def test_a_sender_that_is_gone_without_a_word_is_let_go(
+    start: Start, new_sqlite: NewDatabase, tmp_path: Path
+) -> None:
+    """As a host that lost its power: no end is sent; a hundred such once were all there may be."""
+    with start(new_sqlite()).connection() as peer:
+        peer.sendall(framed(message()))
+        assert codes(answers(peer, 1)) == ["AA"]
+        try:
+            peer.setsockopt(socket.IPPROTO_TCP, _TCP_REPAIR, 1)
+        except OSError:
+            pytest.skip("to close a connection in silence is not allowed here")
+    until(lambda: "an MLLP connection ended" in (tmp_path / "log").read_text(), 15)

@@ -5,6 +5,7 @@ frame too, comes once the message is durable; who gets none sends the message ag
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ START, END = b"\x0b", b"\x1c\r"
 _CONNECTIONS = 100  # an interface engine keeps a handful; more is somebody's mistake
 _GRACE = 25.0  # seconds for what is being stored at SIGTERM; supervisors kill after 30
 _AGAIN = 1.0  # seconds before a sender whose message could not be stored may try again
+_SILENCE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 2}
+"""Seconds, and how often, until the system gives up a sender whose host is gone without a word: by
+itself it keeps the connection for ever, and a hundred of them would be all there are.
+"""
 _BETWEEN = b"\r\n"  # some senders end a frame with more line ends than one
 
 _log = structlog.get_logger()
@@ -76,6 +81,7 @@ class Listener:
             if len(self._connections) > _CONNECTIONS:
                 _log.warning("an MLLP connection too many")
                 return
+            _expect_life(writer.get_extra_info("socket"))
             address = str(writer.get_extra_info("peername")[0])
             await self._serve(reader, writer, self._receiver_for(address))
         except (
@@ -127,6 +133,13 @@ class Listener:
         writer.write(START + acknowledgement + END)
         async with asyncio.timeout(self._limits.seconds):
             await writer.drain()
+
+
+def _expect_life(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _SILENCE.items():
+        if option := getattr(socket, name, None):  # systems differ in what may be chosen
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _refusal(text: str) -> bytes:
