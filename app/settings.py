@@ -4,8 +4,10 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, PositiveFloat, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 
 class Settings(BaseSettings):
@@ -57,6 +59,20 @@ class Settings(BaseSettings):
     jwt_audience: str | None = None
     jwt_keys: str | None = None
     jwt_token_url: str | None = None
+
+    @field_validator("database_url")
+    @classmethod
+    def _of_a_kind_we_have(cls, url: str) -> str:
+        try:
+            made = make_url(url)
+            driver, database = made.drivername, made.database
+        except (ArgumentError, ValueError):  # its text would hold the password
+            driver, database = "", None
+        has_file = driver == "sqlite" and database not in (None, "", ":memory:")
+        if not has_file and driver not in ("postgresql", "postgresql+psycopg"):
+            kinds = "sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE"
+            raise ValueError(f"expected {kinds}")
+        return url
 
     @model_validator(mode="after")
     def _whole_issuer(self) -> Self:

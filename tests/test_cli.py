@@ -237,6 +237,29 @@ def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
     assert (done.returncode, "TOXGRADE_PORT" in done.stderr) == (2, True)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "labs.db", "sqlite://", "sqlite:///:memory:", "postgres://u:secret@h/db", "mysql://h/db",
+        "postgresql+asyncpg://u:secret@h/db", "postgresql+psycopg://u:secret@h:port/db",
+    ],
+)  # fmt: skip
+def test_a_database_of_another_kind_is_refused(tmp_path: Path, url: str) -> None:
+    """Before, a traceback or "not migrated"."""
+    refused = toxgrade("serve", cwd=tmp_path, TOXGRADE_DATABASE_URL=url)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    kinds = "sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE"
+    assert refused.stderr == f"toxgrade: TOXGRADE_DATABASE_URL: expected {kinds}\n"
+
+
+def test_an_option_of_a_url_that_there_is_not_is_named(tmp_path: Path) -> None:
+    url = "postgresql+psycopg://u:secret@127.0.0.1:1/db?ssl=on"
+    refused = toxgrade("keys", "list", cwd=tmp_path, TOXGRADE_DATABASE_URL=url)
+    assert refused.returncode == 2
+    assert 'cannot be used: invalid connection option "ssl"' in refused.stderr
+    assert "secret" not in refused.stderr
+
+
 @pytest.mark.parametrize("command", ["serve", "mllp"])
 def test_a_port_that_is_taken_is_named_before_anything_is_made(
     tmp_path: Path, command: str

@@ -32,12 +32,12 @@ def run(name: str, *given: str) -> None:
     except ToxgradeError as error:
         sys.exit(fail(str(error)))
     except Exception as error:
-        from sqlalchemy.exc import OperationalError, SQLAlchemyError
+        from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
         if not isinstance(error, SQLAlchemyError):
             raise
         database = "the database of TOXGRADE_DATABASE_URL"
-        if isinstance(error, OperationalError) and error.statement is None:
+        if isinstance(error, DBAPIError) and error.statement is None:
             why = str(error.orig).strip()
             if why == _NO_FILE and name != "db":
                 why += " (toxgrade db upgrade makes one)"

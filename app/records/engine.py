@@ -13,10 +13,12 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
 
+from app.errors import Unavailable
 from app.records.unit_of_work import write_in_time
 
 _PACKAGE = Path(__file__).parents[1]
 _PATIENCE = 10  # seconds a SQLite connection waits for another process
+_SQLITE = (3, 35, 0)  # the first with RETURNING; Python may stand on an older system's
 _LOCK = 0x746F7867  # "toxg": one process migrates a PostgreSQL database at a time
 _SILENCE = {
     "tcp_user_timeout": "8000",  # ms
@@ -32,27 +34,40 @@ def build_engine(url: str, *, new: bool = False) -> Engine:
 
     Its errors never name a statement's parameters: those are patients' values. ``new``: a SQLite
     file that is not there is made; else it is an error, as a server that is not there.
+
+    Raises:
+        Unavailable: the SQLite that Python has is too old.
     """
     parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        engine = sqlalchemy.create_engine(
-            parsed if new else _there(parsed),
-            connect_args={"isolation_level": None},
-            hide_parameters=True,
-        )
-        event.listen(engine, "connect", _configure_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-    else:
-        # A database in SQL_ASCII would give bytes.
-        ours = {"client_encoding": "utf8", "connect_timeout": "5", **_SILENCE}
-        engine = sqlalchemy.create_engine(
-            parsed.set(query={**ours, **parsed.query}),
-            pool_pre_ping=True,
-            pool_size=10,
-            hide_parameters=True,
-        )
-        event.listen(engine, "connect", _configure_postgresql)
+    is_sqlite = parsed.get_backend_name() == "sqlite"
+    engine = _sqlite(parsed, new=new) if is_sqlite else _postgresql(parsed)
     write_in_time(engine)
+    return engine
+
+
+def _sqlite(url: URL, *, new: bool) -> Engine:
+    if sqlite3.sqlite_version_info < _SQLITE:
+        needed = ".".join(map(str, _SQLITE))
+        text = f"SQLite {needed} or newer is needed; this Python has {sqlite3.sqlite_version}"
+        raise Unavailable(text)
+    engine = sqlalchemy.create_engine(
+        url if new else _there(url), connect_args={"isolation_level": None}, hide_parameters=True
+    )
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _postgresql(url: URL) -> Engine:
+    # A database in SQL_ASCII would give bytes.
+    ours = {"client_encoding": "utf8", "connect_timeout": "5", **_SILENCE}
+    engine = sqlalchemy.create_engine(
+        url.set(query={**ours, **url.query}),
+        pool_pre_ping=True,
+        pool_size=10,
+        hide_parameters=True,
+    )
+    event.listen(engine, "connect", _configure_postgresql)
     return engine
 
 

@@ -8,7 +8,8 @@ import sqlalchemy
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from app.records.engine import transaction, upgrade
+from app.errors import Unavailable
+from app.records.engine import build_engine, transaction, upgrade
 from app.records.tables import metadata
 from tests.conftest import NewDatabase
 
@@ -74,6 +75,13 @@ def test_several_processes_may_open_a_new_sqlite_file_at_once(tmp_path: Path) ->
         for thread in threads:
             thread.join()
     assert errors == []
+
+
+def test_an_sqlite_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red Hat 8 has 3.26: its first INSERT … RETURNING would be a syntax error."""
+    monkeypatch.setattr("sqlite3.sqlite_version_info", (3, 26, 0))
+    with pytest.raises(Unavailable, match=r"SQLite 3\.35\.0 or newer is needed; this Python has"):
+        build_engine("sqlite:///toxgrade.db")
 
 
 def test_a_grade_is_never_superseded_twice(database_url: str) -> None:
