@@ -31,8 +31,10 @@ from app.criteria.vocabulary import load_vocabularies
 from app.ehr import capability, cds, operation
 from app.ehr.cors import BrowserClients
 from app.ehr.hl7v2 import door as hl7v2
+from app.ehr.hl7v2.observation import check_codes
 from app.ehr.outcomes import OUTCOMES, error_outcome
 from app.grading.one import Graders
+from app.grading.rules import Rules
 from app.http import logs
 from app.http.edge import Edge
 from app.http.guard import undeclared
@@ -79,6 +81,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     Raises:
         CriteriaError: a criteria file is incomplete or contradicts itself.
+        RequestError: a site's code stands for what is no analyte.
     """
     chosen = settings or Settings()
     logs.configure()
@@ -111,7 +114,8 @@ def _lifespan(
     settings: Settings, metrics: Metrics
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """What lives as long as the process: criteria, the database and its one writer."""
-    criteria_read, vocabularies = load(), load_vocabularies()
+    graders, vocabularies = Graders(load()), load_vocabularies()
+    check_codes(settings.hl7v2_codes, graders.under(Rules()).names)
     rates = Rates(settings.rate_per_second)
 
     @asynccontextmanager
@@ -122,7 +126,7 @@ def _lifespan(
         writer = Writer(engine)
         metrics.watch(writer)
         app.state.service = Service(
-            settings, Graders(criteria_read), vocabularies, engine, writer, credentials, rates
+            settings, graders, vocabularies, engine, writer, credentials, rates
         )
         yield
         writer.close()

@@ -4,7 +4,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, field_validator, model_validator
+from pydantic import (
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -35,10 +42,10 @@ class Settings(BaseSettings):
 
     database_url: str = "sqlite:///toxgrade.db"
     host: str = "127.0.0.1"
-    port: int = 8000
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
     auth: Literal["on", "off"] = "on"
-    max_results: int = 5000
-    max_body_bytes: int = 8 * 1024 * 1024
+    max_results: PositiveInt = 5000
+    max_body_bytes: PositiveInt = 8 * 1024 * 1024
     rate_per_second: PositiveFloat = 500
     slow_client_seconds: PositiveFloat = 10
     read_seconds: PositiveFloat = 30
@@ -46,12 +53,12 @@ class Settings(BaseSettings):
     hl7v2_authority: str | None = None
     hl7v2_codes: dict[str, str] = Field(default_factory=dict)
     batches_dir: Path = Path("toxgrade-batches")
-    max_bundle_entries: int = 10_000
-    max_bundle_bytes: int = 32 * 1024 * 1024
+    max_bundle_entries: PositiveInt = 10_000
+    max_bundle_bytes: PositiveInt = 32 * 1024 * 1024
     fhir_unknown_status: Literal["refuse", "final"] = "refuse"
     cors_origins: tuple[str, ...] = ()
     cds_study: str = "default"
-    max_batch_bytes: int = 4 * 1024**3
+    max_batch_bytes: PositiveInt = 4 * 1024**3
     workers: Annotated[int, Field(ge=0, le=64)] = 1
     lease_seconds: Annotated[float, Field(ge=1)] = 30
 
@@ -59,6 +66,16 @@ class Settings(BaseSettings):
     jwt_audience: str | None = None
     jwt_keys: str | None = None
     jwt_token_url: str | None = None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _not_empty(cls, given: object, info: ValidationInfo) -> object:
+        """An empty variable is an unset one where that means none; elsewhere nobody can say."""
+        if given != "" or info.field_name is None:
+            return given
+        if cls.model_fields[info.field_name].default is None:
+            return None
+        raise ValueError("it is empty; give a value, or leave it unset for the default")
 
     @field_validator("database_url")
     @classmethod

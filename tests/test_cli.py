@@ -232,15 +232,52 @@ def test_files_and_options_come_in_any_order(tmp_path: Path) -> None:
     assert (done.returncode, "6 rows" in done.stderr) == (1, True)
 
 
-def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
-    done = toxgrade("db", "upgrade", cwd=tmp_path, TOXGRADE_PORT="http")
-    assert (done.returncode, "TOXGRADE_PORT" in done.stderr) == (2, True)
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("PORT", "http", "valid integer"),
+        ("PORT", "99999", "less than or equal to 65535"),  # once it was 34463
+        ("MAX_RESULTS", "-1", "greater than 0"),
+        ("BATCHES_DIR", "", "it is empty"),
+        ("DATABASE_URL", "", "it is empty"),
+        ("HL7V2_CODES", "BILI=bilirubin", "expected JSON"),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path: Path, name: str, value: str, says: str) -> None:
+    done = toxgrade("db", "upgrade", cwd=tmp_path, **{f"TOXGRADE_{name}": value})
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"toxgrade: TOXGRADE_{name}: ")
+    assert says in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_setting_is_unset_where_that_means_none(tmp_path: Path) -> None:
+    empty = dict.fromkeys(("TOXGRADE_JWT_ISSUER", "TOXGRADE_HL7V2_AUTHORITY"), "")
+    done = toxgrade("db", "upgrade", cwd=tmp_path, **empty)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_misspelt_setting_is_told(tmp_path: Path) -> None:
+    names = {"TOXGRADE_DATABSE_URL": "sqlite:///x.db", "TOXGRADE_SERVICE_PORT": "8000"}
+    done = toxgrade("db", "upgrade", cwd=tmp_path, **names)
+    told = "TOXGRADE_DATABSE_URL is no setting and is passed over; did you mean"
+    assert done.stderr == f"toxgrade: {told} TOXGRADE_DATABASE_URL?\n"
+
+
+@pytest.mark.parametrize("command", ["serve", "mllp"])
+def test_a_code_of_the_site_that_stands_for_nothing_is_refused(
+    tmp_path: Path, command: str
+) -> None:
+    codes = json.dumps({"BILI": "bilirubn"})
+    done = toxgrade(command, cwd=tmp_path, TOXGRADE_HL7V2_CODES=codes)
+    assert done.returncode == 2
+    assert "TOXGRADE_HL7V2_CODES: BILI stands for bilirubn, which is no analyte" in done.stderr
 
 
 @pytest.mark.parametrize(
     "url",
     [
-        "", "labs.db", "sqlite://", "sqlite:///:memory:", "postgres://u:secret@h/db", "mysql://h/db",
+        "labs.db", "sqlite://", "sqlite:///:memory:", "postgres://u:secret@h/db", "mysql://h/db",
         "postgresql+asyncpg://u:secret@h/db", "postgresql+psycopg://u:secret@h:port/db",
     ],
 )  # fmt: skip

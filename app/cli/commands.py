@@ -5,7 +5,7 @@ from importlib import import_module
 
 from app.cli import COMMANDS
 from app.cli.arguments import Parser
-from app.cli.environment import fail
+from app.cli.environment import fail, was_ended
 
 GROUPS = {"audit", "criteria", "db", "keys", "ranges"}
 """The commands that have commands of their own."""
@@ -26,25 +26,29 @@ def run(name: str, *given: str) -> None:
     chosen = vars(read(given))
     try:
         sys.exit(chosen.pop("run")(**chosen))
-    except KeyboardInterrupt:
-        fail("interrupted")
-        sys.exit(130)
-    except ToxgradeError as error:
+    except (KeyboardInterrupt, Exception) as error:
+        if was_ended(error):
+            fail("interrupted")
+            sys.exit(130)
+        if not isinstance(error, ToxgradeError):
+            sys.exit(fail(_of_the_database(error, name)))
         sys.exit(fail(str(error)))
-    except Exception as error:
-        from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-        if not isinstance(error, SQLAlchemyError):
-            raise
-        database = "the database of TOXGRADE_DATABASE_URL"
-        if isinstance(error, DBAPIError) and error.statement is None:
-            why = str(error.orig).strip()
-            if why == _NO_FILE and name != "db":
-                why += " (toxgrade db upgrade makes one)"
-            sys.exit(fail(f"{database} cannot be used: {why}"))
-        # Of a statement or of what it breaks, the text could hold what was stored.
-        text = f"{database} does not answer or is not migrated (toxgrade db upgrade)"
-        sys.exit(fail(text))
+
+def _of_the_database(error: BaseException, command: str) -> str:
+    """Why the database cannot be used; any other error goes on."""
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+    if not isinstance(error, SQLAlchemyError):
+        raise error
+    database = "the database of TOXGRADE_DATABASE_URL"
+    if isinstance(error, DBAPIError) and error.statement is None:
+        why = str(error.orig).strip()
+        if why == _NO_FILE and command != "db":
+            why += " (toxgrade db upgrade makes one)"
+        return f"{database} cannot be used: {why}"
+    # Of a statement or of what it breaks, the text could hold what was stored.
+    return f"{database} does not answer or is not migrated (toxgrade db upgrade)"
 
 
 def _nearest(name: str) -> str:

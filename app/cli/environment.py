@@ -1,10 +1,14 @@
 """What the commands share: the settings of this process, and how one ends that cannot go on."""
 
+import os
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from app.settings import Settings
+
+_NEAR = 0.85  # TOXGRADE_DATABSE_URL, not the TOXGRADE_SERVICE_PORT that Kubernetes sets
 
 
 def fail(message: str) -> int:
@@ -16,9 +20,11 @@ def fail(message: str) -> int:
 def settings(**given: object) -> "Settings":
     """The environment's settings, with what the command line gives instead."""
     from pydantic import ValidationError
+    from pydantic_settings import SettingsError
 
     from app.settings import Settings
 
+    _tell_misspelt(Settings.model_fields)
     try:
         return Settings.model_validate(
             Settings().model_dump() | {name: v for name, v in given.items() if v is not None}
@@ -26,9 +32,36 @@ def settings(**given: object) -> "Settings":
     except ValidationError as error:
         for fault in error.errors(include_input=False):
             said = fault["msg"].removeprefix("Value error, ")  # pydantic's, before our own words
-            name = "_".join(("TOXGRADE", *map(str, fault["loc"]))).upper()
+            name = _variable(*fault["loc"])
             fail(f"{name}: {said}" if fault["loc"] else said)
         sys.exit(2)
+    except SettingsError as error:
+        field = str(error).partition('"')[2].partition('"')[0]
+        sys.exit(fail(f"{_variable(field)}: expected JSON"))
+
+
+def _variable(*field: object) -> str:
+    return "_".join(("TOXGRADE", *map(str, field))).upper()
+
+
+def _tell_misspelt(fields: Iterable[str]) -> None:
+    """Warn of a variable that is nearly a setting's: it would be passed over in silence."""
+    known = {_variable(field) for field in fields}
+    for name in sorted(os.environ):
+        if name.startswith("TOXGRADE_") and name not in known:
+            from difflib import get_close_matches
+
+            if near := get_close_matches(name, known, 1, _NEAR):
+                fail(f"{name} is no setting and is passed over; did you mean {near[0]}?")
+
+
+class _Ended:
+    """What wakes the main thread by SIGUSR1; ``asked``: since the command is to end."""
+
+    asked = False
+
+    def __call__(self, *_: object) -> None:
+        """Nothing: it is awake."""
 
 
 def tidy_when_ended() -> None:
@@ -38,17 +71,28 @@ def tidy_when_ended() -> None:
     import signal
     import threading
 
-    asked, main = {signal.SIGINT, signal.SIGTERM}, threading.get_ident()
+    signals, main, ended = {signal.SIGINT, signal.SIGTERM}, threading.get_ident(), _Ended()
 
     def wait() -> None:
-        signal.sigwait(asked)
+        signal.sigwait(signals)
+        ended.asked, sys.unraisablehook = True, lambda _: None
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # here, and nowhere else
         signal.raise_signal(signal.SIGINT)  # the one that polars heeds while it works
         signal.pthread_kill(main, signal.SIGUSR1)  # and what waits for input looks up
 
-    signal.signal(signal.SIGUSR1, lambda *_: None)
-    signal.pthread_sigmask(signal.SIG_BLOCK, asked)
+    signal.signal(signal.SIGUSR1, ended)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     threading.Thread(target=wait, daemon=True).start()
+
+
+def was_ended(error: BaseException) -> bool:
+    """Whether a command raised this because it was asked to end: polars makes a TypeError of one
+    KeyboardInterrupt in some hundred.
+    """
+    import signal
+
+    handler = signal.getsignal(signal.SIGUSR1)
+    return isinstance(error, KeyboardInterrupt) or (isinstance(handler, _Ended) and handler.asked)
 
 
 def check_address(host: str, port: int) -> None:

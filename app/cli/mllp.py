@@ -103,13 +103,15 @@ def _receivers(chosen: "Settings", study: str, writer: "Writer") -> "Callable[[s
     from getpass import getuser
 
     from app.criteria.reader import load
-    from app.ehr.hl7v2.observation import Site
+    from app.ehr.hl7v2.observation import Site, check_codes
     from app.ehr.hl7v2.receive import Receiver
     from app.errors import RequestError
     from app.grading.one import Graders
+    from app.grading.rules import Rules
     from app.records.audit import Act
 
     graders, site = Graders(load()), Site(chosen.hl7v2_authority, chosen.hl7v2_codes)
+    check_codes(site.codes, graders.under(Rules()).names)
     actor = f"mllp:{getuser()}"
 
     def receiver_for(address: str) -> Receiver:

@@ -15,7 +15,7 @@ from app.ehr.hl7v2.fields import (
     read_unit,
 )
 from app.ehr.hl7v2.message import DATA_TYPE, REQUIRED_MISSING, Segment
-from app.errors import FieldFault, ReadingError
+from app.errors import FieldFault, ReadingError, RequestError
 from app.grading.ranges import PrintedRange, read_range
 from app.grading.result import Collected, LabResult, Reason, Reported
 from app.grading.units import Names
@@ -33,6 +33,18 @@ class Site:
 
     authority: str | None = None
     codes: Mapping[str, str] = field(default_factory=dict)
+
+
+def check_codes(codes: Mapping[str, str], names: Names) -> None:
+    """Check a site's codes before anything is read by them.
+
+    Raises:
+        RequestError: one stands for what is no analyte.
+    """
+    for code, analyte in codes.items():
+        if names.analyte(analyte) is None:
+            text = f"TOXGRADE_HL7V2_CODES: {code} stands for {analyte}, which is no analyte"
+            raise RequestError(f"{text}; GET /v1/analytes names them")
 
 
 @dataclass(slots=True)
