@@ -38,7 +38,10 @@ class Settings(BaseSettings):
     at an https address or in a file; ``jwt_token_url`` is where clients get them.
     """
 
-    model_config = SettingsConfigDict(env_prefix="TOXGRADE_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="TOXGRADE_", frozen=True, extra="forbid",
+        hide_input_in_errors=True,  # a URL may hold a password
+    )  # fmt: skip
 
     database_url: str = "sqlite:///toxgrade.db"
     host: str = "127.0.0.1"

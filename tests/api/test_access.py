@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -52,8 +53,10 @@ def test_health(stateless: httpx.Client) -> None:
     assert stateless.get("/readyz").json()["status"] == "ready"
 
 
-def test_without_its_tables_the_service_is_not_ready() -> None:
-    with served(Settings(database_url="sqlite://", auth="off")) as client:
+def test_without_its_tables_the_service_is_not_ready(tmp_path: Path) -> None:
+    (tmp_path / "empty.db").touch()
+    url = f"sqlite:///{tmp_path / 'empty.db'}"
+    with served(Settings(database_url=url, auth="off")) as client:
         assert client.get("/livez").status_code == 200
         answer = client.get("/readyz")
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
