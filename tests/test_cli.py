@@ -106,6 +106,24 @@ def test_what_is_ended_leaves_nothing_behind(tmp_path: Path, sent: signal.Signal
     assert sorted(path.name for path in tmp_path.iterdir()) == ["aside", "labs.csv"]
 
 
+def test_what_a_library_makes_of_the_interrupt_is_one_too(tmp_path: Path) -> None:
+    """polars made a TypeError of it, once in some hundred times: a traceback and exit code 1."""
+    program = """
+import os, signal, time
+from app.cli.environment import tidied_when_ended
+with tidied_when_ended():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        while True:
+            time.sleep(0.01)
+    except KeyboardInterrupt:
+        raise TypeError("not a data type")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=20)
+    assert ended.stderr.splitlines()[-1] == b"KeyboardInterrupt"
+    assert b"TypeError" not in ended.stderr
+
+
 def test_what_waits_for_its_input_is_ended_too(tmp_path: Path) -> None:
     aside = tmp_path / "aside"
     aside.mkdir()

@@ -2,10 +2,14 @@
 
 import sys
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from app.cli import COMMANDS
 from app.cli.arguments import Parser
-from app.cli.environment import fail, was_ended
+from app.cli.environment import fail
+
+if TYPE_CHECKING:
+    from sqlalchemy.exc import SQLAlchemyError
 
 GROUPS = {"audit", "criteria", "db", "keys", "ranges"}
 """The commands that have commands of their own."""
@@ -26,21 +30,23 @@ def run(name: str, *given: str) -> None:
     chosen = vars(read(given))
     try:
         sys.exit(chosen.pop("run")(**chosen))
-    except (KeyboardInterrupt, Exception) as error:
-        if was_ended(error):
-            fail("interrupted")
-            sys.exit(130)
-        if not isinstance(error, ToxgradeError):
-            sys.exit(fail(_of_the_database(error, name)))
+    except KeyboardInterrupt:
+        fail("interrupted")
+        sys.exit(130)
+    except ToxgradeError as error:
         sys.exit(fail(str(error)))
+    except Exception as error:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        if not isinstance(error, SQLAlchemyError):
+            raise
+        sys.exit(fail(_of_the_database(error, name)))
 
 
-def _of_the_database(error: BaseException, command: str) -> str:
-    """Why the database cannot be used; any other error goes on."""
-    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+def _of_the_database(error: "SQLAlchemyError", command: str) -> str:
+    """Why the database cannot be used."""
+    from sqlalchemy.exc import DBAPIError
 
-    if not isinstance(error, SQLAlchemyError):
-        raise error
     database = "the database of TOXGRADE_DATABASE_URL"
     if isinstance(error, DBAPIError) and error.statement is None:
         why = str(error.orig).strip()

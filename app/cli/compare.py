@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.cli.arguments import Parser
 from app.cli.declared import declared, reading_options
-from app.cli.environment import tidy_when_ended
+from app.cli.environment import tidied_when_ended
 
 if TYPE_CHECKING:
     from app.batches.beside import Comparison
@@ -28,6 +28,7 @@ def arguments(parser: Parser) -> None:
     reading_options(parser, "how the export was declared when it was graded", _OF_CELLS)
 
 
+@tidied_when_ended()
 def compare(
     ours: Path, theirs: Path, keys: list[tuple[str, str]], output: Path | None, **files: Any
 ) -> None:
@@ -37,7 +38,6 @@ def compare(
     from app.criteria.reader import load
     from app.grading.one import Graders
 
-    tidy_when_ended()
     if output is not None:
         check_output(output)
         check_apart([output], [ours, theirs])

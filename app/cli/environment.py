@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -55,44 +56,33 @@ def _tell_misspelt(fields: Iterable[str]) -> None:
                 fail(f"{name} is no setting and is passed over; did you mean {near[0]}?")
 
 
-class _Ended:
-    """What wakes the main thread by SIGUSR1; ``asked``: since the command is to end."""
-
-    asked = False
-
-    def __call__(self, *_: object) -> None:
-        """Nothing: it is awake."""
-
-
-def tidy_when_ended() -> None:
-    """Let the first Ctrl-C or SIGTERM end the command by KeyboardInterrupt, and hold back those
-    that follow: what it has put aside are patients' data, to be removed undisturbed.
+@contextmanager
+def tidied_when_ended() -> Iterator[None]:
+    """Let the first Ctrl-C or SIGTERM end a command by KeyboardInterrupt, and hold back those that
+    follow: what it has put aside are patients' data, to be removed undisturbed.
     """
     import signal
     import threading
 
-    signals, main, ended = {signal.SIGINT, signal.SIGTERM}, threading.get_ident(), _Ended()
+    signals, main, ended = {signal.SIGINT, signal.SIGTERM}, threading.get_ident(), threading.Event()
 
     def wait() -> None:
         signal.sigwait(signals)
-        ended.asked, sys.unraisablehook = True, lambda _: None
+        ended.set()
+        sys.unraisablehook = lambda _: None
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # here, and nowhere else
         signal.raise_signal(signal.SIGINT)  # the one that polars heeds while it works
         signal.pthread_kill(main, signal.SIGUSR1)  # and what waits for input looks up
 
-    signal.signal(signal.SIGUSR1, ended)
+    signal.signal(signal.SIGUSR1, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     threading.Thread(target=wait, daemon=True).start()
-
-
-def was_ended(error: BaseException) -> bool:
-    """Whether a command raised this because it was asked to end: polars makes a TypeError of one
-    KeyboardInterrupt in some hundred.
-    """
-    import signal
-
-    handler = signal.getsignal(signal.SIGUSR1)
-    return isinstance(error, KeyboardInterrupt) or (isinstance(handler, _Ended) and handler.asked)
+    try:
+        yield
+    except Exception:
+        if ended.is_set():  # polars makes a TypeError of one KeyboardInterrupt in some hundred
+            raise KeyboardInterrupt from None
+        raise
 
 
 def check_address(host: str, port: int) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from app.cli.arguments import Parser
 from app.cli.declared import declared, reading_options
-from app.cli.environment import tidy_when_ended
+from app.cli.environment import tidied_when_ended
 from app.cohort.scope import Report as Phase
 
 if TYPE_CHECKING:
@@ -46,13 +46,13 @@ def _rules(parser: Parser) -> None:
     )  # fmt: skip
 
 
+@tidied_when_ended()
 def grade(
     labs: list[str], output: Path, patients: Path | None, rejects: Path | None,
     worst: Path | None, table: Path | None, phase: Phase, names: Literal["own", "adam"],
     strict: bool, edition: str, window: str, readings: list[str], **files: Any,
 ) -> int:  # fmt: skip
     """Grade lab exports; every row comes out, with its grades or the reason why not."""
-    tidy_when_ended()
     # polars' allocator, told before polars is there to keep what it will need again in a moment:
     # 5 % of the CPU time, and no more memory.
     os.environ.setdefault("_RJEM_MALLOC_CONF", "narenas:2,dirty_decay_ms:5000")

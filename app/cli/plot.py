@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from app.cli.arguments import Parser, whole_number
 from app.cli.declared import declared, reading_options
-from app.cli.environment import settings, tidy_when_ended
+from app.cli.environment import settings, tidied_when_ended
 from app.cohort.scope import Report
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def arguments(parser: Parser) -> None:
     reading_options(parser)
 
 
+@tidied_when_ended()
 def plot(
     picture: str, output: Path, study: str | None, labs: Path | None, patients: Path | None,
     edition: str, patient: str | None, phase: Report, row: str | None, min_grade: int, page: int,
@@ -51,7 +52,6 @@ def plot(
     from app.grading.one import Graders
     from app.web.pictures.gallery import Asked, Gallery
 
-    tidy_when_ended()
     name, kind = _asked(picture, output, patient)
     graders = Graders(load())
     gallery = Gallery(graders, load_vocabularies())

@@ -199,7 +199,7 @@ class Service(msgspec.Struct, frozen=True):
             async with asyncio.timeout(self.settings.write_seconds):
                 return await asyncio.wrap_future(work)
         except TimeoutError:
-            text = "the database did not answer in time; this may be stored or not: send it again"
+            text = "the database did not answer in time; this may be stored or not"
             raise Unavailable(text) from None
 
 

@@ -87,10 +87,10 @@ def _configure_postgresql(connection: Any, _record: object) -> None:
 
 
 def _there(url: URL) -> URL:
-    """The URL of the file as SQLite opens it only if it is there; of one in memory the same."""
-    if url.database in (None, "", ":memory:") or "uri" in url.query:
+    """The URL of the file as SQLite opens it only if it is there."""
+    if not url.database or "uri" in url.query:  # none, or one that says how it is opened
         return url
-    file = Path(url.database or "").absolute().as_uri()
+    file = Path(url.database).absolute().as_uri()
     return url.set(database=file, query={**url.query, "mode": "rw", "uri": "true"})
 
 
