@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import date
+from fractions import Fraction
+from itertools import chain, product
 from typing import Any
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.evidence.cases import tables
 from app.grading.many import grade_rows
 from app.grading.one import Graders
 from app.grading.patient import grade_patient
@@ -15,6 +19,7 @@ from app.grading.phase import PRESETS, Window
 from app.grading.result import Course
 from app.grading.rows import COLUMNS, lab_result
 from app.grading.rules import Implausible, Rules
+from app.grading.values import COMPARATORS
 from tests.grading import strategies
 
 GRADERS = Graders(strategies.CRITERIA)
@@ -40,8 +45,10 @@ def one_by_one(
 ) -> list[tuple[object, ...]]:
     courses = [Course(*course)] if any(course) else []
     graded: list[tuple[Any, ...]] = []
-    for patient in sorted({str(row["patient"]) for row in rows}):
-        mine = [i for i, row in enumerate(rows) if row["patient"] == patient]
+    of_patient: dict[str | None, list[int]] = {}
+    for i, row in enumerate(rows):
+        of_patient.setdefault(row["patient"], []).append(i)
+    for mine in of_patient.values():
         results = [lab_result(rows[i]) for i in mine]
         for entry in grade_patient(results, courses, GRADERS.under(rules), rules.window):
             grade = entry.grade
@@ -56,9 +63,9 @@ def one_by_one(
     return sorted(graded, key=lambda entry: entry[0])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
-    rows=st.lists(strategies.rows("P1") | strategies.rows("P2"), min_size=1, max_size=12),
+    rows=strategies.exports(),
     course=st.sampled_from(COURSES),
     window=st.sampled_from(list(PRESETS.values())),
     implausible=st.sampled_from(["refuse", "flag"]),
@@ -73,6 +80,55 @@ def test_columns_equal_patients(
 ) -> None:
     rules = Rules(edition=edition, window=window, implausible=implausible)
     assert by_column(rows, course, rules) == one_by_one(rows, course, rules)
+
+
+def _row(analyte: str, unit: str, **named: str | None) -> dict[str, str | None]:
+    return dict.fromkeys(COLUMNS) | {"patient": "P1", "analyte": analyte, "unit": unit} | named
+
+
+def _beside(number: Fraction) -> list[str]:
+    """A number cut after its sixth decimal, and one step to either side."""
+    step = Fraction(1, 10**6)
+    return [strategies.decimal_text(max(number + n * step, Fraction(0)), 6) for n in (-1, 0, 1)]
+
+
+def test_plausible_limits_in_every_pair_of_units() -> None:
+    """The value in one unit, its limits in another, each at the ends of what is plausible."""
+    rows = []
+    for analyte in strategies.CRITERIA.analytes.values():
+        value = analyte.plausible_value
+        middle = (Fraction(value.low) + Fraction(value.high)) / 2
+        for unit, limit_unit in product(analyte.units, repeat=2):
+            row = _row(analyte.name, unit.name, limit_unit=limit_unit.name)
+            row["value"] = strategies.decimal_text(middle / unit.factor, 3)
+            for limit in ("lln", "uln"):
+                band = getattr(analyte, f"plausible_{limit}")
+                for end in (band.low, band.high):
+                    rows += [row | {limit: n} for n in _beside(Fraction(end) / limit_unit.factor)]
+            for end in (value.low, value.high):
+                rows += [row | {"value": n} for n in _beside(Fraction(end) / unit.factor)]
+    for rules in (Rules(), Rules(implausible="flag")):
+        assert by_column(rows, (None, None), rules) == one_by_one(rows, (None, None), rules)
+
+
+@pytest.mark.parametrize("edition", strategies.CRITERIA.editions)
+def test_every_comparator_beside_every_limit(edition: str) -> None:
+    """Every case of the tables with ``<`` and its kin before the value, or before its baseline."""
+    rows: list[dict[str, str | None]] = []
+    for case in chain.from_iterable(tables().values()):
+        if case["edition"] != edition or case["value"][:1] in "<>":
+            continue
+        limits = {name: case[name] or None for name in ("lln", "uln", "limit_unit")}
+        own = _row(case["analyte"], case["unit"], collected="2012-03-01", **limits)
+        before = _row(case["analyte"], case["baseline_unit"], collected="2012-01-30", **limits)
+        for sign, sign_before in product(COMPARATORS, COMPARATORS if case["baseline"] else [""]):
+            patient = f"P{len(rows)}"
+            rows.append(own | {"patient": patient, "value": sign + case["value"]})
+            if case["baseline"]:
+                value = sign_before + case["baseline"]
+                rows.append(before | {"patient": patient, "value": value})
+    rules = Rules(edition=edition)
+    assert by_column(rows, COURSES[0], rules) == one_by_one(rows, COURSES[0], rules)
 
 
 def test_no_rows_give_no_grades() -> None:

@@ -41,7 +41,7 @@ def in_pieces(
 
 @settings(max_examples=30, deadline=None)
 @given(
-    rows=st.lists(strategies.rows("P1") | strategies.rows("P2"), min_size=1, max_size=12),
+    rows=strategies.exports(),
     course=st.sampled_from(COURSES),
     edition=st.sampled_from(list(strategies.CRITERIA.editions)),
     size=st.integers(1, 4),
