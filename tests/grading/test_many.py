@@ -88,7 +88,7 @@ def _row(analyte: str, unit: str, **named: str | None) -> dict[str, str | None]:
 
 def _first_differences(
     rows: Rows, course: tuple[date | None, date | None], rules: Rules
-) -> list[object]:
+) -> Sequence[object]:
     """Where the two readings of many rows differ: of whole lists pytest would draw up all of it."""
     pairs = zip(by_column(rows, course, rules), one_by_one(rows, course, rules), strict=True)
     return [pair for pair in pairs if pair[0] != pair[1]][:5]
