@@ -1,13 +1,18 @@
 """The baseline of every patient and term of an export: the rule of ``patient.py`` on columns."""
 
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
 import polars as pl
 
+from app.grading.choice import KEY, choose, declared_otherwise, last_days, nothing
 from app.grading.result import LabResult, Reason
 from app.grading.rows import COLUMNS, lab_result
 from app.grading.tables import REASON_CODES
 from app.grading.units import UnitKeys
+from app.grading.values import SCALE
 
-_KEY = "key"
 _MOST = 1_000_000
 """Candidates that are kept before those of earlier days are let go."""
 _BOUNDS = pl.DataFrame(
@@ -44,15 +49,15 @@ class Baselines:
         usable = pl.col("refused").is_null() | (
             pl.col("refused") == REASON_CODES[Reason.IMPLAUSIBLE_LIMIT]
         )
-        toxic = pl.col("value").cast(pl.Float64) * pl.col("canonical")
         found = mine.select(
-            (pl.col("who") * self._terms + pl.col("term")).alias(_KEY),
+            (pl.col("who") * self._terms + pl.col("term")).alias(KEY),
             "declared",
             "time",
+            "high",
             day=pl.col("first").fill_null(pl.date(1, 1, 1)),
             worst=pl.col("at_least").fill_null(-1).cast(pl.Int32) * 10
             + pl.col("at_most").fill_null(-1),
-            number=pl.when("high").then(toxic).otherwise(-toxic).fill_null(0.0),
+            number=pl.when(pl.col("unit_key").is_null()).then(0).otherwise("value"),
             b_row="row",
             b_at_least="at_least",
             b_at_most="at_most",
@@ -63,14 +68,14 @@ class Baselines:
             baseline_above_uln=pl.when(usable).then("above_uln"),
             baseline_below_lln=pl.when(usable).then("below_lln"),
         )
-        self._candidates.append(_last_days(found))
-        asked = mine["compares"]
+        self._candidates.append(last_days(found))
+        asked = mine["compares"] | found["number"].is_null()
         if asked.any():
             texts = rows.select(COLUMNS)[mine["at"].filter(asked)]
             self._texts.append(texts.with_columns(mine["row"].filter(asked)))
         self._kept += len(self._candidates[-1])
         if self._kept > _MOST:
-            self._candidates = [_last_days(pl.concat(self._candidates))]
+            self._candidates = [last_days(pl.concat(self._candidates))]
             self._kept = len(self._candidates[0])
             if self._texts:
                 kept = pl.col("row").is_in(self._candidates[0]["b_row"].implode())
@@ -122,9 +127,13 @@ class Baselines:
 
         One whose unit or analyte is not understood is none: its texts were not kept.
         """
-        if place is None or not self._texts:
+        return None if place is None else self._read_again(self._choose()["b_row"][place])
+
+    def _read_again(self, row: int) -> LabResult | None:
+        """A row of the export, read from its texts; None where they were not kept."""
+        if not self._texts:
             return None
-        row, texts = self._choose()["b_row"][place], self._texts[0]
+        texts = self._texts[0]
         found = texts["row"].search_sorted(row)
         if found == len(texts) or texts["row"][found] != row:
             return None
@@ -140,70 +149,32 @@ class Baselines:
 
     def _choose(self) -> pl.DataFrame:
         if self._chosen is None:
-            everyone = pl.concat([_nothing(), *self._candidates])
+            everyone = pl.concat([nothing(), *self._candidates])
             self._candidates = []
-            self._chosen = _chosen(everyone)
-            keys = self._chosen[_KEY]
+            self._texts = [pl.concat(self._texts)] if self._texts else []
+            self._chosen = choose(everyone, self._canonical)
+            keys = self._chosen[KEY]
             self._places = _by_key(keys, pl.int_range(len(keys), dtype=pl.UInt32, eager=True))
             bound = 1 + pl.col("b_at_least") * 6 + pl.col("b_at_most")
             bounds = self._chosen.select(bound.fill_null(0).cast(pl.UInt8)).to_series()
             self._bounds = _by_key(keys, bounds)
-            self._texts = [pl.concat(self._texts)] if self._texts else []
-            self._otherwise = _otherwise(everyone, self._chosen)
+            self._otherwise = declared_otherwise(everyone, self._chosen, self._canonical)
         return self._chosen
 
-
-def _otherwise(candidates: pl.DataFrame, chosen: pl.DataFrame) -> pl.DataFrame:
-    """The rows of what is chosen, and of what the date rule would choose, where they differ."""
-    if not candidates["declared"].any():
-        return pl.DataFrame(schema={"declared": pl.Int64, "by_date": pl.Int64})
-    undated = pl.col("declared").fill_null(False) & (pl.col("day") == pl.date(1, 1, 1))
-    by_date = _chosen(candidates.filter(~undated).with_columns(declared=pl.lit(False)))
-    both = chosen.join(by_date, on=_KEY, suffix="_by_date")
-    other = both.filter(pl.col("b_row") != pl.col("b_row_by_date"))
-    return other.select(declared="b_row", by_date="b_row_by_date").sort("declared")
+    def _canonical(self, candidate: Mapping[str, Any]) -> Fraction:
+        """A candidate's number in its analyte's canonical unit; 0 where the unit is not known."""
+        unit, number = candidate["baseline_unit"], candidate["number"]
+        if unit is None:
+            return Fraction(0)
+        if number is not None:
+            return Fraction(number, SCALE) * self._units.factor(unit)
+        result = self._read_again(candidate["b_row"])
+        assert result is not None, "its texts are kept"
+        assert result.value is not None, "it is a number"
+        return Fraction(result.value.number) * self._units.factor(unit)
 
 
 def _by_key(keys: pl.Series, values: pl.Series) -> pl.Series:
     """``values`` at the places that ``keys``, which are in order, say; null at all others."""
     highest = 0 if keys.is_empty() else int(keys[-1])
     return pl.repeat(None, highest + 1, dtype=values.dtype, eager=True).scatter(keys, values)
-
-
-def _nothing() -> pl.DataFrame:
-    return pl.DataFrame(
-        schema={
-            _KEY: pl.Int64, "declared": pl.Boolean, "time": pl.Time, "day": pl.Date,
-            "worst": pl.Int32, "number": pl.Float64, "b_row": pl.Int64, "b_at_least": pl.Int8,
-            "b_at_most": pl.Int8, "b_by_hand": pl.Boolean, "baseline": pl.Int64,
-            "baseline_comparator": pl.Int8, "baseline_unit": pl.Int32,
-            "baseline_above_uln": pl.Boolean, "baseline_below_lln": pl.Boolean,
-        }
-    )  # fmt: skip
-
-
-def _last_days(candidates: pl.DataFrame) -> pl.DataFrame:
-    """Those that may still be chosen: of the last day, and of the last day with a declared one."""
-    day = pl.col("day")
-    last = day == day.max().over(_KEY)
-    if candidates["declared"].any():
-        last |= pl.col("declared") & (day == day.filter("declared").max().over(_KEY))
-    return candidates.filter(last)
-
-
-def _chosen(candidates: pl.DataFrame) -> pl.DataFrame:
-    """One row per patient and term: declared before undeclared, then the last day, then the rule.
-
-    On the last day the later time counts if all are timed, else the worse grade, then the worse
-    number; among equals the first row.
-    """
-    last = (
-        candidates.filter(pl.col("declared") == pl.col("declared").max().over(_KEY))
-        .filter(pl.col("day") == pl.col("day").max().over(_KEY))
-        .with_columns(by_time=pl.when(pl.col("time").is_not_null().all().over(_KEY)).then("time"))
-    )
-    return last.sort(
-        [_KEY, "by_time", "worst", "number", "b_row"],
-        descending=[False, False, False, False, True],
-        nulls_last=False,
-    ).unique(subset=_KEY, keep="last", maintain_order=True)

@@ -21,7 +21,7 @@ from app.grading.texts import ReadOnce, numbered
 
 _OF_ROWS = ["term", "compares", *GRADED, "flags"]
 _OF_BASELINES = [
-    "term", "at_least", "at_most", "valid", "refused", "value", "comparator", "canonical", "high",
+    "term", "at_least", "at_most", "valid", "refused", "value", "comparator", "high",
     "unit_key", "above_uln", "below_lln", "one_by_one", "compares",
 ]  # fmt: skip
 """What is looked up of each test, to be graded or to be a baseline: all else costs time."""

@@ -48,13 +48,13 @@ def judge(cases: pl.DataFrame, implausible: Implausible) -> pl.DataFrame:
     ``unreadable_date`` Boolean.
 
     Returns per case ``begin`` and ``tests`` (its tests in ``Spellings.tests``), ``value`` Int64
-    millionths (null: absent or not usable), ``comparator`` Int8, ``unit_key`` and ``canonical`` of
-    its unit, ``refused`` Int8 (the first thing that keeps the row from being graded; null:
-    nothing), ``limit_flags`` Int16, ``valid`` Boolean (may be a baseline), ``one_by_one`` Boolean
-    (for the plain grader instead), ``above_uln``, ``below_lln`` Boolean (null: unknown).
+    millionths (null: absent or not usable), ``comparator`` Int8, ``unit_key`` of its unit,
+    ``refused`` Int8 (the first thing that keeps the row from being graded; null: nothing),
+    ``limit_flags`` Int16, ``valid`` Boolean (may be a baseline), ``one_by_one`` Boolean (for the
+    plain grader instead), ``above_uln``, ``below_lln`` Boolean (null: unknown).
     """
     return cases.with_columns(_judged(implausible)).select(
-        "begin", "tests", "unit_key", "value", "comparator", "canonical", "limit_flags", "valid",
+        "begin", "tests", "unit_key", "value", "comparator", "limit_flags", "valid",
         "one_by_one", refused="reason", above_uln=_above_uln(), below_lln=_below_lln(),
     )  # fmt: skip
 

@@ -21,7 +21,7 @@ _NEVER, _ALWAYS = 2**63 - 1, -(2**63)
 _COMBINATION = {
     "first_test": pl.Int64, "tests": pl.Int64, "refused": pl.Int8, "one_by_one": pl.Boolean,
     "limit_unit_known": pl.Boolean, "unit_key": pl.Int32, "value_times": pl.Int64,
-    "limit_times": pl.Int64, "canonical": pl.Float64,
+    "limit_times": pl.Int64,
     **dict.fromkeys(Combination._fields[-6:], pl.Int64),
 }  # fmt: skip
 _TEST = {

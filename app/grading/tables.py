@@ -79,7 +79,6 @@ class Combination(NamedTuple):
     unit_key: int | None = None
     value_times: int = 1
     limit_times: int = 1
-    canonical: float = 0.0
     value_low: int | None = None
     value_high: int | None = None
     lln_low: int | None = None
@@ -219,7 +218,6 @@ def _combination(first: int, analyte: Analyte, unit: Unit, limit_unit: Unit | No
         limit_unit_known=limit_unit is not None,
         value_times=to_value.denominator,
         limit_times=to_value.numerator,
-        canonical=float(unit.factor),
         value_low=value[0],
         value_high=value[1],
         lln_low=lln[0],

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from fractions import Fraction
 
 from app.criteria.model import Analyte, Unit
 
@@ -84,6 +85,10 @@ class UnitKeys:
         if place not in self._units:
             self._units.append(place)
         return self._units.index(place)
+
+    def factor(self, key: int) -> Fraction:
+        """What a number in the unit is multiplied by to be in the analyte's canonical one."""
+        return self._units[key][1].factor
 
     def ratio(self, key: int, other: int | None) -> tuple[int, int]:
         """A number in the other unit x the first / the second is that number in the unit."""

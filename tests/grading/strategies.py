@@ -29,7 +29,7 @@ _ABSOLUTES = {
     ] or [Fraction(1)]
     for analyte in CRITERIA.analytes
 }  # fmt: skip
-_DAYS = [-400, -29, -28, -1, 0, 1, 29, 30, 119, 120, 121]
+_days = st.integers(-40, 140) | st.sampled_from([-400, -29, -28, -1, 0, 1, 29, 30, 119, 120, 121])
 ODD_VALUES = ["", " ", "abc", "-1", "NaN", "inf", "1e400", "٣", "1_000", "true", "+5", "1,5", "0x1",
               ".5", "5.", "1e1", "0", "0.0000001", "123456789012345678", "12.3456789", "<", "<=",
               "> 5", "<-1", "1.80", " 1.8 ", "4e-7", "1.2.3", "−5", "５"]  # fmt: skip
@@ -65,28 +65,34 @@ def limits(draw: st.DrawFn, analyte: Analyte, unit: Unit) -> tuple[str | None, s
 
 @st.composite
 def exports(draw: st.DrawFn) -> list[dict[str, str | None]]:
-    """Rows of two patients and of one analyte or two: of more, hardly any would have a baseline."""
+    """Rows of two patients, of an analyte or two, on a few days: of more, hardly any would have a
+    baseline, or several to choose from.
+    """
     every = list(CRITERIA.analytes.values())
     analytes = draw(st.lists(st.sampled_from(every), min_size=1, max_size=2, unique_by=id))
-    one = st.sampled_from(["P1", "P2"]).flatmap(lambda patient: rows(patient, analytes))
+    days = draw(st.lists(_days, min_size=1, max_size=4))
+    one = st.sampled_from(["P1", "P2"]).flatmap(lambda patient: rows(patient, analytes, days))
     return draw(st.lists(one, min_size=1, max_size=12))
 
 
 @st.composite
 def rows(
-    draw: st.DrawFn, patient: str = "P1", analytes: Sequence[Analyte] = ()
+    draw: st.DrawFn,
+    patient: str = "P1",
+    analytes: Sequence[Analyte] = (),
+    days: Sequence[int] = (),
 ) -> dict[str, str | None]:
-    """One row, of any analyte if none are given; about half of all values lie exactly on a limit or
-    one last digit beside it.
+    """One row, of any analyte and day (from ``START``) if none are given; about half of all values
+    lie exactly on a limit or one last digit beside it.
     """
     analyte = draw(st.sampled_from(analytes or list(CRITERIA.analytes.values())))
     unit = draw(st.sampled_from(analyte.units))
     limit_unit = draw(st.sampled_from([unit, unit, unit, *analyte.units]))
     lln, uln = draw(limits(analyte, limit_unit))
     value = draw(values(analyte, unit, limit_unit, lln, uln))
-    days = draw(st.integers(-40, 140) | st.sampled_from(_DAYS))
+    day = START + timedelta(days=draw(st.sampled_from(days) if days else _days))
     collected = draw(
-        st.just((START + timedelta(days=days)).isoformat()) | st.sampled_from(ODD_DATES)
+        st.sampled_from([day.isoformat(), f"{day}T08:00"]) | st.sampled_from(ODD_DATES)
     )
     return {
         "patient": patient,

@@ -142,6 +142,40 @@ def test_no_rows_give_no_grades() -> None:
     assert by_column([], (None, None), Rules()) == []
 
 
+@pytest.mark.parametrize(
+    ("analyte", "worse", "other"),
+    [
+        ("ALT", ("30.00000001", "U/L"), ("20", "U/L")),  # finer than the columns' millionths
+        ("ALT", ("20.00000001", "U/L"), ("0.333333", "ukat/L")),
+        ("ALT", ("0.7", "ukat/L"), ("35", "U/L")),  # 42 U/L
+        ("ALT", ("30.00000000000000002", "U/L"), ("30.00000000000000001", "U/L")),
+        ("ALT", ("5", "U/L"), ("30", "furlongs")),  # a number without a unit is none
+        ("ALT", ("7", "furlongs"), ("7.00000001", "furlongs")),  # nor is one worse than another
+        ("ALT", ("30", "U/L"), ("30.0", "U/L")),
+        ("albumin", ("41.00000001", "g/L"), ("42", "g/L")),
+        ("albumin", ("4.1", "g/dL"), ("41.5", "g/L")),
+        ("albumin", ("4.15", "g/dL"), ("41.5", "g/L")),  # equal: the first row
+        ("bilirubin", ("1", "mg/dL"), ("17.1", "umol/L")),  # 17.104 umol/L
+        ("bilirubin", ("1", "mg/dL"), ("17.1037", "umol/L")),
+    ],
+)
+def test_of_results_of_one_day_the_worse_is_the_baseline(
+    analyte: str, worse: tuple[str, str], other: tuple[str, str]
+) -> None:
+    """None of them is toxic: the numbers decide, exactly, and among equals the first row."""
+    first, second = (
+        _row(analyte, unit, value=value, collected="2012-01-30", uln=None)
+        for value, unit in (worse, other)
+    )
+    later = _row(analyte, first["unit"] or "", value="900", collected="2012-03-01")
+    ties = Fraction(worse[0]) == Fraction(other[0]) or "furlongs" in worse or worse[0] == "4.15"
+    for rows in ([first, second, later], [second, first, later]):
+        found = by_column(rows, COURSES[0], Rules(edition="5.0"))
+        assert found == one_by_one(rows, COURSES[0], Rules(edition="5.0"))
+        chosen = rows[[row[8] for row in found].index("baseline")]
+        assert chosen is (rows[0] if ties else first)
+
+
 def test_a_baseline_that_cannot_be_used_is_never_that_of_another_patient() -> None:
     """The later value is too fine for columns: the plain grader asks for the baseline's texts."""
 
