@@ -116,6 +116,7 @@ def test_a_range_that_cannot_be_one_counts_as_absent(
         (lab("ALT", "2.01", "ukat/L", uln="40", limit_unit="U/L"), 2),
         (lab("albumin", "3.4", "g/dL", lln="35", limit_unit="g/L"), 1),
         (lab("WBC", "2999", "/mm3", lln="4", limit_unit="10*9/L"), 2),
+        (lab("WBC", "2999", "/mm3", lln="4000", limit_unit=" "), 2),  # blank: the value's own
     ],
 )
 def test_limits_in_another_unit_convert_exactly(result: LabResult, grade: int) -> None:

@@ -149,6 +149,9 @@ _REFUSED = [
     ([alt("40", lab="North"), alt("45", lab="NORTH ")], None, "overlapping-ranges"),
     ([alt("40", age_to=18), alt("45", age_from=18)], None, "overlapping-ranges"),
     ([alt("40", sex="female"), alt("45", age_to=17)], None, "overlapping-ranges"),
+    ([alt("40", age_to=17), alt("45", sex="female")], None, "overlapping-ranges"),
+    ([alt("40", age_to=30), alt("45", age_from=20)], None, "overlapping-ranges"),
+    ([alt("40", age_from=20), alt("45", age_to=30)], None, "overlapping-ranges"),
     ([alt("40")] * 101, "analyte", "too-many"),
     ([alt("40")] * 5001, None, "too-many"),
 ]
@@ -162,6 +165,24 @@ def test_a_table_that_contradicts_itself_is_refused(
         range_table(rows, _GRADER)
     (fault,) = error.value.faults
     assert (fault.code, fault.loc[2] if len(fault.loc) > 2 else None) == (code, field)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [alt("40", sex="male"), alt("34", sex="female")],
+        [alt("40", age_to=17), alt("45", age_from=18)],
+        [alt("40"), alt("45", age_from=18, age_to=60)],  # for fewer patients: it goes first
+        [alt("40", sex="female"), alt("45", sex="female", age_from=18)],
+        [alt("40"), alt("45", sex="female", age_to=17)],
+        [alt("40"), StudyRange("albumin", Decimal(35), None, "g/L")],  # one limit is enough
+    ],
+)
+def test_rows_of_which_one_is_meant_for_fewer_patients_stand_side_by_side(
+    rows: list[StudyRange],
+) -> None:
+    for one in (rows, rows[::-1]):
+        assert range_table(one, _GRADER).rows == tuple(one)
 
 
 def test_names_and_units_are_brought_to_one_spelling() -> None:
