@@ -18,10 +18,10 @@ from tests.grading.test_many import COURSES, GRADERS, Rows, one_by_one
 _COURSE = (date(2011, 1, 24), date(2011, 3, 9))
 
 
-def in_pieces(
-    rows: Rows, course: tuple[date | None, date | None], rules: Rules, size: int, most: int
-) -> list[tuple[object, ...]]:
-    """``rows`` graded in pieces of ``size``; more than ``most`` cases are let go."""
+def pieces(
+    rows: Rows, course: tuple[date | None, date | None], rules: Rules, size: int
+) -> tuple[ColumnGrader, list[pl.DataFrame]]:
+    """``rows`` graded in pieces of ``size``, and what graded them."""
     frame = pl.DataFrame(list(rows), schema=dict.fromkeys(COLUMNS, pl.String))
     courses = pl.DataFrame(
         [(patient, *course) for patient in ("P1", "P2")],
@@ -29,13 +29,20 @@ def in_pieces(
     )  # fmt: skip
     columns = ColumnGrader(GRADERS.under(rules), rules.window, courses)
     places = range(0, len(frame), size)
+    parts = [frame[place : place + size] for place in places]
+    read = [
+        columns.read(part, columns.number(part["patient"]), place)
+        for part, place in zip(parts, places, strict=True)
+    ]
+    return columns, [columns.grade(*each) for each in zip(read, parts, places, strict=True)]
+
+
+def in_pieces(
+    rows: Rows, course: tuple[date | None, date | None], rules: Rules, size: int, most: int
+) -> list[tuple[object, ...]]:
+    """``rows`` graded in pieces of ``size``; more than ``most`` cases are let go."""
     with patch.object(cases, "_MOST", most):
-        pieces = [frame[place : place + size] for place in places]
-        read = [
-            columns.read(piece, columns.number(piece["patient"]), place)
-            for piece, place in zip(pieces, places, strict=True)
-        ]
-        graded = [columns.grade(*each) for each in zip(read, pieces, places, strict=True)]
+        _, graded = pieces(rows, course, rules, size)
     return pl.concat(graded).drop("who", "last").rows()
 
 

@@ -1,0 +1,52 @@
+"""The worst grades beside an export are what each patient's summary says."""
+
+from datetime import date
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import astuple
+
+from app.batches.worst import Worst, worst_grades
+from app.grading.patient import grade_patient
+from app.grading.result import Course, Reason
+from app.grading.rows import lab_result
+from app.grading.rules import Rules
+from app.grading.summary import Graded, summarise
+from tests.grading import strategies
+from tests.grading.test_many import COURSES, GRADERS, Rows
+from tests.grading.test_pieces import pieces
+
+
+def _by_cells(
+    rows: Rows, course: tuple[date | None, date | None], rules: Rules, size: int
+) -> set[object]:
+    columns, graded = pieces(rows, course, rules, size)
+    worst = Worst(len(columns.patients), with_days=False)
+    for piece in graded:
+        worst.add(piece)
+    return set(worst_grades(worst.bounds(columns.patients["patient"])).iter_rows())
+
+
+def _by_summaries(rows: Rows, course: tuple[date | None, date | None], rules: Rules) -> set[object]:
+    courses = [Course(*course)] if any(course) else []
+    found: set[object] = set()
+    for patient in ("P1", "P2"):
+        results = [lab_result(row) for row in rows if row["patient"] == patient]
+        entries = grade_patient(results, courses, GRADERS.under(rules), rules.window)
+        graded = [Graded.of(e) for e in entries if e.grade.reason is not Reason.NOT_FINAL]
+        found |= {(patient, *astuple(one)) for one in summarise(graded)}
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=strategies.exports(),
+    course=st.sampled_from(COURSES),
+    edition=st.sampled_from(list(strategies.CRITERIA.editions)),
+    size=st.integers(1, 12),
+)
+def test_worst_grades_equal_summaries(
+    rows: Rows, course: tuple[date | None, date | None], edition: str, size: int
+) -> None:
+    rules = Rules(edition=edition)
+    assert _by_cells(rows, course, rules, size) == _by_summaries(rows, course, rules)
