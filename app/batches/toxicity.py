@@ -55,10 +55,13 @@ def write_table(
 def _patients(
     bounds: pl.DataFrame, days: Mapping[str, date], courses: pl.DataFrame
 ) -> Iterator[CohortPatient]:
-    dates = {name: Course(start, end) for name, start, end in courses.iter_rows()}
-    rows = bounds.select("patient", "phase", "term", "at_least", "at_most", "decided").iter_rows()
-    for name, mine in groupby(rows, itemgetter(0)):
+    """Every patient of the export, by name: one of whom nothing is counted is one of all, too."""
+    everyone = courses.sort("patient").join(
+        bounds.drop("pair"), on="patient", how="left", maintain_order="left"
+    )
+    for (name, start, end), mine in groupby(everyone.iter_rows(), itemgetter(0, 1, 2)):
         windows: dict[str, dict[str, Bounds]] = {phase: {} for phase in PHASES}
-        for _, phase, term, *found in mine:
-            windows.setdefault(phase, {})[term] = Bounds(*found)
-        yield CohortPatient(name, windows, dates.get(name), seen_until=days.get(name))
+        for *_, term, phase, at_least, at_most, decided in mine:
+            if phase is not None:
+                windows.setdefault(phase, {})[term] = Bounds(at_least, at_most, decided)
+        yield CohortPatient(name, windows, Course(start, end), seen_until=days.get(name))

@@ -70,6 +70,27 @@ def test_the_table_of_a_file_is_the_stored_study_s(
     assert worst["patient"].n_unique() == 25
 
 
+_NOTHING_TO_COUNT = """patient,collected,analyte,value,unit,lln,uln,status
+P1,2011-04-23,ALT,121,U/L,,40,final
+P2,2011-04-23,lead,5,ug/dL,,10,final
+P3,2011-04-23,ALT,500,U/L,,40,cancelled
+"""
+
+
+def test_a_patient_of_whom_nothing_counts_is_one_of_all_patients(tmp_path: Path) -> None:
+    (tmp_path / "labs.csv").write_text(_NOTHING_TO_COUNT)
+    dates = "".join(f"P{n},2011-01-24,2011-03-09\n" for n in (1, 2, 3))
+    (tmp_path / "patients.csv").write_text("patient,rt_start,rt_end\n" + dates)
+    batch = Batch(
+        (str(tmp_path / "labs.csv"),), tmp_path / "graded.parquet", Rules(),
+        tmp_path / "patients.csv", table=tmp_path / "table.json",
+    )  # fmt: skip
+    grade_file(batch, _GRADERS)
+    table = json.loads((tmp_path / "table.json").read_text())
+    (row,) = (r for r in table["rows"] if (r["label"], r["kind"]) == ("Liver enzymes", "worst"))
+    assert (table["n_patients"], row["counts"]["2"], row["not_measured"]) == (3, 1, 2)
+
+
 _SDTM = """USUBJID,LBTESTCD,LBORRES,LBORRESU,LBORNRLO,LBORNRHI,LBDTC,LBBLFL
 1,ALT,30,U/L,,40,2011-01-10,Y
 1,ALT,90,U/L,,40,2011-01-20,
