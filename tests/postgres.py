@@ -29,6 +29,8 @@ default_transaction_isolation = 'repeatable read'
 bytea_output = 'escape'
 """
 """Settings that administrators may have chosen, and that must not matter."""
+_OWN_ORDER = ["--locale-provider=icu", "--icu-locale=en-US-u-kn-true"]
+"""A dictionary's order of texts, numbers in them by value."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,11 @@ def cluster(programs: Path, host: Host | None = None) -> Iterator[Cluster]:
     if user is not None:
         os.chown(folder, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
     options = ["-A", "trust", "-U", "toxgrade", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"]
+    can = subprocess.run(
+        [programs / "initdb", "--help"], check=True, capture_output=True, text=True
+    )
+    if "--icu-locale" in can.stdout:  # from PostgreSQL 15 on
+        options += _OWN_ORDER
     subprocess.run(
         [programs / "initdb", "-D", folder / "data", *options],
         user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL,

@@ -49,6 +49,13 @@ class Instant(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def _name(length: int) -> String:
+    """Names in the order of their characters' codes, in which SQLite lists them and this code locks
+    patients: PostgreSQL's own order is its administrator's choice.
+    """
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
 def _recorded() -> Column[datetime]:
     return Column("recorded_at", Instant, nullable=False)
 
@@ -57,7 +64,7 @@ studies = Table(
     "studies",
     metadata,
     Column("id", RowId, primary_key=True),
-    Column("name", String(64), nullable=False, unique=True),
+    Column("name", _name(64), nullable=False, unique=True),
     Column("synthetic", Boolean, nullable=False),
     _recorded(),
 )
@@ -85,7 +92,7 @@ patients = Table(
     metadata,
     Column("id", RowId, primary_key=True),
     Column("study_id", RowId, ForeignKey("studies.id"), nullable=False),
-    Column("name", String(128), nullable=False, comment="the study's pseudonym"),
+    Column("name", _name(128), nullable=False, comment="the study's pseudonym"),
     UniqueConstraint("study_id", "name"),
 )
 

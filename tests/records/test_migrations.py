@@ -113,7 +113,9 @@ def test_a_database_without_an_encoding_keeps_names_as_they_were_sent(
     made = sqlalchemy.create_engine(f"{server}/postgres?{socket}", isolation_level="AUTOCOMMIT")
     with made.connect() as connection:
         ascii = "CREATE DATABASE no_encoding ENCODING SQL_ASCII LOCALE 'C' TEMPLATE template0"
-        connection.execute(sqlalchemy.text(ascii))
+        version = connection.dialect.server_version_info or (0,)
+        libc = " LOCALE_PROVIDER libc" if version >= (15,) else ""
+        connection.execute(sqlalchemy.text(ascii + libc))
     made.dispose()
     url = f"{server}/no_encoding?{socket}"
     upgrade(url)
