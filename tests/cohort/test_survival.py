@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from app.cohort.survival import (
     Observation,
     Outcome,
+    Step,
     at,
     at_risk,
     cumulative_incidence,
@@ -48,12 +49,15 @@ def test_kaplan_meier(week: int, at_risk_then: int, survival: float, standard_er
     assert step is not None
     assert (step.days, step.at_risk) == (week, at_risk_then)
     assert step.estimate == pytest.approx(survival, abs=0.0005)
-    assert step.low is not None
-    assert step.high is not None
-    # the limits on the log(-log) scale give the standard error back
+    assert _standard_error(step) == pytest.approx(standard_error, abs=0.0001)
+
+
+def _standard_error(step: Step) -> float:
+    """What the limits were made from, on the log(-log) scale; 0 where there are none."""
+    if step.low is None or step.high is None:
+        return 0.0
     width = math.log(-math.log(step.low)) - math.log(-math.log(step.high))
-    found = width / 2 / 1.959964 * step.estimate * -math.log(step.estimate)
-    assert found == pytest.approx(standard_error, abs=0.0001)
+    return width / 2 / 1.959964 * step.estimate * -math.log(step.estimate)
 
 
 def test_median_and_patients_at_risk() -> None:
@@ -99,6 +103,36 @@ def test_shares_of_both_events_and_of_none_sum_to_one(cohort: list[Observation])
     neither = kaplan_meier([Observation(o.days, either[o.outcome]) for o in cohort])
     for one, other, none in zip(first, second, neither, strict=True):
         assert one.estimate + other.estimate + none.estimate == pytest.approx(1)
+
+
+@given(_cohort)
+def test_of_a_cohort_seen_to_the_end_the_error_is_that_of_a_share(
+    cohort: list[Observation],
+) -> None:
+    """With nobody censored each curve is a share of n patients: its variance is p (1 - p) / n."""
+    seen = [one for one in cohort if one.outcome != "censored"]
+    for step in cumulative_incidence(seen):
+        share = step.estimate * (1 - step.estimate) / len(seen)
+        assert _standard_error(step) == pytest.approx(math.sqrt(share), abs=1e-6)
+
+
+@given(_cohort)
+def test_the_error_of_a_share_beside_competing_events(cohort: list[Observation]) -> None:
+    """The delta method's sum as it is printed (Marubini and Valsecchi 1995, formula 10.12)."""
+    steps = cumulative_incidence(cohort)
+    free = [1.0]
+    for step in steps:
+        free.append(free[-1] * (1 - (step.events + step.competing) / step.at_risk))
+    for last, step in enumerate(steps):
+        variance = 0.0
+        for one, before in zip(steps[: last + 1], free, strict=False):
+            n, events, ended = one.at_risk, one.events, one.events + one.competing
+            more = step.estimate - one.estimate
+            variance += more**2 * ended / (n * (n - ended)) if ended < n else 0
+            variance += before**2 * events * (n - events) / n**3
+            variance -= 2 * more * before * events / n**2
+        if step.low is not None:
+            assert _standard_error(step) == pytest.approx(math.sqrt(max(variance, 0)), abs=1e-6)
 
 
 @given(_cohort)
