@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from app.cohort.child_pugh import ChildPugh, Recorded, clinical_points
 from app.cohort.liver import liver_safety
@@ -88,6 +89,24 @@ def test_the_worst_of_a_day_counts() -> None:
     )
     assert found.x_uln == {"ALT": 5}
     assert found.values == {"ALT": 100, "albumin": 30}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(result("ALT", "900", "U/L", "40", "2011-04-01"), status="cancelled"),
+        replace(result("ALT", "900", "U/L", "40", "2011-04-01"), status="preliminary"),
+        result("ALT", "<900", "U/L", "40", "2011-04-01"),  # it may be any lower number
+        result("ALT", "900", "U/L", "40", "2011-04"),  # on which day?
+        result("ALT", "900", "furlongs", "40", "2011-04-01"),
+        result("WBC", "90", "10*9/L", "10", "2011-04-01"),
+        result("lead", "900", "U/L", "40", "2011-04-01"),
+    ],
+)
+def test_what_is_no_liver_value_of_a_day(other: LabResult) -> None:
+    assert days(other) == []
+    (found,) = days(other, result("ALT", "100", "U/L", "40", "2011-04-01"))
+    assert found.x_uln == {"ALT": Fraction(5, 2)}
 
 
 @pytest.mark.parametrize(

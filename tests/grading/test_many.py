@@ -1,6 +1,6 @@
 """The column reading gives, row for row, what the plain reading gives."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from fractions import Fraction
 from itertools import chain, product
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.evidence.cases import tables
+from app.evidence.cases import Case, tables
 from app.grading.many import grade_rows
 from app.grading.one import Graders
 from app.grading.patient import grade_patient
@@ -119,22 +119,33 @@ def test_plausible_limits_in_every_pair_of_units() -> None:
         assert not _first_differences(rows, (None, None), rules)
 
 
+def _baselines(case: Case) -> Iterator[dict[str, str | None]]:
+    """A case's baseline with each comparator, in its unit and in another one."""
+    analyte = GRADERS.under(Rules()).names.analyte(case["analyte"])
+    assert analyte is not None
+    unit = analyte.unit(case["baseline_unit"])
+    for other in (unit, *[one for one in analyte.units if one != unit][:1]):
+        number = Fraction(case["baseline"]) * unit.factor / other.factor
+        for sign in COMPARATORS:
+            yield {"value": sign + strategies.decimal_text(number, 6), "unit": other.name,
+                   "limit_unit": case["limit_unit"] or case["unit"]}  # fmt: skip
+
+
 @pytest.mark.parametrize("edition", strategies.CRITERIA.editions)
 def test_every_comparator_beside_every_limit(edition: str) -> None:
-    """Every case of the tables with ``<`` and its kin before the value, or before its baseline."""
+    """Every case of the tables with ``<`` and its kin before the value, before its baseline."""
     rows: list[dict[str, str | None]] = []
     for case in chain.from_iterable(tables().values()):
         if case["edition"] != edition or case["value"][:1] in "<>":
             continue
         limits = {name: case[name] or None for name in ("lln", "uln", "limit_unit")}
         own = _row(case["analyte"], case["unit"], collected="2012-03-01", **limits)
-        before = _row(case["analyte"], case["baseline_unit"], collected="2012-01-30", **limits)
-        for sign, sign_before in product(COMPARATORS, COMPARATORS if case["baseline"] else [""]):
+        baselines = list(_baselines(case)) if case["baseline"] else [None]
+        for sign, baseline in product(COMPARATORS, baselines):
             patient = f"P{len(rows)}"
             rows.append(own | {"patient": patient, "value": sign + case["value"]})
-            if case["baseline"]:
-                value = sign_before + case["baseline"]
-                rows.append(before | {"patient": patient, "value": value})
+            if baseline:
+                rows.append(own | baseline | {"patient": patient, "collected": "2012-01-30"})
     assert not _first_differences(rows, COURSES[0], Rules(edition=edition))
 
 
