@@ -98,6 +98,8 @@ def test_the_latest_result_of_a_term_counts_and_the_highest_is_told(
     (card,) = cards(stateless, call(platelets(20, "2011-03-20"), platelets(60)))
     assert card["indicator"] == "info"
     assert "Highest since radiotherapy began: grade 4 on 2011-03-20" in card["detail"]
+    (card,) = cards(stateless, call(platelets(20, "2010-12-20"), platelets(60)))
+    assert "Highest since" not in card["detail"]  # it was worse before
 
 
 def test_of_one_day_the_latest_if_all_are_timed_else_the_worst(stateless: httpx.Client) -> None:
