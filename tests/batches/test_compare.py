@@ -30,8 +30,10 @@ P5,2011-01-20,WBC,5.0,K/uL,4,10,2011-01-24,2011-03-09
 P5,2011-04-01,WBC,2.8,K/uL,4,10,2011-01-24,2011-03-09
 P6,2011-01-20,ALT,100,U/L,,40,2011-01-24,2011-03-09
 P6,2011-04-01,ALT,250,U/L,,40,2011-01-24,2011-03-09
+P7,2011-01-20,TBIL,0.9,mg/dL,,1.2,2011-01-24,2011-03-09
+P7,2011-04-01,TBIL,1.803,mg/dL,,1.2,2011-01-24,2011-03-09
 """
-_TOXIC = [("P3", 1), ("P4", 2), ("P6", 1), ("P6", 1)]  # beside P1 and P5
+_TOXIC = [("P3", 1), ("P4", 2), ("P6", 1), ("P6", 1), ("P7", 2)]  # beside P1 and P5
 _THEIRS = "USUBJID,ADTC,PARAMCD,AVAL,AVALU,ANRLO,ANRHI,BASE,ATOXGRH,ATOXGRL"
 _AFTER = "2011-04-01"
 
@@ -72,6 +74,10 @@ _KEYS = {
         (f"P6,{_AFTER},ALT,250,U/L,,40,100,3,", "baseline", (1, 3)),
         # 1.5 x 1.2 in binary floating point is a little less than 1.8.
         (f"P3,{_AFTER},TBIL,1.8,mg/dL,,1.2,0.9,2,", "rounding", (1, 2)),
+        # 1.803 mg/dL is above 1.5 x ULN; they kept 1.80 of it.
+        (f"P7,{_AFTER},TBIL,1.80,mg/dL,,1.2,0.9,1,", "rounding", (2, 1)),
+        # Another value altogether: no rounding makes 100 of 121.
+        (f"P4,{_AFTER},ALT,100,U/L,,40,31,1,", "rule", (2, 1)),
         # Nothing in the numbers gives 4 at 3.03 x ULN.
         (f"P4,{_AFTER},ALT,121,U/L,,40,31,4,", "rule", (2, 4)),
         # They grade a high white cell count, we find none above 100,000; nobody's row.
@@ -185,9 +191,9 @@ def test_the_command_prints_by_term_and_writes_the_differences(
         [*command, "-o", str(out)], cwd=graded, capture_output=True, text=True, check=True
     )
     assert done.stdout == (
-        "1 gradings agree, 5 differ\n"
+        "1 gradings agree, 6 differ\n"
         "  Alanine aminotransferase increased: 1 agree; only-ours 3\n"
-        "  Blood bilirubin increased: 0 agree; rounding 1\n"
+        "  Blood bilirubin increased: 0 agree; only-ours 1, rounding 1\n"
         "  White blood cell decreased: 0 agree; only-ours 1\n"
     )
-    assert pl.read_csv(out)["cause"].to_list() == ["rounding", *["only-ours"] * 4]
+    assert pl.read_csv(out)["cause"].to_list() == ["rounding", *["only-ours"] * 5]

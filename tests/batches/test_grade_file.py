@@ -11,7 +11,7 @@ import pytest
 from app.batches.batch import Batch
 from app.batches.grade import grade_file
 from app.batches.mapping import ColumnMap
-from app.batches.reading import Reading
+from app.batches.reading import AS_IT_COMES, Reading
 from app.batches.tally import Report
 from app.criteria.reader import load
 from app.errors import CriteriaError, FileError
@@ -31,7 +31,13 @@ P2,2011-08-01,albumin,abc,g/L,35,50,
 _PATIENTS = "patient,rt_start,rt_end\nP1,2011-01-24,2011-03-09\n"
 
 
-def grade(folder: Path, labs: str, patients: str | None = None, output: str = "out.csv") -> Report:
+def grade(
+    folder: Path,
+    labs: str,
+    patients: str | None = None,
+    output: str = "out.csv",
+    reading: Reading = AS_IT_COMES,
+) -> Report:
     (folder / "labs.csv").write_text(labs, encoding="utf-8")
     if patients is not None:
         (folder / "patients.csv").write_text(patients, encoding="utf-8")
@@ -41,6 +47,7 @@ def grade(folder: Path, labs: str, patients: str | None = None, output: str = "o
         Rules(),
         folder / "patients.csv" if patients is not None else None,
         folder / "rejects.csv",
+        reading=reading,
     )
     return grade_file(batch, _GRADERS)
 
@@ -293,6 +300,19 @@ def test_sdtm_lb_is_read_as_reported(tmp_path: Path, line: str, grade_: str, rea
     found = rows(tmp_path / "out.csv")[0]
     assert report.layout == "SDTM LB"
     assert (found["grade"], found["reason"], found["phase"]) == (grade_, reason, "acute")
+
+
+def test_the_declared_columns_hold_the_treatment_dates(tmp_path: Path) -> None:
+    """Reference start and end are those of all study treatment, often not of radiotherapy."""
+    line = "S1,ALT,50,U/L,,40,50,40,2012-03-01,,"
+    dm = "USUBJID,RFSTDTC,RFENDTC,RTST,RTEN\nS1,2012-01-31,2012-02-29,2011-01-31,2011-02-28\n"
+    phases = []
+    for reading in (AS_IT_COMES, Reading(treatment=("RTST", "RTEN"))):
+        grade(tmp_path, f"{_SDTM}\n{line}\n", dm, reading=reading)
+        phases.append(rows(tmp_path / "out.csv")[0]["phase"])
+    assert phases == ["acute", "late"]
+    with pytest.raises(FileError, match="RTST, RTOFF"):
+        grade(tmp_path, f"{_SDTM}\n{line}\n", dm, reading=Reading(treatment=("RTST", "RTOFF")))
 
 
 def test_the_cdisc_pilot_sample(shared_samples: Path, tmp_path: Path) -> None:

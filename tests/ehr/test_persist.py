@@ -53,6 +53,16 @@ def test_sent_again_nothing_changes_and_a_correction_supersedes(api: httpx.Clien
     assert len(grades(api, include_superseded=True)) == 2
 
 
+def test_an_older_version_never_supersedes(api: httpx.Client) -> None:
+    newer = {"issued": "2011-04-25T10:00:00+02:00"}
+    answered(api, keep(observation(**newer)))
+    older = {"issued": "2011-04-25T07:59:59Z", "valueQuantity": quantity("2.4", "mg/dL")}
+    answered(api, keep(observation(**older)))
+    assert [one["value"] for one in grades(api, include_superseded=True)] == ["1.8"]
+    answered(api, keep(observation(**older | {"issued": "2011-04-25T08:00:01Z"})))
+    assert [one["value"] for one in grades(api)] == ["2.4"]
+
+
 def test_entered_in_error_withdraws(api: httpx.Client) -> None:
     answered(api, keep(observation()))
     (found,) = derived(answered(api, keep(observation(status="entered-in-error"))))
