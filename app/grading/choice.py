@@ -45,11 +45,10 @@ def choose(candidates: pl.DataFrame, canonical: Canonical) -> pl.DataFrame:
     On that day the later time counts if all are timed, then the worse grade, then the worse number;
     among equals the first row.
     """
-    timed = pl.col("time").is_not_null().all().over(KEY)
+    all_timed = pl.col("time").is_not_null().all().over(KEY)
     last = _highest(_highest(candidates, "declared"), "day")
-    last = _highest(
-        _highest(last.with_columns(by_time=pl.when(timed).then("time")), "by_time"), "worst"
-    )
+    last = last.with_columns(by_time=pl.when(all_timed).then("time"))
+    last = _highest(_highest(last, "by_time"), "worst")
     by_text = pl.col("number").is_null()
     toxic = pl.when("high").then("number").otherwise(-pl.col("number"))
     of_a_unit = [KEY, "baseline_unit"]
