@@ -144,6 +144,25 @@ def test_a_range_for_the_patient_s_sex_is_used(stateless: httpx.Client) -> None:
     assert found["valueInteger"] == 2
 
 
+@pytest.mark.parametrize(
+    ("born", "grade"),
+    [
+        ("1993-04-23", 1),  # 18 on the day of the sample
+        ("1993-04-24", 2),  # 17
+        ("1960", None),  # of full age for certain, yet on no day of birth to count from
+        (None, None),
+    ],
+)
+def test_a_range_for_the_patient_s_age_is_used(
+    stateless: httpx.Client, born: str | None, grade: int | None
+) -> None:
+    someone = {"resourceType": "Patient", "id": "1", "birthDate": born}
+    ranges = [{"age": {"high": quantity(17, "a")}, "high": quantity("0.9", "mg/dL")},
+              {"age": {"low": quantity(18, "a")}, "high": quantity("1.2", "mg/dL")}]  # fmt: skip
+    found = one(stateless, bundle(someone, observation(referenceRange=ranges)))
+    assert found.get("valueInteger") == grade
+
+
 def test_components_and_panels(stateless: httpx.Client) -> None:
     panel = observation(
         id="cbc", code=coded("58410-2"), valueQuantity=None, referenceRange=None,
