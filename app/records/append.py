@@ -7,6 +7,7 @@ added later leaves the digests of older rows as they are.
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
+from itertools import starmap
 from operator import itemgetter
 from typing import Any
 
@@ -49,14 +50,13 @@ def append(connection: Connection, table: Table, rows: Sequence[dict[str, Any]])
         unit.seen.clear()
     noted = unit.written.digests.setdefault(table.name, {})
     ids = unit.number(connection, table, len(rows))
-    columns, values, as_json = _form(tuple(rows[0] | {"id": None}))
-    taken = []
     for number, row in zip(ids, rows, strict=True):
         row["id"] = number
-        one = values(row)
-        assert len(row) == len(one), "rows of one table have the same columns"
-        noted[number] = sha256(_encode(as_json(*one))).digest()
-        taken.append(one)
+    columns, values, as_json = _form(tuple(rows[0]))
+    assert set(map(len, rows)) == {len(columns)}, "rows of one table have the same columns"
+    taken = list(map(values, rows))
+    texts = map(_encode, starmap(as_json, taken))
+    noted.update(zip(ids, [sha256(text).digest() for text in texts], strict=True))
     unit.add(table, columns, taken)
     if "patient_id" in columns:
         for patient in set(map(itemgetter(columns.index("patient_id")), taken)):

@@ -7,10 +7,12 @@ executemany. Rows go into the final table: a fence in the same transaction keeps
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import count
+from operator import itemgetter
 from typing import Any
 
 import psycopg
 from sqlalchemy import (
+    Boolean,
     Column,
     Connection,
     Date,
@@ -33,11 +35,11 @@ _NUMBERED = text(
     "SELECT array_agg(nextval((SELECT pg_get_serial_sequence(:table, 'id'))::regclass))"
     " FROM generate_series(1, :count)"
 )
-_TEXTUAL = (Date, DateTime, Instant)
+_OTHERWISE_KEPT = (Boolean, Date, DateTime, Instant)
 
 
 def insert_tuples(
-    connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+    connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]
 ) -> None:
     """Append rows, tuples in the order of ``columns``, in the transaction of ``connection``.
 
@@ -46,15 +48,17 @@ def insert_tuples(
     Raises:
         SQLAlchemyError: the database does not take the rows; the transaction is lost.
     """
+    if not rows:
+        return
     chosen = [table.c[name] for name in columns]
     if connection.dialect.name == "postgresql":
         _copy(connection, table, chosen, rows)
         return
-    names = ", ".join(f'"{name}"' for name in columns)
-    marks = ", ".join("?" * len(columns))
+    told = _told(chosen, rows)
+    names = ", ".join(f'"{columns[place]}"' for place in told)
+    marks = ", ".join("?" * len(told))
     statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"
-    if converted := _converted(chosen, rows, connection.dialect):
-        connection.exec_driver_sql(statement, converted)
+    connection.exec_driver_sql(statement, _converted(chosen, told, rows, connection.dialect))
 
 
 def _copy(
@@ -80,28 +84,49 @@ def _postgresql_type(column: Column[Any], dialect: Dialect) -> str:
     return column.type.compile(dialect).partition("(")[0].lower()
 
 
-def _converted(
-    columns: Sequence[Column[Any]], rows: Iterable[Sequence[Any]], dialect: Dialect
-) -> list[tuple[Any, ...]]:
-    """The rows as SQLite keeps them: dates and moments as the text that SQLAlchemy reads back."""
-    textual = [
-        (place, _remembering(column, dialect))
+def _told(columns: Sequence[Column[Any]], rows: Sequence[Sequence[Any]]) -> list[int]:
+    """The places of the columns that are not null in every row.
+
+    To hand SQLite's driver a null takes it 0.25 us, as a boolean does, a number 0.02: of a batch's
+    results four columns are null throughout, a fifth of the time of storing them.
+    """
+    return [
+        place
         for place, column in enumerate(columns)
-        if isinstance(column.type, _TEXTUAL)
+        if rows[0][place] is not None
+        or column.server_default is not None
+        or set(map(itemgetter(place), rows)) != {None}
+    ]
+
+
+def _converted(
+    columns: Sequence[Column[Any]],
+    told: Sequence[int],
+    rows: Iterable[Sequence[Any]],
+    dialect: Dialect,
+) -> list[tuple[Any, ...]]:
+    """The columns told of each row as SQLite keeps them: moments as the text that SQLAlchemy reads
+    back, booleans as numbers.
+    """
+    pick = itemgetter(*told)
+    otherwise = [
+        (place, _remembering(columns[place], dialect))
+        for place in told
+        if isinstance(columns[place].type, _OTHERWISE_KEPT)
     ]
     converted = []
     for row in rows:
         kept = list(row)
-        for place, convert in textual:
+        for place, convert in otherwise:
             kept[place] = convert(kept[place])
-        converted.append(tuple(kept))
+        converted.append(pick(kept))
     return converted
 
 
 def _remembering(column: Column[Any], dialect: Dialect) -> Converter:
     """The column's conversion, done once per value: the dates of a batch are few."""
     convert = column.type.dialect_impl(dialect).bind_processor(dialect)
-    assert convert is not None, "SQLite keeps dates as text"
+    assert convert is not None, "SQLite keeps it otherwise"
     return cache(convert)
 
 
