@@ -4,7 +4,7 @@ For a million rows SQLAlchemy's own insert measured 8.6 times a binary COPY, and
 executemany. Rows go into the final table: a fence in the same transaction keeps them single.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import count
 from operator import itemgetter
@@ -29,7 +29,6 @@ from sqlalchemy.exc import DBAPIError
 from app.records.audit_tables import erasures
 from app.records.tables import Instant
 
-Converter = Callable[[Any], Any]
 # The sequence is looked up once: for each number anew it took twice as long.
 _NUMBERED = text(
     "SELECT array_agg(nextval((SELECT pg_get_serial_sequence(:table, 'id'))::regclass))"
@@ -103,7 +102,7 @@ def _as_sqlite_keeps_them(
     plain = [place for place in told if place not in otherwise]
     converted = zip(
         *(
-            map(_remembering(columns[place], dialect), map(itemgetter(place), rows))
+            map(_Kept(columns[place], dialect).__getitem__, map(itemgetter(place), rows))
             for place in otherwise
         ),
         strict=True,
@@ -114,11 +113,17 @@ def _as_sqlite_keeps_them(
     return [columns[place].name for place in (*plain, *otherwise)], tuples
 
 
-def _remembering(column: Column[Any], dialect: Dialect) -> Converter:
-    """The column's conversion, done once per value: the dates of a batch are few."""
-    convert = column.type.dialect_impl(dialect).bind_processor(dialect)
-    assert convert is not None, "SQLite keeps it otherwise"
-    return cache(convert)
+class _Kept(dict[Any, Any]):
+    """A column's values as SQLite keeps them, each converted once: the dates of a batch are few."""
+
+    def __init__(self, column: Column[Any], dialect: Dialect) -> None:
+        convert = column.type.dialect_impl(dialect).bind_processor(dialect)
+        assert convert is not None, "SQLite keeps it otherwise"
+        self._convert = convert
+
+    def __missing__(self, value: Any) -> Any:
+        self[value] = found = self._convert(value)
+        return found
 
 
 def reserve_ids(connection: Connection, table: Table, least: int) -> Iterator[int]:
