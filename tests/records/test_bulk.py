@@ -1,0 +1,36 @@
+"""Rows written past SQLAlchemy are those that it reads back, on both databases."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select
+
+from app.records.bulk import insert_tuples
+from app.records.engine import transaction
+from app.records.tables import follow_ups, patients, studies
+
+_NOW = datetime(2026, 3, 1, 12, 30, 0, 25, tzinfo=UTC)
+_COLUMNS = ("id", "patient_id", "last_contact", "vital_status", "cause", "recorded_at")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [(None, None, None)],
+        [(None, None, None), (None, None, None)],
+        [(None, None, "told once"), (date(2012, 6, 1), "dead", None)],
+        [(date(2012, 6, 1), None, "0"), (None, "", None), (date(2012, 6, 1), None, None)],
+    ],
+)
+def test_a_null_stays_one_beside_what_is_told(
+    database_url: str, told: list[tuple[Any, ...]]
+) -> None:
+    rows = [(number, 1, *row, _NOW) for number, row in enumerate(told, 1)]
+    with transaction(database_url) as connection:
+        study = connection.scalars(select(studies.c.id)).one()
+        connection.execute(insert(patients).values(id=1, study_id=study, name="P1"))
+        insert_tuples(connection, follow_ups, _COLUMNS, rows)
+        chosen = [follow_ups.c[name] for name in _COLUMNS]
+        assert connection.execute(select(*chosen).order_by(follow_ups.c.id)).all() == rows
+        insert_tuples(connection, follow_ups, _COLUMNS, [])
