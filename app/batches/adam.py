@@ -28,10 +28,10 @@ def as_adam(rows: pl.DataFrame, graded: pl.DataFrame, high: Mapping[str, bool]) 
         PARAMCD="analyte",
         ADTC="collected",
         AVALC="value",
-        AVAL=pl.col("value").str.strip_chars().cast(pl.Float64, strict=False),
+        AVAL=pl.col("value").cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False),
         AVALU="unit",
-        ANRLO=pl.col("lln").str.strip_chars().cast(pl.Float64, strict=False),
-        ANRHI=pl.col("uln").str.strip_chars().cast(pl.Float64, strict=False),
+        ANRLO=pl.col("lln").cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False),
+        ANRHI=pl.col("uln").cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False),
     )
     yes = pl.lit("Y")
     grades = graded.with_columns(upward=upward).select(

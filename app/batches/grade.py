@@ -1,6 +1,6 @@
 """Grade a lab export: every row comes out, in order, with its grades or its reason."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -33,8 +33,9 @@ def grade_file(
 ) -> Report:
     """Grade ``batch.labs`` into ``batch.output``, beside it ``….manifest.json``.
 
-    The input is read twice in pieces, so that memory is bounded whatever its size; what was read
-    the first time is kept in a temporary folder, some 20 bytes a row.
+    The input is read once, in pieces, so that memory is bounded whatever its size. It is gone
+    through twice: a temporary folder holds it in between, 20 bytes a row and 4 for each of its
+    columns whose texts repeat; of other columns the texts.
 
     Raises:
         FileError: a file that cannot be used as it is; nothing is written then.
@@ -52,17 +53,27 @@ def grade_file(
         paths = find_files(batch.labs, folder)
         inputs = [*paths, batch.patients] if batch.patients else paths
         check_apart((batch.output, batch.rejects, batch.worst, batch.table), inputs)
-        labs = open_labs(paths, folder, batch.reading)
+        stamps = _stamps(inputs)
+        labs = open_labs(paths, folder, batch.reading).kept(folder)
         patients, courses = _courses(labs, batch, folder)
         columns = ColumnGrader(graders.under(batch.rules), batch.rules.window, courses)
         run = _Run(labs, columns, batch, edition, progress, folder)
         run.read()
+        for path, was, now in zip(inputs, stamps, _stamps(inputs), strict=True):
+            if was != now:
+                raise FileError(f"{path.name}: it was changed while it was read")
         write(run.graded(), batch.output)
         run.write_side_files()
         report = run.report()
         tables = labs.tables if patients is None else (*labs.tables, patients)
     write_manifest(batch, report, tables, edition.sha256)
     return report
+
+
+def _stamps(paths: Iterable[Path]) -> list[tuple[int, int] | None]:
+    """What changes with a file: its size and when it was written to; None where there is none."""
+    found = [path.stat() if path.exists() else None for path in paths]
+    return [stat and (stat.st_size, stat.st_mtime_ns) for stat in found]
 
 
 def _courses(labs: Labs, batch: Batch, folder: Path) -> tuple[Table | None, pl.DataFrame]:
@@ -98,7 +109,7 @@ class _Run:
         """The first pass: every text read, as numbers that are kept aside for the second."""
         rows, dates = 0, self._labs.treatment_columns
         courses = Courses(dates) if dates else None
-        for chunk in self._labs.chunks(whole=False):
+        for chunk in self._labs.chunks():
             who = self._columns.number(chunk.rows["patient"])
             if courses is not None:
                 self._columns.learn(courses.learn(chunk.rows, who, chunk.table.name))
@@ -112,10 +123,7 @@ class _Run:
     def graded(self) -> Iterator[pl.DataFrame]:
         """The graded pieces as they are written; what else is wanted of them is kept aside."""
         rows = 0
-        for chunk in self._labs.chunks():
-            read = self._read.take(len(chunk.rows))
-            if len(read) != len(chunk.rows):
-                raise FileError(f"{chunk.table.name}: it was changed while it was read")
+        for chunk, read in zip(self._labs.chunks(), self._read.frames(), strict=True):
             graded = self._columns.grade(read, chunk.rows, rows)
             place = graded["row"] - rows
             rows += len(chunk.rows)

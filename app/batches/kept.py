@@ -26,13 +26,11 @@ def temporary_folder() -> Iterator[Path]:
 
 
 class Kept:
-    """Frames of one schema in a temporary folder, given back once, in order."""
+    """Frames in a temporary folder, given back once, in order."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder, self._name = folder, name
         self._files: list[Path] = []
-        self._next: Iterator[pl.DataFrame] | None = None
-        self._rest: pl.DataFrame | None = None
 
     def add(self, frame: pl.DataFrame) -> None:
         """Keep a frame behind those before.
@@ -50,16 +48,3 @@ class Kept:
             frame = pl.read_ipc(path)
             path.unlink()
             yield frame
-
-    def take(self, rows: int) -> pl.DataFrame:
-        """The next rows: so many, or as many as there are."""
-        if self._next is None:
-            self._next = self.frames()
-            self._rest = next(self._next)
-        assert self._rest is not None
-        parts = [self._rest]
-        while sum(map(len, parts)) < rows and (more := next(self._next, None)) is not None:
-            parts.append(more)
-        together = pl.concat(parts)
-        self._rest = together[rows:]
-        return together[:rows].rechunk()

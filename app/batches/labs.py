@@ -1,11 +1,13 @@
 """Laboratory exports of any format as one sequence of rows: what grading and storing start from."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
+from app.batches.coded import Aside, Codes
+from app.batches.kept import Kept
 from app.batches.layouts import Layout, recognise
 from app.batches.open import open_table
 from app.batches.reading import AS_IT_COMES, Reading
@@ -18,10 +20,10 @@ from app.errors import FileError
 class Chunk:
     """A piece of an export; both frames have the same rows.
 
-    ``given``: the file's own columns, String. ``rows``: the columns of ``mapping.OURS`` (String,
-    null where absent) as grading takes them, with ``ROW`` (the input's row, from 0 over all files)
-    and ``LINE`` (in its file), both Int64; of a wide export also ``CELL``, String. ``table`` is the
-    file.
+    ``given``: the file's own columns. ``rows``: the columns of ``mapping.OURS`` (null where absent)
+    as grading takes them, with ``ROW`` (the input's row, from 0 over all files) and ``LINE`` (in
+    its file), both Int64; of a wide export also ``CELL``. Texts are String; of what ``Labs.kept``
+    gives also Categorical. ``table`` is the file.
     """
 
     given: pl.DataFrame
@@ -48,6 +50,20 @@ class Labs:
             return None
         named = self.layout.named
         return named.get("rt_start", "rt_start"), named.get("rt_end", "rt_end")
+
+    def kept(self, folder: Path) -> "Labs":
+        """The same rows, to be gone through twice: what the files say the first time is put aside
+        in ``folder``.
+        """
+        codes = Codes(self.columns)
+        tables = (
+            replace(
+                table,
+                pieces=Aside(table.pieces, table.columns, codes, Kept(folder, f"rows-{number}")),
+            )
+            for number, table in enumerate(self.tables)
+        )
+        return replace(self, tables=tuple(tables))
 
     def chunks(self, *, whole: bool = True, size: int = CHUNK) -> Iterator[Chunk]:
         """The rows in order; ``whole`` False leaves out columns that grading does not read.

@@ -24,7 +24,7 @@ OWN, SDTM_LB, MAPPED = "Toxgrade's own columns", "SDTM LB", "mapped columns"
 class Layout:
     """What each of our columns is in a file.
 
-    ``ours``: an expression (String) over the file's columns for each of ``OURS`` that it has;
+    ``ours``: an expression over the file's columns for each of ``OURS`` that it has;
     ``named``: the file's column behind it, for messages. ``reads``: all columns those need.
     """
 
@@ -115,7 +115,7 @@ def _sdtm(header: Sequence[str], reading: Reading) -> Layout:
     A test on anything but blood keeps its specimen in its name: urine albumin is no albumin. A test
     that was not done has no value, whatever stands in its column.
     """
-    codes = [pl.col(name) for name in ("LBTESTCD", "LBLOINC") if name in header]
+    codes = [_text(name) for name in ("LBTESTCD", "LBLOINC") if name in header]
     named = {
         "patient": "USUBJID", "collected": "LBDTC", "analyte": codes[0].meta.output_name(),
         "value": _standard("LBORRES", reading), "unit": _standard("LBORRESU", reading),
@@ -124,16 +124,20 @@ def _sdtm(header: Sequence[str], reading: Reading) -> Layout:
     ours: dict[str, pl.Expr] = {name: pl.col(column) for name, column in named.items()}
     ours["analyte"] = analyte = pl.coalesce(codes)
     if "LBSPEC" in header:
-        specimen = pl.col("LBSPEC").fill_null("").str.strip_chars().str.to_uppercase()
+        specimen = _text("LBSPEC").fill_null("").str.strip_chars().str.to_uppercase()
         other = pl.concat_str(analyte, pl.lit(" in "), specimen)
         ours["analyte"] = pl.when(specimen.is_in(_BLOOD)).then(analyte).otherwise(other)
     if "LBSTAT" in header:
-        not_done = (pl.col("LBSTAT").str.strip_chars() == "NOT DONE").fill_null(False)
+        not_done = (_text("LBSTAT").str.strip_chars() == "NOT DONE").fill_null(False)
         ours["value"] = pl.when(~not_done).then(ours["value"])
-    flags = [pl.col(name) for name in ("LBLOBXFL", "LBBLFL") if name in header]
+    flags = [_text(name) for name in ("LBLOBXFL", "LBBLFL") if name in header]
     if reading.baseline == "flag" and flags:
         ours["baseline"] = pl.coalesce(flags)
     return Layout(SDTM_LB, as_declared(ours, reading), named, _reads(ours.values()))
+
+
+def _text(name: str) -> pl.Expr:
+    return pl.col(name).cast(pl.String)
 
 
 def as_declared(ours: Mapping[str, pl.Expr], reading: Reading) -> dict[str, pl.Expr]:
@@ -141,9 +145,9 @@ def as_declared(ours: Mapping[str, pl.Expr], reading: Reading) -> dict[str, pl.E
     read = dict(ours)
     for name, column in ours.items():
         if reading.nulls and name not in ("patient", "analyte"):
-            column = column.replace(list(reading.nulls), None)
+            column = column.cast(pl.String).replace(list(reading.nulls), None)
         if reading.decimal == "," and name in ("value", "lln", "uln"):
-            column = column.str.replace_many(*SIGNS_SWAPPED)
+            column = column.cast(pl.String).str.replace_many(*SIGNS_SWAPPED)
         if reading.dates and name in ("collected", "rt_start", "rt_end"):
             column = iso_date(column, reading.dates)
         read[name] = column
@@ -152,6 +156,7 @@ def as_declared(ours: Mapping[str, pl.Expr], reading: Reading) -> dict[str, pl.E
 
 def iso_date(column: pl.Expr, declared: str) -> pl.Expr:
     """Dates of the declared strptime format as ISO 8601; other texts as they are."""
+    column = column.cast(pl.String)
     if "%M" in declared:
         read = column.str.to_datetime(declared, strict=False).dt.strftime("%Y-%m-%dT%H:%M:%S")
     else:

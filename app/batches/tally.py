@@ -70,7 +70,7 @@ class Tally:
         self._reasons.update(reasons)
         for reason in _TOLD_OF.keys() & reasons:
             here = place.filter((graded["reason"] == reason).fill_null(False)).unique()
-            self._tell(reason, chunk.rows[_TOLD_OF[reason]].gather(here).fill_null(""))
+            self._tell(reason, chunk.rows[_TOLD_OF[reason]].gather(here))
         self._tell_limits(chunk.rows, graded["flags"], place)
 
     def _tell_limits(self, rows: pl.DataFrame, flags: pl.Series, place: pl.Series) -> None:
@@ -79,11 +79,12 @@ class Tally:
             return
         here = place.filter(flags.cast(pl.String).str.contains(flag).fill_null(False)).unique()
         for column in ("lln", "uln"):
-            texts = rows[column].gather(here)
+            texts = rows[column].gather(here).cast(pl.String)
             self._tell(flag, texts.filter(read_column(texts, read_limit).unreadable))
 
     def _tell(self, reason: str, texts: pl.Series) -> None:
         """Count texts; a patient's as what they look like, every digit a 9, every letter an a."""
+        texts = texts.cast(pl.String).fill_null("")
         if reason.startswith("unreadable"):
             if self._decimal == "," and reason != "unreadable-date":
                 texts = texts.str.replace_many(*SIGNS_SWAPPED)

@@ -23,6 +23,9 @@ from app.grading.phase import Window
 from app.grading.result import Course
 from app.records.studies import LIVER_ENZYMES
 
+_PATIENT = itemgetter("patient", "rt_start", "rt_end")
+_BOUNDS = ("least", "most", "decided")
+
 
 def check_table(path: Path) -> None:
     """Refuse a file for the table that could not be written, before the work is done.
@@ -56,12 +59,11 @@ def _patients(
     bounds: pl.DataFrame, days: Mapping[str, date], courses: pl.DataFrame
 ) -> Iterator[CohortPatient]:
     """Every patient of the export, by name: one of whom nothing is counted is one of all, too."""
-    everyone = courses.sort("patient").join(
-        bounds.drop("pair"), on="patient", how="left", maintain_order="left"
-    )
-    for (name, start, end), mine in groupby(everyone.iter_rows(), itemgetter(0, 1, 2)):
+    everyone = courses.sort("patient").join(bounds, on="patient", how="left", maintain_order="left")
+    for (name, start, end), mine in groupby(everyone.iter_rows(named=True), _PATIENT):
         windows: dict[str, dict[str, Bounds]] = {phase: {} for phase in PHASES}
-        for *_, term, phase, at_least, at_most, decided in mine:
-            if phase is not None:
-                windows.setdefault(phase, {})[term] = Bounds(at_least, at_most, decided)
+        for row in mine:
+            for phase, terms in windows.items():
+                if row[f"{phase}_decided"] is not None:
+                    terms[row["term"]] = Bounds(*(row[f"{phase}_{side}"] for side in _BOUNDS))
         yield CohortPatient(name, windows, Course(start, end), seen_until=days.get(name))

@@ -13,6 +13,7 @@ from app.batches.reading import Reading
 from app.batches.tables import LINE, Table
 from app.errors import FileError
 from app.grading.dates import FIRST_YEAR, LAST_YEAR, collected_columns
+from app.grading.texts import Numbers
 
 _ACCEPTED = f"a date YYYY-MM-DD in the years {FIRST_YEAR} to {LAST_YEAR}, or nothing"
 
@@ -49,28 +50,34 @@ class Courses:
 
     def __init__(self, names: tuple[str, str]) -> None:
         self._names = names
-        self._first = pl.DataFrame(schema=_GIVEN)  # each patient's first row, by number
+        self._numbers = {"start": Numbers(), "end": Numbers()}
+        # Each patient's first row, by number, and the numbers of its two texts.
+        self._first = pl.DataFrame(schema=_GIVEN)
+        self._said = pl.DataFrame(schema=dict.fromkeys(self._numbers, pl.UInt32))
 
     def learn(self, rows: pl.DataFrame, who: pl.Series, file: str) -> pl.DataFrame:
         """The courses, as ``treatment_dates`` gives them, of the patients who are new.
 
-        ``rows``: a piece, with ``patient``, ``rt_start``, ``rt_end`` (String) and ``LINE``;
+        ``rows``: a piece, with ``patient``, ``rt_start``, ``rt_end`` and ``LINE``;
         ``who``: the patients' numbers, from 0 as they are met (null: none).
 
         Raises:
             FileError: as ``treatment_dates``.
         """
         given = rows.select("patient", start="rt_start", end="rt_end", line=LINE)
+        said = pl.DataFrame({side: of.of(given[side]) for side, of in self._numbers.items()})
         met = (who >= len(self._first)).arg_true()
         if len(met):
-            here = given[met].with_columns(who=who[met])
-            new = here.unique("who", keep="first", maintain_order=True).sort("who").drop("who")
+            here = pl.DataFrame({"who": who[met], "at": met})
+            first = here.unique("who", keep="first").sort("who")
+            new = given[first["at"]].cast({pl.Categorical: pl.String})
             self._first = pl.concat([self._first, new], rechunk=True)
-        before = self._first.select("start", "end")[who]
-        differs = [given[side].ne_missing(before[side]) for side in ("start", "end")]
+            self._said = pl.concat([self._said, said[first["at"]]], rechunk=True)
+        before = self._said[who]
+        differs = [said[side].ne_missing(before[side]) for side in self._numbers]
         others = ((differs[0] | differs[1]) & who.is_not_null()).arg_true()
         if len(others):
-            other = given[others]
+            other = given[others].cast({pl.Categorical: pl.String})
             mine = self._first.filter(pl.col("patient").is_in(other["patient"].implode()))
             treatment_dates(pl.concat([mine, other]), self._names, file)
         return treatment_dates(new, self._names, file) if len(met) else NO_COURSES

@@ -1,11 +1,14 @@
 """The worst grades of every patient of an export."""
 
 from datetime import date
+from functools import reduce
+from operator import or_
 
 import polars as pl
 
 PHASES = ("baseline", "acute", "late")
 _NO_NUMBER, _UNSEEN = -1, -2
+_COUNTED = ("who", "term", "phase", "at_least", "at_most", "last", "reason")
 _DAY = {"who": pl.Int64, "last": pl.Date}
 
 
@@ -29,7 +32,7 @@ class Worst:
     def add(self, graded: pl.DataFrame) -> None:
         """``graded``: a piece as ``ColumnGrader.grade`` gives it."""
         self._terms, self._phases = (_enum(graded[name]) for name in ("term", "phase"))
-        counted = graded.filter(
+        counted = graded.select(_COUNTED).filter(
             pl.col("who").is_not_null()
             & pl.col("term").is_not_null()
             & pl.col("reason").ne_missing(pl.lit("not-final"))
@@ -61,34 +64,27 @@ class Worst:
         return (block * self._patients + counted["who"]) * phases + phase
 
     def bounds(self, patients: pl.Series) -> pl.DataFrame:
-        """One row per patient, term and phase, in their order: ``patient`` String, ``term``,
-        ``phase`` Enum, ``at_least``, ``at_most`` (Int8), ``decided`` (Boolean), and ``pair``
-        (Int64, the number of patient and term).
+        """One row per patient and term, in their order: ``patient`` String, ``term`` Enum, and of
+        each of ``PHASES`` ``…_least``, ``…_most`` (Int8, null: no number) and ``…_decided``
+        (Boolean, null: nothing counts in it).
 
         ``patients``: their names by number.
         """
-        phases, terms = len(self._phases.categories), len(self._terms.categories)
-        block = max(self._patients * phases, 1)
-        cells = (self._least > _UNSEEN).arg_true().cast(pl.Int64)
-        rank = patients.arg_sort().arg_sort().cast(pl.Int64).gather(cells % block // phases)
-        term = pl.Series(self._met, dtype=pl.Int64).gather(cells // block)
-        by_name = ((rank * terms + term) * phases + cells % phases).alias("key")
-        found = pl.DataFrame([by_name, cells.alias("cell")]).sort("key")
-        numbers = pl.DataFrame(
-            {
-                "at_least": self._least.gather(found["cell"]),
-                "at_most": self._most.gather(found["cell"]),
-            }
-        ).with_columns(at_most=pl.max_horizontal("at_least", "at_most"))
-        key = pl.col("key")
-        return found.hstack(numbers.select(pl.when(pl.all() > _NO_NUMBER).then(pl.all()))).select(
-            patients.sort().gather(found["key"] // (terms * phases)).alias("patient"),
-            (key // phases % terms).cast(pl.UInt8).cat.to(self._terms).alias("term"),
-            (key % phases).cast(pl.UInt8).cat.to(self._phases).alias("phase"),
-            "at_least",
-            "at_most",
-            self._decided.gather(found["cell"]).alias("decided"),
-            pair=key // phases,
+        cells = pl.DataFrame({"least": self._least, "most": self._most, "decided": self._decided})
+        names = self._phases.categories
+        phases = {name: cells.gather_every(len(names), at) for at, name in enumerate(names)}
+        # By term and patient now; the places of those that were seen, by patient's name and term.
+        seen = reduce(or_, (phase["least"] > _UNSEEN for phase in phases.values()))
+        met = pl.Series(self._met, dtype=pl.Int64)
+        every = pl.int_range(len(seen), eager=True)
+        who = patients.arg_sort().cast(pl.Int64).gather(every // max(len(met), 1))
+        block = met.arg_sort().cast(pl.Int64).gather(every % max(len(met), 1))
+        place = block * self._patients + who
+        is_seen = seen.gather(place)
+        place, who, block = (column.filter(is_seen) for column in (place, who, block))
+        term = met.gather(block).cast(pl.UInt8).cat.to(self._terms)
+        return pl.DataFrame({"patient": patients.gather(who), "term": term}).hstack(
+            [column for name in PHASES for column in phases[name].select(_told(name))[place]]
         )
 
     def last_days(self, patients: pl.Series) -> dict[str, date]:
@@ -112,31 +108,35 @@ def _enum(column: pl.Series) -> pl.Enum:
     return column.dtype
 
 
+def _told(phase: str) -> tuple[pl.Expr, ...]:
+    """The cells of a phase, null where there is no number or nothing was seen."""
+    least, most = pl.col("least"), pl.max_horizontal("least", "most")
+    return (
+        pl.when(least > _NO_NUMBER).then(least).alias(f"{phase}_least"),
+        pl.when(most > _NO_NUMBER).then(most).alias(f"{phase}_most"),
+        pl.when(least > _UNSEEN).then("decided").alias(f"{phase}_decided"),
+    )
+
+
 def worst_grades(bounds: pl.DataFrame) -> pl.DataFrame:
     """One row per patient and term: the fields of ``TermSummary``, with its meanings and nulls."""
-    keys = ["patient", "term"]
-    wide = bounds.select(*keys, "pair").unique("pair", keep="first", maintain_order=True)
-    for phase in PHASES:
-        mine = bounds.filter(pl.col("phase") == phase).select(
-            "pair",
-            pl.col("at_least").alias(f"{phase}_least"),
-            pl.col("at_most").alias(f"{phase}_most"),
-            pl.when((pl.col("at_least") > 0) | pl.col("decided"))
-            .then("at_least")
-            .alias(f"{phase}_shown"),
-        )
-        wide = wide.join(mine, on="pair", how="left", maintain_order="left")
     known = pl.col("baseline_least") == pl.col("baseline_most")
-    return wide.select(
-        *keys,
+    return bounds.select(
+        "patient",
+        "term",
         baseline_grade=pl.when(known).then("baseline_least"),
-        worst_acute="acute_shown",
+        worst_acute=_shown("acute"),
         worst_acute_at_most="acute_most",
-        worst_late="late_shown",
+        worst_late=_shown("late"),
         worst_late_at_most="late_most",
         worse_acute=_worse("acute"),
         worse_late=_worse("late"),
     )
+
+
+def _shown(phase: str) -> pl.Expr:
+    least = pl.col(f"{phase}_least")
+    return pl.when((least > 0) | pl.col(f"{phase}_decided")).then(least)
 
 
 def _worse(phase: str) -> pl.Expr:

@@ -8,7 +8,7 @@ import polars as pl
 
 from app.grading.choice import KEY, choose, declared_otherwise, last_days, nothing
 from app.grading.result import LabResult, Reason
-from app.grading.rows import COLUMNS, lab_result
+from app.grading.rows import COLUMNS, lab_result, written
 from app.grading.tables import REASON_CODES
 from app.grading.units import UnitKeys
 from app.grading.values import SCALE
@@ -71,7 +71,7 @@ class Baselines:
         self._candidates.append(last_days(found))
         asked = mine["compares"] | found["number"].is_null()
         if asked.any():
-            texts = rows.select(COLUMNS)[mine["at"].filter(asked)]
+            texts = written(rows[mine["at"].filter(asked)])
             self._texts.append(texts.with_columns(mine["row"].filter(asked)))
         self._kept += len(self._candidates[-1])
         if self._kept > _MOST:

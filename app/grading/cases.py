@@ -11,16 +11,17 @@ from app.grading.flags import flags_of_grade
 from app.grading.one import OWN_LIMITS, Grader
 from app.grading.parts import by_groups, by_plain_grader, put
 from app.grading.reading import is_active, judge, read_values
-from app.grading.rows import COLUMNS, lab_result
+from app.grading.rows import lab_result, written
 from app.grading.spellings import Spellings
 from app.grading.tables import Group
-from app.grading.texts import ReadOnce
+from app.grading.texts import Numbers
 from app.grading.units import UnitKeys
 
 _MOST = 200_000
 """Cases that are kept: an export with more (a range of its own on each row) starts anew."""
-_SPELLINGS, _TWICE = 1 << 31, 2  # a case is a number of spelling, value and two yes or no
-
+_TEXTS = ("analyte", "unit", "limit_unit", "lln", "uln", "value")
+_KEY = {**dict.fromkeys(_TEXTS, pl.UInt32), "marks": pl.UInt8}
+"""What makes a case: the numbers of its texts, and two yes or no in one."""
 _BASELINE = {
     "baseline": pl.Int64, "baseline_comparator": pl.Int8, "b_times": pl.Int64,
     "v_times": pl.Int64, "baseline_above_uln": pl.Boolean, "baseline_below_lln": pl.Boolean,
@@ -46,8 +47,8 @@ class Cases:
 
     def _start_anew(self) -> None:
         self._spellings = Spellings(self._grader, self.units)
-        self._values = ReadOnce(read_values, most=None)
-        self._known = pl.DataFrame(schema={"key": pl.Int64, "case": pl.UInt32})
+        self._numbers = {name: Numbers() for name in _TEXTS}
+        self._known = pl.DataFrame(schema={**_KEY, "case": pl.UInt32})
         self._tests_by_case = pl.DataFrame(schema={"begin": pl.UInt32, "count": pl.UInt32})
         self.tests = pl.DataFrame()  # its columns come with the first rows, were it none
 
@@ -64,31 +65,22 @@ class Cases:
     def number(self, rows: pl.DataFrame, unreadable_date: pl.Series) -> pl.Series:
         """The case of each row (UInt32), read and graded where it is new.
 
-        ``rows``: the String columns ``COLUMNS``; ``unreadable_date`` of ``read_dates``. Numbers
-        hold until there are too many cases, and all are let go.
+        ``rows``: the columns ``COLUMNS``; ``unreadable_date`` of ``read_dates``. The numbers hold
+        until there are too many cases, and all are let go.
         """
-        met = (self._known, self._spellings.facts, self._values.known)
-        if max(map(len, met)) > _MOST:
+        if len(self._known) > _MOST:
             self._begun += len(self._known)
             self._start_anew()
-        frame = pl.DataFrame(
-            {
-                "spelling": self._spellings.look_up(rows),
-                "value": self._values.numbers(rows["value"].fill_null("")),
-                "active": is_active(rows),
-                "unreadable_date": unreadable_date,
-            }
-        )
-        key = pl.col("spelling").cast(pl.Int64) * _SPELLINGS + pl.col("value")
-        for which in ("active", "unreadable_date"):
-            key = key * _TWICE + pl.col(which)
-        keys = frame.select(key=key)
-        cases = self._numbers(keys)
-        if cases.null_count() or not self._known.height:
-            new = keys.with_row_index("at").filter(cases.is_null())
-            first = new.unique("key", keep="first", maintain_order=True)
-            self._add(first["key"], frame[first["at"]], rows.select(COLUMNS)[first["at"]])
-            cases = self._numbers(keys)
+        marks = pl.DataFrame({"active": is_active(rows), "unreadable_date": unreadable_date})
+        keys = self._keys(rows, marks)
+        cases = self._look_up(keys)
+        new = cases.is_null().arg_true()
+        if len(new) or not self._known.height:
+            asked = keys[new]
+            first = asked.with_columns(at=new).unique([*_KEY], keep="first", maintain_order=True)
+            at = first["at"]
+            self._add(keys[at], marks[at], written(rows[at]))
+            cases = cases.scatter(new, self._look_up(asked))
         return cases + self._begun
 
     def still(self, cases: pl.Series, rows: pl.DataFrame, unreadable_date: pl.Series) -> pl.Series:
@@ -102,14 +94,32 @@ class Cases:
         """``at`` (the place among ``cases``) and ``test`` (a place in ``tests``), UInt32."""
         return each_test(self._tests_by_case[cases - self._begun])
 
-    def _numbers(self, keys: pl.DataFrame) -> pl.Series:
-        return keys.join(self._known, on="key", how="left", maintain_order="left")["case"]
+    def _keys(self, rows: pl.DataFrame, marks: pl.DataFrame) -> pl.DataFrame:
+        nothing = pl.repeat(None, len(rows), dtype=pl.UInt32, eager=True)
+        numbers = {
+            name: nothing if rows[name].null_count() == len(rows) else of.of(rows[name])
+            for name, of in self._numbers.items()
+        }
+        both = pl.col("active").cast(pl.UInt8) * 2 + pl.col("unreadable_date")
+        return pl.DataFrame(numbers).hstack(marks.select(marks=both))
 
-    def _add(self, keys: pl.Series, new: pl.DataFrame, texts: pl.DataFrame) -> None:
+    def _look_up(self, keys: pl.DataFrame) -> pl.Series:
+        # A column without a text is left out of the comparison: each is a fifth of its work.
+        empty = [name for name in _TEXTS if keys[name].null_count() == len(keys)]
+        known = self._known
+        if empty:
+            known = known.filter(pl.col(name).is_null() for name in empty).drop(empty)
+        key = [name for name in _KEY if name not in empty]
+        found = keys.select(key).join(
+            known, on=key, how="left", nulls_equal=True, maintain_order="left"
+        )
+        return found["case"]
+
+    def _add(self, keys: pl.DataFrame, marks: pl.DataFrame, texts: pl.DataFrame) -> None:
         """Read and grade new cases, each with the texts of one of its rows."""
-        facts = self._spellings.facts[new["spelling"]]
-        values = self._values.known[new["value"]]
-        marks = new.select("active", "unreadable_date")
+        spellings = self._spellings.look_up(texts)
+        facts = self._spellings.facts[spellings]
+        values = read_values(texts["value"].fill_null(""))
         read = judge(facts.hstack(values).hstack(marks), self._grader.implausible)
         begin, first = len(self._known), len(self.tests)
         places = each_test(read.select("begin", count="tests"))
@@ -120,7 +130,7 @@ class Cases:
         count = read["tests"].cast(pl.UInt32)
         ends = count.cum_sum() + first
         numbers = pl.int_range(begin, begin + len(keys), dtype=pl.UInt32, eager=True)
-        self._known = pl.concat([self._known, pl.DataFrame({"key": keys, "case": numbers})])
+        self._known = pl.concat([self._known, keys.with_columns(case=numbers)])
         begins = pl.DataFrame({"begin": ends - count, "count": count})
         self._tests_by_case = pl.concat([self._tests_by_case, begins], rechunk=True)
         self.tests = pl.concat([self.tests, graded], rechunk=True) if first else graded

@@ -86,7 +86,6 @@ class ColumnGrader:
         as ``grade`` takes it: ``who`` UInt32, ``first`` and ``last`` Date, ``unreadable_date`` and
         ``declared`` Boolean, and ``case`` UInt32 (null: to be numbered again).
         """
-        rows = rows.select(COLUMNS)
         days = self._dates.numbers(rows["collected"].fill_null(""))
         if len(self._names.known) > len(self._treated):
             new = self._with_courses(self._names.known[len(self._treated) :])

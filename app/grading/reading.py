@@ -37,7 +37,7 @@ def is_declared(rows: pl.DataFrame) -> pl.Series:
     """Whether the sender calls a result a baseline (``baseline`` is Y)."""
     if rows["baseline"].null_count() == len(rows):
         return pl.repeat(False, len(rows), eager=True).alias("declared")
-    text = pl.col("baseline").str.strip_chars(_WHITE_SPACE).str.to_uppercase()
+    text = pl.col("baseline").cast(pl.String).str.strip_chars(_WHITE_SPACE).str.to_uppercase()
     return rows.select(declared=(text == "Y").fill_null(False)).to_series()
 
 
@@ -63,7 +63,7 @@ def is_active(rows: pl.DataFrame) -> pl.Series:
     """Whether the result is final, corrected or amended; without a status it is final."""
     if rows["status"].null_count() == len(rows):
         return pl.repeat(True, len(rows), eager=True).alias("active")
-    status = pl.col("status").str.strip_chars(_WHITE_SPACE).fill_null("")
+    status = pl.col("status").cast(pl.String).str.strip_chars(_WHITE_SPACE).fill_null("")
     return rows.select(active=status.is_in([*GRADED_STATUSES, ""])).to_series()
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Literal
 
+import polars as pl
+
 from app.errors import ReadingError
 from app.grading.dates import read_collected
 from app.grading.result import LabResult, Reason
@@ -13,9 +15,14 @@ COLUMNS = (
     *("patient", "collected", "analyte", "value", "unit", "lln", "uln"),
     *("limit_unit", "baseline", "status"),
 )
-"""What a frame of rows holds, String, null where absent."""
+"""What a frame of rows holds, String (or Categorical), null where absent."""
 
 _WHITE_SPACE = " \t\r\n"
+
+
+def written(rows: pl.DataFrame) -> pl.DataFrame:
+    """``COLUMNS`` of some rows as String."""
+    return rows.select(pl.col(COLUMNS).cast(pl.String))
 
 
 def lab_result(row: Mapping[str, str | None]) -> LabResult:

@@ -1,0 +1,85 @@
+"""Files read once and put aside: each text that repeats as a number, for as long as it does."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import polars as pl
+
+from app.batches.kept import Kept
+from app.batches.tables import Pieces
+
+_MOST = 100_000
+"""Texts of one column that are numbered; in 10 million rows of patients and values there are few,
+of comments and times of day too many."""
+_REPEATS = 4
+"""How often a text must be met, on average, for numbers to be less work than texts."""
+_FEW = 50_000  # rows of which that cannot be told
+
+
+class Codes:
+    """The columns of an export as Categorical where their texts repeat, else as String.
+
+    To number a text costs a row 12 ns once; after that it is compared, kept and written as a
+    number, where a String is read, hashed and written as a text each time (80 ns to write it).
+    """
+
+    def __init__(self, columns: Iterable[str]) -> None:
+        # Without rows: polars forgets the numbers of a Categories that no series has.
+        self._none = {
+            name: pl.Series(dtype=pl.Categorical(pl.Categories.random())) for name in columns
+        }
+        self._plain: set[str] = set()
+        self._rows = 0
+
+    def of(self, piece: pl.DataFrame) -> pl.DataFrame:
+        """``piece`` (String), its columns Categorical but for those that turned out not to repeat:
+        once a column is String it stays so.
+        """
+        self._rows += len(piece)
+        coded = piece.with_columns(
+            pl.col(name).cast(none.dtype)
+            for name, none in self._none.items()
+            if name not in self._plain
+        )
+        highest = coded.select(pl.col(pl.Categorical).to_physical().max()).row(0, named=True)
+        for name, number in highest.items():
+            met = 0 if number is None else number + 1
+            self._none[name] = coded[name].head(0)
+            if met > _MOST or (self._rows > _FEW and met * _REPEATS > self._rows):
+                self._plain.add(name)
+        return coded.with_columns(piece.select(self._plain))
+
+    def numbers(self, coded: pl.DataFrame) -> pl.DataFrame:
+        """What ``of`` gave, its Categorical columns as their numbers (UInt32)."""
+        return coded.with_columns(pl.col(pl.Categorical).to_physical())
+
+    def texts(self, numbers: pl.DataFrame) -> pl.DataFrame:
+        """``numbers`` as ``of`` gives the last piece: columns that did not repeat are String."""
+        return numbers.with_columns(
+            pl.col(name).cat.to(none.dtype).cast(pl.String if name in self._plain else none.dtype)
+            for name, none in self._none.items()
+            if numbers[name].dtype == pl.UInt32
+        )
+
+
+class Aside:
+    """Pieces of a file that is read once, whatever is asked of it; the second time they come from
+    where they were kept, and are gone then.
+    """
+
+    def __init__(self, pieces: Pieces, columns: Sequence[str], codes: Codes, kept: Kept) -> None:
+        self._pieces, self._columns, self._codes, self._kept = pieces, columns, codes, kept
+        self._is_read = False
+
+    def __call__(self, columns: Sequence[str], size: int) -> Iterator[pl.DataFrame]:
+        for piece in self._again() if self._is_read else self._first(size):
+            yield piece.select(columns)
+
+    def _first(self, size: int) -> Iterator[pl.DataFrame]:
+        for piece in self._pieces(self._columns, size):
+            coded = self._codes.of(piece.rechunk())
+            self._kept.add(self._codes.numbers(coded))
+            yield coded
+        self._is_read = True
+
+    def _again(self) -> Iterator[pl.DataFrame]:
+        return map(self._codes.texts, self._kept.frames())
