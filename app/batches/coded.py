@@ -12,7 +12,7 @@ _MOST = 100_000
 of comments and times of day too many."""
 _REPEATS = 4
 """How often a text must be met, on average, for numbers to be less work than texts."""
-_FEW = 50_000  # rows of which that cannot be told
+_LOOKED_AT = 50_000  # rows at the beginning, by which that is told
 
 
 class Codes:
@@ -27,24 +27,23 @@ class Codes:
         self._none = {
             name: pl.Series(dtype=pl.Categorical(pl.Categories.random())) for name in columns
         }
-        self._plain: set[str] = set()
-        self._rows = 0
+        self._plain: set[str] | None = None  # not known before the first piece
 
     def of(self, piece: pl.DataFrame) -> pl.DataFrame:
         """``piece`` (String), its columns Categorical but for those that turned out not to repeat:
         once a column is String it stays so.
         """
-        self._rows += len(piece)
+        if self._plain is None:
+            self._plain = _hardly_repeating(piece.head(_LOOKED_AT))
         coded = piece.with_columns(
             pl.col(name).cast(none.dtype)
             for name, none in self._none.items()
             if name not in self._plain
         )
-        highest = coded.select(pl.col(pl.Categorical).to_physical().max()).row(0, named=True)
-        for name, number in highest.items():
-            met = 0 if number is None else number + 1
-            self._none[name] = coded[name].head(0)
-            if met > _MOST or (self._rows > _FEW and met * _REPEATS > self._rows):
+        for column in coded.select(pl.col(pl.Categorical)):
+            name, highest = column.name, column.to_physical().max()
+            self._none[name] = column.head(0)
+            if isinstance(highest, int) and highest >= _MOST:
                 self._plain.add(name)
         return coded.with_columns(piece.select(self._plain))
 
@@ -54,11 +53,19 @@ class Codes:
 
     def texts(self, numbers: pl.DataFrame) -> pl.DataFrame:
         """``numbers`` as ``of`` gives the last piece: columns that did not repeat are String."""
+        plain = self._plain or ()
         return numbers.with_columns(
-            pl.col(name).cat.to(none.dtype).cast(pl.String if name in self._plain else none.dtype)
+            pl.col(name).cat.to(none.dtype).cast(pl.String if name in plain else none.dtype)
             for name, none in self._none.items()
             if numbers[name].dtype == pl.UInt32
         )
+
+
+def _hardly_repeating(piece: pl.DataFrame) -> set[str]:
+    if len(piece) < _LOOKED_AT:
+        return set()
+    met = piece.select(pl.all().n_unique()).row(0, named=True)
+    return {name for name, texts in met.items() if texts * _REPEATS > len(piece)}
 
 
 class Aside:

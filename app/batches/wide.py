@@ -17,7 +17,8 @@ def melt(
 
     Returns the long ``rows``, with ``CELL``, and for each its place in ``given``.
     """
-    common, parts = rows.with_row_index(_TAKEN), []
+    # As texts: numbers would tell of patients of whom no cell is filled.
+    common, parts = rows.cast({pl.Categorical: pl.String}).with_row_index(_TAKEN), []
     for place, entry in enumerate(reading.columns.wide):
         texts = {
             name: pl.lit(given[entry[column]]) if column in entry else pl.lit(entry.get(name))
