@@ -1,6 +1,7 @@
 """Files read once and put aside: each text that repeats as a number, for as long as it does."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 import polars as pl
 
@@ -82,7 +83,9 @@ class Aside:
             yield piece.select(columns)
 
     def _first(self, size: int) -> Iterator[pl.DataFrame]:
-        for piece in self._pieces(self._columns, size):
+        pieces = iter(self._pieces(self._columns, size))
+        nothing = pl.DataFrame(schema=dict.fromkeys(self._columns, pl.String))
+        for piece in chain([next(pieces, nothing)], pieces):
             coded = self._codes.of(piece.rechunk())
             self._kept.add(self._codes.numbers(coded))
             yield coded

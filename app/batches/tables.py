@@ -8,7 +8,7 @@ import polars as pl
 
 from app.errors import FileError
 
-CHUNK = 500_000
+CHUNK = 250_000
 """Rows per piece: at 250,000 the work per row dominates and a piece takes some 100 MB."""
 
 Pieces = Callable[[Sequence[str], int], Iterable[pl.DataFrame]]

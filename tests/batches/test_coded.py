@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.batches import coded, tables
+from app.batches import coded
 from app.batches.batch import Batch
 from app.batches.coded import Codes
 from app.batches.grade import grade_file
@@ -91,8 +91,7 @@ def test_however_its_columns_are_kept_an_export_is_graded_alike(
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         expected = _graded(Path(folder), labs, name)
         patch.setattr(coded, "_MOST", most)
-        patch.setattr(tables.Table.chunks, "__defaults__", (size,))
-        patch.setattr("app.batches.labs.Labs.chunks.__kwdefaults__", {"whole": True, "size": size})
+        patch.setattr("app.batches.grade._AT_ONCE", size)
         assert _graded(Path(folder), labs, name).equals(expected)
 
 
@@ -107,6 +106,19 @@ def test_parquet_says_that_the_input_is_text(tmp_path: Path) -> None:
     assert path.read_bytes().count(b"ARROW:schema") == 1
     patients = pl.scan_parquet(path).filter(pl.col("patient") == "P3").select("value").collect()
     assert patients["value"].to_list() == ["about 5", ""]
+
+
+@pytest.mark.parametrize("name", ["o.parquet", "o.csv", "o.ndjson"])
+def test_a_file_without_rows_among_others_is_one_of_them(tmp_path: Path, name: str) -> None:
+    lines = [line.format(value="130") for line in _LABS]
+    for at, part in enumerate(([], lines[:3], [], lines[3:])):
+        file = tmp_path / f"labs-{at}.csv"
+        file.write_text("\n".join([_HEADER, *part, ""]), encoding="utf-8")
+    grade_file(Batch((str(tmp_path / "labs-*.csv"),), tmp_path / name, Rules()), _GRADERS)
+    (tmp_path / "labs.csv").write_text("\n".join([_HEADER, *lines, ""]), encoding="utf-8")
+    whole = tmp_path / f"whole-{name}"
+    grade_file(Batch((str(tmp_path / "labs.csv"),), whole, Rules()), _GRADERS)
+    assert (tmp_path / name).read_bytes() == whole.read_bytes()
 
 
 def test_a_patient_of_whom_a_wide_export_holds_no_value_is_not_counted(tmp_path: Path) -> None:
