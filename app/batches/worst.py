@@ -40,7 +40,8 @@ class Worst:
         cells, least, most = self._cells(counted), counted["at_least"], counted["at_most"]
         _raise(self._least, cells, least.fill_null(_NO_NUMBER))
         decided = (least == most).fill_null(False)
-        self._decided.scatter(cells.filter(decided), True)
+        new = decided & ~self._decided.gather(cells)
+        self._decided.scatter(cells.filter(new), True)
         # Where the grade is decided the one is the other.
         _raise(self._most, cells.filter(~decided), most.filter(~decided).fill_null(_NO_NUMBER))
         if self._days is not None:
@@ -59,9 +60,9 @@ class Worst:
             ):  # fmt: skip
                 cells.append(pl.repeat(empty, more, dtype=cells.dtype, eager=True))
                 cells.rechunk(in_place=True)
-        blocks = pl.repeat(0, len(self._terms.categories), dtype=pl.Int64, eager=True)
-        block = blocks.scatter(self._met, range(len(self._met))).gather(term)
-        return (block * self._patients + counted["who"]) * phases + phase
+        begins = pl.repeat(0, len(self._terms.categories), dtype=pl.Int64, eager=True)
+        begins = begins.scatter(self._met, range(len(self._met))) * self._patients * phases
+        return begins.gather(term) + counted["who"] * phases + phase
 
     def bounds(self, patients: pl.Series) -> pl.DataFrame:
         """One row per patient and term, in their order: ``patient`` String, ``term`` Enum, and of
@@ -98,6 +99,8 @@ def _raise(cells: pl.Series, places: pl.Series, values: pl.Series) -> None:
     """Raise ``cells`` at these places to these values, where they are lower: value by value, as a
     place may be there twice.
     """
+    higher = cells.gather(places) < values  # few, once the first pieces are through
+    places, values = places.filter(higher), values.filter(higher)
     for value in values.unique().sort():
         here = places.filter(values == value)
         cells.scatter(here.filter(cells.gather(here) < value), value)
