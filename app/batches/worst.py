@@ -51,7 +51,7 @@ class Worst:
     def _cells(self, counted: pl.DataFrame) -> pl.Series:
         """The cell of each row, made where it is of a term that was not met before."""
         phases = len(self._phases.categories)
-        term, phase = (counted[n].to_physical().cast(pl.Int64) for n in ("term", "phase"))
+        term, phase = counted["term"].to_physical(), counted["phase"].to_physical()
         if new := set(term.unique()) - set(self._met):
             more = len(new) * self._patients * phases
             self._met += sorted(new)
@@ -85,7 +85,7 @@ class Worst:
         place, who, block = (column.filter(is_seen) for column in (place, who, block))
         term = met.gather(block).cast(pl.UInt8).cat.to(self._terms)
         return pl.DataFrame({"patient": patients.gather(who), "term": term}).hstack(
-            [column for name in PHASES for column in phases[name].select(_told(name))[place]]
+            [column for name in PHASES for column in phases[name][place].select(_told(name))]
         )
 
     def last_days(self, patients: pl.Series) -> dict[str, date]:
