@@ -86,7 +86,7 @@ class Aside:
         pieces = iter(self._pieces(self._columns, size))
         nothing = pl.DataFrame(schema=dict.fromkeys(self._columns, pl.String))
         for piece in chain([next(pieces, nothing)], pieces):
-            coded = self._codes.of(piece.rechunk())
+            coded = self._codes.of(piece).rechunk()
             self._kept.add(self._codes.numbers(coded))
             yield coded
         self._is_read = True

@@ -39,7 +39,8 @@ class Kept:
             OSError: the folder is full or cannot be written to.
         """
         path = self._folder / f"{self._name}-{len(self._files)}.arrow"
-        frame.write_ipc(path)
+        # In one piece, as it is wanted back: the steps after that took 2 % longer with four.
+        frame.write_ipc(path, record_batch_size=max(len(frame), 1))
         self._files.append(path)
 
     def frames(self) -> Iterator[pl.DataFrame]:

@@ -69,10 +69,10 @@ class Courses:
         met = (who >= len(self._first)).arg_true()
         if len(met):
             here = pl.DataFrame({"who": who[met], "at": met})
-            first = here.unique("who", keep="first").sort("who")
-            new = given[first["at"]].cast({pl.Categorical: pl.String})
+            at = here.unique("who", keep="first").sort("who")["at"]
+            new = given[at].cast({pl.Categorical: pl.String})
             self._first = pl.concat([self._first, new], rechunk=True)
-            self._said = pl.concat([self._said, said[first["at"]]], rechunk=True)
+            self._said = pl.concat([self._said, said[at]], rechunk=True)
         before = self._said[who]
         differs = [said[side].ne_missing(before[side]) for side in self._numbers]
         others = ((differs[0] | differs[1]) & who.is_not_null()).arg_true()

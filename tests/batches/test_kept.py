@@ -18,7 +18,7 @@ def test_pieces_come_back_in_order_and_are_gone(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_names_the_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: pl.DataFrame, path: Path) -> None:
+    def full(self: pl.DataFrame, path: Path, **options: int) -> None:
         raise OSError("No space left on device (os error 28)")  # as polars says it
 
     monkeypatch.setattr(pl.DataFrame, "write_ipc", full)
