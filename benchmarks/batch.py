@@ -68,15 +68,15 @@ def _wall(*command: str) -> float:
 def _measure(rows: int, folder: Path) -> None:
     _write_export(folder / "labs.csv", rows)
     labs, python = str(folder / "labs.csv"), sys.executable
-    floor = _run(python, "-c", _FLOOR, labs, str(folder / "floor.parquet"))
+    floor = _usual(python, "-c", _FLOOR, labs, str(folder / "floor.parquet"))
     print(f"\nexports: {rows:,} rows of {_PATIENTS:,} patients, CSV to Parquet")
     print(f"{'what':<44}{'CPU s':>8}{'rows/CPU s':>13}{'peak GB':>9}{'ratio':>8}{'differ':>8}")
     _tell("floor: polars, streamed", rows, floor, floor, "")
     ours = folder / "ours.parquet"
     side = ("--worst", str(folder / "worst.parquet"))
     toxgrade = str(Path(python).parent / "toxgrade")
-    _tell("toxgrade grade", rows, _run(toxgrade, "grade", labs, "-o", str(ours)), floor, "")
-    both = _run(toxgrade, "grade", labs, "-o", str(ours), *side)
+    _tell("toxgrade grade", rows, _usual(toxgrade, "grade", labs, "-o", str(ours)), floor, "")
+    both = _usual(toxgrade, "grade", labs, "-o", str(ours), *side)
     _tell("toxgrade grade, worst grades beside it", rows, both, floor, "")
     if rows > _MOST_ELSEWHERE:
         return
@@ -108,6 +108,12 @@ def _differ(ours: Path, theirs: Path) -> int:
     assert left.select("row", "term").equals(right.select("row", "term"))
     otherwise = (left[name].ne_missing(right[name]) for name in left.columns[2:])
     return int(left.select(pl.any_horizontal(otherwise).sum()).item())
+
+
+def _usual(*command: str) -> tuple[float, float]:
+    """The median of three runs each, of what one run of a short floor would decide."""
+    times, peaks = zip(*(_run(*command) for _ in range(3)), strict=True)
+    return median(times), median(peaks)
 
 
 def _run(*command: str) -> tuple[float, float]:
