@@ -45,22 +45,33 @@ def choose(candidates: pl.DataFrame, canonical: Canonical) -> pl.DataFrame:
     On that day the later time counts if all are timed, then the worse grade, then the worse number;
     among equals the first row.
     """
-    all_timed = pl.col("time").is_not_null().all().over(KEY)
-    last = _highest(_highest(candidates, "declared"), "day")
-    last = last.with_columns(by_time=pl.when(all_timed).then("time"))
-    last = _highest(_highest(last, "by_time"), "worst")
+    last = candidates
+    if last["declared"].any():  # each step is a fifth of the work, and most exports need but three
+        last = _highest(last, "declared")
+    last = _highest(last, "day")
+    if last["time"].count():
+        all_timed = pl.col("time").is_not_null().all().over(KEY)
+        last = _highest(last.with_columns(time=pl.when(all_timed).then("time")), "time")
+    last = _highest(last, "worst")
+    alone = last.select(pl.len().over(KEY) == 1).to_series()
+    chosen = _worst_numbers(last.filter(~alone), canonical)
+    return pl.concat([last.filter(alone), chosen]).sort(KEY)
+
+
+def _worst_numbers(candidates: pl.DataFrame, canonical: Canonical) -> pl.DataFrame:
+    """Of each key the worst number, in columns as far as its unit goes."""
     by_text = pl.col("number").is_null()
     toxic = pl.when("high").then("number").otherwise(-pl.col("number"))
     of_a_unit = [KEY, "baseline_unit"]
     worst = (
-        last.filter(~by_text)
+        candidates.filter(~by_text)
         .sort([*of_a_unit, toxic, "b_row"], descending=[False, False, False, True])
         .unique(subset=of_a_unit, keep="last", maintain_order=True)
     )
-    several = pl.concat([worst, last.filter(by_text)]).with_row_index("place")
+    several = pl.concat([worst, candidates.filter(by_text)]).with_row_index("place")
     alone = pl.len().over(KEY) == 1
     among = _worst(several.filter(~alone), canonical)
-    return several.filter(alone | pl.col("place").is_in(among)).sort(KEY).drop("place", "by_time")
+    return several.filter(alone | pl.col("place").is_in(among)).drop("place")
 
 
 def _highest(candidates: pl.DataFrame, name: str) -> pl.DataFrame:
