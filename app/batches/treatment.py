@@ -65,7 +65,7 @@ class Courses:
             FileError: as ``treatment_dates``.
         """
         given = rows.select("patient", start="rt_start", end="rt_end", line=LINE)
-        said = pl.DataFrame({side: of.of(given[side]) for side, of in self._numbers.items()})
+        said = pl.DataFrame({side: each.of(given[side]) for side, each in self._numbers.items()})
         met = (who >= len(self._first)).arg_true()
         if len(met):
             here = pl.DataFrame({"who": who[met], "at": met})

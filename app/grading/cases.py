@@ -97,8 +97,8 @@ class Cases:
     def _keys(self, rows: pl.DataFrame, marks: pl.DataFrame) -> pl.DataFrame:
         nothing = pl.repeat(None, len(rows), dtype=pl.UInt32, eager=True)
         numbers = {
-            name: nothing if rows[name].null_count() == len(rows) else of.of(rows[name])
-            for name, of in self._numbers.items()
+            name: nothing if rows[name].null_count() == len(rows) else each.of(rows[name])
+            for name, each in self._numbers.items()
         }
         both = pl.col("active").cast(pl.UInt8) * 2 + pl.col("unreadable_date")
         return pl.DataFrame(numbers).hstack(marks.select(marks=both))
