@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from app.grading.texts import ReadOnce
+from app.grading.texts import Numbers, ReadOnce
 
 
 def _read(once: ReadOnce, texts: Sequence[str | None]) -> list[object]:
@@ -39,3 +39,26 @@ def test_patients_are_never_let_go() -> None:
     once = ReadOnce(lambda texts: pl.DataFrame({"said": texts}), most=None)
     numbers = [once.numbers(pl.Series([name])).item() for name in ("P1", "P2", "P3", "P1")]
     assert numbers == [0, 1, 2, 0]
+
+
+def test_a_categorical_keeps_its_numbers_and_texts_go_on_from_there() -> None:
+    known = pl.Series(["x", "b", "a", None], dtype=pl.Categorical(pl.Categories.random()))
+    numbers = Numbers()
+    assert numbers.of(known[1:]).to_list() == [1, 2, None]
+    assert numbers.of(pl.Series(["c", "b", "x"])).to_list() == [3, 1, 0]
+    assert numbers.texts(1, 4).to_list() == ["b", "a", "c"]
+
+
+def test_another_categorical_is_numbered_by_its_texts() -> None:
+    numbers = Numbers()
+    assert numbers.of(pl.Series(["a", "b"])).to_list() == [0, 1]
+    other = pl.Series(["z", "b", "a"], dtype=pl.Categorical(pl.Categories.random()))
+    assert numbers.of(other).to_list() == [2, 1, 0]
+
+
+def test_texts_of_a_categorical_are_read_by_its_numbers() -> None:
+    once = ReadOnce(lambda texts: pl.DataFrame({"said": texts}))
+    known = pl.Series(["x", "b", "a", None], dtype=pl.Categorical(pl.Categories.random()))
+    for texts in (known[2:], known):
+        numbers = once.numbers(texts)
+        assert once.known["said"].gather(numbers).to_list() == texts.to_list()
