@@ -2,6 +2,7 @@
 
 from datetime import date
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import astuple
@@ -9,7 +10,7 @@ from msgspec.structs import astuple
 from app.batches.worst import Worst, worst_grades
 from app.grading.patient import grade_patient
 from app.grading.result import Course, Reason
-from app.grading.rows import lab_result
+from app.grading.rows import COLUMNS, lab_result
 from app.grading.rules import Rules
 from app.grading.summary import Graded, summarise
 from tests.grading import strategies
@@ -50,3 +51,32 @@ def test_worst_grades_equal_summaries(
 ) -> None:
     rules = Rules(edition=edition)
     assert _by_cells(rows, course, rules, size) == _by_summaries(rows, course, rules)
+
+
+@pytest.mark.parametrize(
+    ("before", "acute", "late", "expected"),
+    [
+        ("30", "130", "39", (0, 2, 2, 0, 0, True, False)),
+        ("130", "130", "201", (2, 2, 2, 3, 3, False, True)),
+        ("130", "41", "<100", (2, 1, 1, None, 1, False, False)),  # at most 2.5 x ULN
+        ("130", "41", "<201", (2, 1, 1, None, 3, False, None)),
+        ("<130", "41", "201", (None, 1, 1, 3, 3, None, True)),  # the baseline is 2 at most
+        (None, "41", "130", (None, 1, 1, 2, 2, None, None)),
+        ("30", None, "lost", (0, None, None, None, None, None, None)),
+    ],
+)
+def test_worse_than_the_baseline_only_where_it_is_certain(
+    before: str | None, acute: str | None, late: str, expected: tuple[object, ...]
+) -> None:
+    days = {"2011-01-20": before, "2011-04-23": acute, "2012-04-23": late}
+    rows = [
+        dict.fromkeys(COLUMNS)
+        | {"patient": "P1", "collected": day, "analyte": "ALT", "unit": "U/L", "uln": "40"}
+        | {"value": value}
+        for day, value in days.items()
+        if value is not None
+    ]
+    course = (date(2011, 1, 24), date(2011, 3, 9))
+    (found,) = _by_cells(rows, course, Rules(), 2)
+    assert found == ("P1", "Alanine aminotransferase increased", *expected)
+    assert {found} == _by_summaries(rows, course, Rules())
