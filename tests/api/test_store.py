@@ -49,13 +49,16 @@ def test_a_panel_is_graded_stored_and_read_back(api: httpx.Client) -> None:
 
 
 def test_sent_again_nothing_changes(api: httpx.Client) -> None:
-    body = panel(value(), value(source_id=None, analyte="ALT", value=50, unit="U/L", uln=40, lln=5))
-    first = send(api, body)
+    alt = value(source_id=None, analyte="ALT", value=50, unit="U/L", uln=40, lln=5)
+    first = send(api, panel(value(), alt, baseline=[baseline()]))
+    seen = api.get(_P1).headers["ETag"]
     again = panel(
         value(analyte="1975-2", value="1.80", lln="0.20"),
         value(source_id=None, analyte="SGPT", value="50.0", unit="IU/L", uln="40", lln=5),
+        baseline=[baseline(value="0.90")],
     )
     assert send(api, again) == first
+    assert api.get(_P1).headers["ETag"] == seen
     assert grades(api, "include_superseded=true") == grades(api)
 
 
