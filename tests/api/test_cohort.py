@@ -63,6 +63,17 @@ def test_an_event_is_corrected_and_withdrawn_with_its_history(patient: httpx.Cli
     ]  # fmt: skip
 
 
+def test_an_event_is_the_one_of_its_source_whenever_it_began(patient: httpx.Client) -> None:
+    first = post_event(patient, source_id="AE-1")
+    moved = post_event(patient, source_id="AE-1", onset="2011-02-02")
+    other = post_event(patient, source_id="AE-2")
+    unnamed = post_event(patient, source_id="")
+    assert [e["version"] for e in (first, moved, other, unnamed)] == [1, 2, 1, 1]
+    assert [e["source_id"] for e in (moved, other, unnamed)] == ["AE-1", "AE-2", None]
+    assert post_event(patient) == unnamed, "without a source it is the one of its onset"
+    assert post_event(patient, onset="2011-02-03")["version"] == 1
+
+
 def test_grades_4_and_5_that_no_number_decides_come_from_clinicians(patient: httpx.Client) -> None:
     post_event(patient, term="Hypoalbuminemia", grade=4)
     assert row(patient, "Albumin")["counts"]["4"] == 1

@@ -74,6 +74,8 @@ def test_an_older_issue_never_supersedes_a_newer_one(api: httpx.Client) -> None:
     send(api, panel(value(value="4.0", issued="2011-04-24T10:00:00+02:00")))
     late = send(api, panel(value(value="1.0", issued="2011-04-24T09:59:00+02:00")))
     assert [g["grade"] for g in late["grades"]] == [3]
+    same = send(api, panel(value(value="1.9", issued="2011-04-24T08:00:00Z")))
+    assert [g["grade"] for g in same["grades"]] == [2]
     newer = send(api, panel(value(value="1.0", issued="2011-04-24T10:01:00+02:00")))
     assert [g["grade"] for g in newer["grades"]] == [0]
 
