@@ -80,7 +80,7 @@ def _write_parquet(frames: Iterator[pl.DataFrame], path: Path) -> None:
 def _said_as_text(frame: pl.DataFrame) -> dict[str, str]:
     """What makes readers take Categorical columns for text, which in the file they are.
 
-    polars writes a text by its number in a third of the time that it takes to look the text up.
+    polars writes a text by its number in half of the time that it takes to look the text up.
     """
     empty = io.BytesIO()
     _as_text(frame.head(0)).write_parquet(empty)

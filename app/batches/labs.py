@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from app.batches.coded import Aside, Codes
+from app.batches.aside import Aside, RepeatedTexts
 from app.batches.kept import Kept
 from app.batches.layouts import Layout, recognise
 from app.batches.open import open_table
@@ -55,11 +55,11 @@ class Labs:
         """The same rows, to be gone through twice: what the files say the first time is put aside
         in ``folder``.
         """
-        codes = Codes(self.columns)
+        repeated = RepeatedTexts(self.columns)
         tables = (
             replace(
                 table,
-                pieces=Aside(table.pieces, table.columns, codes, Kept(folder, f"rows-{number}")),
+                pieces=Aside(table.pieces, table.columns, repeated, Kept(folder, f"rows-{number}")),
             )
             for number, table in enumerate(self.tables)
         )

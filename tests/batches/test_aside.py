@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.batches import coded
+from app.batches import aside
+from app.batches.aside import RepeatedTexts
 from app.batches.batch import Batch
-from app.batches.coded import Codes
 from app.batches.grade import grade_file
 from app.batches.kept import Kept
 from app.batches.mapping import read_mapping
@@ -40,13 +40,13 @@ _LABS = [
 )
 def test_texts_come_back_as_they_were(pieces: Sequence[Sequence[str | None]], most: int) -> None:
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(coded, "_MOST", most)
-        codes, kept = Codes(["n"]), Kept(Path(name), "n")
+        patch.setattr(aside, "_MOST", most)
+        repeated, kept = RepeatedTexts(["n"]), Kept(Path(name), "n")
         for piece in pieces:
-            of = codes.of(pl.DataFrame({"n": piece}, schema={"n": pl.String}))
+            of = repeated.of(pl.DataFrame({"n": piece}, schema={"n": pl.String}))
             assert of["n"].cast(pl.String).to_list() == piece
-            kept.add(codes.numbers(of))
-        again = [codes.texts(frame) for frame in kept.frames()]
+            kept.add(repeated.numbers(of))
+        again = [repeated.texts(frame) for frame in kept.frames()]
     assert [frame["n"].cast(pl.String).to_list() for frame in again] == pieces
     assert len({frame["n"].dtype for frame in again}) == 1
     met = {text for piece in pieces for text in piece} - {None}
@@ -54,12 +54,12 @@ def test_texts_come_back_as_they_were(pieces: Sequence[Sequence[str | None]], mo
 
 
 def test_texts_that_hardly_repeat_stay_texts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coded, "_LOOKED_AT", 8)
-    codes = Codes(["each", "half"])
+    monkeypatch.setattr(aside, "_LOOKED_AT", 8)
+    repeated = RepeatedTexts(["each", "half"])
     each = [f"{number}" for number in range(8)]
     piece = pl.DataFrame({"each": each, "half": ["a", "b"] * 4})
-    assert isinstance(Codes(["each"]).of(piece[["each"]][:7])["each"].dtype, pl.Categorical)
-    of = codes.of(piece)  # seven rows are too few to say
+    assert isinstance(RepeatedTexts(["each"]).of(piece[["each"]][:7])["each"].dtype, pl.Categorical)
+    of = repeated.of(piece)  # seven rows are too few to say
     assert of.schema["each"] == pl.String
     assert isinstance(of.schema["half"], pl.Categorical)
     assert of["each"].to_list() == each
@@ -90,7 +90,7 @@ def test_however_its_columns_are_kept_an_export_is_graded_alike(
     labs = "\n".join([_HEADER, *filled, ""])
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         expected = _graded(Path(folder), labs, name)
-        patch.setattr(coded, "_MOST", most)
+        patch.setattr(aside, "_MOST", most)
         patch.setattr("app.batches.grade._AT_ONCE", size)
         assert _graded(Path(folder), labs, name).equals(expected)
 
