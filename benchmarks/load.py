@@ -72,7 +72,7 @@ def panel(results: int) -> dict[str, Any]:
 @contextmanager
 def empty() -> Iterator[Servers]:
     """The floor: FastAPI, one endpoint that reads JSON and answers ``{}``."""
-    with _process(_empty) as (port, pid):
+    with process(_empty) as (port, pid):
         yield Servers([port], [pid])
 
 
@@ -80,13 +80,13 @@ def empty() -> Iterator[Servers]:
 def toxgrade(url: str, processes: int = 1, key: str | None = None) -> Iterator[Servers]:
     """The service on a migrated database; without a key its access is off."""
     with ExitStack() as stack:
-        found = [stack.enter_context(_process(_service, url, "on" if key else "off"))
+        found = [stack.enter_context(process(_service, url, "on" if key else "off"))
                  for _ in range(processes)]  # fmt: skip
         yield Servers([port for port, _ in found], [pid for _, pid in found], key)
 
 
 @contextmanager
-def _process(serve: Any, *arguments: str) -> Iterator[tuple[int, int]]:
+def process(serve: Any, *arguments: str) -> Iterator[tuple[int, int]]:
     port = free_port()
     spawn = multiprocessing.get_context("spawn")
     server = spawn.Process(target=serve, args=(port, *arguments), daemon=True)

@@ -6,10 +6,11 @@ from pathlib import Path
 from app.access.keys import create_key
 from app.records.engine import transaction, upgrade
 from app.records.verify import verify
+from benchmarks.bare import bare
 from benchmarks.load import Servers, compare, empty, heading, load, panel, toxgrade
 from tests import postgres
 
-_RESULTS = "/v1/studies/default/patients/P{n}/results"
+_PANEL = "/v1/studies/default/patients/{n}/results"
 
 
 def main() -> None:
@@ -27,7 +28,7 @@ def main() -> None:
         if (programs := postgres.server_programs()) is None:
             print("PostgreSQL: no server here")
             return
-        with postgres.cluster(programs) as cluster:
+        with postgres.cluster(programs, durable=True) as cluster:
             upgrade(cluster.url % "postgres")
             _storing(floor, cluster.url % "postgres", 1, 2, 3)
 
@@ -44,16 +45,20 @@ def _half_load(servers: Servers) -> None:
 
 
 def _storing(floor: Servers, url: str, *processes: int) -> None:
-    """A panel of eight durable before its answer, with access and audit; then the audit's word."""
+    """A panel of eight durable before its answer, with access and audit; then the audit's word, and
+    what the same rows take without any of the service.
+    """
     heading(f"storing 8 results, a patient each, {url.partition(':')[0]}, access and audit on")
     with transaction(url) as connection:
         key = create_key(connection, "load")
     for number in processes or (1,):
         with toxgrade(url, number, key) as servers:
             name = f"POST …/results, {number} process{'es' if number > 1 else ''}"
-            compare(name, floor, servers, _RESULTS.replace("P{n}", f"{number}-{{n}}"), panel(8))
+            compare(name, floor, servers, _PANEL.replace("{n}", f"{number}-{{n}}"), panel(8))
     with transaction(url) as connection:
         print(f"faults that the audit finds afterwards: {len(list(verify(connection)))}")
+    with bare(url) as servers:
+        compare("the same rows ready made, by a bare endpoint", floor, servers, _PANEL, panel(8))
 
 
 if __name__ == "__main__":

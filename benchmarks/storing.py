@@ -40,7 +40,7 @@ def main() -> None:
         if (programs := postgres.server_programs()) is None:
             print("PostgreSQL: no server here")
             return
-        with postgres.cluster(programs) as cluster:
+        with postgres.cluster(programs, durable=True) as cluster:
             _postgresql(folder, len(sizes), cluster)
 
 

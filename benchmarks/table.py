@@ -40,7 +40,7 @@ def on_each_database(measure: Callable[[str], None]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         measure(f"sqlite:///{Path(folder) / 'bench.db'}")
     if programs := postgres.server_programs():
-        with postgres.cluster(programs) as server:
+        with postgres.cluster(programs, durable=True) as server:
             measure(server.url % "postgres")
 
 

@@ -45,13 +45,15 @@ class Host:
 class Cluster:
     """A server that can be killed and started again; initialised in ``folder``.
 
-    initdb refuses root, so root runs it as the unprivileged user ``postgres`` or ``nobody``.
+    Only a ``durable`` one waits for the disk at each commit, which outlives a fall of the whole
+    machine; a killed server loses nothing either way. initdb refuses root, so root runs it as the unprivileged user ``postgres`` or ``nobody``.
     """
 
     programs: Path
     folder: Path
     user: str | None
     host: Host | None = None
+    durable: bool = False
     server: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -63,7 +65,7 @@ class Cluster:
     def start(self) -> None:
         """Start and wait until it answers."""
         command: list[str | Path] = [self.programs / "postgres", "-D", self.folder / "data",
-            "-c", "fsync=off", "-k", str(self.folder), "-c", "listen_addresses="]  # fmt: skip
+            "-c", f"fsync={'on' if self.durable else 'off'}", "-k", str(self.folder), "-c", "listen_addresses="]  # fmt: skip
         user = self.user
         if self.host:
             command[-1] = f"listen_addresses={self.host.address}"
@@ -122,7 +124,9 @@ class Cluster:
 
 
 @contextmanager
-def cluster(programs: Path, host: Host | None = None) -> Iterator[Cluster]:
+def cluster(
+    programs: Path, host: Host | None = None, *, durable: bool = False
+) -> Iterator[Cluster]:
     """A running server, as long as the context lasts; on its Unix socket, and at ``host``."""
     folder = Path(tempfile.mkdtemp(prefix="toxgrade-pg-"))
     user = _unprivileged() if os.geteuid() == 0 else None
@@ -142,7 +146,7 @@ def cluster(programs: Path, host: Host | None = None) -> Iterator[Cluster]:
         rules.write("host all all samenet trust\n")
     with (folder / "data" / "postgresql.conf").open("a") as settings:
         settings.write(_OWN_WILL)
-    made = Cluster(programs, folder, user, host)
+    made = Cluster(programs, folder, user, host, durable)
     try:
         made.start()
         yield made
