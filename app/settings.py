@@ -1,5 +1,6 @@
 """Settings: environment variables ``TOXGRADE_…``, read once, frozen, passed in."""
 
+import re
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -16,11 +17,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+_ROOT_PATH = re.compile(r"(/[\w.~-]+)+", re.ASCII)
+
 
 class Settings(BaseSettings):
     """How this process runs.
 
     ``auth`` ``off`` is accepted only where nobody else can connect: on a loopback host.
+    ``root_path``: under what path of its host a proxy serves this (``/toxgrade``), which it takes
+    off; None: at the root.
     ``rate_per_second``: tokens that flow to one key in this process (a request costs 1, and 1 more
     for every 20 or so rows). ``slow_client_seconds``: who sends or reads nearly nothing for so long
     is let go. ``read_seconds``, ``write_seconds``: a query, or storing what a POST sent, that takes
@@ -46,6 +51,7 @@ class Settings(BaseSettings):
     database_url: str = "sqlite:///toxgrade.db"
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    root_path: str | None = None
     auth: Literal["on", "off"] = "on"
     max_results: PositiveInt = 5000
     max_body_bytes: PositiveInt = 8 * 1024 * 1024
@@ -79,6 +85,13 @@ class Settings(BaseSettings):
         if cls.model_fields[info.field_name].default is None:
             return None
         raise ValueError("it is empty; give a value, or leave it unset for the default")
+
+    @field_validator("root_path")
+    @classmethod
+    def _a_path(cls, given: str | None) -> str | None:
+        if given is not None and not _ROOT_PATH.fullmatch(given):
+            raise ValueError("expected a path such as /toxgrade, without a slash at its end")
+        return given
 
     @field_validator("database_url")
     @classmethod

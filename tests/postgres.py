@@ -45,8 +45,10 @@ class Host:
 class Cluster:
     """A server that can be killed and started again; initialised in ``folder``.
 
-    Only a ``durable`` one waits for the disk at each commit, which outlives a fall of the whole
-    machine; a killed server loses nothing either way. initdb refuses root, so root runs it as the unprivileged user ``postgres`` or ``nobody``.
+    Only a ``durable`` one waits for the disk at each commit, which matters where the whole machine
+    falls: a killed server loses nothing either way.
+
+    initdb refuses root, so root runs it as the unprivileged user ``postgres`` or ``nobody``.
     """
 
     programs: Path
@@ -64,8 +66,9 @@ class Cluster:
 
     def start(self) -> None:
         """Start and wait until it answers."""
+        fsync = f"fsync={'on' if self.durable else 'off'}"
         command: list[str | Path] = [self.programs / "postgres", "-D", self.folder / "data",
-            "-c", f"fsync={'on' if self.durable else 'off'}", "-k", str(self.folder), "-c", "listen_addresses="]  # fmt: skip
+            "-c", fsync, "-k", str(self.folder), "-c", "listen_addresses="]  # fmt: skip
         user = self.user
         if self.host:
             command[-1] = f"listen_addresses={self.host.address}"

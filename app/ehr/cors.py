@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.http.root import own_path
+
 
 class BrowserClients:
     """Cross-origin answers for the CDS service alone; every other route stays same-origin."""
@@ -20,5 +22,5 @@ class BrowserClients:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_cds = scope["type"] == "http" and scope["path"].startswith("/cds-services")
+        is_cds = scope["type"] == "http" and own_path(scope).startswith("/cds-services")
         await (self._open if is_cds else self._app)(scope, receive, send)

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.http.logs import REQUEST_ID
 from app.http.metrics import METHODS, OTHER, Metrics
+from app.http.root import own_path
 
 _REQUEST_ID = re.compile(rb"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}")
 _WENT_AWAY = 499
@@ -58,7 +59,7 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = _headers(message["headers"], request_id, scope["path"])
+                message["headers"] = _headers(message["headers"], request_id, own_path(scope))
             await send(message)
 
         self._metrics.in_flight.inc()

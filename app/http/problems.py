@@ -32,6 +32,7 @@ from app.errors import (
 )
 from app.http.body import BodyProblem
 from app.http.logs import places
+from app.http.root import own_path
 
 _STATUS: dict[type[ToxgradeError], int] = {
     NotFound: 404,
@@ -110,7 +111,7 @@ def problem(status: int, detail: str, faults: Sequence[FieldFault] = ()) -> JSON
 def _answer(scope: Scope, status: int, detail: str, faults: Sequence[FieldFault] = ()) -> Response:
     """The answer for an error, in the form of the door that was asked."""
     forms: Mapping[str, Form] = scope["app"].state.error_forms
-    own = (form for path, form in forms.items() if scope["path"].startswith(path))
+    own = (form for path, form in forms.items() if own_path(scope).startswith(path))
     return next(own, problem)(status, detail, faults)
 
 

@@ -26,6 +26,7 @@ def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         app,
         host=settings.host,
         port=settings.port,
+        root_path=settings.root_path or "",
         http=Protocol,
         ws="none",
         server_header=False,

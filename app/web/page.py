@@ -1,6 +1,7 @@
 """What every page shares: templates, errors shown as pages, and headers that keep it to itself."""
 
 from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
 from http import HTTPStatus
 from typing import Any
 
@@ -28,6 +29,7 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
+_root = ContextVar("root", default="")  # of the request that a page answers
 _templates = Environment(
     loader=PackageLoader("app.web"),
     autoescape=True,
@@ -65,16 +67,21 @@ _templates.globals |= {
 
 def page(template: str, status: int = 200, /, **shown: Any) -> HTMLResponse:
     """A page from ``templates/``; what it shows is escaped."""
-    return HTMLResponse(_templates.get_template(template).render(shown), status)
+    content = _templates.get_template(template).render(shown, root=_root.get())
+    return HTMLResponse(content, status)
 
 
 class PageRoute(APIRoute):
-    """A route for people: nothing is kept in caches, errors are pages that name no value."""
+    """A route for people: nothing is kept in caches, errors are pages that name no value.
+
+    Where it leads on, it names our own path; the one that the proxy takes off comes before it.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def answer(request: Request) -> Response:
+            _root.set(root := request.scope.get("root_path", ""))
             try:
                 response = await handle(request)
             except ToxgradeError as error:
@@ -83,6 +90,8 @@ class PageRoute(APIRoute):
                 response = _refused(422, "the address has a part that cannot be accepted")
             except HTTPException as error:
                 response = _refused(error.status_code, error.detail)
+            if "location" in response.headers:
+                response.headers["location"] = root + response.headers["location"]
             for name, value in _HEADERS.items():
                 response.headers.setdefault(name, value)
             return response

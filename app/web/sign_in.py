@@ -39,22 +39,30 @@ async def sign_in(request: Request, service: TheService) -> Response:
     await identify(service, key)
     answer = RedirectResponse(_came_from(request), 303)
     secure = request.url.scheme == "https"
+    place = _place(request)
     answer.set_cookie(
-        SESSION, key, _SECONDS, httponly=True, samesite="strict", secure=secure, path="/"
+        SESSION, key, _SECONDS, path=place, httponly=True, samesite="strict", secure=secure
     )
     return answer
 
 
 @router.post("/sign-out")
-async def sign_out() -> Response:
+async def sign_out(request: Request) -> Response:
     """Forget the key on this browser."""
     answer = RedirectResponse("/sign-in", 303)
-    answer.delete_cookie(SESSION, path="/", httponly=True, samesite="strict")
+    answer.delete_cookie(SESSION, path=_place(request), httponly=True, samesite="strict")
     return answer
+
+
+def _place(request: Request) -> str:
+    """The path of the host that the cookie is sent to: another program may lie beside it."""
+    return request.scope.get("root_path") or "/"
 
 
 def _came_from(request: Request) -> str:
     """The page of ours that showed the form: its path, so that no address holds an identifier."""
     before = urlsplit(request.headers.get("referer", ""))
-    ours = before.netloc == request.url.netloc and before.path.startswith("/")
-    return "/" if not ours or before.path.startswith(("//", "/sign-in")) else before.path
+    root: str = request.scope.get("root_path", "")
+    ours = before.netloc == request.url.netloc and before.path.startswith(f"{root}/")
+    path = before.path.removeprefix(root)
+    return "/" if not ours or path.startswith(("//", "/sign-in")) else path
