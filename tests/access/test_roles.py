@@ -62,11 +62,18 @@ def test_what_is_not_theirs_is_not_there(
             Caller("x", held).require(role, study)
 
 
-@pytest.mark.parametrize(("role", "on"), [("reader", ()), ("manager", ()), ("admin", ("default",))])
+@pytest.mark.parametrize(
+    ("role", "on", "wrong"),
+    [
+        ("reader", (), "a reader needs --study NAME"),
+        ("manager", (), "a manager needs --study NAME"),
+        ("admin", ("default",), "the role admin is for all studies"),
+    ],
+)
 def test_a_key_has_a_role_and_its_studies(
-    new_sqlite: NewDatabase, role: Role, on: tuple[str, ...]
+    new_sqlite: NewDatabase, role: Role, on: tuple[str, ...], wrong: str
 ) -> None:
-    with transaction(new_sqlite()) as connection, pytest.raises(RequestError):
+    with transaction(new_sqlite()) as connection, pytest.raises(RequestError, match=wrong):
         create_key(connection, "x", role, on)
 
 
@@ -144,6 +151,13 @@ def test_other_studies_things_are_not_there(guarded: _Guarded) -> None:
             assert (foreign.status_code, foreign.text) == (404, absent.text), f"{method} {path}"
 
 
+def test_the_study_of_the_path_is_what_counts(guarded: _Guarded) -> None:
+    answer = guarded.ask("GET", "/v1/studies/theirs/patients/P1?study=mine", "manager")
+    assert answer.status_code == 404
+    answer = guarded.ask("GET", "/v1/studies/mine/patients/P1?study=theirs", "manager")
+    assert answer.status_code == 200
+
+
 def test_a_lower_role_is_refused_on_every_route(guarded: _Guarded) -> None:
     for method, path, role in routes_in_need():
         for lower in ROLES[: ROLES.index(role)]:
@@ -171,10 +185,14 @@ def test_only_an_admin_makes_a_study(guarded: _Guarded) -> None:
 
 def test_a_refused_body_is_not_read(guarded: _Guarded) -> None:
     """Access is checked first: who may not store learns nothing about what would be accepted."""
-    path = "/v1/studies/mine/patients/P1/results"
-    headers = {"Authorization": f"Bearer {guarded.keys['reader']}"}
-    answer = guarded.client.post(path, content=b"not json", headers=headers)
-    assert answer.status_code == 403
+    for method, path, role in routes_in_need():
+        if method in ("POST", "PUT", "DELETE"):
+            answer = guarded.client.request(method, path, content=b"not json")
+            assert answer.status_code == 401, f"{method} {path}"
+        if method in ("POST", "PUT", "DELETE") and role != "reader":
+            headers = {"Authorization": f"Bearer {guarded.keys['reader']}"}
+            answer = guarded.client.request(method, path, content=b"not json", headers=headers)
+            assert answer.status_code == 403, f"{method} {path}"
 
 
 def test_a_route_that_declares_nothing_is_found() -> None:

@@ -1,5 +1,6 @@
 """Bad input: a clear 4xx that names the field and what is accepted, and never the value sent."""
 
+import gzip
 import json
 from typing import Any
 
@@ -160,6 +161,16 @@ def test_another_content_type_is_refused(stateless: httpx.Client, content_type: 
     answer = stateless.post("/v1/grade", content=json.dumps(panel()), headers=headers)
     assert answer.status_code == 415
     assert "application/json" in answer.json()["detail"]
+
+
+def test_a_compressed_body_is_refused(stateless: httpx.Client) -> None:
+    """What it would grow to, nobody knows before."""
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    body = gzip.compress(json.dumps(panel()).encode())
+    answer = stateless.post("/v1/grade", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["detail"]) == (
+        415, "expected a body without Content-Encoding"
+    )  # fmt: skip
 
 
 def test_a_baseline_after_the_start_is_refused(stateless: httpx.Client) -> None:
