@@ -36,7 +36,7 @@ class Credentials:
         """
         return self._remember(presented, check_key(connection, presented), float("inf"))
 
-    def check_token(self, presented: str) -> Token:
+    async def check_token(self, presented: str) -> Token:
         """What this token says of who presents it.
 
         Raises:
@@ -45,7 +45,7 @@ class Credentials:
         """
         if self._tokens is None:
             raise Unauthorized(ACCEPTED)
-        token = self._tokens.check(presented)
+        token = await self._tokens.check(presented)
         self._remember(presented, token.caller, token.expires)
         return token
 

@@ -7,7 +7,6 @@ import httpx
 from app.access.tokens import Issuer
 from app.settings import Settings
 
-_SECONDS = 5.0
 _MOST_BYTES = 256 * 1024
 
 
@@ -19,7 +18,7 @@ def issuer(settings: Settings) -> Issuer | None:
     return Issuer(settings.jwt_issuer, settings.jwt_audience, lambda: _fetch(keys))
 
 
-def _fetch(keys: str) -> bytes:
+async def _fetch(keys: str) -> bytes:
     """The JWKS from a file, or over HTTPS (never redirected elsewhere).
 
     Raises:
@@ -27,11 +26,14 @@ def _fetch(keys: str) -> bytes:
     """
     if not keys.startswith("https://"):
         return Path(keys).read_bytes()
+    read = bytearray()
     try:
-        answer = httpx.get(keys, timeout=_SECONDS, follow_redirects=False)
-        answer.raise_for_status()
+        async with httpx.AsyncClient() as client, client.stream("GET", keys) as answer:
+            answer.raise_for_status()
+            async for piece in answer.aiter_bytes():
+                read += piece
+                if len(read) > _MOST_BYTES:
+                    raise OSError("the keys are longer than keys are")
     except httpx.HTTPError as error:
         raise OSError(f"the keys cannot be fetched ({type(error).__name__})") from None
-    if len(answer.content) > _MOST_BYTES:
-        raise OSError("the keys are longer than keys are")
-    return answer.content
+    return bytes(read)

@@ -1,10 +1,13 @@
 """Tokens of an external issuer: one line per way in which one can be wrong."""
 
+import asyncio
 import base64
 import hmac
 import json
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, Key, KeySet, RSAKey
 
 from app.access.keys import create_key
-from app.access.tokens import KEYS_SECONDS, Issuer, Tokens
+from app.access.tokens import KEYS_SECONDS, Issuer, Token, Tokens
 from app.errors import Unauthorized, Unavailable
 from app.records.engine import transaction
 from app.settings import Settings
@@ -46,14 +49,21 @@ def _token(
 
 
 def _tokens(fetch: Callable[[], bytes] = lambda: _PUBLISHED) -> Tokens:
-    return Tokens(Issuer("https://issuer.example", "toxgrade", fetch))
+    async def published() -> bytes:
+        return fetch()
+
+    return Tokens(Issuer("https://issuer.example", "toxgrade", published))
+
+
+def _check(tokens: Tokens, presented: str) -> Token:
+    return asyncio.run(tokens.check(presented))
 
 
 @pytest.mark.parametrize(
     ("alg", "key"), [("RS256", _RSA), ("RS384", _RSA), ("ES256", _EC), ("ES384", _EC384)]
 )
 def test_a_good_token_says_who_and_what(alg: str, key: Key) -> None:
-    token = _tokens().check(_token(alg=alg, key=key))
+    token = _check(_tokens(), _token(alg=alg, key=key))
     assert (token.caller.name, dict(token.caller.roles)) == ("token:ehr-1", {"default": "writer"})
     assert token.expires > time.time()
 
@@ -109,7 +119,7 @@ _NOW = int(time.time())
 )  # fmt: skip
 def test_a_wrong_token_is_refused_without_saying_more(token: str) -> None:
     with pytest.raises(Unauthorized) as refused:
-        _tokens().check(token)
+        _check(_tokens(), token)
     assert str(refused.value) == "expected a valid token of the issuer that this service trusts"
 
 
@@ -117,13 +127,31 @@ def test_new_keys_are_fetched_and_old_ones_go(monkeypatch: pytest.MonkeyPatch) -
     published, now = [_PUBLISHED], [1000.0]
     monkeypatch.setattr("app.access.tokens.time.monotonic", lambda: now[0])
     tokens = _tokens(lambda: published[0])
-    tokens.check(_token())
+    _check(tokens, _token())
     new = RSAKey.generate_key(2048, {"kid": "r2"})
     published[0] = json.dumps(KeySet([new]).as_dict(private=False)).encode()
     now[0] += 11  # a name that is not known is asked for again, not more often
-    tokens.check(_token(key=new))
+    _check(tokens, _token(key=new))
     with pytest.raises(Unauthorized):
-        tokens.check(_token())
+        _check(tokens, _token())
+
+
+def test_a_key_that_nobody_has_does_not_flood_the_issuer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fetched, now = list[float](), [1000.0]
+    monkeypatch.setattr("app.access.tokens.time.monotonic", lambda: now[0])
+
+    def fetch() -> bytes:
+        fetched.append(now[0])
+        return _PUBLISHED
+
+    tokens = _tokens(fetch)
+    for _ in range(25):  # one a second
+        with pytest.raises(Unauthorized):
+            _check(tokens, _token(kid="nobody's"))
+        now[0] += 1
+    assert fetched == [1000.0, 1011.0, 1022.0]
 
 
 def test_without_the_issuer_s_keys_tokens_are_refused_in_time(
@@ -138,13 +166,53 @@ def test_without_the_issuer_s_keys_tokens_are_refused_in_time(
         return _PUBLISHED
 
     tokens = _tokens(fetch)
-    tokens.check(_token())
+    _check(tokens, _token())
     up[0] = False
     now[0] += KEYS_SECONDS - 1
-    tokens.check(_token())
+    _check(tokens, _token())
     now[0] += 2
     with pytest.raises(Unavailable):
-        tokens.check(_token())
+        _check(tokens, _token())
+    up[0] = True
+    with pytest.raises(Unavailable):  # it was asked a moment ago
+        _check(tokens, _token())
+    now[0] += 10
+    _check(tokens, _token())
+
+
+def test_an_issuer_that_was_away_for_a_while_was_not_missed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Keys are fetched anew at half of their time, and tried again until they are there."""
+    fetched, now = list[float](), [0.0]
+    monkeypatch.setattr("app.access.tokens.time.monotonic", lambda: now[0])
+
+    def fetch() -> bytes:
+        fetched.append(now[0])
+        if 300 < now[0] < 320:
+            raise OSError("restarting")
+        return _PUBLISHED
+
+    tokens = _tokens(fetch)
+    for now[0] in range(0, 1000, 5):
+        _check(tokens, _token())
+    assert fetched == [0, 305, 320, 625, 930]
+
+
+def test_callers_that_come_together_wait_for_one_answer() -> None:
+    fetched = list[int]()
+
+    async def slowly() -> bytes:
+        fetched.append(1)
+        await asyncio.sleep(0.05)
+        return _PUBLISHED
+
+    async def together() -> list[Token]:
+        tokens = Tokens(Issuer("https://issuer.example", "toxgrade", slowly))
+        return await asyncio.gather(*(tokens.check(_token()) for _ in range(20)))
+
+    assert len(asyncio.run(together())) == 20
+    assert fetched == [1]
 
 
 def _trusting(database_url: str, folder: Path) -> Settings:
@@ -220,3 +288,35 @@ def test_an_issuer_is_set_whole_or_not_at_all() -> None:
         Settings(jwt_issuer="https://issuer.example")
     with pytest.raises(ValueError, match="https"):
         Settings(jwt_issuer="i", jwt_audience="a", jwt_keys="http://issuer.example/keys")
+
+
+def test_an_issuer_that_does_not_answer_holds_up_nobody_with_a_key(
+    new_sqlite: NewDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tokens that ask for the issuer's keys need no right, and once took every thread there was."""
+    asked, gone, url = threading.Event(), threading.Event(), new_sqlite()
+
+    async def hang(_: str) -> bytes:
+        asked.set()
+        while not gone.is_set():
+            await asyncio.sleep(0.01)
+        raise OSError
+
+    monkeypatch.setattr("app.http.issuer._fetch", hang)
+    monkeypatch.setattr("app.access.tokens._FETCH_SECONDS", 60)
+    with transaction(url) as connection:
+        key = create_key(connection, "nurse")
+    with served(_trusting(url, tmp_path)) as client, ThreadPoolExecutor(60) as pool:
+
+        def ask() -> int:
+            answer = httpx.get(
+                f"{client.base_url}/v1/studies", headers=_bearer(_token()), timeout=30
+            )
+            return answer.status_code
+
+        waiting = [pool.submit(ask) for _ in range(60)]
+        assert asked.wait(10)
+        assert client.get("/v1/studies", headers=_bearer(key)).status_code == 200
+        assert not any(future.done() for future in waiting)
+        gone.set()
+        assert {future.result() for future in waiting} == {503}

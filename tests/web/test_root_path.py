@@ -136,7 +136,7 @@ def test_signing_in_a_picture_and_an_upload(page: Page, hosted: _Hosted, tmp_pat
     page.goto("studies/demo/pictures/butterfly")
     expect(page.locator(".picture")).to_have_attribute("data-drawn", "", timeout=20_000)
     labs = tmp_path / "labs.csv"
-    labs.write_text("patient,analyte,value,unit,uln,collected\nP1,ALT,90,U/L,40,2011-04-01\n")
+    labs.write_text("patient,analyte,value,unit,lln,uln,collected\nP1,ALT,90,U/L,,40,2011-04-01\n")
     page.goto("studies/demo/batches")
     page.locator("input[type=file]").first.set_input_files(labs)
     page.get_by_role("button", name="Grade and store").click()
@@ -146,7 +146,7 @@ def test_signing_in_a_picture_and_an_upload(page: Page, hosted: _Hosted, tmp_pat
 def test_addresses_in_answers(hosted: _Hosted) -> None:
     bearer = {"Authorization": f"Bearer {hosted.key}"}
     with httpx.Client(headers=bearer, timeout=30) as client:
-        labs = b"patient,analyte,value,unit,uln,collected\nP2,ALT,90,U/L,40,2011-04-01\n"
+        labs = b"patient,analyte,value,unit,lln,uln,collected\nP2,ALT,90,U/L,,40,2011-04-01\n"
         batches = f"{hosted.url}/v1/studies/demo/batches"
         stored = client.post(batches, content=labs, headers={"Content-Type": "text/csv"})
         assert stored.headers["Location"].startswith(f"{_ROOT}/v1/studies/demo/batches/")

@@ -37,6 +37,7 @@ def _sign_in(browser: httpx.Client, key: str) -> httpx.Response:
 
 
 def test_a_page_asks_for_a_key_and_the_form_opens_it(browser: httpx.Client, key: str) -> None:
+    assert 'action="/sign-in"' in browser.get("/sign-in").text
     refused = browser.get("/studies/default/audit")
     assert refused.status_code == 401
     assert '<form method="post" action="/sign-in"' in refused.text
@@ -52,6 +53,12 @@ def test_a_page_asks_for_a_key_and_the_form_opens_it(browser: httpx.Client, key:
     assert "POST /v1/studies/{study}/patients/{patient}/results" in audit.text
     browser.post("/sign-out")
     assert browser.get("/").status_code == 401
+
+
+def test_where_access_is_off_nobody_needs_a_key(stateless: httpx.Client) -> None:
+    page = stateless.get("/sign-in").text
+    assert "action=" not in page
+    assert "no sign-in is needed" in page
 
 
 def test_the_cookie_opens_pages_only(browser: httpx.Client, key: str) -> None:
