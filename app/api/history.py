@@ -10,10 +10,13 @@ from sqlalchemy import Connection
 from app.api import answers
 from app.api.fields import PatientName, StudyName, Text
 from app.api.lab_value import Asked
+from app.batches.assemble import leave_out
+from app.batches.store import Store
 from app.errors import PreconditionMissing
 from app.http.body import JsonRoute
 from app.http.guard import needs
 from app.http.service import TheService
+from app.records.batches import ended_batches
 from app.records.erase import erase_patient, withdraw
 from app.records.grade_history import grade_history
 
@@ -84,8 +87,16 @@ async def erase(
     """For a legal duty to erase: every value is deleted, the audit keeps that it was, and why.
 
     Needs `If-Match` with the ETag of the patient as read just before. The pseudonym stays taken.
+    The patient's rows go from the graded rows of the study's batches too; none may be under way.
     """
     if if_match is None:
         raise PreconditionMissing("erasing needs If-Match with the patient's ETag")
-    rows = await service.write(lambda c: erase_patient(c, study, patient, asked.reason))
+    store = Store(service.settings.batches_dir)
+
+    def save(connection: Connection) -> int:
+        rows = erase_patient(connection, study, patient, asked.reason)
+        leave_out([patient], store, ended_batches(connection, study))
+        return rows
+
+    rows = await service.write(save)
     return JSONResponse({"study": study, "patient": patient, "rows_erased": rows})

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 from sqlalchemy import Connection, Engine
 
+from app.batches.assemble import PATIENT
 from app.batches.refusals import BECAUSE, Refusal, Texts, contradicting, refusal
 from app.batches.rejects import COLUMN_OF
 from app.batches.tables import CELL, apart
@@ -145,7 +146,8 @@ class Outcome:
         """The input columns, then ours; one row per input row and term, in the file's order.
 
         ``row`` Int64 (from 1); ``term`` … ``edition`` as ``toxgrade grade`` gives them, and
-        ``because``; ``stored`` Boolean: false where the row was refused, for ``reason``.
+        ``because``; ``stored`` Boolean: false where the row was refused, for ``reason``; last
+        ``PATIENT``, String: whose the row is.
         """
         rows: list[tuple[Any, ...]] = []
         for patient, at, grades in self._rows():
@@ -159,7 +161,8 @@ class Outcome:
         given = self._frame["given"].struct.unnest()
         given = given.rename(apart(given.columns, ("row", *_OUT)))
         places = ours.drop_in_place(_AT)
-        return given[places].hstack([self._frame["row"][places], *ours])
+        whose = self._frame["read"].struct.field("patient").alias(PATIENT)
+        return given[places].hstack([self._frame["row"][places], *ours, whose[places]])
 
     def _rows(self) -> Iterator[tuple[_Patient, int, list[Any]]]:
         """Every row's patient, place, and grades, which are empty where it was refused."""

@@ -34,6 +34,7 @@ BECAUSE = {
     "unknown-status": f"expected one of {', '.join((*GRADED_STATUSES, *OTHER_STATUSES))}",
     "baseline-after-start": "a declared baseline is taken on or before the start of radiotherapy",
     "two-contents": "the file has this result twice with different content; send one of them",
+    "patient-erased": "the patient was erased; nothing more is stored under the pseudonym",
     "quarantined": "its part of the file could not be stored; see the batch",
 }
 """What would be accepted, by the reason for which a row is refused."""

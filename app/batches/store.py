@@ -1,10 +1,12 @@
-"""The folder of uploads: one folder for each batch, named by the service, gone when it has ended.
+"""The folder of uploads: one folder for each batch, named by the service.
 
-Every API process and worker of one database uses the same folder (on several hosts, a shared one).
-It carries a name of its own, so that a worker that sees another folder leaves the batch alone.
+What was uploaded is gone when the batch has ended; its graded rows stay. Every API process and
+worker of one database uses the same folder (on several hosts, a shared one). It carries a name of
+its own, so that a worker that sees another folder leaves the batch alone.
 """
 
 import os
+import re
 import shutil
 import time
 import uuid
@@ -13,8 +15,11 @@ from pathlib import Path
 from app.errors import Unavailable
 
 GRADES = "grades.parquet"
+PATIENTS = "patients-of-grades.parquet"
+_KEPT = {GRADES, PATIENTS}
 _NAME = "name"
-_ABANDONED = 24 * 3600  # seconds after which an upload that never became a batch is removed
+_BATCH = re.compile(r"[0-9a-f]{32}")  # the folder may hold what is not ours
+_STILL = 24 * 3600  # seconds without a change: nobody is uploading there or removing what was
 
 
 class Store:
@@ -60,6 +65,10 @@ class Store:
         """The graded rows of a batch that has ended."""
         return self.folder(batch_id) / GRADES
 
+    def patients(self, batch_id: str) -> Path:
+        """Whose the graded rows are: ``row`` Int64, ``patient`` String, in no order."""
+        return self.folder(batch_id) / PATIENTS
+
     def remove(self, batch_id: str) -> None:
         """Remove all that there is of a batch."""
         shutil.rmtree(self.folder(batch_id), ignore_errors=True)
@@ -67,11 +76,17 @@ class Store:
     def keep_grades_only(self, batch_id: str) -> None:
         """Remove what was uploaded and what lay in between: the database has it now."""
         for path in self.folder(batch_id).iterdir():
-            if path.name != GRADES:
+            if path.name not in _KEPT:
                 path.unlink(missing_ok=True)
 
-    def abandoned(self) -> list[str]:
-        """Batches whose folder has not changed for a day: an upload may have broken off there."""
-        old = time.time() - _ABANDONED
-        folders = [path for path in self.root.iterdir() if path.is_dir()]
-        return [path.name for path in folders if path.stat().st_mtime < old]
+    def left(self) -> list[str]:
+        """Batches with more in their folder than stays of one that has ended, and where nothing has
+        changed for a day: an upload broke off there, or who had to remove it was killed.
+        """
+        old = time.time() - _STILL
+        return [
+            folder.name
+            for folder in self.root.iterdir()
+            if _BATCH.fullmatch(folder.name) and folder.stat().st_mtime < old
+            if {path.name for path in folder.iterdir()} - _KEPT or not any(folder.iterdir())
+        ]

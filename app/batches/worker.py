@@ -5,6 +5,7 @@ done, what was not is done again by whoever comes next.
 """
 
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from app import __version__
-from app.batches.assemble import assemble
+from app.batches.assemble import assemble, leave_out
 from app.batches.chunk import Chunk, RulesChanged
 from app.batches.partition import Partition
 from app.batches.reading import from_json
@@ -26,10 +27,12 @@ from app.records.append import take
 from app.records.audit import Act, enter
 from app.records.batches import Reject, add_rejects, batch_state
 from app.records.engine import reading
+from app.records.erase import erased_patients
 from app.records.jobs import LostTask, Task
 from app.records.studies import find_study
 
 _IDLE = 0.5  # seconds between looks at the table of jobs when there is nothing to do
+_SWEEP_EVERY = 3600.0  # seconds
 _PAUSE = 5.0  # seconds before what a full disk or an unreachable database stopped is tried again
 _UNREACHABLE = (OperationalError, InterfaceError)
 _log = structlog.get_logger()
@@ -48,10 +51,12 @@ class Worker:
 
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set; a task in hand is finished first."""
-        swept = False
+        sweep_at = 0.0
         while not stop.is_set():
             try:
-                swept = swept or self._sweep()
+                if time.monotonic() >= sweep_at:
+                    self.sweep()
+                    sweep_at = time.monotonic() + _SWEEP_EVERY
                 worked = self.step()
             except DBAPIError as error:
                 _log.warning("the database cannot answer now", error=_kind(error))
@@ -142,7 +147,9 @@ class Worker:
         folder = self._store.folder(task.batch_id)
         with reading(self._engine).begin() as connection:
             done = settle.done_chunks(connection, task.batch_id)
-        assemble([folder / _graded(*chunk) for chunk in done], self._store.grades(task.batch_id))
+            erased = erased_patients(connection, find_study(connection, task.study))
+        assemble([folder / _graded(*chunk) for chunk in done], self._store, task.batch_id)
+        leave_out(erased, self._store, [task.batch_id])  # refused, but in the upload
         with self._engine.begin() as connection:
             jobs.hold(connection, task)
             settle.finish(connection, task)
@@ -192,14 +199,15 @@ class Worker:
             done.set()
             heart.join()
 
-    def _sweep(self) -> bool:
-        """Remove uploads that broke off before they became a batch."""
-        for batch_id in self._store.abandoned():
+    def sweep(self) -> None:
+        """Remove uploads that never became a batch, and those of batches that have ended."""
+        for batch_id in self._store.left():
             with reading(self._engine).begin() as connection:
                 state = batch_state(connection, batch_id)
-            if state is None:
+            if state in ("done", "incomplete"):
+                self._store.keep_grades_only(batch_id)
+            elif state not in ("queued", "running"):
                 self._store.remove(batch_id)
-        return True
 
 
 def _graded(number: int, fence: int) -> str:

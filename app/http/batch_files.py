@@ -8,7 +8,7 @@ from dataclasses import astuple, fields
 from fastapi.responses import FileResponse, StreamingResponse
 
 from app.batches.store import Store
-from app.errors import Conflict
+from app.errors import Conflict, NotFound
 from app.http.service import Service
 from app.records.batches import Place, Reject, find_batch, list_rejects
 from app.records.engine import reading
@@ -21,13 +21,15 @@ async def graded_rows(service: Service, study: str, batch: str) -> FileResponse:
     """The input columns with the grades as they were stored.
 
     Raises:
-        NotFound: no such study, or it has no such batch.
+        NotFound: no such study, or it has no such batch, or its graded rows were removed.
         Conflict: the batch has not ended, or nothing of it could be stored.
     """
     found = await service.read(lambda c: find_batch(c, study, batch))
     path = Store(service.settings.batches_dir).grades(batch)
     if found.state not in ("done", "incomplete"):
         raise Conflict(f"there are graded rows once the batch is done; it is {found.state}")
+    if not path.exists():
+        raise NotFound("the graded rows of this batch are no longer kept")
     return FileResponse(path, media_type=PARQUET, filename=f"{study}-{batch}.parquet")
 
 

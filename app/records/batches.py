@@ -142,6 +142,21 @@ def list_batches(connection: Connection, study_name: str, limit: int) -> list[Pr
     return [_progress(connection, row) for row in connection.execute(newest).all()]
 
 
+def ended_batches(connection: Connection, study_name: str) -> list[str]:
+    """The batches of a study whose graded rows may be there.
+
+    Raises:
+        NotFound: no such study.
+        Conflict: one has not ended.
+    """
+    study = find_study(connection, study_name)
+    mine = select(batches.c.id, ACTIVE).where(batches.c.study_id == study.id)
+    found = connection.execute(mine.order_by(batches.c.id)).all()
+    if any(active for _, active in found):
+        raise Conflict("an upload of the study is being stored: wait for its end, or cancel it")
+    return [batch_id for batch_id, _ in found]
+
+
 def cancel_batch(connection: Connection, study_name: str, batch_id: str) -> Progress:
     """Stop a batch; what it stored stays, for nothing is deleted. Cancelled again it is the same.
 

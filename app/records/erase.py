@@ -12,7 +12,7 @@ from app.records.append import COVERED, append, digest, remark
 from app.records.audit_tables import erasures, idempotency_keys
 from app.records.patients import lock_patient_row
 from app.records.regrade import regrade
-from app.records.studies import hold_study
+from app.records.studies import Study, hold_study
 from app.records.tables import grades, patients, results
 from app.records.unit_of_work import unit_of
 
@@ -26,7 +26,7 @@ def erase_patient(connection: Connection, study_name: str, patient: str, reason:
     Raises:
         NotFound: no such study or patient.
     """
-    study = hold_study(connection, study_name)
+    study = hold_study(connection, study_name, to_change=True)  # who erases does it alone
     patient_id = lock_patient_row(connection, study, patient)
     mine = {table: table.c.patient_id == patient_id for table in COVERED if "patient_id" in table.c}
     erased = {
@@ -52,6 +52,13 @@ def erase_patient(connection: Connection, study_name: str, patient: str, reason:
     unit_of(connection).seen.clear()
     remark(connection, reason=reason, erased={name: rows for name, rows in erased.items() if rows})
     return sum(map(len, erased.values()))
+
+
+def erased_patients(connection: Connection, study: Study) -> list[str]:
+    """Whose values were erased, by pseudonym."""
+    return list(
+        connection.scalars(select(erasures.c.patient).where(erasures.c.study_id == study.id))
+    )
 
 
 def withdraw(

@@ -86,7 +86,9 @@ def lock_patient(connection: Connection, study: Study, name: str) -> Locked:
         return Locked(known, is_new=False)
     # Only now: whoever erased the patient has committed, or the name could not have been added.
     if new is None or erased(connection, study, [name]):
-        raise RequestError("this patient was erased; nothing more is stored under the pseudonym")
+        fault = FieldFault(("patient",), "patient-erased", "expected one who was not erased")
+        text = "this patient was erased; nothing more is stored under the pseudonym"
+        raise RequestError(text, [fault])
     return Locked(new, is_new=True)
 
 

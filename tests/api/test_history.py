@@ -171,6 +171,8 @@ def test_a_patient_is_erased_and_the_audit_still_holds(
     assert [p["patient"] for p in api.get(f"{_STUDY}/patients").json()["patients"]] == ["P2"]
     again = api.post(f"{_P1}/results", json=panel(value(), baseline=[baseline()]), headers=key)
     assert (again.status_code, "was erased" in again.text) == (422, True)
+    (fault,) = again.json()["errors"]
+    assert (fault["loc"], fault["code"]) == (["patient"], "patient-erased")
     entries = api.get(f"{_STUDY}/patients/P1/audit").json()["entries"]
     tombstone = next(e for e in entries if "erased" in e)
     assert tombstone["reason"] == why["reason"]
