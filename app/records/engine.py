@@ -96,7 +96,10 @@ def _there(url: URL) -> URL:
 
 def _configure_sqlite(connection: Any, _record: object) -> None:
     """Durable and concurrent: an acknowledged commit survives power loss; readers never wait."""
-    for pragma in (f"busy_timeout={_PATIENCE * 1000}", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in (
+        f"busy_timeout={_PATIENCE * 1000}", "synchronous=FULL", "foreign_keys=ON",
+        "secure_delete=ON",  # who is erased leaves zeros behind
+    ):  # fmt: skip
         connection.execute(f"PRAGMA {pragma}")
     _write_ahead(connection)
 
@@ -125,6 +128,19 @@ def _begin_sqlite(connection: Connection) -> None:
     """
     reads = connection.get_execution_options().get("reads_only", False)
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def empty_log(engine: Engine) -> None:
+    """Empty SQLite's write-ahead log, in which what was deleted can still be read.
+
+    Where somebody reads for longer than connections wait, it is emptied when the last one closes.
+    """
+    if engine.dialect.name == "sqlite":
+        connection = engine.raw_connection()
+        try:
+            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+        finally:
+            connection.close()
 
 
 def reading(engine: Engine) -> Engine:
