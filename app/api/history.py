@@ -93,11 +93,11 @@ async def erase(
     """
     if if_match is None:
         raise PreconditionMissing("erasing needs If-Match with the patient's ETag")
-    store = Store(service.settings.batches_dir)
 
     def save(connection: Connection) -> int:
         rows = erase_patient(connection, study, patient, asked.reason)
-        leave_out([patient], store, ended_batches(connection, study))
+        if ended := ended_batches(connection, study):
+            leave_out([patient], Store(service.settings.batches_dir), ended)
         return rows
 
     rows = await service.write(save)
