@@ -3,16 +3,13 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 
 import httpx
 import pytest
 
-from app.records.engine import build_engine, empty_log, snapshot
+from app.records.engine import snapshot
 from app.records.verify import heads, verify
-from app.settings import Settings
 from tests.api.panels import baseline, panel, value
-from tests.conftest import NewDatabase, served
 
 _STUDY = "/v1/studies/default"
 _P1 = f"{_STUDY}/patients/P1"
@@ -182,29 +179,6 @@ def test_a_patient_is_erased_and_the_audit_still_holds(
     assert sum(len(rows) for rows in tombstone["erased"].values()) == 10
     with snapshot(database_url) as connection:
         assert list(verify(connection, heads(connection))) == []
-
-
-@pytest.mark.parametrize("checkpointed", [True, False])
-def test_of_who_is_erased_nothing_is_left_in_the_files_of_sqlite(
-    new_sqlite: NewDatabase, checkpointed: bool
-) -> None:
-    url = new_sqlite()
-    file = Path(url.removeprefix("sqlite:///"))
-
-    def found() -> int:
-        return sum(path.read_bytes().count(b"CANARY") for path in file.parent.glob(f"{file.name}*"))
-
-    no_folder = file / "batches"  # there were none: it is not asked for
-    with served(Settings(database_url=url, auth="off", batches_dir=no_folder)) as api:
-        for name in ("P0", "P1", "P2"):
-            own = value(source_id="CANARY-1" if name == "P1" else "S-1")
-            api.post(f"{_STUDY}/patients/{name}/results", json=panel(own))
-        if checkpointed:
-            empty_log(build_engine(url))
-        assert found() > 0
-        why = {"reason": "request under article 17"}
-        assert api.request("DELETE", _P1, json=why, headers=_tag(api)).status_code == 200
-        assert found() == 0
 
 
 def test_what_comes_after_an_erasure_has_numbers_of_its_own(
