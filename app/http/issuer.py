@@ -34,6 +34,6 @@ async def _fetch(keys: str) -> bytes:
                 read += piece
                 if len(read) > _MOST_BYTES:
                     raise OSError("the keys are longer than keys are")
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise OSError(f"the keys cannot be fetched ({type(error).__name__})") from None
     return bytes(read)

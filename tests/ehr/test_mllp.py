@@ -11,21 +11,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from app.settings import Settings
 from tests.conftest import NewDatabase, served
 from tests.crash.running import until
 from tests.ehr.oru import fields, message, obx
 from tests.ports import free_port
+from tests.tls import certified
 
 VT, FS_CR = b"\x0b", b"\x1c\r"
 _TCP_REPAIR = 19  # Linux's: a socket so marked says nothing when it is closed
@@ -241,31 +237,6 @@ def _send(engine: Engine, tls: ssl.SSLContext) -> None:
     with engine.connection(tls) as peer:
         peer.sendall(framed(message()))
         answers(peer, 1)
-
-
-def certified(folder: Path, name: str) -> Path:
-    """A key and a certificate that it signed itself, in one PEM file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    named = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(named, named, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / f"{name}.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
 
 
 def test_a_sender_that_is_gone_without_a_word_is_let_go(
