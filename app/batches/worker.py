@@ -55,11 +55,14 @@ class Worker:
         while not stop.is_set():
             try:
                 if time.monotonic() >= sweep_at:
-                    self.sweep()
                     sweep_at = time.monotonic() + _SWEEP_EVERY
+                    self.sweep()
                 worked = self.step()
             except DBAPIError as error:
                 _log.warning("the database cannot answer now", error=_kind(error))
+                worked = False
+            except OSError as error:  # another worker may be sweeping, too
+                _log.warning("the folder of uploads cannot be read now", error=_kind(error))
                 worked = False
             if not worked:
                 stop.wait(_IDLE)
