@@ -103,7 +103,7 @@ async def behind_cell(
 
 @router.get("/studies/{study}/patients")
 async def patients(
-    service: TheService, study: str, number: Annotated[int, Query(alias="page", ge=1)] = 1
+    service: TheService, study: str, number: Annotated[int, Query(alias="page", ge=1, le=10**9)] = 1
 ) -> HTMLResponse:
     """The patients of a study, page by page; by number, for a name has no place in a query."""
 
