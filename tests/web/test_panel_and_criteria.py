@@ -1,5 +1,7 @@
 """A panel graded as it is typed, and the criteria as they are looked up."""
 
+import re
+
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -31,6 +33,33 @@ def test_what_is_undecided_shows_its_interval_and_reason(page: Page) -> None:
     row = page.locator("#answer tbody tr")
     expect(row.locator(".grade")).to_have_text("0–2")
     expect(row).to_contain_text("censored-value")
+
+
+@pytest.mark.parametrize(
+    ("dates", "phase", "flagged"),
+    [
+        ({"start": "2011-01-24"}, "unknown", True),  # it may not have ended
+        ({"end": "2011-03-09"}, "late", False),
+        ({}, "unknown", False),
+    ],
+)
+def test_what_one_date_of_treatment_says(
+    demo: httpx.Client, dates: dict[str, str], phase: str, flagged: bool
+) -> None:
+    row = {"analyte-0": "bilirubin", "value-0": "1.8", "unit-0": "mg/dL", "uln-0": "1.2"}
+    answer = demo.post("/grade", data=row | dates | {"taken": "2011-06-10"})
+    assert f"<td>{phase}</td>" in answer.text
+    assert ("no-radiotherapy-end" in answer.text) == flagged
+
+
+@pytest.mark.parametrize(("edition", "grade"), [("", "1"), ("4.03", "1"), ("5.0", "0")])
+def test_a_panel_is_graded_by_the_edition_that_is_chosen(
+    demo: httpx.Client, edition: str, grade: str
+) -> None:
+    """In 5.0 an abnormal baseline counts: 85 U/L is 1.42 times 60 U/L, grade 1 begins at 1.5."""
+    row = {"analyte-0": "ALT", "value-0": "85", "unit-0": "U/L", "uln-0": "40", "base-0": "60"}
+    answer = demo.post("/grade", data=row | {"edition": edition})
+    assert re.findall(r'class="grade[^"]*">(\d)<', answer.text)[0] == grade
 
 
 @pytest.mark.parametrize(
