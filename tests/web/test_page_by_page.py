@@ -50,3 +50,20 @@ def test_grades_of_a_patient(demo: httpx.Client, monkeypatch: pytest.MonkeyPatch
     pages = _followed(demo, "/studies/demo/patients/P13", r'<td class="day">([^<]+)<')
     assert {len(page) for page in pages[:-1]} == {10}
     assert [day for page in pages for day in page] == whole[0]
+
+
+def test_the_swimmer_picture(demo: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    every = demo.get("/v1/studies/demo/patients", params={"limit": 1000}).json()["patients"]
+    n_pages = -(-len(every) // 16)
+    for place in ("app.web.drawing", "app.web.pictures.swimmer"):
+        monkeypatch.setattr(f"{place}.PER_PICTURE", 16)
+    address, html, seen = "/studies/demo/pictures/swimmer", {"Accept": "text/html"}, list[str]()
+    for number in range(1, n_pages + 1):
+        text = demo.get(f"{address}?page={number}", headers=html).text
+        assert f"<span>Page {number} of {n_pages}</span>" in text
+        assert bool(_NEXT.search(text)) == (number < n_pages)
+        drawn = demo.get(f"{address}.json?page={number}").text
+        shown = set(re.findall(r'"patient": ?"([^"]+)"', drawn))
+        assert len(shown) == (16 if number < n_pages else len(every) - 16 * (n_pages - 1))
+        seen += shown
+    assert sorted(seen) == [patient["patient"] for patient in every]
