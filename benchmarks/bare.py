@@ -22,6 +22,7 @@ from benchmarks.load import Servers, process
 
 _OWN = {patients: 3, treatments: 2, results: 2, grades: 3, audit: 4}
 """By table, how many columns say whose a row is: the first ones."""
+_RESULTS, _GRADES = 8, 9  # of that panel; all other tables have one row of it
 _FREE, _STEP = 10_000_000, 100  # ids beyond all that are stored; more than a panel has rows
 _ANSWER = b"{}".ljust(8_195)  # as long as the service's
 
@@ -77,15 +78,15 @@ def _own(panels: Iterable[tuple[str, int, int]]) -> dict[str, list[tuple[Any, ..
     for name, first, seq in panels:
         found["patients"].append((first, 1, name))
         found["treatments"].append((first, first))
-        found["results"] += [(first + i, first) for i in range(8)]
-        found["grades"] += [(first + i, first, first + i % 8) for i in range(9)]
+        found["results"] += [(first + i, first) for i in range(_RESULTS)]
+        found["grades"] += [(first + i, first, first + i % _RESULTS) for i in range(_GRADES)]
         found["audit"].append((first, 1, seq, name))
     return found
 
 
 def _of_one_panel(table: Table, columns: Sequence[str]) -> str:
     """A query for a panel's rows."""
-    rows = {"results": 8, "grades": 9}.get(table.name, 1)
+    rows = {"results": _RESULTS, "grades": _GRADES}.get(table.name, 1)
     return f"SELECT {', '.join(columns) or 'NULL'} FROM {table.name} ORDER BY id LIMIT {rows}"
 
 

@@ -18,7 +18,7 @@ from app.http.body import JsonRoute
 from app.http.guard import needs
 from app.http.service import TheService
 from app.records.batches import ended_batches
-from app.records.engine import empty_log
+from app.records.engine import empty_write_ahead_log
 from app.records.erase import erase_patient, withdraw
 from app.records.grade_history import grade_history
 
@@ -101,5 +101,5 @@ async def erase(
         return rows
 
     rows = await service.write(save)
-    await run_in_threadpool(empty_log, service.engine)
+    await run_in_threadpool(empty_write_ahead_log, service.engine)
     return JSONResponse({"study": study, "patient": patient, "rows_erased": rows})

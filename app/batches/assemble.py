@@ -15,7 +15,6 @@ from app.errors import Unavailable
 _RANGE = 500_000
 """Rows in memory at a time: chunks hold whole patients, whose rows may lie anywhere in the file."""
 
-
 PATIENT = "\x00patient"
 """The column of a graded chunk that tells whose a row is; no input has one of this name."""
 
@@ -25,7 +24,7 @@ def assemble(chunks: Sequence[Path], store: Store, batch_id: str) -> None:
     beside them. Each file is there only when whole.
     """
     whose = pl.scan_parquet(list(chunks)) if chunks else _NO_ROWS
-    _write(whose.select("row", patient=PATIENT), store.patients(batch_id))
+    _write(whose.select("row", patient=PATIENT), store.patients_of_grades(batch_id))
     _write(_in_order(chunks).drop(PATIENT), store.grades(batch_id))
 
 
@@ -40,7 +39,7 @@ def leave_out(erased: Collection[str], store: Store, batch_ids: Iterable[str]) -
     try:
         for batch_id in batch_ids:
             if store.grades(batch_id).exists():
-                _leave_out(erased, store.grades(batch_id), store.patients(batch_id))
+                _leave_out(erased, store.grades(batch_id), store.patients_of_grades(batch_id))
     except (OSError, PolarsError) as error:
         kind = type(error).__name__
         text = f"the graded rows of the study's batches cannot be written anew ({kind})"

@@ -65,7 +65,7 @@ class Store:
         """The graded rows of a batch that has ended."""
         return self.folder(batch_id) / GRADES
 
-    def patients(self, batch_id: str) -> Path:
+    def patients_of_grades(self, batch_id: str) -> Path:
         """Whose the graded rows are: ``row`` Int64, ``patient`` String, in no order."""
         return self.folder(batch_id) / PATIENTS
 
@@ -79,7 +79,7 @@ class Store:
             if path.name not in _KEPT:
                 path.unlink(missing_ok=True)
 
-    def left(self) -> list[str]:
+    def leftovers(self) -> list[str]:
         """Batches with more in their folder than stays of one that has ended, and where nothing has
         changed for a day: an upload broke off there, or who had to remove it was killed.
         """
@@ -88,5 +88,5 @@ class Store:
             folder.name
             for folder in self.root.iterdir()
             if _BATCH.fullmatch(folder.name) and folder.stat().st_mtime < old
-            if {path.name for path in folder.iterdir()} - _KEPT or not any(folder.iterdir())
+            if (names := {path.name for path in folder.iterdir()}) - _KEPT or not names
         ]

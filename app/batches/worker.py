@@ -152,7 +152,8 @@ class Worker:
             done = settle.done_chunks(connection, task.batch_id)
             erased = erased_patients(connection, find_study(connection, task.study))
         assemble([folder / _graded(*chunk) for chunk in done], self._store, task.batch_id)
-        leave_out(erased, self._store, [task.batch_id])  # refused, but in the upload
+        if erased:  # whose rows are refused, but were in the upload
+            leave_out(erased, self._store, [task.batch_id])
         with self._engine.begin() as connection:
             jobs.hold(connection, task)
             settle.finish(connection, task)
@@ -204,7 +205,7 @@ class Worker:
 
     def sweep(self) -> None:
         """Remove uploads that never became a batch, and those of batches that have ended."""
-        for batch_id in self._store.left():
+        for batch_id in self._store.leftovers():
             with reading(self._engine).begin() as connection:
                 state = batch_state(connection, batch_id)
             if state in ("done", "incomplete"):

@@ -151,7 +151,7 @@ def ended_batches(connection: Connection, study_name: str) -> list[str]:
     """
     study = find_study(connection, study_name)
     mine = select(batches.c.id, ACTIVE).where(batches.c.study_id == study.id)
-    found = connection.execute(mine.order_by(batches.c.id)).all()
+    found = connection.execute(mine).all()
     if any(active for _, active in found):
         raise Conflict("an upload of the study is being stored: wait for its end, or cancel it")
     return [batch_id for batch_id, _ in found]

@@ -130,8 +130,8 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
-def empty_log(engine: Engine) -> None:
-    """Empty SQLite's write-ahead log, in which what was deleted can still be read.
+def empty_write_ahead_log(engine: Engine) -> None:
+    """Empty that of SQLite, in which what was deleted can still be read.
 
     Where somebody reads for longer than connections wait, it is emptied when the last one closes.
     """

@@ -39,9 +39,9 @@ async def sign_in(request: Request, service: TheService) -> Response:
     await identify(service, key)
     answer = RedirectResponse(_came_from(request), 303)
     secure = request.url.scheme == "https"
-    place = _place(request)
+    path = _cookie_path(request)
     answer.set_cookie(
-        SESSION, key, _SECONDS, path=place, httponly=True, samesite="strict", secure=secure
+        SESSION, key, _SECONDS, path=path, httponly=True, samesite="strict", secure=secure
     )
     return answer
 
@@ -50,11 +50,11 @@ async def sign_in(request: Request, service: TheService) -> Response:
 async def sign_out(request: Request) -> Response:
     """Forget the key on this browser."""
     answer = RedirectResponse("/sign-in", 303)
-    answer.delete_cookie(SESSION, path=_place(request), httponly=True, samesite="strict")
+    answer.delete_cookie(SESSION, path=_cookie_path(request), httponly=True, samesite="strict")
     return answer
 
 
-def _place(request: Request) -> str:
+def _cookie_path(request: Request) -> str:
     """The path of the host that the cookie is sent to: another program may lie beside it."""
     return request.scope.get("root_path") or "/"
 

@@ -9,7 +9,7 @@ import pytest
 
 from app.batches.store import Store
 from app.batches.worker import Worker
-from app.records.engine import build_engine, empty_log
+from app.records.engine import build_engine, empty_write_ahead_log
 from app.settings import Settings
 from tests.api.panels import panel, value
 from tests.batches.stored import GRADERS, HEADER
@@ -93,7 +93,7 @@ def test_nothing_is_left(
             while worker.step():
                 pass
         if checkpointed:
-            empty_log(engine)
+            empty_write_ahead_log(engine)
         assert found()
         tag = {"If-Match": client.get(f"{_STUDY}/patients/P1").headers["ETag"]}
         why = {"reason": "request under article 17"}

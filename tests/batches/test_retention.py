@@ -38,9 +38,7 @@ def test_what_was_uploaded_goes_when_the_batch_has_ended(service: Stored) -> Non
     assert not service.store.folder(failed["id"]).exists()
 
 
-def test_what_somebody_who_was_killed_left_goes_after_a_day(
-    service: Stored, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_somebody_who_was_killed_left_goes_after_a_day(service: Stored) -> None:
     """Whatever is in that folder, of batches only; and never of one that is to be stored yet."""
     ended, other = service.done(_LABS)["id"], service.store.root / "somebody-else-s"
     failed = service.done("a,b,c\n1,2,3\n")["id"]
@@ -69,7 +67,7 @@ def _erase(service: Stored, patient: str) -> httpx.Response:
 
 def _whose(service: Stored, batch_id: str) -> set[str]:
     """Patients whose rows are in the graded rows, and in the file that tells whose they are."""
-    listed = pl.read_parquet(service.store.patients(batch_id))["patient"]
+    listed = pl.read_parquet(service.store.patients_of_grades(batch_id))["patient"]
     found = set(service.graded(batch_id)["patient"])
     assert set(listed) == found
     return found
@@ -99,7 +97,7 @@ def test_who_is_erased_is_erased_from_the_graded_rows_too(service: Stored) -> No
 
 def test_where_nobody_knows_whose_the_rows_are_none_stays(service: Stored) -> None:
     ended = service.done(_LABS)["id"]
-    service.store.patients(ended).unlink()
+    service.store.patients_of_grades(ended).unlink()
     assert _erase(service, "P1").status_code == 200
     assert service.graded(ended).is_empty()
 
@@ -128,7 +126,7 @@ def test_a_worker_outlives_a_folder_that_goes_while_it_looks(
         stop.set()
         return False
 
-    monkeypatch.setattr(worker._store, "left", gone)
+    monkeypatch.setattr(worker._store, "leftovers", gone)
     monkeypatch.setattr(worker, "step", step)
     worker.run(stop)
     assert steps == [True]
