@@ -1,11 +1,10 @@
-"""Runs the migrations on the connection that ``app.records.engine.upgrade`` opened."""
+"""Runs the migrations on the connection that ``toxgrade.records.engine.upgrade`` opened."""
 
 from alembic import context
-
-from app.records.batch_tables import batches  # noqa: F401 - describes its tables in `metadata`
-from app.records.engine import transaction
-from app.records.tables import metadata
-from app.settings import Settings
+from toxgrade.records.batch_tables import batches  # noqa: F401 - describes its tables in `metadata`
+from toxgrade.records.engine import transaction
+from toxgrade.records.tables import metadata
+from toxgrade.settings import Settings
 
 given = context.config.attributes.get("connection")
 if given is not None:

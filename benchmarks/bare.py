@@ -13,11 +13,11 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI, Response
 from sqlalchemy import Table
+from toxgrade.garbage import collect_rarely
+from toxgrade.records.audit_tables import audit
+from toxgrade.records.engine import build_engine
+from toxgrade.records.tables import grades, patients, results, treatments
 
-from app.garbage import collect_rarely
-from app.records.audit_tables import audit
-from app.records.engine import build_engine
-from app.records.tables import grades, patients, results, treatments
 from benchmarks.load import Servers, process
 
 _OWN = {patients: 3, treatments: 2, results: 2, grades: 3, audit: 4}

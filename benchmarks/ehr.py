@@ -5,16 +5,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from app.criteria.reader import load
-from app.ehr.bundle import read_bundle
-from app.ehr.cards import cards
-from app.ehr.grade import grade, observe, persons
-from app.ehr.outcomes import fhir_json
-from app.ehr.reading import Accepted
-from app.ehr.resources import collection, entries
-from app.grading.one import Graders
-from app.grading.rules import Rules
-from app.http.body import read_json
+from toxgrade.criteria.reader import load
+from toxgrade.ehr.bundle import read_bundle
+from toxgrade.ehr.cards import cards
+from toxgrade.ehr.grade import grade, observe, persons
+from toxgrade.ehr.outcomes import fhir_json
+from toxgrade.ehr.reading import Accepted
+from toxgrade.ehr.resources import collection, entries
+from toxgrade.grading.one import Graders
+from toxgrade.grading.rules import Rules
+from toxgrade.http.body import read_json
 
 _TESTS = (("1975-2", "mg/dL"), ("1742-6", "U/L"), ("6690-2", "10*9/L"), ("777-3", "10*9/L"))
 _GRADER = Graders(load()).under(Rules())

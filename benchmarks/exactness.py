@@ -6,9 +6,10 @@
 import sys
 from collections.abc import Iterable, Iterator
 
-from app.criteria.model import Edition
-from app.grading.one import Graders
-from app.grading.rules import Rules
+from toxgrade.criteria.model import Edition
+from toxgrade.grading.one import Graders
+from toxgrade.grading.rules import Rules
+
 from tests.grading import oracle
 from tests.grading.readings import Found, by_column, one_by_one
 

@@ -12,13 +12,12 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
-
-from app.criteria.model import Edition
-from app.criteria.reader import load
-from app.grading.many import grade_rows
-from app.grading.one import Grader, Graders
-from app.grading.rows import COLUMNS
-from app.grading.rules import Rules
+from toxgrade.criteria.model import Edition
+from toxgrade.criteria.reader import load
+from toxgrade.grading.many import grade_rows
+from toxgrade.grading.one import Grader, Graders
+from toxgrade.grading.rows import COLUMNS
+from toxgrade.grading.rules import Rules
 
 _ROWS, _PER_PATIENT = 1_000_000, 80
 _PANEL = [

@@ -17,10 +17,10 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from toxgrade.http.server import run
+from toxgrade.main import create_app
+from toxgrade.settings import Settings
 
-from app.http.server import run
-from app.main import create_app
-from app.settings import Settings
 from benchmarks.kernel import _PANEL
 from tests.ports import free_port
 

@@ -4,11 +4,11 @@ import time
 
 import httpx
 from sqlalchemy import text
+from toxgrade.records.append import take
+from toxgrade.records.audit import Act, enter
+from toxgrade.records.engine import build_engine, upgrade
+from toxgrade.settings import Settings
 
-from app.records.append import take
-from app.records.audit import Act, enter
-from app.records.engine import build_engine, upgrade
-from app.settings import Settings
 from benchmarks.table import fill, on_each_database
 from tests.conftest import served
 

@@ -3,9 +3,10 @@
 import tempfile
 from pathlib import Path
 
-from app.access.keys import create_key
-from app.records.engine import transaction, upgrade
-from app.records.verify import verify
+from toxgrade.access.keys import create_key
+from toxgrade.records.engine import transaction, upgrade
+from toxgrade.records.verify import verify
+
 from benchmarks.bare import bare
 from benchmarks.load import Servers, compare, empty, heading, load, panel, toxgrade
 from tests import postgres

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import psycopg
 from sqlalchemy import Engine, func, select
+from toxgrade.batches.chunk import Chunk
+from toxgrade.batches.partition import Partition
+from toxgrade.criteria.reader import load
+from toxgrade.garbage import collect_rarely
+from toxgrade.grading.one import Graders
+from toxgrade.records.engine import build_engine, upgrade
+from toxgrade.records.tables import grades, patients, results, treatments
 
-from app.batches.chunk import Chunk
-from app.batches.partition import Partition
-from app.criteria.reader import load
-from app.garbage import collect_rarely
-from app.grading.one import Graders
-from app.records.engine import build_engine, upgrade
-from app.records.tables import grades, patients, results, treatments
 from tests import postgres
 from tests.batches.export import write_export
 

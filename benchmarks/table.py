@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection, func, insert, select, text
+from toxgrade.cohort.read import cohort
+from toxgrade.cohort.rows import paper_rows
+from toxgrade.cohort.scope import Scope
+from toxgrade.cohort.table import toxicity_table
+from toxgrade.criteria.reader import load
+from toxgrade.grading.result import Course
+from toxgrade.grading.rules import Rules
+from toxgrade.records.engine import build_engine, upgrade
+from toxgrade.records.patients import save_courses
+from toxgrade.records.studies import Study, find_study, save_study
+from toxgrade.records.tables import grades, patients, results
 
-from app.cohort.read import cohort
-from app.cohort.rows import paper_rows
-from app.cohort.scope import Scope
-from app.cohort.table import toxicity_table
-from app.criteria.reader import load
-from app.grading.result import Course
-from app.grading.rules import Rules
-from app.records.engine import build_engine, upgrade
-from app.records.patients import save_courses
-from app.records.studies import Study, find_study, save_study
-from app.records.tables import grades, patients, results
 from tests import postgres
 
 T = TypeVar("T")

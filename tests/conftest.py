@@ -12,11 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
+from toxgrade.http.server import server_config
+from toxgrade.main import create_app
+from toxgrade.records.engine import upgrade
+from toxgrade.settings import Settings
 
-from app.http.server import server_config
-from app.main import create_app
-from app.records.engine import upgrade
-from app.settings import Settings
 from tests import postgres
 from tests.ports import free_port
 

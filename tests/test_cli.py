@@ -13,17 +13,16 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-
-from app import __version__
-from app.access.callers import Role
-from app.cli import COMMANDS
-from app.cli.arguments import Parser
-from app.cli.commands import GROUPS
-from app.cohort.document import table_csv, table_html
-from app.demo.load import load_demo
-from app.grading.rules import Rules
-from app.records.engine import transaction, upgrade
-from app.records.studies import save_study
+from toxgrade import __version__
+from toxgrade.access.callers import Role
+from toxgrade.cli import COMMANDS
+from toxgrade.cli.arguments import Parser
+from toxgrade.cli.commands import GROUPS
+from toxgrade.cohort.document import table_csv, table_html
+from toxgrade.demo.load import load_demo
+from toxgrade.grading.rules import Rules
+from toxgrade.records.engine import transaction, upgrade
+from toxgrade.records.studies import save_study
 
 _LABS = """patient,collected,analyte,value,unit,lln,uln,rt_start,rt_end
 P1,2011-01-20,ALT,30,U/L,,40,2011-01-24,2011-03-09
@@ -110,7 +109,7 @@ def test_what_a_library_makes_of_the_interrupt_is_one_too(tmp_path: Path) -> Non
     """polars made a TypeError of it, once in some hundred times: a traceback and exit code 1."""
     program = """
 import os, signal, time
-from app.cli.environment import tidied_when_ended
+from toxgrade.cli.environment import tidied_when_ended
 with tidied_when_ended():
     try:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -356,7 +355,7 @@ def test_criteria_are_checked(tmp_path: Path) -> None:
 
 def test_help_names_every_command_and_imports_nothing_for_it(tmp_path: Path) -> None:
     code = (
-        "import sys; sys.argv = ['toxgrade', '--help']; from app.cli import main\n"
+        "import sys; sys.argv = ['toxgrade', '--help']; from toxgrade.cli import main\n"
         "try: main()\nexcept SystemExit: pass\n"
         "sys.exit(any(m in sys.modules for m in ('polars', 'argparse', 'pydantic', 'sqlalchemy')))"
     )
@@ -366,7 +365,7 @@ def test_help_names_every_command_and_imports_nothing_for_it(tmp_path: Path) -> 
     assert re.findall(r"^  (\w+) ", told, re.M) == list(COMMANDS)
     for name in COMMANDS:
         parser = Parser()
-        import_module(f"app.cli.{name}").arguments(parser)
+        import_module(f"toxgrade.cli.{name}").arguments(parser)
         assert (parser.get_default("run") is None) == (name in GROUPS)
     assert toxgrade(cwd=tmp_path).stdout == told
     assert toxgrade("--version", cwd=tmp_path).stdout == f"toxgrade {__version__}\n"
@@ -381,7 +380,8 @@ def test_the_roles_of_keys_are_those_there_are(tmp_path: Path) -> None:
 def test_arguments_are_read_before_polars_is_loaded(tmp_path: Path) -> None:
     """Its allocator is told by the environment, which `toxgrade grade` sets once it has them."""
     code = (
-        "import sys; from app.cli.arguments import Parser; from app.cli.grade import arguments\n"
+        "import sys; from toxgrade.cli.arguments import Parser\n"
+        "from toxgrade.cli.grade import arguments\n"
         "parser = Parser(); arguments(parser); parser.parse_intermixed_args(['x', '-o', 'y'])\n"
         "sys.exit(any(m in sys.modules for m in ('polars', 'pydantic', 'sqlalchemy')))"
     )

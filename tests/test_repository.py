@@ -65,9 +65,11 @@ def test_the_wheel_holds_all_that_the_service_needs(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     assert {
-        "app/criteria/ctcae_4_03.toml", "app/criteria/analytes.toml", "app/demo/labs.csv",
-        "app/demo/patients.csv", "app/alembic/env.py", "app/alembic/versions/0001_first_tables.py",
-        "app/web/templates/layout.html", "app/web/static/toxgrade.css",
+        "toxgrade/criteria/ctcae_4_03.toml", "toxgrade/criteria/analytes.toml",
+        "toxgrade/demo/labs.csv",
+        "toxgrade/demo/patients.csv", "toxgrade/server/migrations/env.py",
+        "toxgrade/server/migrations/versions/0001_first_tables.py",
+        "toxgrade/web/templates/layout.html", "toxgrade/web/static/toxgrade.css",
     } <= names  # fmt: skip
     assert not any(name.startswith("tests/") for name in names)
 

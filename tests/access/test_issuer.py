@@ -8,11 +8,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from toxgrade.access import tokens
+from toxgrade.errors import Unavailable
+from toxgrade.http.issuer import issuer
+from toxgrade.settings import Settings
 
-from app.access import tokens
-from app.errors import Unavailable
-from app.http.issuer import issuer
-from app.settings import Settings
 from tests.tls import certified
 
 _KEYS = b'{"keys": []}'

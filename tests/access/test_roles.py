@@ -8,16 +8,16 @@ import httpx
 import pytest
 from fastapi import APIRouter
 from fastapi.routing import APIRoute, iter_route_contexts
+from toxgrade.access.callers import ROLES, Caller, Role
+from toxgrade.access.keys import create_key, list_keys, revoke_key
+from toxgrade.errors import Forbidden, NotFound, RequestError
+from toxgrade.grading.rules import Rules
+from toxgrade.http.guard import Needs, need, undeclared
+from toxgrade.main import create_app
+from toxgrade.records.engine import transaction
+from toxgrade.records.studies import save_study
+from toxgrade.settings import Settings
 
-from app.access.callers import ROLES, Caller, Role
-from app.access.keys import create_key, list_keys, revoke_key
-from app.errors import Forbidden, NotFound, RequestError
-from app.grading.rules import Rules
-from app.http.guard import Needs, need, undeclared
-from app.main import create_app
-from app.records.engine import transaction
-from app.records.studies import save_study
-from app.settings import Settings
 from tests.api.panels import panel
 from tests.conftest import NewDatabase, served
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import httpx
 import pytest
 import sqlalchemy
+from toxgrade.access.keys import create_key
+from toxgrade.records.engine import transaction
+from toxgrade.settings import Settings
 
-from app.access.keys import create_key
-from app.records.engine import transaction
-from app.settings import Settings
 from tests.conftest import NewDatabase, served
 
 

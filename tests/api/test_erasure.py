@@ -6,11 +6,11 @@ from pathlib import Path
 import httpx
 import polars as pl
 import pytest
+from toxgrade.batches.store import Store
+from toxgrade.batches.worker import Worker
+from toxgrade.records.engine import build_engine, empty_write_ahead_log
+from toxgrade.settings import Settings
 
-from app.batches.store import Store
-from app.batches.worker import Worker
-from app.records.engine import build_engine, empty_write_ahead_log
-from app.settings import Settings
 from tests.api.panels import panel, value
 from tests.batches.stored import GRADERS, HEADER
 from tests.conftest import NewDatabase, served

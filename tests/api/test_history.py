@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
+from toxgrade.records.engine import snapshot
+from toxgrade.records.verify import heads, verify
 
-from app.records.engine import snapshot
-from app.records.verify import heads, verify
 from tests.api.panels import baseline, panel, value
 
 _STUDY = "/v1/studies/default"

@@ -4,10 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from toxgrade.access.keys import create_key
+from toxgrade.records.engine import transaction
+from toxgrade.settings import Settings
 
-from app.access.keys import create_key
-from app.records.engine import transaction
-from app.settings import Settings
 from tests.api.panels import panel, value
 from tests.conftest import NewDatabase, served
 

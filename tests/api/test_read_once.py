@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
+from toxgrade.api.lab_value import Lab, LabValue
+from toxgrade.http.body import read_json
 
-from app.api.lab_value import Lab, LabValue
-from app.http.body import read_json
 from tests.api.panels import value
 
 _LAB: TypeAdapter[Any] = TypeAdapter(Lab)

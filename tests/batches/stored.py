@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 import polars as pl
 from sqlalchemy import Engine
+from toxgrade.batches.store import Store
+from toxgrade.batches.worker import Worker
+from toxgrade.criteria.reader import load
+from toxgrade.grading.one import Graders
+from toxgrade.records.engine import build_engine
+from toxgrade.settings import Settings
 
-from app.batches.store import Store
-from app.batches.worker import Worker
-from app.criteria.reader import load
-from app.grading.one import Graders
-from app.records.engine import build_engine
-from app.settings import Settings
 from tests.conftest import served
 
 GRADERS = Graders(load())

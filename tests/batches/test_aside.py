@@ -8,17 +8,16 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from app.batches import aside
-from app.batches.aside import RepeatedTexts
-from app.batches.batch import Batch
-from app.batches.grade import grade_file
-from app.batches.kept import Kept
-from app.batches.mapping import read_mapping
-from app.batches.reading import Reading
-from app.criteria.reader import load
-from app.grading.one import Graders
-from app.grading.rules import Rules
+from toxgrade.batches import aside
+from toxgrade.batches.aside import RepeatedTexts
+from toxgrade.batches.batch import Batch
+from toxgrade.batches.grade import grade_file
+from toxgrade.batches.kept import Kept
+from toxgrade.batches.mapping import read_mapping
+from toxgrade.batches.reading import Reading
+from toxgrade.criteria.reader import load
+from toxgrade.grading.one import Graders
+from toxgrade.grading.rules import Rules
 
 _GRADERS = Graders(load())
 _HEADER = "patient,collected,analyte,value,unit,lln,uln,rt_start,rt_end,note"
@@ -91,7 +90,7 @@ def test_however_its_columns_are_kept_an_export_is_graded_alike(
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         expected = _graded(Path(folder), labs, name)
         patch.setattr(aside, "_MOST", most)
-        patch.setattr("app.batches.grade._AT_ONCE", size)
+        patch.setattr("toxgrade.batches.grade._AT_ONCE", size)
         assert _graded(Path(folder), labs, name).equals(expected)
 
 

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-
-from app.batches.beside import compare
-from app.criteria.reader import load
-from app.errors import FileError
-from app.grading.one import Graders
+from toxgrade.batches.beside import compare
+from toxgrade.criteria.reader import load
+from toxgrade.errors import FileError
+from toxgrade.grading.one import Graders
 
 _GRADERS = Graders(load())
 _TOXGRADE = str(Path(sys.executable).parent / "toxgrade")

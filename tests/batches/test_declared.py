@@ -7,12 +7,12 @@ from typing import Any
 import httpx
 import polars as pl
 import pytest
+from toxgrade.batches.batch import Batch
+from toxgrade.batches.grade import grade_file
+from toxgrade.batches.mapping import ColumnMap
+from toxgrade.batches.reading import AS_IT_COMES, Reading, as_json, from_json
+from toxgrade.grading.rules import Rules
 
-from app.batches.batch import Batch
-from app.batches.grade import grade_file
-from app.batches.mapping import ColumnMap
-from app.batches.reading import AS_IT_COMES, Reading, as_json, from_json
-from app.grading.rules import Rules
 from tests.batches.stored import GRADERS, HEADER, Stored
 
 _BATCHES = "/v1/studies/default/batches"

@@ -6,14 +6,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from toxgrade.batches.labs import Labs, open_labs
+from toxgrade.batches.mapping import OURS, ColumnMap, read_mapping
+from toxgrade.batches.open import find_files
+from toxgrade.batches.reading import Reading
+from toxgrade.batches.tables import LINE, ROW
+from toxgrade.batches.unpack import unpack
+from toxgrade.errors import FileError
 
-from app.batches.labs import Labs, open_labs
-from app.batches.mapping import OURS, ColumnMap, read_mapping
-from app.batches.open import find_files
-from app.batches.reading import Reading
-from app.batches.tables import LINE, ROW
-from app.batches.unpack import unpack
-from app.errors import FileError
 from tests.batches import files
 
 UPPER = ColumnMap({name: name.upper()[:8] for name in files.HEADER})

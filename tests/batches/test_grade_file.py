@@ -7,16 +7,15 @@ from typing import Literal
 
 import polars as pl
 import pytest
-
-from app.batches.batch import Batch
-from app.batches.grade import grade_file
-from app.batches.mapping import ColumnMap
-from app.batches.reading import AS_IT_COMES, Reading
-from app.batches.tally import Report
-from app.criteria.reader import load
-from app.errors import CriteriaError, FileError
-from app.grading.one import Graders
-from app.grading.rules import Rules
+from toxgrade.batches.batch import Batch
+from toxgrade.batches.grade import grade_file
+from toxgrade.batches.mapping import ColumnMap
+from toxgrade.batches.reading import AS_IT_COMES, Reading
+from toxgrade.batches.tally import Report
+from toxgrade.criteria.reader import load
+from toxgrade.errors import CriteriaError, FileError
+from toxgrade.grading.one import Graders
+from toxgrade.grading.rules import Rules
 
 _GRADERS = Graders(load())
 _HEADER = "patient,collected,analyte,value,unit,lln,uln"

@@ -4,11 +4,11 @@ from datetime import date
 from typing import Any
 
 import pytest
+from toxgrade.batches.observation import ObservedValue, observation_rows, read_observation
+from toxgrade.batches.observation_range import UNKNOWN_PERSON, Person
+from toxgrade.criteria.reader import load
+from toxgrade.grading.units import Names
 
-from app.batches.observation import ObservedValue, observation_rows, read_observation
-from app.batches.observation_range import UNKNOWN_PERSON, Person
-from app.criteria.reader import load
-from app.grading.units import Names
 from tests.fhir import UCUM, coded, observation, quantity
 
 NAMES = Names(load().analytes.values())

@@ -6,17 +6,17 @@ import random
 from pathlib import Path
 
 import pytest
+from toxgrade.batches.batch import Batch
+from toxgrade.batches.chunk import Chunk
+from toxgrade.batches.grade import grade_file
+from toxgrade.batches.mapping import OURS
+from toxgrade.batches.partition import Partition
+from toxgrade.batches.reading import Reading, declared
+from toxgrade.errors import ToxgradeError
+from toxgrade.grading.rules import Rules
+from toxgrade.records.append import take
+from toxgrade.records.engine import build_engine
 
-from app.batches.batch import Batch
-from app.batches.chunk import Chunk
-from app.batches.grade import grade_file
-from app.batches.mapping import OURS
-from app.batches.partition import Partition
-from app.batches.reading import Reading, declared
-from app.errors import ToxgradeError
-from app.grading.rules import Rules
-from app.records.append import take
-from app.records.engine import build_engine
 from tests.batches.stored import GRADERS
 from tests.conftest import NewDatabase
 

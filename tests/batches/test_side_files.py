@@ -6,19 +6,19 @@ from typing import Any
 
 import polars as pl
 import pytest
+import toxgrade.demo
+from toxgrade.batches.batch import Batch
+from toxgrade.batches.grade import grade_file
+from toxgrade.batches.reading import Reading
+from toxgrade.cohort.document import table_document
+from toxgrade.cohort.scope import Scope
+from toxgrade.criteria.reader import load
+from toxgrade.demo.load import load_demo
+from toxgrade.grading.one import Graders
+from toxgrade.grading.rules import Rules
+from toxgrade.records.engine import transaction
+from toxgrade.records.studies import find_study
 
-import app.demo
-from app.batches.batch import Batch
-from app.batches.grade import grade_file
-from app.batches.reading import Reading
-from app.cohort.document import table_document
-from app.cohort.scope import Scope
-from app.criteria.reader import load
-from app.demo.load import load_demo
-from app.grading.one import Graders
-from app.grading.rules import Rules
-from app.records.engine import transaction
-from app.records.studies import find_study
 from tests.conftest import NewDatabase
 
 _GRADERS = Graders(load())
@@ -27,7 +27,7 @@ _LABORATORY = ("Leukopenia", "Thrombocytopenia", "Bilirubin", "Liver enzymes", "
 
 def _demo_export(folder: Path) -> tuple[Path, Path]:
     """The synthetic cohort's laboratory rows under our columns, and its treatment dates."""
-    package = Path(app.demo.__file__).parent
+    package = Path(toxgrade.demo.__file__).parent
     labs = pl.read_csv(package / "labs.csv", infer_schema=False)
     value = pl.concat_str([pl.col("comparator").fill_null(""), pl.col("value")])
     labs.select(

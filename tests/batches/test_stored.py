@@ -5,13 +5,13 @@ from typing import Any
 
 import polars as pl
 import pytest
+from toxgrade.batches import partition
+from toxgrade.batches.batch import Batch
+from toxgrade.batches.chunk import Chunk
+from toxgrade.batches.grade import grade_file
+from toxgrade.grading.rules import Rules
+from toxgrade.settings import Settings
 
-from app.batches import partition
-from app.batches.batch import Batch
-from app.batches.chunk import Chunk
-from app.batches.grade import grade_file
-from app.grading.rules import Rules
-from app.settings import Settings
 from tests.batches.stored import GRADERS, HEADER, Stored, stored
 from tests.conftest import NewDatabase, served
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import astuple
+from toxgrade.batches.worst import Worst, worst_grades
+from toxgrade.grading.patient import grade_patient
+from toxgrade.grading.result import Course, Reason
+from toxgrade.grading.rows import COLUMNS, lab_result
+from toxgrade.grading.rules import Rules
+from toxgrade.grading.summary import Graded, summarise
 
-from app.batches.worst import Worst, worst_grades
-from app.grading.patient import grade_patient
-from app.grading.result import Course, Reason
-from app.grading.rows import COLUMNS, lab_result
-from app.grading.rules import Rules
-from app.grading.summary import Graded, summarise
 from tests.grading import strategies
 from tests.grading.test_many import COURSES, GRADERS, Rows
 from tests.grading.test_pieces import pieces

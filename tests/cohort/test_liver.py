@@ -7,17 +7,17 @@ from fractions import Fraction
 import httpx
 import pytest
 from msgspec.structs import replace
+from toxgrade.cohort.child_pugh import ChildPugh, Recorded, clinical_points
+from toxgrade.cohort.liver import liver_safety
+from toxgrade.cohort.liver_day import Day, albi_grade, liver_days
+from toxgrade.criteria.reader import load
+from toxgrade.grading.dates import read_collected
+from toxgrade.grading.one import Graders
+from toxgrade.grading.phase import PRESETS
+from toxgrade.grading.result import Course, LabResult, Phase
+from toxgrade.grading.rules import Rules
+from toxgrade.grading.values import read_value
 
-from app.cohort.child_pugh import ChildPugh, Recorded, clinical_points
-from app.cohort.liver import liver_safety
-from app.cohort.liver_day import Day, albi_grade, liver_days
-from app.criteria.reader import load
-from app.grading.dates import read_collected
-from app.grading.one import Graders
-from app.grading.phase import PRESETS
-from app.grading.result import Course, LabResult, Phase
-from app.grading.rules import Rules
-from app.grading.values import read_value
 from tests.api.panels import baseline, panel, value
 
 _GRADER = Graders(load()).under(Rules())

@@ -5,8 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from app.cohort.survival import (
+from toxgrade.cohort.survival import (
     Observation,
     Outcome,
     Step,

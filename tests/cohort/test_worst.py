@@ -3,14 +3,13 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from app.cohort.read import CohortPatient
-from app.cohort.rows import TableRow
-from app.cohort.scope import Scope
-from app.cohort.shift import shift_table
-from app.cohort.table import percent, toxicity_table
-from app.cohort.worst import Bounds, highest, patient_row
-from app.grading.phase import PRESETS
+from toxgrade.cohort.read import CohortPatient
+from toxgrade.cohort.rows import TableRow
+from toxgrade.cohort.scope import Scope
+from toxgrade.cohort.shift import shift_table
+from toxgrade.cohort.table import percent, toxicity_table
+from toxgrade.cohort.worst import Bounds, highest, patient_row
+from toxgrade.grading.phase import PRESETS
 
 ONE = TableRow("One", ("A",), with_baseline=True)
 TWO = TableRow("Two", ("A", "B"), with_baseline=True)

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import polars as pl
 from sqlalchemy import func, select
+from toxgrade.batches.batch import Batch
+from toxgrade.batches.grade import grade_file
+from toxgrade.batches.store import Store
+from toxgrade.grading.rules import Rules
+from toxgrade.records.batch_tables import batch_tasks
+from toxgrade.records.batches import Progress, Upload, create_batch, find_batch
+from toxgrade.records.engine import build_engine, transaction, upgrade
 
-from app.batches.batch import Batch
-from app.batches.grade import grade_file
-from app.batches.store import Store
-from app.grading.rules import Rules
-from app.records.batch_tables import batch_tasks
-from app.records.batches import Progress, Upload, create_batch, find_batch
-from app.records.engine import build_engine, transaction, upgrade
 from tests import postgres
 from tests.batches.export import write_export
 from tests.batches.stored import GRADERS

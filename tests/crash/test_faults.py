@@ -17,9 +17,9 @@ from pathlib import Path
 import httpx
 import pytest
 from sqlalchemy import text
+from toxgrade.records.engine import transaction, upgrade
+from toxgrade.records.verify import verify
 
-from app.records.engine import transaction, upgrade
-from app.records.verify import verify
 from tests import postgres
 from tests.api.panels import panel, value
 from tests.conftest import FULL, NewDatabase, missing

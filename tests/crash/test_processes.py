@@ -8,16 +8,16 @@ from pathlib import Path
 
 import httpx
 from sqlalchemy import func, select
+from toxgrade.api.lab_value import LabValue
+from toxgrade.criteria.reader import load
+from toxgrade.grading.one import Graders
+from toxgrade.records.audit import Act
+from toxgrade.records.engine import build_engine, transaction
+from toxgrade.records.store import Submission, store
+from toxgrade.records.tables import results
+from toxgrade.records.verify import verify
+from toxgrade.records.writer import Writer
 
-from app.api.lab_value import LabValue
-from app.criteria.reader import load
-from app.grading.one import Graders
-from app.records.audit import Act
-from app.records.engine import build_engine, transaction
-from app.records.store import Submission, store
-from app.records.tables import results
-from app.records.verify import verify
-from app.records.writer import Writer
 from tests.api.panels import panel, value
 from tests.conftest import NewDatabase
 from tests.crash.running import running

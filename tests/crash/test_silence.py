@@ -15,8 +15,8 @@ import httpx
 import pytest
 from psycopg.errors import LockNotAvailable
 from sqlalchemy import text
+from toxgrade.records.engine import build_engine, upgrade
 
-from app.records.engine import build_engine, upgrade
 from tests import postgres
 from tests.api.panels import panel
 from tests.conftest import missing

@@ -5,11 +5,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-
-from app.criteria.analytes import check_loinc
-from app.criteria.reader import load
-from app.errors import CriteriaError
-from app.grading.units import Names
+from toxgrade.criteria.analytes import check_loinc
+from toxgrade.criteria.reader import load
+from toxgrade.errors import CriteriaError
+from toxgrade.grading.units import Names
 
 _HERE = Path(__file__).parent
 _CRITERIA = load()

@@ -5,20 +5,20 @@ import shutil
 from pathlib import Path
 
 import pytest
+import toxgrade.criteria
+from toxgrade.criteria.interpretations import read_as
+from toxgrade.criteria.page import page
+from toxgrade.criteria.reader import load
+from toxgrade.errors import CriteriaError
+from toxgrade.grading.one import OWN_LIMITS, Baseline, Graders
+from toxgrade.grading.rows import lab_result
+from toxgrade.grading.rules import Rules
 
-import app.criteria
-from app.criteria.interpretations import read_as
-from app.criteria.page import page
-from app.criteria.reader import load
-from app.errors import CriteriaError
-from app.grading.one import OWN_LIMITS, Baseline, Graders
-from app.grading.rows import lab_result
-from app.grading.rules import Rules
 from tests.criteria.second_reader import INTERPRETED
 
 _CRITERIA = load()
 _GRADERS = Graders(_CRITERIA)
-_FILES = Path(app.criteria.__file__).parent
+_FILES = Path(toxgrade.criteria.__file__).parent
 _FIELDS = ("value", "unit", "lln", "uln")
 
 

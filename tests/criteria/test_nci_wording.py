@@ -1,9 +1,9 @@
 """The criteria files repeat NCI's own table: wording, MedDRA code and system organ class."""
 
 import pytest
+from toxgrade.criteria.model import Term
+from toxgrade.criteria.reader import load
 
-from app.criteria.model import Term
-from app.criteria.reader import load
 from tests.criteria.second_reader import NCI, limits_of, prints_a_limit
 
 _EDITIONS = load().editions

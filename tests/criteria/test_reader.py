@@ -5,13 +5,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import toxgrade.criteria
+from toxgrade.criteria.grammar import parse_limit
+from toxgrade.criteria.reader import describe, load
+from toxgrade.errors import CriteriaError
 
-import app.criteria
-from app.criteria.grammar import parse_limit
-from app.criteria.reader import describe, load
-from app.errors import CriteriaError
-
-_FILES = Path(app.criteria.__file__).parent
+_FILES = Path(toxgrade.criteria.__file__).parent
 
 
 @pytest.fixture

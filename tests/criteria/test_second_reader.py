@@ -4,9 +4,9 @@ import re
 from decimal import Decimal
 
 import pytest
+from toxgrade.criteria.model import Limit, Term
+from toxgrade.criteria.reader import load
 
-from app.criteria.model import Limit, Term
-from app.criteria.reader import load
 from tests.criteria.second_reader import (
     INTERPRETED,
     NCI,

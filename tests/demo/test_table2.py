@@ -9,20 +9,20 @@ from typing import Any
 import httpx
 import pytest
 from msgspec import structs
+from toxgrade.criteria.reader import load
+from toxgrade.demo.load import load_demo, submissions
+from toxgrade.grading.one import Graders
+from toxgrade.grading.rules import Rules
+from toxgrade.grading.values import read_value
+from toxgrade.records.engine import transaction
+from toxgrade.records.store import Submission, store
+from toxgrade.records.studies import save_study
+from toxgrade.settings import Settings
 
-from app.criteria.reader import load
-from app.demo.load import load_demo, submissions
-from app.grading.one import Graders
-from app.grading.rules import Rules
-from app.grading.values import read_value
-from app.records.engine import transaction
-from app.records.store import Submission, store
-from app.records.studies import save_study
-from app.settings import Settings
 from tests.conftest import NewDatabase, served
 
 _EXPECTED: dict[str, Any] = json.loads(
-    (files("app.demo") / "table2_expected.json").read_text(encoding="utf-8")
+    (files("toxgrade.demo") / "table2_expected.json").read_text(encoding="utf-8")
 )
 _SHORT = {
     "White blood cell decreased": "WBC",

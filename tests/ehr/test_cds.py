@@ -5,8 +5,8 @@ from typing import Any
 
 import httpx
 import pytest
+from toxgrade.settings import Settings
 
-from app.settings import Settings
 from tests.conftest import NewDatabase, served
 from tests.fhir import ENCODER, bundle, coded, observation, procedure, quantity
 

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from app.criteria.model import Analyte, Unit
-from app.criteria.reader import load
+from toxgrade.criteria.model import Analyte, Unit
+from toxgrade.criteria.reader import load
 
 _PAGE = Path(__file__).parents[2] / "docs" / "ehr.md"
 _GENERATED = re.compile(r"(?<=<!-- generated -->\n).*?(?=<!-- end -->)", re.S)

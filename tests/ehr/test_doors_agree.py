@@ -6,18 +6,18 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from toxgrade.api.lab_value import LabValue
+from toxgrade.batches.observation import observation_rows
+from toxgrade.criteria.reader import load
+from toxgrade.ehr.hl7v2.message import decode, parse, split
+from toxgrade.ehr.hl7v2.observation import Site
+from toxgrade.ehr.hl7v2.oru import read_oru
+from toxgrade.grading.one import Graders
+from toxgrade.grading.patient import grade_patient
+from toxgrade.grading.result import Course, LabResult
+from toxgrade.grading.rows import lab_result
+from toxgrade.grading.rules import Rules
 
-from app.api.lab_value import LabValue
-from app.batches.observation import observation_rows
-from app.criteria.reader import load
-from app.ehr.hl7v2.message import decode, parse, split
-from app.ehr.hl7v2.observation import Site
-from app.ehr.hl7v2.oru import read_oru
-from app.grading.one import Graders
-from app.grading.patient import grade_patient
-from app.grading.result import Course, LabResult
-from app.grading.rows import lab_result
-from app.grading.rules import Rules
 from tests.ehr.oru import message, obx
 
 _RULES = Rules()

@@ -6,8 +6,8 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from toxgrade.settings import Settings
 
-from app.settings import Settings
 from tests.conftest import NewDatabase, served
 from tests.ehr.oru import fields, message, obx
 

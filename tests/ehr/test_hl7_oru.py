@@ -3,15 +3,15 @@
 from typing import Any
 
 import pytest
+from toxgrade.criteria.reader import load
+from toxgrade.ehr.hl7v2.message import decode, parse, split
+from toxgrade.ehr.hl7v2.observation import Site
+from toxgrade.ehr.hl7v2.oru import PatientResults, read_oru
+from toxgrade.errors import RequestError
+from toxgrade.grading.one import Graders
+from toxgrade.grading.result import LabResult
+from toxgrade.grading.rules import Rules
 
-from app.criteria.reader import load
-from app.ehr.hl7v2.message import decode, parse, split
-from app.ehr.hl7v2.observation import Site
-from app.ehr.hl7v2.oru import PatientResults, read_oru
-from app.errors import RequestError
-from app.grading.one import Graders
-from app.grading.result import LabResult
-from app.grading.rules import Rules
 from tests.ehr.oru import message, obx
 
 _GRADER = Graders(load()).under(Rules())

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from toxgrade.access.keys import create_key
+from toxgrade.records.engine import transaction
+from toxgrade.settings import Settings
 
-from app.access.keys import create_key
-from app.records.engine import transaction
-from app.settings import Settings
 from tests.conftest import NewDatabase, served
 from tests.fhir import answered, bundle, derived, issues, observation, parameters, post, quantity
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from toxgrade.settings import Settings
 
-from app.settings import Settings
 from tests.conftest import NewDatabase, served
 from tests.crash.running import until
 from tests.ehr.oru import fields, message, obx

@@ -6,11 +6,11 @@ from typing import Any
 import httpx
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from toxgrade.errors import ReadingError
+from toxgrade.grading.dates import read_collected
+from toxgrade.grading.result import GRADED_STATUSES
+from toxgrade.grading.values import read_limit, read_value
 
-from app.errors import ReadingError
-from app.grading.dates import read_collected
-from app.grading.result import GRADED_STATUSES
-from app.grading.values import read_limit, read_value
 from tests.fhir import (
     answered,
     bundle,

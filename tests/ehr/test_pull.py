@@ -11,15 +11,15 @@ from typing import Any
 import httpx
 import pytest
 from joserfc.jwk import ECKey, RSAKey
+from toxgrade.criteria.reader import load
+from toxgrade.ehr.pull.calls import Calls, Limits
+from toxgrade.ehr.pull.patient import Pulled, pull_patient
+from toxgrade.ehr.pull.server import Server, read_base
+from toxgrade.ehr.reading import Accepted
+from toxgrade.errors import RequestError, SourceError
+from toxgrade.grading.one import Graders
+from toxgrade.settings import Settings
 
-from app.criteria.reader import load
-from app.ehr.pull.calls import Calls, Limits
-from app.ehr.pull.patient import Pulled, pull_patient
-from app.ehr.pull.server import Server, read_base
-from app.ehr.reading import Accepted
-from app.errors import RequestError, SourceError
-from app.grading.one import Graders
-from app.settings import Settings
 from tests.conftest import NewDatabase, served
 from tests.ehr import fhir_server as server
 from tests.ehr.fhir_server import FhirServer, page

@@ -5,10 +5,9 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import pytest
-
-from app.criteria.model import Analyte, Condition, Limit, Term
-from app.criteria.reader import load
-from app.evidence.cases import Case, tables
+from toxgrade.criteria.model import Analyte, Condition, Limit, Term
+from toxgrade.criteria.reader import load
+from toxgrade.evidence.cases import Case, tables
 
 _CRITERIA = load()
 _NEAR = Fraction(1, 20)  # a case tries a limit that it lies within 5 % of

@@ -7,20 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from app.criteria.reader import load
-from app.evidence import run
-from app.evidence.cases import (
+from toxgrade.criteria.reader import load
+from toxgrade.evidence import run
+from toxgrade.evidence.cases import (
     Case,
     check_table,
     graded_as_columns,
     graded_one_by_one,
     tables,
 )
-from app.evidence.cohort import check_patients, expected
-from app.evidence.cohort import check_table as check_toxicity_table
-from app.evidence.outcome import Outcome
-from app.grading.one import Graders
+from toxgrade.evidence.cohort import check_patients, expected
+from toxgrade.evidence.cohort import check_table as check_toxicity_table
+from toxgrade.evidence.outcome import Outcome
+from toxgrade.grading.one import Graders
 
 _GRADERS = Graders(load())
 _TABLES = tables()
@@ -87,7 +86,7 @@ def test_this_installation_is_valid(report: dict[str, Any]) -> None:
     assert counted["cohort: toxicity table"] == 11 * 4 + 1
     assert sum(n for name, n in counted.items() if name.startswith("cases: ")) >= 120
     assert report["software"]["dependencies"]["fastapi"]
-    assert len(report["software"]["sha256"]["app/criteria/ctcae_4_03.toml"]) == 64
+    assert len(report["software"]["sha256"]["toxgrade/criteria/ctcae_4_03.toml"]) == 64
 
 
 def test_a_figure_that_differs_is_named() -> None:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 
-from app.criteria.model import Edition, Term, Unit
-from app.criteria.reader import load
+from toxgrade.criteria.model import Edition, Term, Unit
+from toxgrade.criteria.reader import load
+
 from tests.criteria.second_reader import Read, limits_of
 from tests.grading.typical import NARROW, TYPICAL
 

@@ -5,12 +5,12 @@ from datetime import date
 from typing import NamedTuple
 
 import polars as pl
+from toxgrade.criteria.model import Term
+from toxgrade.grading.many import grade_rows
+from toxgrade.grading.one import OWN_LIMITS, Grader
+from toxgrade.grading.rows import COLUMNS, lab_result
+from toxgrade.grading.rules import Rules
 
-from app.criteria.model import Term
-from app.grading.many import grade_rows
-from app.grading.one import OWN_LIMITS, Grader
-from app.grading.rows import COLUMNS, lab_result
-from app.grading.rules import Rules
 from tests.grading import oracle
 
 _ABSENT = dict.fromkeys(COLUMNS)

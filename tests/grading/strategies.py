@@ -6,9 +6,9 @@ from decimal import Decimal
 from fractions import Fraction
 
 from hypothesis import strategies as st
+from toxgrade.criteria.model import Analyte, Unit
+from toxgrade.criteria.reader import load
 
-from app.criteria.model import Analyte, Unit
-from app.criteria.reader import load
 from tests.grading.typical import TYPICAL
 
 CRITERIA = load()

@@ -7,9 +7,8 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from app.errors import ReadingError
-from app.grading.dates import ACCEPTED_DATE, collected_columns, read_collected
+from toxgrade.errors import ReadingError
+from toxgrade.grading.dates import ACCEPTED_DATE, collected_columns, read_collected
 
 Days = tuple[date, date, time | None]
 

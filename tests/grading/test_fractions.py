@@ -1,10 +1,10 @@
 """Both graders against fractions and NCI's own wording. Three million rows: ``make bench``."""
 
 import pytest
+from toxgrade.criteria.model import Term
+from toxgrade.grading.one import Graders
+from toxgrade.grading.rules import Rules
 
-from app.criteria.model import Term
-from app.grading.one import Graders
-from app.grading.rules import Rules
 from tests.grading import oracle
 from tests.grading.readings import by_column, one_by_one
 

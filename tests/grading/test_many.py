@@ -10,16 +10,16 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from toxgrade.evidence.cases import Case, tables
+from toxgrade.grading.many import grade_rows
+from toxgrade.grading.one import Graders
+from toxgrade.grading.patient import grade_patient
+from toxgrade.grading.phase import PRESETS, Window
+from toxgrade.grading.result import Course
+from toxgrade.grading.rows import COLUMNS, lab_result
+from toxgrade.grading.rules import Implausible, Rules
+from toxgrade.grading.values import COMPARATORS
 
-from app.evidence.cases import Case, tables
-from app.grading.many import grade_rows
-from app.grading.one import Graders
-from app.grading.patient import grade_patient
-from app.grading.phase import PRESETS, Window
-from app.grading.result import Course
-from app.grading.rows import COLUMNS, lab_result
-from app.grading.rules import Implausible, Rules
-from app.grading.values import COMPARATORS
 from tests.grading import strategies
 
 GRADERS = Graders(strategies.CRITERIA)

@@ -1,16 +1,15 @@
 """Grades of single results: what is not known, flags, reasons.
 
-The cases below, on and above every limit are in ``app/evidence/cases``: they ship as evidence.
+The cases on and above every limit ship as evidence, in ``app/toxgrade/evidence/cases``.
 """
 
 from decimal import Decimal
 
 import pytest
-
-from app.criteria.reader import load
-from app.grading.one import OWN_LIMITS, Grader
-from app.grading.result import Flag, Grade, LabResult, Reason
-from app.grading.values import read_value
+from toxgrade.criteria.reader import load
+from toxgrade.grading.one import OWN_LIMITS, Grader
+from toxgrade.grading.result import Flag, Grade, LabResult, Reason
+from toxgrade.grading.values import read_value
 
 _CRITERIA = load()
 _GRADER = Grader(_CRITERIA.edition("4.03"), _CRITERIA.analytes)

@@ -6,17 +6,16 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from app.criteria.reader import load
-from app.errors import RequestError
-from app.grading.dates import read_collected
-from app.grading.one import Graders
-from app.grading.patient import grade_patient, refuse_late_baseline
-from app.grading.phase import PRESETS
-from app.grading.result import Course, Flag, LabResult, PatientGrade
-from app.grading.rules import Rules
-from app.grading.summary import Graded, summarise
-from app.grading.values import read_value
+from toxgrade.criteria.reader import load
+from toxgrade.errors import RequestError
+from toxgrade.grading.dates import read_collected
+from toxgrade.grading.one import Graders
+from toxgrade.grading.patient import grade_patient, refuse_late_baseline
+from toxgrade.grading.phase import PRESETS
+from toxgrade.grading.result import Course, Flag, LabResult, PatientGrade
+from toxgrade.grading.rules import Rules
+from toxgrade.grading.summary import Graded, summarise
+from toxgrade.grading.values import read_value
 
 _GRADER = Graders(load()).under(Rules())
 _COURSE = (Course(date(2012, 1, 31), date(2012, 2, 29)),)

@@ -9,9 +9,8 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from app.grading.dates import read_collected
-from app.grading.phase import (
+from toxgrade.grading.dates import read_collected
+from toxgrade.grading.phase import (
     PHASES,
     PRESETS,
     Placement,
@@ -21,7 +20,7 @@ from app.grading.phase import (
     place,
     place_columns,
 )
-from app.grading.result import Collected, Course, Flag
+from toxgrade.grading.result import Collected, Course, Flag
 
 PAPER, RTOG90, END90 = PRESETS["paper"], PRESETS["rtog90"], PRESETS["end90"]
 WINDOWS = [*PRESETS.values(), Window("start", months=3), Window("end", days=0)]

@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from toxgrade.grading import cases
+from toxgrade.grading.many import ColumnGrader
+from toxgrade.grading.rows import COLUMNS
+from toxgrade.grading.rules import Rules
 
-from app.grading import cases
-from app.grading.many import ColumnGrader
-from app.grading.rows import COLUMNS
-from app.grading.rules import Rules
 from tests.grading import strategies
 from tests.grading.test_many import COURSES, GRADERS, Rows, one_by_one
 

@@ -5,9 +5,8 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from app.errors import ReadingError
-from app.grading.ranges import PrintedRange, read_range
+from toxgrade.errors import ReadingError
+from toxgrade.grading.ranges import PrintedRange, read_range
 
 # printed, LLN, ULN, unit
 _READ = [

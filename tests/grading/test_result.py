@@ -4,8 +4,7 @@ from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
-
-from app.grading.result import plain
+from toxgrade.grading.result import plain
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False))

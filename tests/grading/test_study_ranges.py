@@ -6,15 +6,14 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-
-from app.criteria.reader import load
-from app.errors import RequestError
-from app.grading.dates import read_collected
-from app.grading.one import Grader, Graders
-from app.grading.ranges import StudyRange
-from app.grading.result import LabResult, Reported
-from app.grading.rules import Rules
-from app.grading.study_ranges import Person, RangeTable, range_table
+from toxgrade.criteria.reader import load
+from toxgrade.errors import RequestError
+from toxgrade.grading.dates import read_collected
+from toxgrade.grading.one import Grader, Graders
+from toxgrade.grading.ranges import StudyRange
+from toxgrade.grading.result import LabResult, Reported
+from toxgrade.grading.rules import Rules
+from toxgrade.grading.study_ranges import Person, RangeTable, range_table
 
 _GRADERS = Graders(load())
 _GRADER = _GRADERS.under(Rules())

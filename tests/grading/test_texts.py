@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 import polars as pl
-
-from app.grading.texts import Numbers, ReadOnce
+from toxgrade.grading.texts import Numbers, ReadOnce
 
 
 def _read(once: ReadOnce, texts: Sequence[str | None]) -> list[object]:

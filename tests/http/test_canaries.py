@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from toxgrade.settings import Settings
 
-from app.settings import Settings
 from tests.conftest import NewDatabase, served
 
 _NAME = "Zaphod4711"  # a valid pseudonym, term, unit, source_id
@@ -118,7 +118,7 @@ def test_an_unforeseen_error_is_logged_by_its_place_alone(
     def fail(*_: object) -> None:
         raise KeyError(_NAME)
 
-    monkeypatch.setattr("app.api.grading.refuse_contradictions", fail)
+    monkeypatch.setattr("toxgrade.api.grading.refuse_contradictions", fail)
     with served(Settings(database_url=new_sqlite(), auth="off")) as client:
         body = {"results": [{"analyte": "ALT", "value": _NUMBER}]}
         answer = client.post("/v1/grade", json=body)
@@ -127,5 +127,5 @@ def test_an_unforeseen_error_is_logged_by_its_place_alone(
     (error,) = [line for line in lines if line["event"] == "unforeseen error"]
     assert error["error"] == "KeyError"
     assert error["request_id"] == answer.headers["X-Request-ID"]
-    assert "app/api/grading.py" in error["places"]
+    assert "toxgrade/api/grading.py" in error["places"]
     assert not _found(json.dumps(lines))

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
+from toxgrade.http.edge import SECURITY
 
-from app.http.edge import SECURITY
 from tests.api.panels import panel
 
 _UUID = "5fea0795-de66-43a7-8c27-93385791a02d"

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
+from toxgrade.access.callers import ROLES, Role
+from toxgrade.access.keys import create_key
+from toxgrade.records.engine import transaction
+from toxgrade.settings import Settings
 
-from app.access.callers import ROLES, Role
-from app.access.keys import create_key
-from app.records.engine import transaction
-from app.settings import Settings
 from tests.api.test_schema import CHECKS
 from tests.conftest import FULL, NewDatabase, served
 

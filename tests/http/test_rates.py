@@ -2,13 +2,13 @@
 
 import httpx
 import pytest
+from toxgrade.access.keys import create_key
+from toxgrade.errors import TooManyRequests
+from toxgrade.http import rates
+from toxgrade.http.rates import BURST_SECONDS, Rates
+from toxgrade.records.engine import transaction
+from toxgrade.settings import Settings
 
-from app.access.keys import create_key
-from app.errors import TooManyRequests
-from app.http import rates
-from app.http.rates import BURST_SECONDS, Rates
-from app.records.engine import transaction
-from app.settings import Settings
 from tests.api.panels import panel, value
 from tests.conftest import NewDatabase, served
 
@@ -17,7 +17,7 @@ from tests.conftest import NewDatabase, served
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time in seconds, moved by the test."""
     now = [0.0]
-    monkeypatch.setattr("app.http.rates.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("toxgrade.http.rates.time.monotonic", lambda: now[0])
     return now
 
 

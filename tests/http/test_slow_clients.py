@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
+from toxgrade.http.connection import PatientProtocol
+from toxgrade.settings import Settings
 
-from app.http.connection import PatientProtocol
-from app.settings import Settings
 from tests.api.panels import panel, value
 from tests.conftest import NewDatabase, served
 

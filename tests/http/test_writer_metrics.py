@@ -3,8 +3,8 @@
 import re
 
 import httpx
+from toxgrade.records.engine import transaction
 
-from app.records.engine import transaction
 from tests.api.panels import panel
 
 

@@ -3,7 +3,7 @@
 import hashlib
 from datetime import UTC, date, datetime
 
-from app.records.append import digest
+from toxgrade.records.append import digest
 
 
 def test_a_digest_is_of_the_columns_that_are_not_null_by_name() -> None:

@@ -12,16 +12,16 @@ import httpx
 import pytest
 from sqlalchemy import Connection, Date, Integer, String, Text, delete, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
+from toxgrade.access.keys import create_key
+from toxgrade.demo.load import load_demo
+from toxgrade.records.append import COVERED
+from toxgrade.records.audit import chained, genesis, numbers, ranges
+from toxgrade.records.audit_tables import audit, audit_heads
+from toxgrade.records.engine import build_engine, snapshot, transaction
+from toxgrade.records.tables import metadata
+from toxgrade.records.verify import Broken, Head, heads, verify
+from toxgrade.settings import Settings
 
-from app.access.keys import create_key
-from app.demo.load import load_demo
-from app.records.append import COVERED
-from app.records.audit import chained, genesis, numbers, ranges
-from app.records.audit_tables import audit, audit_heads
-from app.records.engine import build_engine, snapshot, transaction
-from app.records.tables import metadata
-from app.records.verify import Broken, Head, heads, verify
-from app.settings import Settings
 from tests.api.panels import RADIOTHERAPY, baseline, panel, value
 from tests.conftest import FULL, NewDatabase, served
 from tests.test_cli import toxgrade

@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert, select
-
-from app.records.bulk import insert_tuples
-from app.records.engine import transaction
-from app.records.tables import follow_ups, patients, studies
+from toxgrade.records.bulk import insert_tuples
+from toxgrade.records.engine import transaction
+from toxgrade.records.tables import follow_ups, patients, studies
 
 _NOW = datetime(2026, 3, 1, 12, 30, 0, 25, tzinfo=UTC)
 _COLUMNS = ("id", "patient_id", "last_contact", "vital_status", "cause", "recorded_at")

@@ -3,11 +3,11 @@
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from toxgrade.errors import RequestError
+from toxgrade.records.engine import transaction
+from toxgrade.records.grants import grant
+from toxgrade.settings import Settings
 
-from app.errors import RequestError
-from app.records.engine import transaction
-from app.records.grants import grant
-from app.settings import Settings
 from tests.api.panels import panel, value
 from tests.conftest import NewDatabase, served
 

@@ -10,24 +10,24 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, select
+from toxgrade.criteria.reader import load
+from toxgrade.errors import Conflict, NotFound, RequestError
+from toxgrade.grading.dates import read_collected
+from toxgrade.grading.one import Graders
+from toxgrade.grading.result import Course, LabResult
+from toxgrade.grading.rules import Rules
+from toxgrade.grading.values import read_value
+from toxgrade.records.audit import Act
+from toxgrade.records.engine import build_engine, reading
+from toxgrade.records.erase import erase_patient, withdraw
+from toxgrade.records.patients import add_patients, lock_patient
+from toxgrade.records.put_patient import PatientRecord, put_patient
+from toxgrade.records.store import Submission, store
+from toxgrade.records.studies import find_study, save_study
+from toxgrade.records.tables import grades, patients, results, studies, treatments
+from toxgrade.records.verify import verify
+from toxgrade.records.writer import Writer
 
-from app.criteria.reader import load
-from app.errors import Conflict, NotFound, RequestError
-from app.grading.dates import read_collected
-from app.grading.one import Graders
-from app.grading.result import Course, LabResult
-from app.grading.rules import Rules
-from app.grading.values import read_value
-from app.records.audit import Act
-from app.records.engine import build_engine, reading
-from app.records.erase import erase_patient, withdraw
-from app.records.patients import add_patients, lock_patient
-from app.records.put_patient import PatientRecord, put_patient
-from app.records.store import Submission, store
-from app.records.studies import find_study, save_study
-from app.records.tables import grades, patients, results, studies, treatments
-from app.records.verify import verify
-from app.records.writer import Writer
 from tests.records.test_writer import _held as held
 
 _GRADERS = Graders(load())

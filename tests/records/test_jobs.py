@@ -7,14 +7,13 @@ from dataclasses import replace
 
 import pytest
 from sqlalchemy import Engine, select
-
-from app.grading.rules import Rules
-from app.records import jobs, settle
-from app.records.batches import Progress, Upload, cancel_batch, create_batch, find_batch
-from app.records.engine import build_engine
-from app.records.jobs import LostTask, Task, Worker
-from app.records.studies import save_study
-from app.records.tables import studies
+from toxgrade.grading.rules import Rules
+from toxgrade.records import jobs, settle
+from toxgrade.records.batches import Progress, Upload, cancel_batch, create_batch, find_batch
+from toxgrade.records.engine import build_engine
+from toxgrade.records.jobs import LostTask, Task, Worker
+from toxgrade.records.studies import save_study
+from toxgrade.records.tables import studies
 
 _WORKER = Worker(store="here", software="1.0", criteria=["abc"], lease=30)
 

@@ -7,10 +7,10 @@ import pytest
 import sqlalchemy
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from toxgrade.errors import Unavailable
+from toxgrade.records.engine import build_engine, transaction, upgrade
+from toxgrade.records.tables import metadata
 
-from app.errors import Unavailable
-from app.records.engine import build_engine, transaction, upgrade
-from app.records.tables import metadata
 from tests.conftest import NewDatabase
 
 

@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, event, func, select
-
-from app.grading.result import Course
-from app.records.append import append, take
-from app.records.engine import build_engine, reading
-from app.records.patients import lock_patient, lock_patient_row, save_courses
-from app.records.studies import Study, find_study
-from app.records.tables import treatments
-from app.records.unit_of_work import undoable, unit_of
+from toxgrade.grading.result import Course
+from toxgrade.records.append import append, take
+from toxgrade.records.engine import build_engine, reading
+from toxgrade.records.patients import lock_patient, lock_patient_row, save_courses
+from toxgrade.records.studies import Study, find_study
+from toxgrade.records.tables import treatments
+from toxgrade.records.unit_of_work import undoable, unit_of
 
 _COURSE = (Course(date(2011, 1, 24), date(2011, 3, 9)),)
 

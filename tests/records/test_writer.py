@@ -7,10 +7,9 @@ from concurrent.futures import Future
 import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
-
-from app.errors import Conflict, Unavailable
-from app.records.engine import build_engine, reading
-from app.records.writer import Writer
+from toxgrade.errors import Conflict, Unavailable
+from toxgrade.records.engine import build_engine, reading
+from toxgrade.records.writer import Writer
 
 Job = Callable[[Connection], str]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Request, sync_playwright
+from toxgrade.demo.load import load_demo
+from toxgrade.settings import Settings
 
-from app.demo.load import load_demo
-from app.settings import Settings
 from tests.conftest import NewDatabase, missing, served
 
 _FLAGS = [

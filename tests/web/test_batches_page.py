@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from toxgrade.access.keys import create_key
+from toxgrade.batches.declared import OPTIONS
+from toxgrade.records.engine import transaction
 
-from app.access.keys import create_key
-from app.batches.declared import OPTIONS
-from app.records.engine import transaction
 from tests.batches.stored import HEADER, Stored, stored
 from tests.conftest import NewDatabase
 from tests.web.conftest import watched

@@ -11,8 +11,7 @@ import altair as alt
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
-
-from app.web.pictures.picture import GRADE_COLOURS
+from toxgrade.web.pictures.picture import GRADE_COLOURS
 
 _STUDY = ("butterfly", "shift", "edish", "swimmer", "incidence")
 _PLACES = [

@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 import polars as pl
 import pytest
+import toxgrade.demo
+from toxgrade.demo.load import load_demo
 
-import app.demo
-from app.demo.load import load_demo
 from tests.conftest import NewDatabase
 
 _TOXGRADE = str(Path(sys.executable).parent / "toxgrade")
@@ -35,7 +35,7 @@ def stored(new_sqlite: NewDatabase) -> str:
 @pytest.fixture(scope="module")
 def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The synthetic cohort's laboratory rows as an export."""
-    folder, package = tmp_path_factory.mktemp("export"), Path(app.demo.__file__).parent
+    folder, package = tmp_path_factory.mktemp("export"), Path(toxgrade.demo.__file__).parent
     labs = pl.read_csv(package / "labs.csv", infer_schema=False)
     patients = pl.read_csv(package / "patients.csv", infer_schema=False)
     labs.join(patients, on="patient_id").select(

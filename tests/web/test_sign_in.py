@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from toxgrade.access.keys import create_key, list_keys, revoke_key
+from toxgrade.records.engine import transaction
+from toxgrade.settings import Settings
 
-from app.access.keys import create_key, list_keys, revoke_key
-from app.records.engine import transaction
-from app.settings import Settings
 from tests.api.panels import panel
 from tests.conftest import NewDatabase, served
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page
 
 _EXPECTED: dict[str, Any] = json.loads(
-    (files("app.demo") / "table2_expected.json").read_text(encoding="utf-8")
+    (files("toxgrade.demo") / "table2_expected.json").read_text(encoding="utf-8")
 )
 
 

@@ -1,0 +1,165 @@
+"""What callers may send: the request bodies, refused by field where they are wrong."""
+
+from typing import Annotated, Literal, Self
+
+from msgspec.structs import replace
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    Strict,
+    WithJsonSchema,
+    model_validator,
+)
+
+from toxgrade.api.fields import Day, Name, Text, refuse
+from toxgrade.api.lab_value import Asked, Lab
+from toxgrade.errors import FieldFault, RequestError
+from toxgrade.grading.phase import PRESETS, Window, course_faults
+from toxgrade.grading.result import Course, LabResult
+from toxgrade.grading.rules import Implausible
+from toxgrade.records.identity import Loc
+from toxgrade.records.studies import LIVER_ENZYMES
+
+_StrictInt = Annotated[int, Strict()]
+
+
+class Radiotherapy(Asked):
+    """A course of radiotherapy; ``in-progress`` says that it has not ended yet."""
+
+    start: Day = None
+    end: Day = None
+    status: Literal["in-progress", "completed"] | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.start is None and self.end is None:
+            raise refuse("empty-course", "expected a start, an end or both; null clears a course")
+        return self
+
+    def course(self) -> Course:
+        return Course(self.start, self.end, ongoing=self.status == "in-progress")
+
+
+class WindowLength(Asked):
+    """How long toxicity counts as acute after ``anchor``: so many months, or so many days."""
+
+    anchor: Literal["end", "start"]
+    months: _StrictInt | None = None
+    days: _StrictInt | None = None
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        try:
+            self.window()
+        except ValueError as error:
+            raise refuse("window-length", str(error)) from None
+        return self
+
+    def window(self) -> Window:
+        return Window(self.anchor, self.months, self.days)
+
+
+def _preset(given: object) -> object:
+    if not isinstance(given, str):
+        return given
+    if given not in PRESETS:
+        names = ", ".join(PRESETS)
+        raise refuse("unknown-window", f"expected {names}, or an anchor with months or days")
+    window = PRESETS[given]
+    return {"anchor": window.anchor, "months": window.months, "days": window.days}
+
+
+_WINDOW_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "enum": list(PRESETS)},
+        {
+            "type": "object",
+            "properties": {
+                "anchor": {"type": "string", "enum": ["end", "start"]},
+                "months": {"type": "integer", "minimum": 0, "maximum": 120},
+                "days": {"type": "integer", "minimum": 0, "maximum": 3653},
+            },
+            "required": ["anchor"],
+            "additionalProperties": False,
+        },
+    ],
+    "description": "A preset, or the acute window's anchor with its months or days.",
+    "examples": ["paper", {"anchor": "end", "months": 3}],
+}
+AskedWindow = Annotated[WindowLength, BeforeValidator(_preset), WithJsonSchema(_WINDOW_SCHEMA)]
+
+
+AskedReadings = Annotated[
+    dict[Text, Text],
+    AfterValidator(lambda readings: dict(sorted(readings.items()))),
+    Field(
+        default_factory=dict,
+        max_length=50,
+        description="The reading of each interpretation that `GET /v1/criteria` names; what is left"
+        " out is read by default.",
+        examples=[{"hypokalemia": "grade-1"}],
+    ),
+]
+
+
+class Panel(Asked):
+    """Results of one patient, with the baseline and the course of radiotherapy they belong to."""
+
+    radiotherapy: Radiotherapy | None = None
+    baseline: Annotated[list[Lab], Field(default_factory=list)]
+    results: list[Lab]
+
+    def labs(self) -> list[tuple[Loc, LabResult]]:
+        """Every entry with its place in the request: the results, then the baseline."""
+        return [
+            *((("results", i), lab) for i, lab in enumerate(self.results)),
+            *((("baseline", i), replace(lab, is_baseline=True))
+              for i, lab in enumerate(self.baseline)),
+        ]  # fmt: skip
+
+    def courses(self) -> tuple[Course, ...]:
+        """The course of radiotherapy, if one was sent.
+
+        Raises:
+            RequestError: its dates contradict each other.
+        """
+        courses = (self.radiotherapy.course(),) if self.radiotherapy else ()
+        if faults := course_faults(courses):
+            named = [
+                FieldFault(("radiotherapy", *fault.loc[1:]), fault.code, fault.message)
+                for fault in faults
+            ]
+            raise RequestError("the radiotherapy dates contradict each other", named)
+        return courses
+
+
+class GradeRequest(Panel):
+    """A panel to grade without storing it."""
+
+    edition: Text = Field("4.03", description="`4.0` means `4.03`.")
+    window: AskedWindow = WindowLength(anchor="end", months=3)
+    interpretations: AskedReadings
+
+
+class RowRequest(Asked):
+    """A row of the toxicity table: the highest grade of its terms."""
+
+    label: Name
+    terms: list[Name] = Field(min_length=1, max_length=50)
+    with_baseline: bool = False
+
+
+class StudyRequest(Asked):
+    """What a study chooses; what is left out takes its default."""
+
+    edition: Text = "4.03"
+    window: AskedWindow = WindowLength(anchor="end", months=3)
+    liver_enzymes: list[Text] = Field(list(LIVER_ENZYMES), min_length=1, max_length=20)
+    rows: list[RowRequest] | None = Field(
+        None, min_length=1, max_length=100, description="Of the toxicity table; null: the paper's."
+    )
+    interpretations: AskedReadings
+    implausible: Implausible = Field(
+        "refuse", description="A number outside the plausible band is left ungraded, or flagged."
+    )

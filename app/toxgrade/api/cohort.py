@@ -1,0 +1,178 @@
+"""Reports on a study: toxicity table, shift table, late toxicity, time to a grade, survival."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from sqlalchemy import Connection
+from starlette.requests import Request
+
+from toxgrade.api.fields import Name, StudyName
+from toxgrade.cohort.curves import incidence_document, survival_document
+from toxgrade.cohort.document import table_csv, table_document, table_html
+from toxgrade.cohort.late import LateToxicity, Visit, late_toxicity
+from toxgrade.cohort.read import cohort
+from toxgrade.cohort.rows import TableRow, find_row
+from toxgrade.cohort.scope import Report, Scope
+from toxgrade.cohort.shift import shift_table
+from toxgrade.http.as_of import as_of
+from toxgrade.http.body import JsonRoute
+from toxgrade.http.guard import needs
+from toxgrade.http.service import Service, TheService
+from toxgrade.records.studies import Study, find_study
+
+router = APIRouter(
+    prefix="/v1/studies/{study}",
+    tags=["reports"],
+    route_class=JsonRoute,
+    dependencies=[needs("reader"), as_of()],
+)
+
+LATE = (
+    "Late: after the acute window, in the terms where a result or event is certainly worse than the"
+    " patient's own baseline. Attribution: a clinician's, from the last late event of the term."
+    " Resolved: the first visit after the worst one that is not above the baseline grade."
+)
+
+Term = Annotated[Name, Query(description="A CTCAE term, or the label of a table's row.")]
+
+
+async def _scope(
+    phase: Report = "acute",
+    course: Annotated[int, Query(ge=1, le=20, description="1: the first.")] = 1,
+    on_treatment: Annotated[bool, Query(description="false: only after the end.")] = True,
+    include_baseline: Annotated[bool, Query(description="In the worst grade.")] = False,
+) -> Scope:
+    return Scope(phase, course, on_treatment, include_baseline)
+
+
+AskedScope = Annotated[Scope, Depends(_scope)]
+
+
+@router.get(
+    "/toxicity-table",
+    summary="How many patients had which grade",
+    responses={200: {"content": {"text/csv": {}, "text/html": {}}}},
+)
+async def toxicity(
+    request: Request, service: TheService, study: StudyName, scope: AskedScope
+) -> Response:
+    """The table of a paper, every number with its definition; as `Accept` says JSON, CSV, HTML."""
+
+    def query(connection: Connection) -> dict[str, Any]:
+        found = find_study(connection, study)
+        edition = service.graders.under(found.rules).edition
+        return table_document(connection, found, edition, scope)
+
+    document = await service.read(query)
+    accepted = request.headers.get("accept", "")
+    if "text/html" in accepted:
+        return HTMLResponse(table_html(document))
+    if "text/csv" in accepted:
+        return Response(table_csv(document), media_type="text/csv")
+    return JSONResponse(document)
+
+
+@router.get("/shift-table", summary="Baseline grade by worst grade")
+async def shift(
+    service: TheService, study: StudyName, term: Term, scope: AskedScope
+) -> dict[str, Any]:
+    """Where each patient began and how far it went, with the patients behind each cell."""
+
+    def query(connection: Connection) -> dict[str, Any]:
+        found = find_study(connection, study)
+        row = _row(term, found, service)
+        table = shift_table(cohort(connection, found, scope), row, scope)
+        cells = [
+            {"baseline": before, "worst": after, "n": len(names), "patients": names}
+            for (before, after), names in sorted(table.cells.items())
+        ]
+        return {
+            "study": found.name,
+            "synthetic": found.synthetic,
+            "phase": scope.phase,
+            "course": scope.course,
+            "row": row.label,
+            "terms": list(row.terms),
+            "cells": cells,
+            "not_evaluable": table.not_evaluable,
+        }
+
+    return await service.read(query)
+
+
+def _row(name: str, study: Study, service: Service) -> TableRow:
+    edition = service.graders.under(study.rules).edition
+    return find_row(name, study, edition, service.vocabularies[edition.name])
+
+
+@router.get("/late-toxicity", summary="What was worse than baseline after the acute window")
+async def late(
+    service: TheService,
+    study: StudyName,
+    course: Annotated[int, Query(ge=1, le=20)] = 1,
+) -> dict[str, Any]:
+    """Per patient and term: worst grade, attribution, days since treatment, the way back."""
+
+    def query(connection: Connection) -> dict[str, Any]:
+        found = find_study(connection, study)
+        edition = service.graders.under(found.rules).edition
+        return {
+            "study": found.name,
+            "synthetic": found.synthetic,
+            "course": course,
+            "definition": LATE,
+            "late": [_late(one) for one in late_toxicity(connection, found, edition, course)],
+        }
+
+    return await service.read(query)
+
+
+def _late(one: LateToxicity) -> dict[str, Any]:
+    def visit(seen: Visit | None) -> dict[str, Any] | None:
+        if seen is None:
+            return None
+        end = one.radiotherapy_end
+        return {
+            "date": seen.day.isoformat() if seen.day else None,
+            "days_from_end": (seen.day - end).days if seen.day and end else None,
+            "phase": seen.phase,
+            "at_least": seen.at_least,
+            "at_most": seen.at_most,
+            "value": seen.value,
+        }
+
+    return {
+        "patient": one.patient,
+        "term": one.term,
+        "baseline_grade": one.baseline_grade,
+        "worst_grade": one.worst.at_least,
+        "attribution": one.attribution,
+        "first": visit(one.first),
+        "worst": visit(one.worst),
+        "resolved": visit(one.resolved),
+        "visits": [visit(seen) for seen in one.visits],
+    }
+
+
+@router.get("/time-to-grade", summary="Cumulative incidence of a grade, death competing")
+async def time_to(
+    service: TheService,
+    study: StudyName,
+    term: Term,
+    grade: Annotated[int, Query(ge=1, le=5)],
+    course: Annotated[int, Query(ge=1, le=20)] = 1,
+) -> dict[str, Any]:
+    """Aalen-Johansen estimate by day with confidence limits and the number at risk."""
+
+    def query(connection: Connection) -> dict[str, Any]:
+        found = find_study(connection, study)
+        return incidence_document(connection, found, _row(term, found, service), grade, course)
+
+    return await service.read(query)
+
+
+@router.get("/survival", summary="Overall survival from the follow-up")
+async def survival(service: TheService, study: StudyName) -> dict[str, Any]:
+    """Kaplan-Meier estimate by day with confidence limits and the number at risk."""
+    return await service.read(lambda c: survival_document(c, find_study(c, study)))

@@ -1,0 +1,143 @@
+"""What is graded, and how: the criteria and the analytes as data."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from toxgrade.api.grading import grader_for
+from toxgrade.criteria.compare import compare
+from toxgrade.criteria.model import Analyte, Band, Edition, GradeCriterion, Limit, Term
+from toxgrade.errors import CriteriaError, FieldFault, RequestError
+from toxgrade.grading.result import plain
+from toxgrade.grading.rules import Rules
+from toxgrade.http.guard import needs
+from toxgrade.http.service import Service, TheService
+
+router = APIRouter(prefix="/v1", tags=["criteria"], dependencies=[needs("reader")])
+
+
+@router.get("/criteria", summary="The terms of an edition, in NCI's wording with the limits used")
+async def criteria(
+    service: TheService, edition: Annotated[str, Query(max_length=20)] = "4.03"
+) -> dict[str, Any]:
+    """Every laboratory term that is graded. The wording is the US National Cancer Institute's."""
+    chosen = grader_for(Rules(edition), service).edition
+    return {
+        "edition": chosen.name,
+        "label": chosen.label,
+        "released": chosen.released,
+        "source": chosen.source,
+        "criteria_sha256": chosen.sha256,
+        "editions": list(service.graders.criteria.editions),
+        "terms": [_term(term) for term in chosen.terms],
+        "interpretations": [
+            {
+                "interpretation": i.name,
+                "terms": list(i.terms),
+                "question": i.question,
+                "default": i.readings[0].name,
+                "readings": [{"reading": r.name, "says": r.says} for r in i.readings],
+            }
+            for i in chosen.interpretations
+        ],
+    }
+
+
+@router.get("/criteria/compare", summary="What differs between two editions")
+async def compare_editions(
+    service: TheService,
+    before: Annotated[str, Query(alias="from", max_length=20)],
+    after: Annotated[str, Query(alias="to", max_length=20)],
+) -> dict[str, Any]:
+    """Each test and direction that the two editions do not grade alike, with both wordings."""
+    editions = [_edition(service, name, text) for name, text in (("from", before), ("to", after))]
+    return {
+        "from": editions[0].name,
+        "to": editions[1].name,
+        "differences": [
+            {
+                "analyte": difference.analyte,
+                "direction": difference.direction,
+                "from_term": difference.before.name if difference.before else None,
+                "to_term": difference.after.name if difference.after else None,
+                "grades": [
+                    {"grade": grade, "from": _criterion(old), "to": _criterion(new)}
+                    for grade, old, new in difference.grades
+                ],
+            }
+            for difference in compare(*editions)
+        ],
+    }
+
+
+def _edition(service: Service, name: str, text: str) -> Edition:
+    try:
+        return service.graders.criteria.edition(text)
+    except CriteriaError as error:
+        fault = FieldFault(("query", name), "unknown-edition", str(error))
+        raise RequestError("there is no such edition", [fault]) from None
+
+
+def _criterion(criterion: GradeCriterion | None) -> dict[str, Any] | None:
+    if criterion is None:
+        return None
+    return {"says": criterion.says, "limits": [limit.when for limit in criterion.limits]}
+
+
+@router.get("/analytes", summary="Names, codes, units and plausible bands")
+async def analytes(service: TheService) -> dict[str, Any]:
+    """How each analyte may be named and in which units it may come."""
+    return {"analytes": [_analyte(a) for a in service.graders.criteria.analytes.values()]}
+
+
+def _term(term: Term) -> dict[str, Any]:
+    return {
+        "term": term.name,
+        "meddra": term.meddra,
+        "soc": term.soc,
+        "analyte": term.analyte,
+        "direction": term.direction,
+        "grades": [
+            {
+                "grade": criterion.grade,
+                "says": criterion.says,
+                "clinical": criterion.clinical,
+                "limits": [_limit(limit) for limit in criterion.limits],
+            }
+            for criterion in term.grades
+        ],
+    }
+
+
+def _limit(limit: Limit) -> dict[str, Any]:
+    asked = limit.condition
+    given = f"{asked.comparison} {asked.limit}" if asked else None
+    return {
+        "when": f"{limit.comparison} {limit.text}",
+        "if_baseline": given if asked and asked.subject == "baseline" else None,
+        "if_value": given if asked and asked.subject == "value" else None,
+    }
+
+
+def _analyte(analyte: Analyte) -> dict[str, Any]:
+    return {
+        "analyte": analyte.name,
+        "full_name": analyte.full_name,
+        "aliases": list(analyte.aliases),
+        "loinc": list(analyte.loinc),
+        "refused_loinc": dict(analyte.refused_loinc),
+        "canonical_unit": analyte.canonical_unit,
+        "units": [
+            {"unit": u.name, "factor": str(u.factor), "spellings": list(u.spellings)}
+            for u in analyte.units
+        ],
+        "plausible": {
+            "value": _band(analyte.plausible_value),
+            "lln": _band(analyte.plausible_lln),
+            "uln": _band(analyte.plausible_uln),
+        },
+    }
+
+
+def _band(band: Band) -> list[str]:
+    return [plain(band.low), plain(band.high)]

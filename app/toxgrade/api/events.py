@@ -1,0 +1,128 @@
+"""Clinicians' grades of any CTCAE term: nausea, fatigue, and what no laboratory decides."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body
+from fastapi.responses import Response
+from pydantic import Field, Strict
+from sqlalchemy import Connection, Row
+
+from toxgrade.api.fields import CollectedAt, Day, Name, PatientName, StudyName, Text
+from toxgrade.api.lab_value import Asked
+from toxgrade.criteria.vocabulary import stored_term
+from toxgrade.errors import FieldFault, RequestError
+from toxgrade.grading.dates import read_collected
+from toxgrade.grading.event import Attribution, Event, EventStatus, term_to_grade
+from toxgrade.grading.phase import place
+from toxgrade.http.body import JsonRoute
+from toxgrade.http.guard import needs
+from toxgrade.http.service import Service, TheService
+from toxgrade.records.events import list_events, store_event
+from toxgrade.records.history import current_courses
+from toxgrade.records.patients import find_patient, lock_patient
+from toxgrade.records.studies import Study, find_study
+
+router = APIRouter(
+    prefix="/v1/studies/{study}/patients/{patient}/events",
+    tags=["patients"],
+    route_class=JsonRoute,
+)
+
+
+class EventRequest(Asked):
+    """A clinician's grade; sent again with other content it corrects the earlier version."""
+
+    term: Name = Field(description="A CTCAE term, or a label such as liver pain.")
+    grade: Annotated[int, Strict(), Field(ge=0, le=5)] = Field(description="0: absent, resolved.")
+    onset: CollectedAt = Field(description="The day from which on the grade holds.")
+    resolved: Day = None
+    attribution: Attribution = Field("unknown", description="To radiotherapy.")
+    status: EventStatus = Field("final", description="entered-in-error withdraws the event.")
+    source_id: Text | None = None
+
+    def event(self, study: Study, service: Service) -> Event:
+        """The event, its term known to the study's edition.
+
+        Raises:
+            RequestError: names the field and what the edition would accept.
+        """
+        if self.onset is None:
+            fault = FieldFault(("onset",), "missing", "required: the day of onset")
+            raise RequestError("an event needs its onset", [fault])
+        if self.resolved and self.resolved < self.onset.first:
+            fault = FieldFault(("resolved",), "resolved-before-onset", "expected onset or later")
+            raise RequestError("the event ends before it begins", [fault])
+        term = term_to_grade(service.vocabularies[study.rules.edition], self.term, self.grade)
+        return Event(
+            term=term,
+            grade=self.grade,
+            onset=self.onset,
+            resolved=self.resolved,
+            attribution=self.attribution,
+            status=self.status,
+            source_id=self.source_id or None,
+        )
+
+
+_EXAMPLE = {"term": "Nausea", "grade": 2, "onset": "2006-05-14", "attribution": "unknown"}
+
+
+@router.post(
+    "", status_code=201, summary="Store a clinician's grade", dependencies=[needs("writer")]
+)
+async def post(
+    service: TheService,
+    study: StudyName,
+    patient: PatientName,
+    asked: Annotated[EventRequest, Body(openapi_examples={"event": {"value": _EXAMPLE}})],
+) -> Response:
+    """Store a grade of a term that has it, or 0; durable before the answer."""
+
+    def save(connection: Connection) -> dict[str, Any]:
+        found = find_study(connection, study)
+        event = asked.event(found, service)
+        patient_id = lock_patient(connection, found, patient).id
+        row = store_event(connection, patient_id, event)
+        return {"study": study, "patient": patient} | _answer(connection, row, found, service)
+
+    return await service.store(save)
+
+
+@router.get(
+    "",
+    summary="A patient's clinical events with their history",
+    dependencies=[needs("reader")],
+)
+async def events(service: TheService, study: StudyName, patient: PatientName) -> dict[str, Any]:
+    """Every version of every event, in the order in which they were recorded."""
+
+    def query(connection: Connection) -> list[dict[str, Any]]:
+        found = find_study(connection, study)
+        rows = list_events(connection, find_patient(connection, found, patient))
+        return [_answer(connection, row, found, service) for row in rows]
+
+    return {"events": await service.read(query)}
+
+
+def _answer(
+    connection: Connection, row: Row[Any], study: Study, service: Service
+) -> dict[str, Any]:
+    term = stored_term(service.vocabularies, study.rules.edition, row.term)
+    courses = current_courses(connection, row.patient_id)
+    placement = place(read_collected(row.onset), courses, study.rules.window)
+    return {
+        "id": row.id,
+        "term": term.name,
+        "meddra": term.meddra,
+        "soc": term.soc,
+        "grade": row.grade,
+        "onset": row.onset,
+        "resolved": row.resolved.isoformat() if row.resolved else None,
+        "attribution": row.attribution,
+        "status": row.status,
+        "source_id": row.source_id,
+        "version": row.version,
+        "phase": placement.phase,
+        "on_treatment": placement.on_treatment,
+        "days_from_end": placement.days_from_end,
+    }

@@ -1,0 +1,133 @@
+"""The fields of a lab value as JSON carries them, read exactly or refused by name.
+
+Every message says what is accepted and none repeats what was sent.
+"""
+
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from toxgrade.errors import ReadingError
+from toxgrade.grading.dates import ACCEPTED_DATE, read_collected
+from toxgrade.grading.result import Collected, Reported
+from toxgrade.grading.values import ACCEPTED_LIMIT, ACCEPTED_VALUE, read_limit, read_value
+from toxgrade.records.studies import PATIENT_NAME, STUDY_NAME
+
+_DATE = "expected a calendar date such as 2011-01-24, in the years 1900 to 2199"
+_ISSUED = "expected a date-time with its offset, such as 2011-04-23T14:45:00+02:00"
+
+
+def refuse(code: str, message: str) -> PydanticCustomError:
+    """The error that names a field, from inside a validator."""
+    return PydanticCustomError(code, message)
+
+
+def _number(
+    read: Callable[[str], Reported], code: str, accepted: str
+) -> Callable[[object], object]:
+    """A validator: a JSON number or a text becomes the number as reported; empty is absent."""
+
+    def validate(given: object) -> Reported | None:
+        if given is None or given == "":
+            return None
+        if isinstance(given, bool) or not isinstance(given, int | Decimal | str):
+            raise refuse(code, f"expected {accepted}")
+        try:
+            return read(str(given))
+        except ReadingError as error:
+            raise refuse(error.code, error.message) from None
+
+    return validate
+
+
+def _read_date(given: object, code: str, message: str) -> Collected | None:
+    if given is None or given == "":
+        return None
+    if not isinstance(given, str):
+        raise refuse(code, message)
+    try:
+        return read_collected(given)
+    except ReadingError:
+        raise refuse(code, message) from None
+
+
+def _collected(given: object) -> Collected | None:
+    return _read_date(given, "unreadable-date", f"expected {ACCEPTED_DATE}")
+
+
+def _day(given: object) -> date | None:
+    read = _read_date(given, "unreadable-date", _DATE)
+    if read is not None and read.first != read.last:
+        raise refuse("partial-date", _DATE)
+    return read.first if read else None
+
+
+def _issued(given: object) -> datetime | None:
+    if given is None or given == "":
+        return None
+    try:
+        issued = datetime.fromisoformat(given) if isinstance(given, str) else None
+    except ValueError:
+        issued = None
+    if issued is None or issued.tzinfo is None:
+        raise refuse("unreadable-date-time", _ISSUED)
+    return issued
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise refuse("unprintable", "expected text without control characters")
+    return text
+
+
+def _dose(dose: Reported | None) -> Reported | None:
+    if dose is not None and not 0 < dose.number <= 500:
+        raise refuse("dose-out-of-range", "expected a total dose in Gy above 0 and at most 500")
+    return dose
+
+
+def _schema(described: str, *examples: object) -> WithJsonSchema:
+    types = {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "null"}]}
+    return WithJsonSchema({**types, "description": described, "examples": list(examples)})
+
+
+def _text_schema(described: str, example: str) -> WithJsonSchema:
+    types = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+    return WithJsonSchema({**types, "description": described, "examples": [example]})
+
+
+Value = Annotated[
+    Reported | None,
+    PlainValidator(_number(read_value, "unreadable-value", ACCEPTED_VALUE)),
+    _schema(f"As reported: {ACCEPTED_VALUE}.", "1.8", 1.8, "<0.2"),
+]
+LimitOfNormal = Annotated[
+    Reported | None,
+    PlainValidator(_number(read_limit, "unreadable-limit", ACCEPTED_LIMIT)),
+    _schema(f"{ACCEPTED_LIMIT[0].upper()}{ACCEPTED_LIMIT[1:]}.", "1.2", 1.2),
+]
+CollectedAt = Annotated[
+    Collected | None,
+    PlainValidator(_collected),
+    _text_schema(f"When the specimen was taken: {ACCEPTED_DATE}.", "2011-04-23"),
+]
+Day = Annotated[date | None, PlainValidator(_day), _text_schema("A calendar date.", "2011-01-24")]
+Issued = Annotated[
+    datetime | None,
+    PlainValidator(_issued),
+    _text_schema("When the laboratory released this version.", "2011-04-23T14:45:00+02:00"),
+]
+Dose = Annotated[
+    Reported | None,
+    PlainValidator(_number(read_limit, "unreadable-dose", ACCEPTED_LIMIT)),
+    AfterValidator(_dose),
+    _schema("The total dose in Gy, above 0 and at most 500.", "21", 21),
+]
+Text = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
+Name = Annotated[Text, Field(min_length=1)]
+StudyName = Annotated[str, Field(pattern=f"^{STUDY_NAME.pattern}$", examples=["demo"])]
+PatientName = Annotated[str, Field(pattern=f"^{PATIENT_NAME.pattern}$", examples=["P01"])]

@@ -1,0 +1,157 @@
+"""A patient's courses of radiotherapy and last contact."""
+
+from datetime import date
+from typing import Annotated, Any, Self
+
+from fastapi import APIRouter, Body
+from fastapi.responses import JSONResponse
+from pydantic import Field, Strict, model_validator
+from sqlalchemy import Connection
+
+from toxgrade.api import answers
+from toxgrade.api.asked import Radiotherapy
+from toxgrade.api.fields import Day, Dose, PatientName, StudyName, Text, refuse
+from toxgrade.api.lab_value import Asked
+from toxgrade.errors import FieldFault, RequestError
+from toxgrade.grading.dates import FIRST_YEAR, LAST_YEAR
+from toxgrade.grading.phase import course_faults
+from toxgrade.grading.ranges import Sex
+from toxgrade.grading.result import Course
+from toxgrade.http.body import JsonRoute
+from toxgrade.http.guard import needs
+from toxgrade.http.service import TheService
+from toxgrade.records.follow_up import FollowUp, VitalStatus
+from toxgrade.records.patients import find_patient
+from toxgrade.records.put_patient import PatientRecord, PersonFields, current_record, put_patient
+from toxgrade.records.studies import find_study
+from toxgrade.records.version import tag
+
+router = APIRouter(
+    prefix="/v1/studies/{study}/patients/{patient}", tags=["patients"], route_class=JsonRoute
+)
+
+
+class CourseRequest(Radiotherapy):
+    """A course with its dose."""
+
+    dose_gy: Dose = None
+    fractions: Annotated[int, Strict(), Field(ge=1, le=100)] | None = None
+
+    def course(self) -> Course:
+        dose = self.dose_gy.number if self.dose_gy else None
+        ongoing = self.status == "in-progress"
+        return Course(self.start, self.end, ongoing, dose, self.fractions)
+
+
+class PatientRequest(Asked):
+    """What is left out stays as it is; ``courses`` are listed by start, empty clears them."""
+
+    courses: Annotated[list[CourseRequest], Field(max_length=20)] | None = None
+    last_contact: Day = None
+    vital_status: VitalStatus | None = None
+    cause: Text | None = Field(None, description="Of death.")
+    sex: Sex | None = Field(None, description="Decides reference ranges of the study; null clears.")
+    birth_year: Annotated[int, Strict(), Field(ge=1880, le=2199)] | None = None
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.vital_status is not None and self.last_contact is None:
+            raise refuse("missing-last-contact", "expected last_contact with vital_status")
+        if self.cause is not None and self.vital_status != "dead":
+            raise refuse("cause-of-no-death", "expected a cause only with vital_status dead")
+        return self
+
+    def record(self) -> PatientRecord:
+        """What to record.
+
+        Raises:
+            RequestError: the courses contradict each other, or a date is out of range.
+        """
+        courses = None if self.courses is None else tuple(c.course() for c in self.courses)
+        faults = [
+            FieldFault(("courses", *fault.loc), fault.code, fault.message)
+            for fault in course_faults(courses or ())
+        ]
+        faults += _out_of_range(self.last_contact)
+        if faults:
+            raise RequestError("the patient's dates cannot be accepted", faults)
+        told = {"last_contact", "vital_status", "cause"} & self.model_fields_set
+        follow_up = FollowUp(self.last_contact, self.vital_status, self.cause) if told else None
+        return PatientRecord(courses, follow_up, self._person())
+
+    def _person(self) -> PersonFields:
+        person: PersonFields = {}
+        if "sex" in self.model_fields_set:
+            person["sex"] = self.sex
+        if "birth_year" in self.model_fields_set:
+            person["birth_year"] = self.birth_year
+        return person
+
+
+def _out_of_range(day: date | None) -> list[FieldFault]:
+    if day is None or FIRST_YEAR <= day.year <= LAST_YEAR:
+        return []
+    text = f"expected a date in the years {FIRST_YEAR} to {LAST_YEAR}"
+    return [FieldFault(("last_contact",), "date-out-of-range", text)]
+
+
+_EXAMPLE = {
+    "courses": [{"start": "2011-01-24", "end": "2011-03-09", "dose_gy": "21", "fractions": 7}],
+    "last_contact": "2012-05-02",
+    "vital_status": "alive",
+}
+
+
+@router.put(
+    "",
+    summary="Record courses of radiotherapy and the last contact",
+    dependencies=[needs("writer")],
+)
+async def put(
+    service: TheService,
+    study: StudyName,
+    patient: PatientName,
+    asked: Annotated[PatientRequest, Body(openapi_examples={"patient": {"value": _EXAMPLE}})],
+) -> JSONResponse:
+    """Record what is sent; other courses grade the patient's results again, durable before this
+    answers. A second course opens its own baseline and windows.
+    """
+    sent = asked.record()
+
+    def save(connection: Connection) -> tuple[PatientRecord, str]:
+        now = put_patient(connection, study, patient, sent, service.graders)
+        return now, _tag(connection, study, patient)
+
+    now, newest = await service.write(save)
+    return JSONResponse(_answer(study, patient, now), headers={"ETag": newest})
+
+
+@router.get("", summary="A patient's courses and follow-up", dependencies=[needs("reader")])
+async def get(service: TheService, study: StudyName, patient: PatientName) -> JSONResponse:
+    """What is recorded beside results; the ETag is of all there is of the patient."""
+
+    def query(connection: Connection) -> tuple[PatientRecord, str]:
+        found = find_study(connection, study)
+        now = current_record(connection, find_patient(connection, found, patient))
+        return now, _tag(connection, study, patient)
+
+    now, newest = await service.read(query)
+    return JSONResponse(_answer(study, patient, now), headers={"ETag": newest})
+
+
+def _tag(connection: Connection, study: str, patient: str) -> str:
+    found = find_study(connection, study)
+    return tag(connection, found, find_patient(connection, found, patient))
+
+
+def _answer(study: str, patient: str, now: PatientRecord) -> dict[str, Any]:
+    follow_up = now.follow_up or FollowUp()
+    return {
+        "study": study,
+        "patient": patient,
+        "courses": [answers.course(course) for course in now.courses or ()],
+        "last_contact": follow_up.last_contact.isoformat() if follow_up.last_contact else None,
+        "vital_status": follow_up.vital_status,
+        "cause": follow_up.cause,
+        **now.person,
+    }

@@ -1,0 +1,105 @@
+"""What became of a grade; taking back a result; erasing a patient."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Header, Path
+from fastapi.responses import JSONResponse, Response
+from pydantic import Field
+from sqlalchemy import Connection
+from starlette.concurrency import run_in_threadpool
+
+from toxgrade.api import answers
+from toxgrade.api.fields import PatientName, StudyName, Text
+from toxgrade.api.lab_value import Asked
+from toxgrade.batches.assemble import leave_out
+from toxgrade.batches.store import Store
+from toxgrade.errors import PreconditionMissing
+from toxgrade.http.body import JsonRoute
+from toxgrade.http.guard import needs
+from toxgrade.http.service import TheService
+from toxgrade.records.batches import ended_batches
+from toxgrade.records.engine import empty_write_ahead_log
+from toxgrade.records.erase import erase_patient, withdraw
+from toxgrade.records.grade_history import grade_history
+
+router = APIRouter(
+    prefix="/v1/studies/{study}/patients/{patient}", tags=["patients"], route_class=JsonRoute
+)
+
+GradeId = Annotated[int, Path(ge=1, le=2**53, description="As the answers' `id`.")]
+
+
+class ReasonRequest(Asked):
+    """Why; it is kept in the audit. No patient's values, no names."""
+
+    reason: Annotated[Text, Field(min_length=3, examples=["sent for the wrong patient"])]
+
+
+@router.get(
+    "/grades/{grade}/history",
+    summary="Every version of a grade, and who brought it about",
+    dependencies=[needs("reader")],
+)
+async def history(
+    service: TheService, study: StudyName, patient: PatientName, grade: GradeId
+) -> dict[str, Any]:
+    """The grades of the same result and term, oldest first, each with the result as it was then."""
+
+    def query(connection: Connection) -> list[dict[str, Any]]:
+        rows = grade_history(connection, study, patient, grade)
+        return [answers.stored(row) | {"audit": row["audit"]} for row in rows]
+
+    return {"history": await service.read(query)}
+
+
+@router.post(
+    "/grades/{grade}/withdrawal",
+    status_code=201,
+    summary="Withdraw the result of a grade",
+    dependencies=[needs("writer")],
+)
+async def withdrawal(
+    service: TheService,
+    study: StudyName,
+    patient: PatientName,
+    grade: GradeId,
+    asked: Annotated[ReasonRequest, Body()],
+) -> Response:
+    """Take back a result that should not be there, such as one sent for the wrong patient.
+
+    It then counts as entered in error; what it changed is graded again, the old stays readable.
+    """
+
+    def save(connection: Connection) -> dict[str, Any]:
+        withdraw(connection, study, patient, grade, asked.reason, service.graders)
+        rows = grade_history(connection, study, patient, grade)
+        return {"study": study, "patient": patient, "grade": answers.stored(rows[-1])}
+
+    return await service.store(save)
+
+
+@router.delete("", summary="Erase a patient's values for good", dependencies=[needs("admin")])
+async def erase(
+    service: TheService,
+    study: StudyName,
+    patient: PatientName,
+    asked: Annotated[ReasonRequest, Body()],
+    if_match: Annotated[str | None, Header(max_length=200)] = None,
+) -> JSONResponse:
+    """For a legal duty to erase: every value is deleted, the audit keeps that it was, and why.
+
+    Needs `If-Match` with the ETag of the patient as read just before. The pseudonym stays taken.
+    The patient's rows go from the graded rows of the study's batches too; none may be under way.
+    """
+    if if_match is None:
+        raise PreconditionMissing("erasing needs If-Match with the patient's ETag")
+
+    def save(connection: Connection) -> int:
+        rows = erase_patient(connection, study, patient, asked.reason)
+        if ended := ended_batches(connection, study):
+            leave_out([patient], Store(service.settings.batches_dir), ended)
+        return rows
+
+    rows = await service.write(save)
+    await run_in_threadpool(empty_write_ahead_log, service.engine)
+    return JSONResponse({"study": study, "patient": patient, "rows_erased": rows})

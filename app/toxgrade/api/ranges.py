@@ -1,0 +1,115 @@
+"""A study's own reference ranges, for results that come without one."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body
+from pydantic import BaseModel, Field, Strict
+
+from toxgrade.api.answers import StudyRangeAnswer
+from toxgrade.api.fields import Day, LimitOfNormal, Name, StudyName, Text
+from toxgrade.api.lab_value import Asked
+from toxgrade.grading.ranges import Sex, StudyRange
+from toxgrade.grading.study_ranges import MOST_ROWS, RangeTable
+from toxgrade.http.body import JsonRoute
+from toxgrade.http.guard import needs
+from toxgrade.http.service import TheService
+from toxgrade.records.put_ranges import put_ranges
+from toxgrade.records.ranges import current_ranges, range_document
+from toxgrade.records.studies import find_study
+
+router = APIRouter(
+    prefix="/v1/studies/{study}/reference-ranges", tags=["studies"], route_class=JsonRoute
+)
+
+Years = Annotated[int, Strict(), Field(ge=0, le=150)]
+
+
+class RangeRequest(Asked):
+    """A row: the limits of one analyte, for the patients and from the day that it names."""
+
+    analyte: Name = Field(description="A name, alias or LOINC code.")
+    lln: LimitOfNormal = None
+    uln: LimitOfNormal = None
+    unit: Name = Field(description="Of both limits.")
+    lab: Text | None = Field(None, description="Only for results of this laboratory.")
+    sex: Sex | None = Field(None, description="Only for patients of this sex.")
+    age_from: Years | None = Field(None, description="Completed years, included.")
+    age_to: Years | None = Field(None, description="Completed years, included.")
+    valid_from: Day = Field(None, description="The first day of collection it holds for.")
+
+    def row(self) -> StudyRange:
+        return StudyRange(
+            analyte=self.analyte,
+            lln=self.lln.number if self.lln else None,
+            uln=self.uln.number if self.uln else None,
+            unit=self.unit,
+            lab=self.lab or None,
+            sex=self.sex,
+            age_from=self.age_from,
+            age_to=self.age_to,
+            valid_from=self.valid_from,
+        )
+
+
+class RangesRequest(Asked):
+    """The whole table; it replaces the one before."""
+
+    ranges: Annotated[list[RangeRequest], Field(max_length=MOST_ROWS)]
+
+
+class RangesAnswer(BaseModel):
+    """A study's table as it is now."""
+
+    study: str
+    ranges: list[StudyRangeAnswer]
+
+
+class SavedRangesAnswer(RangesAnswer):
+    """The table, and how many patients have results of the analytes whose rows changed."""
+
+    patients_regraded: int
+
+
+_EXAMPLE = {
+    "ranges": [
+        {"analyte": "ALT", "uln": "45", "unit": "U/L", "sex": "male"},
+        {"analyte": "ALT", "uln": "34", "unit": "U/L", "sex": "female"},
+        {"analyte": "WBC", "lln": 4, "uln": 10, "unit": "10*9/L", "valid_from": "2010-01-01"},
+    ]
+}
+
+
+@router.put(
+    "",
+    response_model=SavedRangesAnswer,
+    summary="Replace the study's reference ranges",
+    dependencies=[needs("manager")],
+)
+async def put(
+    service: TheService,
+    study: StudyName,
+    asked: Annotated[RangesRequest, Body(openapi_examples={"ranges": {"value": _EXAMPLE}})],
+) -> dict[str, Any]:
+    """Used only where a result carries no range, never instead of one; the grade then has the flag
+    `range-from-study` and shows the row that was used. Grades that another table changes are made
+    again in the same transaction; the old ones stay readable.
+    """
+    rows = [row.row() for row in asked.ranges]
+    saved = await service.write(lambda c: put_ranges(c, study, rows, service.graders))
+    return _answer(study, saved.table) | {"patients_regraded": saved.patients}
+
+
+@router.get(
+    "",
+    response_model=RangesAnswer,
+    summary="The study's reference ranges",
+    dependencies=[needs("reader")],
+)
+async def get(service: TheService, study: StudyName) -> dict[str, Any]:
+    """The table as it is now, in the order in which it was sent."""
+    table = await service.read(lambda c: current_ranges(c, find_study(c, study)))
+    return _answer(study, table)
+
+
+def _answer(study: str, table: RangeTable) -> dict[str, Any]:
+    return {"study": study, "ranges": [range_document(row) for row in table.rows]}

@@ -1,0 +1,148 @@
+"""Studies: their rules, their patients."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Query
+from fastapi.responses import JSONResponse
+from sqlalchemy import Connection
+
+from toxgrade.api.asked import StudyRequest
+from toxgrade.api.fields import PatientName, StudyName
+from toxgrade.api.grading import grader_for
+from toxgrade.criteria.vocabulary import Vocabulary
+from toxgrade.errors import Conflict, CriteriaError, FieldFault, RequestError
+from toxgrade.grading.rules import Rules
+from toxgrade.http.body import JsonRoute
+from toxgrade.http.guard import needs
+from toxgrade.http.service import TheService
+from toxgrade.records.regrade import regrade_study
+from toxgrade.records.studies import (
+    RowChoice,
+    Saved,
+    Study,
+    find_study,
+    list_patients,
+    list_studies,
+    save_study,
+)
+from toxgrade.records.version import tag
+
+router = APIRouter(prefix="/v1/studies", tags=["studies"], route_class=JsonRoute)
+
+
+@router.get("", summary="Your studies with their rules", dependencies=[needs("reader")])
+async def studies(service: TheService) -> dict[str, Any]:
+    """Every study that the caller has a role on, and what it has chosen, by name."""
+    found = await service.read(list_studies)
+    return {"studies": [_answer(study) for study in found if service.may("reader", study.name)]}
+
+
+@router.put(
+    "/{study}",
+    summary="Create a study or change its rules",
+    responses={201: {}, 409: {}},
+    dependencies=[needs("manager")],
+)
+async def put_study(
+    service: TheService,
+    study: StudyName,
+    asked: Annotated[StudyRequest, Body()],
+    regrade: bool = False,
+) -> JSONResponse:
+    """Set a study's rules: 201 if it is new, which needs an admin.
+
+    Other rules for a study that holds results are refused (409) unless ``regrade=true``; then every
+    patient is graded again in the same transaction and the old grades stay readable.
+    """
+    edition = grader_for(Rules(asked.edition), service).edition.name
+    readings = tuple(asked.interpretations.items())
+    rules = Rules(edition, asked.window.window(), asked.implausible, readings)
+    grader_for(rules, service)
+    known = service.graders.criteria.analytes
+    faults = [
+        FieldFault(("liver_enzymes", i), "unknown-analyte", f"expected any of {', '.join(known)}")
+        for i, name in enumerate(asked.liver_enzymes)
+        if name not in known
+    ]
+    rows = _rows(asked, service.vocabularies[edition], faults)
+    if faults:
+        raise RequestError("the study's rules cannot be accepted", faults)
+
+    def save(connection: Connection) -> tuple[Saved, str]:
+        saved = save_study(connection, study, rules, asked.liver_enzymes, rows)
+        if saved.rules_changed and list_patients(connection, saved.study, 1, None):
+            if not regrade:
+                raise Conflict("the study holds results graded by its rules: add ?regrade=true")
+            regrade_study(connection, saved.study, service.graders)
+        return saved, tag(connection, saved.study)
+
+    saved, newest = await service.write(save)
+    answer = _answer(saved.study)
+    return JSONResponse(answer, 201 if saved.is_new else 200, headers={"ETag": newest})
+
+
+@router.get("/{study}", summary="A study's rules", dependencies=[needs("reader")])
+async def get_study(service: TheService, study: StudyName) -> JSONResponse:
+    """What the study has chosen; its ETag for `If-Match` when it is changed."""
+
+    def query(connection: Connection) -> tuple[Study, str]:
+        found = find_study(connection, study)
+        return found, tag(connection, found)
+
+    found, newest = await service.read(query)
+    return JSONResponse(_answer(found), headers={"ETag": newest})
+
+
+def _rows(
+    asked: StudyRequest, vocabulary: Vocabulary, faults: list[FieldFault]
+) -> tuple[RowChoice, ...] | None:
+    """The rows asked for with the edition's own names of their terms; adds what is wrong."""
+    if asked.rows is None:
+        return None
+    labels: set[str] = set()
+    rows = []
+    for i, row in enumerate(asked.rows):
+        if row.label.casefold() in labels:
+            faults.append(FieldFault(("rows", i, "label"), "label-twice", "expected another label"))
+        labels.add(row.label.casefold())
+        terms = []
+        for j, name in enumerate(row.terms):
+            try:
+                terms.append(vocabulary.term(name).name)
+            except CriteriaError as error:
+                faults.append(FieldFault(("rows", i, "terms", j), "unknown-term", str(error)))
+        rows.append(RowChoice(row.label, tuple(terms), row.with_baseline))
+    return tuple(rows)
+
+
+@router.get("/{study}/patients", summary="The patients of a study", dependencies=[needs("reader")])
+async def patients(
+    service: TheService,
+    study: StudyName,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: PatientName | None = None,
+) -> dict[str, Any]:
+    """Pseudonyms in order; ``next`` is the cursor of the following page."""
+
+    def query(connection: Connection) -> list[str]:
+        return list_patients(connection, find_study(connection, study), limit + 1, cursor)
+
+    found = await service.read(query)
+    following = found[limit - 1] if len(found) > limit else None
+    return {"patients": [{"patient": name} for name in found[:limit]], "next": following}
+
+
+def _answer(study: Study) -> dict[str, Any]:
+    window = study.rules.window
+    length = {"months": window.months} if window.days is None else {"days": window.days}
+    return {
+        "study": study.name,
+        "synthetic": study.synthetic,
+        "edition": study.rules.edition,
+        "window": {"anchor": window.anchor, **length},
+        "liver_enzymes": list(study.liver_enzymes),
+        "rows": None if study.rows is None else [asdict(row) for row in study.rows],
+        "interpretations": dict(study.rules.readings),
+        "implausible": study.rules.implausible,
+    }

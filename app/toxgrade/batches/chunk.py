@@ -1,0 +1,210 @@
+"""One chunk of a stored batch: its rows read, graded, stored, and written out again with grades.
+
+Every patient is graded by the plain reading, as ``POST …/results`` does, so that what a batch
+stores equals what the same rows give over HTTP, field by field, reasons included.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+from sqlalchemy import Connection, Engine
+
+from toxgrade.batches.assemble import PATIENT
+from toxgrade.batches.refusals import BECAUSE, Refusal, Texts, contradicting, refusal
+from toxgrade.batches.rejects import COLUMN_OF
+from toxgrade.batches.tables import CELL, apart
+from toxgrade.errors import RequestError
+from toxgrade.grading.one import Grader, Graders
+from toxgrade.grading.result import Course, LabResult, Reason
+from toxgrade.grading.rows import lab_result
+from toxgrade.records.batches import Reject
+from toxgrade.records.engine import reading
+from toxgrade.records.identity import identity
+from toxgrade.records.ranges import current_ranges
+from toxgrade.records.store_many import (
+    GradesOf,
+    Sent,
+    known_patients,
+    merge_patient,
+    prepare,
+    store_new,
+)
+from toxgrade.records.studies import find_study, hold_study
+
+_GRADED = {
+    "term": pl.String, "grade": pl.Int8, "at_least": pl.Int8, "at_most": pl.Int8,
+    "reason": pl.String, "flags": pl.String, "criterion": pl.String, "because": pl.String,
+    "phase": pl.String, "on_treatment": pl.Boolean, "days_from_end": pl.Int32,
+    "baseline_grade": pl.Int8, "worse_than_baseline": pl.Boolean, "edition": pl.String,
+}  # fmt: skip
+_OUT: dict[str, Any] = {**_GRADED, "stored": pl.Boolean}
+_AT = "\x00at"
+
+
+@dataclass(slots=True)
+class _Patient:
+    """The rows of one patient: by their place in the chunk the results with their identities, and
+    those that cannot be stored.
+    """
+
+    name: str | None
+    courses: tuple[Course, ...]
+    labs: dict[int, LabResult] = field(default_factory=dict)
+    keys: dict[int, str] = field(default_factory=dict)
+    refused: dict[int, Refusal] = field(default_factory=dict)
+
+    def sent(self) -> Sent | None:
+        """What is to be stored; None: nothing."""
+        places = [at for at in self.labs if at not in self.refused]
+        if not places:
+            return None
+        located = tuple((("rows", at), self.labs[at]) for at in places)
+        keys = tuple(self.keys[at] for at in places)
+        return Sent(self.name or "", located, keys, self.courses or None)
+
+
+class Chunk:
+    """The rows of one chunk on their way into the database.
+
+    ``frame``: as ``Partition.read`` gives it. Patients who are new to the study are graded at once,
+    before any transaction, so that ``store`` holds the database no longer than it takes to write.
+    """
+
+    def __init__(self, frame: pl.DataFrame, engine: Engine, study: str, graders: Graders) -> None:
+        self._frame = frame
+        self._graders = graders
+        with reading(engine).begin() as connection:
+            self._study = find_study(connection, study)
+            self._grader = graders.under(self._study.rules)
+            self._ranges = current_ranges(connection, self._study)
+            self._patients = _patients(frame, self._grader)
+            sent = [found for patient in self._patients if (found := patient.sent())]
+            known = known_patients(connection, self._study, [one.patient for one in sent])
+        new = [one for one in sent if one.patient not in known]
+        self._prepared = [prepare(one, self._study, self._ranges, self._grader) for one in new]
+
+    def store(self, connection: Connection) -> "Outcome":
+        """Store every row that can be, in one transaction; what came of each row.
+
+        Raises:
+            RulesChanged: the study's rules or ranges are no longer those it was graded under.
+            Conflict: a patient who was new has come and been erased meanwhile.
+        """
+        study = hold_study(connection, self._study.name)
+        ranges = current_ranges(connection, study)
+        if (study.rules, ranges.rows) != (self._study.rules, self._ranges.rows):
+            raise RulesChanged
+        graded = store_new(connection, study, self._prepared)
+        others = [one for one in self._patients if one.name not in graded]
+        for patient in sorted(others, key=lambda one: one.name or ""):
+            sent = patient.sent()
+            if sent is None:
+                continue
+            merged = merge_patient(connection, study, sent, self._graders)
+            if isinstance(merged, RequestError):
+                _refuse_all(patient, merged)
+            else:
+                graded[sent.patient] = merged
+        return Outcome(self._frame, self._patients, graded, self._grader)
+
+
+class RulesChanged(Exception):
+    """The study was given other rules or ranges: the chunk is to be graded again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of the rows of a chunk."""
+
+    _frame: pl.DataFrame
+    _patients: Sequence[_Patient]
+    _graded: Mapping[str, GradesOf]
+    _grader: Grader
+
+    def rejects(self, named: Mapping[str, str]) -> list[Reject]:
+        """The rows that cannot be read or stored as they are; ``named``: the input's columns."""
+        places = self._frame.select("row", "line").rows()
+        read = self._frame["read"].struct
+        cells = read.field(CELL) if CELL in read.fields else None
+        found = []
+        for patient, at, grades in self._rows():
+            if refused := patient.refused.get(at):
+                column, reason, stored = refused.column, refused.reason, False
+            else:
+                reason, stored = grades[0]["reason"], True
+                if reason not in COLUMN_OF:
+                    continue
+                column = COLUMN_OF[Reason(reason)]
+            row, line = places[at]
+            where = named.get(column) or (column if cells is None else cells[at])
+            found.append(Reject(row, line, where, reason, stored))
+        return sorted(found, key=lambda reject: reject.row)
+
+    def frame(self) -> pl.DataFrame:
+        """The input columns, then ours; one row per input row and term, in the file's order.
+
+        ``row`` Int64 (from 1); ``term`` … ``edition`` as ``toxgrade grade`` gives them, and
+        ``because``; ``stored`` Boolean: false where the row was refused, for ``reason``; last
+        ``PATIENT``, String: whose the row is.
+        """
+        rows: list[tuple[Any, ...]] = []
+        for patient, at, grades in self._rows():
+            if refused := patient.refused.get(at):
+                rows += self._refused(at, patient.labs[at], refused)
+            else:
+                rows += [(at, *(grade[name] for name in _GRADED), True) for grade in grades]
+        schema = {_AT: pl.UInt32, **_OUT}
+        ours = pl.DataFrame(rows, schema=schema, orient="row").sort(_AT, maintain_order=True)
+        ours = ours.with_columns(pl.col("flags").replace("", None))
+        given = self._frame["given"].struct.unnest()
+        given = given.rename(apart(given.columns, ("row", *_OUT)))
+        places = ours.drop_in_place(_AT)
+        whose = self._frame["read"].struct.field("patient").alias(PATIENT)
+        return given[places].hstack([self._frame["row"][places], *ours, whose[places]])
+
+    def _rows(self) -> Iterator[tuple[_Patient, int, list[Any]]]:
+        """Every row's patient, place, and grades, which are empty where it was refused."""
+        for patient in self._patients:
+            for at, key in patient.keys.items():
+                if at in patient.refused:
+                    yield patient, at, []
+                else:
+                    yield patient, at, self._graded[patient.name or ""][key]
+
+    def _refused(self, at: int, lab: LabResult, refused: Refusal) -> Iterator[tuple[Any, ...]]:
+        terms: list[str | None] = [term.name for term in self._grader.terms(lab.analyte)]
+        because = BECAUSE.get(refused.reason, "the patient's rows contradict what is stored")
+        nothing = dict.fromkeys(_GRADED) | {
+            "reason": refused.reason, "because": f"not stored: {because}", "phase": "unknown",
+            "edition": self._grader.edition.name,
+        }  # fmt: skip
+        for term in terms or [None]:
+            yield (at, *(nothing | {"term": term}).values(), False)
+
+
+def _patients(frame: pl.DataFrame, grader: Grader) -> list[_Patient]:
+    """The rows by patient, in the order in which patients first appear."""
+    found: dict[str | None, _Patient] = {}
+    rows = frame.select("read", "rt_start", "rt_end").iter_rows()
+    for at, (read, start, end) in enumerate(rows):
+        texts: Texts = read
+        courses = (Course(start, end),) if start or end else ()
+        patient = found.setdefault(texts["patient"], _Patient(texts["patient"], courses))
+        patient.labs[at] = lab = lab_result(texts)
+        patient.keys[at] = identity(lab, grader.names)
+        if refused := refusal(texts, lab, courses):
+            patient.refused[at] = refused
+    for patient in found.values():
+        storable = {at: lab for at, lab in patient.labs.items() if at not in patient.refused}
+        for at in contradicting(storable, patient.keys, grader.names):
+            patient.refused[at] = Refusal("source_id", "two-contents")
+    return list(found.values())
+
+
+def _refuse_all(patient: _Patient, error: RequestError) -> None:
+    """A patient whose rows contradict what is stored of that patient."""
+    fault = error.faults[0]
+    for at in patient.labs:
+        patient.refused.setdefault(at, Refusal(str(fault.loc[-1]), fault.code))

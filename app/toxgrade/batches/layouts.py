@@ -1,0 +1,182 @@
+"""What the columns of a lab export mean: our own names, SDTM LB, or a declared mapping."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from toxgrade.batches.mapping import OURS
+from toxgrade.batches.reading import Reading
+from toxgrade.errors import FileError
+
+_BLOOD = ["", "BLOOD", "SERUM", "PLASMA", "SERUM OR PLASMA", "WHOLE BLOOD"]
+_REQUIRED = ("patient", "collected", "analyte", "value", "unit", "lln", "uln")
+_SDTM = ("USUBJID", "LBORRES", "LBORRESU", "LBORNRLO", "LBORNRHI", "LBDTC")
+_SDTM_STANDARD = {
+    "LBORRES": "LBSTRESC", "LBORRESU": "LBSTRESU", "LBORNRLO": "LBSTNRLO", "LBORNRHI": "LBSTNRHI",
+}  # fmt: skip
+SIGNS_SWAPPED = ([".", ","], [",", "."])
+"""Both at once: 1.234 must become unreadable, not a number a thousand times too small."""
+OWN, SDTM_LB, MAPPED = "Toxgrade's own columns", "SDTM LB", "mapped columns"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What each of our columns is in a file.
+
+    ``ours``: an expression over the file's columns for each of ``OURS`` that it has;
+    ``named``: the file's column behind it, for messages. ``reads``: all columns those need.
+    """
+
+    name: str
+    ours: Mapping[str, pl.Expr]
+    named: Mapping[str, str]
+    reads: tuple[str, ...]
+
+    def rows(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The columns ``OURS`` of a frame with the file's columns; null where there is none."""
+        return frame.select(self.of(name).alias(name) for name in OURS)
+
+    def of(self, name: str) -> pl.Expr:
+        """What one of our columns is in a frame with the file's columns."""
+        return self.ours.get(name, pl.lit(None, dtype=pl.String))
+
+
+def recognise(header: Sequence[str], file: str, reading: Reading) -> Layout:
+    """The declared mapping, or the layout whose required columns are all there.
+
+    Raises:
+        FileError: naming what is missing from the layout that comes nearest.
+    """
+    if reading.columns:
+        return _mapped(header, file, reading)
+    sdtm = _sdtm_required(header, reading)
+    missing = {
+        OWN: [name for name in _REQUIRED if name not in header],
+        SDTM_LB: [name for name in sdtm if name not in header],
+    }
+    if not missing[OWN]:
+        return _named(OWN, {name: name for name in OURS if name in header}, reading)
+    if not missing[SDTM_LB]:
+        return _sdtm(header, reading)
+    nearest = min(missing, key=lambda name: len(missing[name]))
+    accepted = f"{OWN}: {', '.join(_REQUIRED)}; or {SDTM_LB}: {', '.join(sdtm)}; or a mapping"
+    lacking = ", ".join(missing[nearest])
+    raise FileError(f"{file}: the header lacks {lacking}. Accepted are {accepted}")
+
+
+def _named(layout: str, named: Mapping[str, str], reading: Reading) -> Layout:
+    ours = {name: pl.col(column) for name, column in named.items()}
+    if reading.baseline == "rule":
+        ours.pop("baseline", None)
+    return Layout(layout, as_declared(ours, reading), named, _reads(ours.values()))
+
+
+def _reads(expressions: Iterable[pl.Expr]) -> tuple[str, ...]:
+    names = [name for one in expressions for name in one.meta.root_names()]
+    return tuple(dict.fromkeys(names))
+
+
+def _mapped(header: Sequence[str], file: str, reading: Reading) -> Layout:
+    """The mapped columns, and under their own names those that are not mapped."""
+    columns = reading.columns
+    named = {name: name for name in OURS if name in header} | dict(columns.columns)
+    named = {name: column for name, column in named.items() if name not in columns.constants}
+    wide = {"column", "lln_column", "uln_column"}
+    theirs = {*named.values(), *(entry[k] for entry in columns.wide for k in wide & entry.keys())}
+    if absent := sorted(theirs - set(header)):
+        raise FileError(
+            f"{file}: the mapping names columns that are not there: {', '.join(absent)}"
+        )
+    needed = (
+        ("patient", "collected") if columns.wide else ("patient", "collected", "analyte", "value")
+    )
+    if absent := [name for name in needed if name not in named | dict(columns.constants)]:
+        raise FileError(f"{file}: the mapping does not say which column is {', '.join(absent)}")
+    ours = {name: pl.col(column) for name, column in named.items()}
+    ours |= {name: pl.lit(text) for name, text in columns.constants.items()}
+    reads = tuple(dict.fromkeys([*_reads(ours.values()), *sorted(theirs)]))
+    return Layout(MAPPED, as_declared(ours, reading), named, reads)
+
+
+def _sdtm_required(header: Sequence[str], reading: Reading) -> tuple[str, ...]:
+    code = "LBLOINC" if "LBLOINC" in header and "LBTESTCD" not in header else "LBTESTCD"
+    names = [_standard(name, reading) for name in _SDTM]
+    return (names[0], code, *names[1:])
+
+
+def _standard(name: str, reading: Reading) -> str:
+    return _SDTM_STANDARD.get(name, name) if reading.values == "standard" else name
+
+
+def _sdtm(header: Sequence[str], reading: Reading) -> Layout:
+    """A result with the range of the same kind: never a range rounded in other units.
+
+    A test on anything but blood keeps its specimen in its name: urine albumin is no albumin. A test
+    that was not done has no value, whatever stands in its column.
+    """
+    codes = [_text(name) for name in ("LBTESTCD", "LBLOINC") if name in header]
+    named = {
+        "patient": "USUBJID", "collected": "LBDTC", "analyte": codes[0].meta.output_name(),
+        "value": _standard("LBORRES", reading), "unit": _standard("LBORRESU", reading),
+        "lln": _standard("LBORNRLO", reading), "uln": _standard("LBORNRHI", reading),
+    }  # fmt: skip
+    ours: dict[str, pl.Expr] = {name: pl.col(column) for name, column in named.items()}
+    ours["analyte"] = analyte = pl.coalesce(codes)
+    if "LBSPEC" in header:
+        specimen = _text("LBSPEC").fill_null("").str.strip_chars().str.to_uppercase()
+        other = pl.concat_str(analyte, pl.lit(" in "), specimen)
+        ours["analyte"] = pl.when(specimen.is_in(_BLOOD)).then(analyte).otherwise(other)
+    if "LBSTAT" in header:
+        not_done = (_text("LBSTAT").str.strip_chars() == "NOT DONE").fill_null(False)
+        ours["value"] = pl.when(~not_done).then(ours["value"])
+    flags = [_text(name) for name in ("LBLOBXFL", "LBBLFL") if name in header]
+    if reading.baseline == "flag" and flags:
+        ours["baseline"] = pl.coalesce(flags)
+    return Layout(SDTM_LB, as_declared(ours, reading), named, _reads(ours.values()))
+
+
+def _text(name: str) -> pl.Expr:
+    return pl.col(name).cast(pl.String)
+
+
+def as_declared(ours: Mapping[str, pl.Expr], reading: Reading) -> dict[str, pl.Expr]:
+    """Our columns with the declared null markers, decimal sign and dates taken out of them."""
+    read = dict(ours)
+    for name, column in ours.items():
+        if reading.nulls and name not in ("patient", "analyte"):
+            column = column.cast(pl.String).replace(list(reading.nulls), None)
+        if reading.decimal == "," and name in ("value", "lln", "uln"):
+            column = column.cast(pl.String).str.replace_many(*SIGNS_SWAPPED)
+        if reading.dates and name in ("collected", "rt_start", "rt_end"):
+            column = iso_date(column, reading.dates)
+        read[name] = column
+    return read
+
+
+def iso_date(column: pl.Expr, declared: str) -> pl.Expr:
+    """Dates of the declared strptime format as ISO 8601; other texts as they are."""
+    column = column.cast(pl.String)
+    if "%M" in declared:
+        read = column.str.to_datetime(declared, strict=False).dt.strftime("%Y-%m-%dT%H:%M:%S")
+    else:
+        read = column.str.to_date(declared, strict=False).dt.strftime("%Y-%m-%d")
+    return read.fill_null(column)
+
+
+def treatment_columns(header: Sequence[str], file: str, reading: Reading) -> tuple[str, str, str]:
+    """The patient, start and end columns of a file with treatment dates.
+
+    Raises:
+        FileError: it has neither layout's columns, or not the declared ones.
+    """
+    patients = [reading.columns.columns.get("patient", "patient"), "patient", "USUBJID"]
+    patient = next((name for name in patients if name in header), None)
+    declared = [reading.treatment] if reading.treatment else []
+    mapped = tuple(reading.columns.columns.get(name, name) for name in ("rt_start", "rt_end"))
+    usual = [mapped, ("rt_start", "rt_end"), ("RFSTDTC", "RFENDTC")]
+    for start, end in declared or usual:
+        if patient is not None and start in header and end in header:
+            return patient, start, end
+    dates = " or ".join(", ".join(pair) for pair in dict.fromkeys(declared or usual))
+    raise FileError(f"{file}: the header needs the columns patient or USUBJID, and {dates}")

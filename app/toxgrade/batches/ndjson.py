@@ -1,0 +1,88 @@
+"""NDJSON: an object on each line, our own columns or the FHIR R4 Observations of a bulk export."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from toxgrade.batches.observation import observation_rows
+from toxgrade.criteria.reader import load
+from toxgrade.errors import FileError
+from toxgrade.grading.units import Names
+
+_AT_ONCE = 50_000
+_LONGEST_LINE = 1 << 24
+
+_decoder = msgspec.json.Decoder(float_hook=str)  # 1.80 stays 1.80
+
+
+def scan_ndjson(path: Path, name: str, folder: Path) -> tuple[pl.LazyFrame, str]:
+    """The objects' fields as String columns, kept as Parquet in ``folder``; and what they were.
+
+    Raises:
+        FileError: naming the line that is no object of texts and numbers, or no Observation.
+    """
+    pieces: list[Path] = []
+    columns: dict[str, None] = {}
+    rows: list[dict[str, str | None]] = []
+    kinds = set()
+    names = Names(load().analytes.values())
+
+    def keep() -> None:
+        columns.update(dict.fromkeys(column for row in rows for column in row))
+        piece = folder / f"{name}-{len(pieces)}.parquet"
+        frame = pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String))
+        frame.with_columns(pl.all().replace("", None)).write_parquet(piece)
+        pieces.append(piece)
+        rows.clear()
+
+    for number, fields in _objects(path, name):
+        kinds.add("resourceType" in fields)
+        if len(kinds) > 1:
+            raise FileError(f"{name}, line {number}: FHIR resources and other objects are mixed")
+        try:
+            rows += observation_rows(fields, names) if True in kinds else [_texts(fields)]
+        except ValueError as error:
+            raise FileError(f"{name}, line {number}: {error}") from None
+        if len(rows) >= _AT_ONCE:
+            keep()
+    if not columns and not rows:
+        raise FileError(f"{name}: empty; expected a JSON object on each line")
+    keep()
+    schema = dict.fromkeys(columns, pl.String())
+    frame = pl.scan_parquet(pieces, schema=schema, missing_columns="insert", glob=False)
+    return frame, "FHIR Observations" if True in kinds else "objects"
+
+
+def _objects(path: Path, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    with path.open("rb") as file:
+        for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), 1):
+            if len(line) == _LONGEST_LINE:
+                raise FileError(f"{name}, line {number}: longer than {_LONGEST_LINE:,} bytes")
+            if not line.strip():
+                continue
+            try:
+                fields = _decoder.decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                raise FileError(f"{name}, line {number}: not JSON") from None
+            if not isinstance(fields, dict):
+                raise FileError(f"{name}, line {number}: expected a JSON object")
+            yield number, fields
+
+
+def _texts(fields: dict[str, Any]) -> dict[str, str | None]:
+    """One row of own columns; null and absent are the same."""
+    row: dict[str, str | None] = {}
+    for key, value in fields.items():
+        match value:
+            case None | str():
+                row[key] = value
+            case bool():
+                row[key] = "true" if value else "false"
+            case int() | float():
+                row[key] = str(value)
+            case _:
+                raise ValueError(f"{key}: expected a text, a number or null")
+    return row

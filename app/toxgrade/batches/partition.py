@@ -1,0 +1,119 @@
+"""Cutting an upload into chunks of whole patients, so that each chunk knows its baselines.
+
+Two passes over the file in pieces: the first counts each patient's rows, the second writes every
+row with the number of its chunk. Memory holds one piece and the list of patients.
+"""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from toxgrade.batches.labs import Labs, open_labs
+from toxgrade.batches.layouts import recognise
+from toxgrade.batches.reading import AS_IT_COMES, Reading
+from toxgrade.batches.tables import LINE, ROW
+from toxgrade.batches.treatment import NO_COURSES, Courses, read_patients
+from toxgrade.errors import FileError
+from toxgrade.grading.texts import numbered
+
+CHUNK = 5_000
+"""Rows of a chunk, at least: half a second to grade, so that a killed worker loses little and a
+write to SQLite, which stops all others, is short."""
+
+_CHUNKS_PER_PART = 64
+
+
+class Cut(NamedTuple):
+    """An upload that was cut: the rows of each chunk, in order, and how its labs were read."""
+
+    rows: list[int]
+    read_as: str
+
+
+class Partition:
+    """The chunks of one upload, kept in ``folder``; ``reading``: how its files are to be read."""
+
+    def __init__(self, folder: Path, reading: Reading = AS_IT_COMES) -> None:
+        self._folder, self._reading = folder, reading
+
+    def write(self, labs: Path, patients: Path | None) -> Cut:
+        """Cut ``labs`` into chunks. Written again it is the same.
+
+        Raises:
+            FileError: a file that cannot be used as it is; names line and column, no values.
+        """
+        with TemporaryDirectory(dir=self._folder) as unpacked:
+            export = open_labs([labs], Path(unpacked), self._reading)
+            courses = self._courses(export, patients, Path(unpacked))
+            chunks, learned = _first_pass(export)
+            courses = pl.concat([courses, *learned])
+            places = chunks.join(courses, on="patient", how="left")
+            for number, piece in enumerate(export.chunks()):
+                rows = pl.DataFrame(
+                    [
+                        (piece.rows[ROW] + 1).alias("row"),
+                        piece.rows[LINE].alias("line"),
+                        piece.given.to_struct("given"),
+                        piece.rows.drop(ROW, LINE, "rt_start", "rt_end").to_struct("read"),
+                        piece.rows["patient"],
+                    ]
+                )
+                both = rows.join(places, on="patient", nulls_equal=True, maintain_order="left")
+                self._write(both, number)
+        sizes = chunks.group_by("chunk").agg(pl.col("rows").sum()).sort("chunk")
+        return Cut(list(sizes["rows"]), export.tables[0].told)
+
+    def _courses(self, export: Labs, patients: Path | None, folder: Path) -> pl.DataFrame:
+        """The patients file's treatment dates; none where the labs give them, or nobody does."""
+        if patients is not None and export.treatment_columns:
+            text = "give the treatment dates once: as columns of the labs, or in the patients file"
+            raise FileError(f"the labs have rt_start or rt_end beside a patients file: {text}")
+        if patients is None:
+            return NO_COURSES
+        return read_patients(patients, self._reading, folder)[1]
+
+    def _write(self, rows: pl.DataFrame, piece: int) -> None:
+        """Write the rows of one piece, each to the part that its chunk belongs to."""
+        part = pl.col("chunk") // _CHUNKS_PER_PART
+        in_order = rows.sort("chunk", "row", maintain_order=True)  # of a wide row there are several
+        for (number,), found in in_order.group_by(part, maintain_order=True):
+            path = self._folder / f"part-{number}-{piece}.parquet"
+            found.drop("patient", "rows").write_parquet(path, row_group_size=CHUNK)
+
+    def read(self, chunk: int) -> pl.DataFrame:
+        """The rows of a chunk (from 0) in the file's order.
+
+        ``row`` and ``line`` Int64 (from 1; in a wide export more than once), ``given`` Struct (the
+        input columns), ``read`` Struct (``mapping.OURS`` without the dates, String), ``rt_start``,
+        ``rt_end`` Date.
+        """
+        parts = self._folder / f"part-{chunk // _CHUNKS_PER_PART}-*.parquet"
+        rows = pl.scan_parquet(parts).filter(pl.col("chunk") == chunk).collect()
+        return rows.sort("row", maintain_order=True).drop("chunk")
+
+    def named_columns(self, chunk: pl.DataFrame) -> dict[str, str]:
+        """What the input calls each of our columns; ``chunk`` as ``read`` gives it."""
+        given: Any = chunk.schema["given"]
+        header = [field.name for field in given.fields]
+        return dict(recognise(header, "labs", self._reading).named)
+
+
+def _first_pass(export: Labs) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+    """Each patient's ``rows`` and ``chunk`` (from 0), in order of appearance; and the courses that
+    the rows give.
+    """
+    counted = pl.DataFrame(schema={"patient": pl.String, "rows": pl.Int64})
+    columns, learned = export.treatment_columns, list[pl.DataFrame]()
+    courses, names = (Courses(columns) if columns else None), numbered()
+    for piece in export.chunks(whole=False):
+        if courses is not None:
+            who = names.numbers(piece.rows["patient"])
+            learned.append(courses.learn(piece.rows, who, piece.table.name))
+        here = piece.rows.group_by("patient", maintain_order=True).agg(rows=pl.len().cast(pl.Int64))
+        both = pl.concat([counted, here]).group_by("patient", maintain_order=True)
+        counted = both.agg(pl.col("rows").sum())
+    before = pl.col("rows").cum_sum() - pl.col("rows")
+    chunk = (before // CHUNK).rank("dense").cast(pl.Int32) - 1
+    return counted.with_columns(chunk=chunk), learned

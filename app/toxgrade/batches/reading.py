@@ -1,0 +1,94 @@
+"""How files are to be read. What is declared here is not guessed; what is detected is reported."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from toxgrade.batches.declared import OPTIONS, Encoding, Kind
+from toxgrade.batches.mapping import NO_MAPPING, ColumnMap, Document, mapping
+from toxgrade.errors import FieldFault, FileError, ReadingError, RequestError
+
+MOST_BYTES = 64 * 2**30
+"""A file larger than this once decompressed is refused: it is a bomb, or wants splitting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The declared properties of input files.
+
+    ``kind`` None: by suffix. ``encoding`` None: UTF-8, or UTF-16 by its byte order mark.
+    ``delimiter`` None: detected in the header. ``decimal``: the decimal sign of text files.
+    ``nulls``: texts that mean "no value" in any column but analyte and patient, beside the empty
+    field. ``dates``: a strptime format that dates may have beside ISO 8601. ``sheet`` None: the
+    only one that holds anything. ``values``: SDTM's reported results, or its standardised ones.
+    ``baseline`` ``flag``: SDTM's baseline flags count as declared baselines; ``rule``: no
+    declaration counts; None: own columns count, SDTM's flags do not. ``treatment``: the columns of
+    the treatment dates (start, end), None: by layout. ``max_bytes`` bounds decompression.
+    """
+
+    kind: Kind | None = None
+    encoding: Encoding | None = None
+    delimiter: str | None = None
+    decimal: Literal[".", ","] = "."
+    nulls: tuple[str, ...] = ()
+    dates: str | None = None
+    sheet: str | None = None
+    columns: ColumnMap = NO_MAPPING
+    values: Literal["reported", "standard"] = "reported"
+    baseline: Literal["rule", "flag"] | None = None
+    treatment: tuple[str, str] | None = None
+    max_bytes: int = MOST_BYTES
+
+
+AS_IT_COMES = Reading()
+
+
+def declared(words: Iterable[tuple[str, str]], document: Document | None = None) -> Reading:
+    """What a caller declares by ``OPTIONS``, each a name and a text, and by a mapping file.
+
+    An empty text declares nothing.
+
+    Raises:
+        RequestError: naming each option that there is not, is given twice or cannot be accepted.
+    """
+    options = {option.name: option for option in OPTIONS}
+    given: dict[str, list[Any]] = {}
+    faults = []
+    for name, text in words:
+        try:
+            if name not in options:
+                raise ReadingError("unknown-field", f"accepted are {', '.join(options)}")
+            option = options[name]
+            if text:
+                given.setdefault(option.field, []).append(option.value(text))
+                if len(given[option.field]) > 1 and not option.repeatable:
+                    raise ReadingError("given-twice", "expected once")
+        except ReadingError as error:
+            faults.append(FieldFault((name,), error.code, error.message))
+    pairs, nulls = given.pop("columns", []), given.pop("nulls", [])
+    columns = NO_MAPPING
+    try:
+        columns = mapping([document, *pairs] if document else pairs)
+    except FileError as error:
+        faults.append(FieldFault(("map",), "mapping", str(error)))
+    if faults:
+        raise RequestError("how the file is to be read cannot be accepted as declared", faults)
+    once = {field: value for field, (value,) in given.items()}
+    return Reading(nulls=tuple(dict.fromkeys(nulls)), columns=columns, **once)
+
+
+def as_json(reading: Reading) -> str | None:
+    """What is declared by ``OPTIONS``, to be kept; None: nothing."""
+    named = {option.name: getattr(reading, option.field) for option in OPTIONS}
+    usual = {option.name: getattr(AS_IT_COMES, option.field) for option in OPTIONS}
+    told = {name: value for name, value in named.items() if value != usual[name]}
+    return msgspec.json.encode(told, order="sorted").decode() if told else None
+
+
+def from_json(text: str | None) -> Reading:
+    """What ``as_json`` kept."""
+    told: dict[str, Any] = msgspec.json.decode(text) if text else {}
+    fields = {option.field: told[option.name] for option in OPTIONS if option.name in told}
+    return msgspec.convert(fields, Reading)

@@ -1,0 +1,102 @@
+"""Which rows of an export cannot be stored: what HTTP refuses with 422, row by row.
+
+A stored result is kept as it was reported and graded again later, so it must be one that can be
+read; and every row that is refused is listed with its place and what to mend.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from toxgrade.errors import ReadingError
+from toxgrade.grading.dates import ACCEPTED_DATE
+from toxgrade.grading.patient import starts_before
+from toxgrade.grading.result import GRADED_STATUSES, OTHER_STATUSES, Course, LabResult, Reason
+from toxgrade.grading.units import Names
+from toxgrade.grading.values import ACCEPTED_LIMIT, ACCEPTED_VALUE, read_limit
+from toxgrade.records.identity import content
+from toxgrade.records.studies import PATIENT_NAME
+
+Texts = Mapping[str, str | None]
+"""One row as reported, by ``many.COLUMNS``; None where empty."""
+
+_LONGEST = 200
+_FREE_TEXTS = ("analyte", "unit", "limit_unit", "source_id")
+
+BECAUSE = {
+    "missing-patient": "the row names no patient",
+    "patient-name": f"expected the study's pseudonym, {PATIENT_NAME.pattern}",
+    "missing-analyte": "the row names no analyte",
+    "unreadable-text": f"expected at most {_LONGEST} characters, none of them a control character",
+    "unreadable-value": f"expected {ACCEPTED_VALUE}",
+    "unreadable-limit": f"expected {ACCEPTED_LIMIT}",
+    "unreadable-date": f"expected {ACCEPTED_DATE}",
+    "missing-date": "a result needs the date it was taken, unless it is declared a baseline",
+    "unknown-status": f"expected one of {', '.join((*GRADED_STATUSES, *OTHER_STATUSES))}",
+    "baseline-after-start": "a declared baseline is taken on or before the start of radiotherapy",
+    "two-contents": "the file has this result twice with different content; send one of them",
+    "patient-erased": "the patient was erased; nothing more is stored under the pseudonym",
+    "quarantined": "its part of the file could not be stored; see the batch",
+}
+"""What would be accepted, by the reason for which a row is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a row is not stored: the column (as in ``many.COLUMNS``) and a reason of ``BECAUSE``."""
+
+    column: str
+    reason: str
+
+
+def refusal(texts: Texts, lab: LabResult, courses: Sequence[Course]) -> Refusal | None:
+    """The first thing for which a row cannot be stored; None: it can be."""
+    return next(_refusals(texts, lab, courses), None)
+
+
+def _refusals(texts: Texts, lab: LabResult, courses: Sequence[Course]) -> Iterator[Refusal]:
+    if texts["patient"] is None:
+        yield Refusal("patient", "missing-patient")
+    elif not PATIENT_NAME.fullmatch(texts["patient"]):
+        yield Refusal("patient", "patient-name")
+    for column in _FREE_TEXTS:
+        text = texts.get(column) or ""
+        if len(text) > _LONGEST or not text.strip(" \t\r\n").isprintable():
+            yield Refusal(column, "unreadable-text")
+    if not lab.analyte:
+        yield Refusal("analyte", "missing-analyte")
+    if lab.unreadable is Reason.UNREADABLE_VALUE:
+        yield Refusal("value", "unreadable-value")
+    if lab.unreadable is Reason.UNREADABLE_DATE:
+        yield Refusal("collected", "unreadable-date")
+    if lab.unreadable_limit:
+        yield Refusal(_unreadable_limit(texts), "unreadable-limit")
+    if lab.collected is None and not lab.is_baseline:
+        yield Refusal("collected", "missing-date")
+    if lab.status not in (*GRADED_STATUSES, *OTHER_STATUSES):
+        yield Refusal("status", "unknown-status")
+    if lab.is_baseline and starts_before(lab, courses):
+        yield Refusal("baseline", "baseline-after-start")
+
+
+def _unreadable_limit(texts: Texts) -> str:
+    try:
+        read_limit(texts["lln"] or "0")
+    except ReadingError:
+        return "lln"
+    return "uln"
+
+
+def contradicting(labs: Mapping[int, LabResult], keys: Mapping[int, str], names: Names) -> set[int]:
+    """The rows of one patient whose result is there twice with different content.
+
+    ``keys``: the identity of each.
+    """
+    of_identity: dict[str, list[int]] = {}
+    for row in labs:
+        of_identity.setdefault(keys[row], []).append(row)
+    return {
+        row
+        for rows in of_identity.values()
+        if len(rows) > 1 and len({tuple(content(labs[row], names)) for row in rows}) > 1
+        for row in rows
+    }

@@ -1,0 +1,77 @@
+"""A lab export as a study of a database of its own, which is gone afterwards."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
+
+from toxgrade.batches.chunk import Chunk
+from toxgrade.batches.kept import temporary_folder
+from toxgrade.batches.partition import Partition
+from toxgrade.batches.reading import Reading
+from toxgrade.cohort.rows import paper_rows
+from toxgrade.grading.one import Graders
+from toxgrade.grading.rules import Rules
+from toxgrade.records.append import take
+from toxgrade.records.engine import build_engine, transaction, upgrade
+from toxgrade.records.studies import LIVER_ENZYMES, RowChoice, Study, find_study, save_study
+
+_STUDY = "export"
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """The study; ``rejected``: rows of the export that could not be read as they are."""
+
+    connection: Connection
+    study: Study
+    rejected: int
+
+
+@contextmanager
+def stored_aside(
+    labs: Path, patients: Path | None, reading: Reading, rules: Rules, graders: Graders
+) -> Iterator[Scratch]:
+    """Store an export as a batch is stored, in a database in a temporary folder.
+
+    The study's table has the paper's laboratory rows.
+
+    Raises:
+        FileError: a file that cannot be used as it is.
+        CriteriaError: there is no such edition.
+    """
+    with temporary_folder() as folder, _as_its_folder_has_it():
+        url = f"sqlite:///{folder / 'export.db'}"
+        upgrade(url)
+        partition, rejected = Partition(folder, reading), 0
+        edition = graders.under(rules).edition
+        rows = tuple(  # clinicians' grades are in no export: not absent, but not known
+            RowChoice(row.label, row.terms, row.with_baseline)
+            for row in paper_rows(edition, LIVER_ENZYMES)
+            if not row.clinical
+        )
+        with transaction(url) as connection:
+            save_study(connection, _STUDY, rules, rows=rows)
+        engine = build_engine(url)
+        for number, _ in enumerate(partition.write(labs, patients).rows):
+            frame = partition.read(number)
+            chunk = Chunk(frame, engine, _STUDY, graders)
+            with engine.begin() as connection:
+                take(connection)
+                outcome = chunk.store(connection)
+            rejected += len({one.row for one in outcome.rejects(partition.named_columns(frame))})
+        with engine.begin() as connection:
+            yield Scratch(connection, find_study(connection, _STUDY), rejected)
+        engine.dispose()
+
+
+@contextmanager
+def _as_its_folder_has_it() -> Iterator[None]:
+    """What keeps the database from being written is a matter of the folder that it is in."""
+    try:
+        yield
+    except OperationalError as error:
+        raise OSError(str(error.orig)) from None

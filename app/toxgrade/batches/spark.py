@@ -1,0 +1,154 @@
+"""The column grader inside Spark, for exports beyond one machine.
+
+Spark brings the rows of each patient together and hands them over as Arrow; what grades them is
+``many.grade_rows``, the same as on one machine. Needs the extra ``toxgrade[spark]`` on the driver
+and on every executor.
+"""
+
+from collections.abc import Callable, Iterator
+
+import polars as pl
+import pyarrow as pa  # type: ignore[import-untyped]
+from pyspark.sql import DataFrame
+from pyspark.sql.functions import broadcast
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import (
+    BooleanType,
+    ByteType,
+    DataType,
+    IntegerType,
+    StringType,
+    StructField,
+    StructType,
+)
+
+from toxgrade.batches.layouts import Layout, recognise, treatment_columns
+from toxgrade.batches.reading import AS_IT_COMES
+from toxgrade.batches.tables import apart
+from toxgrade.batches.treatment import NO_COURSES, treatment_dates
+from toxgrade.criteria.reader import load
+from toxgrade.errors import FileError
+from toxgrade.grading.many import grade_rows
+from toxgrade.grading.one import Grader, Graders
+from toxgrade.grading.phase import PRESETS, Window
+from toxgrade.grading.rules import Rules
+
+_TOGETHER = 100_000  # rows graded at a time, or one patient's if that has more: some 100 MB
+_START, _END = "__rt_start", "__rt_end"
+_BYTE, _TEXT, _FLAG = ByteType(), StringType(), BooleanType()
+_OURS: dict[str, DataType] = {
+    "term": _TEXT, "grade": _BYTE, "at_least": _BYTE, "at_most": _BYTE, "reason": _TEXT,
+    "flags": _TEXT, "criterion": _TEXT, "phase": _TEXT, "on_treatment": _FLAG,
+    "days_from_end": IntegerType(), "baseline_grade": _BYTE, "worse_than_baseline": _FLAG,
+    "edition": _TEXT,
+}  # fmt: skip
+
+
+def grade(
+    labs: DataFrame,
+    patients: DataFrame | None = None,
+    edition: str = "4.03",
+    window: str | Window = "paper",
+) -> DataFrame:
+    """Grade a table of lab results for every term of its analytes.
+
+    ``labs``: own columns or SDTM LB, texts, numbers or dates; ``patients``: patient, rt_start,
+    rt_end, or SDTM DM; None: ``labs`` gives the dates, or there are none. ``window``: a preset's
+    name or a window.
+
+    Returns the columns of ``labs`` (a clashing one as ``in_NAME``), then ``term``, ``grade``,
+    ``at_least``, ``at_most``, ``reason``, ``flags``, ``criterion``, ``phase``, ``on_treatment``,
+    ``days_from_end``, ``baseline_grade``, ``worse_than_baseline``, ``edition`` as ``toxgrade
+    grade`` gives them: one row for each row and term, in no order. Where several rows could be a
+    baseline alike, it is the first by their columns, so that the answer depends on no order either.
+
+    Raises:
+        FileError: columns are missing, or treatment dates cannot be read or contradict each other.
+        CriteriaError: there is no such edition.
+    """
+    layout = recognise(labs.columns, "labs", AS_IT_COMES)
+    rules = Rules(edition, PRESETS[window] if isinstance(window, str) else window)
+    Graders(load()).under(rules)
+    patient = layout.named["patient"]
+    dates = _courses(labs, patients, layout).rename({"rt_start": _START, "rt_end": _END})
+    courses = labs.sparkSession.createDataFrame(dates.rename({"patient": patient}).to_arrow())
+    together = (
+        labs.join(broadcast(courses), patient, "left")
+        .select(*labs.columns, _START, _END)
+        .repartition(patient)
+        .sortWithinPartitions(patient, *(name for name in layout.reads if name != patient))
+    )
+    schema = _schema(labs)
+    return together.mapInArrow(_grading(patient, rules, schema), schema)
+
+
+def _courses(labs: DataFrame, patients: DataFrame | None, layout: Layout) -> pl.DataFrame:
+    """The treatment dates, checked on the driver: a row for each patient is little."""
+    in_labs = "rt_start" in layout.named or "rt_end" in layout.named
+    if patients is None and not in_labs:
+        return NO_COURSES
+    if patients is not None and in_labs:
+        text = "give the treatment dates once: as columns of the labs, or in the patients table"
+        raise FileError(f"the labs have rt_start or rt_end beside a patients table: {text}")
+    table, name = (labs, "labs") if patients is None else (patients, "patients")
+    columns = treatment_columns(table.columns, name, AS_IT_COMES)
+    found = pl.DataFrame(pl.from_arrow(table.select(*columns).distinct().toArrow()))
+    texts = found.cast(pl.String).sort(columns)
+    texts.columns = ["patient", "start", "end"]
+    numbered = texts.with_row_index("line", 1).with_columns(pl.col("line").cast(pl.Int64))
+    return treatment_dates(numbered, columns[1:], name)
+
+
+def _schema(labs: DataFrame) -> StructType:
+    renamed = apart(labs.columns, _OURS)
+    given = [
+        StructField(renamed.get(field.name, field.name), field.dataType)
+        for field in labs.schema.fields
+    ]
+    return StructType([*given, *(StructField(name, kind) for name, kind in _OURS.items())])
+
+
+def _grading(
+    patient: str, rules: Rules, schema: StructType
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """What an executor does with one partition, whose rows are sorted by patient."""
+
+    def graded(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        grader = Graders(load()).under(rules)
+        kind = to_arrow_schema(schema)
+        for rows in _whole_patients(batches, patient):
+            entries = _graded(rows, grader, rules)
+            yield from pa.Table.from_arrays(
+                [column.to_arrow().cast(field.type) for column, field in zip(
+                    entries.iter_columns(), kind, strict=True
+                )], schema=kind,
+            ).to_batches()  # fmt: skip
+
+    return graded
+
+
+def _whole_patients(batches: Iterator[pa.RecordBatch], patient: str) -> Iterator[pl.DataFrame]:
+    """The rows in larger pieces, none of which ends in the middle of a patient."""
+    waiting: list[pl.DataFrame] = []
+    for batch in batches:
+        waiting.append(pl.DataFrame(pl.from_arrow(batch)))
+        if sum(map(len, waiting)) < _TOGETHER:
+            continue
+        rows = pl.concat(waiting)
+        last = rows[patient].ne_missing(rows[patient][-1]).sum()
+        if last:
+            yield rows[:last]
+        waiting = [rows[last:]]
+    if waiting:
+        yield pl.concat(waiting)
+
+
+def _graded(rows: pl.DataFrame, grader: Grader, rules: Rules) -> pl.DataFrame:
+    given = rows.drop(_START, _END)
+    layout = recognise(given.columns, "labs", AS_IT_COMES)
+    read = layout.rows(given.with_columns(pl.col(layout.reads).cast(pl.String)))
+    dated = read.with_columns(rt_start=rows[_START], rt_end=rows[_END])
+    entries = grade_rows(dated, grader, rules.window)
+    ours = entries.with_columns(edition=pl.lit(grader.edition.name)).select("row", *_OURS)
+    renamed = apart(given.columns, _OURS)
+    return pl.concat([given[ours["row"]].rename(renamed), ours.drop("row")], how="horizontal")

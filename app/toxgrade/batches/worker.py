@@ -1,0 +1,230 @@
+"""The worker: takes tasks of stored batches one after the other, as long as it is wanted.
+
+It may be killed at any point and the database may go away at any point: what was committed is
+done, what was not is done again by whoever comes next.
+"""
+
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from toxgrade import __version__
+from toxgrade.batches.assemble import assemble, leave_out
+from toxgrade.batches.chunk import Chunk, RulesChanged
+from toxgrade.batches.partition import Partition
+from toxgrade.batches.reading import from_json
+from toxgrade.batches.store import Store
+from toxgrade.errors import Conflict, FileError, Unavailable
+from toxgrade.grading.one import Graders
+from toxgrade.records import jobs, settle
+from toxgrade.records.append import take
+from toxgrade.records.audit import Act, enter
+from toxgrade.records.batches import Reject, add_rejects, batch_state
+from toxgrade.records.engine import reading
+from toxgrade.records.erase import erased_patients
+from toxgrade.records.jobs import LostTask, Task
+from toxgrade.records.studies import find_study
+
+_IDLE = 0.5  # seconds between looks at the table of jobs when there is nothing to do
+_SWEEP_EVERY = 3600.0  # seconds
+_PAUSE = 5.0  # seconds before what a full disk or an unreachable database stopped is tried again
+_UNREACHABLE = (OperationalError, InterfaceError)
+_log = structlog.get_logger()
+
+
+class Worker:
+    """Works off the batches whose uploads lie in ``store``.
+
+    ``lease``: seconds after which another worker takes over what this one holds, unless renewed.
+    """
+
+    def __init__(self, engine: Engine, graders: Graders, store: Store, lease: float) -> None:
+        self._engine, self._graders, self._store = engine, graders, store
+        criteria = [edition.sha256 for edition in graders.criteria.editions.values()]
+        self._self = jobs.Worker(store.name, __version__, criteria, lease)
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until ``stop`` is set; a task in hand is finished first."""
+        sweep_at = 0.0
+        while not stop.is_set():
+            try:
+                if time.monotonic() >= sweep_at:
+                    sweep_at = time.monotonic() + _SWEEP_EVERY
+                    self.sweep()
+                worked = self.step()
+            except DBAPIError as error:
+                _log.warning("the database cannot answer now", error=_kind(error))
+                worked = False
+            except OSError as error:  # another worker may be sweeping, too
+                _log.warning("the folder of uploads cannot be read now", error=_kind(error))
+                worked = False
+            if not worked:
+                stop.wait(_IDLE)
+
+    def step(self) -> bool:
+        """Do one task; False if there was none.
+
+        Raises:
+            OperationalError, InterfaceError: the database cannot answer; what was begun is taken
+                up again once the lease has run out.
+        """
+        with self._engine.begin() as connection:
+            task = jobs.claim(connection, self._self)
+        if task is None:
+            return False
+        try:
+            self._attempt(task)
+        except LostTask:
+            with reading(self._engine).begin() as connection:
+                state = batch_state(connection, task.batch_id)
+            if state == "cancelled":
+                self._store.remove(task.batch_id)
+        return True
+
+    def _attempt(self, task: Task) -> None:
+        try:
+            with self._renewed(task):
+                self._perform(task)
+        except LostTask:
+            raise
+        except FileError as error:
+            with self._engine.begin() as connection:
+                settle.fail(connection, task, str(error))
+            self._store.remove(task.batch_id)
+        except (*_UNREACHABLE, Unavailable, OSError) as error:
+            self._put_back(task, error)
+        except Exception as error:
+            self._set_aside(task, _place(error))
+
+    def _perform(self, task: Task) -> None:
+        if task.exhausted:
+            self._set_aside(task, f"its worker died {jobs.MOST_ATTEMPTS} times")
+        elif task.kind == "partition":
+            self._partition(task)
+        elif task.kind == "grade":
+            self._grade(task)
+        else:
+            self._assemble(task)
+
+    def _partition(self, task: Task) -> None:
+        folder = self._store.folder(task.batch_id)
+        patients = folder / task.patients if task.patients else None
+        cut = self._parts(task).write(folder / task.labs, patients)
+        with self._engine.begin() as connection:
+            rules = find_study(connection, task.study).rules
+            criteria = self._graders.under(rules).edition.sha256
+            settle.pin(connection, task, cut.rows, cut.read_as, __version__, criteria)
+
+    def _grade(self, task: Task) -> None:
+        """Grade a chunk and store it; its file of graded rows is there before it counts as done."""
+        folder = self._store.folder(task.batch_id)
+        parts = self._parts(task)
+        frame = parts.read(task.number - 1)
+        while True:
+            chunk = Chunk(frame, self._engine, task.study, self._graders)
+            try:
+                with self._engine.begin() as connection:
+                    take(connection)
+                    outcome = chunk.store(connection)
+                    outcome.frame().write_parquet(folder / _graded(task.number, task.fence))
+                    rejects = outcome.rejects(parts.named_columns(frame))
+                    jobs.hold(connection, task)
+                    add_rejects(connection, task.batch_id, rejects)
+                    settle.finish(connection, task, len({reject.row for reject in rejects}))
+                    what = f"store chunk {task.number} of batch {task.batch_id}"
+                    enter(connection, [(Act("worker", what, task.study), take(connection))])
+                return
+            except (RulesChanged, Conflict):  # what it was graded by is no longer so
+                continue
+
+    def _parts(self, task: Task) -> Partition:
+        return Partition(self._store.folder(task.batch_id), from_json(task.reading))
+
+    def _assemble(self, task: Task) -> None:
+        folder = self._store.folder(task.batch_id)
+        with reading(self._engine).begin() as connection:
+            done = settle.done_chunks(connection, task.batch_id)
+            erased = erased_patients(connection, find_study(connection, task.study))
+        assemble([folder / _graded(*chunk) for chunk in done], self._store, task.batch_id)
+        if erased:  # whose rows are refused, but were in the upload
+            leave_out(erased, self._store, [task.batch_id])
+        with self._engine.begin() as connection:
+            jobs.hold(connection, task)
+            settle.finish(connection, task)
+        self._store.keep_grades_only(task.batch_id)
+
+    def _set_aside(self, task: Task, reason: str) -> None:
+        """Quarantine a chunk, every row of it listed; a batch that cannot be cut up fails."""
+        _log.error(reason, batch=task.batch_id, chunk=task.number)
+        with self._engine.begin() as connection:
+            if task.kind == "partition":
+                settle.fail(connection, task, reason)
+                return
+            jobs.hold(connection, task)
+            if task.kind == "grade":
+                rows = self._parts(task).read(task.number - 1)
+                places = rows.select("row", "line").iter_rows()
+                refused = [Reject(r, line, "", "quarantined", False) for r, line in places]
+                add_rejects(connection, task.batch_id, refused)
+            settle.quarantine(connection, task, reason)
+
+    def _put_back(self, task: Task, error: Exception) -> None:
+        """Wait for the disk or the database to come back; the batch says what it waits for."""
+        text = error.strerror if isinstance(error, OSError) else None
+        reason = f"waiting: {text or f'the database could not store this ({_kind(error)})'}"
+        _log.warning(reason, batch=task.batch_id, chunk=task.number)
+        with self._engine.begin() as connection:
+            jobs.put_back(connection, task, reason, _PAUSE)
+
+    @contextmanager
+    def _renewed(self, task: Task) -> Iterator[None]:
+        """Renew the lease in the background for as long as the work takes."""
+        done = threading.Event()
+
+        def renew() -> None:
+            while not done.wait(self._self.lease / 3):
+                try:
+                    with self._engine.begin() as connection:
+                        jobs.renew(connection, task, self._self.lease)
+                except _UNREACHABLE:
+                    continue  # the next renewal may come through; if none does, the fence decides
+
+        heart = threading.Thread(target=renew, name="lease", daemon=True)
+        heart.start()
+        try:
+            yield
+        finally:
+            done.set()
+            heart.join()
+
+    def sweep(self) -> None:
+        """Remove uploads that never became a batch, and those of batches that have ended."""
+        for batch_id in self._store.leftovers():
+            with reading(self._engine).begin() as connection:
+                state = batch_state(connection, batch_id)
+            if state in ("done", "incomplete"):
+                self._store.keep_grades_only(batch_id)
+            elif state not in ("queued", "running"):
+                self._store.remove(batch_id)
+
+
+def _graded(number: int, fence: int) -> str:
+    """The file of a chunk's graded rows; a holder that was overtaken writes another one."""
+    return f"graded-{number}-{fence}.parquet"
+
+
+def _kind(error: Exception) -> str:
+    original = error.orig if isinstance(error, DBAPIError) else None
+    return type(original or error).__name__
+
+
+def _place(error: Exception) -> str:
+    """Where an unforeseen error happened; never its message, which may hold a value."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"unforeseen {type(error).__name__} at {last.name}, line {last.lineno}"

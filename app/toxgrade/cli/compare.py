@@ -1,0 +1,74 @@
+"""Comparing our grades with another grader's."""
+
+from argparse import ArgumentTypeError
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from toxgrade.cli.arguments import Parser
+from toxgrade.cli.declared import declared, reading_options
+from toxgrade.cli.environment import tidied_when_ended
+
+if TYPE_CHECKING:
+    from toxgrade.batches.beside import Comparison
+
+_OF_CELLS = {"decimal", "null", "dates", "map", "values", "baseline"}
+"""What is declared of an export and still so of what `toxgrade grade` wrote."""
+
+
+def arguments(parser: Parser) -> None:
+    parser.runs(compare)
+    say = parser.add_argument
+    say("ours", type=Path, help="what `toxgrade grade` wrote")
+    say("theirs", type=Path, help="another grader's data set (ADLB)")
+    say(
+        "--keys", type=_pairs, required=True,
+        help="columns that name a result: COLUMN or OURS=THEIRS, with commas",
+    )  # fmt: skip
+    say("--output", "-o", type=Path, help="the differences: .csv, .parquet, …")
+    reading_options(parser, "how the export was declared when it was graded", _OF_CELLS)
+
+
+@tidied_when_ended()
+def compare(
+    ours: Path, theirs: Path, keys: list[tuple[str, str]], output: Path | None, **files: Any
+) -> None:
+    """Say where two graders agree on the same results, and why they do not."""
+    from toxgrade.batches.beside import compare
+    from toxgrade.batches.files import check_apart, check_output, write
+    from toxgrade.criteria.reader import load
+    from toxgrade.grading.one import Graders
+
+    if output is not None:
+        check_output(output)
+        check_apart([output], [ours, theirs])
+    found = compare(ours, theirs, keys, Graders(load()), declared(files))
+    if output is not None:
+        write([found.differences], output)
+    _print(found)
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    pairs = []
+    for key in text.split(","):
+        mine, equals, other = key.strip().partition("=")
+        if not mine or (equals and not other):
+            raise ArgumentTypeError("expected columns, as USUBJID,LBSEQ or patient=USUBJID")
+        pairs.append((mine, other or mine))
+    if any(len(set(names)) < len(pairs) for names in zip(*pairs, strict=True)):
+        raise ArgumentTypeError("expected each column once")
+    return pairs
+
+
+def _print(found: "Comparison") -> None:
+    import polars as pl
+
+    differences = found.differences
+    print(f"{sum(found.agreed.values()):,} gradings agree, {len(differences):,} differ")
+    counted = differences.group_by("term", "cause").len().sort("term", "cause")
+    terms = {*found.agreed, *counted["term"].drop_nulls()}
+    for term in sorted(terms):
+        causes = counted.filter(pl.col("term") == term).select("cause", "len").iter_rows()
+        told = ", ".join(f"{cause} {n:,}" for cause, n in causes)
+        print(f"  {term}: {found.agreed.get(term, 0):,} agree" + f"; {told}" * bool(told))
+    if alone := int(differences["term"].is_null().sum()):
+        print(f"  graded by them only: {alone:,}")

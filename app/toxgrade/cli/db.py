@@ -1,0 +1,27 @@
+"""The service's database: its migrations, and who may use it."""
+
+from toxgrade.cli.arguments import Parser
+from toxgrade.cli.environment import settings
+
+
+def arguments(parser: Parser) -> None:
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    actions.add_parser("upgrade", help="to the latest migration").runs(upgrade_database)
+    one = actions.add_parser("grant", help="let a role run the service").runs(grant_role)
+    one.add_argument("role", help="an existing PostgreSQL role for the service")
+
+
+def upgrade_database() -> None:
+    """Bring the database to the latest migration."""
+    from toxgrade.records.engine import upgrade
+
+    upgrade(settings().database_url)
+
+
+def grant_role(role: str) -> None:
+    """Let a role run the service: it may add results, grades and audit, never change them."""
+    from toxgrade.records.engine import transaction
+    from toxgrade.records.grants import grant
+
+    with transaction(settings().database_url) as connection:
+        grant(connection, role)

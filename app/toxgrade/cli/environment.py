@@ -1,0 +1,105 @@
+"""What the commands share: the settings of this process, and how one ends that cannot go on."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from toxgrade.settings import Settings
+
+_NEAR = 0.85  # TOXGRADE_DATABSE_URL, not the TOXGRADE_SERVICE_PORT that Kubernetes sets
+
+
+def fail(message: str) -> int:
+    """Say on standard error why a command ends; its exit code."""
+    print(f"toxgrade: {message}", file=sys.stderr)
+    return 2
+
+
+def settings(**given: object) -> "Settings":
+    """The environment's settings, with what the command line gives instead."""
+    from pydantic import ValidationError
+    from pydantic_settings import SettingsError
+
+    from toxgrade.settings import Settings
+
+    _tell_misspelt(Settings.model_fields)
+    try:
+        return Settings.model_validate(
+            Settings().model_dump() | {name: v for name, v in given.items() if v is not None}
+        )
+    except ValidationError as error:
+        for fault in error.errors(include_input=False):
+            said = fault["msg"].removeprefix("Value error, ")  # pydantic's, before our own words
+            name = _variable(*fault["loc"])
+            fail(f"{name}: {said}" if fault["loc"] else said)
+        sys.exit(2)
+    except SettingsError as error:
+        field = str(error).partition('"')[2].partition('"')[0]
+        sys.exit(fail(f"{_variable(field)}: expected JSON"))
+
+
+def _variable(*field: object) -> str:
+    return "_".join(("TOXGRADE", *map(str, field))).upper()
+
+
+def _tell_misspelt(fields: Iterable[str]) -> None:
+    """Warn of a variable that is nearly a setting's: it would be passed over in silence."""
+    known = {_variable(field) for field in fields}
+    for name in sorted(os.environ):
+        if name.startswith("TOXGRADE_") and name not in known:
+            from difflib import get_close_matches
+
+            if near := get_close_matches(name, known, 1, _NEAR):
+                fail(f"{name} is no setting and is passed over; did you mean {near[0]}?")
+
+
+@contextmanager
+def tidied_when_ended() -> Iterator[None]:
+    """Let the first Ctrl-C or SIGTERM end a command by KeyboardInterrupt, and hold back those that
+    follow: what it has put aside are patients' data, to be removed undisturbed.
+    """
+    import signal
+    import threading
+
+    signals, main, ended = {signal.SIGINT, signal.SIGTERM}, threading.get_ident(), threading.Event()
+
+    def wait() -> None:
+        signal.sigwait(signals)
+        ended.set()
+        sys.unraisablehook = lambda _: None
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # here, and nowhere else
+        signal.raise_signal(signal.SIGINT)  # the one that polars heeds while it works
+        signal.pthread_kill(main, signal.SIGUSR1)  # and what waits for input looks up
+
+    signal.signal(signal.SIGUSR1, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    threading.Thread(target=wait, daemon=True).start()
+    try:
+        yield
+    except Exception:
+        if ended.is_set():  # polars makes a TypeError of one KeyboardInterrupt in some hundred
+            raise KeyboardInterrupt from None
+        raise
+
+
+def check_address(host: str, port: int) -> None:
+    """Check, before anything is done, that a service can listen there.
+
+    Raises:
+        RequestError: the address is taken, not this machine's or not allowed.
+    """
+    import socket
+
+    from toxgrade.errors import RequestError
+
+    try:
+        for family, kind, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            with socket.socket(family, kind) as one:
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                one.bind(address)
+    except OSError as error:
+        why = f"cannot listen on {host} port {port}: {error.strerror}"
+        raise RequestError(f"{why}; --host and --port name another address") from None

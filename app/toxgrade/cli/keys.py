@@ -1,0 +1,64 @@
+"""Keys to the HTTP service: make, list, revoke."""
+
+from typing import TYPE_CHECKING
+
+from toxgrade.cli.arguments import Parser, whole_number
+from toxgrade.cli.environment import settings
+
+if TYPE_CHECKING:
+    from toxgrade.access.callers import Role
+
+
+def arguments(parser: Parser) -> None:
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    one = actions.add_parser("create", help="make a key").runs(create)
+    one.add_argument("label", help="whose key it is")
+    one.add_argument(
+        "--role", choices=("reader", "writer", "manager", "admin"), default="admin",
+        help="what it may do; admin may everything, in all studies, and is the default",
+    )  # fmt: skip
+    one.add_argument(
+        "--study", action="append", default=[], help="a study the role is for; repeatable"
+    )
+    one.add_argument("--days", type=whole_number(1, 3660), help="valid for so long")
+    actions.add_parser("list", help="prefix, role, studies, whether valid, label").runs(show)
+    one = actions.add_parser("revoke", help="end a key's validity").runs(revoke)
+    one.add_argument("prefix", help="as `toxgrade keys list` shows it")
+
+
+def create(label: str, role: "Role", study: list[str], days: int | None) -> None:
+    """Make a key; it is shown once and only its hash is kept."""
+    from datetime import UTC, datetime, timedelta
+
+    from toxgrade.access.keys import create_key
+    from toxgrade.records.engine import transaction, upgrade
+
+    url = settings().database_url
+    upgrade(url)
+    expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
+    with transaction(url) as connection:
+        print(create_key(connection, label, role, study, expires_at))
+
+
+def show() -> None:
+    """List the keys: prefix, role, studies, whether valid, label; never a secret."""
+    from datetime import UTC, datetime
+
+    from toxgrade.access.keys import list_keys
+    from toxgrade.records.engine import transaction
+
+    now = datetime.now(UTC)
+    with transaction(settings().database_url) as connection:
+        for key, on in list_keys(connection):
+            expired = key.expires_at is not None and key.expires_at <= now
+            state = "revoked" if key.revoked_at else "expired" if expired else "valid"
+            print(f"{key.prefix}  {key.role:<7}  {','.join(on) or '*'}  {state}  {key.label}")
+
+
+def revoke(prefix: str) -> None:
+    """End a key's validity; running services follow within five seconds."""
+    from toxgrade.access.keys import revoke_key
+    from toxgrade.records.engine import transaction
+
+    with transaction(settings().database_url) as connection:
+        revoke_key(connection, prefix)

@@ -1,0 +1,129 @@
+"""Listening for HL7 v2 messages of an interface engine."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from toxgrade.cli.arguments import Parser, whole_number
+from toxgrade.cli.environment import check_address, settings
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from toxgrade.ehr.hl7v2.receive import Receiver
+    from toxgrade.records.writer import Writer
+    from toxgrade.settings import Settings
+
+
+def arguments(parser: Parser) -> None:
+    parser.runs(mllp)
+    say = parser.add_argument
+    say("--study", default="default", help="the study to store results in (%(default)s)")
+    say("--host", default="127.0.0.1", help="others than this machine need TLS (%(default)s)")
+    say("--port", type=whole_number(1, 65535), default=2575, help="(%(default)s)")
+    say("--certificate", type=Path, help="ours, PEM, with its chain")
+    say("--key", type=Path, help="its private key, PEM")
+    say("--clients", type=Path, help="whose certificates senders must show: a CA, PEM")
+
+
+def mllp(
+    study: str, host: str, port: int, certificate: Path | None, key: Path | None,
+    clients: Path | None,
+) -> None:  # fmt: skip
+    """Take HL7 v2 messages (ORU^R01) over MLLP until stopped; store, grade, acknowledge each."""
+    import asyncio
+
+    from toxgrade.http.logs import configure
+    from toxgrade.records.engine import upgrade
+
+    chosen = settings()
+    context = _tls(host, certificate, key, clients)
+    check_address(host, port)
+    configure()
+    upgrade(chosen.database_url)
+    asyncio.run(_listen(chosen, study, host, port, context))
+
+
+def _tls(
+    host: str, certificate: Path | None, key: Path | None, clients: Path | None
+) -> "ssl.SSLContext | None":
+    """Both sides show certificates: MLLP itself knows no callers."""
+    import ssl
+
+    from toxgrade.errors import RequestError
+    from toxgrade.settings import is_loopback
+
+    if certificate is None and key is None and clients is None:
+        if not is_loopback(host):
+            text = "other machines reach it: give --certificate, --key and --clients"
+            raise RequestError(f"--host: {text}")
+        return None
+    if certificate is None or key is None or clients is None:
+        raise RequestError("--certificate, --key and --clients are given together")
+    try:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(clients))
+        context.load_cert_chain(certificate, key)
+    except OSError:  # ssl.SSLError is one
+        text = "expected readable PEM files that belong together"
+        raise RequestError(f"--certificate, --key, --clients: {text}") from None
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+async def _listen(
+    chosen: "Settings", study: str, host: str, port: int, context: "ssl.SSLContext | None"
+) -> None:
+    import asyncio
+    import signal
+
+    from toxgrade.ehr.hl7v2.mllp import Limits, Listener
+    from toxgrade.records.engine import build_engine, reading
+    from toxgrade.records.studies import find_study
+    from toxgrade.records.writer import Writer
+
+    engine = build_engine(chosen.database_url)
+    with reading(engine).connect() as connection:
+        find_study(connection, study)
+    writer, stop = Writer(engine), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    limits = Limits(chosen.max_body_bytes, chosen.slow_client_seconds)
+    try:
+        listener = Listener(_receivers(chosen, study, writer), limits)
+        await listener.run(host, port, stop, context)
+    finally:
+        writer.close()
+        engine.dispose()
+
+
+def _receivers(chosen: "Settings", study: str, writer: "Writer") -> "Callable[[str], Receiver]":
+    """A receiver for each address, whose messages are stored and audited."""
+    import asyncio
+    from dataclasses import replace
+    from getpass import getuser
+
+    from toxgrade.criteria.reader import load
+    from toxgrade.ehr.hl7v2.observation import Site, check_codes
+    from toxgrade.ehr.hl7v2.receive import Receiver
+    from toxgrade.errors import RequestError
+    from toxgrade.grading.one import Graders
+    from toxgrade.grading.rules import Rules
+    from toxgrade.records.audit import Act
+
+    graders, site = Graders(load()), Site(chosen.hl7v2_authority, chosen.hl7v2_codes)
+    check_codes(site.codes, graders.under(Rules()).names)
+    actor = f"mllp:{getuser()}"
+
+    def receiver_for(address: str) -> Receiver:
+        async def write(job: Any, patient: str | None, _: int) -> str:
+            act = Act(actor, "MLLP ORU^R01", study, patient, address)
+            try:
+                return await asyncio.wrap_future(writer.submit(job, act, is_panel=True))
+            except RequestError as error:
+                refused = replace(act, outcome=f"refused: {type(error).__name__}")
+                await asyncio.wrap_future(writer.submit(lambda _: None, refused))
+                raise
+
+        return Receiver(study, graders, write, site, chosen.max_results)
+
+    return receiver_for

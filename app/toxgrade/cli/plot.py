@@ -1,0 +1,119 @@
+"""Pictures as files: of a stored study, or of an export that is stored nowhere."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from toxgrade.cli.arguments import Parser, whole_number
+from toxgrade.cli.declared import declared, reading_options
+from toxgrade.cli.environment import settings, tidied_when_ended
+from toxgrade.cohort.scope import Report
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from toxgrade.batches.reading import Reading
+    from toxgrade.grading.one import Graders
+    from toxgrade.records.studies import Study
+    from toxgrade.web.pictures.gallery import Name
+    from toxgrade.web.pictures.picture import Kind
+
+
+def arguments(parser: Parser) -> None:
+    parser.runs(plot)
+    say = parser.add_argument
+    say("picture", help="butterfly, shift, edish, swimmer, incidence or timeline")
+    say("--output", "-o", type=Path, required=True, help="a .svg, .png, .pdf or .json")
+    say("--study", help="a stored study")
+    say("--labs", type=Path, help="or a lab export, which is not stored")
+    say("--patients", type=Path, help="with --labs: treatment dates, as for grade")
+    say("--edition", default="4.03", help="with --labs: the edition of CTCAE (%(default)s)")
+    say("--patient", help="whose timeline")
+    say("--phase", choices=get_args(Report), default="acute", help="of the shift (%(default)s)")
+    say("--row", help="a row of the study's table, or a term: shift, incidence")
+    say("--min-grade", type=whole_number(1, 5), default=2, help="of the incidence (%(default)s)")
+    say("--page", type=whole_number(1, 10**6), default=1, help="of the swimmer plot (%(default)s)")
+    say("--width", type=whole_number(280, 1600), default=720, help="in pixels (%(default)s)")
+    reading_options(parser)
+
+
+@tidied_when_ended()
+def plot(
+    picture: str, output: Path, study: str | None, labs: Path | None, patients: Path | None,
+    edition: str, patient: str | None, phase: Report, row: str | None, min_grade: int, page: int,
+    width: int, **files: Any,
+) -> None:  # fmt: skip
+    """Draw a picture of a cohort, or the timeline of one patient."""
+    from toxgrade.batches.files import whole
+    from toxgrade.criteria.reader import load
+    from toxgrade.criteria.vocabulary import load_vocabularies
+    from toxgrade.grading.one import Graders
+    from toxgrade.web.pictures.gallery import Asked, Gallery
+
+    name, kind = _asked(picture, output, patient)
+    graders = Graders(load())
+    gallery = Gallery(graders, load_vocabularies())
+    with _cohort(study, labs, patients, declared(files), edition, graders) as (connection, found):
+        if name is not None:
+            asked = Asked(phase, row, min_grade, page, width)
+            drawn = gallery.study(connection, found, name, asked)
+        else:
+            drawn = gallery.patient(connection, found, patient or "", width)
+    with whole(output) as unfinished:
+        unfinished.write_bytes(drawn.drawn(kind))
+
+
+def _asked(picture: str, output: Path, patient: str | None) -> "tuple[Name | None, Kind]":
+    """The picture (None: a timeline) and the kind of file.
+
+    Raises:
+        RequestError: there is no such picture, or a patient is missing or too many.
+        FileError: the suffix is of no kind of picture.
+    """
+    from toxgrade.errors import FileError, RequestError
+    from toxgrade.web.pictures.gallery import NAMES
+    from toxgrade.web.pictures.picture import MEDIA
+
+    kind = next((kind for kind in MEDIA if f".{kind}" == output.suffix), None)
+    if kind is None:
+        raise FileError(f"{output.name}: a picture is a file of {', '.join(MEDIA)}")
+    name = next((known for known in NAMES if known == picture), None)
+    if name is None and picture != "timeline":
+        raise RequestError(f"expected one of {', '.join(NAMES)}, timeline")
+    if (patient is None) == (picture == "timeline"):
+        raise RequestError("--patient: a timeline is of one patient, another picture of a study")
+    return name, kind
+
+
+@contextmanager
+def _cohort(
+    study: str | None,
+    labs: Path | None,
+    patients: Path | None,
+    reading: "Reading",
+    edition: str,
+    graders: "Graders",
+) -> "Iterator[tuple[Connection, Study]]":
+    """The stored study, or the export as one."""
+    from toxgrade.errors import RequestError
+    from toxgrade.grading.rules import Rules
+
+    if (study is None) == (labs is None):
+        raise RequestError("give --study, or --labs")
+    if labs is not None:
+        from toxgrade.batches.scratch import stored_aside
+
+        asked = graders.criteria.edition(edition)
+        rules = Rules(edition=asked.name)
+        with stored_aside(labs, patients, reading, rules, graders) as aside:
+            if aside.rejected:
+                print(f"rows that could not be read: {aside.rejected:,}", file=sys.stderr)
+            yield aside.connection, aside.study
+        return
+    from toxgrade.records.engine import transaction
+    from toxgrade.records.studies import find_study
+
+    with transaction(settings().database_url, reads_only=True) as connection:
+        yield connection, find_study(connection, study or "")

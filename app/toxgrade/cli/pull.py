@@ -1,0 +1,121 @@
+"""Pulling results from an EHR's FHIR server."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toxgrade.cli.arguments import Parser
+from toxgrade.cli.environment import fail, settings
+
+if TYPE_CHECKING:
+    from toxgrade.ehr.pull.calls import Calls
+    from toxgrade.ehr.pull.server import Server
+    from toxgrade.ehr.pull.wanted import Done, Wanted
+
+_IN_A_ROW = 3  # patients that the server fails for before it is left alone
+
+
+def arguments(parser: Parser) -> None:
+    parser.runs(pull)
+    say = parser.add_argument
+    say("--fhir-url", required=True, help="the base address of a FHIR R4 server")
+    say(
+        "--patients", type=Path, required=True,
+        help="CSV: patient (the study's pseudonym), fhir_id if that differs",
+    )  # fmt: skip
+    say("--study", default="default", help="the study to store results in (%(default)s)")
+    say("--done", type=Path, help="keeps who is done: a pull that broke off goes on after them")
+    say("--client-id", help="SMART Backend Services: our name at the server")
+    say("--key", type=Path, help="our private key, as a JWK with kid")
+
+
+def pull(
+    fhir_url: str, patients: Path, study: str, done: Path | None, client_id: str | None,
+    key: Path | None,
+) -> int:  # fmt: skip
+    """Read results and radiotherapy from an EHR's FHIR server; grade and store them.
+
+    Exits with 1 if a patient could not be pulled.
+    """
+    from toxgrade.ehr.pull.calls import Calls, Limits
+    from toxgrade.ehr.pull.wanted import Done, read_wanted
+    from toxgrade.errors import SourceError
+    from toxgrade.records.engine import transaction, upgrade
+    from toxgrade.records.studies import find_study
+
+    wanted, kept = read_wanted(patients), Done(done, study, fhir_url)
+    chosen = settings()
+    upgrade(chosen.database_url)
+    with transaction(chosen.database_url, reads_only=True) as connection:
+        find_study(connection, study)
+    calls = Calls(Limits(answer_bytes=chosen.max_bundle_bytes))
+    try:
+        server = _server(fhir_url, client_id, key, calls)
+    except SourceError as error:
+        return fail(str(error))
+    all_there = _pull(server, study, wanted, kept)
+    calls.close()
+    return 0 if all_there else 1
+
+
+def _server(fhir_url: str, client_id: str | None, key: Path | None, calls: "Calls") -> "Server":
+    from toxgrade.ehr.pull.backend import BackendToken, read_key
+    from toxgrade.ehr.pull.server import Server, read_base, token_address
+    from toxgrade.errors import RequestError
+
+    base = read_base(fhir_url)
+    if client_id is None and key is None:
+        return Server(base, calls)
+    if client_id is None or key is None:
+        raise RequestError("--client-id and --key are given together")
+    token = BackendToken(client_id, read_key(key), token_address(base, calls), calls)
+    return Server(base, calls, token)
+
+
+def _pull(server: "Server", study: str, wanted: "list[Wanted]", done: "Done") -> bool:
+    """Pull each patient who is not done; whether all could be."""
+    import sys
+    from functools import partial
+    from getpass import getuser
+
+    from toxgrade.criteria.reader import load
+    from toxgrade.ehr.pull.patient import Kept, keep, pull_patient
+    from toxgrade.ehr.reading import Accepted
+    from toxgrade.errors import RequestError, SourceError
+    from toxgrade.grading.one import Graders
+    from toxgrade.records.audit import Act
+    from toxgrade.records.engine import build_engine
+    from toxgrade.records.writer import Writer
+
+    chosen, graders, total = settings(), Graders(load()), Kept(0, 0, 0, 0)
+    engine = build_engine(chosen.database_url)
+    writer = Writer(engine)
+    accepted = Accepted(unknown=chosen.fhir_unknown_status == "final")
+    failed = in_a_row = 0
+    for one in (one for one in wanted if one.patient not in done.patients):
+        act = Act(f"cli:{getuser()}", "toxgrade pull", study, one.patient)
+        try:
+            pulled = pull_patient(server, one.fhir_id, graders, accepted)
+            job = partial(keep, study=study, patient=one.patient, pulled=pulled, graders=graders)
+            total += writer.submit(job, act).result()
+            done.add(one.patient)
+            in_a_row = 0
+        except (SourceError, RequestError) as error:
+            print(f"line {one.line}: {_said(error)}", file=sys.stderr)
+            failed += 1
+            in_a_row = in_a_row + 1 if isinstance(error, SourceError) else 0
+            if in_a_row == _IN_A_ROW:
+                print(f"the server failed {_IN_A_ROW} times in a row: stopped", file=sys.stderr)
+                break
+    writer.close()
+    engine.dispose()
+    print(f"{total}; patients that could not be pulled: {failed}", file=sys.stderr)
+    return not failed
+
+
+def _said(error: Exception) -> str:
+    """Why a patient could not be pulled, and where in the Bundle of what was found."""
+    from toxgrade.errors import RequestError
+
+    faults = error.faults[:3] if isinstance(error, RequestError) else []
+    places = [f"{'.'.join(map(str, f.loc))}: {f.message}" for f in faults]
+    return "; ".join([str(error), *places])

@@ -1,0 +1,106 @@
+"""A study's own reference ranges, loaded from a table and shown as one."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from toxgrade.cli.arguments import Parser
+from toxgrade.cli.environment import fail, settings
+
+if TYPE_CHECKING:
+    from toxgrade.api.ranges import RangeRequest
+    from toxgrade.errors import FieldFault
+
+
+def arguments(parser: Parser) -> None:
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    one = actions.add_parser("load", help="replace them by those of a table").runs(load)
+    one.add_argument("table", type=Path, help="a table: analyte, lln, uln, unit, lab, sex, …")
+    two = actions.add_parser("show", help="print them as the CSV that `load` takes").runs(show)
+    for each in (one, two):
+        each.add_argument(
+            "--study", default="default", help="the study they belong to (%(default)s)"
+        )
+
+
+def load(table: Path, study: str) -> None:
+    """Replace a study's reference ranges; what they touch is graded again."""
+    from getpass import getuser
+
+    from toxgrade.criteria.reader import load as load_criteria
+    from toxgrade.errors import RequestError
+    from toxgrade.grading.one import Graders
+    from toxgrade.records.audit import acting
+    from toxgrade.records.engine import upgrade
+    from toxgrade.records.put_ranges import put_ranges
+
+    rows = [row.row() for row in _read(table)]
+    url = settings().database_url
+    upgrade(url)
+    try:
+        with acting(url, f"cli:{getuser()}", "toxgrade ranges load", study) as connection:
+            saved = put_ranges(connection, study, rows, Graders(load_criteria()))
+    except RequestError as error:
+        if not error.faults:
+            raise
+        _refuse(table, error.faults)
+    print(
+        f"{len(rows):,} ranges; {saved.patients:,} patients have such results and were"
+        " graded again",
+        file=sys.stderr,
+    )
+
+
+def show(study: str) -> None:
+    """Print a study's reference ranges as the CSV that `load` takes."""
+    import csv
+
+    from toxgrade.api.ranges import RangeRequest
+    from toxgrade.records.engine import build_engine, reading
+    from toxgrade.records.ranges import current_ranges, range_document
+    from toxgrade.records.studies import find_study
+
+    with reading(build_engine(settings().database_url)).begin() as connection:
+        rows = current_ranges(connection, find_study(connection, study)).rows
+    writer = csv.DictWriter(sys.stdout, list(RangeRequest.model_fields), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(range_document(row) for row in rows)
+
+
+def _read(table: Path) -> list["RangeRequest"]:
+    """The rows of a file, each as the service takes it; ends the command where one is wrong."""
+    from tempfile import TemporaryDirectory
+
+    from pydantic import ValidationError
+
+    from toxgrade.api.ranges import RangesRequest
+    from toxgrade.batches.open import open_table
+    from toxgrade.batches.reading import AS_IT_COMES
+    from toxgrade.errors import FieldFault
+
+    with TemporaryDirectory() as folder:
+        opened = open_table(table, AS_IT_COMES, Path(folder))
+        sent = [
+            {name: _value(name, row[name]) for name in opened.columns if row[name]}
+            for piece in opened.chunks(opened.columns)
+            for row in piece.iter_rows(named=True)
+        ]
+    try:
+        return RangesRequest.model_validate({"ranges": sent}).ranges
+    except ValidationError as error:
+        _refuse(table, [FieldFault(f["loc"], f["type"], f["msg"]) for f in error.errors()])
+
+
+def _value(name: str, text: str) -> Any:
+    is_age = name in ("age_from", "age_to") and text.isascii() and text.isdigit()
+    return int(text) if is_age else text
+
+
+def _refuse(table: Path, faults: "list[FieldFault]") -> NoReturn:
+    """Name the rows and columns that cannot be accepted, and end."""
+    for fault in faults[:20]:
+        _, *place = fault.loc  # of the whole table it is empty
+        row = "".join(f", row {int(at) + 1}" for at in place[:1])
+        column = "".join(f", {name}" for name in place[1:])
+        fail(f"{table.name}{row}{column}: {fault.message}")
+    sys.exit(2)

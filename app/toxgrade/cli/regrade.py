@@ -1,0 +1,36 @@
+"""Grading a stored study again, by another edition or reading."""
+
+from toxgrade.cli.arguments import Parser
+from toxgrade.cli.editions import changed_rules
+from toxgrade.cli.environment import settings
+
+
+def arguments(parser: Parser) -> None:
+    parser.runs(regrade)
+    parser.add_argument("study", help="a stored study")
+    parser.add_argument("--edition", help="the edition of CTCAE from now on")
+    parser.add_argument(
+        "--reading", action="append", default=[], help="INTERPRETATION=READING; repeatable"
+    )
+
+
+def regrade(study: str, edition: str | None, reading: list[str]) -> None:
+    """Grade a study again by another edition or reading; the old grades stay readable."""
+    from getpass import getuser
+
+    from toxgrade.criteria.reader import load
+    from toxgrade.grading.one import Graders
+    from toxgrade.records.audit import acting
+    from toxgrade.records.regrade import regrade_study
+    from toxgrade.records.studies import find_study, save_study
+
+    graders = Graders(load())
+    url, actor = settings().database_url, f"cli:{getuser()}"
+    with acting(url, actor, "toxgrade regrade", study) as connection:
+        found = find_study(connection, study)
+        asked = graders.criteria.edition(edition or found.rules.edition)
+        rules = changed_rules(found.rules, asked, reading)
+        chosen = graders.under(rules).edition
+        saved = save_study(connection, study, rules, found.liver_enzymes, found.rows)
+        regrade_study(connection, saved.study, graders)
+    print(f"{study}: graded by {chosen.label}")

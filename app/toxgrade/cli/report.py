@@ -1,0 +1,66 @@
+"""Reports on a stored study."""
+
+import sys
+from argparse import BooleanOptionalAction
+from pathlib import Path
+from typing import get_args
+
+from toxgrade.cli.arguments import Parser, whole_number
+from toxgrade.cli.environment import settings
+from toxgrade.cohort.scope import Report
+
+
+def arguments(parser: Parser) -> None:
+    parser.runs(report)
+    say = parser.add_argument
+    say("study", help="the study's name")
+    say(
+        "--output", "-o", type=Path, required=True,
+        help="a .html, .csv or .json file; - for CSV here",
+    )  # fmt: skip
+    say("--phase", choices=get_args(Report), default="acute", help="(%(default)s)")
+    say(
+        "--course", type=whole_number(1, 1000), default=1,
+        help="the course of radiotherapy (%(default)s)",
+    )  # fmt: skip
+    say(
+        "--on-treatment", action=BooleanOptionalAction, default=True,
+        help="count what was taken before the end of radiotherapy (the default)",
+    )  # fmt: skip
+    say(
+        "--include-baseline", action=BooleanOptionalAction, default=False,
+        help="let the worst grade be no lower than the baseline's",
+    )  # fmt: skip
+
+
+def report(
+    study: str,
+    output: Path,
+    phase: Report,
+    course: int,
+    on_treatment: bool,
+    include_baseline: bool,
+) -> None:
+    """Write a study's toxicity table: how many patients had which grade."""
+    from toxgrade.batches.files import whole
+    from toxgrade.cohort.document import WRITERS, table_document
+    from toxgrade.cohort.scope import Scope
+    from toxgrade.criteria.reader import load
+    from toxgrade.errors import FileError
+    from toxgrade.grading.one import Graders
+    from toxgrade.records.engine import transaction
+    from toxgrade.records.studies import find_study
+
+    suffix = ".csv" if str(output) == "-" else output.suffix
+    if suffix not in WRITERS:
+        raise FileError(f"{output.name}: the report is {', '.join(WRITERS)}")
+    scope = Scope(phase, course, on_treatment, include_baseline)
+    with transaction(settings().database_url, reads_only=True) as connection:
+        found = find_study(connection, study)
+        edition = Graders(load()).under(found.rules).edition
+        text = WRITERS[suffix](table_document(connection, found, edition, scope))
+    if str(output) == "-":
+        sys.stdout.write(text)
+        return
+    with whole(output) as unfinished:
+        unfinished.write_text(text, "utf-8")

@@ -1,0 +1,33 @@
+"""Running the service."""
+
+from toxgrade.cli.arguments import Parser, whole_number
+from toxgrade.cli.environment import check_address, settings
+from toxgrade.cli.worker import start_workers
+
+
+def arguments(parser: Parser) -> None:
+    parser.runs(serve)
+    parser.add_argument("--host", help="instead of TOXGRADE_HOST, 127.0.0.1")
+    parser.add_argument(
+        "--port", type=whole_number(1, 65535), help="instead of TOXGRADE_PORT, 8000"
+    )
+    parser.add_argument(
+        "--demo", action="store_true", help="load the SYNTHETIC cohort as study `demo`"
+    )
+
+
+def serve(host: str | None, port: int | None, demo: bool) -> None:
+    """Migrate the database and serve the HTTP API."""
+    from toxgrade.http.server import run
+    from toxgrade.main import create_app
+    from toxgrade.records.engine import upgrade
+
+    chosen = settings(host=host, port=port)
+    check_address(chosen.host, chosen.port)
+    upgrade(chosen.database_url)
+    if demo:
+        from toxgrade.demo.load import load_demo
+
+        load_demo(chosen.database_url)
+    start_workers(chosen.workers)
+    run(create_app(chosen), chosen)

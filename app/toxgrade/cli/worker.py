@@ -1,0 +1,65 @@
+"""Working off stored batches, beside the service or on a machine of its own."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from argparse import SUPPRESS
+
+from toxgrade.cli.arguments import Parser
+from toxgrade.cli.environment import settings
+
+
+def arguments(parser: Parser) -> None:
+    parser.runs(worker)
+    parser.add_argument("--parent", type=int, help=SUPPRESS)  # stop once it is no longer that
+
+
+def worker(parent: int | None) -> None:
+    """Grade and store uploaded batches until stopped; any number may run on one database."""
+    import signal
+
+    from toxgrade.batches.store import Store
+    from toxgrade.batches.worker import Worker
+    from toxgrade.criteria.reader import load
+    from toxgrade.garbage import collect_rarely
+    from toxgrade.grading.one import Graders
+    from toxgrade.http.logs import configure
+    from toxgrade.records.engine import build_engine, upgrade
+
+    configure()
+    chosen = settings()
+    if parent is None:  # beside the service, which has done it
+        upgrade(chosen.database_url)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if parent is not None:
+        threading.Thread(target=_watch, args=(parent, stop), daemon=True).start()
+    engine = build_engine(chosen.database_url)
+    store = Store(chosen.batches_dir)
+    worker = Worker(engine, Graders(load()), store, chosen.lease_seconds)
+    collect_rarely()
+    worker.run(stop)
+    engine.dispose()
+
+
+def _watch(parent: int, stop: threading.Event) -> None:
+    """Stop when the service has gone, even where it was killed and could say nothing."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    stop.set()
+
+
+def start_workers(count: int) -> None:
+    """Keep ``count`` workers beside this process, each in its own: grading would slow requests."""
+    command = [sys.executable, "-c", "from toxgrade.cli import main; main()", "worker"]
+
+    def keep() -> None:
+        while True:
+            subprocess.run([*command, "--parent", str(os.getpid())])
+            time.sleep(1)  # it was killed, or could not start: another one goes on
+
+    for _ in range(count):
+        threading.Thread(target=keep, name="worker", daemon=True).start()

@@ -1,0 +1,145 @@
+"""The liver's values of one day: in canonical units, as multiples of ULN, as points and scores."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import localcontext
+from fractions import Fraction
+from typing import TypeVar
+
+from toxgrade.cohort.child_pugh import laboratory_points
+from toxgrade.grading.limits import EXACT
+from toxgrade.grading.measured import Measured, measure
+from toxgrade.grading.one import Grader
+from toxgrade.grading.phase import Window, place
+from toxgrade.grading.result import GRADED_STATUSES, Course, LabResult, Phase
+
+N = TypeVar("N", int, Fraction)
+
+_ALBI_FACTOR = Fraction("17.1") / (Fraction(10000) / Fraction("584.66"))
+"""ALBI takes 1 mg/dL as the rounded 17.1 umol/L; the exact 17.104 moves its 4th decimal."""
+
+_ANALYTES = ("bilirubin", "albumin", "ALT", "AST", "ALP", "INR")
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The liver values of one day; of several results the worst, readable plain numbers only.
+
+    ``values``: bilirubin in umol/L (1 mg/dL as 17.1), albumin in g/L, enzymes in U/L. ``x_uln``
+    lacks an analyte whose ULN is missing or not trusted; there ``>1000`` counts as 1000, the least
+    it can be. ``points``: Child-Pugh's, of what the laboratory measured.
+    """
+
+    day: date
+    phase: Phase
+    values: Mapping[str, Fraction]
+    x_uln: Mapping[str, Fraction]
+    points: Mapping[str, int]
+
+    @property
+    def albi(self) -> float | None:
+        """ALBI score, 0.66 x log10(bilirubin umol/L) - 0.085 x albumin g/L; None without both.
+
+        Johnson et al., J Clin Oncol 2015;33:550-558. None also for bilirubin 0, which has no log.
+        """
+        bilirubin, albumin = self.values.get("bilirubin"), self.values.get("albumin")
+        if not bilirubin or albumin is None:
+            return None
+        return 0.66 * math.log10(bilirubin) - 0.085 * float(albumin)
+
+    @property
+    def transaminase(self) -> Fraction | None:
+        """The higher of ALT and AST as a multiple of its ULN."""
+        return max((self.x_uln[n] for n in ("ALT", "AST") if n in self.x_uln), default=None)
+
+    @property
+    def r_ratio(self) -> float | None:
+        """R, ALT x ULN over ALP x ULN: 5 and more hepatocellular, 2 and less cholestatic.
+
+        Benichou, J Hepatol 1990;11:272-276.
+        """
+        alt, alp = self.x_uln.get("ALT"), self.x_uln.get("ALP")
+        return float(alt / alp) if alt is not None and alp else None
+
+
+def albi_grade(score: float) -> int:
+    """1 up to -2.60, 2 up to -1.39, else 3 (Johnson et al. 2015)."""
+    return 1 if score <= -2.60 else 2 if score <= -1.39 else 3
+
+
+def liver_days(
+    results: Sequence[LabResult], courses: Sequence[Course], grader: Grader, window: Window
+) -> list[Day]:
+    """The days of the first course on which a liver value was measured, in order.
+
+    Results dated to the day count, from any of the laboratory's versions that is final.
+    """
+    found: dict[tuple[date, Phase], list[Measured]] = {}
+    for result in results:
+        collected = result.collected
+        if collected is None or collected.first != collected.last:
+            continue
+        placement = place(collected, courses, window)
+        measured = _measured(result, grader)
+        if measured is not None and not placement.course:
+            found.setdefault((collected.first, placement.phase), []).append(measured)
+    return [
+        Day(
+            day,
+            phase,
+            _worst(found[day, phase], _value),
+            _worst(found[day, phase], _x_uln),
+            _worst(found[day, phase], laboratory_points, low_is_worse=()),
+        )
+        for day, phase in sorted(found)
+    ]
+
+
+def x_uln(result: LabResult, grader: Grader) -> Fraction | None:
+    """A liver value as a multiple of its own ULN, for ``>1000`` of 1000; None where not known."""
+    measured = _measured(result, grader)
+    return _x_uln(measured) if measured else None
+
+
+def _measured(result: LabResult, grader: Grader) -> Measured | None:
+    analyte = grader.names.analyte(result.analyte)
+    bounded = result.value is not None and result.value.comparator not in ("<", "<=")
+    usable = result.status in GRADED_STATUSES and bounded
+    if analyte is None or analyte.name not in _ANALYTES or not usable:
+        return None
+    with localcontext(EXACT):
+        measured = measure(result, grader.names, grader.implausible)
+    return measured if isinstance(measured, Measured) else None
+
+
+def _value(measured: Measured) -> Fraction | None:
+    if measured.reported.comparator:
+        return None
+    number = Fraction(measured.reported.number) * measured.unit.factor
+    if measured.analyte.name == "bilirubin" and measured.unit.kind == "mass":
+        return number * _ALBI_FACTOR
+    return number
+
+
+def _x_uln(measured: Measured) -> Fraction | None:
+    if measured.uln is None or measured.implausible_limit:
+        return None
+    limit = Fraction(measured.uln.low) * measured.limit_unit.factor
+    return Fraction(measured.reported.number) * measured.unit.factor / limit
+
+
+def _worst(
+    found: Sequence[Measured],
+    read: Callable[[Measured], N | None],
+    low_is_worse: Sequence[str] = ("albumin",),
+) -> dict[str, N]:
+    """Per analyte the worst number of a day."""
+    worst: dict[str, N] = {}
+    for measured in found:
+        name, number = measured.analyte.name, read(measured)
+        if number is not None:
+            choose = min if name in low_is_worse else max
+            worst[name] = choose(worst.get(name, number), number)
+    return worst

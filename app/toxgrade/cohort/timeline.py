@@ -1,0 +1,240 @@
+"""One patient over time: every result with its grade, against the limits of the grades."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import localcontext
+from fractions import Fraction
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from toxgrade.criteria.model import Analyte, Condition, GradeCriterion, Limit, Term
+from toxgrade.grading.dates import read_collected
+from toxgrade.grading.limits import EXACT, applicable
+from toxgrade.grading.measured import Measured, measure
+from toxgrade.grading.one import Grader
+from toxgrade.grading.result import Course, Phase
+from toxgrade.records.events import list_events
+from toxgrade.records.follow_up import FollowUp, current_follow_up
+from toxgrade.records.history import current_courses, current_results, stored_result
+from toxgrade.records.patients import find_patient
+from toxgrade.records.ranges import with_study_ranges
+from toxgrade.records.studies import Study
+from toxgrade.records.tables import grades, results
+
+X_ULN = "x ULN"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One result; ``number`` in the unit of its panel, None where that cannot be said.
+
+    ``day`` None: undated. ``at_least`` and ``at_most`` over the terms of its analyte. ``holds``
+    False: corrected, withdrawn or not final.
+    """
+
+    day: date | None
+    number: float | None
+    shown: str
+    at_least: int | None
+    at_most: int | None
+    phase: Phase
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Where a grade lies on the axis; None: to the end of it."""
+
+    grade: int
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One analyte: ``unit`` is ``x ULN`` where its limits are multiples of ULN, else its own."""
+
+    analyte: Analyte
+    unit: str
+    points: tuple[Point, ...]
+    bands: tuple[Band, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A clinician's grade that holds."""
+
+    day: date
+    term: str
+    grade: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """All that is drawn of one patient; panels in the order of the analytes file."""
+
+    courses: tuple[Course, ...]
+    follow_up: FollowUp
+    panels: tuple[Panel, ...]
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """A stored result with what its last grades say."""
+
+    measured: Measured
+    day: date | None
+    shown: str
+    at_least: int | None
+    at_most: int | None
+    phase: Phase
+    holds: bool
+
+
+def timeline(
+    connection: Connection, study: Study, patient: str, grader: Grader, order: Iterable[str]
+) -> Timeline:
+    """What is stored of a patient, whatever was corrected or withdrawn too.
+
+    ``order``: the analytes as their panels follow each other.
+
+    Raises:
+        NotFound: no such patient.
+    """
+    patient_id = find_patient(connection, study, patient)
+    by_analyte: dict[str, list[_Result]] = {}
+    for result in _results(connection, study, patient_id, grader):
+        by_analyte.setdefault(result.measured.analyte.name, []).append(result)
+    drawn = [name for name in order if name in by_analyte and grader.terms(name)]
+    panels = tuple(_panel(by_analyte[name], grader) for name in drawn)
+    versions = {row.identity: row for row in list_events(connection, patient_id)}
+    events = [row for row in versions.values() if row.status == "final" and row.grade]
+    return Timeline(
+        current_courses(connection, patient_id),
+        current_follow_up(connection, patient_id),
+        panels,
+        tuple(Event(read_collected(e.onset).first, e.term, e.grade) for e in events),
+    )
+
+
+def _results(
+    connection: Connection, study: Study, patient_id: int, grader: Grader
+) -> Iterable[_Result]:
+    """Every version of every result whose number can be placed on an axis."""
+    newest = {row["id"] for row in current_results(connection, patient_id)}
+    graded: dict[int, dict[str | None, Row[Any]]] = {}
+    for grade in connection.execute(
+        select(grades).where(grades.c.patient_id == patient_id).order_by(grades.c.id)
+    ):
+        graded.setdefault(grade.result_id, {})[grade.term] = grade
+    mine = select(results).where(results.c.patient_id == patient_id).order_by(results.c.id)
+    rows = connection.execute(mine).all()
+    labs = [stored_result(dict(row._mapping)) for row in rows]
+    labs = with_study_ranges(connection, study, patient_id, labs, grader.names)
+    for row, lab in zip(rows, labs, strict=True):
+        with localcontext(EXACT):
+            measured = measure(lab, grader.names, "flag")
+        found = list(graded.get(row.id, {}).values())
+        if isinstance(measured, Measured) and found:
+            yield _Result(
+                measured,
+                found[0].collected_on,
+                f"{row.value} {row.unit}",
+                max((g.at_least for g in found if g.at_least is not None), default=None),
+                max((g.at_most for g in found if g.at_most is not None), default=None),
+                found[0].phase,
+                row.id in newest and found[0].reason != "not-final",
+            )
+
+
+def _panel(found: Sequence[_Result], grader: Grader) -> Panel:
+    analyte = found[0].measured.analyte
+    terms = grader.terms(analyte.name)
+    unit = X_ULN if all(_by_uln(term) for term in terms) else analyte.canonical_unit
+    points = tuple(
+        Point(r.day, _float(_number(r.measured, unit)), r.shown, r.at_least, r.at_most, r.phase,
+              r.holds)
+        for r in found
+    )  # fmt: skip
+    holding = [r for r in found if r.holds] or found
+    baseline = next((r.measured for r in holding if r.phase == "baseline"), None)
+    bands = _Bands(holding[-1].measured, baseline, unit)
+    return Panel(analyte, unit, points, tuple(b for term in terms for b in bands.of(term)))
+
+
+def _by_uln(term: Term) -> bool:
+    limits = [limit for criterion in term.grades for limit in criterion.limits]
+    return all(limit.reference in ("ULN", "baseline") and not limit.unit for limit in limits)
+
+
+def _number(measured: Measured, unit: str) -> Fraction | None:
+    """The printed number in the panel's unit; as a multiple of ULN only where there is one."""
+    number = Fraction(measured.reported.number) * measured.unit.factor
+    if unit != X_ULN:
+        return number
+    limit = measured.uln
+    return number / (Fraction(limit.low) * measured.limit_unit.factor) if limit else None
+
+
+def _float(number: Fraction | None) -> float | None:
+    return None if number is None else float(number)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bands:
+    """The limits of grades as numbers of a panel's axis, by the last result's range."""
+
+    last: Measured
+    baseline: Measured | None
+    unit: str
+
+    def of(self, term: Term) -> list[Band]:
+        ends = [(c.grade, end) for c in term.grades if (end := self._end(c, term)) is not None]
+        if not ends:  # of no limit: each is a multiple of a range or baseline that is not there
+            return []
+        following = [end for _, end in ends[1:]] + [None]
+        pairs = [
+            (g, float(end), _float(after)) for (g, end), after in zip(ends, following, strict=True)
+        ]
+        if term.direction == "high":
+            return [Band(grade, near, far) for grade, near, far in pairs]
+        return [Band(grade, far, near) for grade, near, far in pairs]
+
+    def _end(self, criterion: GradeCriterion, term: Term) -> Fraction | None:
+        """The end of a grade nearer to normal: of several alternatives the one reached first."""
+        analyte = self.last.analyte
+        unit = analyte.unit(analyte.canonical_unit)
+        limits = applicable(criterion, unit, analyte)
+        numbers = [n for n in map(self._limit, limits) if n is not None]
+        if not numbers:
+            return None
+        return min(numbers) if term.direction == "high" else max(numbers)
+
+    def _limit(self, limit: Limit) -> Fraction | None:
+        if limit.condition is not None and not self._applies(limit.condition):
+            return None
+        amount = Fraction(limit.amount)
+        if limit.unit:
+            amount *= self.last.analyte.unit(limit.unit).factor
+        if limit.reference is None:
+            return amount
+        reference = self._reference(limit)
+        return None if reference is None else Fraction(limit.multiple) * reference + amount
+
+    def _applies(self, condition: Condition) -> bool:
+        """Whether the baseline meets it; what each value decides for itself is no band."""
+        if condition.subject == "value" or condition.limit == "baseline":
+            return False
+        beyond = self.baseline.beyond(condition.limit) if self.baseline else False
+        return beyond is condition.wants_beyond
+
+    def _reference(self, limit: Limit) -> Fraction | None:
+        if limit.reference == "baseline":
+            return _number(self.baseline, self.unit) if self.baseline else None
+        if self.unit == X_ULN:
+            return Fraction(1)
+        known = self.last.reference(limit.reference or "ULN")
+        return Fraction(known.low) * self.last.limit_unit.factor if known else None

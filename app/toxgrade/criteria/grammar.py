@@ -1,0 +1,99 @@
+"""The grammar of ``when`` in a criteria file: parsed to a ``Limit``, never evaluated.
+
+    COMPARISON AMOUNT [if baseline|value COMPARISON ULN|LLN|baseline]
+
+The header of ``ctcae_4_03.toml`` explains it to a clinician.
+"""
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Literal, cast
+
+from toxgrade.criteria.model import PURE, Analyte, Comparison, Condition, Limit, Reference
+from toxgrade.errors import CriteriaError
+
+_NUMBER = r"[0-9]+(?:\.[0-9]+)?"
+_REFERENCE = r"ULN|LLN|baseline"
+_LIMIT = re.compile(
+    rf"""(?P<comparison>>=|<=|>|<)\s+
+    (?:
+        (?:(?P<multiple>{_NUMBER})\s+x\s+)?(?P<multiplied>{_REFERENCE})
+      | (?P<reference>{_REFERENCE})\s+\+\s+(?P<above>{_NUMBER})\s+(?P<above_unit>\S+)
+      | (?P<percent>{_NUMBER})\s+%\s+(?P<side>below|above)\s+baseline
+      | (?P<number>{_NUMBER})(?:\s+(?P<unit>\S+))?
+    )
+    (?:\s+if\s+(?P<subject>baseline|value)\s+(?P<when>>=|<=|>|<)\s+(?P<limit>{_REFERENCE}))?""",
+    re.VERBOSE,
+)
+NEVER = "never"
+"""Instead of a limit: no number decides this grade, though NCI prints one (an interpretation)."""
+_CONDITIONS = {
+    "baseline > ULN", "baseline <= ULN", "baseline < LLN", "baseline >= LLN",
+    "value > ULN", "value < LLN", "value > baseline", "value < baseline",
+}  # fmt: skip
+_MIRRORED: dict[Comparison, Comparison] = {">": "<", ">=": "<=", "<": ">", "<=": ">="}
+
+
+def parse_when(when: str | Sequence[str], analyte: Analyte, place: str) -> tuple[Limit, ...]:
+    """Parse the alternatives of one grade; ``never`` has none.
+
+    Raises:
+        CriteriaError: naming ``place``; a limit is outside the grammar or in a unit that the
+            analyte does not come in.
+    """
+    texts = [when] if isinstance(when, str) else list(when)
+    try:
+        limits = () if texts == [NEVER] else tuple(parse_limit(text) for text in texts)
+    except CriteriaError as error:
+        raise CriteriaError(f"{place}: {error}") from error
+    accepted = {unit.name for unit in analyte.units}
+    for limit in limits:
+        if limit.unit is not None and limit.unit not in accepted:
+            raise CriteriaError(f"{place}: {limit.unit!r} is not a unit of {analyte.name}")
+    return limits
+
+
+def parse_limit(text: str) -> Limit:
+    """Parse one limit.
+
+    Raises:
+        CriteriaError: the text is outside the grammar.
+    """
+    match = _LIMIT.fullmatch(text.strip())
+    if match is None:
+        raise CriteriaError(f"{text!r} is not a limit; the head of the file says what is")
+    comparison = cast(Comparison, match["comparison"])
+    condition = _condition(match["subject"], match["when"], match["limit"])
+    amount = text.strip().removeprefix(comparison).split(" if ")[0].strip()
+    if match["multiplied"]:
+        multiple = Decimal(match["multiple"] or 1)
+        reference = cast(Reference, match["multiplied"])
+        return Limit(comparison, multiple, reference, Decimal(0), None, condition, amount)
+    if match["reference"]:
+        above, unit = Decimal(match["above"]), match["above_unit"]
+        reference = cast(Reference, match["reference"])
+        return Limit(comparison, Decimal(1), reference, above, unit, condition, amount)
+    if match["percent"]:
+        return _change(comparison, match, condition)
+    number, unit = Decimal(match["number"]), match["unit"] or PURE
+    return Limit(comparison, Decimal(0), None, number, unit, condition, amount)
+
+
+def _change(comparison: Comparison, match: re.Match[str], condition: Condition | None) -> Limit:
+    """``>= 25 % below baseline`` is ``<= 0.75 x baseline``: a larger fall is a smaller value."""
+    percent = Decimal(match["percent"])
+    below = match["side"] == "below"
+    multiple = (100 - percent if below else 100 + percent) / 100
+    compared = _MIRRORED[comparison] if below else comparison
+    text = f"{multiple.normalize():f} x baseline"
+    return Limit(compared, multiple, "baseline", Decimal(0), None, condition, text)
+
+
+def _condition(subject: str | None, comparison: str, limit: str) -> Condition | None:
+    if subject is None:
+        return None
+    if (text := f"{subject} {comparison} {limit}") not in _CONDITIONS:
+        raise CriteriaError(f"if {text!r}: a condition is {', '.join(sorted(_CONDITIONS))}")
+    whose = cast(Literal["baseline", "value"], subject)
+    return Condition(whose, cast(Comparison, comparison), cast(Reference, limit))

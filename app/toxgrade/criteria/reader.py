@@ -1,0 +1,154 @@
+"""Reading the criteria files: refused as a whole if anything is incomplete or contradictory."""
+
+import hashlib
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from toxgrade.criteria.analytes import read_analytes
+from toxgrade.criteria.checks import check_grades
+from toxgrade.criteria.grammar import parse_when
+from toxgrade.criteria.interpretations import read_interpretations
+from toxgrade.criteria.model import (
+    Analyte,
+    Criteria,
+    Edition,
+    GradeCriterion,
+    Term,
+)
+from toxgrade.errors import CriteriaError
+
+_HERE = Path(__file__).parent
+_EDITION = {"name", "also", "label", "released", "source"}
+_TERM = {"name", "meddra", "soc", "analyte", "grade"}
+
+
+def load(directory: Path = _HERE, only: str | None = None) -> Criteria:
+    """Read ``analytes.toml`` and every ``ctcae_*.toml`` of a directory.
+
+    ``only``: a name of the one edition that is read, if there is such a one: each takes 6 ms.
+
+    Raises:
+        CriteriaError: naming the file, term and grade that is incomplete or contradictory.
+    """
+    analyte_bytes = (directory / "analytes.toml").read_bytes()
+    try:
+        analytes = read_analytes(_parse(analyte_bytes))
+    except CriteriaError as error:
+        raise CriteriaError(f"analytes.toml: {error}") from error
+    editions: dict[str, Edition] = {}
+    paths = sorted(directory.glob("ctcae_*.toml"))
+    named = [path for path in paths if only is not None and only in _names(path)]
+    for path in named or paths:
+        content = path.read_bytes()
+        digest = hashlib.sha256(content + analyte_bytes).hexdigest()
+        try:
+            edition = _edition(_parse(content), analytes, digest)
+        except CriteriaError as error:
+            raise CriteriaError(f"{path.name}: {error}") from error
+        if edition.name in editions:
+            raise CriteriaError(f"{path.name}: edition {edition.name} is there twice")
+        editions[edition.name] = edition
+    if not editions:
+        raise CriteriaError("there is no ctcae_*.toml")
+    return Criteria(editions, analytes)
+
+
+def describe(criteria: Criteria) -> list[str]:
+    """What was read, for a person: one line per edition and one for the analytes."""
+    lines = [
+        f"{edition.label}: {len(edition.terms)} terms,"
+        f" {sum(len(c.limits) for term in edition.terms for c in term.grades)} limits,"
+        f" sha256 {edition.sha256}"
+        for edition in criteria.editions.values()
+    ]
+    analytes = criteria.analytes.values()
+    codes = sum(len(analyte.loinc) for analyte in analytes)
+    refused = sum(len(analyte.refused_loinc) for analyte in analytes)
+    return [*lines, f"{len(analytes)} analytes, {codes} LOINC codes graded, {refused} refused"]
+
+
+def _parse(content: bytes) -> dict[str, Any]:
+    try:
+        return tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CriteriaError(f"not TOML: {error}") from error
+
+
+def _names(path: Path) -> tuple[str, ...]:
+    """What an edition is called, from the head of its file alone."""
+    try:
+        head = _parse(path.read_bytes().partition(b"\n[[")[0])["edition"]
+        return head["name"], *head["also"]
+    except (CriteriaError, KeyError):
+        return ()  # a file that is refused, where it is read
+
+
+def _edition(document: Mapping[str, Any], analytes: Mapping[str, Analyte], digest: str) -> Edition:
+    head = document.get("edition", {})
+    if head.keys() != _EDITION or document.keys() - {"interpretation"} != {"edition", "term"}:
+        raise CriteriaError(f"[edition] has exactly {', '.join(sorted(_EDITION))}, then [[term]]")
+    terms = tuple(_term(entry, analytes) for entry in document["term"])
+    _check_names(terms)
+    return Edition(
+        name=head["name"],
+        also=tuple(head["also"]),
+        label=head["label"],
+        released=head["released"],
+        source=head["source"],
+        sha256=digest,
+        terms=terms,
+        interpretations=read_interpretations(document.get("interpretation", ()), terms, analytes),
+    )
+
+
+def _term(entry: Mapping[str, Any], analytes: Mapping[str, Analyte]) -> Term:
+    place = f"term {entry.get('name', '(without a name)')}"
+    if entry.keys() - {"flag"} != _TERM:
+        raise CriteriaError(f"{place}: has exactly {', '.join(sorted(_TERM))}")
+    if not (len(entry["meddra"]) == 8 and entry["meddra"].isdecimal()):
+        raise CriteriaError(f"{place}: a MedDRA code has 8 digits")
+    if entry["analyte"] not in analytes:
+        raise CriteriaError(f"{place}: {entry['analyte']!r} is not an analyte of analytes.toml")
+    analyte = analytes[entry["analyte"]]
+    grades = tuple(
+        _grade(number, fields, analyte, f"{place}, grade {number}")
+        for number, fields in sorted(entry["grade"].items())
+    )
+    return Term(
+        name=entry["name"],
+        meddra=entry["meddra"],
+        soc=entry["soc"],
+        analyte=analyte.name,
+        direction=check_grades(grades, place),
+        grades=grades,
+        flag=entry.get("flag"),
+    )
+
+
+def _check_names(terms: Sequence[Term]) -> None:
+    """A name has one code; several tests may grade it, each once and without a baseline."""
+    by_name: dict[str, list[Term]] = {}
+    for term in terms:
+        by_name.setdefault(term.name, []).append(term)
+    codes = [found[0].meddra for found in by_name.values()]
+    if twice := {code for code in codes if codes.count(code) > 1}:
+        raise CriteriaError(f"{', '.join(sorted(twice))} is there twice")
+    for name, found in by_name.items():
+        if len({term.analyte for term in found}) < len(found):
+            raise CriteriaError(f"{name} is there twice")
+        if len({(term.meddra, term.soc, term.direction) for term in found}) > 1:
+            raise CriteriaError(f"{name}: its tests differ in code, class or direction")
+        if len(found) > 1 and any(term.uses_baseline for term in found):
+            raise CriteriaError(f"{name}: several tests cannot be compared with one baseline")
+
+
+def _grade(number: str, fields: Mapping[str, Any], analyte: Analyte, place: str) -> GradeCriterion:
+    if number not in {"1", "2", "3", "4", "5"}:
+        raise CriteriaError(f"{place}: grades run from 1 to 5")
+    if fields.keys() == {"clinical"} and fields["clinical"]:
+        return GradeCriterion(int(number), fields["clinical"], ())
+    if fields.keys() != {"says", "when"} or not fields["says"] or not fields["when"]:
+        raise CriteriaError(f"{place}: has says and when, or clinical alone")
+    return GradeCriterion(int(number), fields["says"], parse_when(fields["when"], analyte, place))

@@ -1,0 +1,65 @@
+"""Every term of a CTCAE edition with the grades it has: what a clinician may grade by hand."""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.resources import files
+
+from toxgrade.errors import CriteriaError
+
+LABELS = {
+    "liver pain": "Hepatic pain",
+    "leukopenia": "White blood cell decreased",
+    "thrombocytopenia": "Platelet count decreased",
+}
+"""What papers call a term, in lower case, and CTCAE's name where an edition has no such term."""
+
+
+@dataclass(frozen=True, slots=True)
+class VocabularyTerm:
+    """A term of CTCAE; ``grades`` are those it has, for nausea 1 to 3; ``soc`` its MedDRA class."""
+
+    name: str
+    meddra: str
+    soc: str
+    grades: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The terms of one edition by their names in lower case."""
+
+    edition: str
+    terms: Mapping[str, VocabularyTerm]
+
+    def term(self, name: str) -> VocabularyTerm:
+        """The term of that name or label, in any case.
+
+        Raises:
+            CriteriaError: the edition has none; names up to three that are spelled alike.
+        """
+        key = " ".join(name.split()).casefold()
+        label = LABELS.get(key, key).casefold()
+        if found := self.terms.get(key) or self.terms.get(label):
+            return found
+        near = [self.terms[match].name for match in get_close_matches(key, self.terms)]
+        hint = f"; near: {', '.join(near)}" if near else ""
+        raise CriteriaError(f"expected a term of CTCAE {self.edition}{hint}")
+
+
+def stored_term(vocabularies: Mapping[str, Vocabulary], edition: str, name: str) -> VocabularyTerm:
+    """A term as it was stored: the study's edition may have dropped it since; another has it."""
+    by_edition = [vocabularies[edition], *vocabularies.values()]
+    return next(v.terms[name.casefold()] for v in by_edition if name.casefold() in v.terms)
+
+
+def load_vocabularies() -> dict[str, Vocabulary]:
+    """The vocabulary of every edition in ``ctcae_terms.csv`` (source: NCI)."""
+    text = (files("toxgrade.criteria") / "ctcae_terms.csv").read_text(encoding="utf-8")
+    by_edition: dict[str, dict[str, VocabularyTerm]] = {}
+    for row in csv.DictReader(text.splitlines()):
+        grades = tuple(int(digit) for digit in row["allowed_grades"])
+        term = VocabularyTerm(row["term"], row["meddra_code"], row["soc"], grades)
+        by_edition.setdefault(row["edition"], {})[term.name.casefold()] = term
+    return {edition: Vocabulary(edition, terms) for edition, terms in by_edition.items()}

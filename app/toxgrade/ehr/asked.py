@@ -1,0 +1,155 @@
+"""What ``$ctcae-grade`` is asked: a bare Bundle, or Parameters with dates, study and wishes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal, NoReturn
+
+from toxgrade.batches.elements import text_of
+from toxgrade.errors import FieldFault, ReadingError, RequestError
+from toxgrade.grading.dates import read_collected
+from toxgrade.grading.phase import course_faults
+from toxgrade.grading.result import Course
+from toxgrade.records.studies import PATIENT_NAME, STUDY_NAME
+
+Output = Literal["observation", "adverse-event"]
+
+PARAMETERS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "bundle": (("resource",), "Bundle"),
+    "patient": (("valueString", "valueId", "valueReference"), "string"),
+    "radiotherapyStart": (("valueDate",), "date"),
+    "radiotherapyEnd": (("valueDate",), "date"),
+    "study": (("valueString", "valueId"), "string"),
+    "persist": (("valueBoolean",), "boolean"),
+    "output": (("valueCode", "valueString"), "code"),
+    "preliminary": (("valueBoolean",), "boolean"),
+}
+"""What may be asked: where its value may stand, and its type in the OperationDefinition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """``bundle`` still unread, and the FHIRPath where it lies.
+
+    ``course`` None: no dates were given. ``study`` None: the defaults, and ``default`` where it is
+    stored. ``preliminary``: grade preliminary results too.
+    """
+
+    bundle: object
+    where: str
+    patient: str | None = None
+    course: Course | None = None
+    study: str | None = None
+    persist: bool = False
+    output: Output = "observation"
+    preliminary: bool = False
+
+    @property
+    def of_one_patient(self) -> bool:
+        """Whether the caller said that all is one patient's."""
+        return self.persist or self.patient is not None or self.course is not None
+
+
+def read_asked(document: object) -> Asked:
+    """Read the body.
+
+    Raises:
+        RequestError: naming the parameter that cannot be accepted, and what would be.
+    """
+    kind = document.get("resourceType") if isinstance(document, dict) else None
+    if kind == "Bundle":
+        return Asked(document, "Bundle")
+    if not isinstance(document, dict) or kind != "Parameters":
+        _refuse("resourceType", "resource-type", "expected a Bundle, or Parameters with a bundle")
+    found, places = _parameters(document)
+    if "bundle" not in found:
+        _refuse("Parameters.parameter", "missing", "the parameter bundle is required")
+    persist, preliminary = bool(found.get("persist")), bool(found.get("preliminary"))
+    if persist and preliminary:
+        text = "a preliminary result is stored as what it is, ungraded: leave this or persist out"
+        _refuse("Parameters.parameter", "preliminary-stored", text)
+    if persist and not found.get("patient"):
+        text = "persist needs patient: the study's pseudonym under which results are stored"
+        _refuse("Parameters.parameter", "missing", text)
+    for name, pattern in (("patient", PATIENT_NAME), ("study", STUDY_NAME)):
+        if persist and name in found and not pattern.fullmatch(found[name]):
+            _refuse(places[name], f"{name}-name", f"expected {pattern.pattern}")
+    return Asked(
+        bundle=found["bundle"],
+        where=places["bundle"],
+        patient=found.get("patient"),
+        course=_course(found),
+        study=found.get("study"),
+        persist=persist,
+        output=found.get("output", "observation"),
+        preliminary=preliminary,
+    )
+
+
+def _parameters(document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values by name, and where they lie."""
+    given = document.get("parameter", [])
+    if not isinstance(given, list):
+        _refuse("Parameters.parameter", "structure", "expected a list")
+    found: dict[str, Any] = {}
+    places: dict[str, str] = {}
+    for i, parameter in enumerate(given):
+        place = f"Parameters.parameter[{i}]"
+        name = parameter.get("name") if isinstance(parameter, dict) else None
+        if not isinstance(name, str) or name not in PARAMETERS:
+            text = f"expected a parameter named {', '.join(PARAMETERS)}"
+            _refuse(f"{place}.name", "unknown-parameter", text)
+        if name in found:
+            _refuse(f"{place}.name", "duplicate-parameter", "this parameter is there twice")
+        found[name], places[name] = _value(name, parameter, place)
+    return found, places
+
+
+def _value(name: str, parameter: Mapping[str, Any], place: str) -> tuple[object, str]:
+    """The value and its FHIRPath."""
+    accepted, kind = PARAMETERS[name]
+    key = next((key for key in accepted if key in parameter), None)
+    if key is None:
+        _refuse(place, "structure", f"expected {' or '.join(accepted)}")
+    value = parameter[key]
+    where = f"{place}.{key}"
+    if kind == "Bundle":
+        return value, where
+    if kind == "boolean":
+        if not isinstance(value, bool):
+            _refuse(where, "boolean", "expected true or false")
+        return value, where
+    if key == "valueReference" and isinstance(value, dict):
+        value = (text_of(value.get("reference")) or "").removeprefix("Patient/")
+    text = text_of(value)
+    if text is None:
+        _refuse(where, "text", "expected a text of at most 200 printable characters")
+    if kind == "date":
+        return _day(text, where), where
+    if kind == "code" and text not in ("observation", "adverse-event"):
+        _refuse(where, "output", "expected observation or adverse-event")
+    return text, where
+
+
+def _day(text: str, where: str) -> date:
+    try:
+        read = read_collected(text)
+    except ReadingError:
+        read = None
+    if read is None or read.first != read.last:
+        _refuse(where, "unreadable-date", "expected a full date such as 2011-01-24")
+    return read.first
+
+
+def _course(found: Mapping[str, Any]) -> Course | None:
+    start, end = found.get("radiotherapyStart"), found.get("radiotherapyEnd")
+    if start is None and end is None:
+        return None
+    course = Course(start, end)
+    for fault in course_faults([course]):
+        _refuse("Parameters.parameter", fault.code, fault.message)
+    return course
+
+
+def _refuse(where: str, code: str, message: str) -> NoReturn:
+    raise RequestError("the request cannot be read", [FieldFault((where,), code, message)])

@@ -1,0 +1,202 @@
+"""What a Bundle holds for grading: Observations, whose they are, and courses of radiotherapy."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, NoReturn
+
+from toxgrade.batches.elements import codes, object_of, objects, text_of
+from toxgrade.batches.observation_range import Note, Person
+from toxgrade.ehr.terminology import RADIOTHERAPY_COURSE, SNOMED
+from toxgrade.errors import FieldFault, ReadingError, RequestError, TooLarge
+from toxgrade.grading.dates import read_collected
+from toxgrade.grading.phase import course_faults
+from toxgrade.grading.result import Course
+
+TYPES = (
+    "collection", "searchset", "batch", "transaction", "batch-response", "transaction-response",
+)  # fmt: skip
+_NOT_DONE = ("not-done", "entered-in-error", "preparation")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An Observation as it came: where it lies (FHIRPath), and whose it is (None: not said)."""
+
+    where: str
+    resource: Mapping[str, Any]
+    subject: str | None
+    full_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """Courses of radiotherapy of one person, and the Procedures that say so."""
+
+    courses: tuple[Course, ...] = ()
+    procedures: tuple[str | None, ...] = ()
+
+
+@dataclass(slots=True)
+class Contents:
+    """What a Bundle holds; ``treatments`` and ``persons`` are by subject."""
+
+    observations: list[Source] = field(default_factory=list)
+    persons: dict[str | None, Person] = field(default_factory=dict)
+    treatments: dict[str | None, Treatment] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+
+
+def read_bundle(bundle: object, where: str, most: int) -> Contents:
+    """The Observations of a Bundle, those contained in others included, in order.
+
+    Raises:
+        RequestError: it is no Bundle that can be graded, or its courses contradict each other.
+        TooLarge: more than ``most`` entries.
+    """
+    entries = _entries(bundle, where, most)
+    contents = Contents()
+    names = _patients(entries, contents)
+    courses: dict[str | None, list[tuple[Course, str | None, str]]] = {}
+    for place, full_url, resource in entries:
+        subject = _subject(resource, names, place)
+        if resource.get("resourceType") == "Procedure":
+            if found := _course(resource, place, contents.notes):
+                reference = _reference(resource, full_url)
+                courses.setdefault(subject, []).append((found, reference, place))
+            continue
+        contents.observations += _observations(resource, place, subject, full_url)
+    contents.treatments = {who: _treatment(found) for who, found in courses.items()}
+    return contents
+
+
+def _entries(bundle: object, where: str, most: int) -> list[tuple[str, str | None, dict[str, Any]]]:
+    """Place, fullUrl and resource of every entry that has one."""
+    if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
+        _refuse(f"{where}.resourceType", "resource-type", "expected a Bundle")
+    if bundle.get("type") not in TYPES:
+        _refuse(f"{where}.type", "bundle-type", f"expected one of {', '.join(TYPES)}")
+    entries = bundle.get("entry", [])
+    if not isinstance(entries, list):
+        _refuse(f"{where}.entry", "structure", "expected a list")
+    if len(entries) > most:
+        fault = FieldFault((f"{where}.entry",), "too-many", f"at most {most} entries in a Bundle")
+        text = "send the Observations as NDJSON to POST /v1/studies/{study}/batches"
+        raise TooLarge(f"the Bundle is a file: {text}", [fault])
+    found = []
+    for i, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            _refuse(f"{where}.entry[{i}]", "structure", "expected an object with a resource")
+        resource = entry.get("resource")
+        if resource is None:
+            continue  # a deletion, or the answer to one
+        place = f"{where}.entry[{i}].resource"
+        if not isinstance(resource, dict) or not text_of(resource.get("resourceType")):
+            _refuse(f"{place}.resourceType", "resource-type", "expected a resource of FHIR R4")
+        found.append((place, text_of(entry.get("fullUrl")), resource))
+    return found
+
+
+def _refuse(where: str, code: str, message: str) -> NoReturn:
+    fault = FieldFault((where,), code, message)
+    raise RequestError("the Bundle cannot be read", [fault])
+
+
+def _patients(
+    entries: Sequence[tuple[str, str | None, dict[str, Any]]], contents: Contents
+) -> dict[str, str]:
+    """Every reference by which a Patient of the Bundle may be called, to the one that we use."""
+    names: dict[str, str] = {}
+    for _, full_url, resource in entries:
+        if resource["resourceType"] != "Patient":
+            continue
+        own = _reference(resource, full_url)
+        if own is None:
+            continue
+        names |= {called: own for called in (own, full_url) if called}
+        sex = resource.get("gender")
+        try:
+            born = read_collected(text_of(resource.get("birthDate")) or "")
+        except ReadingError:
+            born = None
+        day = born.first if born and born.first == born.last else None
+        contents.persons[own] = Person(sex if sex in ("male", "female") else None, day)
+    return names
+
+
+def _reference(resource: Mapping[str, Any], full_url: str | None) -> str | None:
+    """How to refer to a resource of the Bundle; None where it has neither id nor fullUrl."""
+    if found := text_of(resource.get("id")):
+        return f"{resource['resourceType']}/{found}"
+    return full_url
+
+
+def _subject(resource: Mapping[str, Any], names: Mapping[str, str], place: str) -> str | None:
+    subject = object_of(resource.get("subject"))
+    if reference := text_of(subject.get("reference")):
+        plain = reference.partition("/_history/")[0]
+        return f"{place}{plain}" if plain.startswith("#") else names.get(plain, plain)
+    identifier = object_of(subject.get("identifier"))
+    if value := text_of(identifier.get("value")):
+        return f"{text_of(identifier.get('system')) or ''}|{value}"
+    return None
+
+
+def _observations(
+    resource: Mapping[str, Any], place: str, subject: str | None, full_url: str | None
+) -> Iterator[Source]:
+    if resource.get("resourceType") == "Observation":
+        yield Source(place, resource, subject, full_url)
+    elif resource.get("resourceType") != "DiagnosticReport":
+        return
+    for i, inner in enumerate(objects(resource.get("contained"))):
+        if inner.get("resourceType") == "Observation":
+            yield Source(f"{place}.contained[{i}]", inner, subject)
+
+
+def _course(resource: Mapping[str, Any], place: str, notes: list[Note]) -> Course | None:
+    """The course that a Procedure records; None where it is something else or was not done."""
+    if RADIOTHERAPY_COURSE not in codes(resource.get("code"), SNOMED):
+        return None
+    status = resource.get("status")
+    if status in _NOT_DONE:
+        return None
+    period = object_of(resource.get("performedPeriod"))
+    days: dict[str, date | None] = {}
+    for end in ("start", "end"):
+        days[end] = None
+        if (written := period.get(end)) is None:
+            continue
+        try:
+            read = read_collected(written if isinstance(written, str) else "")
+            days[end] = read.first if read.first == read.last else None
+        except ReadingError:
+            pass
+        if days[end] is None:
+            text = "expected a full date: this course counts as without it"
+            notes.append(Note(f"{place}.performedPeriod.{end}", "partial-date", text))
+    if not any(days.values()):
+        text = "expected a start, an end or both: no date of radiotherapy is taken from this"
+        notes.append(Note(f"{place}.performedPeriod", "no-date", text))
+        return None
+    ongoing = status == "in-progress" and days["end"] is None
+    return Course(days["start"], days["end"], ongoing=ongoing)
+
+
+def _treatment(found: Sequence[tuple[Course, str | None, str]]) -> Treatment:
+    """The courses by start, each once.
+
+    Raises:
+        RequestError: their dates contradict each other.
+    """
+    unique = {course: (reference, place) for course, reference, place in found}
+    ordered = sorted(unique, key=lambda course: course.start or date.min)
+    if faults := course_faults(ordered):
+        named = [
+            FieldFault((unique[ordered[i]][1], "performedPeriod", end), fault.code, fault.message)
+            for fault in faults
+            for i, end in [fault.loc]
+            if isinstance(i, int)
+        ]
+        raise RequestError("the courses of radiotherapy contradict each other", named)
+    return Treatment(tuple(ordered), tuple(unique[course][0] for course in ordered))

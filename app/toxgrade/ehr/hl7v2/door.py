@@ -1,0 +1,89 @@
+"""``POST /hl7v2``: ORU^R01 messages over HTTP."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from toxgrade.ehr.hl7v2.acknowledge import refused
+from toxgrade.ehr.hl7v2.observation import Site
+from toxgrade.ehr.hl7v2.receive import Received, Receiver
+from toxgrade.errors import RequestError
+from toxgrade.http.body import BodyProblem, limited_body
+from toxgrade.http.guard import needs
+from toxgrade.http.service import REPLAYED, TheService
+
+router = APIRouter(tags=["EHR"])
+
+_MEDIA = "application/hl7-v2"
+_TAKEN = (_MEDIA, "x-application/hl7-v2+er7", "text/plain", "application/octet-stream", "")
+_EXAMPLE = (
+    "MSH|^~\\&|LIS|LAB|EHR|WARD|20110424101500+0200||ORU^R01^ORU_R01|42|P|2.5.1\r"
+    "PID|1||P1^^^STUDY\r"
+    "OBR|1||LAB-7|24325-3^Hepatic function panel^LN|||20110423\r"
+    "OBX|1|NM|1975-2^Bilirubin^LN||1.8|mg/dL|0.2-1.2|H|||F\r"
+)
+_CONTENT: dict[str, Any] = {_MEDIA: {"schema": {"type": "string"}}}
+
+
+@router.post(
+    "/hl7v2",
+    summary="Grade and store HL7 v2 messages",
+    dependencies=[needs("writer")],
+    response_class=Response,
+    responses={
+        200: {"description": "AA, AE or AR for each message", "content": _CONTENT},
+        "4XX": {"content": {**_CONTENT, "application/problem+json": {}}},
+        "5XX": {"content": {**_CONTENT, "application/problem+json": {}}},
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                media: {"schema": {"type": "string"}, "example": _EXAMPLE}
+                for media in (_MEDIA, "text/plain")
+            },
+        }
+    },
+)
+async def post(request: Request, service: TheService, study: str = "default") -> Response:
+    """Store the results of one or several ORU^R01 under the pseudonym in PID-3; each message is
+    acknowledged by an ACK of its own, durable before it answers. An AE names segment and field.
+    Under an ``Idempotency-Key`` each message that was stored gets its first ACK again.
+    """
+    service.require("writer", study)
+    settings = service.settings
+    try:
+        media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media not in _TAKEN:
+            raise BodyProblem(415, f"expected Content-Type: {_MEDIA}")
+        body = await limited_body(request, settings.max_body_bytes)
+    except BodyProblem as problem:
+        told = refused(None, RequestError(problem.detail)).encode()
+        return _answer(Received(told), problem.status_code)
+    site = Site(settings.hl7v2_authority, settings.hl7v2_codes)
+    replayed: list[bool] = []
+
+    async def write(job: Callable[[Connection], str], patient: str | None, number: int) -> str:
+        answer = await service.store(
+            job, 200, study=study, patient=patient, content=body, part=number,
+            is_panel=True,
+        )  # fmt: skip
+        replayed.append(REPLAYED in answer.headers)
+        return msgspec.json.decode(answer.body, type=str)
+
+    receiver = Receiver(study, service.graders, write, site, settings.max_results)
+    received = await receiver.receive(body)
+    answer = _answer(received, 503 if received.again else 200)
+    if replayed and all(replayed):
+        answer.headers[REPLAYED] = "true"
+    return answer
+
+
+def _answer(received: Received, status: int) -> Response:
+    headers = {"Retry-After": "1"} if received.again else {}
+    return Response(received.acknowledgements, status, headers, media_type=_MEDIA)

@@ -1,0 +1,201 @@
+"""Grades as FHIR R4: derived Observations, AdverseEvents, and OperationOutcomes beside them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+from toxgrade import __version__
+from toxgrade.batches.elements import object_of, text_of
+from toxgrade.criteria.model import Edition
+from toxgrade.ehr.asked import Output
+from toxgrade.ehr.graded import Graded
+from toxgrade.ehr.outcomes import issue, outcome
+from toxgrade.ehr.reading import Observed
+from toxgrade.ehr.terminology import (
+    DATA_ABSENT,
+    GRADE_EXTENSION,
+    GRADES,
+    NCIT,
+    OWN,
+    RADIOTHERAPY_EVENT,
+    own,
+    term_codings,
+)
+
+Resource = dict[str, Any]
+
+_ABSENT = {
+    "not-final": "temp-unknown", "missing-value": "unknown", "unreadable-value": "error",
+    "unreadable-date": "error", "unknown-analyte": "unsupported", "unknown-unit": "unsupported",
+}  # fmt: skip
+"""Why there is no grade, in FHIR's words; ``unknown`` where it has none for ours."""
+
+_ISSUE_KIND = {
+    "not-final": "business-rule", "unknown-analyte": "not-supported", "missing-value": "required",
+    "unreadable-value": "value", "unreadable-date": "value", "missing-unit": "required",
+    "unknown-unit": "code-invalid", "missing-uln": "required", "missing-lln": "required",
+    "missing-baseline": "required", "implausible-value": "business-rule",
+    "implausible-limit": "business-rule", "censored-value": "incomplete",
+}  # fmt: skip
+_EFFECTIVE = ("effectiveDateTime", "effectivePeriod", "effectiveInstant")
+_AFTER_START = ("acute", "late", "unknown")
+
+
+def entries(
+    observed: Observed,
+    grades: Sequence[Graded],
+    edition: Edition,
+    output: Output,
+    procedures: Sequence[str | None],
+) -> Iterator[Resource]:
+    """The answer to one value: a resource per grade, then an outcome if anything is to be said."""
+    issues = []
+    for graded in grades:
+        adverse = output == "adverse-event" and graded.grade and graded.phase in _AFTER_START
+        build = _adverse_event if adverse else _observation
+        yield build(observed, graded, edition, procedures)
+        if graded.grade is None:
+            reason = graded.reason or "undecided"
+            kind = _ISSUE_KIND.get(reason, "incomplete")
+            issues.append(issue("warning", kind, reason, graded.because, [observed.where]))
+    if observed.lab is None:
+        text = "a panel: each of its members in the Bundle is answered by itself"
+        issues.append(issue("information", "informational", "panel", text, [observed.where]))
+    issues += [
+        issue("warning", "business-rule", note.code, note.text, [note.path])
+        for note in observed.notes
+    ]
+    if issues:
+        yield outcome(issues)
+
+
+def _observation(
+    observed: Observed, graded: Graded, edition: Edition, _: Sequence[str | None]
+) -> Resource:
+    term = graded.term
+    code = {"coding": term_codings(term), "text": term.name} if term else {"text": "CTCAE grade"}
+    found: Resource = {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": code,
+        **_copied(observed.source.resource),
+        "derivedFrom": [_source_reference(observed)],
+        "method": {"text": edition.label},
+        "device": {"display": f"Toxgrade {__version__}"},
+        "note": [{"text": graded.because}],
+    }
+    if graded.grade is not None:
+        found["valueInteger"] = graded.grade
+    else:
+        reason = graded.reason or "undecided"
+        absent = {"system": DATA_ABSENT, "code": _ABSENT.get(reason, "unknown")}
+        found["dataAbsentReason"] = {"coding": [absent], "text": reason}
+    if limits := _range(graded):
+        found["referenceRange"] = [limits]
+    found["component"] = list(_components(graded))
+    return found
+
+
+def _copied(resource: Mapping[str, Any]) -> Resource:
+    """Whose it is and when it was taken, as the source says."""
+    found: Resource = {}
+    subject = object_of(resource.get("subject"))
+    shown = {name: subject[name] for name in ("reference", "type") if text_of(subject.get(name))}
+    if shown:
+        found["subject"] = shown
+    for name in _EFFECTIVE:
+        if name == "effectivePeriod":
+            ends = object_of(resource.get(name))
+            written: object = {e: ends[e] for e in ("start", "end") if text_of(ends.get(e))}
+        else:
+            written = text_of(resource.get(name))
+        if written:
+            return found | {name: written}
+    return found
+
+
+def _source_reference(observed: Observed) -> dict[str, str]:
+    """How the answer names the Observation that it answers: by id, fullUrl, or its place."""
+    found = {"display": observed.where}
+    source = observed.source
+    if source_id := text_of(source.resource.get("id")):
+        found["reference"] = f"Observation/{source_id}"
+    elif source.full_url:
+        found["reference"] = source.full_url
+    return found
+
+
+def _range(graded: Graded) -> Resource:
+    """The limits that were used."""
+    unit = {"unit": graded.limit_unit} if graded.limit_unit else {}
+    limits = {"low": graded.lln, "high": graded.uln}
+    return {end: {"value": Decimal(n), **unit} for end, n in limits.items() if n is not None}
+
+
+def _components(graded: Graded) -> Iterator[Resource]:
+    """What has no element of its own."""
+    values: tuple[tuple[str, str, str, object], ...] = (
+        ("phase", "Phase", "valueCodeableConcept", own(graded.phase, graded.phase)),
+        ("baseline_grade", "Baseline grade", "valueInteger", graded.baseline_grade),
+        ("worse_than_baseline", "Worse than baseline", "valueBoolean", graded.worse_than_baseline),
+        ("days_from_end", "Days from the end of radiotherapy", "valueInteger",
+         graded.days_from_end),
+        ("on_treatment", "On treatment", "valueBoolean", graded.on_treatment),
+        ("criterion", "Criterion (NCI)", "valueString", graded.criterion),
+    )  # fmt: skip
+    if graded.grade is None:
+        values += (
+            ("at_least", "Grade at least", "valueInteger", graded.at_least),
+            ("at_most", "Grade at most", "valueInteger", graded.at_most),
+        )
+    values += tuple(
+        ("flag", "Flag", "valueCodeableConcept", own(flag, flag)) for flag in graded.flags
+    )
+    for code, display, key, value in values:
+        if value is not None:
+            yield {"code": own(code, display), key: value}
+
+
+def _adverse_event(
+    observed: Observed, graded: Graded, edition: Edition, procedures: Sequence[str | None]
+) -> Resource:
+    """After the CodeX profile; attribution is a clinician's, so no causality is said."""
+    assert graded.term is not None
+    assert graded.grade is not None
+    copied = _copied(observed.source.resource)
+    concept = {"system": NCIT, "code": GRADES[graded.grade], "display": f"Grade {graded.grade}"}
+    codings = [{**c, "version": edition.label} for c in term_codings(graded.term)]
+    found: Resource = {
+        "resourceType": "AdverseEvent",
+        "meta": {"profile": [RADIOTHERAPY_EVENT]},
+        "extension": [
+            {
+                "url": GRADE_EXTENSION,
+                "valueCodeableConcept": {"coding": [concept], "text": str(graded.grade)},
+            },
+            {"url": f"{OWN}:derived-from", "valueReference": _source_reference(observed)},
+            {"url": f"{OWN}:phase", "valueCode": graded.phase},
+        ],
+        "actuality": "actual",
+        "event": {"coding": codings, "text": graded.term.name},
+        "subject": copied.get("subject", {"display": "not said"}),
+    }
+    if day := copied.get("effectiveDateTime") or copied.get("effectiveInstant"):
+        found["date"] = day
+    if suspect := _suspect(graded, procedures):
+        found["suspectEntity"] = [{"instance": {"reference": suspect}}]
+    return found
+
+
+def _suspect(graded: Graded, procedures: Sequence[str | None]) -> str | None:
+    course = graded.course
+    if graded.phase not in ("acute", "late") or course is None or course >= len(procedures):
+        return None
+    return procedures[course]
+
+
+def collection(resources: Sequence[Resource]) -> Resource:
+    """A Bundle of resources that nobody keeps: each gets a fullUrl of its own."""
+    entry = [{"fullUrl": f"urn:uuid:{uuid4()}", "resource": resource} for resource in resources]
+    return {"resourceType": "Bundle", "type": "collection"} | ({"entry": entry} if entry else {})

@@ -1,0 +1,120 @@
+"""The case tables, graded by both readings."""
+
+import csv
+from collections.abc import Sequence
+from datetime import date
+from importlib.resources import files
+from typing import Any
+
+import polars as pl
+
+from toxgrade.evidence.outcome import Outcome
+from toxgrade.grading.many import grade_rows
+from toxgrade.grading.one import Graders
+from toxgrade.grading.patient import grade_patient
+from toxgrade.grading.result import Course
+from toxgrade.grading.rows import COLUMNS, lab_result
+from toxgrade.grading.rules import Rules
+
+Case = dict[str, str]
+"""One line of a table, by column."""
+
+Graded = tuple[str, str]
+"""A grade as the tables write it (``2``, ``0-4`` or empty), and the reason of an undecided one."""
+
+_COURSE = Course(date(2011, 1, 24), date(2011, 3, 9))
+_BEFORE, _AFTER = "2011-01-20", "2011-04-23"
+
+
+def tables() -> dict[str, list[Case]]:
+    """Every case table of the package, by the name of its file."""
+    found = sorted(
+        files("toxgrade.evidence").joinpath("cases").iterdir(), key=lambda file: file.name
+    )
+    return {
+        file.name: list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
+        for file in found
+        if file.name.endswith(".csv")
+    }
+
+
+def check_cases(graders: Graders) -> list[Outcome]:
+    """Every table against the plain reading, which defines the grades, and the column reading."""
+    return [
+        Outcome(
+            f"cases: {name}",
+            "each case graded one by one and as a column, against the expected grade and reason",
+            len(cases),
+            check_table(cases, graders),
+        )
+        for name, cases in tables().items()
+    ]
+
+
+def check_table(cases: Sequence[Case], graders: Graders) -> list[str]:
+    """The cases of a table that come out otherwise, each in a sentence."""
+    failures = []
+    by_column = graded_as_columns(cases, graders)
+    for line, case in enumerate(cases, start=2):  # the header is line 1
+        expected = case["grade"], case["reason"]
+        for reading, found in (
+            ("one by one", graded_one_by_one(case, graders)),
+            ("as a column", by_column[line - 2]),
+        ):
+            if found != expected:
+                failures.append(
+                    f"line {line}, {case['term']}, {reading}: expected {_words(expected)},"
+                    f" found {_words(found) if found else 'no grade of this term'}"
+                )
+    return failures
+
+
+def graded_one_by_one(case: Case, graders: Graders) -> Graded | None:
+    """The case by the plain reading; None where its analyte has no such term."""
+    rules = Rules(case["edition"])
+    grader, rows = graders.under(rules), _rows(case, "1")
+    for entry in grade_patient([lab_result(row) for row in rows], [_COURSE], grader, rules.window):
+        grade = entry.grade
+        if entry.index == 0 and grade.term and grade.term.name == case["term"]:
+            return _graded(grade.at_least, grade.at_most, grade.reason)
+    return None
+
+
+def graded_as_columns(cases: Sequence[Case], graders: Graders) -> list[Graded | None]:
+    """All cases by the column reading, a patient each."""
+    found: list[Graded | None] = [None] * len(cases)
+    for edition in dict.fromkeys(case["edition"] for case in cases):
+        mine = [i for i, case in enumerate(cases) if case["edition"] == edition]
+        rows = [row for i in mine for row in _rows(cases[i], str(i))]
+        frame = pl.DataFrame(rows, schema=dict.fromkeys(COLUMNS, pl.String)).with_columns(
+            rt_start=pl.lit(_COURSE.start), rt_end=pl.lit(_COURSE.end)
+        )
+        rules = Rules(edition)
+        for graded in grade_rows(frame, graders.under(rules), rules.window).to_dicts():
+            row = rows[graded["row"]]
+            case = int(row["patient"] or 0)
+            if row["collected"] == _AFTER and graded["term"] == cases[case]["term"]:
+                found[case] = _graded(graded["at_least"], graded["at_most"], graded["reason"])
+    return found
+
+
+def _rows(case: Case, patient: str) -> list[dict[str, str | None]]:
+    """The case's result, and its baseline where it has one, as rows of a file."""
+    row: dict[str, str | None] = {name: case.get(name) or None for name in COLUMNS}
+    row |= {"patient": patient, "collected": _AFTER, "baseline": None, "status": "final"}
+    if not case["baseline"]:
+        return [row]
+    before = {"value": case["baseline"], "unit": case["baseline_unit"], "collected": _BEFORE}
+    return [row, row | before]
+
+
+def _graded(at_least: int | None, at_most: int | None, reason: Any) -> Graded:
+    if at_least is None:
+        return "", str(reason)
+    grade = str(at_least) if at_least == at_most else f"{at_least}-{at_most}"
+    return grade, str(reason) if reason else ""
+
+
+def _words(graded: Graded) -> str:
+    grade, reason = graded
+    return " ".join(part for part in (f"grade {grade}" if grade else "no grade", reason) if part)

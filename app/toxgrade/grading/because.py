@@ -1,0 +1,162 @@
+"""Why a grade is what it is, in one sentence that a clinician can check by hand."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Context, Decimal, Inexact
+
+from toxgrade.criteria.model import Analyte, Band, Reference
+from toxgrade.grading.dates import ACCEPTED_DATE
+from toxgrade.grading.limits import Interval, ResolvedLimit
+from toxgrade.grading.measured import Measured
+from toxgrade.grading.result import GRADED_STATUSES, Reason, plain
+from toxgrade.grading.values import ACCEPTED_VALUE
+
+_WORDS = {">": "above", ">=": "at or above", "<": "below", "<=": "at or below"}
+_CAUSES = {
+    Reason.MISSING_ULN: "the ULN is missing",
+    Reason.MISSING_LLN: "the LLN is missing",
+    Reason.MISSING_BASELINE: "the baseline it depends on is missing or cannot be used",
+    Reason.CENSORED_VALUE: "the laboratory reported a range, not a number",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One limit held against a result: reached or not, or None and what is missing to say so.
+
+    ``applies``: whether its condition is met (``if baseline > ULN``); True if it has none.
+    """
+
+    grade: int
+    limit: ResolvedLimit
+    holds: bool | None
+    applies: bool | None = True
+    causes: tuple[Reason, ...] = ()
+
+    @property
+    def shown(self) -> bool:
+        """Whether it bears on this patient: not if it is for others' baselines."""
+        condition = self.limit.limit.condition
+        return self.applies is not False or condition is None or condition.subject == "value"
+
+    @property
+    def text(self) -> str:
+        limit = self.limit.limit
+        if self.applies is False and limit.condition:
+            return f"not {_WORDS[limit.condition.comparison]} {limit.condition.limit}"
+        words = f"{_WORDS[limit.comparison]} {limit.text}"
+        if self.holds and limit.condition and limit.condition.subject == "value":
+            words += f" and {_WORDS[limit.condition.comparison]} {limit.condition.limit}"
+        return words if self.holds else f"not {words}"
+
+    @property
+    def given(self) -> str | None:
+        """What the limit asks of the baseline and is so: ``the baseline was above its ULN``."""
+        condition = self.limit.limit.condition
+        if not self.applies or condition is None or condition.subject == "value":
+            return None
+        side = "above its ULN" if condition.limit == "ULN" else "below its LLN"
+        return f"the baseline was {'' if condition.wants_beyond else 'not '}{side}"
+
+
+def compared(
+    measured: Measured,
+    baseline: Measured | None,
+    verdicts: Sequence[Verdict],
+    at_least: int,
+    at_most: int,
+) -> str:
+    """``1.8 mg/dL is 1.5 x ULN (1.2 mg/dL): above 1 x ULN, not above 1.5 x ULN``."""
+    mine = [v for v in verdicts if v.shown]
+    reached = [v for v in mine if v.grade == at_least and v.holds]
+    next_up = min((v.grade for v in mine if v.grade > at_least), default=None)
+    missed = [v for v in mine if v.grade == next_up and v.holds is False]
+    open_ = [v for v in mine if v.grade > at_least and v.holds is None]
+    head = _head(measured, baseline, [*reached, *missed, *open_])
+    said = ", ".join(v.text for v in (*reached, *missed)) or "no limit is certainly reached"
+    if given := dict.fromkeys(v.given for v in (*reached, *missed) if v.given):
+        said = f"{said}; {' and '.join(given)}"
+    if at_least == at_most:
+        return f"{head}: {said}"
+    causes = " and ".join(dict.fromkeys(_CAUSES[c] for v in open_ for c in v.causes))
+    return f"{head}: {said}; grade {at_least} to {at_most} is possible because {causes}"
+
+
+def _head(measured: Measured, baseline: Measured | None, shown: Iterable[Verdict]) -> str:
+    value = measured.reported
+    names = dict.fromkeys(v.limit.limit.reference for v in shown)
+    against = [_multiple(measured, baseline, name) for name in names if name]
+    head = f"{value.comparator}{_shortest(value.number)}{measured.unit.after_number}"
+    known = [text for text in against if text]
+    if not known:
+        return head
+    return f"{head} is {' and '.join(known)}"
+
+
+def _multiple(measured: Measured, baseline: Measured | None, name: Reference) -> str | None:
+    """``1.5 x ULN (1.2 mg/dL)``; None where the reference is not known."""
+    if name == "baseline":
+        if baseline is None:
+            return None
+        reference, unit = baseline.value, baseline.unit
+    else:
+        known = measured.reference(name)
+        if known is None:
+            return None
+        reference, unit = known, measured.limit_unit
+    shown = f"{_shortest(reference.high)}{unit.after_number}"
+    if not (_exact(measured.value) and _exact(reference)) or reference.high == 0:
+        return f"reported against {name} {shown}"
+    to_value = unit.factor / measured.unit.factor
+    context = Context(prec=4)
+    ratio = context.divide(
+        measured.value.low * to_value.denominator, reference.high * to_value.numerator
+    )
+    about = "about " if context.flags[Inexact] else ""
+    return f"{about}{_shortest(ratio)} x {name} ({shown})"
+
+
+def _exact(interval: Interval) -> bool:
+    return interval.low == interval.high
+
+
+def _shortest(number: Decimal) -> str:
+    text = plain(number)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def not_final() -> str:
+    return f"the result is not {', '.join(GRADED_STATUSES[:-1])} or {GRADED_STATUSES[-1]}"
+
+
+def unknown_analyte(refusal: str | None) -> str:
+    """``refusal`` is what a LOINC code means that looks like a graded analyte but is not."""
+    if refusal:
+        return f"the code is {refusal}: not graded"
+    return "the analyte is not one that this edition grades; see GET /v1/analytes"
+
+
+def unmeasured(reason: Reason, analyte: Analyte) -> str:
+    """Why a result's number cannot be used, and what would be accepted."""
+    units = ", ".join(unit.name for unit in analyte.units)
+    return {
+        Reason.MISSING_VALUE: "no value was reported",
+        Reason.UNREADABLE_VALUE: f"the value could not be read: expected {ACCEPTED_VALUE}",
+        Reason.UNREADABLE_DATE: f"the date could not be read: expected {ACCEPTED_DATE}",
+        Reason.MISSING_UNIT: f"no unit was reported; accepted for {analyte.name}: {units}",
+        Reason.UNKNOWN_UNIT: f"the unit is not one accepted for {analyte.name}: {units}",
+        Reason.IMPLAUSIBLE_VALUE: f"the value is outside what is plausible for {analyte.name}"
+        f" ({_range(analyte, analyte.plausible_value)}): is it in the unit that was named?",
+    }[reason]
+
+
+def implausible_limit(analyte: Analyte) -> str:
+    lln, uln = (_range(analyte, band) for band in (analyte.plausible_lln, analyte.plausible_uln))
+    return (
+        f"a limit is outside what is plausible for {analyte.name} (LLN {lln}, ULN {uln}):"
+        " is it in the unit that was named?"
+    )
+
+
+def _range(analyte: Analyte, band: Band) -> str:
+    return f"{_shortest(band.low)} to {_shortest(band.high)} {analyte.canonical_unit}"

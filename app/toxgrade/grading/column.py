@@ -1,0 +1,234 @@
+"""The column kernel: the grades of all rows of one group of tests, in whole-number comparisons.
+
+Unknowns are nulls and polars' logic on them is three-valued, as in ``limits.above``: a comparison
+with a missing limit is null, ``null & false`` is false.
+"""
+
+from collections.abc import Callable
+from functools import reduce
+from operator import or_
+
+import polars as pl
+
+from toxgrade.criteria.model import Condition
+from toxgrade.grading.result import Reason
+from toxgrade.grading.spellings import GRADES
+from toxgrade.grading.tables import REASON_CODES, Group, Slot
+
+GRADED = {"at_least": pl.Int8, "at_most": pl.Int8, "reason": pl.Int8}
+
+
+def _code(reason: Reason) -> pl.Expr:
+    return pl.lit(REASON_CODES[reason], dtype=pl.Int8)
+
+
+_CENSORED, _NO_BASELINE = _code(Reason.CENSORED_VALUE), _code(Reason.MISSING_BASELINE)
+_NO_ULN, _NO_LLN = _code(Reason.MISSING_ULN), _code(Reason.MISSING_LLN)
+_LESS, _LESS_OR_EQUAL, _MORE = 1, 2, 3
+
+
+def by_thresholds() -> list[pl.Expr]:
+    """``at_least``, ``at_most`` and ``reason`` of plain values by the limits of normal alone.
+
+    Reads ``value``, ``refused`` (Int8, null: nothing) and the columns of ``Spellings.tests``. Right
+    for tests of the simple group; the others are graded again by ``decide``.
+    """
+    value = pl.when("high").then("value").otherwise(-pl.col("value"))
+    refused, implausible = pl.col("refused"), _code(Reason.IMPLAUSIBLE_LIMIT)
+
+    def bound(name: str, if_implausible: pl.Expr) -> pl.Expr:
+        reached = pl.sum_horizontal((value > pl.col(f"{name}{g}")).cast(pl.Int8) for g in GRADES)
+        graded = pl.when(refused.is_null()).then(reached.cast(pl.Int8))
+        return graded.when(refused == implausible).then(if_implausible)
+
+    least = bound("p", pl.lit(0, dtype=pl.Int8))
+    most = bound("q", pl.col("highest"))
+    missing = pl.when("high").then(_NO_ULN).otherwise(_NO_LLN)
+    return [
+        least.alias("at_least"),
+        most.alias("at_most"),
+        pl.when(refused.is_not_null())
+        .then(refused)
+        .when(least != most)
+        .then(missing)
+        .alias("reason"),
+    ]
+
+
+def decide(rows: pl.DataFrame, group: Group) -> pl.DataFrame:
+    """Grade every row by its test in ``group``.
+
+    ``rows``: ``test_row`` (its test in the group), ``value`` Int64 millionths, ``comparator`` Int8,
+    ``high`` Boolean (high values are toxic), ``limit`` Int64 (ULN of a high term, LLN of a low one;
+    null: missing), ``baseline`` Int64 and ``baseline_comparator`` (null: there is none to compare
+    with), in the value's unit x ``b_times`` / ``v_times``, and for conditions ``above_uln``,
+    ``below_lln``, ``baseline_above_uln``, ``baseline_below_lln`` Boolean (null: unknown) and
+    ``no_uln``, ``no_lln``.
+
+    Returns ``at_least``, ``at_most`` and ``reason`` (Int8; null where decided), in the rows' order.
+    """
+    numbers = group.frame().select(pl.all().gather(rows["test_row"]))
+    frame = rows.hstack(numbers).with_row_index("place")
+    exact = (pl.col("comparator") == 0) & (pl.col("baseline_comparator").fill_null(0) == 0)
+    parts = [_graded(frame.filter(exact), group.slots, _held, _met)]
+    ranges = frame.filter(~exact)
+    if len(ranges):
+        parts.append(_graded(ranges, group.slots, _held_by_range, _met_by_range))
+    return pl.concat(parts).sort("place").drop("place")
+
+
+def _graded(
+    rows: pl.DataFrame,
+    slots: tuple[Slot, ...],
+    compare: Callable[[int, Slot], pl.Expr],
+    met: Callable[[Condition], pl.Expr],
+) -> pl.DataFrame:
+    """The highest grade certainly reached, the highest possible, and what is missing between."""
+    # In steps: one expression of all would repeat each comparison in every place it is used.
+    comparisons, conditions, reached = [], [], []
+    for place, slot in enumerate(slots):
+        comparisons.append(compare(place, slot).alias(f"held{place}"))
+        reached.append(pl.col(f"held{place}"))
+        if slot.condition is not None:
+            conditions.append(met(slot.condition).alias(f"met{place}"))
+            reached[-1] &= pl.col(f"met{place}")
+    said = rows.with_columns(*comparisons, *conditions)
+    said = said.with_columns(each.alias(f"reached{place}") for place, each in enumerate(reached))
+    names = [f"reached{place}" for place in range(len(slots))]
+    bounds = said.with_columns(
+        at_least=_highest(slots, [pl.col(name).fill_null(False) for name in names]),
+        at_most=_highest(slots, [pl.col(name).fill_null(True) for name in names]),
+    )
+    causes = [
+        pl.when(pl.col(name).is_null() & (pl.col("at_least") < slot.grade)).then(
+            _cause(place, slot)
+        )
+        for place, (name, slot) in enumerate(zip(names, slots, strict=True))
+    ]
+    reason = pl.when(pl.col("at_least") != pl.col("at_most")).then(pl.min_horizontal(causes))
+    return bounds.select("place", "at_least", "at_most", reason=reason)
+
+
+def _sides(place: int, slot: Slot) -> tuple[pl.Expr, pl.Expr]:
+    """``a x value`` and ``b x reference + c``; null where the reference it needs is missing."""
+    a, b, c = (pl.col(f"{letter}{place}") for letter in "abc")
+    if slot.against == "baseline":
+        v_times, b_times = pl.col("v_times"), pl.col("b_times")
+        return a * v_times * pl.col("value"), b * b_times * pl.col("baseline") + c * v_times
+    return a * pl.col("value"), pl.when(b == 0).then(c).otherwise(b * pl.col("limit") + c)
+
+
+def _held(place: int, slot: Slot) -> pl.Expr:
+    """Whether a plain value reaches the slot's limit, condition aside; null: cannot be said."""
+    side, bound = _sides(place, slot)
+    return side >= bound if slot.or_equal else side > bound
+
+
+def _held_by_range(place: int, slot: Slot) -> pl.Expr:
+    """The same where the value or the baseline is ``<5`` or its kin: ``limits.above`` by column.
+
+    On the toxic side stands the value for a high term, the bound for a low one.
+    """
+    side, bound = _sides(place, slot)
+    against_baseline = slot.against == "baseline"
+    constant = pl.col(f"c{place}") * (pl.col("v_times") if against_baseline else 1)
+    how = pl.col("baseline_comparator") if against_baseline else pl.lit(0, dtype=pl.Int8)
+    offset = pl.when("high").then(constant).otherwise(-constant)
+    value = _Range(side.abs(), pl.col("comparator"))
+    other = _Range(pl.when("high").then(bound).otherwise(-bound), how, offset)
+    toxic = pl.when("high").then(value.above(other, or_equal=slot.or_equal))
+    mirrored = other.above(value, or_equal=slot.or_equal)
+    return pl.when(pl.col(f"a{place}") == 0).then(False).otherwise(toxic.otherwise(mirrored))
+
+
+def _met(condition: Condition) -> pl.Expr:
+    """Whether the condition of a limit is met by plain numbers; null: cannot be said."""
+    if condition.limit == "baseline":
+        value, baseline = _beside_baseline()
+        return value > baseline if condition.comparison == ">" else value < baseline
+    beyond = "above_uln" if condition.limit == "ULN" else "below_lln"
+    known = pl.col(beyond if condition.subject == "value" else f"baseline_{beyond}")
+    return known if condition.wants_beyond else ~known
+
+
+def _met_by_range(condition: Condition) -> pl.Expr:
+    """The same where the value or the baseline is ``<5`` or its kin."""
+    if condition.limit != "baseline":
+        return _met(condition)
+    numbers = _beside_baseline()
+    value, baseline = map(_Range, numbers, (pl.col("comparator"), pl.col("baseline_comparator")))
+    if condition.comparison == ">":
+        return value.above(baseline, or_equal=False)
+    return baseline.above(value, or_equal=False)
+
+
+def _beside_baseline() -> tuple[pl.Expr, pl.Expr]:
+    """The value and the baseline, brought to whole numbers of one unit."""
+    return pl.col("value") * pl.col("v_times"), pl.col("baseline") * pl.col("b_times")
+
+
+class _Range:
+    """A reported number times a factor plus ``offset``, as the range that its comparator leaves.
+
+    ``end`` is the printed number's; ``<5`` runs from the offset (laboratory values are never
+    negative) up to it, ``>5`` from it without end. ``endless`` and ``starts_open`` … are Boolean.
+    """
+
+    def __init__(self, end: pl.Expr, how: pl.Expr, offset: pl.Expr | None = None) -> None:
+        nothing = pl.lit(0, dtype=pl.Int64) if offset is None else offset
+        runs_down = (how == _LESS) | (how == _LESS_OR_EQUAL)
+        self.low, self.high = pl.when(runs_down).then(nothing).otherwise(end), end
+        self.low_open, self.high_open, self.endless = how == _MORE, how == _LESS, how >= _MORE
+
+    def above(self, other: "_Range", *, or_equal: bool) -> pl.Expr:
+        """Whether it lies above the other; null where possible pairs of numbers disagree."""
+        closed = ~(self.low_open | other.high_open)
+        certain = (self.low > other.high) | (
+            (self.low == other.high) & (pl.lit(or_equal) | ~closed)
+        )
+        touches = (self.high == other.low) & ~(self.high_open | other.low_open) & pl.lit(or_equal)
+        possible = self.endless | (self.high > other.low) | touches
+        known = self.high.is_not_null() & other.high.is_not_null()
+        return (
+            pl.when(~known)
+            .then(pl.lit(None, dtype=pl.Boolean))
+            .when(certain & ~other.endless)
+            .then(True)
+            .when(possible)
+            .then(pl.lit(None, dtype=pl.Boolean))
+            .otherwise(False)
+        )
+
+
+def _highest(slots: tuple[Slot, ...], reached: list[pl.Expr]) -> pl.Expr:
+    """The highest grade one of whose slots is reached, else 0."""
+    graded = pl.lit(0, dtype=pl.Int8)
+    for grade in sorted({slot.grade for slot in slots}):
+        places = [r for slot, r in zip(slots, reached, strict=True) if slot.grade == grade]
+        graded = pl.when(reduce(or_, places)).then(pl.lit(grade, dtype=pl.Int8)).otherwise(graded)
+    return graded
+
+
+def _cause(place: int, slot: Slot) -> pl.Expr:
+    """What is missing where a slot cannot be said to be reached or not."""
+    if slot.against == "baseline":
+        cause = pl.when(pl.col("baseline").is_null()).then(_NO_BASELINE).otherwise(_CENSORED)
+    else:
+        missing = pl.col("limit").is_null() & (pl.col(f"b{place}") != 0)
+        limit = pl.when("high").then(_NO_ULN).otherwise(_NO_LLN)
+        cause = pl.when(missing).then(limit).otherwise(_CENSORED)
+    if slot.condition is None:
+        return cause
+    open_limit = pl.when(pl.col(f"held{place}").is_null()).then(cause)
+    open_condition = pl.when(pl.col(f"met{place}").is_null()).then(_missing(slot.condition))
+    return pl.min_horizontal(open_limit, open_condition)
+
+
+def _missing(condition: Condition) -> pl.Expr:
+    """What is missing where a condition cannot be said to be met or not."""
+    if condition.limit == "baseline":
+        return pl.when(pl.col("baseline").is_null()).then(_NO_BASELINE).otherwise(_CENSORED)
+    if condition.subject == "baseline":
+        return _NO_BASELINE
+    absent, cause = ("no_uln", _NO_ULN) if condition.limit == "ULN" else ("no_lln", _NO_LLN)
+    return pl.when(absent).then(cause).otherwise(_CENSORED)

@@ -1,0 +1,126 @@
+"""A result understood: its analyte, unit and limits known, or the first reason why they are not."""
+
+from dataclasses import dataclass
+
+from toxgrade.criteria.model import Analyte, Band, Comparison, Reference, Unit
+from toxgrade.grading.limits import Interval, above
+from toxgrade.grading.result import Flag, LabResult, Reason, Reported
+from toxgrade.grading.rules import Implausible
+from toxgrade.grading.units import Names
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A result whose numbers can be compared.
+
+    ``lln`` and ``uln`` are in ``limit_unit``, None where the laboratory gave none that can be used;
+    ``implausible_limit`` says that one of them was outside the plausible band and is not trusted.
+    """
+
+    reported: Reported
+    value: Interval
+    analyte: Analyte
+    unit: Unit
+    limit_unit: Unit
+    lln: Interval | None
+    uln: Interval | None
+    flags: tuple[Flag, ...]
+    implausible_limit: bool
+
+    def reference(self, name: Reference) -> Interval | None:
+        return self.uln if name == "ULN" else self.lln
+
+    def beyond(self, name: Reference) -> bool | None:
+        """Whether the value is above its own ULN, or below its own LLN; None if unknown."""
+        reference = self.reference(name)
+        if reference is None or self.implausible_limit:
+            return None
+        return self._compared(">" if name == "ULN" else "<", reference, self.limit_unit)
+
+    def compared(self, comparison: Comparison, other: "Measured") -> bool | None:
+        """Whether the value is above (``>``) or below (``<``) another one; None if unknown."""
+        return self._compared(comparison, other.value, other.unit)
+
+    def _compared(self, comparison: Comparison, other: Interval, unit: Unit) -> bool | None:
+        to_value = unit.factor / self.unit.factor
+        value, bound = self.value.times(to_value.denominator), other.times(to_value.numerator)
+        if comparison == ">":
+            return above(value, bound, or_equal=False)
+        return above(bound, value, or_equal=False)
+
+
+def measure(result: LabResult, names: Names, implausible: Implausible) -> Measured | Reason:
+    """Understand a result, or say the first reason why not. Call inside a context of ``EXACT``."""
+    analyte = names.analyte(result.analyte)
+    if analyte is None:
+        return Reason.UNKNOWN_ANALYTE
+    if result.unreadable is Reason.UNREADABLE_VALUE:
+        return Reason.UNREADABLE_VALUE
+    if result.value is None:
+        return Reason.MISSING_VALUE
+    if result.unreadable is not None:
+        return result.unreadable
+    unit = names.unit(analyte, result.unit or "")
+    if unit is None:
+        named = result.unit and result.unit.strip()
+        return Reason.UNKNOWN_UNIT if named else Reason.MISSING_UNIT
+    plausible = _within(result.value, unit, analyte.plausible_value)
+    if not plausible and implausible == "refuse":
+        return Reason.IMPLAUSIBLE_VALUE
+    flags = [] if plausible else [Flag.IMPLAUSIBLE_VALUE]
+
+    limit_unit, lln, uln = _limits(result, analyte, unit, names, flags)
+    trusted = (lln is None or _within(lln, limit_unit, analyte.plausible_lln)) and (
+        uln is None or _within(uln, limit_unit, analyte.plausible_uln)
+    )
+    if not trusted and implausible == "flag":
+        flags.append(Flag.IMPLAUSIBLE_LIMIT)
+    return Measured(
+        reported=result.value,
+        value=Interval.of(result.value),
+        analyte=analyte,
+        unit=unit,
+        limit_unit=limit_unit,
+        lln=Interval.of(lln) if lln else None,
+        uln=Interval.of(uln) if uln else None,
+        flags=tuple(flags),
+        implausible_limit=not trusted and implausible == "refuse",
+    )
+
+
+def _limits(
+    result: LabResult, analyte: Analyte, unit: Unit, names: Names, flags: list[Flag]
+) -> tuple[Unit, Reported | None, Reported | None]:
+    """The limits' unit, LLN and ULN; what cannot be used counts as absent and is flagged.
+
+    The study's range stands in for an absent one, never for one that could not be understood.
+    """
+    if result.unreadable_limit:
+        flags.append(Flag.UNREADABLE_LIMIT)
+    limit_unit = unit
+    if result.limit_unit and result.limit_unit.strip():
+        named = names.unit(analyte, result.limit_unit)
+        if named is None:
+            flags.append(Flag.UNKNOWN_LIMIT_UNIT)
+            return unit, None, None
+        limit_unit = named
+    lln, uln = result.lln, result.uln
+    if uln == 0 or (lln is not None and uln is not None and uln <= lln):
+        flags.append(Flag.UNUSABLE_RANGE)
+        lln = uln = None
+    own = result.study_range
+    if own and lln is None and uln is None and not result.unreadable_limit:
+        flags.append(Flag.RANGE_FROM_STUDY)
+        limit_unit, lln, uln = names.unit(analyte, own.unit) or unit, own.lln, own.uln
+    return (
+        limit_unit,
+        None if lln is None else Reported(lln),
+        None if uln is None else Reported(uln),
+    )
+
+
+def _within(reported: Reported, unit: Unit, band: Band) -> bool:
+    """Whether the printed number is plausible; for ``<5`` that is the 5."""
+    canonical = reported.number * unit.factor.numerator
+    denominator = unit.factor.denominator
+    return band.low * denominator <= canonical <= band.high * denominator

@@ -1,0 +1,221 @@
+"""One patient's results together: baseline, acute and late, worse than baseline.
+
+The reading that defines the steps; ``many.py`` takes the same ones for a frame of many patients.
+"""
+
+from collections.abc import Sequence
+from datetime import date, time
+from fractions import Fraction
+
+import msgspec
+
+from toxgrade.criteria.model import Term
+from toxgrade.errors import FieldFault, RequestError
+from toxgrade.grading.one import OWN_LIMITS, Grader
+from toxgrade.grading.phase import OLD_BASELINE, Placement, Window, place
+from toxgrade.grading.result import (
+    GRADED_STATUSES,
+    Course,
+    Flag,
+    Grade,
+    LabResult,
+    PatientGrade,
+    Phase,
+)
+from toxgrade.grading.summary import worse
+
+
+def grade_patient(
+    results: Sequence[LabResult], courses: Sequence[Course], grader: Grader, window: Window
+) -> list[PatientGrade]:
+    """Grade all results of one patient: one entry per result and term, in the order given.
+
+    Baseline, per course, term and test (hypercalcemia has three tests): the last valid result dated
+    on or before the start (valid: an active status and a readable value, even if its grade is
+    undecided). Results that the sender declared a baseline go before that rule. On the same day the
+    later time counts if all are timed, else the worse. A later course without such a result begins
+    at the last valid one before it. The baseline and what precedes it are graded by the limits of
+    normal alone.
+    """
+    days = {_written(result): result.collected for result in results}
+    places = {written: place(day, courses, window) for written, day in days.items()}
+    placed = [
+        _Placed(index, result, term, places[_written(result)])
+        for index, result in enumerate(results)
+        for term in grader.terms(result.analyte) or (None,)
+    ]
+    candidates: dict[tuple[int, _Test], list[_Candidate]] = {}
+    for one in placed:
+        if one.term and one.test and one.may_be_baseline(courses):
+            key = (one.course, one.test)
+            candidates.setdefault(key, []).append(_candidate(one, one.term, grader))
+    baselines = {key: _choose(found) for key, found in candidates.items()}
+    for index, course in enumerate(courses[1:], 1):
+        carried = _carried(placed, course, grader)
+        baselines |= {(index, t): c for t, c in carried.items() if (index, t) not in baselines}
+    return [
+        _entry(one, baselines.get((one.course, one.test)) if one.test else None, courses, grader)
+        for one in placed
+    ]
+
+
+_Test = tuple[str, str]
+"""A term and the analyte that it is graded from: what shares a baseline."""
+
+
+def _written(result: LabResult) -> str | None:
+    return result.collected.text if result.collected else None
+
+
+class _Placed(msgspec.Struct, frozen=True, gc=False):
+    """One result for one term (None: its analyte has none), placed in time."""
+
+    index: int
+    result: LabResult
+    term: Term | None
+    placement: Placement
+
+    @property
+    def course(self) -> int:
+        return self.placement.course or 0
+
+    @property
+    def test(self) -> _Test | None:
+        return (self.term.name, self.term.analyte) if self.term else None
+
+    def before_start(self, courses: Sequence[Course]) -> bool:
+        """Whether it counts as before treatment: by its date, or because its sender says so."""
+        if self.placement.phase == "pre_treatment":
+            return True
+        return self.result.is_baseline and not starts_before(self.result, courses)
+
+    @property
+    def valid(self) -> bool:
+        result = self.result
+        return bool(result.status in GRADED_STATUSES and result.value and not result.unreadable)
+
+    def may_be_baseline(self, courses: Sequence[Course]) -> bool:
+        return self.valid and self.before_start(courses)
+
+
+def starts_before(result: LabResult, courses: Sequence[Course]) -> bool:
+    """Whether radiotherapy had certainly started before the result was taken."""
+    starts = [course.start for course in courses if course.start]
+    return bool(starts and result.collected and result.collected.first > min(starts))
+
+
+class _Candidate(msgspec.Struct, frozen=True, gc=False):
+    """A result that may be the baseline of a term, graded by the limits of normal.
+
+    ``severity`` orders candidates of one day: by grade, then by the number itself.
+    """
+
+    index: int
+    result: LabResult
+    grade: Grade
+    severity: tuple[int, int, Fraction]
+
+
+def _candidate(one: _Placed, term: Term, grader: Grader) -> _Candidate:
+    grade = grader.grade(one.result, term, OWN_LIMITS)
+    at_least = -1 if grade.at_least is None else grade.at_least
+    at_most = -1 if grade.at_most is None else grade.at_most
+    number = grader.canonical(one.result)
+    toxic = number if term.direction == "high" else -number
+    return _Candidate(one.index, one.result, grade, (at_least, at_most, toxic))
+
+
+def _carried(placed: Sequence[_Placed], course: Course, grader: Grader) -> dict[_Test, _Candidate]:
+    """By test the last valid result up to the start of a course, whichever course it lies in."""
+    before: dict[_Test, list[_Candidate]] = {}
+    for one in placed:
+        day = one.result.collected
+        if (
+            one.term
+            and one.test
+            and one.valid
+            and day
+            and course.start
+            and day.last <= course.start
+        ):
+            before.setdefault(one.test, []).append(_candidate(one, one.term, grader))
+    return {test: _latest(found) for test, found in before.items()}
+
+
+def _choose(candidates: Sequence[_Candidate]) -> _Candidate:
+    """The baseline among candidates, by the rule of ``grade_patient``; the same in any order."""
+    return _latest([c for c in candidates if c.result.is_baseline] or candidates)
+
+
+def _latest(candidates: Sequence[_Candidate]) -> _Candidate:
+    last_day = max(_day(c) for c in candidates)
+    same_day = [c for c in candidates if _day(c) == last_day]
+    if all(_time(c) is not None for c in same_day):
+        return max(same_day, key=lambda c: (_time(c), c.severity))
+    return max(same_day, key=lambda c: c.severity)
+
+
+def _day(candidate: _Candidate) -> date:
+    """The first possible day; an undated baseline comes before every dated one."""
+    collected = candidate.result.collected
+    return collected.first if collected else date.min
+
+
+def _time(candidate: _Candidate) -> time | None:
+    collected = candidate.result.collected
+    return collected.time if collected else None
+
+
+def _entry(
+    one: _Placed, baseline: _Candidate | None, courses: Sequence[Course], grader: Grader
+) -> PatientGrade:
+    placement, phase = one.placement, _phase(one, baseline, courses)
+    before = phase in ("baseline", "pre_treatment")
+    compared = OWN_LIMITS if before else baseline.result if baseline else None
+    grade = grader.grade(one.result, one.term, compared).flagged(*placement.flags)
+    if phase == "baseline" and _is_old(one, courses):
+        grade = grade.flagged(Flag.OLD_BASELINE)
+    is_worse = worse(grade.at_least, grade.at_most, baseline.grade) if baseline else None
+    return PatientGrade(
+        index=one.index,
+        grade=grade,
+        phase=phase,
+        on_treatment=False if before else placement.on_treatment,
+        days_from_end=placement.days_from_end,
+        course=one.course if courses else None,
+        baseline_grade=baseline.grade.grade if baseline else None,
+        worse_than_baseline=is_worse,
+    )
+
+
+def _phase(one: _Placed, baseline: _Candidate | None, courses: Sequence[Course]) -> Phase:
+    if baseline is not None and baseline.index == one.index:
+        return "baseline"
+    return "pre_treatment" if one.before_start(courses) else one.placement.phase
+
+
+def _is_old(one: _Placed, courses: Sequence[Course]) -> bool:
+    start = courses[one.course].start if courses else None
+    collected = one.result.collected
+    return bool(start and collected and start - collected.last > OLD_BASELINE)
+
+
+def refuse_late_baseline(
+    results: Sequence[tuple[tuple[str | int, ...], LabResult]], courses: Sequence[Course]
+) -> None:
+    """Refuse declared baselines that were taken after the start of radiotherapy.
+
+    Raises:
+        RequestError: naming the place of each.
+    """
+    faults = [
+        FieldFault(
+            (*loc, "collected"),
+            "baseline-after-start",
+            "a baseline is dated on or before the start of radiotherapy; send it under results",
+        )
+        for loc, result in results
+        if result.is_baseline and starts_before(result, courses)
+    ]
+    if faults:
+        raise RequestError("a baseline entry is dated after the start of radiotherapy", faults)

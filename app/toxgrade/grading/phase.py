@@ -1,0 +1,250 @@
+"""Acute or late: where a result lies against the courses of radiotherapy.
+
+Default, as the paper dates its toxicity: up to 3 calendar months after the end is acute, later is
+late (doi 10.1177/0300060519892382). ``rtog90``: 90 days from the start (Cox 1995, IJROBP 31:1341).
+"""
+
+import calendar
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal, get_args
+
+import msgspec
+import polars as pl
+
+from toxgrade.errors import FieldFault
+from toxgrade.grading.dates import FIRST_YEAR, LAST_YEAR
+from toxgrade.grading.result import Collected, Course, Flag, Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How long toxicity counts as acute: ``months`` or ``days`` (one of them) after ``anchor``.
+
+    Raises:
+        ValueError: unless exactly one of them is given, from 0 to 10 years.
+    """
+
+    anchor: Literal["end", "start"]
+    months: int | None = None
+    days: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.months is None) == (self.days is None):
+            raise ValueError("a window is so many months or so many days: give one of them")
+        if not (0 <= (self.months or 0) <= 120 and 0 <= (self.days or 0) <= 3653):
+            raise ValueError("a window is 0 to 120 months or 0 to 3653 days long")
+
+    def last_acute_day(self, anchor: date) -> date:
+        """The last day, included, that is acute: same day of month, clipped to the month's end."""
+        if self.days is not None:
+            return anchor + timedelta(days=self.days)
+        return add_months(anchor, self.months or 0)
+
+    def last_acute_days(self, anchor: pl.Expr) -> pl.Expr:
+        """``last_acute_day`` by column."""
+        length = f"{self.months}mo" if self.days is None else f"{self.days}d"
+        return anchor.dt.offset_by(length)
+
+
+PRESETS = {
+    "paper": Window("end", months=3),
+    "rtog90": Window("start", days=90),
+    "end90": Window("end", days=90),
+}
+
+
+OLD_BASELINE = timedelta(days=28)  # further before the start it is flagged, never excluded
+
+
+def add_months(day: date, months: int) -> date:
+    """The same day of the month, ``months`` later; 30 November + 3 is the last of February."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
+
+
+class Placement(msgspec.Struct, frozen=True, gc=False):
+    """Where a result lies, before a baseline is chosen.
+
+    ``course`` is the index of the course it belongs to, None without courses or without a date.
+    ``on_treatment`` (after the first day and up to the end) and ``days_from_end`` (negative before
+    the end) are None where the dates do not say.
+    """
+
+    phase: Phase
+    on_treatment: bool | None
+    days_from_end: int | None
+    course: int | None
+    flags: tuple[Flag, ...] = ()
+
+
+def place(collected: Collected | None, courses: Sequence[Course], window: Window) -> Placement:
+    """Place a result against the latest course started on or before it (else the first).
+
+    ``courses`` have no ``course_faults``; each one ends what is said of the one before. Up to and
+    including the day of the start a result is ``pre_treatment``: dated on the first day of a second
+    course it belongs to that course, whose baseline it may be. A partial date has a phase only
+    where its first and last possible day agree; phases follow each other, so the days between agree
+    too. ``collected`` None (an undated baseline): nothing can be said.
+    """
+    if collected is None or not courses:
+        return Placement("unknown", None, None, None)
+    first = _place_day(collected.first, courses, window)
+    if collected.first == collected.last:
+        return first
+    last = _place_day(collected.last, courses, window)
+    if (first.phase, first.course) != (last.phase, last.course):
+        return Placement("unknown", None, None, first.course)
+    agrees = first.on_treatment == last.on_treatment
+    return Placement(
+        first.phase, first.on_treatment if agrees else None, None, first.course, first.flags
+    )
+
+
+def _place_day(day: date, courses: Sequence[Course], window: Window) -> Placement:
+    started = [i for i, course in enumerate(courses) if course.start and course.start <= day]
+    index = started[-1] if started else 0
+    course = courses[index]
+    phase = _phase(day, course, window)
+    for_want_of_end = phase == "unknown" and course.start is not None  # only then: see _phase
+    return Placement(
+        phase=phase,
+        on_treatment=_on_treatment(day, course),
+        days_from_end=(day - course.end).days if course.end else None,
+        course=index,
+        flags=(Flag.NO_RADIOTHERAPY_END,) if for_want_of_end else (),
+    )
+
+
+def _phase(day: date, course: Course, window: Window) -> Phase:
+    if course.start is None:
+        return _phase_without_start(day, course.end, window)
+    if day <= course.start:
+        return "pre_treatment"
+    if window.anchor == "start":
+        return "acute" if day <= window.last_acute_day(course.start) else "late"
+    if course.end is not None:
+        return "acute" if day <= window.last_acute_day(course.end) else "late"
+    certain = course.ongoing or day <= window.last_acute_day(course.start)
+    return "acute" if certain else "unknown"
+
+
+def _phase_without_start(day: date, end: date | None, window: Window) -> Phase:
+    """The start is some day up to the end: only what holds for each such day is said."""
+    if end is None or day <= end:
+        return "unknown"
+    if day > window.last_acute_day(end):
+        return "late"
+    return "acute" if window.anchor == "end" else "unknown"
+
+
+def _on_treatment(day: date, course: Course) -> bool | None:
+    if course.start is not None and day <= course.start:
+        return False
+    if course.end is not None and day > course.end:
+        return False
+    if course.start is not None and (course.end is not None or course.ongoing):
+        return True
+    return None
+
+
+def course_faults(courses: Sequence[Course]) -> list[FieldFault]:
+    """What is wrong with a patient's courses: ``loc`` is (index, field); empty if nothing."""
+    faults: list[FieldFault] = []
+    latest: date | None = None
+    for i, course in enumerate(courses):
+        for field, day in (("start", course.start), ("end", course.end)):
+            if day is not None and not FIRST_YEAR <= day.year <= LAST_YEAR:
+                text = f"expected a date in the years {FIRST_YEAR} to {LAST_YEAR}"
+                faults.append(FieldFault((i, field), "date-out-of-range", text))
+        if course.start and course.end and course.end < course.start:
+            text = "the end is before the start of radiotherapy"
+            faults.append(FieldFault((i, "end"), "end-before-start", text))
+        if course.end and course.ongoing:
+            text = "a course in progress has no end yet"
+            faults.append(FieldFault((i, "status"), "ended-and-ongoing", text))
+        if course.start is None and len(courses) > 1:
+            text = "each of several courses needs a start"
+            faults.append(FieldFault((i, "start"), "missing-start", text))
+        if course.start and latest and course.start <= latest:
+            text = "courses are listed by start, each later than the one before"
+            faults.append(FieldFault((i, "start"), "courses-out-of-order", text))
+        latest = course.start or latest
+    return faults
+
+
+def last_acute_days(window: Window) -> pl.Expr:
+    """The last acute day of a course by column, of ``rt_start`` and ``rt_end``: what
+    ``place_columns`` needs, and once per patient.
+
+    Without its anchor the other end stands in: it bounds what can be said.
+    """
+    order = ("rt_start", "rt_end") if window.anchor == "start" else ("rt_end", "rt_start")
+    return window.last_acute_days(pl.coalesce(order))
+
+
+def place_columns(
+    window: Window, until: pl.Expr | None = None, *, partial: bool = True
+) -> list[pl.Expr]:
+    """``place`` for a frame with one course per row.
+
+    Reads ``first``, ``last``, ``rt_start``, ``rt_end`` (Date) and ``ongoing`` (Boolean, null: no).
+    Gives ``phase`` (Enum), ``on_treatment`` (Boolean), ``days_from_end`` (Int32) and
+    ``no_radiotherapy_end`` (Boolean), with the meanings and nulls of ``Placement``.
+
+    ``until``: ``last_acute_days``, where it is a column already. ``partial`` False: each date is a
+    full one (``first`` is ``last``), which halves the work.
+    """
+    first, last = pl.col("first"), pl.col("last")
+    until = last_acute_days(window) if until is None else until
+    phase, treated = _phases(first, window, until), _treated(first)
+    agrees = pl.lit(True)
+    if partial:
+        agrees = phase.eq_missing(_phases(last, window, until))
+        treated = pl.when(agrees & (treated == _treated(last))).then(treated)
+    unknown = phase.is_null() & agrees & first.is_not_null() & pl.col("rt_start").is_not_null()
+    day = pl.when(first == last).then(first) if partial else first
+    return [
+        pl.when(agrees).then(phase).fill_null(_phase_text("unknown")).alias("phase"),
+        treated.alias("on_treatment"),
+        (day - pl.col("rt_end")).dt.total_days().cast(pl.Int32).alias("days_from_end"),
+        unknown.alias("no_radiotherapy_end"),
+    ]
+
+
+PHASES = pl.Enum(get_args(Phase))
+
+
+def _phase_text(phase: Phase) -> pl.Expr:
+    return pl.lit(phase, dtype=PHASES)
+
+
+def _phases(day: pl.Expr, window: Window, until: pl.Expr) -> pl.Expr:
+    """``_phase`` by column; null where unknown: what a missing date leaves null is never true."""
+    start, end = pl.col("rt_start"), pl.col("rt_end")
+    if window.anchor == "start":
+        acute, late = (start < day) & (day <= until), day > until
+    else:
+        lasting = end.is_null() & pl.col("ongoing")
+        acute = (pl.coalesce(start, end) < day) & (lasting | (day <= until))
+        late = end.is_not_null() & (day > until)
+    return (
+        pl.when(day <= start)
+        .then(_phase_text("pre_treatment"))
+        .when(acute)
+        .then(_phase_text("acute"))
+        .when(late)
+        .then(_phase_text("late"))
+    )
+
+
+def _treated(day: pl.Expr) -> pl.Expr:
+    """``_on_treatment`` by column."""
+    start, end = pl.col("rt_start"), pl.col("rt_end")
+    return (
+        pl.when((day <= start) | (day > end))
+        .then(pl.lit(False))
+        .when((start < day) & (end.is_not_null() | pl.col("ongoing")))
+        .then(pl.lit(True))
+    )

@@ -1,0 +1,237 @@
+"""The criteria as integer tables: what the column reading looks up instead of reasoning per row.
+
+A *combination* is an analyte in one unit with its limits in one unit; a *test* is one term for one
+combination. A test has slots, one per limit: ``a x value > b x reference + c`` (or ``>=``), in
+millionths. Low limits have both sides negated.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import ceil, floor
+from typing import Literal, NamedTuple
+
+import polars as pl
+
+from toxgrade.criteria.model import Analyte, Band, Condition, Limit, Term, Unit
+from toxgrade.grading.limits import ResolvedLimit, applicable, resolve
+from toxgrade.grading.one import Grader
+from toxgrade.grading.result import Reason
+from toxgrade.grading.units import UnitKeys
+from toxgrade.grading.values import SCALE
+
+REASON_CODES = {reason: code for code, reason in enumerate(Reason)}
+_LARGEST = 2**63 - 1
+
+
+class Slot(NamedTuple):
+    """What all tests of a group compare at one place, and the grade it gives.
+
+    Against ``limit`` means the ULN for a high term and the LLN for a low one, and only where the
+    test's own ``b`` is not 0 (an absolute limit). ``or_equal``: the limit itself reaches it.
+    """
+
+    grade: int
+    against: Literal["limit", "baseline"]
+    condition: Condition | None
+    or_equal: bool = False
+
+
+SIMPLE = tuple(Slot(grade, "limit", None) for grade in (1, 2, 3, 4))
+"""One strict limit per grade, no baseline: nearly every term, so that one pass grades them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Tests that share their slots; ``rows``: a, b, c of each slot in turn, one row per test."""
+
+    slots: tuple[Slot, ...]
+    rows: list[tuple[int, ...]] = field(default_factory=list)
+
+    def frame(self) -> pl.DataFrame:
+        names = [f"{letter}{place}" for place in range(len(self.slots)) for letter in "abc"]
+        return pl.DataFrame(self.rows, schema=dict.fromkeys(names, pl.Int64), orient="row")
+
+
+class Test(NamedTuple):
+    """One term for one combination: where its numbers are, by its own limits and with baseline."""
+
+    combination: int
+    term: int | None
+    own_group: int | None
+    own_row: int | None
+    full_group: int | None
+    full_row: int | None
+
+
+class Combination(NamedTuple):
+    """An analyte in its units: why it cannot be graded, or the plausible integers in those units.
+
+    ``one_by_one``: its products could leave 64 bits, so its rows go to the plain grader. A value
+    is above a limit where ``value_times x value > limit_times x limit``. ``unit_key``: for
+    ``UnitKeys.ratio``.
+    """
+
+    first_test: int
+    tests: int
+    reason: int | None
+    one_by_one: bool = False
+    limit_unit_known: bool = True
+    unit_key: int | None = None
+    value_times: int = 1
+    limit_times: int = 1
+    value_low: int | None = None
+    value_high: int | None = None
+    lln_low: int | None = None
+    lln_high: int | None = None
+    uln_low: int | None = None
+    uln_high: int | None = None
+
+
+class Tables:
+    """The combinations of one frame, laid out for look-up; filled by ``add`` in order."""
+
+    def __init__(self, grader: Grader, units: UnitKeys) -> None:
+        self.grader, self._units = grader, units
+        self.combinations: list[Combination] = []
+        self.tests: list[Test] = []
+        self.groups: list[Group] = [Group(SIMPLE)]
+
+    def add(self, analyte: str | None, unit: str | None, limit_unit: str | None) -> None:
+        """Add one combination as a file spells it; null and blank texts are absent."""
+        names = self.grader.names
+        known = names.analyte(analyte or "")
+        terms = self.grader.terms(analyte or "")
+        if known is None or not terms:
+            self._refuse(Reason.UNKNOWN_ANALYTE, [None])
+            return
+        places = [self.grader.edition.terms.index(term) for term in terms]
+        value_unit = names.unit(known, unit or "")
+        if value_unit is None:
+            named = unit and unit.strip()
+            self._refuse(Reason.UNKNOWN_UNIT if named else Reason.MISSING_UNIT, places)
+            return
+        other = names.unit(known, limit_unit) if limit_unit and limit_unit.strip() else value_unit
+        first = len(self.tests)
+        fits = [
+            self._add_test(term, place, known, value_unit, other or value_unit)
+            for term, place in zip(terms, places, strict=True)
+        ]
+        combination = _combination(first, known, value_unit, other)
+        self.combinations.append(
+            combination._replace(
+                tests=len(terms),
+                one_by_one=not all(fits),
+                unit_key=self._units.of(known, value_unit),
+            )
+        )
+
+    def _refuse(self, reason: Reason, terms: Sequence[int | None]) -> None:
+        first, index = len(self.tests), len(self.combinations)
+        self.tests += [Test(index, term, None, None, None, None) for term in terms]
+        self.combinations.append(Combination(first, len(terms), REASON_CODES[reason]))
+
+    def _add_test(
+        self, term: Term, place: int, analyte: Analyte, unit: Unit, limit_unit: Unit
+    ) -> bool:
+        """Add one term for the combination being added; False if its products may leave 64 bits."""
+        limits = [
+            (criterion.grade, resolve(limit, unit, limit_unit, unit, analyte))
+            for criterion in term.grades
+            for limit in applicable(criterion, unit, analyte)
+        ]
+        own = [(g, r, _own_condition(r.limit)) for g, r in limits if _of_normal(r.limit)]
+        own_group, own_row = self._place(own)
+        full_group, full_row = None, None
+        if term.uses_baseline:
+            full_group, full_row = self._place([(g, r, r.limit.condition) for g, r in limits])
+        index = len(self.combinations)
+        self.tests.append(Test(index, place, own_group, own_row, full_group, full_row))
+        highest = max(
+            _integers(analyte.plausible_value, unit)[1],
+            _integers(analyte.plausible_lln, limit_unit)[1],
+            _integers(analyte.plausible_uln, limit_unit)[1],
+        )
+        to_value = limit_unit.factor / unit.factor
+        numbers = [_numbers(resolved) for _, resolved in limits]
+        numbers.append((to_value.denominator, to_value.numerator, 0))
+        return all((abs(a) + abs(b)) * highest + abs(c) < _LARGEST for a, b, c in numbers)
+
+    def _place(
+        self, limits: Sequence[tuple[int, ResolvedLimit, Condition | None]]
+    ) -> tuple[int, int]:
+        """Put a test's limits into the group with its slots; its group and row there."""
+        slots = tuple(
+            Slot(
+                grade,
+                "baseline" if r.limit.reference == "baseline" else "limit",
+                condition,
+                "=" in r.limit.comparison,
+            )
+            for grade, r, condition in limits
+        )
+        numbers = {grade: _numbers(resolved) for grade, resolved, _ in limits}
+        if len(numbers) == len(slots) and set(slots) <= set(SIMPLE):
+            slots = SIMPLE
+            row = [numbers.get(slot.grade, (0, 0, 0)) for slot in SIMPLE]
+        else:
+            row = [_numbers(resolved) for _, resolved, _ in limits]
+        index = next((i for i, g in enumerate(self.groups) if g.slots == slots), None)
+        if index is None:
+            index = len(self.groups)
+            self.groups.append(Group(slots))
+        self.groups[index].rows.append(tuple(number for triple in row for number in triple))
+        return index, len(self.groups[index].rows) - 1
+
+
+def _of_normal(limit: Limit) -> bool:
+    """Whether a limit can be reached by the limits of normal alone, with a normal baseline."""
+    asked = limit.condition
+    abnormal = asked is not None and asked.subject == "baseline" and asked.wants_beyond
+    return limit.reference != "baseline" and not abnormal
+
+
+def _own_condition(limit: Limit) -> Condition | None:
+    """What is left of a limit's condition by the limits of normal alone."""
+    asked = limit.condition
+    return asked if asked and "baseline" not in (asked.subject, asked.limit) else None
+
+
+def _numbers(resolved: ResolvedLimit) -> tuple[int, int, int]:
+    """a, b and c of ``a x value > b x reference + c`` for one limit."""
+    sign = 1 if ">" in resolved.limit.comparison else -1
+    return (
+        sign * resolved.value_times,
+        sign * resolved.reference_times,
+        sign * resolved.plus * SCALE,
+    )
+
+
+def _combination(first: int, analyte: Analyte, unit: Unit, limit_unit: Unit | None) -> Combination:
+    lln = _integers(analyte.plausible_lln, limit_unit or unit)
+    uln = _integers(analyte.plausible_uln, limit_unit or unit)
+    value = _integers(analyte.plausible_value, unit)
+    to_value = (limit_unit or unit).factor / unit.factor
+    return Combination(
+        first_test=first,
+        tests=0,
+        reason=None,
+        limit_unit_known=limit_unit is not None,
+        value_times=to_value.denominator,
+        limit_times=to_value.numerator,
+        value_low=value[0],
+        value_high=value[1],
+        lln_low=lln[0],
+        lln_high=lln[1],
+        uln_low=uln[0],
+        uln_high=uln[1],
+    )
+
+
+def _integers(band: Band, unit: Unit) -> tuple[int, int]:
+    """The band's first and last millionth in ``unit``: exact, as values are integers too."""
+    low = band.low.as_integer_ratio()
+    high = band.high.as_integer_ratio()
+    return (
+        ceil(low[0] * SCALE / (low[1] * unit.factor)),
+        floor(high[0] * SCALE / (high[1] * unit.factor)),
+    )

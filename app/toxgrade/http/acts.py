@@ -1,0 +1,65 @@
+"""What a request says of itself to the audit, and under which key it is to take effect once."""
+
+import hashlib
+import re
+
+from starlette.requests import Request
+
+from toxgrade.access.callers import Caller
+from toxgrade.errors import FieldFault, RequestError
+from toxgrade.http.logs import REQUEST_ID
+from toxgrade.records.audit import Act
+from toxgrade.records.idempotency import Once
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+def act(
+    request: Request, caller: Caller, study: str | None = None, patient: str | None = None
+) -> Act | None:
+    """What the audit will say; None where the request is of no study.
+
+    The study and the patient are those of the path unless they are given.
+    """
+    study = study or request.path_params.get("study")
+    if study is None:
+        return None
+    return Act(
+        caller.name,
+        f"{request.method} {request.scope['route'].path}",
+        study,
+        patient or request.path_params.get("patient"),
+        request.client.host if request.client else None,
+        REQUEST_ID.get(),
+    )
+
+
+async def once(
+    request: Request,
+    caller: Caller,
+    told: Act | None,
+    content: bytes | None = None,
+    part: int | None = None,
+) -> Once | None:
+    """The ``Idempotency-Key`` of a request with the SHA-256 of all that was asked; None without.
+
+    ``content`` stands for a body that was read as a stream. Each ``part`` of a request that takes
+    effect in parts has a key of its own, made of the request's.
+
+    Raises:
+        RequestError: a key that cannot be one.
+    """
+    given = request.headers.get("idempotency-key")
+    if given is None:
+        return None
+    key = given[1:-1] if len(given) > 1 and given[0] == given[-1] == '"' else given
+    if not _KEY.fullmatch(key):
+        where = ("header", "Idempotency-Key")
+        fault = FieldFault(where, "key-format", "expected 1 to 255 visible ASCII characters")
+        raise RequestError("the idempotency key cannot be one", [fault])
+    asked = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
+    body = await request.body() if content is None else content
+    study, patient = (told.study, told.patient) if told else (None, None)
+    if part is not None:
+        key = f"{part}#{hashlib.sha256(key.encode()).hexdigest()}"
+    return Once(caller.name, key, hashlib.sha256(asked + body).hexdigest(), study, patient)

@@ -1,0 +1,123 @@
+"""The check that stands before every route: each declares the role it needs, or that it is open."""
+
+from collections.abc import Iterable
+
+from fastapi import FastAPI, params
+from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.security import HTTPBearer
+from starlette.requests import Request
+
+from toxgrade.access.callers import ANYONE, Caller, Role
+from toxgrade.access.keys import ACCEPTED
+from toxgrade.errors import Forbidden, NotFound, Unauthorized
+from toxgrade.http.rates import cost
+from toxgrade.http.service import Service
+from toxgrade.records.used_tokens import use_token
+
+SESSION = "toxgrade_session"
+"""The cookie that a page's sign-in sets; routes that are not pages never read it."""
+
+
+class Needs(HTTPBearer):
+    """A dependency that lets pass who has a role on the study that the request names.
+
+    The study is the path's ``{study}`` or the query's ``study``. A request that names none needs
+    the role on any study; the handler then calls ``Service.require`` with the study it settles on.
+    """
+
+    def __init__(self, role: Role, *, tokens_once: bool = False, session: bool = False) -> None:
+        super().__init__(scheme_name="bearer", description=ACCEPTED, auto_error=False)
+        self.role: Role = role
+        self._tokens_once, self._session = tokens_once, session
+
+    async def __call__(self, request: Request) -> None:  # type: ignore[override]
+        """Check once per request.
+
+        Raises:
+            Unauthorized: no credentials, or none that are valid.
+            NotFound: the study is not the caller's to know of.
+            Forbidden: the caller's role does not allow it.
+            TooManyRequests: the caller's share is used up for now.
+        """
+        if hasattr(request.state, "caller"):
+            return
+        service: Service = request.app.state.service
+        caller = await self._caller(request, service)
+        if caller is not ANYONE:
+            service.rates.spend(caller.name, cost(request, service.settings.max_body_bytes))
+        study = request.path_params.get("study")
+        if study is None and request.scope["query_string"]:
+            study = request.query_params.get("study")
+        try:
+            caller.require(self.role, study)
+        except (Forbidden, NotFound):
+            await service.denied(request, caller, study)
+            raise
+        request.state.caller = caller
+
+    async def _caller(self, request: Request, service: Service) -> Caller:
+        if service.settings.auth == "off":
+            return ANYONE
+        scheme, _, presented = request.headers.get("authorization", "").partition(" ")
+        if self._session and not scheme:
+            presented = request.cookies.get(SESSION, "")
+        elif scheme.lower() != "bearer":
+            presented = ""
+        if not presented:
+            raise Unauthorized(ACCEPTED)
+        return await identify(service, presented, tokens_once=self._tokens_once)
+
+
+class Public:
+    """A dependency that lets everyone pass, and says so."""
+
+    async def __call__(self, request: Request) -> None:
+        """Nothing to check."""
+
+
+def needs(role: Role, *, tokens_once: bool = False, session: bool = False) -> params.Depends:
+    """Declare on a route or router that callers need a role: ``dependencies=[needs("reader")]``.
+
+    ``tokens_once``: a token of the issuer is accepted once, by its ``jti``, as CDS Hooks asks.
+    ``session``: a page, which a browser may also ask for with the cookie of the sign-in page.
+    """
+    return params.Depends(Needs(role, tokens_once=tokens_once, session=session))
+
+
+def public() -> params.Depends:
+    """Declare that a route is open to everyone: ``dependencies=[public()]``."""
+    return params.Depends(Public())
+
+
+def need(dependencies: Iterable[params.Depends]) -> Needs | Public | None:
+    """What these dependencies of a route declare; None: nothing."""
+    declared = (each.dependency for each in dependencies)
+    return next((found for found in declared if isinstance(found, Needs | Public)), None)
+
+
+def undeclared(app: FastAPI) -> list[str]:
+    """The routes that declare nothing; the library's page of documentation is open to everyone."""
+    found = [(context.path, context.original_route) for context in iter_route_contexts(app.routes)]
+    return [
+        f"{' '.join(route.methods or ())} {path}"
+        for path, route in found
+        if isinstance(route, APIRoute) and not route.path.startswith(app.docs_url or "/docs")
+        if need(route.dependencies) is None
+    ]
+
+
+async def identify(service: Service, presented: str, *, tokens_once: bool = False) -> Caller:
+    """Who presents a key, or a token of the issuer.
+
+    Raises:
+        Unauthorized: it is not valid.
+    """
+    credentials, is_key = service.credentials, presented.startswith("tox_")
+    if (is_key or not tokens_once) and (known := credentials.remembered(presented)):
+        return known
+    if is_key:
+        return await service.read(lambda c: credentials.check_key(c, presented))
+    token = await credentials.check_token(presented)
+    if tokens_once:
+        await service.write(lambda c: use_token(c, token.jti, token.expires))
+    return token.caller

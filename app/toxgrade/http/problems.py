@@ -1,0 +1,211 @@
+"""Every error as ``application/problem+json`` (RFC 9457): fields named, values never repeated."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, get_args
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from toxgrade.errors import (
+    Conflict,
+    FieldFault,
+    Forbidden,
+    NoSpace,
+    NotFound,
+    PreconditionMissing,
+    RequestError,
+    Stale,
+    TooLarge,
+    TooManyRequests,
+    ToxgradeError,
+    Unauthorized,
+    Unavailable,
+)
+from toxgrade.http.body import BodyProblem
+from toxgrade.http.logs import places
+from toxgrade.http.root import own_path
+
+_STATUS: dict[type[ToxgradeError], int] = {
+    NotFound: 404,
+    Conflict: 409,
+    Stale: 412,
+    PreconditionMissing: 428,
+    TooLarge: 413,
+    RequestError: 422,
+    Unauthorized: 401,
+    Forbidden: 403,
+    TooManyRequests: 429,
+    NoSpace: 507,
+    Unavailable: 503,
+}
+HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
+"""What goes with a status, whoever answers with it."""
+
+_FIELD_NAME = re.compile(r"[a-z][a-z_]{0,24}")  # no digits, no capitals: those may be identifiers
+_log = structlog.get_logger()
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457); ``errors`` name the fields."""
+
+    class Fault(BaseModel):
+        """One field: where it is, a stable code, and what would be accepted."""
+
+        loc: list[str | int]
+        code: str
+        message: str
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[Fault]
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": Problem, "content": {"application/problem+json": {}}},
+    "5XX": {"model": Problem, "content": {"application/problem+json": {}}},
+}
+"""The error answers as every route documents them."""
+
+
+Form = Callable[[int, str, Sequence[FieldFault]], Response]
+"""How an error is answered: from its status, what happened, and the fields that are wrong."""
+
+
+def add_handlers(app: FastAPI, forms: Mapping[str, Form]) -> None:
+    """Answer every error as a problem; below the paths that ``forms`` names, in their own form."""
+    app.state.error_forms = forms
+    app.add_exception_handler(ToxgradeError, _on_own)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(SQLAlchemyError, _on_database)
+    app.add_middleware(LastResort)
+
+
+def problem(status: int, detail: str, faults: Sequence[FieldFault] = ()) -> JSONResponse:
+    """The answer for an error; names in ``loc`` that could be anything else are left out."""
+    errors = [
+        {"loc": [shown(part) for part in f.loc], "code": f.code, "message": f.message}
+        for f in faults
+    ]
+    title = HTTPStatus(status).phrase
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return JSONResponse(
+        body | {"errors": errors},
+        status,
+        headers=HEADERS.get(status),
+        media_type="application/problem+json",
+    )
+
+
+def _answer(scope: Scope, status: int, detail: str, faults: Sequence[FieldFault] = ()) -> Response:
+    """The answer for an error, in the form of the door that was asked."""
+    forms: Mapping[str, Form] = scope["app"].state.error_forms
+    own = (form for path, form in forms.items() if own_path(scope).startswith(path))
+    return next(own, problem)(status, detail, faults)
+
+
+def shown(part: str | int) -> str | int:
+    """A sender's own key is repeated only if it looks like a field's name."""
+    return part if isinstance(part, int) or _FIELD_NAME.fullmatch(part) else "…"
+
+
+def status_of(error: Exception) -> int:
+    """The status with which an error of Toxgrade's own is answered; 500 for any other."""
+    return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
+
+
+async def _on_own(request: Request, error: Exception) -> Response:
+    status = status_of(error)
+    if isinstance(error, RequestError):
+        return _answer(request.scope, status, error.detail, error.faults)
+    answer = _answer(request.scope, status, str(error) or "the request needs a valid key")
+    if isinstance(error, TooManyRequests):
+        answer.headers["Retry-After"] = str(error.retry_after)
+    return answer
+
+
+async def _on_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    body = getattr(request.scope.get("route"), "body_field", None)
+    model = body.field_info.annotation if body else None
+    faults = [_fault(found, model) for found in error.errors()]
+    return _answer(request.scope, 422, "the request has fields that cannot be accepted", faults)
+
+
+def _fault(found: dict[str, Any], model: Any) -> FieldFault:
+    loc = tuple(found["loc"])
+    if loc and loc[0] == "body":
+        loc = loc[1:] or ("body",)
+    code, message = found["type"].replace("_", "-"), found["msg"]
+    if code == "extra-forbidden":
+        code, message = "unknown-field", f"not a field here; accepted: {_accepted(loc, model)}"
+    elif code == "missing":
+        message = "this field is required"
+    return FieldFault(loc, code, message)
+
+
+def _accepted(loc: tuple[str | int, ...], model: Any) -> str:
+    """The fields of the object in which an unknown one lies."""
+    for part in loc[:-1]:
+        if isinstance(part, str):
+            model = _model(model.model_fields[part].annotation)
+    return ", ".join(model.model_fields)
+
+
+def _model(annotation: Any) -> Any:
+    """The model within a field's annotation: ``X | None``, ``list[X]``, or what it is read as."""
+    if hasattr(annotation, "model_fields"):
+        return annotation
+    inner = (_model(getattr(part, "model", part)) for part in get_args(annotation))
+    return next((found for found in inner if found is not None), None)
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    faults = error.faults if isinstance(error, BodyProblem) else []
+    answer = _answer(request.scope, error.status_code, error.detail, faults)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _on_database(request: Request, error: Exception) -> Response:
+    _log.error("the database failed", error=type(error).__name__)
+    return _answer(request.scope, 503, "the database cannot answer now; trying again is safe")
+
+
+class LastResort:
+    """Answers 500 for what nobody foresaw, and logs where it happened without its message.
+
+    A message could hold a patient's value (``KeyError: '1.8'``); a place in the code cannot.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watch(message: Any) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except ClientDisconnect:
+            return  # nobody is there to be answered
+        except Exception as error:
+            _log.error("unforeseen error", error=type(error).__name__, places=places(error))
+            if scope["type"] == "http" and not started:
+                await _answer(scope, 500, "unforeseen error; it is logged")(scope, receive, send)

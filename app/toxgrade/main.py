@@ -1,0 +1,135 @@
+"""Where the HTTP service is built and wired."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from toxgrade import __version__
+from toxgrade.access.credentials import Credentials
+from toxgrade.access.tokens import Tokens
+from toxgrade.api import (
+    audit,
+    batches,
+    cohort,
+    criteria,
+    events,
+    follow_up,
+    grading,
+    health,
+    history,
+    liver,
+    panels,
+    patients,
+    ranges,
+    smart,
+    studies,
+)
+from toxgrade.criteria.reader import load
+from toxgrade.criteria.vocabulary import load_vocabularies
+from toxgrade.ehr import capability, cds, operation
+from toxgrade.ehr.cors import BrowserClients
+from toxgrade.ehr.hl7v2 import door as hl7v2
+from toxgrade.ehr.hl7v2.observation import check_codes
+from toxgrade.ehr.outcomes import OUTCOMES, error_outcome
+from toxgrade.grading.one import Graders
+from toxgrade.grading.rules import Rules
+from toxgrade.http import logs
+from toxgrade.http.edge import Edge
+from toxgrade.http.guard import undeclared
+from toxgrade.http.issuer import issuer
+from toxgrade.http.metrics import Metrics
+from toxgrade.http.problems import PROBLEMS, add_handlers
+from toxgrade.http.rates import Rates
+from toxgrade.http.service import Service
+from toxgrade.records.engine import build_engine
+from toxgrade.records.writer import Writer
+from toxgrade.settings import Settings
+from toxgrade.web import routes as web
+from toxgrade.web import static
+
+_DESCRIPTION = """\
+Grades laboratory values by CTCAE v4.0 (release 4.03), exactly and with the reason of every grade,
+and labels each toxicity acute or late after radiotherapy. A clinician decides; this computes.
+
+CTCAE is a work of the US National Cancer Institute.
+"""
+
+_DOORS = (
+    grading,  # these two first: the hottest
+    panels,
+    health,
+    criteria,
+    studies,
+    ranges,
+    follow_up,
+    patients,
+    events,
+    cohort,
+    liver,
+    batches,
+    audit,
+    history,
+    smart,
+    hl7v2,
+)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The service for ``settings`` (the environment's if None) on a migrated database.
+
+    Raises:
+        CriteriaError: a criteria file is incomplete or contradicts itself.
+        RequestError: a site's code stands for what is no analyte.
+    """
+    chosen = settings or Settings()
+    logs.configure()
+    metrics = Metrics()
+    app = FastAPIOffline(
+        title="Toxgrade",
+        version=__version__,
+        description=_DESCRIPTION,
+        license_info={"name": "MIT"},
+        lifespan=_lifespan(chosen, metrics),
+        redoc_url=None,
+    )
+    add_handlers(app, {"/fhir/": error_outcome, "/cds-services": error_outcome})
+    if chosen.cors_origins:
+        app.add_middleware(BrowserClients, origins=chosen.cors_origins)
+    app.add_middleware(Edge, metrics=metrics)
+    app.state.metrics = metrics
+    for door in _DOORS:
+        app.include_router(door.router, responses=PROBLEMS)
+    for ehr in (operation, capability, cds):
+        app.include_router(ehr.router, responses=OUTCOMES)
+    for pages in (web, static):
+        app.include_router(pages.router)
+    if found := undeclared(app):
+        raise RuntimeError(f"these routes do not declare what they need: {', '.join(found)}")
+    return app
+
+
+def _lifespan(
+    settings: Settings, metrics: Metrics
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """What lives as long as the process: criteria, the database and its one writer."""
+    graders, vocabularies = Graders(load()), load_vocabularies()
+    check_codes(settings.hl7v2_codes, graders.under(Rules()).names)
+    rates = Rates(settings.rate_per_second)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        trusted = issuer(settings)
+        credentials = Credentials(Tokens(trusted) if trusted else None)
+        engine = build_engine(settings.database_url)
+        writer = Writer(engine)
+        metrics.watch(writer)
+        app.state.service = Service(
+            settings, graders, vocabularies, engine, writer, credentials, rates
+        )
+        yield
+        writer.close()
+        engine.dispose()
+
+    return lifespan

@@ -1,0 +1,79 @@
+"""The tables of stored batches: jobs, their tasks, and the rows that were refused.
+
+Unlike results and grades, jobs and tasks change as the work goes on; what they stored does not.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+)
+
+from toxgrade.records.tables import Instant, RowId, metadata
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", String(32), primary_key=True, comment="random; also the name of its folder"),
+    Column("study_id", RowId, ForeignKey("studies.id"), nullable=False, index=True),
+    Column("upload_sha256", String(64), nullable=False, comment="of what was uploaded"),
+    Column("labs", String(32), nullable=False, comment="the file's name in the folder"),
+    Column("patients", String(32), comment="likewise; null: none was sent"),
+    Column("reading", Text, comment="JSON: how they are declared to be read; null: as they come"),
+    Column("read_as", Text, comment="how the labs were read, for people; null until counted"),
+    Column("store", String(32), nullable=False, comment="which folder of uploads holds it"),
+    Column("state", String(16), nullable=False),
+    Column("detail", Text, comment="why it failed or waits; never a value"),
+    Column("rows_total", BigInteger, comment="null until counted"),
+    Column("software", String(32), comment="null until begun; one version finishes what it began"),
+    Column("criteria_sha256", String(64)),
+    Column("served_at", Double, comment="seconds since 1970, the database's clock; for fairness"),
+    Column("recorded_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+)
+ACTIVE = batches.c.state.in_(("queued", "running"))
+_NOT_REPEATED = batches.c.state.in_(("queued", "running", "done"))
+Index(
+    "uq_batches_study_id_upload_sha256",  # the same bytes are one batch, unless it came to nothing
+    batches.c.study_id,
+    batches.c.upload_sha256,
+    unique=True,
+    sqlite_where=_NOT_REPEATED,
+    postgresql_where=_NOT_REPEATED,
+)
+
+batch_tasks = Table(
+    "batch_tasks",
+    metadata,
+    Column("batch_id", String(32), ForeignKey("batches.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("kind", String(16), nullable=False, comment="partition, grade or assemble"),
+    Column("rows", BigInteger, nullable=False, comment="how many rows of the file it holds"),
+    Column("state", String(16), nullable=False, comment="waiting, running, done or quarantined"),
+    Column("fence", Integer, nullable=False, comment="counts claims: only the newest may commit"),
+    Column("attempts", Integer, nullable=False),
+    Column("lease_until", Double, comment="seconds since 1970, the database's clock; null: now"),
+    Column("rows_rejected", BigInteger, nullable=False),
+    Column("reason", Text, comment="why it was put back or quarantined; never a value"),
+)
+Index(None, batch_tasks.c.state, batch_tasks.c.lease_until)
+
+batch_rejects = Table(
+    "batch_rejects",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("batch_id", String(32), ForeignKey("batches.id"), nullable=False),
+    Column("row", BigInteger, nullable=False, comment="from 1"),
+    Column("line", BigInteger, comment="null: the format has no lines"),
+    Column("column", Text, nullable=False, comment="the input's name"),
+    Column("reason", String(32), nullable=False),
+    Column("stored", Boolean, nullable=False),
+)
+Index(None, batch_rejects.c.batch_id, batch_rejects.c.row, batch_rejects.c.id)

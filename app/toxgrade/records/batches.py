@@ -1,0 +1,246 @@
+"""Batches as callers see them: handed in, followed, cancelled; and the rows they were refused."""
+
+import json
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
+
+from toxgrade.errors import Conflict, NotFound
+from toxgrade.records.batch_tables import ACTIVE, batch_rejects, batch_tasks, batches
+from toxgrade.records.bulk import insert_tuples
+from toxgrade.records.settle import new_task
+from toxgrade.records.studies import Study, find_study
+
+Place = tuple[int, int]
+"""Where a page of rejects begins: after this row, and after this of its rejects."""
+
+_SETTLED = ("done", "quarantined")
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Files that were received into the folder ``store`` under the name of ``batch_id``.
+
+    ``sha256`` is of all that decides what comes of them; ``patients`` None: no such file;
+    ``reading``: JSON, how they are declared to be read (None: as they come).
+    """
+
+    batch_id: str
+    sha256: str
+    labs: str
+    patients: str | None
+    store: str
+    reading: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a batch has come.
+
+    ``state``: ``queued``, ``running``, ``done``, ``incomplete`` (finished, with chunks set aside),
+    ``failed`` (the file cannot be used) or ``cancelled``. ``rows_total`` None until counted;
+    ``rows_done`` are settled: stored or refused. ``rows_rejected`` are in the list of rejects.
+    ``detail`` says why a batch failed or waits. ``quarantined``: number, rows and reason of each
+    chunk that was set aside. ``reading``: what was declared of the files, by option;
+    ``read_as``: how the labs were read, for people, None until counted. ``software``,
+    ``criteria_sha256`` None until begun.
+    """
+
+    id: str
+    state: str
+    detail: str | None
+    rows_total: int | None
+    rows_done: int
+    rows_rejected: int
+    quarantined: list[tuple[int, int, str]]
+    upload_sha256: str
+    reading: Mapping[str, Any]
+    read_as: str | None
+    software: str | None
+    criteria_sha256: str | None
+    recorded_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row that cannot be read or stored as it is: where it is and what to mend, no value.
+
+    ``row`` counts from 1, ``line`` is its line in the file (None: the format has no lines),
+    ``column`` the input's name. ``stored``: kept as it is, without a grade.
+    """
+
+    row: int
+    line: int | None
+    column: str
+    reason: str
+    stored: bool
+
+
+def new_batch_id() -> str:
+    """A name that nobody can guess, for a batch and its folder."""
+    return uuid.uuid4().hex
+
+
+def create_batch(connection: Connection, study_name: str, upload: Upload) -> Progress:
+    """Queue an upload; the same bytes again are the batch there is, unless it came to nothing.
+
+    Raises:
+        NotFound: no such study.
+    """
+    study = find_study(connection, study_name)
+    row = {
+        "id": upload.batch_id,
+        "study_id": study.id,
+        "upload_sha256": upload.sha256,
+        "labs": upload.labs,
+        "patients": upload.patients,
+        "reading": upload.reading,
+        "store": upload.store,
+        "state": "queued",
+        "recorded_at": datetime.now(UTC),
+    }
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(batches).values(row))
+    except IntegrityError:
+        same = (batches.c.study_id == study.id) & (batches.c.upload_sha256 == upload.sha256)
+        live = batches.c.state.in_(("queued", "running", "done"))
+        return _progress(connection, connection.execute(select(batches).where(same, live)).one())
+    connection.execute(insert(batch_tasks), [new_task(upload.batch_id, 0, "partition", 0)])
+    return find_batch(connection, study_name, upload.batch_id)
+
+
+def find_batch(connection: Connection, study_name: str, batch_id: str) -> Progress:
+    """How far a batch has come.
+
+    Raises:
+        NotFound: no such study, or it has no such batch.
+    """
+    return _progress(connection, _find(connection, find_study(connection, study_name), batch_id))
+
+
+def batch_state(connection: Connection, batch_id: str) -> str | None:
+    """A batch's state; None: there is no such batch in any study."""
+    return connection.scalar(select(batches.c.state).where(batches.c.id == batch_id))
+
+
+def list_batches(connection: Connection, study_name: str, limit: int) -> list[Progress]:
+    """The newest ``limit`` batches of a study, the newest first.
+
+    Raises:
+        NotFound: no such study.
+    """
+    study = find_study(connection, study_name)
+    mine = select(batches).where(batches.c.study_id == study.id)
+    newest = mine.order_by(batches.c.recorded_at.desc(), batches.c.id).limit(limit)
+    return [_progress(connection, row) for row in connection.execute(newest).all()]
+
+
+def ended_batches(connection: Connection, study_name: str) -> list[str]:
+    """The batches of a study whose graded rows may be there.
+
+    Raises:
+        NotFound: no such study.
+        Conflict: one has not ended.
+    """
+    study = find_study(connection, study_name)
+    mine = select(batches.c.id, ACTIVE).where(batches.c.study_id == study.id)
+    found = connection.execute(mine).all()
+    if any(active for _, active in found):
+        raise Conflict("an upload of the study is being stored: wait for its end, or cancel it")
+    return [batch_id for batch_id, _ in found]
+
+
+def cancel_batch(connection: Connection, study_name: str, batch_id: str) -> Progress:
+    """Stop a batch; what it stored stays, for nothing is deleted. Cancelled again it is the same.
+
+    Raises:
+        NotFound: no such study, or it has no such batch.
+        Conflict: it has ended by itself.
+    """
+    study = find_study(connection, study_name)
+    ended = {"state": "cancelled", "detail": None, "finished_at": datetime.now(UTC)}
+    stopped = update(batches).where(batches.c.id == batch_id, batches.c.study_id == study.id)
+    if not connection.execute(stopped.where(ACTIVE).values(ended)).rowcount:
+        state = _find(connection, study, batch_id).state
+        if state != "cancelled":
+            raise Conflict(f"the batch has ended already: it is {state}")
+    return find_batch(connection, study_name, batch_id)
+
+
+def add_rejects(connection: Connection, batch_id: str, rejects: Iterable[Reject]) -> None:
+    """Record refused rows, in the transaction that settles their task."""
+    columns = ("batch_id", "row", "line", "column", "reason", "stored")
+    rows = [(batch_id, r.row, r.line, r.column, r.reason, r.stored) for r in rejects]
+    insert_tuples(connection, batch_rejects, columns, rows)
+
+
+def list_rejects(
+    connection: Connection, study_name: str, batch_id: str, limit: int, after: Place
+) -> tuple[list[Reject], Place | None]:
+    """Up to ``limit`` refused rows in the file's order, those after the place ``after``.
+
+    Also the place to go on from; None after the last. Complete once the batch has ended.
+
+    Raises:
+        NotFound: no such study, or it has no such batch.
+    """
+    _find(connection, find_study(connection, study_name), batch_id)
+    place = tuple_(batch_rejects.c.row, batch_rejects.c.id)
+    rows = connection.execute(
+        select(batch_rejects)
+        .where(batch_rejects.c.batch_id == batch_id, place > tuple_(*after))
+        .order_by(batch_rejects.c.row, batch_rejects.c.id)
+        .limit(limit + 1)
+    ).all()
+    found = [Reject(r.row, r.line, r.column, r.reason, r.stored) for r in rows[:limit]]
+    return found, (rows[limit - 1].row, rows[limit - 1].id) if len(rows) > limit else None
+
+
+def _find(connection: Connection, study: Study, batch_id: str) -> Row[Any]:
+    mine = (batches.c.id == batch_id) & (batches.c.study_id == study.id)
+    row = connection.execute(select(batches).where(mine)).first()
+    if row is None:
+        raise NotFound("the study has no such batch")
+    return row
+
+
+def _progress(connection: Connection, row: Row[Any]) -> Progress:
+    of_batch = batch_tasks.c.batch_id == row.id
+    settled = batch_tasks.c.state.in_(_SETTLED)
+    done, rejected = connection.execute(
+        select(func.sum(batch_tasks.c.rows), func.sum(batch_tasks.c.rows_rejected)).where(
+            of_batch, settled
+        )
+    ).one()
+    aside = select(batch_tasks).where(of_batch, batch_tasks.c.state == "quarantined")
+    found = connection.execute(aside.order_by(batch_tasks.c.number)).all()
+    return Progress(
+        id=row.id,
+        state=row.state,
+        detail=row.detail,
+        rows_total=row.rows_total,
+        rows_done=int(done or 0),
+        rows_rejected=int(rejected or 0),
+        quarantined=[(task.number, task.rows, task.reason) for task in found],
+        upload_sha256=row.upload_sha256,
+        reading=json.loads(row.reading or "{}"),
+        read_as=row.read_as,
+        software=row.software,
+        criteria_sha256=row.criteria_sha256,
+        recorded_at=row.recorded_at,
+        finished_at=row.finished_at,
+    )
+
+
+def batch_rows(connection: Connection) -> dict[str, int]:
+    """How many rows of stored batches are in each state of their task."""
+    counted = select(batch_tasks.c.state, func.sum(batch_tasks.c.rows))
+    graded = counted.where(batch_tasks.c.kind == "grade").group_by(batch_tasks.c.state)
+    return {state: int(rows) for state, rows in connection.execute(graded)}

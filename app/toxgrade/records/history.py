@@ -1,0 +1,161 @@
+"""A patient's rows as they are now: results, treatments, current grades; and reading them back."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    select,
+)
+
+from toxgrade.grading.dates import read_collected
+from toxgrade.grading.result import Course, Flag, LabResult, Reason, plain
+from toxgrade.grading.values import read_value
+from toxgrade.records.tables import grades, results, treatments
+
+_UNREADABLE: tuple[Literal[Reason.UNREADABLE_VALUE, Reason.UNREADABLE_DATE], ...] = (
+    Reason.UNREADABLE_VALUE,
+    Reason.UNREADABLE_DATE,
+)
+
+
+# Statements are built once: building them anew was a third of the time of storing a panel.
+_PATIENT = bindparam("of_patient", type_=Integer)
+
+
+def newest_results(mine: ColumnElement[bool]) -> Select[Any]:
+    """A query for the newest version of each result of the patients that are meant."""
+    places = ("patient_id", "identity", "version")
+    keys = [results.c[name] for name in places[:2]]
+    newest = (
+        select(*keys, func.max(results.c.version).label("version"))
+        .where(mine)
+        .group_by(*keys)
+        .subquery()
+    )
+    same = and_(*(results.c[name] == newest.c[name] for name in places))
+    return select(results).join(newest, same).where(mine).order_by(results.c.id)
+
+
+_CURRENT_RESULTS = newest_results(results.c.patient_id == _PATIENT)
+
+REPORTED = (
+    "identity", "value", "unit", "lln", "uln", "limit_unit", "collected", "source_id", "status",
+    "lab",
+)  # fmt: skip
+"""What of a result is shown beside its grade."""
+
+_GRADES = select(grades, *(results.c[name] for name in REPORTED)).join(
+    results, grades.c.result_id == results.c.id
+)
+_LATER = grades.alias("later")
+_ALL_GRADES = _GRADES.where(grades.c.patient_id == _PATIENT)
+
+
+def grades_now(mine: ColumnElement[bool]) -> Select[Any]:
+    """A query for the grades of the patients that are meant that no other grade supersedes."""
+    return _GRADES.where(mine, ~exists().where(_LATER.c.supersedes_id == grades.c.id))
+
+
+_CURRENT_GRADES = grades_now(grades.c.patient_id == _PATIENT)
+
+_COURSES = (
+    select(treatments.c.courses)
+    .where(treatments.c.patient_id == _PATIENT)
+    .order_by(treatments.c.id.desc())
+    .limit(1)
+)
+
+
+def current_results(connection: Connection, patient_id: int) -> list[dict[str, Any]]:
+    """The newest version of each result of a patient, in the order in which they came."""
+    rows = connection.execute(_CURRENT_RESULTS, {"of_patient": patient_id}).mappings()
+    return [dict(row) for row in rows]
+
+
+def current_grades(patient_id: int) -> Select[Any]:
+    """A query for the grades of a patient that no other grade supersedes, with their results."""
+    return _CURRENT_GRADES.params(of_patient=patient_id)
+
+
+def all_grades(patient_id: int) -> Select[Any]:
+    """A query for every grade a patient ever had, with the result that was graded."""
+    return _ALL_GRADES.params(of_patient=patient_id)
+
+
+def current_courses(connection: Connection, patient_id: int) -> tuple[Course, ...]:
+    """The patient's courses of radiotherapy as last recorded; empty if none are."""
+    document = connection.scalar(_COURSES, {"of_patient": patient_id})
+    return read_courses(json.loads(document or "[]"))
+
+
+def read_courses(document: list[dict[str, Any]]) -> tuple[Course, ...]:
+    """Courses from the JSON that ``courses_document`` writes."""
+    return tuple(_course(course) for course in document)
+
+
+def courses_document(courses: Sequence[Course]) -> str:
+    """Courses as they are stored; ``read_courses`` reads them back."""
+    return json.dumps(
+        [
+            {
+                "start": course.start.isoformat() if course.start else None,
+                "end": course.end.isoformat() if course.end else None,
+                "ongoing": course.ongoing,
+                "dose_gy": plain(course.dose_gy),
+                "fractions": course.fractions,
+            }
+            for course in courses
+        ]
+    )
+
+
+def _course(document: dict[str, Any]) -> Course:
+    def day(name: str) -> date | None:
+        return date.fromisoformat(document[name]) if document[name] else None
+
+    dose = document.get("dose_gy")  # absent in rows of version 0.1
+    return Course(
+        day("start"),
+        day("end"),
+        document["ongoing"],
+        Decimal(dose) if dose is not None else None,
+        document.get("fractions"),
+    )
+
+
+def stored_result(row: Mapping[str, Any]) -> LabResult:
+    """A stored result as it goes into grading: the very numbers that were reported."""
+    marks = (row["unreadable"] or "").split()
+    return LabResult(
+        analyte=row["analyte"],
+        value=read_value(row["value"]) if row["value"] is not None else None,
+        unit=row["unit"],
+        lln=Decimal(row["lln"]) if row["lln"] is not None else None,
+        uln=Decimal(row["uln"]) if row["uln"] is not None else None,
+        limit_unit=row["limit_unit"],
+        collected=read_collected(row["collected"]) if row["collected"] is not None else None,
+        status=row["status"],
+        is_baseline=row["is_baseline"],
+        source_id=row["source_id"],
+        issued=datetime.fromisoformat(row["issued"]) if row["issued"] is not None else None,
+        lab=row["lab"],
+        unreadable=next((reason for reason in _UNREADABLE if reason in marks), None),
+        unreadable_limit=Flag.UNREADABLE_LIMIT in marks,
+    )
+
+
+def unreadable_marks(result: LabResult) -> str | None:
+    """What of a result could not be read, as ``stored_result`` reads it back; None: nothing."""
+    limit = [Flag.UNREADABLE_LIMIT.value] if result.unreadable_limit else []
+    return " ".join([*([result.unreadable.value] if result.unreadable else []), *limit]) or None

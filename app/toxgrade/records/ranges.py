@@ -1,0 +1,111 @@
+"""A study's own reference ranges, kept with their history; what of a patient they depend on."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from msgspec.structs import replace
+from sqlalchemy import Connection, bindparam, select
+
+from toxgrade.grading.ranges import StudyRange
+from toxgrade.grading.result import Flag, Grade, LabResult, plain
+from toxgrade.grading.study_ranges import Person, RangeTable
+from toxgrade.grading.units import Names
+from toxgrade.records.append import append
+from toxgrade.records.studies import Study
+from toxgrade.records.tables import demographics, study_ranges
+from toxgrade.records.unit_of_work import unit_of
+
+_RANGES = (
+    select(study_ranges.c.ranges)
+    .where(study_ranges.c.study_id == bindparam("study"))
+    .order_by(study_ranges.c.id.desc())
+    .limit(1)
+)
+
+
+def current_ranges(connection: Connection, study: Study) -> RangeTable:
+    """The study's table as last recorded; empty if none was."""
+    seen, place = unit_of(connection).seen, (study_ranges, study.id)
+    if place not in seen:
+        document = connection.scalar(_RANGES, {"study": study.id})
+        seen[place] = RangeTable(read_range(row) for row in json.loads(document or "[]"))
+    found: RangeTable = seen[place]
+    return found
+
+
+def save_ranges(connection: Connection, study: Study, table: RangeTable) -> None:
+    """Record a table; the one before stays readable."""
+    document = json.dumps([range_document(row) for row in table.rows])
+    row = {"study_id": study.id, "ranges": document, "recorded_at": datetime.now(UTC)}
+    append(connection, study_ranges, [row])
+
+
+def range_document(row: StudyRange) -> dict[str, Any]:
+    """A range as it is stored and shown: numbers as texts, dates as ISO 8601."""
+    return asdict(row) | {
+        "lln": plain(row.lln),
+        "uln": plain(row.uln),
+        "valid_from": row.valid_from.isoformat() if row.valid_from else None,
+    }
+
+
+def read_range(document: dict[str, Any]) -> StudyRange:
+    """A range from what ``range_document`` writes."""
+    lln, uln, since = (document[name] for name in ("lln", "uln", "valid_from"))
+    numbers = {"lln": lln and Decimal(lln), "uln": uln and Decimal(uln)}
+    return StudyRange(**document | numbers | {"valid_from": since and date.fromisoformat(since)})
+
+
+def with_study_ranges(
+    connection: Connection, study: Study, patient_id: int, labs: Sequence[LabResult], names: Names
+) -> list[LabResult]:
+    """A patient's results, each with the study's range that applies to it."""
+    table = current_ranges(connection, study)
+    if not table.rows:
+        return list(labs)
+    return in_ranges(labs, table, current_person(connection, patient_id), names)
+
+
+def in_ranges(
+    labs: Sequence[LabResult], table: RangeTable, person: Person, names: Names
+) -> list[LabResult]:
+    """The results of one person, each with the range of ``table`` that applies to it."""
+    found = []
+    for lab in labs:
+        analyte = names.analyte(lab.analyte)
+        own = analyte and table.choose(analyte.name, lab.lab, lab.collected, person)
+        found.append(replace(lab, study_range=own) if own else lab)
+    return found
+
+
+def range_used(lab: LabResult, grade: Grade) -> str | None:
+    """The study's range as JSON where a grade was made with it, else None."""
+    used = lab.study_range if Flag.RANGE_FROM_STUDY in grade.flags else None
+    return json.dumps(range_document(used)) if used else None
+
+
+def current_person(connection: Connection, patient_id: int) -> Person:
+    """The patient's sex and birth year as last recorded."""
+    row = connection.execute(
+        select(demographics.c.sex, demographics.c.birth_year)
+        .where(demographics.c.patient_id == patient_id)
+        .order_by(demographics.c.id.desc())
+        .limit(1)
+    ).first()
+    return Person(*row) if row else Person()
+
+
+def save_person(connection: Connection, patient_id: int, person: Person) -> None:
+    """Record sex and birth year unless they are what is recorded already."""
+    if current_person(connection, patient_id) != person:
+        row = {
+            "patient_id": patient_id,
+            "sex": person.sex,
+            "birth_year": person.birth_year,
+            "recorded_at": datetime.now(UTC),
+        }
+        append(connection, demographics, [row])

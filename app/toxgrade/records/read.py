@@ -1,0 +1,107 @@
+"""Reading back: a patient's grades page by page, and what they come to."""
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, or_
+
+from toxgrade.errors import FieldFault, RequestError
+from toxgrade.grading.result import Course
+from toxgrade.grading.summary import Graded, TermSummary, summarise
+from toxgrade.records.history import all_grades, current_courses, current_grades
+from toxgrade.records.patients import find_patient
+from toxgrade.records.studies import find_study
+from toxgrade.records.tables import grades
+
+
+@dataclass(frozen=True, slots=True)
+class GradeFilter:
+    """Which grades of a patient to list; None or False: no restriction beyond the current ones.
+
+    ``min_grade`` compares ``at_least``: an undecided result counts for what is certain of it.
+    """
+
+    term: str | None = None
+    phase: str | None = None
+    min_grade: int | None = None
+    include_superseded: bool = False
+
+
+def list_grades(
+    connection: Connection,
+    study_name: str,
+    patient: str,
+    chosen: GradeFilter,
+    limit: int,
+    cursor: str | None,
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Up to ``limit`` grades by date (undated first), then id; and the cursor of the next page.
+
+    Raises:
+        NotFound: no such study or patient.
+        RequestError: a cursor that this service did not give.
+    """
+    patient_id = find_patient(connection, find_study(connection, study_name), patient)
+    query = all_grades(patient_id) if chosen.include_superseded else current_grades(patient_id)
+    if chosen.term is not None:
+        query = query.where(grades.c.term == chosen.term)
+    if chosen.phase is not None:
+        query = query.where(grades.c.phase == chosen.phase)
+    if chosen.min_grade is not None:
+        query = query.where(grades.c.at_least >= chosen.min_grade)
+    if cursor is not None:
+        query = _after(query, *_read_cursor(cursor))
+    ordered = query.order_by(grades.c.collected_on.asc().nulls_first(), grades.c.id)
+    found = connection.execute(ordered.limit(limit + 1)).mappings()
+    rows = [dict(row) for row in found]
+    if len(rows) <= limit:
+        return rows, None
+    return rows[:limit], _write_cursor(rows[limit - 1])
+
+
+def patient_toxicity(
+    connection: Connection, study_name: str, patient: str
+) -> tuple[tuple[Course, ...], list[TermSummary]]:
+    """A patient's courses, and per term the baseline, the worst acute and the worst late grade.
+
+    Raises:
+        NotFound: no such study or patient.
+    """
+    patient_id = find_patient(connection, find_study(connection, study_name), patient)
+    query = current_grades(patient_id).order_by(
+        grades.c.collected_on.asc().nulls_first(), grades.c.id
+    )
+    rows = connection.execute(query)
+    graded = [Graded(r.term, r.phase, r.course, r.at_least, r.at_most) for r in rows]
+    return current_courses(connection, patient_id), summarise(graded)
+
+
+def _after(query: Select[Any], day: date | None, row_id: int) -> Select[Any]:
+    """What follows a place in the order of the list."""
+    same_day = and_(grades.c.collected_on.is_not_distinct_from(day), grades.c.id > row_id)
+    if day is None:
+        return query.where(or_(same_day, grades.c.collected_on.is_not(None)))
+    return query.where(or_(same_day, grades.c.collected_on > day))
+
+
+def _write_cursor(row: dict[str, Any]) -> str:
+    day = row["collected_on"]
+    place = json.dumps([day.isoformat() if day else None, row["id"]])
+    return base64.urlsafe_b64encode(place.encode()).decode()
+
+
+def _read_cursor(cursor: str) -> tuple[date | None, int]:
+    try:
+        day, row_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        if not 0 <= int(row_id) < 2**63:
+            raise ValueError("no row has this number")
+        return date.fromisoformat(day) if day else None, int(row_id)
+    except (ValueError, TypeError, binascii.Error):
+        fault = FieldFault(
+            ("query", "cursor"), "cursor", "expected the `next` of an earlier answer"
+        )
+        raise RequestError("the cursor is not one of ours", [fault]) from None

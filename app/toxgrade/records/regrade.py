@@ -1,0 +1,142 @@
+"""Grading a patient's stored results again: what changed is appended, nothing is overwritten."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from toxgrade import __version__
+from toxgrade.grading.one import Grader, Graders
+from toxgrade.grading.patient import grade_patient
+from toxgrade.grading.result import LabResult, PatientGrade, Reason
+from toxgrade.records.append import append
+from toxgrade.records.history import REPORTED, stored_result
+from toxgrade.records.known import GradeRow, Known, read_known
+from toxgrade.records.patients import lock_patients
+from toxgrade.records.ranges import range_used, with_study_ranges
+from toxgrade.records.studies import Study
+from toxgrade.records.tables import grades, patients
+
+
+def regrade_study(connection: Connection, study: Study, graders: Graders) -> None:
+    """Grade every patient of a study again by its rules as they are now."""
+    grader = graders.under(study.rules)
+    for patient_id in lock_patients(connection, patients.c.study_id == study.id):
+        regrade(connection, patient_id, grader, study)
+
+
+def regrade(
+    connection: Connection,
+    patient_id: int,
+    grader: Grader,
+    study: Study,
+    known: Known | None = None,
+) -> dict[str, list[GradeRow]]:
+    """Grade all results of a patient again and append what changed; current grades by identity.
+
+    ``known`` None: it is read.
+    """
+    known, now = known or read_known(connection, patient_id), datetime.now(UTC)
+    rows = known.results
+    reported = [stored_result(row) for row in rows]
+    labs = with_study_ranges(connection, study, patient_id, reported, grader.names)
+    current: dict[str, list[GradeRow]] = {row["identity"]: [] for row in rows}
+    new: list[dict[str, Any]] = []
+    entries = grade_patient(labs, known.courses, grader, study.rules.window)
+    keys = [
+        (rows[e.index]["identity"], e.grade.term.name if e.grade.term else None) for e in entries
+    ]
+    earlier, dropped = _earlier(keys, known.grades)
+    for entry, (identity, _), before in zip(entries, keys, earlier, strict=True):
+        graded = grade_row(entry, labs[entry.index], grader)
+        graded |= {"patient_id": patient_id, "result_id": rows[entry.index]["id"]}
+        if before is not None and all(before[name] == graded[name] for name in graded):
+            current[identity].append(before)
+            continue
+        graded |= {"supersedes_id": before["id"] if before else None, "recorded_at": now}
+        new.append(graded)
+        current[identity].append(graded)
+    closing = [_closing(row, grader, now) for row in dropped if row["term"] is not None]
+    append(connection, grades, new + closing)
+    shown = {row["id"]: {name: row[name] for name in REPORTED} for row in rows}
+    for row in new:
+        row |= shown[row["result_id"]]
+    return current
+
+
+def _earlier(
+    keys: Sequence[tuple[str, str | None]], stored: Sequence[GradeRow]
+) -> tuple[list[GradeRow | None], list[GradeRow]]:
+    """The stored grade that each new one, by identity and term, comes after (None: it is the
+    first), and those that none comes after.
+    """
+    by_key: dict[tuple[str, str | None], GradeRow] = {
+        (row["identity"], row["term"]): row for row in stored
+    }
+    kept = set(keys)
+    dropped = [row for key, row in by_key.items() if key not in kept]
+    return [by_key.get(key) or _take(dropped, key[0]) for key in keys], dropped
+
+
+def _take(dropped: list[GradeRow], identity: str) -> GradeRow | None:
+    """A grade of that result for a term that the edition no longer has: its term comes after it."""
+    mine = [row for row in dropped if row["identity"] == identity]
+    if not mine:
+        return None
+    taken = next((row for row in mine if row["term"] is not None), mine[0])
+    dropped.remove(taken)
+    return taken
+
+
+def _closing(row: GradeRow, grader: Grader, now: datetime) -> dict[str, Any]:
+    """What supersedes the grade of a term that the edition does not have and nothing replaces."""
+    no_grade = (
+        "term", "meddra", "soc", "grade", "at_least", "at_most", "criterion", "baseline_grade",
+        "worse_than_baseline", "study_range",
+    )  # fmt: skip
+    columns = {c.name: row[c.name] for c in grades.c if c.name in row and c.name != "id"}
+    return (
+        columns
+        | dict.fromkeys(no_grade)
+        | {
+            "reason": Reason.UNKNOWN_ANALYTE.value,
+            "because": "this edition does not grade the term that the earlier grade was for",
+            "flags": "",
+            "edition": grader.edition.name,
+            "criteria_sha256": grader.edition.sha256,
+            "software": __version__,
+            "supersedes_id": row["id"],
+            "recorded_at": now,
+        }
+    )
+
+
+def grade_row(entry: PatientGrade, lab: LabResult, grader: Grader) -> dict[str, Any]:
+    """One grade as it is stored, but for the rows it belongs to."""
+    grade, term = entry.grade, entry.grade.term
+    analyte = grader.names.analyte(lab.analyte)
+    return {
+        "collected_on": lab.collected.first if lab.collected else None,
+        "analyte": analyte.name if analyte else lab.analyte,
+        "term": term.name if term else None,
+        "meddra": term.meddra if term else None,
+        "soc": term.soc if term else None,
+        "grade": grade.grade,
+        "at_least": grade.at_least,
+        "at_most": grade.at_most,
+        "reason": grade.reason.value if grade.reason else None,
+        "criterion": grade.criterion,
+        "because": grade.because,
+        "flags": " ".join(grade.flags),
+        "phase": entry.phase,
+        "on_treatment": entry.on_treatment,
+        "days_from_end": entry.days_from_end,
+        "course": entry.course,
+        "baseline_grade": entry.baseline_grade,
+        "worse_than_baseline": entry.worse_than_baseline,
+        "study_range": range_used(lab, grade),
+        "edition": grader.edition.name,
+        "criteria_sha256": grader.edition.sha256,
+        "software": __version__,
+    }

@@ -1,0 +1,132 @@
+"""Storing many patients in one transaction: new ones in bulk, those of the study by merging."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from toxgrade.errors import RequestError
+from toxgrade.grading.one import Grader, Graders
+from toxgrade.grading.patient import grade_patient
+from toxgrade.grading.result import Course, LabResult
+from toxgrade.grading.study_ranges import Person, RangeTable
+from toxgrade.records.append import append
+from toxgrade.records.history import courses_document
+from toxgrade.records.identity import Loc, distinct
+from toxgrade.records.known import GradeRow
+from toxgrade.records.patients import add_patients, erased
+from toxgrade.records.ranges import in_ranges
+from toxgrade.records.regrade import grade_row
+from toxgrade.records.store import Submission, result_row, store
+from toxgrade.records.studies import Study
+from toxgrade.records.tables import grades, patients, results, treatments
+from toxgrade.records.unit_of_work import undoable
+
+GradesOf = Mapping[str, list[GradeRow]]
+"""The current grades of one patient's results, by the result's identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a batch holds of one patient: results with their places, and their identities as
+    ``keys``, of which no two results that differ share one.
+
+    ``courses`` None: the batch does not say; what is recorded stays.
+    """
+
+    patient: str
+    results: tuple[tuple[Loc, LabResult], ...]
+    keys: tuple[str, ...]
+    courses: tuple[Course, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A patient whom the study does not know yet, graded before the transaction begins.
+
+    ``results``: the rows of ``results``, which get their ids when they are stored. ``grades``:
+    those of ``grades``, each with the place of its result. ``of_identity``: the same rows by the
+    result's identity.
+    """
+
+    sent: Sent
+    results: list[dict[str, Any]]
+    grades: list[tuple[int, GradeRow]]
+    of_identity: GradesOf
+
+
+def known_patients(connection: Connection, study: Study, names: Sequence[str]) -> set[str]:
+    """Those of ``names`` who are patients of the study already, or were and are erased."""
+    mine = (patients.c.study_id == study.id) & patients.c.name.in_(names)
+    there = set(connection.scalars(select(patients.c.name).where(mine)))
+    return there | erased(connection, study, names)
+
+
+def prepare(sent: Sent, study: Study, table: RangeTable, grader: Grader) -> Prepared:
+    """Grade a patient of whom nothing is stored; the same as storing the results would.
+
+    ``table``: the study's own reference ranges.
+    """
+    found = distinct(sent.results, sent.keys, grader.names)
+    labs = in_ranges(list(found.values()), table, Person(), grader.names)
+    entries = grade_patient(labs, sent.courses or (), grader, study.rules.window)
+    graded = [(entry.index, grade_row(entry, labs[entry.index], grader)) for entry in entries]
+    stored = list(found)
+    of_identity: dict[str, list[GradeRow]] = {identity: [] for identity in stored}
+    for index, row in graded:
+        of_identity[stored[index]].append(row)
+    rows = [
+        {"identity": identity, "version": 1} | result_row(lab) for identity, lab in found.items()
+    ]
+    return Prepared(sent, rows, graded, of_identity)
+
+
+def store_new(
+    connection: Connection, study: Study, prepared: Sequence[Prepared]
+) -> dict[str, GradesOf]:
+    """Store patients who are new, in bulk; the grades of each by the patient's name.
+
+    Those who became patients of the study in the meantime are left out, untouched.
+    """
+    patient_ids = add_patients(connection, study, [new.sent.patient for new in prepared])
+    added = [(patient_ids[p], new) for new in prepared if (p := new.sent.patient) in patient_ids]
+    now = datetime.now(UTC)
+    treated = [
+        {"patient_id": patient, "courses": courses_document(new.sent.courses), "recorded_at": now}
+        for patient, new in added
+        if new.sent.courses
+    ]
+    append(connection, treatments, treated)
+    for patient, new in added:
+        for row in new.results:
+            row["patient_id"], row["recorded_at"] = patient, now
+    append(connection, results, [row for _, new in added for row in new.results])
+    for patient, new in added:
+        for index, grade in new.grades:
+            grade["patient_id"], grade["recorded_at"] = patient, now
+            grade["result_id"] = new.results[index]["id"]
+    append(connection, grades, [grade for _, new in added for _, grade in new.grades])
+    return {new.sent.patient: new.of_identity for _, new in added}
+
+
+def merge_patient(
+    connection: Connection, study: Study, sent: Sent, graders: Graders
+) -> GradesOf | RequestError:
+    """Store results of a patient whom the study knows, as ``store`` does, or say why not.
+
+    A patient who is refused leaves nothing behind, and the transaction goes on.
+    """
+    submission = Submission(study.name, sent.patient, sent.results, sent.courses)
+    try:
+        with undoable(connection):
+            stored = store(connection, submission, graders)
+    except RequestError as error:
+        return error
+    found: dict[str, list[GradeRow]] = {}
+    for row in stored.grades:
+        of_result = found.setdefault(row["identity"], [])
+        if row not in of_result:
+            of_result.append(row)
+    return found

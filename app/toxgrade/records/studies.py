@@ -1,0 +1,189 @@
+"""Studies: their rules with history, and their patients."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, func, insert, select
+
+from toxgrade.errors import FieldFault, NotFound, RequestError
+from toxgrade.grading.phase import Window
+from toxgrade.grading.rules import Rules
+from toxgrade.records.append import append
+from toxgrade.records.tables import patients, studies, study_rules
+from toxgrade.records.unit_of_work import unit_of
+
+STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+PATIENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,127}")
+NO_SUCH_STUDY = "there is no such study; PUT /v1/studies/{study} creates one"
+LIVER_ENZYMES = ("ALT", "AST", "ALP", "GGT")
+
+
+@dataclass(frozen=True, slots=True)
+class RowChoice:
+    """A row that a study wants in its toxicity table: the highest grade of its CTCAE ``terms``.
+
+    ``with_baseline``: the baseline grades stand beside the worst ones.
+    """
+
+    label: str
+    terms: tuple[str, ...]
+    with_baseline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A study and what it has chosen.
+
+    ``synthetic`` marks demonstration data; ``rows`` None: the toxicity table of the paper.
+    """
+
+    id: int
+    name: str
+    synthetic: bool
+    rules: Rules
+    liver_enzymes: tuple[str, ...] = LIVER_ENZYMES
+    rows: tuple[RowChoice, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A study as it is now, whether it is new, and whether an old one's grading rules changed."""
+
+    study: Study
+    is_new: bool
+    rules_changed: bool
+
+
+_RULES = (
+    select(study_rules.c.rules)
+    .where(study_rules.c.study_id == studies.c.id)
+    .order_by(study_rules.c.id.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_LOCK = {
+    to_change: select(studies.c.id)
+    .where(studies.c.name == bindparam("of_name"))
+    .with_for_update(read=not to_change)
+    for to_change in (False, True)
+}
+_WITH_RULES = select(studies, _RULES.label("rules")).where(studies.c.name == bindparam("of_name"))
+
+
+def find_study(connection: Connection, name: str) -> Study:
+    """The study of that name with its current rules.
+
+    Raises:
+        NotFound: there is none.
+    """
+    row = connection.execute(_WITH_RULES, {"of_name": name}).first()
+    if row is None:
+        raise NotFound(NO_SUCH_STUDY)
+    return _study(row)
+
+
+def hold_study(connection: Connection, name: str, *, to_change: bool = False) -> Study:
+    """The study, whose rules nobody else changes until the transaction ends.
+
+    Those who store hold it together; who is ``to_change`` it holds it alone. The lock comes in a
+    statement of its own: a query that waits for one reads the rules as they were before.
+
+    Raises:
+        NotFound: there is none.
+    """
+    seen, place = unit_of(connection).seen, (studies, name)
+    if place in seen and not to_change:
+        held: Study = seen[place]
+        return held
+    if connection.dialect.name != "sqlite":  # there a transaction that writes is alone anyway
+        connection.execute(_LOCK[to_change], {"of_name": name})
+    seen[place] = study = find_study(connection, name)
+    return study
+
+
+def list_studies(connection: Connection) -> list[Study]:
+    """All studies, by name."""
+    names = connection.scalars(select(studies.c.name).order_by(studies.c.name)).all()
+    return [find_study(connection, name) for name in names]
+
+
+def save_study(
+    connection: Connection,
+    name: str,
+    rules: Rules,
+    liver_enzymes: Sequence[str] = LIVER_ENZYMES,
+    rows: tuple[RowChoice, ...] | None = None,
+    *,
+    synthetic: bool = False,
+) -> Saved:
+    """Create the study or give it new rules.
+
+    Raises:
+        RequestError: the name is not one a study may have.
+    """
+    if not STUDY_NAME.fullmatch(name):
+        fault = FieldFault(("study",), "study-name", f"expected {STUDY_NAME.pattern}")
+        raise RequestError("a study cannot have this name", [fault])
+    is_new = False
+    try:
+        before = hold_study(connection, name, to_change=True)
+    except NotFound:
+        connection.execute(
+            insert(studies).values(name=name, synthetic=synthetic, recorded_at=datetime.now(UTC))
+        )
+        before = find_study(connection, name)
+        is_new = True
+    now = replace(before, rules=rules, liver_enzymes=tuple(liver_enzymes), rows=rows)
+    if now != before:
+        row = {"study_id": now.id, "rules": _document(now), "recorded_at": datetime.now(UTC)}
+        append(connection, study_rules, [row])
+    return Saved(now, is_new, not is_new and before.rules != rules)
+
+
+def list_patients(connection: Connection, study: Study, limit: int, after: str | None) -> list[str]:
+    """Up to ``limit`` patients of a study by name, those after the name ``after`` if given."""
+    query = select(patients.c.name).where(patients.c.study_id == study.id)
+    if after is not None:
+        query = query.where(patients.c.name > after)
+    return list(connection.scalars(query.order_by(patients.c.name).limit(limit)))
+
+
+def _document(study: Study) -> str:
+    """What a study has chosen, as it is stored; ``_study`` reads it back."""
+    rows = None if study.rows is None else [asdict(row) for row in study.rows]
+    return json.dumps(
+        asdict(study.rules) | {"liver_enzymes": list(study.liver_enzymes), "rows": rows}
+    )
+
+
+def page_of_patients(connection: Connection, study: Study, limit: int, skip: int) -> list[str]:
+    """Up to ``limit`` patients of a study by name, after the first ``skip``."""
+    mine = select(patients.c.name).where(patients.c.study_id == study.id)
+    return list(connection.scalars(mine.order_by(patients.c.name).limit(limit).offset(skip)))
+
+
+def count_patients(connection: Connection, study: Study) -> int:
+    """How many patients a study has."""
+    mine = select(func.count()).where(patients.c.study_id == study.id)
+    return int(connection.scalars(mine).one())
+
+
+def _study(row: Row[Any]) -> Study:
+    if row.rules is None:
+        return Study(row.id, row.name, row.synthetic, Rules())
+    document = json.loads(row.rules)
+    enzymes = tuple(document.pop("liver_enzymes"))
+    rows = document.pop("rows", None)  # absent in rows of version 0.1
+    chosen = None if rows is None else tuple(_row(choice) for choice in rows)
+    window = Window(**document.pop("window"))
+    readings = tuple((name, reading) for name, reading in document.pop("readings", ()))
+    rules = Rules(window=window, readings=readings, **document)
+    return Study(row.id, row.name, row.synthetic, rules, enzymes, chosen)
+
+
+def _row(document: dict[str, Any]) -> RowChoice:
+    return RowChoice(document["label"], tuple(document["terms"]), document["with_baseline"])

@@ -1,0 +1,115 @@
+"""What every page shares: templates, errors shown as pages, and headers that keep it to itself."""
+
+from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
+from http import HTTPStatus
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse
+from fastapi.routing import APIRoute
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from toxgrade import __version__
+from toxgrade.errors import RequestError, ToxgradeError, Unauthorized
+from toxgrade.grading.phase import Window
+from toxgrade.http.problems import HEADERS, shown, status_of
+from toxgrade.web.static import asset
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+_root = ContextVar("root", default="")  # of the request that a page answers
+_templates = Environment(
+    loader=PackageLoader("toxgrade.web"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+TABS = (
+    ("", "Toxicity table"),
+    ("/pictures/butterfly", "Worst grades"),
+    ("/pictures/shift", "Shifts"),
+    ("/pictures/edish", "eDISH"),
+    ("/pictures/swimmer", "Swimmer"),
+    ("/pictures/incidence", "Incidence"),
+    ("/patients", "Patients"),
+    ("/batches", "Uploads"),
+    ("/audit", "Audit"),
+)
+"""The pages of one study: what follows its address, and what each is called."""
+
+
+def window_text(window: Window) -> str:
+    """The end of the acute window in words."""
+    length = f"{window.days} days" if window.months is None else f"{window.months} months"
+    return f"radiotherapy {window.anchor} + {length}"
+
+
+_templates.globals |= {
+    "version": __version__,
+    "asset": asset,
+    "tabs": TABS,
+    "window_text": window_text,
+}
+
+
+def page(template: str, status: int = 200, /, **shown: Any) -> HTMLResponse:
+    """A page from ``templates/``; what it shows is escaped."""
+    content = _templates.get_template(template).render(shown, root=_root.get())
+    return HTMLResponse(content, status)
+
+
+class PageRoute(APIRoute):
+    """A route for people: nothing is kept in caches, errors are pages that name no value.
+
+    Where it leads on, it names our own path; the one that the proxy takes off comes before it.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            _root.set(root := request.scope.get("root_path", ""))
+            try:
+                response = await handle(request)
+            except ToxgradeError as error:
+                response = _error_page(error)
+            except RequestValidationError:
+                response = _refused(422, "the address has a part that cannot be accepted")
+            except HTTPException as error:
+                response = _refused(error.status_code, error.detail)
+            if "location" in response.headers:
+                response.headers["location"] = root + response.headers["location"]
+            for name, value in _HEADERS.items():
+                response.headers.setdefault(name, value)
+            return response
+
+        return answer
+
+
+def _error_page(error: ToxgradeError) -> HTMLResponse:
+    if isinstance(error, Unauthorized):
+        return _refused(401, "this page needs a key of `toxgrade keys create`")
+    faults = error.faults if isinstance(error, RequestError) else []
+    fields = [f"{' '.join(str(shown(part)) for part in f.loc)}: {f.message}" for f in faults]
+    return _refused(status_of(error), ": ".join([str(error), *fields][:2]))
+
+
+def _refused(status: int, detail: str) -> HTMLResponse:
+    answer = page(
+        "error.html", status, title=HTTPStatus(status).phrase, detail=detail, status=status
+    )
+    answer.headers.update(HEADERS.get(status, {}))
+    return answer

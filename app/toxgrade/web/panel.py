@@ -1,0 +1,140 @@
+"""A panel graded as it is typed: each grade with its reason. Nothing of it is kept."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import TypeVar
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+from starlette.requests import Request
+
+from toxgrade.errors import CriteriaError, FieldFault, ReadingError, RequestError
+from toxgrade.grading.dates import read_collected
+from toxgrade.grading.one import Grader
+from toxgrade.grading.patient import grade_patient, refuse_late_baseline
+from toxgrade.grading.phase import PRESETS, course_faults
+from toxgrade.grading.result import Course, LabResult, PatientGrade
+from toxgrade.grading.rules import Rules
+from toxgrade.grading.values import read_limit, read_value
+from toxgrade.http.guard import needs
+from toxgrade.http.service import Service, TheService
+from toxgrade.web.form import read_form
+from toxgrade.web.page import PageRoute, page
+
+router = APIRouter(
+    route_class=PageRoute, include_in_schema=False, dependencies=[needs("reader", session=True)]
+)
+
+T = TypeVar("T")
+
+USUAL = (
+    ("bilirubin", "mg/dL"), ("ALT", "U/L"), ("AST", "U/L"), ("ALP", "U/L"), ("GGT", "U/L"),
+    ("albumin", "g/dL"), ("WBC", "10*9/L"), ("platelets", "10*9/L"), ("", ""), ("", ""),
+)  # fmt: skip
+"""The rows of the empty form: what a liver panel holds, then two free ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """One result of the form with its grade for one term."""
+
+    lab: LabResult
+    entry: PatientGrade
+
+
+@router.get("/grade")
+async def empty(service: TheService) -> HTMLResponse:
+    """The form with the usual analytes."""
+    usual = {f"analyte-{i}": analyte for i, (analyte, _) in enumerate(USUAL)}
+    return _form(usual | {f"unit-{i}": unit for i, (_, unit) in enumerate(USUAL)}, service)
+
+
+@router.post("/grade")
+async def graded(request: Request, service: TheService) -> HTMLResponse:
+    """The form as it was sent, with the grades of what it holds."""
+    return _form(await read_form(request), service)
+
+
+def _form(sent: Mapping[str, str], service: Service) -> HTMLResponse:
+    reading = _Reading(sent)
+    found: list[Graded] = []
+    try:
+        grader = service.graders.under(Rules(sent.get("edition") or "4.03"))
+        found = _grade(reading, grader)
+    except CriteriaError as error:
+        reading.faults.append(FieldFault(("edition",), "unknown-edition", str(error)))
+    except RequestError as error:
+        reading.faults += error.faults
+    criteria = service.graders.criteria
+    return page(
+        "grade.html",
+        sent=sent,
+        rows=range(len(USUAL)),
+        editions=list(criteria.editions),
+        windows=PRESETS,
+        analytes=criteria.analytes.values(),
+        faults={str(fault.loc[0]): fault.message for fault in reading.faults},
+        graded=found,
+    )
+
+
+def _grade(reading: "_Reading", grader: Grader) -> list[Graded]:
+    courses, labs = reading.courses(), reading.labs()
+    window = PRESETS.get(reading.sent.get("window", "paper"), PRESETS["paper"])
+    refuse_late_baseline([(("before",), lab) for lab in labs], courses)
+    entries = grade_patient(labs, courses, grader, window)
+    return [Graded(labs[e.index], e) for e in entries if not labs[e.index].is_baseline]
+
+
+class _Reading:
+    """The form's fields as numbers and dates; those that cannot be read are kept as faults."""
+
+    def __init__(self, sent: Mapping[str, str]) -> None:
+        self.sent = sent
+        self.faults: list[FieldFault] = []
+
+    def courses(self) -> tuple[Course, ...]:
+        start, end = self._day("start"), self._day("end")
+        courses = (Course(start, end),) if start or end else ()
+        for fault in course_faults(courses):
+            self.faults.append(FieldFault((fault.loc[-1],), fault.code, fault.message))
+            return ()
+        return courses
+
+    def labs(self) -> list[LabResult]:
+        """Values with their baselines beside them; a row without a value is passed over."""
+        before, taken = (self._read(name, read_collected) for name in ("before", "taken"))
+        labs = []
+        for i in range(len(USUAL)):
+            analyte, unit = self.sent.get(f"analyte-{i}", ""), self.sent.get(f"unit-{i}") or None
+            lln, uln = self._limit(f"lln-{i}"), self._limit(f"uln-{i}")
+            for name, collected, is_baseline in (("base", before, True), ("value", taken, False)):
+                value = self._read(f"{name}-{i}", read_value)
+                if value is not None and analyte:
+                    labs.append(
+                        LabResult(analyte, value, unit, lln, uln, None, collected,
+                                  is_baseline=is_baseline)
+                    )  # fmt: skip
+        return labs
+
+    def _limit(self, name: str) -> Decimal | None:
+        read = self._read(name, read_limit)
+        return read.number if read else None
+
+    def _day(self, name: str) -> date | None:
+        read = self._read(name, read_collected)
+        if read is not None and read.first != read.last:
+            text = "expected a calendar date such as 2011-01-24"
+            self.faults.append(FieldFault((name,), "partial-date", text))
+            return None
+        return read.first if read else None
+
+    def _read(self, name: str, read: Callable[[str], T]) -> T | None:
+        text = self.sent.get(name, "")
+        try:
+            return read(text) if text else None
+        except ReadingError as error:
+            self.faults.append(FieldFault((name,), error.code, error.message))
+            return None

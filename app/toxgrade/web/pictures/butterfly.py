@@ -1,0 +1,99 @@
+"""Worst grades of a cohort: one bar per row of the toxicity table, acute left, late right."""
+
+import altair as alt
+import polars as pl
+
+from toxgrade.cohort.table import ToxicityTable
+from toxgrade.web.pictures.picture import WIDTH, Picture, digit_colour, grade_scale, ink
+
+_LABELS = 128
+_BAR = 26
+_DIGIT = 9  # pixels that a digit needs
+_STACKED = 560
+
+
+def butterfly(acute: ToxicityTable, late: ToxicityTable, width: int = WIDTH) -> Picture:
+    """Percent of all patients by worst grade 1 to 5; both windows on one scale.
+
+    Where the width is small the windows stand one above the other.
+    """
+    tables = {"Acute": acute, "Late": late}
+    rows = [row for side, table in tables.items() for row in _segments(side, table)]
+    frame = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
+    labels = [count.row.label for count in acute.rows if count.kind == "worst"]
+    most = max((row[-1] for row in rows), default=0)
+    end = min(100, max(20, -(-int(most) // 10) * 10 + 5))
+    if width < _STACKED:
+        full = max(120, width - _LABELS - 20)
+        chart: alt.TopLevelMixin = alt.vconcat(
+            *(_side(frame, side, labels, end, full) for side in tables)
+        )
+    else:
+        half = (width - _LABELS - 40) // 2
+        left, right = (_side(frame, side, labels, end, half, names=False) for side in tables)
+        chart = alt.hconcat(left, _names(labels), right, spacing=4)
+    return Picture(
+        chart,
+        "Worst grades, acute and late",
+        f"Percent of all {acute.n_patients} patients by worst grade: the digit on the bar, the"
+        " highest beside the labels; a piece too narrow has none. Grade 0 is not drawn.",
+    )
+
+
+_SCHEMA = {
+    "side": pl.String, "row": pl.String, "grade": pl.Int64, "n": pl.Int64,
+    "start": pl.Float64, "end": pl.Float64,
+}  # fmt: skip
+
+
+def _segments(side: str, table: ToxicityTable) -> list[tuple[str, str, int, int, float, float]]:
+    """The pieces of each bar, the highest grade next to the labels."""
+    pieces = []
+    for count in table.rows:
+        if count.kind == "baseline":
+            continue
+        start = 0.0
+        for grade in range(5, 0, -1):
+            if k := len(count.by_grade[grade]):
+                end = start + 100 * k / table.n_patients
+                pieces.append((side, count.row.label, grade, k, start, end))
+                start = end
+    return pieces
+
+
+def _side(
+    frame: pl.DataFrame, side: str, labels: list[str], end: int, width: int, *, names: bool = True
+) -> alt.LayerChart:
+    scale = alt.Scale(domain=[0, end], reverse=not names and side == "Acute", nice=False)
+    axis = alt.Axis(title=None, ticks=False, domain=False, labelPadding=8) if names else None
+    base = alt.Chart(frame.filter(pl.col("side") == side)).encode(
+        x=alt.X("start:Q", scale=scale, title="% of patients", axis=alt.Axis(tickCount=4)),
+        y=alt.Y("row:N", sort=labels, scale=alt.Scale(domain=labels), axis=axis),
+        tooltip=[
+            alt.Tooltip("row:N", title="Toxicity"), alt.Tooltip("side:N", title="Window"),
+            alt.Tooltip("grade:O", title="Grade"), alt.Tooltip("n:Q", title="Patients"),
+        ],
+    )  # fmt: skip
+    bars = base.mark_bar(height=_BAR - 8, stroke=ink("paper"), strokeWidth=1).encode(
+        x2="end:Q", color=alt.Color("grade:O", scale=grade_scale(), legend=None)
+    )
+    fits = f"datum.end - datum.start >= {_DIGIT * end / width}"
+    digits = (
+        base.transform_filter(fits)
+        .transform_calculate(middle="(datum.start + datum.end) / 2")
+        .mark_text(fontWeight=600, fontSize=11)
+        .encode(x=alt.X("middle:Q", scale=scale), text="grade:O", color=digit_colour())
+    )
+    layers: alt.LayerChart = alt.layer(bars, digits).resolve_scale(color="independent")
+    title = alt.TitleParams(side, anchor="middle", fontSize=13)
+    return layers.properties(width=width, height=_BAR * len(labels), title=title)
+
+
+def _names(labels: list[str]) -> alt.Chart:
+    """The labels of the rows, between the two sides."""
+    y = alt.Y("row:N", sort=labels, scale=alt.Scale(domain=labels), axis=None)
+    text: alt.Chart = alt.Chart(pl.DataFrame({"row": labels})).mark_text(
+        align="center", fontSize=12
+    )
+    text = text.properties(width=_LABELS, height=_BAR * len(labels))
+    return text.encode(y=y, text="row:N")

@@ -1,0 +1,152 @@
+"""Peak ALT against peak bilirubin of each patient: evaluation of drug-induced liver injury (eDISH).
+
+Quadrants at 3 x ULN and 2 x ULN, as the FDA reads them (guidance on drug-induced liver injury, July
+2009). For review, never a diagnosis: the two peaks need not be of one day.
+"""
+
+import math
+from collections import Counter
+from fractions import Fraction
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from toxgrade.cohort.peaks import Peaks
+from toxgrade.web.pictures.picture import WIDTH, Picture, ink
+
+_ALT, _BILIRUBIN = Fraction(3), Fraction(2)
+_LOW, _HIGH = 0.1, 100.0
+_SINGLE = 1000  # more patients than this near normal are drawn as counts of a grid
+_STEPS = 20  # of that grid, per decade
+_QUADRANTS = {
+    (False, False): "Near normal",
+    (True, False): "Temple's corollary",
+    (False, True): "Cholestasis",
+    (True, True): "Hy's law range",
+}
+
+
+def edish(found: Peaks, n_patients: int, width: int = WIDTH) -> Picture:
+    """One dot per patient with both analytes; the near normal ones of a large study as counts."""
+    both = {
+        name: (mine["ALT"], mine["bilirubin"])
+        for name, mine in found.items()
+        if {"ALT", "bilirubin"} <= mine.keys()
+    }
+    quadrants = {name: (a >= _ALT, b >= _BILIRUBIN) for name, (a, b) in both.items()}
+    counts = Counter(quadrants.values())
+    rows = [
+        (name, float(a), float(b), _QUADRANTS[quadrants[name]]) for name, (a, b) in both.items()
+    ]
+    frame = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
+    if counts[False, False] > _SINGLE:
+        near = pl.col("quadrant") == _QUADRANTS[False, False]
+        frame = pl.concat([frame.filter(~near), _gridded(frame.filter(near))])
+    told = ", ".join(f"{title} {counts[key]}" for key, title in _QUADRANTS.items())
+    return Picture(
+        _chart(frame, counts, width),
+        "eDISH: peak ALT and peak bilirubin after radiotherapy start",
+        f"n = {len(both)} of {n_patients} patients with both as multiples of ULN; the peaks need"
+        f" not be of one day. Lines: ALT 3 x ULN, bilirubin 2 x ULN. {told}. For review, not a"
+        " diagnosis.",
+    )
+
+
+_SCHEMA = {
+    "patient": pl.String, "alt": pl.Float64, "bilirubin": pl.Float64, "quadrant": pl.String,
+}  # fmt: skip
+
+
+def _gridded(frame: pl.DataFrame) -> pl.DataFrame:
+    """Patients moved to a grid, so that those who lie close together have one place."""
+    return frame.with_columns(
+        (10 ** ((pl.col(name).clip(_LOW / 10).log10() * _STEPS).round() / _STEPS)).alias(name)
+        for name in ("alt", "bilirubin")
+    )
+
+
+def _dots(frame: pl.DataFrame) -> pl.DataFrame:
+    """One row per place: how many patients, up to three names, the patient where it is one."""
+    names = pl.col("patient").sort()
+    more = pl.when(pl.len() > 3).then(pl.lit(" …")).otherwise(pl.lit(""))
+    return frame.group_by("alt", "bilirubin", "quadrant", maintain_order=True).agg(
+        pl.len().alias("n"),
+        (names.head(3).str.join(", ") + more).alias("names"),
+        pl.when(pl.len() == 1).then(pl.col("patient").first()).alias("patient"),
+    )
+
+
+def _chart(frame: pl.DataFrame, counts: Counter[tuple[bool, bool]], width: int) -> Any:
+    scales = [_scale(frame[name].max()) for name in ("alt", "bilirubin")]
+    axis = alt.Axis(format="~f", grid=False, labelExpr=_DECADES)
+    x = alt.X("alt:Q", scale=scales[0], title="Peak ALT, x ULN", axis=axis)
+    y = alt.Y("bilirubin:Q", scale=scales[1], title="Peak bilirubin, x ULN", axis=axis)
+    lines = [
+        alt.Chart(pl.DataFrame({name: [float(limit)]}))
+        .mark_rule(strokeDash=[5, 4], color=ink("soft"))
+        .encode(**{channel: encoding})
+        for name, limit, channel, encoding in (
+            ("alt", _ALT, "x", x), ("bilirubin", _BILIRUBIN, "y", y),
+        )
+    ]  # fmt: skip
+    told = [
+        alt.Tooltip("names:N", title="Patients"), alt.Tooltip("alt:Q", title="ALT", format=".2~f"),
+        alt.Tooltip("bilirubin:Q", title="Bilirubin", format=".2~f"),
+        alt.Tooltip("n:Q", title="n"),
+    ]  # fmt: skip
+    base = alt.Chart(_dots(frame)).encode(x=x, y=y)
+    dots = base.mark_circle(opacity=0.75, stroke=ink("paper"), strokeWidth=0.7).encode(
+        size=alt.Size("n:Q", legend=None, scale=alt.Scale(range=[55, 500], domain=[1, 100])),
+        color=alt.Color("quadrant:N", legend=None, scale=_colours()),
+        tooltip=told,
+    )
+    apart = frame.filter(pl.col("quadrant") != _QUADRANTS[False, False])
+    named = (
+        alt.Chart(_dots(_gridded(apart)))
+        .encode(x=x, y=y)
+        .mark_text(align="left", dx=8, dy=1, fontSize=11)
+        .encode(text="names:N")
+    )
+    layers: Any = alt.layer(*lines, dots, named, *_corners(counts, x, y, scales))
+    return layers.properties(width=width - 60, height=min(440, max(300, width - 120)))
+
+
+_DECADES = "indexof([0.01, 0.1, 1, 10, 100, 1000, 10000], datum.value) >= 0 ? datum.label : ''"
+
+
+def _scale(highest: object) -> alt.Scale:
+    """From 0.1 to 100 for every study, unless a peak is higher."""
+    top = highest if isinstance(highest, float) else 0.0
+    end = max(_HIGH, 10 ** math.ceil(math.log10(top))) if top else _HIGH
+    return alt.Scale(type="log", domain=[_LOW, end], nice=False, clamp=True)
+
+
+def _colours() -> alt.Scale:
+    return alt.Scale(
+        domain=list(_QUADRANTS.values()),
+        range=[ink("rule"), ink("grade-2"), ink("grade-3"), ink("grade-4")],
+    )
+
+
+def _corners(
+    counts: Counter[tuple[bool, bool]], x: alt.X, y: alt.Y, scales: list[alt.Scale]
+) -> list[alt.Chart]:
+    """The name and count of each quadrant, in its corner."""
+    (left, right), (bottom, top) = (scale.to_dict()["domain"] for scale in scales)
+    charts = []
+    for (high_alt, high_bilirubin), title in _QUADRANTS.items():
+        place = pl.DataFrame(
+            {
+                "alt": [right if high_alt else left],
+                "bilirubin": [top if high_bilirubin else bottom],
+                "text": [f"{title}: {counts[high_alt, high_bilirubin]}"],
+            }
+        )
+        mark = alt.Chart(place).mark_text(
+            align="right" if high_alt else "left", dx=-6 if high_alt else 6,
+            baseline="top" if high_bilirubin else "bottom", dy=6 if high_bilirubin else -6,
+            fontWeight=600, fontSize=12, color=ink("soft"),
+        )  # fmt: skip
+        charts.append(mark.encode(x=x, y=y, text="text:N"))
+    return charts

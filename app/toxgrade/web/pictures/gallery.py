@@ -1,0 +1,117 @@
+"""Each picture by its name, read from a database: what a page, a file and the command line draw."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from sqlalchemy import Connection
+
+from toxgrade.cohort.curves import incidence_document
+from toxgrade.cohort.lanes import lanes
+from toxgrade.cohort.peaks import peaks
+from toxgrade.cohort.read import cohort
+from toxgrade.cohort.rows import TableRow, find_row, study_rows
+from toxgrade.cohort.scope import Report, Scope
+from toxgrade.cohort.shift import shift_table
+from toxgrade.cohort.table import toxicity_table
+from toxgrade.cohort.timeline import timeline as read_timeline
+from toxgrade.criteria.vocabulary import Vocabulary
+from toxgrade.grading.one import Graders
+from toxgrade.records.studies import Study, count_patients
+from toxgrade.web.pictures.butterfly import butterfly
+from toxgrade.web.pictures.edish import edish
+from toxgrade.web.pictures.incidence import incidence
+from toxgrade.web.pictures.picture import WIDTH, Picture
+from toxgrade.web.pictures.shift import shift
+from toxgrade.web.pictures.swimmer import swimmer
+from toxgrade.web.pictures.timeline import timeline
+
+Name = Literal["butterfly", "shift", "edish", "swimmer", "incidence"]
+NAMES: tuple[Name, ...] = get_args(Name)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What of a picture is wanted; each takes what it has use for.
+
+    ``row`` None: all rows with a baseline (shift), or the first of the table (incidence).
+    ``page`` from 1, of the swimmer plot. ``width`` in pixels.
+    """
+
+    phase: Report = "acute"
+    row: str | None = None
+    grade: int = 2
+    page: int = 1
+    width: int = WIDTH
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """Draws from a database by the criteria of its studies."""
+
+    graders: Graders
+    vocabularies: Mapping[str, Vocabulary]
+
+    def study(self, connection: Connection, study: Study, name: Name, asked: Asked) -> Picture:
+        """A picture of a study.
+
+        Raises:
+            RequestError: ``row`` is neither a row of the study's table nor a term.
+        """
+        draw: dict[Name, Callable[[Connection, Study, Asked], Picture]] = {
+            "butterfly": self._butterfly,
+            "shift": self._shift,
+            "edish": self._edish,
+            "swimmer": self._swimmer,
+            "incidence": self._incidence,
+        }
+        return draw[name](connection, study, asked)
+
+    def patient(
+        self, connection: Connection, study: Study, patient: str, width: int = WIDTH
+    ) -> Picture:
+        """The timeline of a patient.
+
+        Raises:
+            NotFound: the study has no such patient.
+        """
+        grader, order = self.graders.under(study.rules), self.graders.criteria.analytes
+        found = read_timeline(connection, study, patient, grader, order)
+        return timeline(patient, found, study.rules.window, width)
+
+    def rows(self, study: Study) -> tuple[TableRow, ...]:
+        """The rows of the study's toxicity table."""
+        return study_rows(study, self.graders.under(study.rules).edition)
+
+    def _row(self, study: Study, name: str) -> TableRow:
+        edition = self.graders.under(study.rules).edition
+        return find_row(name, study, edition, self.vocabularies[edition.name])
+
+    def _butterfly(self, connection: Connection, study: Study, asked: Asked) -> Picture:
+        patients = list(cohort(connection, study, Scope("both")))
+        acute, late = (
+            toxicity_table(patients, self.rows(study), Scope(phase), study.rules.window)
+            for phase in ("acute", "late")
+        )
+        return butterfly(acute, late, asked.width)
+
+    def _shift(self, connection: Connection, study: Study, asked: Asked) -> Picture:
+        rows = [row for row in self.rows(study) if row.with_baseline]
+        chosen = [self._row(study, asked.row)] if asked.row else rows or self.rows(study)
+        scope = Scope(asked.phase)
+        patients = list(cohort(connection, study, scope))
+        tables = {row.label: shift_table(patients, row, scope) for row in chosen}
+        return shift(tables, asked.phase, asked.width)
+
+    def _edish(self, connection: Connection, study: Study, asked: Asked) -> Picture:
+        grader = self.graders.under(study.rules)
+        found = peaks(connection, study, grader, ("ALT", "bilirubin"))
+        return edish(found, count_patients(connection, study), asked.width)
+
+    def _swimmer(self, connection: Connection, study: Study, asked: Asked) -> Picture:
+        return swimmer(lanes(connection, study, self.rows(study)), asked.page, asked.width)
+
+    def _incidence(self, connection: Connection, study: Study, asked: Asked) -> Picture:
+        row = self._row(study, asked.row) if asked.row else self.rows(study)[0]
+        document = incidence_document(connection, study, row, asked.grade, course=1)
+        return incidence(document, asked.width)

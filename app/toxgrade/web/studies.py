@@ -1,0 +1,142 @@
+"""Pages of studies: the list, the toxicity table, the patients behind each of its numbers."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.responses import HTMLResponse
+from sqlalchemy import Connection
+
+from toxgrade.cohort.document import table_document
+from toxgrade.cohort.scope import Report, Scope
+from toxgrade.errors import NotFound
+from toxgrade.http.guard import needs
+from toxgrade.http.service import Service, TheService
+from toxgrade.records.studies import (
+    Study,
+    count_patients,
+    find_study,
+    list_studies,
+    page_of_patients,
+)
+from toxgrade.web.page import PageRoute, page
+
+router = APIRouter(
+    route_class=PageRoute, include_in_schema=False, dependencies=[needs("reader", session=True)]
+)
+
+PER_PAGE = 200
+_READINGS = {
+    "any_toxicity": "Any toxicity",
+    "any_toxicity_alternative": "Any toxicity, other reading",
+    "any_grade": "Any grade",
+}
+_NOTES = {
+    "undecided": "measured, but nothing is decided and nothing is certain above grade 0",
+    "could_be_higher": "counted, but an undecided result allows a higher grade",
+    "partial": "a member of the composite was not measured or is undecided",
+    "member_worse": "a member rose above its own baseline while the composite did not",
+}
+Note = Literal["undecided", "could_be_higher", "partial", "member_worse"]
+
+
+@router.get("/")
+async def studies(service: TheService) -> HTMLResponse:
+    """The studies that the reader has a role on."""
+
+    def query(connection: Connection) -> list[tuple[Study, int]]:
+        mine = [s for s in list_studies(connection) if service.may("reader", s.name)]
+        return [(study, count_patients(connection, study)) for study in mine]
+
+    return page("studies.html", studies=await service.read(query))
+
+
+@router.get("/studies/{study}")
+async def table(service: TheService, study: str, phase: Report = "acute") -> HTMLResponse:
+    """The toxicity table, each number leading to its patients."""
+    found, document = await _table(service, study, phase)
+    labels = [row["label"] for row in document["rows"]]
+    doubled = {label for label in labels if labels.count(label) > 1}
+    return page("study.html", study=found, table=document, doubled=doubled)
+
+
+@router.get("/studies/{study}/behind/{phase}/{reading}")
+async def behind_reading(
+    service: TheService,
+    study: str,
+    phase: Report,
+    reading: Literal["any_toxicity", "any_toxicity_alternative", "any_grade", "window_incomplete"],
+) -> HTMLResponse:
+    """The patients who meet a definition of toxicity, or were not followed long enough."""
+    found, document = await _table(service, study, phase)
+    if reading == "window_incomplete":
+        names, meaning = document[reading], "Not followed to the end of the acute window."
+        return _behind(found, document, "Acute window not seen whole", names, meaning)
+    toxicity = document[reading]
+    meaning = f"{toxicity['definition'].capitalize()}."
+    return _behind(found, document, _READINGS[reading], toxicity["patients"], meaning)
+
+
+@router.get("/studies/{study}/behind/{phase}/{label}/{kind}/{what}")
+async def behind_cell(
+    service: TheService,
+    study: str,
+    phase: Report,
+    label: str,
+    kind: Literal["baseline", "worst"],
+    what: Literal["1", "2", "3", "4", "5"] | Note,
+) -> HTMLResponse:
+    """The patients behind one number of the table."""
+    found, document = await _table(service, study, phase)
+    rows = [r for r in document["rows"] if (r["label"], r["kind"]) == (label, kind)]
+    if not rows:
+        raise NotFound("the study's table has no such row")
+    patients = rows[0]["patients"]
+    named = f"{label}, {'baseline' if kind == 'baseline' else 'worst'}"
+    if what in _NOTES:
+        text = f"{_NOTES[what].capitalize()}."
+        return _behind(found, document, f"{named}: {what.replace('_', ' ')}", patients[what], text)
+    terms = ", ".join(rows[0]["terms"])
+    return _behind(
+        found, document, f"{named} grade {what}", patients["by_grade"][what], f"Of {terms}."
+    )
+
+
+@router.get("/studies/{study}/patients")
+async def patients(
+    service: TheService, study: str, number: Annotated[int, Query(alias="page", ge=1, le=10**9)] = 1
+) -> HTMLResponse:
+    """The patients of a study, page by page; by number, for a name has no place in a query."""
+
+    def query(connection: Connection) -> tuple[Study, int, list[str]]:
+        found = find_study(connection, study)
+        names = page_of_patients(connection, found, PER_PAGE, (number - 1) * PER_PAGE)
+        return found, count_patients(connection, found), names
+
+    found, n, names = await service.read(query)
+    return page(
+        "patients.html", study=found, n=n, names=names, number=number, pages=-(-n // PER_PAGE)
+    )
+
+
+async def _table(service: Service, study: str, phase: Report) -> tuple[Study, dict[str, Any]]:
+    def query(connection: Connection) -> tuple[Study, dict[str, Any]]:
+        found = find_study(connection, study)
+        edition = service.graders.under(found.rules).edition
+        return found, table_document(connection, found, edition, Scope(phase))
+
+    return await service.read(query)
+
+
+def _behind(
+    study: Study, document: dict[str, Any], heading: str, names: list[str], meaning: str
+) -> HTMLResponse:
+    phase = {"acute": "acute", "late": "late", "both": "acute and late"}[document["phase"]]
+    return page(
+        "behind.html",
+        study=study,
+        heading=f"{heading} ({phase})",
+        names=names,
+        n=document["n_patients"],
+        meaning=meaning,
+        phase=document["phase"],
+    )
