@@ -10,8 +10,8 @@ import toxgrade.demo
 from toxgrade.batches.batch import Batch
 from toxgrade.batches.grade import grade_file
 from toxgrade.batches.reading import Reading
-from toxgrade.cohort.document import table_document
 from toxgrade.cohort.scope import Scope
+from toxgrade.cohort.study_table import table_document
 from toxgrade.criteria.reader import load
 from toxgrade.demo.load import load_demo
 from toxgrade.grading.one import Graders

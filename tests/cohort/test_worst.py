@@ -3,12 +3,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toxgrade.cohort.read import CohortPatient
 from toxgrade.cohort.rows import TableRow
 from toxgrade.cohort.scope import Scope
 from toxgrade.cohort.shift import shift_table
 from toxgrade.cohort.table import percent, toxicity_table
-from toxgrade.cohort.worst import Bounds, highest, patient_row
+from toxgrade.cohort.worst import Bounds, CohortPatient, highest, patient_row
 from toxgrade.grading.phase import PRESETS
 
 ONE = TableRow("One", ("A",), with_baseline=True)

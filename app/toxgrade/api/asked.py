@@ -14,12 +14,12 @@ from pydantic import (
 
 from toxgrade.api.fields import Day, Name, Text, refuse
 from toxgrade.api.lab_value import Asked, Lab
+from toxgrade.cohort.rows import LIVER_ENZYMES
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.phase import PRESETS, Window, course_faults
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Implausible
 from toxgrade.records.identity import Loc
-from toxgrade.records.studies import LIVER_ENZYMES
 
 _StrictInt = Annotated[int, Strict()]
 

@@ -9,12 +9,13 @@ from starlette.requests import Request
 
 from toxgrade.api.fields import Name, StudyName
 from toxgrade.cohort.curves import incidence_document, survival_document
-from toxgrade.cohort.document import table_csv, table_document, table_html
+from toxgrade.cohort.document import table_csv, table_html
 from toxgrade.cohort.late import LateToxicity, Visit, late_toxicity
 from toxgrade.cohort.read import cohort
-from toxgrade.cohort.rows import TableRow, find_row
+from toxgrade.cohort.rows import TableRow
 from toxgrade.cohort.scope import Report, Scope
 from toxgrade.cohort.shift import shift_table
+from toxgrade.cohort.study_table import find_row, table_document
 from toxgrade.http.as_of import as_of
 from toxgrade.http.body import JsonRoute
 from toxgrade.http.guard import needs

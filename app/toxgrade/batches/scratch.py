@@ -12,12 +12,12 @@ from toxgrade.batches.chunk import Chunk
 from toxgrade.batches.kept import temporary_folder
 from toxgrade.batches.partition import Partition
 from toxgrade.batches.reading import Reading
-from toxgrade.cohort.rows import paper_rows
+from toxgrade.cohort.rows import LIVER_ENZYMES, paper_rows
 from toxgrade.grading.one import Graders
 from toxgrade.grading.rules import Rules
 from toxgrade.records.append import take
 from toxgrade.records.engine import build_engine, transaction, upgrade
-from toxgrade.records.studies import LIVER_ENZYMES, RowChoice, Study, find_study, save_study
+from toxgrade.records.studies import RowChoice, Study, find_study, save_study
 
 _STUDY = "export"
 

@@ -11,17 +11,15 @@ import polars as pl
 from toxgrade.batches.files import whole
 from toxgrade.batches.worst import PHASES
 from toxgrade.cohort.document import WRITERS, counted_document
-from toxgrade.cohort.read import CohortPatient
-from toxgrade.cohort.rows import paper_rows
+from toxgrade.cohort.rows import LIVER_ENZYMES, paper_rows
 from toxgrade.cohort.rule import rule
 from toxgrade.cohort.scope import Scope
 from toxgrade.cohort.table import toxicity_table
-from toxgrade.cohort.worst import Bounds
+from toxgrade.cohort.worst import Bounds, CohortPatient
 from toxgrade.criteria.model import Edition
 from toxgrade.errors import FileError
 from toxgrade.grading.phase import Window
 from toxgrade.grading.result import Course
-from toxgrade.records.studies import LIVER_ENZYMES
 
 _PATIENT = itemgetter("patient", "rt_start", "rt_end")
 _BOUNDS = ("least", "most", "decided")

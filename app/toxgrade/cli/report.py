@@ -43,8 +43,9 @@ def report(
 ) -> None:
     """Write a study's toxicity table: how many patients had which grade."""
     from toxgrade.batches.files import whole
-    from toxgrade.cohort.document import WRITERS, table_document
+    from toxgrade.cohort.document import WRITERS
     from toxgrade.cohort.scope import Scope
+    from toxgrade.cohort.study_table import table_document
     from toxgrade.criteria.reader import load
     from toxgrade.errors import FileError
     from toxgrade.grading.one import Graders

@@ -7,39 +7,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from sqlalchemy import Connection
 
-from toxgrade.cohort.read import cohort
-from toxgrade.cohort.rows import study_rows
-from toxgrade.cohort.rule import rule
-from toxgrade.cohort.scope import Scope
 from toxgrade.cohort.table import (
     GRADES,
     AnyToxicity,
     RowCount,
     ToxicityTable,
     percent,
-    toxicity_table,
 )
-from toxgrade.criteria.model import Edition
-from toxgrade.records.studies import Study
 
 _TEMPLATES = Environment(
     loader=PackageLoader("toxgrade.cohort", ""), autoescape=True, undefined=StrictUndefined,
     trim_blocks=True, lstrip_blocks=True,
 )  # fmt: skip
-
-
-def table_document(
-    connection: Connection, study: Study, edition: Edition, scope: Scope
-) -> dict[str, Any]:
-    """The study's toxicity table with its rule, every number beside what it is a part of."""
-    rows, window = study_rows(study, edition), study.rules.window
-    table = toxicity_table(cohort(connection, study, scope), rows, scope, window)
-    return {
-        "study": study.name,
-        "synthetic": study.synthetic,
-    } | counted_document(table, rule(edition, window, rows, scope))
 
 
 def counted_document(table: ToxicityTable, definition: str) -> dict[str, Any]:

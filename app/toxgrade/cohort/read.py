@@ -6,7 +6,6 @@ events, courses and follow-ups are held at a time.
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func, or_, select
 
 from toxgrade.cohort.scope import Scope
-from toxgrade.cohort.worst import Bounds, Windows, highest
+from toxgrade.cohort.worst import Bounds, CohortPatient, highest
 from toxgrade.errors import Conflict
 from toxgrade.grading.dates import read_collected
 from toxgrade.grading.phase import place
@@ -26,21 +25,6 @@ from toxgrade.records.studies import Study
 from toxgrade.records.tables import follow_ups, grades, patients, treatments
 
 _PHASES = ("baseline", "acute", "late")
-
-
-@dataclass(frozen=True, slots=True)
-class CohortPatient:
-    """One patient over one course: bounds by phase and term, and how long it was followed.
-
-    ``course`` None: no treatment dates. ``next_start``: where a later course ends this one.
-    ``seen_until`` is the last contact, or without one the last result; None: neither is known.
-    """
-
-    name: str
-    windows: Windows
-    course: Course | None
-    next_start: date | None = None
-    seen_until: date | None = None
 
 
 def cohort(connection: Connection, study: Study, scope: Scope) -> Iterator[CohortPatient]:

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from toxgrade.criteria.model import Direction, Edition
-from toxgrade.criteria.vocabulary import Vocabulary
-from toxgrade.errors import CriteriaError, FieldFault, RequestError
-from toxgrade.records.studies import LIVER_ENZYMES, Study
+
+LIVER_ENZYMES = ("ALT", "AST", "ALP", "GGT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,36 +22,6 @@ class TableRow:
     clinical: bool = False
     with_baseline: bool = False
     also: tuple[str, ...] = ()
-
-
-def study_rows(study: Study, edition: Edition) -> tuple[TableRow, ...]:
-    """The rows that the study has chosen, or those of the paper."""
-    if study.rows is None:
-        return paper_rows(edition, study.liver_enzymes)
-    graded = {term.name for term in edition.terms}
-    return tuple(
-        TableRow(row.label, row.terms, graded.isdisjoint(row.terms), row.with_baseline)
-        for row in study.rows
-    )
-
-
-def find_row(name: str, study: Study, edition: Edition, vocabulary: Vocabulary) -> TableRow:
-    """The study's row of that label in any case, or a row of the one term.
-
-    Raises:
-        RequestError: it is neither; names the near terms and the labels.
-    """
-    rows = study_rows(study, edition)
-    by_label = {row.label.casefold(): row for row in rows}
-    if found := by_label.get(name.casefold()):
-        return found
-    try:
-        term = vocabulary.term(name).name
-    except CriteriaError as error:
-        labels = ", ".join(row.label for row in rows)
-        fault = FieldFault(("query", "term"), "unknown-term", f"{error}, or one of {labels}")
-        raise RequestError("there is no such term or row", [fault]) from None
-    return TableRow(term, (term,), clinical=term not in {t.name for t in edition.terms})
 
 
 def paper_rows(edition: Edition, liver_enzymes: Sequence[str]) -> tuple[TableRow, ...]:

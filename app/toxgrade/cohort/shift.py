@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from toxgrade.cohort.read import CohortPatient
 from toxgrade.cohort.rows import TableRow
 from toxgrade.cohort.scope import Scope
-from toxgrade.cohort.worst import patient_row
+from toxgrade.cohort.worst import CohortPatient, patient_row
 
 
 @dataclass(slots=True)

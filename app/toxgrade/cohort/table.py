@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
-from toxgrade.cohort.read import CohortPatient
 from toxgrade.cohort.rows import TableRow
 from toxgrade.cohort.scope import Scope
-from toxgrade.cohort.worst import Bounds, PatientRows, any_of
+from toxgrade.cohort.worst import Bounds, CohortPatient, PatientRows, any_of
 from toxgrade.grading.phase import Window
 
 Kind = Literal["baseline", "worst"]

@@ -5,10 +5,12 @@ Undecided results bound it: ``at_least`` is certain, ``at_most`` is what the num
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import msgspec
 
 from toxgrade.cohort.rows import TableRow
+from toxgrade.grading.result import Course
 from toxgrade.grading.summary import worse
 
 _ANY = 5  # a baseline that was never measured could have been any grade
@@ -44,6 +46,21 @@ def highest(found: Iterable[Bounds]) -> Bounds | None:
 
 Windows = Mapping[str, Mapping[str, Bounds]]
 """A patient's bounds by phase (``baseline``, ``acute``, ``late``), then by term."""
+
+
+@dataclass(frozen=True, slots=True)
+class CohortPatient:
+    """One patient over one course: bounds by phase and term, and how long it was followed.
+
+    ``course`` None: no treatment dates. ``next_start``: where a later course ends this one.
+    ``seen_until`` is the last contact, or without one the last result; None: neither is known.
+    """
+
+    name: str
+    windows: Windows
+    course: Course | None
+    next_start: date | None = None
+    seen_until: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from toxgrade.cohort.document import table_document
 from toxgrade.cohort.scope import Scope
+from toxgrade.cohort.study_table import table_document
 from toxgrade.demo.load import STUDY
 from toxgrade.evidence.outcome import Outcome
 from toxgrade.grading.one import Graders

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select
 
+from toxgrade.cohort.rows import LIVER_ENZYMES
 from toxgrade.errors import FieldFault, NotFound, RequestError
 from toxgrade.grading.phase import Window
 from toxgrade.grading.rules import Rules
@@ -19,7 +20,6 @@ from toxgrade.records.unit_of_work import unit_of
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 PATIENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,127}")
 NO_SUCH_STUDY = "there is no such study; PUT /v1/studies/{study} creates one"
-LIVER_ENZYMES = ("ALT", "AST", "ALP", "GGT")
 
 
 @dataclass(frozen=True, slots=True)

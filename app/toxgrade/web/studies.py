@@ -6,8 +6,8 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
-from toxgrade.cohort.document import table_document
 from toxgrade.cohort.scope import Report, Scope
+from toxgrade.cohort.study_table import table_document
 from toxgrade.errors import NotFound
 from toxgrade.http.guard import needs
 from toxgrade.http.service import Service, TheService

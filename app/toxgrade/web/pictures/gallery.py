@@ -10,9 +10,10 @@ from toxgrade.cohort.curves import incidence_document
 from toxgrade.cohort.lanes import lanes
 from toxgrade.cohort.peaks import peaks
 from toxgrade.cohort.read import cohort
-from toxgrade.cohort.rows import TableRow, find_row, study_rows
+from toxgrade.cohort.rows import TableRow
 from toxgrade.cohort.scope import Report, Scope
 from toxgrade.cohort.shift import shift_table
+from toxgrade.cohort.study_table import find_row, study_rows
 from toxgrade.cohort.table import toxicity_table
 from toxgrade.cohort.timeline import timeline as read_timeline
 from toxgrade.criteria.vocabulary import Vocabulary
