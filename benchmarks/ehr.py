@@ -12,7 +12,7 @@ from toxgrade.ehr.grade import grade, observe, persons
 from toxgrade.ehr.outcomes import fhir_json
 from toxgrade.ehr.reading import Accepted
 from toxgrade.ehr.resources import collection, entries
-from toxgrade.grading.one import Graders
+from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
 from toxgrade.http.body import read_json
 

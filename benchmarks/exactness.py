@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from toxgrade.criteria.model import Edition
-from toxgrade.grading.one import Graders
+from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
 
 from tests.grading import oracle

@@ -14,8 +14,8 @@ from pathlib import Path
 import polars as pl
 from toxgrade.criteria.model import Edition
 from toxgrade.criteria.reader import load
+from toxgrade.grading.grader import Grader, Graders
 from toxgrade.grading.many import grade_rows
-from toxgrade.grading.one import Grader, Graders
 from toxgrade.grading.rows import COLUMNS
 from toxgrade.grading.rules import Rules
 

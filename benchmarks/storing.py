@@ -13,7 +13,7 @@ from toxgrade.batches.chunk import Chunk
 from toxgrade.batches.partition import Partition
 from toxgrade.criteria.reader import load
 from toxgrade.garbage import collect_rarely
-from toxgrade.grading.one import Graders
+from toxgrade.grading.grader import Graders
 from toxgrade.records.engine import build_engine, upgrade
 from toxgrade.records.tables import grades, patients, results, treatments
 

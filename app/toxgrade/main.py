@@ -33,7 +33,7 @@ from toxgrade.ehr.cors import BrowserClients
 from toxgrade.ehr.hl7v2 import door as hl7v2
 from toxgrade.ehr.hl7v2.observation import check_codes
 from toxgrade.ehr.outcomes import OUTCOMES, error_outcome
-from toxgrade.grading.one import Graders
+from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
 from toxgrade.http import logs
 from toxgrade.http.edge import Edge

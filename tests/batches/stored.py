@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from toxgrade.batches.store import Store
 from toxgrade.batches.worker import Worker
 from toxgrade.criteria.reader import load
-from toxgrade.grading.one import Graders
+from toxgrade.grading.grader import Graders
 from toxgrade.records.engine import build_engine
 from toxgrade.settings import Settings
 

@@ -16,7 +16,7 @@ from toxgrade.batches.kept import Kept
 from toxgrade.batches.mapping import read_mapping
 from toxgrade.batches.reading import Reading
 from toxgrade.criteria.reader import load
-from toxgrade.grading.one import Graders
+from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
 
 _GRADERS = Graders(load())

@@ -9,7 +9,7 @@ import pytest
 from toxgrade.batches.beside import compare
 from toxgrade.criteria.reader import load
 from toxgrade.errors import FileError
-from toxgrade.grading.one import Graders
+from toxgrade.grading.grader import Graders
 
 _GRADERS = Graders(load())
 _TOXGRADE = str(Path(sys.executable).parent / "toxgrade")

@@ -14,7 +14,7 @@ from toxgrade.batches.reading import AS_IT_COMES, Reading
 from toxgrade.batches.tally import Report
 from toxgrade.criteria.reader import load
 from toxgrade.errors import CriteriaError, FileError
-from toxgrade.grading.one import Graders
+from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
 
 _GRADERS = Graders(load())

@@ -14,7 +14,7 @@ from toxgrade.cohort.scope import Scope
 from toxgrade.cohort.study_table import table_document
 from toxgrade.criteria.reader import load
 from toxgrade.demo.load import load_demo
-from toxgrade.grading.one import Graders
+from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
 from toxgrade.records.engine import transaction
 from toxgrade.records.studies import find_study

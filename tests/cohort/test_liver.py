@@ -12,7 +12,7 @@ from toxgrade.cohort.liver import liver_safety
 from toxgrade.cohort.liver_day import Day, albi_grade, liver_days
 from toxgrade.criteria.reader import load
 from toxgrade.grading.dates import read_collected
-from toxgrade.grading.one import Graders
+from toxgrade.grading.grader import Graders
 from toxgrade.grading.phase import PRESETS
 from toxgrade.grading.result import Course, LabResult, Phase
 from toxgrade.grading.rules import Rules

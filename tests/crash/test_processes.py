@@ -10,7 +10,7 @@ import httpx
 from sqlalchemy import func, select
 from toxgrade.api.lab_value import LabValue
 from toxgrade.criteria.reader import load
-from toxgrade.grading.one import Graders
+from toxgrade.grading.grader import Graders
 from toxgrade.records.audit import Act
 from toxgrade.records.engine import build_engine, transaction
 from toxgrade.records.store import Submission, store

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import toxgrade.criteria
+from toxgrade.criteria.docs_page import page
 from toxgrade.criteria.interpretations import read_as
-from toxgrade.criteria.page import page
 from toxgrade.criteria.reader import load
 from toxgrade.errors import CriteriaError
-from toxgrade.grading.one import OWN_LIMITS, Baseline, Graders
+from toxgrade.grading.grader import OWN_LIMITS, Baseline, Graders
 from toxgrade.grading.rows import lab_result
 from toxgrade.grading.rules import Rules
 

@@ -11,7 +11,7 @@ import pytest
 from msgspec import structs
 from toxgrade.criteria.reader import load
 from toxgrade.demo.load import load_demo, submissions
-from toxgrade.grading.one import Graders
+from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
 from toxgrade.grading.values import read_value
 from toxgrade.records.engine import transaction

@@ -8,7 +8,7 @@ from toxgrade.ehr.hl7v2.message import decode, parse, split
 from toxgrade.ehr.hl7v2.observation import Site
 from toxgrade.ehr.hl7v2.oru import PatientResults, read_oru
 from toxgrade.errors import RequestError
-from toxgrade.grading.one import Graders
+from toxgrade.grading.grader import Graders
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.rules import Rules
 

@@ -17,7 +17,7 @@ from toxgrade.ehr.pull.patient import Pulled, pull_patient
 from toxgrade.ehr.pull.server import Server, read_base
 from toxgrade.ehr.reading import Accepted
 from toxgrade.errors import RequestError, SourceError
-from toxgrade.grading.one import Graders
+from toxgrade.grading.grader import Graders
 from toxgrade.settings import Settings
 
 from tests.conftest import NewDatabase, served

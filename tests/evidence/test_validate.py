@@ -19,7 +19,7 @@ from toxgrade.evidence.cases import (
 from toxgrade.evidence.cohort import check_patients, expected
 from toxgrade.evidence.cohort import check_table as check_toxicity_table
 from toxgrade.evidence.outcome import Outcome
-from toxgrade.grading.one import Graders
+from toxgrade.grading.grader import Graders
 
 _GRADERS = Graders(load())
 _TABLES = tables()

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import polars as pl
 from toxgrade.criteria.model import Term
+from toxgrade.grading.grader import OWN_LIMITS, Grader
 from toxgrade.grading.many import grade_rows
-from toxgrade.grading.one import OWN_LIMITS, Grader
 from toxgrade.grading.rows import COLUMNS, lab_result
 from toxgrade.grading.rules import Rules
 

@@ -2,7 +2,7 @@
 
 import pytest
 from toxgrade.criteria.model import Term
-from toxgrade.grading.one import Graders
+from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
 
 from tests.grading import oracle

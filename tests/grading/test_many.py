@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from toxgrade.evidence.cases import Case, tables
+from toxgrade.grading.grader import Graders
 from toxgrade.grading.many import grade_rows
-from toxgrade.grading.one import Graders
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.phase import PRESETS, Window
 from toxgrade.grading.result import Course

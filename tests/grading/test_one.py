@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 from toxgrade.criteria.reader import load
-from toxgrade.grading.one import OWN_LIMITS, Grader
+from toxgrade.grading.grader import OWN_LIMITS, Grader
 from toxgrade.grading.result import Flag, Grade, LabResult, Reason
 from toxgrade.grading.values import read_value
 

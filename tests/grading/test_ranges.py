@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from toxgrade.errors import ReadingError
-from toxgrade.grading.ranges import PrintedRange, read_range
+from toxgrade.grading.reference_ranges import PrintedRange, read_range
 
 # printed, LLN, ULN, unit
 _READ = [

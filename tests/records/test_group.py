@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, select
 from toxgrade.criteria.reader import load
 from toxgrade.errors import Conflict, NotFound, RequestError
 from toxgrade.grading.dates import read_collected
-from toxgrade.grading.one import Graders
+from toxgrade.grading.grader import Graders
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Rules
 from toxgrade.grading.values import read_value

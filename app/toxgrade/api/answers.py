@@ -9,7 +9,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict
 from pydantic.config import JsonDict
 
-from toxgrade.grading.one import Grader
+from toxgrade.grading.grader import Grader
 from toxgrade.grading.result import Course, LabResult, PatientGrade, Reason, plain
 from toxgrade.grading.summary import Graded, summarise
 from toxgrade.records.known import GradeRow

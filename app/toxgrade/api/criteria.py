@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from toxgrade.api.grading import grader_for
-from toxgrade.criteria.compare import compare
+from toxgrade.criteria.edition_diff import compare
 from toxgrade.criteria.model import Analyte, Band, Edition, GradeCriterion, Limit, Term
 from toxgrade.errors import CriteriaError, FieldFault, RequestError
 from toxgrade.grading.result import plain

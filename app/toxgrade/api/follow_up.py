@@ -15,7 +15,7 @@ from toxgrade.api.lab_value import Asked
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.dates import FIRST_YEAR, LAST_YEAR
 from toxgrade.grading.phase import course_faults
-from toxgrade.grading.ranges import Sex
+from toxgrade.grading.reference_ranges import Sex
 from toxgrade.grading.result import Course
 from toxgrade.http.body import JsonRoute
 from toxgrade.http.guard import needs

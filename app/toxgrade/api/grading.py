@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from toxgrade.api.answers import PanelAnswer, panel
 from toxgrade.api.asked import GradeRequest, Panel
 from toxgrade.errors import CriteriaError, FieldFault, RequestError, TooLarge
-from toxgrade.grading.one import Grader
+from toxgrade.grading.grader import Grader
 from toxgrade.grading.patient import grade_patient, refuse_late_baseline
 from toxgrade.grading.phase import Window
 from toxgrade.grading.result import Course, LabResult

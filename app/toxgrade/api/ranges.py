@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, Strict
 from toxgrade.api.answers import StudyRangeAnswer
 from toxgrade.api.fields import Day, LimitOfNormal, Name, StudyName, Text
 from toxgrade.api.lab_value import Asked
-from toxgrade.grading.ranges import Sex, StudyRange
+from toxgrade.grading.reference_ranges import Sex, StudyRange
 from toxgrade.grading.study_ranges import MOST_ROWS, RangeTable
 from toxgrade.http.body import JsonRoute
 from toxgrade.http.guard import needs

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from toxgrade.criteria.model import Term
 from toxgrade.errors import ReadingError
-from toxgrade.grading.one import OWN_LIMITS, Baseline, Grader
+from toxgrade.grading.grader import OWN_LIMITS, Baseline, Grader
 from toxgrade.grading.result import LabResult, Reported
 from toxgrade.grading.values import read_limit
 

@@ -10,7 +10,7 @@ from toxgrade.batches.elements import codes, object_of, objects, text_of, unit_o
 from toxgrade.errors import ReadingError
 from toxgrade.grading.dates import read_collected
 from toxgrade.grading.phase import add_months
-from toxgrade.grading.ranges import read_range
+from toxgrade.grading.reference_ranges import read_range
 from toxgrade.grading.result import plain
 
 Limits = tuple[str | None, str | None, str | None]

@@ -13,7 +13,7 @@ from toxgrade.batches.kept import temporary_folder
 from toxgrade.batches.partition import Partition
 from toxgrade.batches.reading import Reading
 from toxgrade.cohort.rows import LIVER_ENZYMES, paper_rows
-from toxgrade.grading.one import Graders
+from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
 from toxgrade.records.append import take
 from toxgrade.records.engine import build_engine, transaction, upgrade

@@ -21,7 +21,7 @@ from toxgrade.batches.partition import Partition
 from toxgrade.batches.reading import from_json
 from toxgrade.batches.store import Store
 from toxgrade.errors import Conflict, FileError, Unavailable
-from toxgrade.grading.one import Graders
+from toxgrade.grading.grader import Graders
 from toxgrade.records import jobs, settle
 from toxgrade.records.append import take
 from toxgrade.records.audit import Act, enter

@@ -36,7 +36,7 @@ def compare(
     from toxgrade.batches.beside import compare
     from toxgrade.batches.files import check_apart, check_output, write
     from toxgrade.criteria.reader import load
-    from toxgrade.grading.one import Graders
+    from toxgrade.grading.grader import Graders
 
     if output is not None:
         check_output(output)

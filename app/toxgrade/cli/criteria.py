@@ -23,7 +23,7 @@ def check() -> None:
 
 def page() -> None:
     """Print docs/criteria.md: the editions, and how their text is read where it leaves a choice."""
-    from toxgrade.criteria.page import page
+    from toxgrade.criteria.docs_page import page
     from toxgrade.criteria.reader import load
 
     print(page(load()), end="")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from toxgrade.cli.environment import settings
 
 if TYPE_CHECKING:
-    from toxgrade.criteria.compare import Difference
+    from toxgrade.criteria.edition_diff import Difference
     from toxgrade.criteria.model import Edition
     from toxgrade.grading.result import Grade
     from toxgrade.grading.rules import Rules
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def compare(before: str, after: str, study: str | None) -> None:
     """Say what differs between two editions, or what that means for a study."""
-    from toxgrade.criteria.compare import compare
+    from toxgrade.criteria.edition_diff import compare
     from toxgrade.criteria.reader import load
 
     criteria = load()
@@ -42,7 +42,7 @@ def _compare_study(name: str, before: str, after: str) -> None:
 
     from toxgrade.cohort.compare import changed_grades
     from toxgrade.criteria.reader import load
-    from toxgrade.grading.one import Graders
+    from toxgrade.grading.grader import Graders
     from toxgrade.records.engine import transaction
     from toxgrade.records.studies import find_study
 

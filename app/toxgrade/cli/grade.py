@@ -61,7 +61,7 @@ def grade(
     from toxgrade.cli.editions import changed_rules
     from toxgrade.cli.told import print_report, progress
     from toxgrade.criteria.reader import load
-    from toxgrade.grading.one import Graders
+    from toxgrade.grading.grader import Graders
     from toxgrade.grading.rules import Rules
 
     graders = Graders(load(only=edition))

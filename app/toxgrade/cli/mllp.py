@@ -106,7 +106,7 @@ def _receivers(chosen: "Settings", study: str, writer: "Writer") -> "Callable[[s
     from toxgrade.ehr.hl7v2.observation import Site, check_codes
     from toxgrade.ehr.hl7v2.receive import Receiver
     from toxgrade.errors import RequestError
-    from toxgrade.grading.one import Graders
+    from toxgrade.grading.grader import Graders
     from toxgrade.grading.rules import Rules
     from toxgrade.records.audit import Act
 

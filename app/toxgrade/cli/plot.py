@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from toxgrade.batches.reading import Reading
-    from toxgrade.grading.one import Graders
+    from toxgrade.grading.grader import Graders
     from toxgrade.records.studies import Study
     from toxgrade.web.pictures.gallery import Name
     from toxgrade.web.pictures.picture import Kind
@@ -49,7 +49,7 @@ def plot(
     from toxgrade.batches.files import whole
     from toxgrade.criteria.reader import load
     from toxgrade.criteria.vocabulary import load_vocabularies
-    from toxgrade.grading.one import Graders
+    from toxgrade.grading.grader import Graders
     from toxgrade.web.pictures.gallery import Asked, Gallery
 
     name, kind = _asked(picture, output, patient)

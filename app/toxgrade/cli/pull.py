@@ -81,7 +81,7 @@ def _pull(server: "Server", study: str, wanted: "list[Wanted]", done: "Done") ->
     from toxgrade.ehr.pull.patient import Kept, keep, pull_patient
     from toxgrade.ehr.reading import Accepted
     from toxgrade.errors import RequestError, SourceError
-    from toxgrade.grading.one import Graders
+    from toxgrade.grading.grader import Graders
     from toxgrade.records.audit import Act
     from toxgrade.records.engine import build_engine
     from toxgrade.records.writer import Writer

@@ -29,7 +29,7 @@ def load(table: Path, study: str) -> None:
 
     from toxgrade.criteria.reader import load as load_criteria
     from toxgrade.errors import RequestError
-    from toxgrade.grading.one import Graders
+    from toxgrade.grading.grader import Graders
     from toxgrade.records.audit import acting
     from toxgrade.records.engine import upgrade
     from toxgrade.records.put_ranges import put_ranges

@@ -19,7 +19,7 @@ def regrade(study: str, edition: str | None, reading: list[str]) -> None:
     from getpass import getuser
 
     from toxgrade.criteria.reader import load
-    from toxgrade.grading.one import Graders
+    from toxgrade.grading.grader import Graders
     from toxgrade.records.audit import acting
     from toxgrade.records.regrade import regrade_study
     from toxgrade.records.studies import find_study, save_study

@@ -48,7 +48,7 @@ def report(
     from toxgrade.cohort.study_table import table_document
     from toxgrade.criteria.reader import load
     from toxgrade.errors import FileError
-    from toxgrade.grading.one import Graders
+    from toxgrade.grading.grader import Graders
     from toxgrade.records.engine import transaction
     from toxgrade.records.studies import find_study
 

@@ -24,7 +24,7 @@ def worker(parent: int | None) -> None:
     from toxgrade.batches.worker import Worker
     from toxgrade.criteria.reader import load
     from toxgrade.garbage import collect_rarely
-    from toxgrade.grading.one import Graders
+    from toxgrade.grading.grader import Graders
     from toxgrade.http.logs import configure
     from toxgrade.records.engine import build_engine, upgrade
 

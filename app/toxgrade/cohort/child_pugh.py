@@ -11,7 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
 
-from toxgrade.grading.measured import Measured
+from toxgrade.grading.normalize import Measured
 from toxgrade.grading.result import Collected
 
 CLINICAL = {"ascites": "Ascites", "encephalopathy": "Encephalopathy"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from toxgrade.criteria.model import Direction
-from toxgrade.grading.one import Grader, Graders
+from toxgrade.grading.grader import Grader, Graders
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course, Grade, LabResult
 from toxgrade.grading.rules import Rules

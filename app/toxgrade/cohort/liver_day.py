@@ -9,9 +9,9 @@ from fractions import Fraction
 from typing import TypeVar
 
 from toxgrade.cohort.child_pugh import laboratory_points
+from toxgrade.grading.grader import Grader
 from toxgrade.grading.limits import EXACT
-from toxgrade.grading.measured import Measured, measure
-from toxgrade.grading.one import Grader
+from toxgrade.grading.normalize import Measured, measure
 from toxgrade.grading.phase import Window, place
 from toxgrade.grading.result import GRADED_STATUSES, Course, LabResult, Phase
 

@@ -10,7 +10,7 @@ from toxgrade.cohort.child_pugh import ChildPugh, Recorded
 from toxgrade.cohort.liver import Jaundice, LiverSafety, Rild, liver_safety
 from toxgrade.cohort.liver_day import Day, albi_grade, liver_days
 from toxgrade.grading.dates import read_collected
-from toxgrade.grading.one import Grader
+from toxgrade.grading.grader import Grader
 from toxgrade.records.events import current_events
 from toxgrade.records.history import current_courses, current_results, stored_result
 from toxgrade.records.patients import find_patient

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, select
 from toxgrade.cohort.liver_day import x_uln
 from toxgrade.cohort.read import counted
 from toxgrade.cohort.scope import Scope
-from toxgrade.grading.one import Grader
+from toxgrade.grading.grader import Grader
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.values import read_value
 from toxgrade.records.ranges import read_range

@@ -11,9 +11,9 @@ from sqlalchemy import Connection, Row, select
 
 from toxgrade.criteria.model import Analyte, Condition, GradeCriterion, Limit, Term
 from toxgrade.grading.dates import read_collected
+from toxgrade.grading.grader import Grader
 from toxgrade.grading.limits import EXACT, applicable
-from toxgrade.grading.measured import Measured, measure
-from toxgrade.grading.one import Grader
+from toxgrade.grading.normalize import Measured, measure
 from toxgrade.grading.result import Course, Phase
 from toxgrade.records.events import list_events
 from toxgrade.records.follow_up import FollowUp, current_follow_up

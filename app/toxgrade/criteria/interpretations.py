@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from toxgrade.criteria.checks import check_grades
-from toxgrade.criteria.grammar import parse_when
+from toxgrade.criteria.grammar import check_grades, parse_when
 from toxgrade.criteria.model import (
     Analyte,
     Condition,

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from toxgrade.criteria.analytes import read_analytes
-from toxgrade.criteria.checks import check_grades
-from toxgrade.criteria.grammar import parse_when
+from toxgrade.criteria.grammar import check_grades, parse_when
 from toxgrade.criteria.interpretations import read_interpretations
 from toxgrade.criteria.model import (
     Analyte,

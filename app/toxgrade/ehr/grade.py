@@ -8,7 +8,7 @@ from toxgrade.ehr.bundle import Contents, Treatment
 from toxgrade.ehr.graded import Graded
 from toxgrade.ehr.reading import Accepted, Observed, read_source
 from toxgrade.errors import FieldFault, RequestError
-from toxgrade.grading.one import Grader
+from toxgrade.grading.grader import Grader
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.phase import Window
 from toxgrade.grading.result import Course, LabResult

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from toxgrade.criteria.model import Term
-from toxgrade.grading.one import Grader
+from toxgrade.grading.grader import Grader
 from toxgrade.grading.result import LabResult, PatientGrade, plain
 from toxgrade.records.known import GradeRow
 

@@ -17,7 +17,7 @@ from toxgrade.ehr.outcomes import FHIR_JSON, fhir_json, issue, outcome
 from toxgrade.ehr.persist import persist
 from toxgrade.ehr.reading import Accepted, Observed
 from toxgrade.errors import RequestError
-from toxgrade.grading.one import Grader
+from toxgrade.grading.grader import Grader
 from toxgrade.grading.rules import Rules
 from toxgrade.http.body import read_json
 from toxgrade.http.guard import needs

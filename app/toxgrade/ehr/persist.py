@@ -14,7 +14,7 @@ from toxgrade.ehr.graded import Graded
 from toxgrade.ehr.outcomes import FHIR_JSON
 from toxgrade.ehr.reading import Observed
 from toxgrade.errors import FieldFault, RequestError, TooLarge
-from toxgrade.grading.one import Grader
+from toxgrade.grading.grader import Grader
 from toxgrade.grading.result import Course, LabResult, Reason
 from toxgrade.grading.rules import Rules
 from toxgrade.grading.units import Names

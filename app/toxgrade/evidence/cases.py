@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 
 from toxgrade.evidence.outcome import Outcome
+from toxgrade.grading.grader import Graders
 from toxgrade.grading.many import grade_rows
-from toxgrade.grading.one import Graders
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course
 from toxgrade.grading.rows import COLUMNS, lab_result

@@ -10,7 +10,7 @@ from toxgrade.cohort.scope import Scope
 from toxgrade.cohort.study_table import table_document
 from toxgrade.demo.load import STUDY
 from toxgrade.evidence.outcome import Outcome
-from toxgrade.grading.one import Graders
+from toxgrade.grading.grader import Graders
 from toxgrade.grading.summary import TermSummary
 from toxgrade.records.read import patient_toxicity
 from toxgrade.records.studies import find_study

@@ -15,7 +15,7 @@ from toxgrade.evidence.cases import check_cases
 from toxgrade.evidence.cohort import check_cohort
 from toxgrade.evidence.installed import installed
 from toxgrade.evidence.outcome import Outcome
-from toxgrade.grading.one import Graders
+from toxgrade.grading.grader import Graders
 from toxgrade.records.engine import transaction, upgrade
 from toxgrade.records.verify import heads, verify
 

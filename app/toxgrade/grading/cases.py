@@ -8,7 +8,7 @@ import polars as pl
 
 from toxgrade.grading.column import by_thresholds
 from toxgrade.grading.flags import flags_of_grade
-from toxgrade.grading.one import OWN_LIMITS, Grader
+from toxgrade.grading.grader import OWN_LIMITS, Grader
 from toxgrade.grading.parts import by_groups, by_plain_grader, put
 from toxgrade.grading.reading import is_active, judge, read_values
 from toxgrade.grading.rows import lab_result, written

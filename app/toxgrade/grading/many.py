@@ -12,7 +12,7 @@ from toxgrade.grading.baselines import Baselines
 from toxgrade.grading.cases import Cases
 from toxgrade.grading.column import GRADED
 from toxgrade.grading.flags import flags_of_grade
-from toxgrade.grading.one import Grader
+from toxgrade.grading.grader import Grader
 from toxgrade.grading.parts import by_groups, by_plain_grader, put
 from toxgrade.grading.phase import OLD_BASELINE, Window, last_acute_days, place_columns
 from toxgrade.grading.reading import is_declared, read_dates

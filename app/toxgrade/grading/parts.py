@@ -6,7 +6,7 @@ import polars as pl
 
 from toxgrade.grading.column import GRADED, decide
 from toxgrade.grading.flags import FLAG_BITS
-from toxgrade.grading.one import Baseline, Grader
+from toxgrade.grading.grader import Baseline, Grader
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.tables import REASON_CODES, Group
 

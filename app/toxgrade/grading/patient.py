@@ -11,7 +11,7 @@ import msgspec
 
 from toxgrade.criteria.model import Term
 from toxgrade.errors import FieldFault, RequestError
-from toxgrade.grading.one import OWN_LIMITS, Grader
+from toxgrade.grading.grader import OWN_LIMITS, Grader
 from toxgrade.grading.phase import OLD_BASELINE, Placement, Window, place
 from toxgrade.grading.result import (
     GRADED_STATUSES,

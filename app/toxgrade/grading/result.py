@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from toxgrade.criteria.model import Term
-from toxgrade.grading.ranges import StudyRange
+from toxgrade.grading.reference_ranges import StudyRange
 
 Phase = Literal["pre_treatment", "baseline", "acute", "late", "unknown"]
 

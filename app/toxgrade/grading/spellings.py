@@ -7,7 +7,7 @@ per spelling and term, so that a row is left with a few whole-number comparisons
 import polars as pl
 
 from toxgrade.grading.flags import FLAG_BITS, flag_bit
-from toxgrade.grading.one import Grader
+from toxgrade.grading.grader import Grader
 from toxgrade.grading.result import Flag
 from toxgrade.grading.tables import SIMPLE, Combination, Tables
 from toxgrade.grading.units import UnitKeys

@@ -7,11 +7,11 @@ from decimal import localcontext
 from itertools import combinations
 
 from toxgrade.errors import FieldFault, RequestError
-from toxgrade.grading import because
+from toxgrade.grading import explanation
+from toxgrade.grading.grader import Grader
 from toxgrade.grading.limits import EXACT
-from toxgrade.grading.measured import Measured, measure
-from toxgrade.grading.one import Grader
-from toxgrade.grading.ranges import Sex, StudyRange
+from toxgrade.grading.normalize import Measured, measure
+from toxgrade.grading.reference_ranges import Sex, StudyRange
 from toxgrade.grading.result import Collected, LabResult, Reported
 
 MOST_ROWS = 5000
@@ -157,7 +157,7 @@ def _row_faults(index: int, row: StudyRange, grader: Grader) -> list[FieldFault]
         names = ", ".join(unit.name for unit in analyte.units)
         refuse("unit", "unknown-unit", f"expected a unit of {analyte.name}: {names}")
     elif not _is_plausible(row, grader):
-        refuse("uln", "implausible-limit", because.implausible_limit(analyte))
+        refuse("uln", "implausible-limit", explanation.implausible_limit(analyte))
     if row.lln is None and row.uln is None:
         refuse("uln", "missing-limit", "expected lln, uln or both")
     elif row.uln == 0 or (row.lln is not None and row.uln is not None and row.uln <= row.lln):

@@ -13,8 +13,8 @@ from typing import Literal, NamedTuple
 import polars as pl
 
 from toxgrade.criteria.model import Analyte, Band, Condition, Limit, Term, Unit
+from toxgrade.grading.grader import Grader
 from toxgrade.grading.limits import ResolvedLimit, applicable, resolve
-from toxgrade.grading.one import Grader
 from toxgrade.grading.result import Reason
 from toxgrade.grading.units import UnitKeys
 from toxgrade.grading.values import SCALE

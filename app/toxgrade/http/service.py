@@ -17,7 +17,7 @@ from toxgrade.access.callers import Caller, Role
 from toxgrade.access.credentials import Credentials
 from toxgrade.criteria.vocabulary import Vocabulary
 from toxgrade.errors import RequestError, Unavailable
-from toxgrade.grading.one import Graders
+from toxgrade.grading.grader import Graders
 from toxgrade.http import acts
 from toxgrade.http.rates import Rates
 from toxgrade.records.as_of import looking_back

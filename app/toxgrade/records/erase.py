@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select
 
 from toxgrade.errors import NotFound
-from toxgrade.grading.one import Graders
+from toxgrade.grading.grader import Graders
 from toxgrade.records.append import COVERED, append, digest, remark
 from toxgrade.records.audit_tables import erasures, idempotency_keys
 from toxgrade.records.patients import lock_patient_row

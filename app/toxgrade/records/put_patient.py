@@ -6,8 +6,8 @@ from typing import TypedDict
 from sqlalchemy import Connection, func, select
 
 from toxgrade.errors import FieldFault, RequestError
-from toxgrade.grading.one import Graders
-from toxgrade.grading.ranges import Sex
+from toxgrade.grading.grader import Graders
+from toxgrade.grading.reference_ranges import Sex
 from toxgrade.grading.result import Course
 from toxgrade.records.follow_up import FollowUp, current_follow_up, save_follow_up
 from toxgrade.records.history import current_courses, current_grades

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, select
 
-from toxgrade.grading.one import Graders
-from toxgrade.grading.ranges import StudyRange
+from toxgrade.grading.grader import Graders
+from toxgrade.grading.reference_ranges import StudyRange
 from toxgrade.grading.study_ranges import RangeTable, range_table
 from toxgrade.records.patients import lock_patients
 from toxgrade.records.ranges import current_ranges, save_ranges

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 from sqlalchemy import Connection, bindparam, select
 
-from toxgrade.grading.ranges import StudyRange
+from toxgrade.grading.reference_ranges import StudyRange
 from toxgrade.grading.result import Flag, Grade, LabResult, plain
 from toxgrade.grading.study_ranges import Person, RangeTable
 from toxgrade.grading.units import Names

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from toxgrade import __version__
-from toxgrade.grading.one import Grader, Graders
+from toxgrade.grading.grader import Grader, Graders
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import LabResult, PatientGrade, Reason
 from toxgrade.records.append import append

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from toxgrade.errors import FieldFault, RequestError
-from toxgrade.grading.one import Grader, Graders
+from toxgrade.grading.grader import Grader, Graders
 from toxgrade.grading.patient import refuse_late_baseline
 from toxgrade.grading.phase import course_faults
 from toxgrade.grading.result import Course, LabResult, plain

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from toxgrade.errors import RequestError
-from toxgrade.grading.one import Grader, Graders
+from toxgrade.grading.grader import Grader, Graders
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.study_ranges import Person, RangeTable

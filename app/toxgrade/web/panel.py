@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from toxgrade.errors import CriteriaError, FieldFault, ReadingError, RequestError
 from toxgrade.grading.dates import read_collected
-from toxgrade.grading.one import Grader
+from toxgrade.grading.grader import Grader
 from toxgrade.grading.patient import grade_patient, refuse_late_baseline
 from toxgrade.grading.phase import PRESETS, course_faults
 from toxgrade.grading.result import Course, LabResult, PatientGrade

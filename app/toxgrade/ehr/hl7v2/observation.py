@@ -16,7 +16,7 @@ from toxgrade.ehr.hl7v2.fields import (
 )
 from toxgrade.ehr.hl7v2.message import DATA_TYPE, REQUIRED_MISSING, Segment
 from toxgrade.errors import FieldFault, ReadingError, RequestError
-from toxgrade.grading.ranges import PrintedRange, read_range
+from toxgrade.grading.reference_ranges import PrintedRange, read_range
 from toxgrade.grading.result import Collected, LabResult, Reason, Reported
 from toxgrade.grading.units import Names
 

@@ -11,7 +11,7 @@ from toxgrade.ehr.hl7v2.message import Message, Segment, decode, parse, split
 from toxgrade.ehr.hl7v2.observation import Site
 from toxgrade.ehr.hl7v2.oru import PatientResults, read_oru
 from toxgrade.errors import RequestError, Unavailable
-from toxgrade.grading.one import Graders
+from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
 from toxgrade.records.store import Stored, Submission, store
 

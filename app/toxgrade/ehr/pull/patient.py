@@ -13,7 +13,7 @@ from toxgrade.ehr.pull.server import Server
 from toxgrade.ehr.reading import Accepted
 from toxgrade.ehr.terminology import LOINC, RADIOTHERAPY_COURSE, SNOMED
 from toxgrade.errors import SourceError
-from toxgrade.grading.one import Graders
+from toxgrade.grading.grader import Graders
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Rules
 from toxgrade.records.history import current_courses

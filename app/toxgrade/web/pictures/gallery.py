@@ -17,7 +17,7 @@ from toxgrade.cohort.study_table import find_row, study_rows
 from toxgrade.cohort.table import toxicity_table
 from toxgrade.cohort.timeline import timeline as read_timeline
 from toxgrade.criteria.vocabulary import Vocabulary
-from toxgrade.grading.one import Graders
+from toxgrade.grading.grader import Graders
 from toxgrade.records.studies import Study, count_patients
 from toxgrade.web.pictures.butterfly import butterfly
 from toxgrade.web.pictures.edish import edish

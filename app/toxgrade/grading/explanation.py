@@ -7,7 +7,7 @@ from decimal import Context, Decimal, Inexact
 from toxgrade.criteria.model import Analyte, Band, Reference
 from toxgrade.grading.dates import ACCEPTED_DATE
 from toxgrade.grading.limits import Interval, ResolvedLimit
-from toxgrade.grading.measured import Measured
+from toxgrade.grading.normalize import Measured
 from toxgrade.grading.result import GRADED_STATUSES, Reason, plain
 from toxgrade.grading.values import ACCEPTED_VALUE
 

@@ -12,10 +12,10 @@ from typing import Literal
 
 from toxgrade.criteria.interpretations import read_as
 from toxgrade.criteria.model import Analyte, Condition, Criteria, Edition, Reference, Term
-from toxgrade.grading import because
-from toxgrade.grading.because import Verdict
+from toxgrade.grading import explanation
+from toxgrade.grading.explanation import Verdict
 from toxgrade.grading.limits import EXACT, ZERO, ResolvedLimit, applicable, resolve
-from toxgrade.grading.measured import Measured, measure
+from toxgrade.grading.normalize import Measured, measure
 from toxgrade.grading.result import GRADED_STATUSES, Flag, Grade, LabResult, Reason
 from toxgrade.grading.rules import Implausible, Rules
 from toxgrade.grading.units import Names
@@ -78,17 +78,17 @@ class Grader:
 
     def _grade(self, result: LabResult, term: Term | None, baseline: Baseline) -> Grade:
         if result.status not in GRADED_STATUSES:
-            return Grade(term, None, None, Reason.NOT_FINAL, because.not_final())
+            return Grade(term, None, None, Reason.NOT_FINAL, explanation.not_final())
         if term is None:
             refusal = self.names.refusal(result.analyte)
-            text = because.unknown_analyte(refusal)
+            text = explanation.unknown_analyte(refusal)
             return Grade(None, None, None, Reason.UNKNOWN_ANALYTE, text)
         with localcontext(EXACT):
             measured = measure(result, self.names, self.implausible)
             if isinstance(measured, Reason):
                 analyte = self.names.analyte(result.analyte)
                 assert analyte is not None  # a term names an analyte
-                return Grade(term, None, None, measured, because.unmeasured(measured, analyte))
+                return Grade(term, None, None, measured, explanation.unmeasured(measured, analyte))
             return self._decide(measured, term, baseline)
 
     def canonical(self, result: LabResult) -> Fraction:
@@ -101,7 +101,7 @@ class Grader:
         """The highest grade whose limits are certainly reached, and the highest that may be."""
         if measured.implausible_limit:
             most = term.highest_numeric_grade
-            text = because.implausible_limit(measured.analyte)
+            text = explanation.implausible_limit(measured.analyte)
             refused = Grade(term, 0, most, Reason.IMPLAUSIBLE_LIMIT, text)
             return refused.flagged(*measured.flags, *_flags(measured, term, 0, most))
         before = self._comparable(baseline)
@@ -117,7 +117,7 @@ class Grader:
             at_least=at_least,
             at_most=at_most,
             reason=next((reason for reason in Reason if reason in causes), None),
-            because=because.compared(measured, before, verdicts, at_least, at_most),
+            because=explanation.compared(measured, before, verdicts, at_least, at_most),
         ).flagged(*measured.flags, *_flags(measured, term, at_least, at_most))
 
     def _comparable(self, baseline: Baseline) -> Measured | None:
