@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from toxgrade.batches.mapping import OURS
 from toxgrade.errors import CriteriaError, FileError
-from toxgrade.grading.many import grade_rows
+from toxgrade.grading.columns.grader import grade_rows
 from toxgrade.grading.phase import PRESETS
 from toxgrade.grading.rules import Rules
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import astuple
 from toxgrade.batches.worst import Worst, worst_grades
+from toxgrade.grading.columns.rows import COLUMNS, lab_result
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course, Reason
-from toxgrade.grading.rows import COLUMNS, lab_result
 from toxgrade.grading.rules import Rules
 from toxgrade.grading.summary import Graded, summarise
 

@@ -12,10 +12,10 @@ from toxgrade.criteria.reader import load
 from toxgrade.ehr.hl7v2.message import decode, parse, split
 from toxgrade.ehr.hl7v2.observation import Site
 from toxgrade.ehr.hl7v2.oru import read_oru
+from toxgrade.grading.columns.rows import lab_result
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course, LabResult
-from toxgrade.grading.rows import lab_result
 from toxgrade.grading.rules import Rules
 
 from tests.ehr.oru import message, obx

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import polars as pl
 from toxgrade.criteria.model import Term
+from toxgrade.grading.columns.grader import grade_rows
+from toxgrade.grading.columns.rows import COLUMNS, lab_result
 from toxgrade.grading.grader import OWN_LIMITS, Grader
-from toxgrade.grading.many import grade_rows
-from toxgrade.grading.rows import COLUMNS, lab_result
 from toxgrade.grading.rules import Rules
 
 from tests.grading import oracle

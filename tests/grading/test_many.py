@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from toxgrade.evidence.cases import Case, tables
+from toxgrade.grading.columns.grader import grade_rows
+from toxgrade.grading.columns.rows import COLUMNS, lab_result
 from toxgrade.grading.grader import Graders
-from toxgrade.grading.many import grade_rows
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.phase import PRESETS, Window
 from toxgrade.grading.result import Course
-from toxgrade.grading.rows import COLUMNS, lab_result
 from toxgrade.grading.rules import Implausible, Rules
 from toxgrade.grading.values import COMPARATORS
 

@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toxgrade.grading import cases
-from toxgrade.grading.many import ColumnGrader
-from toxgrade.grading.rows import COLUMNS
+from toxgrade.grading.columns import cases
+from toxgrade.grading.columns.grader import ColumnGrader
+from toxgrade.grading.columns.rows import COLUMNS
 from toxgrade.grading.rules import Rules
 
 from tests.grading import strategies

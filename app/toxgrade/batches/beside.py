@@ -15,9 +15,9 @@ from toxgrade.batches.open import open_table
 from toxgrade.batches.reading import AS_IT_COMES, Reading
 from toxgrade.criteria.model import Edition
 from toxgrade.errors import FileError
+from toxgrade.grading.columns.rows import COLUMNS, lab_result
 from toxgrade.grading.grader import Grader, Graders
 from toxgrade.grading.result import LabResult
-from toxgrade.grading.rows import COLUMNS, lab_result
 from toxgrade.grading.rules import Rules
 
 _ADAM = Reading(columns=ColumnMap({

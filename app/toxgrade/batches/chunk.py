@@ -16,9 +16,9 @@ from toxgrade.batches.refusals import BECAUSE, Refusal, Texts, contradicting, re
 from toxgrade.batches.rejects import COLUMN_OF
 from toxgrade.batches.tables import CELL, apart
 from toxgrade.errors import RequestError
+from toxgrade.grading.columns.rows import lab_result
 from toxgrade.grading.grader import Grader, Graders
 from toxgrade.grading.result import Course, LabResult, Reason
-from toxgrade.grading.rows import lab_result
 from toxgrade.records.batches import Reject
 from toxgrade.records.engine import reading
 from toxgrade.records.identity import identity

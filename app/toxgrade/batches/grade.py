@@ -21,8 +21,8 @@ from toxgrade.batches.worst import Worst, worst_grades
 from toxgrade.cohort.scope import Scope
 from toxgrade.criteria.model import Edition
 from toxgrade.errors import FileError
+from toxgrade.grading.columns.grader import ColumnGrader
 from toxgrade.grading.grader import Graders
-from toxgrade.grading.many import ColumnGrader
 
 _AT_ONCE = 2 * CHUNK
 """Rows per piece here, where some hundred steps are done on each: a twentieth less work per row

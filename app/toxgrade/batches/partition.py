@@ -16,7 +16,7 @@ from toxgrade.batches.reading import AS_IT_COMES, Reading
 from toxgrade.batches.tables import LINE, ROW
 from toxgrade.batches.treatment import NO_COURSES, Courses, read_patients
 from toxgrade.errors import FileError
-from toxgrade.grading.texts import numbered
+from toxgrade.grading.columns.interning import numbered
 
 CHUNK = 5_000
 """Rows of a chunk, at least: half a second to grade, so that a killed worker loses little and a

@@ -28,8 +28,8 @@ from toxgrade.batches.tables import apart
 from toxgrade.batches.treatment import NO_COURSES, treatment_dates
 from toxgrade.criteria.reader import load
 from toxgrade.errors import FileError
+from toxgrade.grading.columns.grader import grade_rows
 from toxgrade.grading.grader import Grader, Graders
-from toxgrade.grading.many import grade_rows
 from toxgrade.grading.phase import PRESETS, Window
 from toxgrade.grading.rules import Rules
 

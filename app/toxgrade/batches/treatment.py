@@ -12,8 +12,8 @@ from toxgrade.batches.open import open_table
 from toxgrade.batches.reading import Reading
 from toxgrade.batches.tables import LINE, Table
 from toxgrade.errors import FileError
+from toxgrade.grading.columns.interning import Numbers
 from toxgrade.grading.dates import FIRST_YEAR, LAST_YEAR, collected_columns
-from toxgrade.grading.texts import Numbers
 
 _ACCEPTED = f"a date YYYY-MM-DD in the years {FIRST_YEAR} to {LAST_YEAR}, or nothing"
 

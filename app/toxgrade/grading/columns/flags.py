@@ -4,8 +4,8 @@ from functools import cache
 
 import polars as pl
 
+from toxgrade.grading.columns.lookup_tables import REASON_CODES
 from toxgrade.grading.result import Flag, Reason
-from toxgrade.grading.tables import REASON_CODES
 
 FLAG_BITS = {flag: 1 << place for place, flag in enumerate(Flag)}
 

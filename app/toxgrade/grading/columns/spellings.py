@@ -6,10 +6,10 @@ per spelling and term, so that a row is left with a few whole-number comparisons
 
 import polars as pl
 
-from toxgrade.grading.flags import FLAG_BITS, flag_bit
+from toxgrade.grading.columns.flags import FLAG_BITS, flag_bit
+from toxgrade.grading.columns.lookup_tables import SIMPLE, Combination, Tables
 from toxgrade.grading.grader import Grader
 from toxgrade.grading.result import Flag
-from toxgrade.grading.tables import SIMPLE, Combination, Tables
 from toxgrade.grading.units import UnitKeys
 from toxgrade.grading.values import read_column, read_limit
 

@@ -2,10 +2,10 @@
 
 import polars as pl
 
+from toxgrade.grading.columns.lookup_tables import REASON_CODES
 from toxgrade.grading.dates import collected_columns
 from toxgrade.grading.result import GRADED_STATUSES, Reason
 from toxgrade.grading.rules import Implausible
-from toxgrade.grading.tables import REASON_CODES
 from toxgrade.grading.values import read_column, read_value
 
 _WHITE_SPACE = " \t\r\n"

@@ -6,10 +6,16 @@ from typing import Any
 
 import polars as pl
 
-from toxgrade.grading.choice import KEY, choose, declared_otherwise, last_days, nothing
+from toxgrade.grading.columns.baseline_selection import (
+    KEY,
+    choose,
+    declared_otherwise,
+    last_days,
+    nothing,
+)
+from toxgrade.grading.columns.lookup_tables import REASON_CODES
+from toxgrade.grading.columns.rows import COLUMNS, lab_result, written
 from toxgrade.grading.result import LabResult, Reason
-from toxgrade.grading.rows import COLUMNS, lab_result, written
-from toxgrade.grading.tables import REASON_CODES
 from toxgrade.grading.units import UnitKeys
 from toxgrade.grading.values import SCALE
 

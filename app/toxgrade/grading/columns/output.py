@@ -6,7 +6,7 @@ from functools import cache
 import polars as pl
 
 from toxgrade.criteria.model import Term
-from toxgrade.grading.flags import flag_bit, flag_texts
+from toxgrade.grading.columns.flags import flag_bit, flag_texts
 from toxgrade.grading.phase import PHASES
 from toxgrade.grading.result import Flag, Reason
 

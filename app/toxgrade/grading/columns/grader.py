@@ -7,17 +7,16 @@ do not fit 64-bit millionths go through the plain grader: every row gets exactly
 
 import polars as pl
 
-from toxgrade.grading.answer import answer
-from toxgrade.grading.baselines import Baselines
-from toxgrade.grading.cases import Cases
-from toxgrade.grading.column import GRADED
-from toxgrade.grading.flags import flags_of_grade
+from toxgrade.grading.columns.baselines import Baselines
+from toxgrade.grading.columns.cases import Cases, by_groups, by_plain_grader, put
+from toxgrade.grading.columns.flags import flags_of_grade
+from toxgrade.grading.columns.interning import ReadOnce, numbered
+from toxgrade.grading.columns.kernel import GRADED
+from toxgrade.grading.columns.output import answer
+from toxgrade.grading.columns.parsing import is_declared, read_dates
+from toxgrade.grading.columns.rows import COLUMNS, lab_result
 from toxgrade.grading.grader import Grader
-from toxgrade.grading.parts import by_groups, by_plain_grader, put
 from toxgrade.grading.phase import OLD_BASELINE, Window, last_acute_days, place_columns
-from toxgrade.grading.reading import is_declared, read_dates
-from toxgrade.grading.rows import COLUMNS, lab_result
-from toxgrade.grading.texts import ReadOnce, numbered
 
 _OF_ROWS = ["term", "compares", *GRADED, "flags"]
 _OF_BASELINES = [

@@ -11,9 +11,9 @@ from operator import or_
 import polars as pl
 
 from toxgrade.criteria.model import Condition
+from toxgrade.grading.columns.lookup_tables import REASON_CODES, Group, Slot
+from toxgrade.grading.columns.spellings import GRADES
 from toxgrade.grading.result import Reason
-from toxgrade.grading.spellings import GRADES
-from toxgrade.grading.tables import REASON_CODES, Group, Slot
 
 GRADED = {"at_least": pl.Int8, "at_most": pl.Int8, "reason": pl.Int8}
 
