@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection, func, insert, select, text
-from toxgrade.cohort.read import cohort
-from toxgrade.cohort.rows import paper_rows
-from toxgrade.cohort.scope import Scope
-from toxgrade.cohort.table import toxicity_table
+from toxgrade.cohort.definition import Scope, paper_rows
+from toxgrade.cohort.toxicity_table import toxicity_table
 from toxgrade.criteria.reader import load
 from toxgrade.grading.result import Course
 from toxgrade.grading.rules import Rules
@@ -21,6 +19,7 @@ from toxgrade.records.engine import build_engine, upgrade
 from toxgrade.records.patients import save_courses
 from toxgrade.records.studies import Study, find_study, save_study
 from toxgrade.records.tables import grades, patients, results
+from toxgrade.server.reports.cohort_queries import cohort
 
 from tests import postgres
 

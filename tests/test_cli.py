@@ -18,7 +18,7 @@ from toxgrade.access.callers import Role
 from toxgrade.cli import COMMANDS
 from toxgrade.cli.arguments import Parser
 from toxgrade.cli.commands import GROUPS
-from toxgrade.cohort.document import table_csv, table_html
+from toxgrade.cohort.table_document import table_csv, table_html
 from toxgrade.demo.load import load_demo
 from toxgrade.grading.rules import Rules
 from toxgrade.records.engine import transaction, upgrade

@@ -10,14 +10,14 @@ import toxgrade.demo
 from toxgrade.batches.batch import Batch
 from toxgrade.batches.grade import grade_file
 from toxgrade.batches.reading import Reading
-from toxgrade.cohort.scope import Scope
-from toxgrade.cohort.study_table import table_document
+from toxgrade.cohort.definition import Scope
 from toxgrade.criteria.reader import load
 from toxgrade.demo.load import load_demo
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
 from toxgrade.records.engine import transaction
 from toxgrade.records.studies import find_study
+from toxgrade.server.reports.study_table import table_document
 
 from tests.conftest import NewDatabase
 

@@ -7,9 +7,15 @@ from fractions import Fraction
 import httpx
 import pytest
 from msgspec.structs import replace
-from toxgrade.cohort.child_pugh import ChildPugh, Recorded, clinical_points
 from toxgrade.cohort.liver import liver_safety
-from toxgrade.cohort.liver_day import Day, albi_grade, liver_days
+from toxgrade.cohort.liver_day import (
+    ChildPugh,
+    Day,
+    Recorded,
+    albi_grade,
+    clinical_points,
+    liver_days,
+)
 from toxgrade.criteria.reader import load
 from toxgrade.grading.dates import read_collected
 from toxgrade.grading.grader import Graders

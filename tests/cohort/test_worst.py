@@ -3,10 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toxgrade.cohort.rows import TableRow
-from toxgrade.cohort.scope import Scope
-from toxgrade.cohort.shift import shift_table
-from toxgrade.cohort.table import percent, toxicity_table
+from toxgrade.cohort.definition import Scope, TableRow
+from toxgrade.cohort.toxicity_table import percent, shift_table, toxicity_table
 from toxgrade.cohort.worst import Bounds, CohortPatient, highest, patient_row
 from toxgrade.grading.phase import PRESETS
 

@@ -14,7 +14,7 @@ from pydantic import (
 
 from toxgrade.api.fields import Day, Name, Text, refuse
 from toxgrade.api.lab_value import Asked, Lab
-from toxgrade.cohort.rows import LIVER_ENZYMES
+from toxgrade.cohort.definition import LIVER_ENZYMES
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.phase import PRESETS, Window, course_faults
 from toxgrade.grading.result import Course, LabResult

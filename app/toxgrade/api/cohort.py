@@ -8,19 +8,18 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 
 from toxgrade.api.fields import Name, StudyName
-from toxgrade.cohort.curves import incidence_document, survival_document
-from toxgrade.cohort.document import table_csv, table_html
-from toxgrade.cohort.late import LateToxicity, Visit, late_toxicity
-from toxgrade.cohort.read import cohort
-from toxgrade.cohort.rows import TableRow
-from toxgrade.cohort.scope import Report, Scope
-from toxgrade.cohort.shift import shift_table
-from toxgrade.cohort.study_table import find_row, table_document
+from toxgrade.cohort.definition import Report, Scope, TableRow
+from toxgrade.cohort.table_document import table_csv, table_html
+from toxgrade.cohort.toxicity_table import shift_table
 from toxgrade.http.as_of import as_of
 from toxgrade.http.body import JsonRoute
 from toxgrade.http.guard import needs
 from toxgrade.http.service import Service, TheService
 from toxgrade.records.studies import Study, find_study
+from toxgrade.server.reports.cohort_queries import cohort
+from toxgrade.server.reports.curves import incidence_document, survival_document
+from toxgrade.server.reports.late_toxicity import LateToxicity, Visit, late_toxicity
+from toxgrade.server.reports.study_table import find_row, table_document
 
 router = APIRouter(
     prefix="/v1/studies/{study}",

@@ -6,12 +6,12 @@ from fastapi import APIRouter, Query
 from sqlalchemy import Connection
 
 from toxgrade.api.fields import PatientName, StudyName
-from toxgrade.cohort.liver_document import DEFINITIONS, liver_document
 from toxgrade.http.as_of import as_of
 from toxgrade.http.body import JsonRoute
 from toxgrade.http.guard import needs
 from toxgrade.http.service import TheService
 from toxgrade.records.studies import find_study, list_patients
+from toxgrade.server.reports.liver_safety import DEFINITIONS, liver_document
 
 router = APIRouter(
     prefix="/v1/studies/{study}",

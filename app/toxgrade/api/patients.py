@@ -8,7 +8,6 @@ from sqlalchemy import Connection
 
 from toxgrade.api import answers
 from toxgrade.api.fields import PatientName, StudyName, Text
-from toxgrade.cohort.liver_document import liver_document
 from toxgrade.grading.result import Phase
 from toxgrade.http.as_of import as_of
 from toxgrade.http.body import JsonRoute
@@ -16,6 +15,7 @@ from toxgrade.http.guard import needs
 from toxgrade.http.service import TheService
 from toxgrade.records.read import GradeFilter, list_grades, patient_toxicity
 from toxgrade.records.studies import find_study
+from toxgrade.server.reports.liver_safety import liver_document
 
 router = APIRouter(
     prefix="/v1/studies/{study}/patients/{patient}", tags=["patients"], route_class=JsonRoute

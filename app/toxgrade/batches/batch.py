@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from toxgrade.batches.reading import AS_IT_COMES, Reading
-from toxgrade.cohort.scope import Report as Phase
+from toxgrade.cohort.definition import Report as Phase
 from toxgrade.grading.rules import Rules
 
 

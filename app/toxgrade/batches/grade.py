@@ -18,7 +18,7 @@ from toxgrade.batches.tables import CHUNK, ROW, Table, apart
 from toxgrade.batches.tally import UNREADABLE, Report, Tally
 from toxgrade.batches.treatment import NO_COURSES, Courses, read_patients
 from toxgrade.batches.worst import Worst, worst_grades
-from toxgrade.cohort.scope import Scope
+from toxgrade.cohort.definition import Scope
 from toxgrade.criteria.model import Edition
 from toxgrade.errors import FileError
 from toxgrade.grading.columns.grader import ColumnGrader

@@ -12,7 +12,7 @@ from toxgrade.batches.chunk import Chunk
 from toxgrade.batches.kept import temporary_folder
 from toxgrade.batches.partition import Partition
 from toxgrade.batches.reading import Reading
-from toxgrade.cohort.rows import LIVER_ENZYMES, paper_rows
+from toxgrade.cohort.definition import LIVER_ENZYMES, paper_rows
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
 from toxgrade.records.append import take

@@ -10,11 +10,9 @@ import polars as pl
 
 from toxgrade.batches.files import whole
 from toxgrade.batches.worst import PHASES
-from toxgrade.cohort.document import WRITERS, counted_document
-from toxgrade.cohort.rows import LIVER_ENZYMES, paper_rows
-from toxgrade.cohort.rule import rule
-from toxgrade.cohort.scope import Scope
-from toxgrade.cohort.table import toxicity_table
+from toxgrade.cohort.definition import LIVER_ENZYMES, Scope, paper_rows, rule
+from toxgrade.cohort.table_document import WRITERS, counted_document
+from toxgrade.cohort.toxicity_table import toxicity_table
 from toxgrade.cohort.worst import Bounds, CohortPatient
 from toxgrade.criteria.model import Edition
 from toxgrade.errors import FileError

@@ -40,11 +40,11 @@ def _compare_study(name: str, before: str, after: str) -> None:
     import csv
     from dataclasses import replace
 
-    from toxgrade.cohort.compare import changed_grades
     from toxgrade.criteria.reader import load
     from toxgrade.grading.grader import Graders
     from toxgrade.records.engine import transaction
     from toxgrade.records.studies import find_study
+    from toxgrade.server.reports.edition_changes import changed_grades
 
     graders, table = Graders(load()), csv.writer(sys.stdout)
     table.writerow(

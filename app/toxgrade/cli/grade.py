@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from toxgrade.cli.arguments import Parser
 from toxgrade.cli.declared import declared, reading_options
 from toxgrade.cli.environment import tidied_when_ended
-from toxgrade.cohort.scope import Report as Phase
+from toxgrade.cohort.definition import Report as Phase
 
 if TYPE_CHECKING:
     from toxgrade.grading.phase import Window

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from toxgrade.cli.arguments import Parser, whole_number
 from toxgrade.cli.declared import declared, reading_options
 from toxgrade.cli.environment import settings, tidied_when_ended
-from toxgrade.cohort.scope import Report
+from toxgrade.cohort.definition import Report
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

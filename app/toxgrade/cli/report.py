@@ -7,7 +7,7 @@ from typing import get_args
 
 from toxgrade.cli.arguments import Parser, whole_number
 from toxgrade.cli.environment import settings
-from toxgrade.cohort.scope import Report
+from toxgrade.cohort.definition import Report
 
 
 def arguments(parser: Parser) -> None:
@@ -43,14 +43,14 @@ def report(
 ) -> None:
     """Write a study's toxicity table: how many patients had which grade."""
     from toxgrade.batches.files import whole
-    from toxgrade.cohort.document import WRITERS
-    from toxgrade.cohort.scope import Scope
-    from toxgrade.cohort.study_table import table_document
+    from toxgrade.cohort.definition import Scope
+    from toxgrade.cohort.table_document import WRITERS
     from toxgrade.criteria.reader import load
     from toxgrade.errors import FileError
     from toxgrade.grading.grader import Graders
     from toxgrade.records.engine import transaction
     from toxgrade.records.studies import find_study
+    from toxgrade.server.reports.study_table import table_document
 
     suffix = ".csv" if str(output) == "-" else output.suffix
     if suffix not in WRITERS:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
 
-from toxgrade.cohort.child_pugh import CLINICAL, ChildPugh, Recorded, clinical_points, grade_on
-from toxgrade.cohort.liver_day import Day
+from toxgrade.cohort.liver_day import CLINICAL, ChildPugh, Day, Recorded, clinical_points, grade_on
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from datetime import date
 
 import msgspec
 
-from toxgrade.cohort.rows import TableRow
+from toxgrade.cohort.definition import TableRow
 from toxgrade.grading.result import Course
 from toxgrade.grading.summary import worse
 

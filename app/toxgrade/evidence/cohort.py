@@ -6,14 +6,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from toxgrade.cohort.scope import Scope
-from toxgrade.cohort.study_table import table_document
+from toxgrade.cohort.definition import Scope
 from toxgrade.demo.load import STUDY
 from toxgrade.evidence.outcome import Outcome
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.summary import TermSummary
 from toxgrade.records.read import patient_toxicity
 from toxgrade.records.studies import find_study
+from toxgrade.server.reports.study_table import table_document
 
 _SHORT = {
     "White blood cell decreased": "WBC",

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from toxgrade.cohort.scope import Report
+from toxgrade.cohort.definition import Report
 from toxgrade.errors import NotFound
 from toxgrade.http.guard import needs
 from toxgrade.http.service import Service, TheService

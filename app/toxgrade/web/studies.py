@@ -6,8 +6,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
-from toxgrade.cohort.scope import Report, Scope
-from toxgrade.cohort.study_table import table_document
+from toxgrade.cohort.definition import Report, Scope
 from toxgrade.errors import NotFound
 from toxgrade.http.guard import needs
 from toxgrade.http.service import Service, TheService
@@ -18,6 +17,7 @@ from toxgrade.records.studies import (
     list_studies,
     page_of_patients,
 )
+from toxgrade.server.reports.study_table import table_document
 from toxgrade.web.page import PageRoute, page
 
 router = APIRouter(

@@ -3,7 +3,7 @@
 import altair as alt
 import polars as pl
 
-from toxgrade.cohort.table import ToxicityTable
+from toxgrade.cohort.toxicity_table import ToxicityTable
 from toxgrade.web.pictures.picture import WIDTH, Picture, digit_colour, grade_scale, ink
 
 _LABELS = 128

@@ -6,19 +6,17 @@ from typing import Literal, get_args
 
 from sqlalchemy import Connection
 
-from toxgrade.cohort.curves import incidence_document
-from toxgrade.cohort.lanes import lanes
-from toxgrade.cohort.peaks import peaks
-from toxgrade.cohort.read import cohort
-from toxgrade.cohort.rows import TableRow
-from toxgrade.cohort.scope import Report, Scope
-from toxgrade.cohort.shift import shift_table
-from toxgrade.cohort.study_table import find_row, study_rows
-from toxgrade.cohort.table import toxicity_table
-from toxgrade.cohort.timeline import timeline as read_timeline
+from toxgrade.cohort.definition import Report, Scope, TableRow
+from toxgrade.cohort.toxicity_table import shift_table, toxicity_table
 from toxgrade.criteria.vocabulary import Vocabulary
 from toxgrade.grading.grader import Graders
 from toxgrade.records.studies import Study, count_patients
+from toxgrade.server.reports.cohort_queries import cohort
+from toxgrade.server.reports.curves import incidence_document
+from toxgrade.server.reports.edish import peaks
+from toxgrade.server.reports.study_table import find_row, study_rows
+from toxgrade.server.reports.swimmer import lanes
+from toxgrade.server.reports.timeline import timeline as read_timeline
 from toxgrade.web.pictures.butterfly import butterfly
 from toxgrade.web.pictures.edish import edish
 from toxgrade.web.pictures.incidence import incidence

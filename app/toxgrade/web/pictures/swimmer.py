@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import altair as alt
 import polars as pl
 
-from toxgrade.cohort.lanes import Lane
+from toxgrade.server.reports.swimmer import Lane
 from toxgrade.web.pictures.picture import WIDTH, Picture, digit_colour, grade_scale, ink
 
 PER_PICTURE = 50

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from toxgrade.cohort.timeline import X_ULN, Event, Panel, Point, Timeline
 from toxgrade.grading.phase import Window
+from toxgrade.server.reports.timeline import X_ULN, Event, Panel, Point, Timeline
 from toxgrade.web.pictures.picture import DIGIT_COLOURS, GRADES, WIDTH, Picture, ink
 
 _MONTH = 365.25 / 12

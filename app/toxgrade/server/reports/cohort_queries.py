@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func, or_, select
 
-from toxgrade.cohort.scope import Scope
+from toxgrade.cohort.definition import Scope
 from toxgrade.cohort.worst import Bounds, CohortPatient, highest
 from toxgrade.errors import Conflict
 from toxgrade.grading.dates import read_collected

@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
-from toxgrade.cohort.rows import TableRow
-from toxgrade.cohort.scope import Scope
-from toxgrade.cohort.worst import Bounds, CohortPatient, PatientRows, any_of
+from toxgrade.cohort.definition import Scope, TableRow
+from toxgrade.cohort.worst import Bounds, CohortPatient, PatientRows, any_of, patient_row
 from toxgrade.grading.phase import Window
 
 Kind = Literal["baseline", "worst"]
@@ -135,3 +134,25 @@ def percent(n: int, of: int) -> int | float | None:
         return None
     exact = (Decimal(100 * n) / of).quantize(Decimal("0.1"), ROUND_HALF_UP)
     return int(exact) if exact == exact.to_integral_value() else float(exact)
+
+
+@dataclass(slots=True)
+class ShiftTable:
+    """Patients by (baseline grade, worst grade); ``not_evaluable``: one of the two is not known."""
+
+    cells: dict[tuple[int, int], list[str]] = field(default_factory=dict)
+    not_evaluable: list[str] = field(default_factory=list)
+
+
+def shift_table(cohort: Iterable[CohortPatient], row: TableRow, scope: Scope) -> ShiftTable:
+    """Count a cohort that was read for ``scope`` by where each began and how far it went."""
+    table = ShiftTable()
+    for patient in cohort:
+        found = patient_row(row, patient.windows, scope.windows)
+        before = found.baseline.shown if found.baseline else None
+        after = found.worst.shown if found.worst else None
+        if before is None or after is None:
+            table.not_evaluable.append(patient.name)
+        else:
+            table.cells.setdefault((before, after), []).append(patient.name)
+    return table

@@ -7,21 +7,20 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, and_, case, func, or_, select
 
-from toxgrade.cohort.read import (
-    contacts_by_patient,
-    counted,
-    courses_by_patient,
-    events_by_patient,
-    reported_course,
-)
-from toxgrade.cohort.rows import TableRow
-from toxgrade.cohort.scope import Scope
+from toxgrade.cohort.definition import Scope, TableRow
 from toxgrade.cohort.survival import Observation
 from toxgrade.grading.dates import read_collected
 from toxgrade.grading.phase import place
 from toxgrade.grading.result import Course, Flag
 from toxgrade.records.studies import Study
 from toxgrade.records.tables import grades, patients
+from toxgrade.server.reports.cohort_queries import (
+    contacts_by_patient,
+    counted,
+    courses_by_patient,
+    events_by_patient,
+    reported_course,
+)
 
 NotEvaluable = Literal["no-radiotherapy-start", "not-followed", "not-measured"]
 

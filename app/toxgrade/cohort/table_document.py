@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from toxgrade.cohort.table import (
+from toxgrade.cohort.toxicity_table import (
     GRADES,
     AnyToxicity,
     RowCount,

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from toxgrade.cohort.onset import overall_survival, times_to_grades
-from toxgrade.cohort.read import courses_by_patient
-from toxgrade.cohort.rows import TableRow
+from toxgrade.cohort.definition import TableRow
 from toxgrade.records.studies import Study
 from toxgrade.records.tables import patients
+from toxgrade.server.reports.cohort_queries import courses_by_patient
+from toxgrade.server.reports.time_to_event import overall_survival, times_to_grades
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from toxgrade.cohort.document import counted_document
-from toxgrade.cohort.read import cohort
-from toxgrade.cohort.rows import TableRow, paper_rows
-from toxgrade.cohort.rule import rule
-from toxgrade.cohort.scope import Scope
-from toxgrade.cohort.table import toxicity_table
+from toxgrade.cohort.definition import Scope, TableRow, paper_rows, rule
+from toxgrade.cohort.table_document import counted_document
+from toxgrade.cohort.toxicity_table import toxicity_table
 from toxgrade.criteria.model import Edition
 from toxgrade.criteria.vocabulary import Vocabulary
 from toxgrade.errors import CriteriaError, FieldFault, RequestError
 from toxgrade.records.studies import Study
+from toxgrade.server.reports.cohort_queries import cohort
 
 
 def table_document(

@@ -10,15 +10,15 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from toxgrade.cohort.definition import Scope
 from toxgrade.cohort.liver_day import x_uln
-from toxgrade.cohort.read import counted
-from toxgrade.cohort.scope import Scope
 from toxgrade.grading.grader import Grader
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.values import read_value
 from toxgrade.records.ranges import read_range
 from toxgrade.records.studies import Study
 from toxgrade.records.tables import grades, patients, results
+from toxgrade.server.reports.cohort_queries import counted
 
 Peaks = dict[str, dict[str, Fraction]]
 """By patient, then by analyte; without those of which no multiple is known."""

@@ -6,9 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from toxgrade.cohort.child_pugh import ChildPugh, Recorded
 from toxgrade.cohort.liver import Jaundice, LiverSafety, Rild, liver_safety
-from toxgrade.cohort.liver_day import Day, albi_grade, liver_days
+from toxgrade.cohort.liver_day import ChildPugh, Day, Recorded, albi_grade, liver_days
 from toxgrade.grading.dates import read_collected
 from toxgrade.grading.grader import Grader
 from toxgrade.records.events import current_events

@@ -7,8 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, or_, select, tuple_
 
-from toxgrade.cohort.read import counted, courses_by_patient, events_by_patient, reported_course
-from toxgrade.cohort.scope import Scope
+from toxgrade.cohort.definition import Scope
 from toxgrade.criteria.model import Edition
 from toxgrade.grading.dates import read_collected
 from toxgrade.grading.event import Attribution
@@ -16,6 +15,12 @@ from toxgrade.grading.phase import place
 from toxgrade.grading.result import Course, Phase
 from toxgrade.records.studies import Study
 from toxgrade.records.tables import grades, patients, results
+from toxgrade.server.reports.cohort_queries import (
+    counted,
+    courses_by_patient,
+    events_by_patient,
+    reported_course,
+)
 
 
 @dataclass(frozen=True, slots=True)
