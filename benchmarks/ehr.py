@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from toxgrade.criteria.reader import load
-from toxgrade.ehr.bundle import read_bundle
 from toxgrade.ehr.cards import cards
 from toxgrade.ehr.grade import grade, observe, persons
 from toxgrade.ehr.outcomes import fhir_json
-from toxgrade.ehr.reading import Accepted
 from toxgrade.ehr.resources import collection, entries
+from toxgrade.fhir.bundle import read_bundle
+from toxgrade.fhir.results import Accepted
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
 from toxgrade.http.body import read_json

@@ -4,9 +4,9 @@ from datetime import date
 from typing import Any
 
 import pytest
-from toxgrade.batches.observation import ObservedValue, observation_rows, read_observation
-from toxgrade.batches.observation_range import UNKNOWN_PERSON, Person
 from toxgrade.criteria.reader import load
+from toxgrade.fhir.observation import ObservedValue, observation_rows, read_observation
+from toxgrade.fhir.reference_range import UNKNOWN_PERSON, Person
 from toxgrade.grading.units import Names
 
 from tests.fhir import UCUM, coded, observation, quantity

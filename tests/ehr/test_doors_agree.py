@@ -7,11 +7,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from toxgrade.api.lab_value import LabValue
-from toxgrade.batches.observation import observation_rows
 from toxgrade.criteria.reader import load
 from toxgrade.ehr.hl7v2.message import decode, parse, split
 from toxgrade.ehr.hl7v2.observation import Site
 from toxgrade.ehr.hl7v2.oru import read_oru
+from toxgrade.fhir.observation import observation_rows
 from toxgrade.grading.columns.rows import lab_result
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.patient import grade_patient

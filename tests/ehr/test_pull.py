@@ -15,8 +15,8 @@ from toxgrade.criteria.reader import load
 from toxgrade.ehr.pull.calls import Calls, Limits
 from toxgrade.ehr.pull.patient import Pulled, pull_patient
 from toxgrade.ehr.pull.server import Server, read_base
-from toxgrade.ehr.reading import Accepted
 from toxgrade.errors import RequestError, SourceError
+from toxgrade.fhir.results import Accepted
 from toxgrade.grading.grader import Graders
 from toxgrade.settings import Settings
 

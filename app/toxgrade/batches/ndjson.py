@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from toxgrade.batches.observation import observation_rows
 from toxgrade.criteria.reader import load
 from toxgrade.errors import FileError
+from toxgrade.fhir.observation import observation_rows
 from toxgrade.grading.units import Names
 
 _AT_ONCE = 50_000

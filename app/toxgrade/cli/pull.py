@@ -79,8 +79,8 @@ def _pull(server: "Server", study: str, wanted: "list[Wanted]", done: "Done") ->
 
     from toxgrade.criteria.reader import load
     from toxgrade.ehr.pull.patient import Kept, keep, pull_patient
-    from toxgrade.ehr.reading import Accepted
     from toxgrade.errors import RequestError, SourceError
+    from toxgrade.fhir.results import Accepted
     from toxgrade.grading.grader import Graders
     from toxgrade.records.audit import Act
     from toxgrade.records.engine import build_engine

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal, NoReturn
 
-from toxgrade.batches.elements import text_of
 from toxgrade.errors import FieldFault, ReadingError, RequestError
+from toxgrade.fhir.elements import text_of
 from toxgrade.grading.dates import read_collected
 from toxgrade.grading.phase import course_faults
 from toxgrade.grading.result import Course

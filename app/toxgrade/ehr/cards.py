@@ -10,7 +10,7 @@ from uuid import uuid4
 from toxgrade.criteria.model import Edition
 from toxgrade.ehr.grade import Answers
 from toxgrade.ehr.graded import Graded
-from toxgrade.ehr.reading import Observed
+from toxgrade.fhir.results import Observed
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.units import Names
 

@@ -9,15 +9,14 @@ from fastapi.responses import JSONResponse
 from starlette.requests import Request
 from starlette.responses import Response
 
-from toxgrade.batches.elements import object_of, objects, text_of
 from toxgrade.criteria.model import Criteria
 from toxgrade.ehr.body import BundleRoute
-from toxgrade.ehr.bundle import Contents, Treatment, read_bundle
 from toxgrade.ehr.cards import cards, notice
 from toxgrade.ehr.grade import Grouped, grade, observe
-from toxgrade.ehr.reading import Accepted
-from toxgrade.ehr.terminology import LOINC, RADIOTHERAPY_COURSE, SNOMED
 from toxgrade.errors import FieldFault, RequestError
+from toxgrade.fhir.bundle import Contents, Treatment, read_bundle
+from toxgrade.fhir.elements import LOINC, RADIOTHERAPY_COURSE, SNOMED, object_of, objects, text_of
+from toxgrade.fhir.results import Accepted
 from toxgrade.grading.rules import Rules
 from toxgrade.http.body import BodyProblem, read_json
 from toxgrade.http.guard import needs, public

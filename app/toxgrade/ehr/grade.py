@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from toxgrade.batches.observation_range import UNKNOWN_PERSON
-from toxgrade.ehr.bundle import Contents, Treatment
 from toxgrade.ehr.graded import Graded
-from toxgrade.ehr.reading import Accepted, Observed, read_source
 from toxgrade.errors import FieldFault, RequestError
+from toxgrade.fhir.bundle import Contents, Treatment
+from toxgrade.fhir.reference_range import UNKNOWN_PERSON
+from toxgrade.fhir.results import Accepted, Observed, read_source
 from toxgrade.grading.grader import Grader
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.phase import Window

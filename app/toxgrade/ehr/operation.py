@@ -11,12 +11,12 @@ from starlette.responses import Response
 from toxgrade.ehr import resources
 from toxgrade.ehr.asked import PARAMETERS, Asked, read_asked
 from toxgrade.ehr.body import BundleRoute
-from toxgrade.ehr.bundle import Contents, read_bundle
 from toxgrade.ehr.grade import Answers, Grouped, grade, observe, persons
 from toxgrade.ehr.outcomes import FHIR_JSON, fhir_json, issue, outcome
 from toxgrade.ehr.persist import persist
-from toxgrade.ehr.reading import Accepted, Observed
 from toxgrade.errors import RequestError
+from toxgrade.fhir.bundle import Contents, read_bundle
+from toxgrade.fhir.results import Accepted, Observed
 from toxgrade.grading.grader import Grader
 from toxgrade.grading.rules import Rules
 from toxgrade.http.body import read_json

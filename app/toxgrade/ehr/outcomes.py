@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from toxgrade.ehr.terminology import OWN
 from toxgrade.errors import FieldFault
+from toxgrade.fhir.elements import OWN
 from toxgrade.http.problems import HEADERS
 
 FHIR_JSON = "application/fhir+json"

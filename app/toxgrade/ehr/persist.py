@@ -8,12 +8,12 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from toxgrade.ehr.asked import Asked
-from toxgrade.ehr.bundle import Treatment
 from toxgrade.ehr.grade import Answers, Grouped, grade
 from toxgrade.ehr.graded import Graded
 from toxgrade.ehr.outcomes import FHIR_JSON
-from toxgrade.ehr.reading import Observed
 from toxgrade.errors import FieldFault, RequestError, TooLarge
+from toxgrade.fhir.bundle import Treatment
+from toxgrade.fhir.results import Observed
 from toxgrade.grading.grader import Grader
 from toxgrade.grading.result import Course, LabResult, Reason
 from toxgrade.grading.rules import Rules

@@ -6,22 +6,23 @@ from typing import Any
 from uuid import uuid4
 
 from toxgrade import __version__
-from toxgrade.batches.elements import object_of, text_of
 from toxgrade.criteria.model import Edition
 from toxgrade.ehr.asked import Output
 from toxgrade.ehr.graded import Graded
 from toxgrade.ehr.outcomes import issue, outcome
-from toxgrade.ehr.reading import Observed
-from toxgrade.ehr.terminology import (
+from toxgrade.fhir.elements import (
     DATA_ABSENT,
     GRADE_EXTENSION,
     GRADES,
     NCIT,
     OWN,
     RADIOTHERAPY_EVENT,
+    object_of,
     own,
     term_codings,
+    text_of,
 )
+from toxgrade.fhir.results import Observed
 
 Resource = dict[str, Any]
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from toxgrade.ehr.bundle import Contents, read_bundle
 from toxgrade.ehr.grade import observe, persons
 from toxgrade.ehr.persist import is_undated, storable
 from toxgrade.ehr.pull.server import Server
-from toxgrade.ehr.reading import Accepted
-from toxgrade.ehr.terminology import LOINC, RADIOTHERAPY_COURSE, SNOMED
 from toxgrade.errors import SourceError
+from toxgrade.fhir.bundle import Contents, read_bundle
+from toxgrade.fhir.elements import LOINC, RADIOTHERAPY_COURSE, SNOMED
+from toxgrade.fhir.results import Accepted
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Rules

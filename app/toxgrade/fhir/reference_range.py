@@ -6,8 +6,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Literal, Self
 
-from toxgrade.batches.elements import codes, object_of, objects, text_of, unit_of
 from toxgrade.errors import ReadingError
+from toxgrade.fhir.elements import codes, object_of, objects, text_of, unit_of
 from toxgrade.grading.dates import read_collected
 from toxgrade.grading.phase import add_months
 from toxgrade.grading.reference_ranges import read_range

@@ -6,11 +6,11 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Literal
 
-from toxgrade.batches.elements import codes, objects
-from toxgrade.batches.observation import ObservedValue, read_observation
-from toxgrade.batches.observation_range import Note, Person
-from toxgrade.ehr.bundle import Source
 from toxgrade.errors import ReadingError
+from toxgrade.fhir.bundle import Source
+from toxgrade.fhir.elements import codes, objects
+from toxgrade.fhir.observation import ObservedValue, read_observation
+from toxgrade.fhir.reference_range import Note, Person
 from toxgrade.grading.dates import read_collected
 from toxgrade.grading.result import Collected, LabResult, Reason, Reported
 from toxgrade.grading.units import Names

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, NoReturn
 
-from toxgrade.batches.elements import codes, object_of, objects, text_of
-from toxgrade.batches.observation_range import Note, Person
-from toxgrade.ehr.terminology import RADIOTHERAPY_COURSE, SNOMED
 from toxgrade.errors import FieldFault, ReadingError, RequestError, TooLarge
+from toxgrade.fhir.elements import RADIOTHERAPY_COURSE, SNOMED, codes, object_of, objects, text_of
+from toxgrade.fhir.reference_range import Note, Person
 from toxgrade.grading.dates import read_collected
 from toxgrade.grading.phase import course_faults
 from toxgrade.grading.result import Course
