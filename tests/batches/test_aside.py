@@ -8,16 +8,14 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toxgrade.batches import aside
-from toxgrade.batches.aside import RepeatedTexts
 from toxgrade.batches.batch import Batch
 from toxgrade.batches.grade import grade_file
-from toxgrade.batches.kept import Kept
-from toxgrade.batches.mapping import read_mapping
-from toxgrade.batches.reading import Reading
 from toxgrade.criteria.reader import load
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
+from toxgrade.tabular.mapping import read_mapping
+from toxgrade.tabular.read_options import Reading
+from toxgrade.tabular.spill import Kept, RepeatedTexts
 
 _GRADERS = Graders(load())
 _HEADER = "patient,collected,analyte,value,unit,lln,uln,rt_start,rt_end,note"

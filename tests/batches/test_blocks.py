@@ -6,9 +6,9 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toxgrade.batches.open import open_table
-from toxgrade.batches.reading import AS_IT_COMES
-from toxgrade.batches.tables import LINE, ROW
+from toxgrade.tabular.open_file import open_table
+from toxgrade.tabular.read_options import AS_IT_COMES
+from toxgrade.tabular.table import LINE, ROW
 
 _FIELDS = st.sampled_from(["", "1", " ", "x y", '"q"', '"a,b"', '""', '"a""b"', "é", "<0.2"])
 _LINES = st.lists(st.lists(_FIELDS, max_size=3), min_size=1, max_size=6)

@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 from toxgrade.batches.batch import Batch
 from toxgrade.batches.grade import grade_file
-from toxgrade.batches.mapping import ColumnMap
-from toxgrade.batches.reading import AS_IT_COMES, Reading, as_json, from_json
 from toxgrade.grading.rules import Rules
+from toxgrade.tabular.mapping import ColumnMap
+from toxgrade.tabular.read_options import AS_IT_COMES, Reading, as_json, from_json
 
 from tests.batches.stored import GRADERS, HEADER, Stored
 

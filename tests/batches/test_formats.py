@@ -6,13 +6,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from toxgrade.batches.labs import Labs, open_labs
-from toxgrade.batches.mapping import OURS, ColumnMap, read_mapping
-from toxgrade.batches.open import find_files
-from toxgrade.batches.reading import Reading
-from toxgrade.batches.tables import LINE, ROW
-from toxgrade.batches.unpack import unpack
 from toxgrade.errors import FileError
+from toxgrade.tabular.file_format import unpack
+from toxgrade.tabular.lab_export import Labs, open_labs
+from toxgrade.tabular.mapping import OURS, ColumnMap, read_mapping
+from toxgrade.tabular.open_file import find_files
+from toxgrade.tabular.read_options import Reading
+from toxgrade.tabular.table import LINE, ROW
 
 from tests.batches import files
 

@@ -9,13 +9,13 @@ import polars as pl
 import pytest
 from toxgrade.batches.batch import Batch
 from toxgrade.batches.grade import grade_file
-from toxgrade.batches.mapping import ColumnMap
-from toxgrade.batches.reading import AS_IT_COMES, Reading
 from toxgrade.batches.tally import Report
 from toxgrade.criteria.reader import load
 from toxgrade.errors import CriteriaError, FileError
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
+from toxgrade.tabular.mapping import ColumnMap
+from toxgrade.tabular.read_options import AS_IT_COMES, Reading
 
 _GRADERS = Graders(load())
 _HEADER = "patient,collected,analyte,value,unit,lln,uln"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from toxgrade.batches.kept import Kept, temporary_folder
 from toxgrade.errors import FileError
+from toxgrade.tabular.spill import Kept, temporary_folder
 
 
 def test_pieces_come_back_in_order_and_are_gone(tmp_path: Path) -> None:

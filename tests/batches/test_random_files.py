@@ -9,13 +9,13 @@ import pytest
 from toxgrade.batches.batch import Batch
 from toxgrade.batches.chunk import Chunk
 from toxgrade.batches.grade import grade_file
-from toxgrade.batches.mapping import OURS
 from toxgrade.batches.partition import Partition
-from toxgrade.batches.reading import Reading, declared
 from toxgrade.errors import ToxgradeError
 from toxgrade.grading.rules import Rules
 from toxgrade.records.append import take
 from toxgrade.records.engine import build_engine
+from toxgrade.tabular.mapping import OURS
+from toxgrade.tabular.read_options import Reading, declared
 
 from tests.batches.stored import GRADERS
 from tests.conftest import NewDatabase

@@ -9,7 +9,6 @@ import pytest
 import toxgrade.demo
 from toxgrade.batches.batch import Batch
 from toxgrade.batches.grade import grade_file
-from toxgrade.batches.reading import Reading
 from toxgrade.cohort.definition import Scope
 from toxgrade.criteria.reader import load
 from toxgrade.demo.load import load_demo
@@ -18,6 +17,7 @@ from toxgrade.grading.rules import Rules
 from toxgrade.records.engine import transaction
 from toxgrade.records.studies import find_study
 from toxgrade.server.reports.study_table import table_document
+from toxgrade.tabular.read_options import Reading
 
 from tests.conftest import NewDatabase
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from toxgrade.access.keys import create_key
-from toxgrade.batches.declared import OPTIONS
 from toxgrade.records.engine import transaction
+from toxgrade.tabular.read_options import OPTIONS
 
 from tests.batches.stored import HEADER, Stored, stored
 from tests.conftest import NewDatabase

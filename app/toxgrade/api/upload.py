@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from toxgrade.batches.declared import OPTIONS
 from toxgrade.http.upload_files import LONGEST_WORD, MEDIA_TYPES
+from toxgrade.tabular.read_options import OPTIONS
 
 _WORDS = {
     option.name: {"type": "string", "maxLength": LONGEST_WORD, "description": option.help}

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from toxgrade.batches.reading import AS_IT_COMES, Reading
 from toxgrade.cohort.definition import Report as Phase
 from toxgrade.grading.rules import Rules
+from toxgrade.tabular.read_options import AS_IT_COMES, Reading
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,17 @@ from typing import Any
 import polars as pl
 
 from toxgrade.batches.cause import cause, read_theirs
-from toxgrade.batches.kept import temporary_folder
-from toxgrade.batches.labs import open_labs
-from toxgrade.batches.mapping import ColumnMap
-from toxgrade.batches.open import open_table
-from toxgrade.batches.reading import AS_IT_COMES, Reading
 from toxgrade.criteria.model import Edition
 from toxgrade.errors import FileError
 from toxgrade.grading.columns.rows import COLUMNS, lab_result
 from toxgrade.grading.grader import Grader, Graders
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.rules import Rules
+from toxgrade.tabular.lab_export import open_labs
+from toxgrade.tabular.mapping import ColumnMap
+from toxgrade.tabular.open_file import open_table
+from toxgrade.tabular.read_options import AS_IT_COMES, Reading
+from toxgrade.tabular.spill import temporary_folder
 
 _ADAM = Reading(columns=ColumnMap({
     "patient": "USUBJID", "collected": "ADTC", "analyte": "PARAMCD", "value": "AVALC",

@@ -14,7 +14,6 @@ from sqlalchemy import Connection, Engine
 from toxgrade.batches.assemble import PATIENT
 from toxgrade.batches.refusals import BECAUSE, Refusal, Texts, contradicting, refusal
 from toxgrade.batches.rejects import COLUMN_OF
-from toxgrade.batches.tables import CELL, apart
 from toxgrade.errors import RequestError
 from toxgrade.grading.columns.rows import lab_result
 from toxgrade.grading.grader import Grader, Graders
@@ -32,6 +31,7 @@ from toxgrade.records.store_many import (
     store_new,
 )
 from toxgrade.records.studies import find_study, hold_study
+from toxgrade.tabular.table import CELL, apart
 
 _GRADED = {
     "term": pl.String, "grade": pl.Int8, "at_least": pl.Int8, "at_most": pl.Int8,

@@ -8,21 +8,21 @@ import polars as pl
 
 from toxgrade.batches.adam import as_adam
 from toxgrade.batches.batch import Batch
-from toxgrade.batches.files import check_apart, check_output, write
-from toxgrade.batches.kept import Kept, temporary_folder
-from toxgrade.batches.labs import Chunk, Labs, open_labs
 from toxgrade.batches.manifest import write_manifest
-from toxgrade.batches.open import find_files
 from toxgrade.batches.rejects import NOTHING_REJECTED, rejected
-from toxgrade.batches.tables import CHUNK, ROW, Table, apart
 from toxgrade.batches.tally import UNREADABLE, Report, Tally
-from toxgrade.batches.treatment import NO_COURSES, Courses, read_patients
 from toxgrade.batches.worst import Worst, worst_grades
 from toxgrade.cohort.definition import Scope
 from toxgrade.criteria.model import Edition
 from toxgrade.errors import FileError
 from toxgrade.grading.columns.grader import ColumnGrader
 from toxgrade.grading.grader import Graders
+from toxgrade.tabular.courses import NO_COURSES, Courses, read_patients
+from toxgrade.tabular.lab_export import Chunk, Labs, open_labs
+from toxgrade.tabular.open_file import find_files
+from toxgrade.tabular.output_files import check_apart, check_output, write
+from toxgrade.tabular.spill import Kept, temporary_folder
+from toxgrade.tabular.table import CHUNK, ROW, Table, apart
 
 _AT_ONCE = 2 * CHUNK
 """Rows per piece here, where some hundred steps are done on each: a twentieth less work per row

@@ -8,9 +8,9 @@ import polars as pl
 
 from toxgrade import __version__
 from toxgrade.batches.batch import Batch
-from toxgrade.batches.files import STDOUT, sha256, whole
-from toxgrade.batches.tables import Table
 from toxgrade.batches.tally import Report
+from toxgrade.tabular.output_files import STDOUT, sha256, whole
+from toxgrade.tabular.table import Table
 
 
 def write_manifest(batch: Batch, report: Report, inputs: Sequence[Table], criteria: str) -> None:

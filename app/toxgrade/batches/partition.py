@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from toxgrade.batches.labs import Labs, open_labs
-from toxgrade.batches.layouts import recognise
-from toxgrade.batches.reading import AS_IT_COMES, Reading
-from toxgrade.batches.tables import LINE, ROW
-from toxgrade.batches.treatment import NO_COURSES, Courses, read_patients
 from toxgrade.errors import FileError
 from toxgrade.grading.columns.interning import numbered
+from toxgrade.tabular.courses import NO_COURSES, Courses, read_patients
+from toxgrade.tabular.lab_export import Labs, open_labs
+from toxgrade.tabular.layouts import recognise
+from toxgrade.tabular.read_options import AS_IT_COMES, Reading
+from toxgrade.tabular.table import LINE, ROW
 
 CHUNK = 5_000
 """Rows of a chunk, at least: half a second to grade, so that a killed worker loses little and a

@@ -2,10 +2,10 @@
 
 import polars as pl
 
-from toxgrade.batches.labs import Chunk
-from toxgrade.batches.layouts import Layout
-from toxgrade.batches.tables import CELL, LINE, ROW
 from toxgrade.grading.result import Reason
+from toxgrade.tabular.lab_export import Chunk
+from toxgrade.tabular.layouts import Layout
+from toxgrade.tabular.table import CELL, LINE, ROW
 
 COLUMN_OF = {
     Reason.UNKNOWN_ANALYTE: "analyte",

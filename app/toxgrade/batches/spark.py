@@ -22,16 +22,16 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from toxgrade.batches.layouts import Layout, recognise, treatment_columns
-from toxgrade.batches.reading import AS_IT_COMES
-from toxgrade.batches.tables import apart
-from toxgrade.batches.treatment import NO_COURSES, treatment_dates
 from toxgrade.criteria.reader import load
 from toxgrade.errors import FileError
 from toxgrade.grading.columns.grader import grade_rows
 from toxgrade.grading.grader import Grader, Graders
 from toxgrade.grading.phase import PRESETS, Window
 from toxgrade.grading.rules import Rules
+from toxgrade.tabular.courses import NO_COURSES, treatment_dates
+from toxgrade.tabular.layouts import Layout, recognise, treatment_columns
+from toxgrade.tabular.read_options import AS_IT_COMES
+from toxgrade.tabular.table import apart
 
 _TOGETHER = 100_000  # rows graded at a time, or one patient's if that has more: some 100 MB
 _START, _END = "__rt_start", "__rt_end"

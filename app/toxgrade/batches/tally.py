@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from toxgrade.batches.labs import Chunk
-from toxgrade.batches.layouts import SIGNS_SWAPPED
 from toxgrade.grading.result import Flag
 from toxgrade.grading.values import read_column, read_limit
+from toxgrade.tabular.lab_export import Chunk
+from toxgrade.tabular.layouts import SIGNS_SWAPPED
 
 
 @dataclass(frozen=True, slots=True)

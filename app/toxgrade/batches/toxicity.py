@@ -8,7 +8,6 @@ from pathlib import Path
 
 import polars as pl
 
-from toxgrade.batches.files import whole
 from toxgrade.batches.worst import PHASES
 from toxgrade.cohort.definition import LIVER_ENZYMES, Scope, paper_rows, rule
 from toxgrade.cohort.table_document import WRITERS, counted_document
@@ -18,6 +17,7 @@ from toxgrade.criteria.model import Edition
 from toxgrade.errors import FileError
 from toxgrade.grading.phase import Window
 from toxgrade.grading.result import Course
+from toxgrade.tabular.output_files import whole
 
 _PATIENT = itemgetter("patient", "rt_start", "rt_end")
 _BOUNDS = ("least", "most", "decided")

@@ -18,7 +18,6 @@ from toxgrade import __version__
 from toxgrade.batches.assemble import assemble, leave_out
 from toxgrade.batches.chunk import Chunk, RulesChanged
 from toxgrade.batches.partition import Partition
-from toxgrade.batches.reading import from_json
 from toxgrade.batches.store import Store
 from toxgrade.errors import Conflict, FileError, Unavailable
 from toxgrade.grading.grader import Graders
@@ -30,6 +29,7 @@ from toxgrade.records.engine import reading
 from toxgrade.records.erase import erased_patients
 from toxgrade.records.jobs import LostTask, Task
 from toxgrade.records.studies import find_study
+from toxgrade.tabular.read_options import from_json
 
 _IDLE = 0.5  # seconds between looks at the table of jobs when there is nothing to do
 _SWEEP_EVERY = 3600.0  # seconds

@@ -34,9 +34,9 @@ def compare(
 ) -> None:
     """Say where two graders agree on the same results, and why they do not."""
     from toxgrade.batches.beside import compare
-    from toxgrade.batches.files import check_apart, check_output, write
     from toxgrade.criteria.reader import load
     from toxgrade.grading.grader import Graders
+    from toxgrade.tabular.output_files import check_apart, check_output, write
 
     if output is not None:
         check_output(output)

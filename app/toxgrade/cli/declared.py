@@ -1,15 +1,15 @@
-"""What the command line declares of files: the options of ``toxgrade.batches.declared``."""
+"""What the command line declares of files: the options of ``toxgrade.tabular.read_options``."""
 
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
-from toxgrade.batches.declared import FORMAT, OPTIONS, Option
 from toxgrade.cli.arguments import Parser
 from toxgrade.errors import ReadingError
+from toxgrade.tabular.read_options import FORMAT, OPTIONS, Option
 
 if TYPE_CHECKING:
-    from toxgrade.batches.reading import Reading
+    from toxgrade.tabular.read_options import Reading
 
 _HELP = {
     "null": "means no value (not in analyte), --null=-- if it begins with a dash; repeatable",
@@ -53,8 +53,8 @@ def declared(files: dict[str, Any]) -> "Reading":
     Raises:
         FileError: a mapping file that cannot be used.
     """
-    from toxgrade.batches.mapping import read_mapping
-    from toxgrade.batches.reading import Reading
+    from toxgrade.tabular.mapping import read_mapping
+    from toxgrade.tabular.read_options import Reading
 
     given = {field: value for field, value in files.items() if value is not None}
     if "nulls" in given:

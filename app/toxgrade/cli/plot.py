@@ -14,9 +14,9 @@ from toxgrade.cohort.definition import Report
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from toxgrade.batches.reading import Reading
     from toxgrade.grading.grader import Graders
     from toxgrade.records.studies import Study
+    from toxgrade.tabular.read_options import Reading
     from toxgrade.web.pictures.gallery import Name
     from toxgrade.web.pictures.picture import Kind
 
@@ -46,10 +46,10 @@ def plot(
     width: int, **files: Any,
 ) -> None:  # fmt: skip
     """Draw a picture of a cohort, or the timeline of one patient."""
-    from toxgrade.batches.files import whole
     from toxgrade.criteria.reader import load
     from toxgrade.criteria.vocabulary import load_vocabularies
     from toxgrade.grading.grader import Graders
+    from toxgrade.tabular.output_files import whole
     from toxgrade.web.pictures.gallery import Asked, Gallery
 
     name, kind = _asked(picture, output, patient)

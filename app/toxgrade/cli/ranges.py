@@ -74,9 +74,9 @@ def _read(table: Path) -> list["RangeRequest"]:
     from pydantic import ValidationError
 
     from toxgrade.api.ranges import RangesRequest
-    from toxgrade.batches.open import open_table
-    from toxgrade.batches.reading import AS_IT_COMES
     from toxgrade.errors import FieldFault
+    from toxgrade.tabular.open_file import open_table
+    from toxgrade.tabular.read_options import AS_IT_COMES
 
     with TemporaryDirectory() as folder:
         opened = open_table(table, AS_IT_COMES, Path(folder))

@@ -42,7 +42,6 @@ def report(
     include_baseline: bool,
 ) -> None:
     """Write a study's toxicity table: how many patients had which grade."""
-    from toxgrade.batches.files import whole
     from toxgrade.cohort.definition import Scope
     from toxgrade.cohort.table_document import WRITERS
     from toxgrade.criteria.reader import load
@@ -51,6 +50,7 @@ def report(
     from toxgrade.records.engine import transaction
     from toxgrade.records.studies import find_study
     from toxgrade.server.reports.study_table import table_document
+    from toxgrade.tabular.output_files import whole
 
     suffix = ".csv" if str(output) == "-" else output.suffix
     if suffix not in WRITERS:

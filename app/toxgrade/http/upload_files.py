@@ -10,9 +10,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from toxgrade.batches.mapping import Document
 from toxgrade.errors import FieldFault, RequestError, TooLarge
 from toxgrade.http.body import BodyProblem
+from toxgrade.tabular.mapping import Document
 
 MOST_WORDS, LONGEST_WORD = 100, 200
 _FILES = ("labs", "patients", "mapping")

@@ -8,7 +8,6 @@ from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from toxgrade.batches.declared import OPTIONS
 from toxgrade.batches.store import Store
 from toxgrade.http.batch_files import graded_rows, rejects_csv
 from toxgrade.http.guard import needs
@@ -24,6 +23,7 @@ from toxgrade.records.batches import (
     list_rejects,
 )
 from toxgrade.records.studies import Study, find_study
+from toxgrade.tabular.read_options import OPTIONS
 from toxgrade.web.page import PageRoute, page
 
 router = APIRouter(

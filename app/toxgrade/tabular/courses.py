@@ -7,13 +7,13 @@ from pathlib import Path
 
 import polars as pl
 
-from toxgrade.batches.layouts import iso_date, treatment_columns
-from toxgrade.batches.open import open_table
-from toxgrade.batches.reading import Reading
-from toxgrade.batches.tables import LINE, Table
 from toxgrade.errors import FileError
 from toxgrade.grading.columns.interning import Numbers
 from toxgrade.grading.dates import FIRST_YEAR, LAST_YEAR, collected_columns
+from toxgrade.tabular.layouts import iso_date, treatment_columns
+from toxgrade.tabular.open_file import open_table
+from toxgrade.tabular.read_options import Reading
+from toxgrade.tabular.table import LINE, Table
 
 _ACCEPTED = f"a date YYYY-MM-DD in the years {FIRST_YEAR} to {LAST_YEAR}, or nothing"
 

@@ -12,13 +12,20 @@ from pathlib import Path
 
 import polars as pl
 
-from toxgrade.batches.declared import Encoding
-from toxgrade.batches.header import DELIMITERS, SPARE, find_delimiter, read_header, refuse_spare
-from toxgrade.batches.kinds import Shape, check_beginning
-from toxgrade.batches.reading import Reading
-from toxgrade.batches.tables import Table, scanned
-from toxgrade.batches.unpack import is_utf16, unpack
 from toxgrade.errors import FileError
+from toxgrade.tabular.file_format import (
+    DELIMITERS,
+    SPARE,
+    Shape,
+    check_beginning,
+    find_delimiter,
+    is_utf16,
+    read_header,
+    refuse_spare,
+    unpack,
+)
+from toxgrade.tabular.read_options import Encoding, Reading
+from toxgrade.tabular.table import Table, scanned
 
 _PIECE = 1 << 22
 _LONGEST_LINE = 4 * _PIECE

@@ -13,9 +13,9 @@ from typing import Any
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from toxgrade.batches.header import check_names, refuse_spare, spare_columns
-from toxgrade.batches.reading import Reading
 from toxgrade.errors import FileError
+from toxgrade.tabular.file_format import check_names, refuse_spare, spare_columns
+from toxgrade.tabular.read_options import Reading
 
 _AT_ONCE = 50_000
 _MOST_CELLS_BYTES = 2**30

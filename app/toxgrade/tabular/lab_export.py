@@ -1,4 +1,4 @@
-"""Laboratory exports of any format as one sequence of rows: what grading and storing start from."""
+"""Wide exports: one column per analyte becomes one row per value."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -6,14 +6,39 @@ from pathlib import Path
 
 import polars as pl
 
-from toxgrade.batches.aside import Aside, RepeatedTexts
-from toxgrade.batches.kept import Kept
-from toxgrade.batches.layouts import Layout, recognise
-from toxgrade.batches.open import open_table
-from toxgrade.batches.reading import AS_IT_COMES, Reading
-from toxgrade.batches.tables import CHUNK, LINE, ROW, Table
-from toxgrade.batches.wide import melt
 from toxgrade.errors import FileError
+from toxgrade.tabular.layouts import Layout, as_declared, recognise
+from toxgrade.tabular.open_file import open_table
+from toxgrade.tabular.read_options import AS_IT_COMES, Reading
+from toxgrade.tabular.spill import Aside, Kept, RepeatedTexts
+from toxgrade.tabular.table import CELL, CHUNK, LINE, ROW, Table
+
+_PLACE, _TAKEN = "\x00place", "\x00taken"
+_SAME = ("analyte", "unit", "limit_unit")
+
+
+def melt(
+    given: pl.DataFrame, rows: pl.DataFrame, reading: Reading
+) -> tuple[pl.DataFrame, pl.Series]:
+    """One row per filled cell of the mapped columns, in the order of rows, then of the mapping.
+
+    Returns the long ``rows``, with ``CELL``, and for each its place in ``given``.
+    """
+    # As texts: numbers would tell of patients of whom no cell is filled.
+    common, parts = rows.cast({pl.Categorical: pl.String}).with_row_index(_TAKEN), []
+    for place, entry in enumerate(reading.columns.wide):
+        texts = {
+            name: pl.lit(given[entry[column]]) if column in entry else pl.lit(entry.get(name))
+            for name, column in (("value", "column"), ("lln", "lln_column"), ("uln", "uln_column"))
+        }
+        texts = {name: text.cast(pl.String) for name, text in texts.items()}
+        same = {name: pl.lit(entry[name]) for name in _SAME if name in entry}
+        part = common.with_columns(**same, **as_declared(texts, reading))
+        filled = pl.col("value").str.strip_chars() != ""
+        where = (pl.lit(place).alias(_PLACE), pl.lit(entry["column"]).alias(CELL))
+        parts.append(part.filter(filled).with_columns(where))
+    long = pl.concat(parts).sort(ROW, _PLACE)
+    return long.drop(_TAKEN, _PLACE), long[_TAKEN]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import polars as pl
 
-from toxgrade.batches.kinds import Shape, shape
-from toxgrade.batches.reading import Reading
-from toxgrade.batches.tables import Table, scanned
-from toxgrade.batches.text import open_text
-from toxgrade.batches.unpack import unpack
 from toxgrade.errors import FileError
+from toxgrade.tabular.delimited import open_text
+from toxgrade.tabular.file_format import Shape, shape, unpack
+from toxgrade.tabular.read_options import Reading
+from toxgrade.tabular.table import Table, scanned
 
 
 def open_table(path: Path, reading: Reading, folder: Path, name: str | None = None) -> Table:
@@ -43,8 +42,8 @@ def _scan(
     path: Path, name: str, found: Shape, reading: Reading, folder: Path
 ) -> tuple[pl.LazyFrame, str, int]:
     """The frame, how it was read, and the line of its first row."""
-    from toxgrade.batches.ndjson import scan_ndjson
-    from toxgrade.batches.typed import read_xlsx, scan_parquet, scan_xpt
+    from toxgrade.tabular.ndjson import scan_ndjson
+    from toxgrade.tabular.parquet_xlsx_xpt import read_xlsx, scan_parquet, scan_xpt
 
     match found.kind:
         case "parquet":

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from toxgrade.batches.mapping import OURS
-from toxgrade.batches.reading import Reading
 from toxgrade.errors import FileError
+from toxgrade.tabular.mapping import OURS
+from toxgrade.tabular.read_options import Reading
 
 _BLOOD = ["", "BLOOD", "SERUM", "PLASMA", "SERUM OR PLASMA", "WHOLE BLOOD"]
 _REQUIRED = ("patient", "collected", "analyte", "value", "unit", "lln", "uln")
