@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toxgrade.batches.batch import Batch
-from toxgrade.batches.grade import grade_file
 from toxgrade.criteria.reader import load
+from toxgrade.exports.grade_file import grade_file
+from toxgrade.exports.run_report import Batch
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
 from toxgrade.tabular.mapping import read_mapping
@@ -88,7 +88,7 @@ def test_however_its_columns_are_kept_an_export_is_graded_alike(
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         expected = _graded(Path(folder), labs, name)
         patch.setattr(aside, "_MOST", most)
-        patch.setattr("toxgrade.batches.grade._AT_ONCE", size)
+        patch.setattr("toxgrade.exports.grade_file._AT_ONCE", size)
         assert _graded(Path(folder), labs, name).equals(expected)
 
 

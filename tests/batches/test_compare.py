@@ -6,9 +6,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from toxgrade.batches.beside import compare
 from toxgrade.criteria.reader import load
 from toxgrade.errors import FileError
+from toxgrade.exports.compare_adlb import compare
 from toxgrade.grading.grader import Graders
 
 _GRADERS = Graders(load())

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import polars as pl
 import pytest
-from toxgrade.batches.batch import Batch
-from toxgrade.batches.grade import grade_file
+from toxgrade.exports.grade_file import grade_file
+from toxgrade.exports.run_report import Batch
 from toxgrade.grading.rules import Rules
 from toxgrade.tabular.mapping import ColumnMap
 from toxgrade.tabular.read_options import AS_IT_COMES, Reading, as_json, from_json

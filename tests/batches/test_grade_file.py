@@ -7,11 +7,10 @@ from typing import Literal
 
 import polars as pl
 import pytest
-from toxgrade.batches.batch import Batch
-from toxgrade.batches.grade import grade_file
-from toxgrade.batches.tally import Report
 from toxgrade.criteria.reader import load
 from toxgrade.errors import CriteriaError, FileError
+from toxgrade.exports.grade_file import grade_file
+from toxgrade.exports.run_report import Batch, Report
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
 from toxgrade.tabular.mapping import ColumnMap

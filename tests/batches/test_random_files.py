@@ -6,11 +6,11 @@ import random
 from pathlib import Path
 
 import pytest
-from toxgrade.batches.batch import Batch
 from toxgrade.batches.chunk import Chunk
-from toxgrade.batches.grade import grade_file
 from toxgrade.batches.partition import Partition
 from toxgrade.errors import ToxgradeError
+from toxgrade.exports.grade_file import grade_file
+from toxgrade.exports.run_report import Batch
 from toxgrade.grading.rules import Rules
 from toxgrade.records.append import take
 from toxgrade.records.engine import build_engine

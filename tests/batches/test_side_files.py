@@ -7,11 +7,11 @@ from typing import Any
 import polars as pl
 import pytest
 import toxgrade.demo
-from toxgrade.batches.batch import Batch
-from toxgrade.batches.grade import grade_file
 from toxgrade.cohort.definition import Scope
 from toxgrade.criteria.reader import load
 from toxgrade.demo.load import load_demo
+from toxgrade.exports.grade_file import grade_file
+from toxgrade.exports.run_report import Batch
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
 from toxgrade.records.engine import transaction

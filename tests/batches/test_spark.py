@@ -64,7 +64,7 @@ def _on_one_machine(labs: pl.DataFrame, rules: Rules) -> pl.DataFrame:
 def test_every_row_gets_the_grades_of_one_machine(
     spark: "SparkSession", tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window: str
 ) -> None:
-    from toxgrade.batches.spark import grade  # noqa: PLC0415
+    from toxgrade.exports.spark import grade  # noqa: PLC0415
 
     write_export(tmp_path / "labs.csv", 8000)
     labs = pl.read_csv(tmp_path / "labs.csv", infer_schema=False)
@@ -79,7 +79,7 @@ def test_every_row_gets_the_grades_of_one_machine(
 
 
 def test_a_patients_table_gives_the_dates_and_types_may_be_numbers(spark: "SparkSession") -> None:
-    from toxgrade.batches.spark import grade  # noqa: PLC0415
+    from toxgrade.exports.spark import grade  # noqa: PLC0415
 
     labs = spark.createDataFrame(
         [("P1", date(2011, 1, 20), "TBIL", 0.9, "mg/dL", None, 1.2, 1),
@@ -109,7 +109,7 @@ def test_a_patients_table_gives_the_dates_and_types_may_be_numbers(spark: "Spark
 def test_what_cannot_be_graded_is_refused_before_the_work(
     spark: "SparkSession", labs: dict[str, str], patients: Any, says: str
 ) -> None:
-    from toxgrade.batches.spark import grade  # noqa: PLC0415
+    from toxgrade.exports.spark import grade  # noqa: PLC0415
 
     row = {"patient": "P1", "collected": "2011-04-23", "analyte": "ALT", "value": "5",
            "unit": "U/L", "lln": "", "uln": "40"}  # fmt: skip
@@ -122,7 +122,7 @@ def test_what_cannot_be_graded_is_refused_before_the_work(
 
 
 def test_an_unknown_edition_is_refused(spark: "SparkSession") -> None:
-    from toxgrade.batches.spark import grade  # noqa: PLC0415
+    from toxgrade.exports.spark import grade  # noqa: PLC0415
 
     columns = ("patient", "collected", "analyte", "value", "unit", "lln", "uln")
     frame = spark.createDataFrame([dict.fromkeys(columns, "x")])

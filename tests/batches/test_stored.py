@@ -6,9 +6,9 @@ from typing import Any
 import polars as pl
 import pytest
 from toxgrade.batches import partition
-from toxgrade.batches.batch import Batch
 from toxgrade.batches.chunk import Chunk
-from toxgrade.batches.grade import grade_file
+from toxgrade.exports.grade_file import grade_file
+from toxgrade.exports.run_report import Batch
 from toxgrade.grading.rules import Rules
 from toxgrade.settings import Settings
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import astuple
-from toxgrade.batches.worst import Worst, worst_grades
+from toxgrade.exports.worst_grades import Worst, worst_grades
 from toxgrade.grading.columns.rows import COLUMNS, lab_result
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course, Reason

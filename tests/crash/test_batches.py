@@ -15,9 +15,9 @@ from pathlib import Path
 
 import polars as pl
 from sqlalchemy import func, select
-from toxgrade.batches.batch import Batch
-from toxgrade.batches.grade import grade_file
 from toxgrade.batches.store import Store
+from toxgrade.exports.grade_file import grade_file
+from toxgrade.exports.run_report import Batch
 from toxgrade.grading.rules import Rules
 from toxgrade.records.batch_tables import batch_tasks
 from toxgrade.records.batches import Progress, Upload, create_batch, find_batch

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Engine
 
 from toxgrade.batches.assemble import PATIENT
 from toxgrade.batches.refusals import BECAUSE, Refusal, Texts, contradicting, refusal
-from toxgrade.batches.rejects import COLUMN_OF
 from toxgrade.errors import RequestError
+from toxgrade.exports.run_report import COLUMN_OF
 from toxgrade.grading.columns.rows import lab_result
 from toxgrade.grading.grader import Grader, Graders
 from toxgrade.grading.result import Course, LabResult, Reason

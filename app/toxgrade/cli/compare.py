@@ -9,7 +9,7 @@ from toxgrade.cli.declared import declared, reading_options
 from toxgrade.cli.environment import tidied_when_ended
 
 if TYPE_CHECKING:
-    from toxgrade.batches.beside import Comparison
+    from toxgrade.exports.compare_adlb import Comparison
 
 _OF_CELLS = {"decimal", "null", "dates", "map", "values", "baseline"}
 """What is declared of an export and still so of what `toxgrade grade` wrote."""
@@ -33,8 +33,8 @@ def compare(
     ours: Path, theirs: Path, keys: list[tuple[str, str]], output: Path | None, **files: Any
 ) -> None:
     """Say where two graders agree on the same results, and why they do not."""
-    from toxgrade.batches.beside import compare
     from toxgrade.criteria.reader import load
+    from toxgrade.exports.compare_adlb import compare
     from toxgrade.grading.grader import Graders
     from toxgrade.tabular.output_files import check_apart, check_output, write
 

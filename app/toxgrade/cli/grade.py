@@ -56,11 +56,11 @@ def grade(
     # polars' allocator, told before polars is there to keep what it will need again in a moment:
     # 5 % of the CPU time, and no more memory.
     os.environ.setdefault("_RJEM_MALLOC_CONF", "narenas:2,dirty_decay_ms:5000")
-    from toxgrade.batches.batch import Batch
-    from toxgrade.batches.grade import grade_file
     from toxgrade.cli.editions import changed_rules
     from toxgrade.cli.told import print_report, progress
     from toxgrade.criteria.reader import load
+    from toxgrade.exports.grade_file import grade_file
+    from toxgrade.exports.run_report import Batch
     from toxgrade.grading.grader import Graders
     from toxgrade.grading.rules import Rules
 

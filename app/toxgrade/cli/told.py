@@ -8,9 +8,9 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from toxgrade.batches.grade import Progress
-    from toxgrade.batches.tally import Report
     from toxgrade.criteria.model import Criteria
+    from toxgrade.exports.grade_file import Progress
+    from toxgrade.exports.run_report import Report
 
 _EVERY = 10.0
 _SHOWN = 10

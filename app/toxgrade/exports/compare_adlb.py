@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from toxgrade.batches.cause import cause, read_theirs
 from toxgrade.criteria.model import Edition
 from toxgrade.errors import FileError
+from toxgrade.exports.discrepancy_cause import cause, read_theirs
 from toxgrade.grading.columns.rows import COLUMNS, lab_result
 from toxgrade.grading.grader import Grader, Graders
 from toxgrade.grading.result import LabResult

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import polars as pl
 
-from toxgrade.batches.worst import PHASES
 from toxgrade.cohort.definition import LIVER_ENZYMES, Scope, paper_rows, rule
 from toxgrade.cohort.table_document import WRITERS, counted_document
 from toxgrade.cohort.toxicity_table import toxicity_table
 from toxgrade.cohort.worst import Bounds, CohortPatient
 from toxgrade.criteria.model import Edition
 from toxgrade.errors import FileError
+from toxgrade.exports.worst_grades import PHASES
 from toxgrade.grading.phase import Window
 from toxgrade.grading.result import Course
 from toxgrade.tabular.output_files import whole

@@ -6,15 +6,20 @@ from pathlib import Path
 
 import polars as pl
 
-from toxgrade.batches.adam import as_adam
-from toxgrade.batches.batch import Batch
-from toxgrade.batches.manifest import write_manifest
-from toxgrade.batches.rejects import NOTHING_REJECTED, rejected
-from toxgrade.batches.tally import UNREADABLE, Report, Tally
-from toxgrade.batches.worst import Worst, worst_grades
 from toxgrade.cohort.definition import Scope
 from toxgrade.criteria.model import Edition
 from toxgrade.errors import FileError
+from toxgrade.exports.adam import as_adam
+from toxgrade.exports.run_report import (
+    NOTHING_REJECTED,
+    UNREADABLE,
+    Batch,
+    Report,
+    Tally,
+    rejected,
+    write_manifest,
+)
+from toxgrade.exports.worst_grades import Worst, worst_grades
 from toxgrade.grading.columns.grader import ColumnGrader
 from toxgrade.grading.grader import Graders
 from toxgrade.tabular.courses import NO_COURSES, Courses, read_patients
@@ -50,7 +55,7 @@ def grade_file(
         if path is not None:
             check_output(path)
     if batch.table is not None:
-        from toxgrade.batches.toxicity import check_table
+        from toxgrade.exports.table_file import check_table
 
         check_table(batch.table)
     with temporary_folder() as folder:
@@ -167,7 +172,7 @@ class _Run:
         if batch.worst is not None:
             write([worst_grades(bounds)], batch.worst)
         if batch.table is not None:
-            from toxgrade.batches.toxicity import write_table
+            from toxgrade.exports.table_file import write_table
 
             scope = Scope(batch.phase)
             days = self._worst.last_days(courses["patient"])
