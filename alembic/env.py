@@ -1,6 +1,7 @@
 """Runs the migrations on the connection that ``toxgrade.records.engine.upgrade`` opened."""
 
 from alembic import context
+
 from toxgrade.records.batch_tables import batches  # noqa: F401 - describes its tables in `metadata`
 from toxgrade.records.engine import transaction
 from toxgrade.records.tables import metadata

@@ -13,12 +13,12 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI, Response
 from sqlalchemy import Table
+
+from benchmarks.load import Servers, process
 from toxgrade.garbage import collect_rarely
 from toxgrade.records.audit_tables import audit
 from toxgrade.records.engine import build_engine
 from toxgrade.records.tables import grades, patients, results, treatments
-
-from benchmarks.load import Servers, process
 
 _OWN = {patients: 3, treatments: 2, results: 2, grades: 3, audit: 4}
 """By table, how many columns say whose a row is: the first ones."""

@@ -6,12 +6,11 @@
 import sys
 from collections.abc import Iterable, Iterator
 
+from tests.grading import oracle
+from tests.grading.readings import Found, by_column, one_by_one
 from toxgrade.criteria.model import Edition
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
-
-from tests.grading import oracle
-from tests.grading.readings import Found, by_column, one_by_one
 
 _CHUNK = 250_000  # a million rows and their baselines at once would take 6 GB
 

@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
+
 from toxgrade.criteria.model import Edition
 from toxgrade.criteria.reader import load
 from toxgrade.grading.columns.grader import grade_rows

@@ -17,12 +17,12 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from toxgrade.http.server import run
-from toxgrade.main import create_app
-from toxgrade.settings import Settings
 
 from benchmarks.kernel import _PANEL
 from tests.ports import free_port
+from toxgrade.http.server import run
+from toxgrade.main import create_app
+from toxgrade.settings import Settings
 
 CLIENTS, ROUNDS = 16, 3
 _SECONDS = 2.0

@@ -4,13 +4,13 @@ import time
 
 import httpx
 from sqlalchemy import text
+
+from benchmarks.table import fill, on_each_database
+from tests.conftest import served
 from toxgrade.records.append import take
 from toxgrade.records.audit import Act, enter
 from toxgrade.records.engine import build_engine, upgrade
 from toxgrade.settings import Settings
-
-from benchmarks.table import fill, on_each_database
-from tests.conftest import served
 
 _PATIENTS, _GRADES = 1000, 500
 _PAGES = (

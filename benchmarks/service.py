@@ -3,13 +3,12 @@
 import tempfile
 from pathlib import Path
 
-from toxgrade.access.keys import create_key
-from toxgrade.records.engine import transaction, upgrade
-from toxgrade.records.verify import verify
-
 from benchmarks.bare import bare
 from benchmarks.load import Servers, compare, empty, heading, load, panel, toxgrade
 from tests import postgres
+from toxgrade.access.keys import create_key
+from toxgrade.records.engine import transaction, upgrade
+from toxgrade.records.verify import verify
 
 _PANEL = "/v1/studies/default/patients/{n}/results"
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import psycopg
 from sqlalchemy import Engine, func, select
+
+from tests import postgres
+from tests.batches.export import write_export
 from toxgrade.batches.chunk import Chunk
 from toxgrade.batches.partition import Partition
 from toxgrade.criteria.reader import load
@@ -16,9 +19,6 @@ from toxgrade.garbage import collect_rarely
 from toxgrade.grading.grader import Graders
 from toxgrade.records.engine import build_engine, upgrade
 from toxgrade.records.tables import grades, patients, results, treatments
-
-from tests import postgres
-from tests.batches.export import write_export
 
 _ROWS = int(os.environ.get("TOXGRADE_BENCH_ROWS", "200000"))
 _GRADERS = Graders(load())

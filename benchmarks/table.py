@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection, func, insert, select, text
+
+from tests import postgres
 from toxgrade.cohort.definition import Scope, paper_rows
 from toxgrade.cohort.toxicity_table import toxicity_table
 from toxgrade.criteria.reader import load
@@ -20,8 +22,6 @@ from toxgrade.records.patients import save_courses
 from toxgrade.records.studies import Study, find_study, save_study
 from toxgrade.records.tables import grades, patients, results
 from toxgrade.server.reports.cohort_queries import cohort
-
-from tests import postgres
 
 T = TypeVar("T")
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
+
+from tests import postgres
+from tests.ports import free_port
 from toxgrade.http.server import server_config
 from toxgrade.main import create_app
 from toxgrade.records.engine import upgrade
 from toxgrade.settings import Settings
-
-from tests import postgres
-from tests.ports import free_port
 
 FULL = os.environ.get("TOXGRADE_FULL") == "1"
 """Whether the crash suite, tamperings and random requests run whole, as ``make bench`` does."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+
 from toxgrade import __version__
 from toxgrade.access.callers import Role
 from toxgrade.cli import COMMANDS

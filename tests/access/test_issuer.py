@@ -8,12 +8,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+from tests.tls import certified
 from toxgrade.access import tokens
 from toxgrade.errors import Unavailable
 from toxgrade.http.issuer import issuer
 from toxgrade.settings import Settings
-
-from tests.tls import certified
 
 _KEYS = b'{"keys": []}'
 

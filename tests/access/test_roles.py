@@ -8,6 +8,9 @@ import httpx
 import pytest
 from fastapi import APIRouter
 from fastapi.routing import APIRoute, iter_route_contexts
+
+from tests.api.panels import panel
+from tests.conftest import NewDatabase, served
 from toxgrade.access.callers import ROLES, Caller, Role
 from toxgrade.access.keys import create_key, list_keys, revoke_key
 from toxgrade.errors import Forbidden, NotFound, RequestError
@@ -17,9 +20,6 @@ from toxgrade.main import create_app
 from toxgrade.records.engine import transaction
 from toxgrade.records.studies import save_study
 from toxgrade.settings import Settings
-
-from tests.api.panels import panel
-from tests.conftest import NewDatabase, served
 
 
 @pytest.mark.parametrize(

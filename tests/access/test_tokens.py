@@ -15,14 +15,14 @@ import httpx
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, Key, KeySet, RSAKey
+
+from tests.access.test_roles import routes_in_need
+from tests.conftest import NewDatabase, served
 from toxgrade.access.keys import create_key
 from toxgrade.access.tokens import KEYS_SECONDS, Issuer, Token, Tokens
 from toxgrade.errors import Unauthorized, Unavailable
 from toxgrade.records.engine import transaction
 from toxgrade.settings import Settings
-
-from tests.access.test_roles import routes_in_need
-from tests.conftest import NewDatabase, served
 
 _RSA = RSAKey.generate_key(2048, {"kid": "r1"})
 _EC = ECKey.generate_key("P-256", {"kid": "e1"})

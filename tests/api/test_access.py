@@ -7,11 +7,11 @@ from pathlib import Path
 import httpx
 import pytest
 import sqlalchemy
+
+from tests.conftest import NewDatabase, served
 from toxgrade.access.keys import create_key
 from toxgrade.records.engine import transaction
 from toxgrade.settings import Settings
-
-from tests.conftest import NewDatabase, served
 
 
 @pytest.fixture

@@ -6,15 +6,15 @@ from pathlib import Path
 import httpx
 import polars as pl
 import pytest
-from toxgrade.batches.store import Store
-from toxgrade.batches.worker import Worker
-from toxgrade.records.engine import build_engine, empty_write_ahead_log
-from toxgrade.settings import Settings
 
 from tests.api.panels import panel, value
 from tests.batches.stored import GRADERS, HEADER
 from tests.conftest import NewDatabase, served
 from tests.fhir import ENCODER, bundle, observation, parameters
+from toxgrade.batches.store import Store
+from toxgrade.batches.worker import Worker
+from toxgrade.records.engine import build_engine, empty_write_ahead_log
+from toxgrade.settings import Settings
 
 _CANARY = "ZAPHOD-4711"
 _STUDY = "/v1/studies/default"

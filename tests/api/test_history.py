@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
-from toxgrade.records.engine import snapshot
-from toxgrade.records.verify import heads, verify
 
 from tests.api.panels import baseline, panel, value
+from toxgrade.records.engine import snapshot
+from toxgrade.records.verify import heads, verify
 
 _STUDY = "/v1/studies/default"
 _P1 = f"{_STUDY}/patients/P1"

@@ -4,12 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from toxgrade.access.keys import create_key
-from toxgrade.records.engine import transaction
-from toxgrade.settings import Settings
 
 from tests.api.panels import panel, value
 from tests.conftest import NewDatabase, served
+from toxgrade.access.keys import create_key
+from toxgrade.records.engine import transaction
+from toxgrade.settings import Settings
 
 _RESULTS = "/v1/studies/default/patients/P1/results"
 _EVENTS = "/v1/studies/default/patients/P1/events"

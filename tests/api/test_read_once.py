@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
-from toxgrade.api.lab_value import Lab, LabValue
-from toxgrade.http.body import read_json
 
 from tests.api.panels import value
+from toxgrade.api.lab_value import Lab, LabValue
+from toxgrade.http.body import read_json
 
 _LAB: TypeAdapter[Any] = TypeAdapter(Lab)
 

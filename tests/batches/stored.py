@@ -10,14 +10,14 @@ from typing import Any
 import httpx
 import polars as pl
 from sqlalchemy import Engine
+
+from tests.conftest import served
 from toxgrade.batches.store import Store
 from toxgrade.batches.worker import Worker
 from toxgrade.criteria.reader import load
 from toxgrade.grading.grader import Graders
 from toxgrade.records.engine import build_engine
 from toxgrade.settings import Settings
-
-from tests.conftest import served
 
 GRADERS = Graders(load())
 HEADER = "patient,collected,analyte,value,unit,lln,uln,rt_start,rt_end"

@@ -8,11 +8,13 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from toxgrade.criteria.reader import load
 from toxgrade.exports.grade_file import grade_file
 from toxgrade.exports.run_report import Batch
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
+from toxgrade.tabular import spill
 from toxgrade.tabular.mapping import read_mapping
 from toxgrade.tabular.read_options import Reading
 from toxgrade.tabular.spill import Kept, RepeatedTexts
@@ -37,7 +39,7 @@ _LABS = [
 )
 def test_texts_come_back_as_they_were(pieces: Sequence[Sequence[str | None]], most: int) -> None:
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(aside, "_MOST", most)
+        patch.setattr(spill, "_MOST", most)
         repeated, kept = RepeatedTexts(["n"]), Kept(Path(name), "n")
         for piece in pieces:
             of = repeated.of(pl.DataFrame({"n": piece}, schema={"n": pl.String}))
@@ -51,7 +53,7 @@ def test_texts_come_back_as_they_were(pieces: Sequence[Sequence[str | None]], mo
 
 
 def test_texts_that_hardly_repeat_stay_texts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aside, "_LOOKED_AT", 8)
+    monkeypatch.setattr(spill, "_LOOKED_AT", 8)
     repeated = RepeatedTexts(["each", "half"])
     each = [f"{number}" for number in range(8)]
     piece = pl.DataFrame({"each": each, "half": ["a", "b"] * 4})
@@ -87,7 +89,7 @@ def test_however_its_columns_are_kept_an_export_is_graded_alike(
     labs = "\n".join([_HEADER, *filled, ""])
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         expected = _graded(Path(folder), labs, name)
-        patch.setattr(aside, "_MOST", most)
+        patch.setattr(spill, "_MOST", most)
         patch.setattr("toxgrade.exports.grade_file._AT_ONCE", size)
         assert _graded(Path(folder), labs, name).equals(expected)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from toxgrade.tabular.open_file import open_table
 from toxgrade.tabular.read_options import AS_IT_COMES
 from toxgrade.tabular.table import LINE, ROW

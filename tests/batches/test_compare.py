@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+
 from toxgrade.criteria.reader import load
 from toxgrade.errors import FileError
 from toxgrade.exports.compare_adlb import compare

@@ -7,13 +7,13 @@ from typing import Any
 import httpx
 import polars as pl
 import pytest
+
+from tests.batches.stored import GRADERS, HEADER, Stored
 from toxgrade.exports.grade_file import grade_file
 from toxgrade.exports.run_report import Batch
 from toxgrade.grading.rules import Rules
 from toxgrade.tabular.mapping import ColumnMap
 from toxgrade.tabular.read_options import AS_IT_COMES, Reading, as_json, from_json
-
-from tests.batches.stored import GRADERS, HEADER, Stored
 
 _BATCHES = "/v1/studies/default/batches"
 _WIDE = """Kennung;Abnahme;ALT (U/l);Bili (mg/dl);Leuko

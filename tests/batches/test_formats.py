@@ -6,6 +6,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from tests.batches import files
 from toxgrade.errors import FileError
 from toxgrade.tabular.file_format import unpack
 from toxgrade.tabular.lab_export import Labs, open_labs
@@ -13,8 +15,6 @@ from toxgrade.tabular.mapping import OURS, ColumnMap, read_mapping
 from toxgrade.tabular.open_file import find_files
 from toxgrade.tabular.read_options import Reading
 from toxgrade.tabular.table import LINE, ROW
-
-from tests.batches import files
 
 UPPER = ColumnMap({name: name.upper()[:8] for name in files.HEADER})
 

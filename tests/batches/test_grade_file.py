@@ -7,6 +7,7 @@ from typing import Literal
 
 import polars as pl
 import pytest
+
 from toxgrade.criteria.reader import load
 from toxgrade.errors import CriteriaError, FileError
 from toxgrade.exports.grade_file import grade_file

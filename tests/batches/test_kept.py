@@ -4,6 +4,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+
 from toxgrade.errors import FileError
 from toxgrade.tabular.spill import Kept, temporary_folder
 

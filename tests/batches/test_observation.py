@@ -4,12 +4,12 @@ from datetime import date
 from typing import Any
 
 import pytest
+
+from tests.fhir import UCUM, coded, observation, quantity
 from toxgrade.criteria.reader import load
 from toxgrade.fhir.observation import ObservedValue, observation_rows, read_observation
 from toxgrade.fhir.reference_range import UNKNOWN_PERSON, Person
 from toxgrade.grading.units import Names
-
-from tests.fhir import UCUM, coded, observation, quantity
 
 NAMES = Names(load().analytes.values())
 WOMAN_OF_1950 = Person("female", date(1950, 6, 1))

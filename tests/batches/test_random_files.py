@@ -6,6 +6,9 @@ import random
 from pathlib import Path
 
 import pytest
+
+from tests.batches.stored import GRADERS
+from tests.conftest import NewDatabase
 from toxgrade.batches.chunk import Chunk
 from toxgrade.batches.partition import Partition
 from toxgrade.errors import ToxgradeError
@@ -16,9 +19,6 @@ from toxgrade.records.append import take
 from toxgrade.records.engine import build_engine
 from toxgrade.tabular.mapping import OURS
 from toxgrade.tabular.read_options import Reading, declared
-
-from tests.batches.stored import GRADERS
-from tests.conftest import NewDatabase
 
 _CELLS = {
     "patient": ("P1", "P2", "P 3", ""),

@@ -6,7 +6,9 @@ from typing import Any
 
 import polars as pl
 import pytest
+
 import toxgrade.demo
+from tests.conftest import NewDatabase
 from toxgrade.cohort.definition import Scope
 from toxgrade.criteria.reader import load
 from toxgrade.demo.load import load_demo
@@ -18,8 +20,6 @@ from toxgrade.records.engine import transaction
 from toxgrade.records.studies import find_study
 from toxgrade.server.reports.study_table import table_document
 from toxgrade.tabular.read_options import Reading
-
-from tests.conftest import NewDatabase
 
 _GRADERS = Graders(load())
 _LABORATORY = ("Leukopenia", "Thrombocytopenia", "Bilirubin", "Liver enzymes", "Albumin")

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
+
+from tests.batches.export import write_export
+from tests.batches.stored import GRADERS
+from tests.conftest import missing
 from toxgrade.errors import CriteriaError, FileError
 from toxgrade.grading.columns.grader import grade_rows
 from toxgrade.grading.phase import PRESETS
 from toxgrade.grading.rules import Rules
 from toxgrade.tabular.mapping import OURS
-
-from tests.batches.export import write_export
-from tests.batches.stored import GRADERS
-from tests.conftest import missing
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

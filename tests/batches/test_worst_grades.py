@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import astuple
+
+from tests.grading import strategies
+from tests.grading.test_many import COURSES, GRADERS, Rows
+from tests.grading.test_pieces import pieces
 from toxgrade.exports.worst_grades import Worst, worst_grades
 from toxgrade.grading.columns.rows import COLUMNS, lab_result
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course, Reason
 from toxgrade.grading.rules import Rules
 from toxgrade.grading.summary import Graded, summarise
-
-from tests.grading import strategies
-from tests.grading.test_many import COURSES, GRADERS, Rows
-from tests.grading.test_pieces import pieces
 
 
 def _by_cells(

@@ -7,6 +7,8 @@ from fractions import Fraction
 import httpx
 import pytest
 from msgspec.structs import replace
+
+from tests.api.panels import baseline, panel, value
 from toxgrade.cohort.liver import liver_safety
 from toxgrade.cohort.liver_day import (
     ChildPugh,
@@ -23,8 +25,6 @@ from toxgrade.grading.phase import PRESETS
 from toxgrade.grading.result import Course, LabResult, Phase
 from toxgrade.grading.rules import Rules
 from toxgrade.grading.values import read_value
-
-from tests.api.panels import baseline, panel, value
 
 _GRADER = Graders(load()).under(Rules())
 _COURSE = Course(date(2011, 1, 24), date(2011, 3, 9))

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from toxgrade.cohort.definition import Scope, TableRow
 from toxgrade.cohort.toxicity_table import percent, shift_table, toxicity_table
 from toxgrade.cohort.worst import Bounds, CohortPatient, highest, patient_row

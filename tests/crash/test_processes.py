@@ -8,6 +8,10 @@ from pathlib import Path
 
 import httpx
 from sqlalchemy import func, select
+
+from tests.api.panels import panel, value
+from tests.conftest import NewDatabase
+from tests.crash.running import running
 from toxgrade.api.lab_value import LabValue
 from toxgrade.criteria.reader import load
 from toxgrade.grading.grader import Graders
@@ -17,10 +21,6 @@ from toxgrade.records.store import Submission, store
 from toxgrade.records.tables import results
 from toxgrade.records.verify import verify
 from toxgrade.records.writer import Writer
-
-from tests.api.panels import panel, value
-from tests.conftest import NewDatabase
-from tests.crash.running import running
 
 _CALLS, _WRITERS, _UPDATES = 100, 8, 15
 

@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+
 from toxgrade.criteria.analytes import check_loinc
 from toxgrade.criteria.reader import load
 from toxgrade.errors import CriteriaError

@@ -5,7 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 import toxgrade.criteria
+from tests.criteria.second_reader import INTERPRETED
 from toxgrade.criteria.docs_page import page
 from toxgrade.criteria.interpretations import read_as
 from toxgrade.criteria.reader import load
@@ -13,8 +15,6 @@ from toxgrade.errors import CriteriaError
 from toxgrade.grading.columns.rows import lab_result
 from toxgrade.grading.grader import OWN_LIMITS, Baseline, Graders
 from toxgrade.grading.rules import Rules
-
-from tests.criteria.second_reader import INTERPRETED
 
 _CRITERIA = load()
 _GRADERS = Graders(_CRITERIA)

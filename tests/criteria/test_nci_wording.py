@@ -1,10 +1,10 @@
 """The criteria files repeat NCI's own table: wording, MedDRA code and system organ class."""
 
 import pytest
-from toxgrade.criteria.model import Term
-from toxgrade.criteria.reader import load
 
 from tests.criteria.second_reader import NCI, limits_of, prints_a_limit
+from toxgrade.criteria.model import Term
+from toxgrade.criteria.reader import load
 
 _EDITIONS = load().editions
 _TERMS: dict[tuple[str, str], list[Term]] = {}

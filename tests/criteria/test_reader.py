@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+
 import toxgrade.criteria
 from toxgrade.criteria.grammar import parse_limit
 from toxgrade.criteria.reader import describe, load

@@ -4,8 +4,6 @@ import re
 from decimal import Decimal
 
 import pytest
-from toxgrade.criteria.model import Limit, Term
-from toxgrade.criteria.reader import load
 
 from tests.criteria.second_reader import (
     INTERPRETED,
@@ -16,6 +14,8 @@ from tests.criteria.second_reader import (
     prints_a_limit,
     read_cell,
 )
+from toxgrade.criteria.model import Limit, Term
+from toxgrade.criteria.reader import load
 
 _EDITIONS = load().editions
 _ENTRIES = [(edition.name, term) for edition in _EDITIONS.values() for term in edition.terms]

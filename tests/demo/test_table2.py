@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 from msgspec import structs
+
+from tests.conftest import NewDatabase, served
 from toxgrade.criteria.reader import load
 from toxgrade.demo.load import load_demo, submissions
 from toxgrade.grading.grader import Graders
@@ -18,8 +20,6 @@ from toxgrade.records.engine import transaction
 from toxgrade.records.store import Submission, store
 from toxgrade.records.studies import save_study
 from toxgrade.settings import Settings
-
-from tests.conftest import NewDatabase, served
 
 _EXPECTED: dict[str, Any] = json.loads(
     (files("toxgrade.demo") / "table2_expected.json").read_text(encoding="utf-8")

@@ -5,10 +5,10 @@ from typing import Any
 
 import httpx
 import pytest
-from toxgrade.settings import Settings
 
 from tests.conftest import NewDatabase, served
 from tests.fhir import ENCODER, bundle, coded, observation, procedure, quantity
+from toxgrade.settings import Settings
 
 NEW = "2011-04-23"
 

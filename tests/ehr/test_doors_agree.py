@@ -6,6 +6,8 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from tests.ehr.oru import message, obx
 from toxgrade.api.lab_value import LabValue
 from toxgrade.criteria.reader import load
 from toxgrade.ehr.hl7v2.message import decode, parse, split
@@ -17,8 +19,6 @@ from toxgrade.grading.grader import Graders
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Rules
-
-from tests.ehr.oru import message, obx
 
 _RULES = Rules()
 _GRADER = Graders(load()).under(_RULES)

@@ -6,10 +6,10 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from toxgrade.settings import Settings
 
 from tests.conftest import NewDatabase, served
 from tests.ehr.oru import fields, message, obx
+from toxgrade.settings import Settings
 
 _P1 = "/v1/studies/default/patients/P1"
 

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+
+from tests.ehr.oru import message, obx
 from toxgrade.criteria.reader import load
 from toxgrade.ehr.hl7v2.message import decode, parse, split
 from toxgrade.ehr.hl7v2.observation import Site
@@ -11,8 +13,6 @@ from toxgrade.errors import RequestError
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.rules import Rules
-
-from tests.ehr.oru import message, obx
 
 _GRADER = Graders(load()).under(Rules())
 _NAMES = _GRADER.names

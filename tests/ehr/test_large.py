@@ -5,12 +5,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from toxgrade.access.keys import create_key
-from toxgrade.records.engine import transaction
-from toxgrade.settings import Settings
 
 from tests.conftest import NewDatabase, served
 from tests.fhir import answered, bundle, derived, issues, observation, parameters, post, quantity
+from toxgrade.access.keys import create_key
+from toxgrade.records.engine import transaction
+from toxgrade.settings import Settings
 
 
 def test_a_bundle_of_ten_thousand_and_not_one_more(stateless: httpx.Client) -> None:

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from toxgrade.settings import Settings
 
 from tests.conftest import NewDatabase, served
 from tests.crash.running import until
 from tests.ehr.oru import fields, message, obx
 from tests.ports import free_port
 from tests.tls import certified
+from toxgrade.settings import Settings
 
 VT, FS_CR = b"\x0b", b"\x1c\r"
 _TCP_REPAIR = 19  # Linux's: a socket so marked says nothing when it is closed

@@ -6,10 +6,6 @@ from typing import Any
 import httpx
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from toxgrade.errors import ReadingError
-from toxgrade.grading.dates import read_collected
-from toxgrade.grading.result import GRADED_STATUSES
-from toxgrade.grading.values import read_limit, read_value
 
 from tests.fhir import (
     answered,
@@ -24,6 +20,10 @@ from tests.fhir import (
     quantity,
 )
 from tests.grading.strategies import CRITERIA, END, START, rows
+from toxgrade.errors import ReadingError
+from toxgrade.grading.dates import read_collected
+from toxgrade.grading.result import GRADED_STATUSES
+from toxgrade.grading.values import read_limit, read_value
 
 CHECKED = settings(
     max_examples=80, deadline=None, database=None, suppress_health_check=list(HealthCheck)

@@ -11,6 +11,11 @@ from typing import Any
 import httpx
 import pytest
 from joserfc.jwk import ECKey, RSAKey
+
+from tests.conftest import NewDatabase, served
+from tests.ehr import fhir_server as server
+from tests.ehr.fhir_server import FhirServer, page
+from tests.fhir import coded, observation, procedure, quantity
 from toxgrade.criteria.reader import load
 from toxgrade.ehr.pull.calls import Calls, Limits
 from toxgrade.ehr.pull.patient import Pulled, pull_patient
@@ -19,11 +24,6 @@ from toxgrade.errors import RequestError, SourceError
 from toxgrade.fhir.results import Accepted
 from toxgrade.grading.grader import Graders
 from toxgrade.settings import Settings
-
-from tests.conftest import NewDatabase, served
-from tests.ehr import fhir_server as server
-from tests.ehr.fhir_server import FhirServer, page
-from tests.fhir import coded, observation, procedure, quantity
 
 _GRADERS = Graders(load())
 _QUICK = Limits(answer_bytes=50_000, silence_seconds=0.3, first_wait=0.01, attempts=4)

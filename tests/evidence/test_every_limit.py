@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import pytest
+
 from toxgrade.criteria.model import Analyte, Condition, Limit, Term
 from toxgrade.criteria.reader import load
 from toxgrade.evidence.cases import Case, tables

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from toxgrade.criteria.reader import load
 from toxgrade.evidence import run
 from toxgrade.evidence.cases import (

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 
-from toxgrade.criteria.model import Edition, Term, Unit
-from toxgrade.criteria.reader import load
-
 from tests.criteria.second_reader import Read, limits_of
 from tests.grading.typical import NARROW, TYPICAL
+from toxgrade.criteria.model import Edition, Term, Unit
+from toxgrade.criteria.reader import load
 
 CRITERIA = load()
 Limits = tuple[tuple[int, Read], ...]

@@ -5,13 +5,13 @@ from datetime import date
 from typing import NamedTuple
 
 import polars as pl
+
+from tests.grading import oracle
 from toxgrade.criteria.model import Term
 from toxgrade.grading.columns.grader import grade_rows
 from toxgrade.grading.columns.rows import COLUMNS, lab_result
 from toxgrade.grading.grader import OWN_LIMITS, Grader
 from toxgrade.grading.rules import Rules
-
-from tests.grading import oracle
 
 _ABSENT = dict.fromkeys(COLUMNS)
 

@@ -6,10 +6,10 @@ from decimal import Decimal
 from fractions import Fraction
 
 from hypothesis import strategies as st
-from toxgrade.criteria.model import Analyte, Unit
-from toxgrade.criteria.reader import load
 
 from tests.grading.typical import TYPICAL
+from toxgrade.criteria.model import Analyte, Unit
+from toxgrade.criteria.reader import load
 
 CRITERIA = load()
 START, END = date(2012, 1, 31), date(2012, 2, 29)

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from toxgrade.errors import ReadingError
 from toxgrade.grading.dates import ACCEPTED_DATE, collected_columns, read_collected
 

@@ -1,12 +1,12 @@
 """Both graders against fractions and NCI's own wording. Three million rows: ``make bench``."""
 
 import pytest
-from toxgrade.criteria.model import Term
-from toxgrade.grading.grader import Graders
-from toxgrade.grading.rules import Rules
 
 from tests.grading import oracle
 from tests.grading.readings import by_column, one_by_one
+from toxgrade.criteria.model import Term
+from toxgrade.grading.grader import Graders
+from toxgrade.grading.rules import Rules
 
 _EDITIONS = list(oracle.CRITERIA.editions)
 _ROWS = {

@@ -6,6 +6,7 @@ The cases on and above every limit ship as evidence, in ``app/toxgrade/evidence/
 from decimal import Decimal
 
 import pytest
+
 from toxgrade.criteria.reader import load
 from toxgrade.grading.grader import OWN_LIMITS, Grader
 from toxgrade.grading.result import Flag, Grade, LabResult, Reason

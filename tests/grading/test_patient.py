@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from toxgrade.criteria.reader import load
 from toxgrade.errors import RequestError
 from toxgrade.grading.dates import read_collected

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from toxgrade.grading.dates import read_collected
 from toxgrade.grading.phase import (
     PHASES,

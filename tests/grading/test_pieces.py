@@ -7,13 +7,13 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from tests.grading import strategies
+from tests.grading.test_many import COURSES, GRADERS, Rows, one_by_one
 from toxgrade.grading.columns import cases
 from toxgrade.grading.columns.grader import ColumnGrader
 from toxgrade.grading.columns.rows import COLUMNS
 from toxgrade.grading.rules import Rules
-
-from tests.grading import strategies
-from tests.grading.test_many import COURSES, GRADERS, Rows, one_by_one
 
 _COURSE = (date(2011, 1, 24), date(2011, 3, 9))
 

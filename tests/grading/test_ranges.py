@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from toxgrade.errors import ReadingError
 from toxgrade.grading.reference_ranges import PrintedRange, read_range
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+
 from toxgrade.criteria.reader import load
 from toxgrade.errors import RequestError
 from toxgrade.grading.dates import read_collected

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import polars as pl
+
 from toxgrade.grading.columns.interning import Numbers, ReadOnce
 
 

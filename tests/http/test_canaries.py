@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from toxgrade.settings import Settings
 
 from tests.conftest import NewDatabase, served
+from toxgrade.settings import Settings
 
 _NAME = "Zaphod4711"  # a valid pseudonym, term, unit, source_id
 _NUMBER = "73.918273"  # a valid value

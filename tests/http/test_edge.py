@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-from toxgrade.http.edge import SECURITY
 
 from tests.api.panels import panel
+from toxgrade.http.edge import SECURITY
 
 _UUID = "5fea0795-de66-43a7-8c27-93385791a02d"
 

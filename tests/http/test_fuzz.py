@@ -10,13 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
+
+from tests.api.test_schema import CHECKS
+from tests.conftest import FULL, NewDatabase, served
 from toxgrade.access.callers import ROLES, Role
 from toxgrade.access.keys import create_key
 from toxgrade.records.engine import transaction
 from toxgrade.settings import Settings
-
-from tests.api.test_schema import CHECKS
-from tests.conftest import FULL, NewDatabase, served
 
 _EXAMPLES = 2000 if FULL else 50  # of each kind for each role
 

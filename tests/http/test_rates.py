@@ -2,15 +2,15 @@
 
 import httpx
 import pytest
+
+from tests.api.panels import panel, value
+from tests.conftest import NewDatabase, served
 from toxgrade.access.keys import create_key
 from toxgrade.errors import TooManyRequests
 from toxgrade.http import rates
 from toxgrade.http.rates import BURST_SECONDS, Rates
 from toxgrade.records.engine import transaction
 from toxgrade.settings import Settings
-
-from tests.api.panels import panel, value
-from tests.conftest import NewDatabase, served
 
 
 @pytest.fixture

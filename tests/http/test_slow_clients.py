@@ -9,11 +9,11 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
-from toxgrade.http.connection import PatientProtocol
-from toxgrade.settings import Settings
 
 from tests.api.panels import panel, value
 from tests.conftest import NewDatabase, served
+from toxgrade.http.connection import PatientProtocol
+from toxgrade.settings import Settings
 
 _HEAD = b"POST /v1/grade HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 

@@ -3,9 +3,9 @@
 import re
 
 import httpx
-from toxgrade.records.engine import transaction
 
 from tests.api.panels import panel
+from toxgrade.records.engine import transaction
 
 
 def _read(api: httpx.Client, name: str) -> float:

@@ -12,6 +12,10 @@ import httpx
 import pytest
 from sqlalchemy import Connection, Date, Integer, String, Text, delete, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
+
+from tests.api.panels import RADIOTHERAPY, baseline, panel, value
+from tests.conftest import FULL, NewDatabase, served
+from tests.test_cli import toxgrade
 from toxgrade.access.keys import create_key
 from toxgrade.demo.load import load_demo
 from toxgrade.records.append import COVERED
@@ -21,10 +25,6 @@ from toxgrade.records.engine import build_engine, snapshot, transaction
 from toxgrade.records.tables import metadata
 from toxgrade.records.verify import Broken, Head, heads, verify
 from toxgrade.settings import Settings
-
-from tests.api.panels import RADIOTHERAPY, baseline, panel, value
-from tests.conftest import FULL, NewDatabase, served
-from tests.test_cli import toxgrade
 
 _TAMPERINGS = 85 if FULL else 12  # of each of six kinds on each of two databases
 _NOTHING = "nothing was changed"

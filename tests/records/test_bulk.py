@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert, select
+
 from toxgrade.records.bulk import insert_tuples
 from toxgrade.records.engine import transaction
 from toxgrade.records.tables import follow_ups, patients, studies

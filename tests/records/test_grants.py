@@ -3,13 +3,13 @@
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+
+from tests.api.panels import panel, value
+from tests.conftest import NewDatabase, served
 from toxgrade.errors import RequestError
 from toxgrade.records.engine import transaction
 from toxgrade.records.grants import grant
 from toxgrade.settings import Settings
-
-from tests.api.panels import panel, value
-from tests.conftest import NewDatabase, served
 
 
 @pytest.fixture

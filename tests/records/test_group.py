@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, select
+
+from tests.records.test_writer import _held as held
 from toxgrade.criteria.reader import load
 from toxgrade.errors import Conflict, NotFound, RequestError
 from toxgrade.grading.dates import read_collected
@@ -27,8 +29,6 @@ from toxgrade.records.studies import find_study, save_study
 from toxgrade.records.tables import grades, patients, results, studies, treatments
 from toxgrade.records.verify import verify
 from toxgrade.records.writer import Writer
-
-from tests.records.test_writer import _held as held
 
 _GRADERS = Graders(load())
 _START, _END = date(2011, 1, 24), date(2011, 3, 9)

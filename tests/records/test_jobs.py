@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from sqlalchemy import Engine, select
+
 from toxgrade.grading.rules import Rules
 from toxgrade.records import jobs, settle
 from toxgrade.records.batches import Progress, Upload, cancel_batch, create_batch, find_batch

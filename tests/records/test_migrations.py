@@ -7,11 +7,11 @@ import pytest
 import sqlalchemy
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+
+from tests.conftest import NewDatabase
 from toxgrade.errors import Unavailable
 from toxgrade.records.engine import build_engine, transaction, upgrade
 from toxgrade.records.tables import metadata
-
-from tests.conftest import NewDatabase
 
 
 def test_the_tables_are_those_of_the_code(database_url: str) -> None:

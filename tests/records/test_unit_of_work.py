@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, event, func, select
+
 from toxgrade.grading.result import Course
 from toxgrade.records.append import append, take
 from toxgrade.records.engine import build_engine, reading

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
+
 from toxgrade.errors import Conflict, Unavailable
 from toxgrade.records.engine import build_engine, reading
 from toxgrade.records.writer import Writer

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Request, sync_playwright
-from toxgrade.demo.load import load_demo
-from toxgrade.settings import Settings
 
 from tests.conftest import NewDatabase, missing, served
+from toxgrade.demo.load import load_demo
+from toxgrade.settings import Settings
 
 _FLAGS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from toxgrade.access.keys import create_key
-from toxgrade.records.engine import transaction
-from toxgrade.tabular.read_options import OPTIONS
 
 from tests.batches.stored import HEADER, Stored, stored
 from tests.conftest import NewDatabase
 from tests.web.conftest import watched
+from toxgrade.access.keys import create_key
+from toxgrade.records.engine import transaction
+from toxgrade.tabular.read_options import OPTIONS
 
 _LABS = f"""{HEADER}
 P1,2011-01-20,ALT,31,U/L,,40,2011-01-24,2011-03-09

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
+
 from toxgrade.main import create_app
 from toxgrade.settings import Settings
 

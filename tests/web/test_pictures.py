@@ -11,6 +11,7 @@ import altair as alt
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
+
 from toxgrade.web.pictures.picture import GRADE_COLOURS
 
 _STUDY = ("butterfly", "shift", "edish", "swimmer", "incidence")

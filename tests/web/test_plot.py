@@ -14,10 +14,10 @@ from typing import Any
 import httpx
 import polars as pl
 import pytest
-import toxgrade.demo
-from toxgrade.demo.load import load_demo
 
+import toxgrade.demo
 from tests.conftest import NewDatabase
+from toxgrade.demo.load import load_demo
 
 _TOXGRADE = str(Path(sys.executable).parent / "toxgrade")
 _MAGIC = {"svg": b"<svg", "png": b"\x89PNG", "pdf": b"%PDF", "json": b"{"}

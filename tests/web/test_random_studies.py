@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
-from toxgrade.settings import Settings
 
 from tests.conftest import NewDatabase, served
+from toxgrade.settings import Settings
 
 _LABS = (
     ("bilirubin", ("mg/dL", "umol/L", "furlong"), "0.2", "1.2"),

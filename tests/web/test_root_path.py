@@ -18,14 +18,14 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from toxgrade.access.keys import create_key
-from toxgrade.demo.load import load_demo
-from toxgrade.records.engine import transaction
-from toxgrade.settings import Settings
 
 from tests.conftest import NewDatabase, served
 from tests.ports import free_port
 from tests.web.conftest import watched
+from toxgrade.access.keys import create_key
+from toxgrade.demo.load import load_demo
+from toxgrade.records.engine import transaction
+from toxgrade.settings import Settings
 
 _ROOT = "/apps/toxgrade"
 
