@@ -12,11 +12,11 @@ import polars as pl
 from sqlalchemy import Engine
 
 from tests.conftest import served
-from toxgrade.batches.store import Store
-from toxgrade.batches.worker import Worker
 from toxgrade.criteria.reader import load
 from toxgrade.grading.grader import Graders
 from toxgrade.records.engine import build_engine
+from toxgrade.server.jobs.upload_store import Store
+from toxgrade.server.jobs.worker import Worker
 from toxgrade.settings import Settings
 
 GRADERS = Graders(load())

@@ -9,14 +9,14 @@ import pytest
 
 from tests.batches.stored import GRADERS
 from tests.conftest import NewDatabase
-from toxgrade.batches.chunk import Chunk
-from toxgrade.batches.partition import Partition
 from toxgrade.errors import ToxgradeError
 from toxgrade.exports.grade_file import grade_file
 from toxgrade.exports.run_report import Batch
 from toxgrade.grading.rules import Rules
 from toxgrade.records.append import take
 from toxgrade.records.engine import build_engine
+from toxgrade.server.jobs.chunk import Chunk
+from toxgrade.server.jobs.partition import Partition
 from toxgrade.tabular.mapping import OURS
 from toxgrade.tabular.read_options import Reading, declared
 

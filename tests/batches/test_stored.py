@@ -8,11 +8,11 @@ import pytest
 
 from tests.batches.stored import GRADERS, HEADER, Stored, stored
 from tests.conftest import NewDatabase, served
-from toxgrade.batches import partition
-from toxgrade.batches.chunk import Chunk
 from toxgrade.exports.grade_file import grade_file
 from toxgrade.exports.run_report import Batch
 from toxgrade.grading.rules import Rules
+from toxgrade.server.jobs import partition
+from toxgrade.server.jobs.chunk import Chunk
 from toxgrade.settings import Settings
 
 _P1, _P2 = "2011-01-24,2011-03-09", ","

@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import Engine, select
 
 from toxgrade.grading.rules import Rules
-from toxgrade.records import jobs, settle
-from toxgrade.records.batches import Progress, Upload, cancel_batch, create_batch, find_batch
 from toxgrade.records.engine import build_engine
-from toxgrade.records.jobs import LostTask, Task, Worker
 from toxgrade.records.studies import save_study
 from toxgrade.records.tables import studies
+from toxgrade.server.jobs import queue, task_completion
+from toxgrade.server.jobs.batches import Progress, Upload, cancel_batch, create_batch, find_batch
+from toxgrade.server.jobs.queue import LostTask, Task, Worker
 
 _WORKER = Worker(store="here", software="1.0", criteria=["abc"], lease=30)
 
@@ -35,7 +35,7 @@ def _create(engine: Engine, batch_id: str, study: str = "default", sha256: str =
 
 def _claim(engine: Engine, worker: Worker = _WORKER) -> Task | None:
     with engine.begin() as connection:
-        return jobs.claim(connection, worker)
+        return queue.claim(connection, worker)
 
 
 def _claimed(engine: Engine, worker: Worker = _WORKER) -> Task:
@@ -48,13 +48,13 @@ def _cut(engine: Engine, rows: list[int]) -> None:
     task = _claimed(engine)
     assert task.kind == "partition"
     with engine.begin() as connection:
-        settle.pin(connection, task, rows, "CSV", _WORKER.software, "abc")
+        task_completion.pin(connection, task, rows, "CSV", _WORKER.software, "abc")
 
 
 def _finish(engine: Engine, task: Task) -> None:
     with engine.begin() as connection:
-        jobs.hold(connection, task)
-        settle.finish(connection, task)
+        queue.hold(connection, task)
+        task_completion.finish(connection, task)
 
 
 def _state(engine: Engine, batch_id: str, study: str = "default") -> Progress:
@@ -85,12 +85,12 @@ def test_a_task_has_one_holder_until_its_lease_ends(engine: Engine) -> None:
     assert (heir.number, heir.fence) == (dead.number, dead.fence + 1)
     assert _claim(engine) is None, "it is held"
     with engine.begin() as connection:
-        assert not jobs.renew(connection, dead, 30)
-        assert jobs.renew(connection, heir, 30)
+        assert not queue.renew(connection, dead, 30)
+        assert queue.renew(connection, heir, 30)
     with pytest.raises(LostTask), engine.begin() as connection:
-        jobs.hold(connection, dead)
+        queue.hold(connection, dead)
     with engine.begin() as connection:
-        jobs.hold(connection, heir)
+        queue.hold(connection, heir)
 
 
 def test_what_an_overtaken_holder_wrote_is_not_committed(engine: Engine) -> None:
@@ -101,7 +101,7 @@ def test_what_an_overtaken_holder_wrote_is_not_committed(engine: Engine) -> None
     def store() -> None:
         with engine.begin() as connection:
             save_study(connection, "half-done", Rules())
-            jobs.hold(connection, dead)
+            queue.hold(connection, dead)
 
     with pytest.raises(LostTask):
         store()
@@ -176,7 +176,7 @@ def test_a_cancelled_batch_is_nobody_s_work(engine: Engine) -> None:
 
 def test_a_task_that_kills_its_workers_is_tried_only_so_often(engine: Engine) -> None:
     _create(engine, "a")
-    attempts = [_claimed(engine, replace(_WORKER, lease=0)) for _ in range(jobs.MOST_ATTEMPTS)]
+    attempts = [_claimed(engine, replace(_WORKER, lease=0)) for _ in range(queue.MOST_ATTEMPTS)]
     assert not any(task.exhausted for task in attempts)
     assert _claimed(engine).exhausted
 
@@ -191,10 +191,10 @@ def test_a_task_whose_worker_died_goes_behind_the_others(engine: Engine) -> None
 
 def test_waiting_for_the_disk_is_not_held_against_a_task(engine: Engine) -> None:
     _create(engine, "a")
-    for _ in range(2 * jobs.MOST_ATTEMPTS):
+    for _ in range(2 * queue.MOST_ATTEMPTS):
         task = _claimed(engine)
         with engine.begin() as connection:
-            jobs.put_back(connection, task, "waiting: No space left on device", 0)
+            queue.put_back(connection, task, "waiting: No space left on device", 0)
     assert _state(engine, "a").detail == "waiting: No space left on device"
     assert _claimed(engine).attempts == 1
 
@@ -203,5 +203,5 @@ def test_a_pause_is_kept(engine: Engine) -> None:
     _create(engine, "a")
     task = _claimed(engine)
     with engine.begin() as connection:
-        jobs.put_back(connection, task, "waiting", 60)
+        queue.put_back(connection, task, "waiting", 60)
     assert _claim(engine) is None

@@ -12,13 +12,13 @@ from starlette.concurrency import run_in_threadpool
 
 from toxgrade.api.fields import StudyName, Text
 from toxgrade.api.upload import UPLOAD
-from toxgrade.batches.store import Store
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.http.batch_files import PARQUET, graded_rows, rejects_csv
 from toxgrade.http.guard import needs
 from toxgrade.http.service import TheService
 from toxgrade.http.uploads import receive
-from toxgrade.records.batches import (
+from toxgrade.records.studies import find_study
+from toxgrade.server.jobs.batches import (
     Place,
     Progress,
     cancel_batch,
@@ -27,7 +27,7 @@ from toxgrade.records.batches import (
     list_batches,
     list_rejects,
 )
-from toxgrade.records.studies import find_study
+from toxgrade.server.jobs.upload_store import Store
 
 router = APIRouter(prefix="/v1/studies/{study}/batches", tags=["batches"])
 

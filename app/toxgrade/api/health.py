@@ -12,7 +12,7 @@ from starlette.requests import Request
 from toxgrade.errors import Unavailable
 from toxgrade.http.guard import public
 from toxgrade.http.service import TheService
-from toxgrade.records.batches import batch_rows
+from toxgrade.server.jobs.batches import batch_rows
 
 router = APIRouter(tags=["health"], dependencies=[public()])
 

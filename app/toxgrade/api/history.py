@@ -11,16 +11,15 @@ from starlette.concurrency import run_in_threadpool
 from toxgrade.api import answers
 from toxgrade.api.fields import PatientName, StudyName, Text
 from toxgrade.api.lab_value import Asked
-from toxgrade.batches.assemble import leave_out
-from toxgrade.batches.store import Store
 from toxgrade.errors import PreconditionMissing
 from toxgrade.http.body import JsonRoute
 from toxgrade.http.guard import needs
 from toxgrade.http.service import TheService
-from toxgrade.records.batches import ended_batches
 from toxgrade.records.engine import empty_write_ahead_log
 from toxgrade.records.erase import erase_patient, withdraw
 from toxgrade.records.grade_history import grade_history
+from toxgrade.server.jobs.batches import ended_batches
+from toxgrade.server.jobs.upload_store import Store, leave_out
 
 router = APIRouter(
     prefix="/v1/studies/{study}/patients/{patient}", tags=["patients"], route_class=JsonRoute

@@ -103,7 +103,7 @@ def _cohort(
     if (study is None) == (labs is None):
         raise RequestError("give --study, or --labs")
     if labs is not None:
-        from toxgrade.batches.scratch import stored_aside
+        from toxgrade.server.jobs.temporary_study import stored_aside
 
         asked = graders.criteria.edition(edition)
         rules = Rules(edition=asked.name)

@@ -20,13 +20,13 @@ def worker(parent: int | None) -> None:
     """Grade and store uploaded batches until stopped; any number may run on one database."""
     import signal
 
-    from toxgrade.batches.store import Store
-    from toxgrade.batches.worker import Worker
     from toxgrade.criteria.reader import load
     from toxgrade.garbage import collect_rarely
     from toxgrade.grading.grader import Graders
     from toxgrade.http.logs import configure
     from toxgrade.records.engine import build_engine, upgrade
+    from toxgrade.server.jobs.upload_store import Store
+    from toxgrade.server.jobs.worker import Worker
 
     configure()
     chosen = settings()

@@ -7,11 +7,11 @@ from dataclasses import astuple, fields
 
 from fastapi.responses import FileResponse, StreamingResponse
 
-from toxgrade.batches.store import Store
 from toxgrade.errors import Conflict, NotFound
 from toxgrade.http.service import Service
-from toxgrade.records.batches import Place, Reject, find_batch, list_rejects
 from toxgrade.records.engine import reading
+from toxgrade.server.jobs.batches import Place, Reject, find_batch, list_rejects
+from toxgrade.server.jobs.upload_store import Store
 
 PARQUET = "application/vnd.apache.parquet"
 _PAGE = 10_000  # rejects in memory at a time

@@ -10,11 +10,11 @@ from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from toxgrade.batches.store import Store
 from toxgrade.errors import FieldFault, FileError, Forbidden, NoSpace, RequestError, TooLarge
 from toxgrade.http.body import BodyProblem
 from toxgrade.http.upload_files import LONGEST_WORD, MOST_WORDS, Files, write_body, write_form
-from toxgrade.records.batches import Upload, new_batch_id
+from toxgrade.server.jobs.batches import Upload, new_batch_id
+from toxgrade.server.jobs.upload_store import Store
 from toxgrade.tabular.file_format import shape
 from toxgrade.tabular.mapping import Document
 from toxgrade.tabular.read_options import AS_IT_COMES, as_json, declared

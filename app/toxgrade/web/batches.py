@@ -8,12 +8,12 @@ from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from toxgrade.batches.store import Store
 from toxgrade.http.batch_files import graded_rows, rejects_csv
 from toxgrade.http.guard import needs
 from toxgrade.http.service import TheService
 from toxgrade.http.uploads import receive
-from toxgrade.records.batches import (
+from toxgrade.records.studies import Study, find_study
+from toxgrade.server.jobs.batches import (
     Progress,
     Reject,
     cancel_batch,
@@ -22,7 +22,7 @@ from toxgrade.records.batches import (
     list_batches,
     list_rejects,
 )
-from toxgrade.records.studies import Study, find_study
+from toxgrade.server.jobs.upload_store import Store
 from toxgrade.tabular.read_options import OPTIONS
 from toxgrade.web.page import PageRoute, page
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, func, insert, select, update
 
 from toxgrade.records.batch_tables import batch_tasks, batches
-from toxgrade.records.jobs import Kind, Task, hold, is_task
+from toxgrade.server.jobs.queue import Kind, Task, hold, is_task
 
 
 def pin(

@@ -15,20 +15,19 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from toxgrade import __version__
-from toxgrade.batches.assemble import assemble, leave_out
-from toxgrade.batches.chunk import Chunk, RulesChanged
-from toxgrade.batches.partition import Partition
-from toxgrade.batches.store import Store
 from toxgrade.errors import Conflict, FileError, Unavailable
 from toxgrade.grading.grader import Graders
-from toxgrade.records import jobs, settle
 from toxgrade.records.append import take
 from toxgrade.records.audit import Act, enter
-from toxgrade.records.batches import Reject, add_rejects, batch_state
 from toxgrade.records.engine import reading
 from toxgrade.records.erase import erased_patients
-from toxgrade.records.jobs import LostTask, Task
 from toxgrade.records.studies import find_study
+from toxgrade.server.jobs import queue, task_completion
+from toxgrade.server.jobs.batches import Reject, add_rejects, batch_state
+from toxgrade.server.jobs.chunk import Chunk, RulesChanged
+from toxgrade.server.jobs.partition import Partition
+from toxgrade.server.jobs.queue import LostTask, Task
+from toxgrade.server.jobs.upload_store import Store, assemble, leave_out
 from toxgrade.tabular.read_options import from_json
 
 _IDLE = 0.5  # seconds between looks at the table of jobs when there is nothing to do
@@ -47,7 +46,7 @@ class Worker:
     def __init__(self, engine: Engine, graders: Graders, store: Store, lease: float) -> None:
         self._engine, self._graders, self._store = engine, graders, store
         criteria = [edition.sha256 for edition in graders.criteria.editions.values()]
-        self._self = jobs.Worker(store.name, __version__, criteria, lease)
+        self._self = queue.Worker(store.name, __version__, criteria, lease)
 
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set; a task in hand is finished first."""
@@ -75,7 +74,7 @@ class Worker:
                 up again once the lease has run out.
         """
         with self._engine.begin() as connection:
-            task = jobs.claim(connection, self._self)
+            task = queue.claim(connection, self._self)
         if task is None:
             return False
         try:
@@ -95,7 +94,7 @@ class Worker:
             raise
         except FileError as error:
             with self._engine.begin() as connection:
-                settle.fail(connection, task, str(error))
+                task_completion.fail(connection, task, str(error))
             self._store.remove(task.batch_id)
         except (*_UNREACHABLE, Unavailable, OSError) as error:
             self._put_back(task, error)
@@ -104,7 +103,7 @@ class Worker:
 
     def _perform(self, task: Task) -> None:
         if task.exhausted:
-            self._set_aside(task, f"its worker died {jobs.MOST_ATTEMPTS} times")
+            self._set_aside(task, f"its worker died {queue.MOST_ATTEMPTS} times")
         elif task.kind == "partition":
             self._partition(task)
         elif task.kind == "grade":
@@ -119,7 +118,7 @@ class Worker:
         with self._engine.begin() as connection:
             rules = find_study(connection, task.study).rules
             criteria = self._graders.under(rules).edition.sha256
-            settle.pin(connection, task, cut.rows, cut.read_as, __version__, criteria)
+            task_completion.pin(connection, task, cut.rows, cut.read_as, __version__, criteria)
 
     def _grade(self, task: Task) -> None:
         """Grade a chunk and store it; its file of graded rows is there before it counts as done."""
@@ -134,9 +133,11 @@ class Worker:
                     outcome = chunk.store(connection)
                     outcome.frame().write_parquet(folder / _graded(task.number, task.fence))
                     rejects = outcome.rejects(parts.named_columns(frame))
-                    jobs.hold(connection, task)
+                    queue.hold(connection, task)
                     add_rejects(connection, task.batch_id, rejects)
-                    settle.finish(connection, task, len({reject.row for reject in rejects}))
+                    task_completion.finish(
+                        connection, task, len({reject.row for reject in rejects})
+                    )
                     what = f"store chunk {task.number} of batch {task.batch_id}"
                     enter(connection, [(Act("worker", what, task.study), take(connection))])
                 return
@@ -149,14 +150,14 @@ class Worker:
     def _assemble(self, task: Task) -> None:
         folder = self._store.folder(task.batch_id)
         with reading(self._engine).begin() as connection:
-            done = settle.done_chunks(connection, task.batch_id)
+            done = task_completion.done_chunks(connection, task.batch_id)
             erased = erased_patients(connection, find_study(connection, task.study))
         assemble([folder / _graded(*chunk) for chunk in done], self._store, task.batch_id)
         if erased:  # whose rows are refused, but were in the upload
             leave_out(erased, self._store, [task.batch_id])
         with self._engine.begin() as connection:
-            jobs.hold(connection, task)
-            settle.finish(connection, task)
+            queue.hold(connection, task)
+            task_completion.finish(connection, task)
         self._store.keep_grades_only(task.batch_id)
 
     def _set_aside(self, task: Task, reason: str) -> None:
@@ -164,15 +165,15 @@ class Worker:
         _log.error(reason, batch=task.batch_id, chunk=task.number)
         with self._engine.begin() as connection:
             if task.kind == "partition":
-                settle.fail(connection, task, reason)
+                task_completion.fail(connection, task, reason)
                 return
-            jobs.hold(connection, task)
+            queue.hold(connection, task)
             if task.kind == "grade":
                 rows = self._parts(task).read(task.number - 1)
                 places = rows.select("row", "line").iter_rows()
                 refused = [Reject(r, line, "", "quarantined", False) for r, line in places]
                 add_rejects(connection, task.batch_id, refused)
-            settle.quarantine(connection, task, reason)
+            task_completion.quarantine(connection, task, reason)
 
     def _put_back(self, task: Task, error: Exception) -> None:
         """Wait for the disk or the database to come back; the batch says what it waits for."""
@@ -180,7 +181,7 @@ class Worker:
         reason = f"waiting: {text or f'the database could not store this ({_kind(error)})'}"
         _log.warning(reason, batch=task.batch_id, chunk=task.number)
         with self._engine.begin() as connection:
-            jobs.put_back(connection, task, reason, _PAUSE)
+            queue.put_back(connection, task, reason, _PAUSE)
 
     @contextmanager
     def _renewed(self, task: Task) -> Iterator[None]:
@@ -191,7 +192,7 @@ class Worker:
             while not done.wait(self._self.lease / 3):
                 try:
                     with self._engine.begin() as connection:
-                        jobs.renew(connection, task, self._self.lease)
+                        queue.renew(connection, task, self._self.lease)
                 except _UNREACHABLE:
                     continue  # the next renewal may come through; if none does, the fence decides
 

@@ -13,8 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from toxgrade.errors import Conflict, NotFound
 from toxgrade.records.batch_tables import ACTIVE, batch_rejects, batch_tasks, batches
 from toxgrade.records.bulk import insert_tuples
-from toxgrade.records.settle import new_task
 from toxgrade.records.studies import Study, find_study
+from toxgrade.server.jobs.task_completion import new_task
 
 Place = tuple[int, int]
 """Where a page of rejects begins: after this row, and after this of its rejects."""

@@ -11,14 +11,11 @@ from typing import Any
 import polars as pl
 from sqlalchemy import Connection, Engine
 
-from toxgrade.batches.assemble import PATIENT
-from toxgrade.batches.refusals import BECAUSE, Refusal, Texts, contradicting, refusal
 from toxgrade.errors import RequestError
 from toxgrade.exports.run_report import COLUMN_OF
 from toxgrade.grading.columns.rows import lab_result
 from toxgrade.grading.grader import Grader, Graders
 from toxgrade.grading.result import Course, LabResult, Reason
-from toxgrade.records.batches import Reject
 from toxgrade.records.engine import reading
 from toxgrade.records.identity import identity
 from toxgrade.records.ranges import current_ranges
@@ -31,6 +28,9 @@ from toxgrade.records.store_many import (
     store_new,
 )
 from toxgrade.records.studies import find_study, hold_study
+from toxgrade.server.jobs.batches import Reject
+from toxgrade.server.jobs.upload_store import PATIENT
+from toxgrade.server.jobs.validation import BECAUSE, Refusal, Texts, contradicting, refusal
 from toxgrade.tabular.table import CELL, apart
 
 _GRADED = {
