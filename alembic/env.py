@@ -1,10 +1,10 @@
-"""Runs the migrations on the connection that ``toxgrade.records.engine.upgrade`` opened."""
+"""Runs the migrations on the connection that ``toxgrade.server.records.db.engine.upgrade`` opened."""
 
 from alembic import context
 
-from toxgrade.records.batch_tables import batches  # noqa: F401 - describes its tables in `metadata`
-from toxgrade.records.engine import transaction
-from toxgrade.records.tables import metadata
+from toxgrade.server.records.db.bookkeeping_tables import batches  # noqa: F401 - describes its tables in `metadata`
+from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.tables import metadata
 from toxgrade.settings import Settings
 
 given = context.config.attributes.get("connection")

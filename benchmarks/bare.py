@@ -16,9 +16,9 @@ from sqlalchemy import Table
 
 from benchmarks.load import Servers, process
 from toxgrade.garbage import collect_rarely
-from toxgrade.records.audit_tables import audit
-from toxgrade.records.engine import build_engine
-from toxgrade.records.tables import grades, patients, results, treatments
+from toxgrade.server.records.db.bookkeeping_tables import audit
+from toxgrade.server.records.db.engine import build_engine
+from toxgrade.server.records.db.tables import grades, patients, results, treatments
 
 _OWN = {patients: 3, treatments: 2, results: 2, grades: 3, audit: 4}
 """By table, how many columns say whose a row is: the first ones."""

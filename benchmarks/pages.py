@@ -7,9 +7,9 @@ from sqlalchemy import text
 
 from benchmarks.table import fill, on_each_database
 from tests.conftest import served
-from toxgrade.records.append import take
-from toxgrade.records.audit import Act, enter
-from toxgrade.records.engine import build_engine, upgrade
+from toxgrade.server.records.audit_log import Act, enter
+from toxgrade.server.records.db.append import take
+from toxgrade.server.records.db.engine import build_engine, upgrade
 from toxgrade.settings import Settings
 
 _PATIENTS, _GRADES = 1000, 500

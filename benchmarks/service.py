@@ -7,8 +7,8 @@ from benchmarks.bare import bare
 from benchmarks.load import Servers, compare, empty, heading, load, panel, toxgrade
 from tests import postgres
 from toxgrade.access.keys import create_key
-from toxgrade.records.engine import transaction, upgrade
-from toxgrade.records.verify import verify
+from toxgrade.server.records.audit_verify import verify
+from toxgrade.server.records.db.engine import transaction, upgrade
 
 _PANEL = "/v1/studies/default/patients/{n}/results"
 

@@ -15,10 +15,10 @@ from tests.batches.export import write_export
 from toxgrade.criteria.reader import load
 from toxgrade.garbage import collect_rarely
 from toxgrade.grading.grader import Graders
-from toxgrade.records.engine import build_engine, upgrade
-from toxgrade.records.tables import grades, patients, results, treatments
 from toxgrade.server.jobs.chunk import Chunk
 from toxgrade.server.jobs.partition import Partition
+from toxgrade.server.records.db.engine import build_engine, upgrade
+from toxgrade.server.records.db.tables import grades, patients, results, treatments
 
 _ROWS = int(os.environ.get("TOXGRADE_BENCH_ROWS", "200000"))
 _GRADERS = Graders(load())

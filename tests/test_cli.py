@@ -22,8 +22,8 @@ from toxgrade.cli.commands import GROUPS
 from toxgrade.cohort.table_document import table_csv, table_html
 from toxgrade.demo.load import load_demo
 from toxgrade.grading.rules import Rules
-from toxgrade.records.engine import transaction, upgrade
-from toxgrade.records.studies import save_study
+from toxgrade.server.records.db.engine import transaction, upgrade
+from toxgrade.server.records.studies import save_study
 
 _LABS = """patient,collected,analyte,value,unit,lln,uln,rt_start,rt_end
 P1,2011-01-20,ALT,30,U/L,,40,2011-01-24,2011-03-09

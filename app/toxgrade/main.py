@@ -43,8 +43,8 @@ from toxgrade.http.metrics import Metrics
 from toxgrade.http.problems import PROBLEMS, add_handlers
 from toxgrade.http.rates import Rates
 from toxgrade.http.service import Service
-from toxgrade.records.engine import build_engine
-from toxgrade.records.writer import Writer
+from toxgrade.server.records.db.engine import build_engine
+from toxgrade.server.records.writer import Writer
 from toxgrade.settings import Settings
 from toxgrade.web import routes as web
 from toxgrade.web import static

@@ -17,8 +17,8 @@ from toxgrade.errors import Forbidden, NotFound, RequestError
 from toxgrade.grading.rules import Rules
 from toxgrade.http.guard import Needs, need, undeclared
 from toxgrade.main import create_app
-from toxgrade.records.engine import transaction
-from toxgrade.records.studies import save_study
+from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.studies import save_study
 from toxgrade.settings import Settings
 
 

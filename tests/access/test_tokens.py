@@ -21,7 +21,7 @@ from tests.conftest import NewDatabase, served
 from toxgrade.access.keys import create_key
 from toxgrade.access.tokens import KEYS_SECONDS, Issuer, Token, Tokens
 from toxgrade.errors import Unauthorized, Unavailable
-from toxgrade.records.engine import transaction
+from toxgrade.server.records.db.engine import transaction
 from toxgrade.settings import Settings
 
 _RSA = RSAKey.generate_key(2048, {"kid": "r1"})

@@ -10,7 +10,7 @@ import sqlalchemy
 
 from tests.conftest import NewDatabase, served
 from toxgrade.access.keys import create_key
-from toxgrade.records.engine import transaction
+from toxgrade.server.records.db.engine import transaction
 from toxgrade.settings import Settings
 
 

@@ -13,8 +13,8 @@ from tests.batches.stored import HEADER, Stored, stored
 from tests.test_cli import toxgrade
 from toxgrade.demo.load import load_demo
 from toxgrade.grading.rules import Rules
-from toxgrade.records.engine import transaction, upgrade
-from toxgrade.records.studies import save_study
+from toxgrade.server.records.db.engine import transaction, upgrade
+from toxgrade.server.records.studies import save_study
 
 _P1 = "/v1/studies/default/patients/P1"
 _PLATELETS = value(

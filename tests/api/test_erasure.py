@@ -11,9 +11,9 @@ from tests.api.panels import panel, value
 from tests.batches.stored import GRADERS, HEADER
 from tests.conftest import NewDatabase, served
 from tests.fhir import ENCODER, bundle, observation, parameters
-from toxgrade.records.engine import build_engine, empty_write_ahead_log
 from toxgrade.server.jobs.upload_store import Store
 from toxgrade.server.jobs.worker import Worker
+from toxgrade.server.records.db.engine import build_engine, empty_write_ahead_log
 from toxgrade.settings import Settings
 
 _CANARY = "ZAPHOD-4711"

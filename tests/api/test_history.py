@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from tests.api.panels import baseline, panel, value
-from toxgrade.records.engine import snapshot
-from toxgrade.records.verify import heads, verify
+from toxgrade.server.records.audit_verify import heads, verify
+from toxgrade.server.records.db.engine import snapshot
 
 _STUDY = "/v1/studies/default"
 _P1 = f"{_STUDY}/patients/P1"

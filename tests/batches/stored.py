@@ -14,9 +14,9 @@ from sqlalchemy import Engine
 from tests.conftest import served
 from toxgrade.criteria.reader import load
 from toxgrade.grading.grader import Graders
-from toxgrade.records.engine import build_engine
 from toxgrade.server.jobs.upload_store import Store
 from toxgrade.server.jobs.worker import Worker
+from toxgrade.server.records.db.engine import build_engine
 from toxgrade.settings import Settings
 
 GRADERS = Graders(load())

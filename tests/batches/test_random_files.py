@@ -13,10 +13,10 @@ from toxgrade.errors import ToxgradeError
 from toxgrade.exports.grade_file import grade_file
 from toxgrade.exports.run_report import Batch
 from toxgrade.grading.rules import Rules
-from toxgrade.records.append import take
-from toxgrade.records.engine import build_engine
 from toxgrade.server.jobs.chunk import Chunk
 from toxgrade.server.jobs.partition import Partition
+from toxgrade.server.records.db.append import take
+from toxgrade.server.records.db.engine import build_engine
 from toxgrade.tabular.mapping import OURS
 from toxgrade.tabular.read_options import Reading, declared
 

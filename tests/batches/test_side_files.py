@@ -16,8 +16,8 @@ from toxgrade.exports.grade_file import grade_file
 from toxgrade.exports.run_report import Batch
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
-from toxgrade.records.engine import transaction
-from toxgrade.records.studies import find_study
+from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.studies import find_study
 from toxgrade.server.reports.study_table import table_document
 from toxgrade.tabular.read_options import Reading
 

@@ -24,10 +24,10 @@ from tests.crash.running import until
 from toxgrade.exports.grade_file import grade_file
 from toxgrade.exports.run_report import Batch
 from toxgrade.grading.rules import Rules
-from toxgrade.records.batch_tables import batch_tasks
-from toxgrade.records.engine import build_engine, transaction, upgrade
 from toxgrade.server.jobs.batches import Progress, Upload, create_batch, find_batch
 from toxgrade.server.jobs.upload_store import Store
+from toxgrade.server.records.db.bookkeeping_tables import batch_tasks
+from toxgrade.server.records.db.engine import build_engine, transaction, upgrade
 
 _ROWS, _KILLS = (200_000, 20) if FULL else (16_000, 3)
 _BATCH = "0" * 32

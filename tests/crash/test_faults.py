@@ -22,8 +22,8 @@ from tests import postgres
 from tests.api.panels import panel, value
 from tests.conftest import FULL, NewDatabase, missing
 from tests.crash.running import Running, Sender, running, start, status, stored, until
-from toxgrade.records.engine import transaction, upgrade
-from toxgrade.records.verify import verify
+from toxgrade.server.records.audit_verify import verify
+from toxgrade.server.records.db.engine import transaction, upgrade
 
 _KILLS = 20 if FULL else 2
 _RESULTS = "/v1/studies/default/patients/P1/results"

@@ -15,12 +15,12 @@ from tests.crash.running import running
 from toxgrade.api.lab_value import LabValue
 from toxgrade.criteria.reader import load
 from toxgrade.grading.grader import Graders
-from toxgrade.records.audit import Act
-from toxgrade.records.engine import build_engine, transaction
-from toxgrade.records.store import Submission, store
-from toxgrade.records.tables import results
-from toxgrade.records.verify import verify
-from toxgrade.records.writer import Writer
+from toxgrade.server.records.audit_log import Act
+from toxgrade.server.records.audit_verify import verify
+from toxgrade.server.records.db.engine import build_engine, transaction
+from toxgrade.server.records.db.tables import results
+from toxgrade.server.records.store import Submission, store
+from toxgrade.server.records.writer import Writer
 
 _CALLS, _WRITERS, _UPDATES = 100, 8, 15
 

@@ -20,7 +20,7 @@ from tests import postgres
 from tests.api.panels import panel
 from tests.conftest import missing
 from tests.crash.running import Running, running, status, stored, until
-from toxgrade.records.engine import build_engine, upgrade
+from toxgrade.server.records.db.engine import build_engine, upgrade
 
 _RESULTS = "/v1/studies/default/patients/P1/results"
 _NET = f"198.18.{os.getpid() % 256}"  # of a range for measurements between networks

@@ -16,9 +16,9 @@ from toxgrade.demo.load import load_demo, submissions
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
 from toxgrade.grading.values import read_value
-from toxgrade.records.engine import transaction
-from toxgrade.records.store import Submission, store
-from toxgrade.records.studies import save_study
+from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.store import Submission, store
+from toxgrade.server.records.studies import save_study
 from toxgrade.settings import Settings
 
 _EXPECTED: dict[str, Any] = json.loads(

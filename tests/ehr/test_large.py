@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import NewDatabase, served
 from tests.fhir import answered, bundle, derived, issues, observation, parameters, post, quantity
 from toxgrade.access.keys import create_key
-from toxgrade.records.engine import transaction
+from toxgrade.server.records.db.engine import transaction
 from toxgrade.settings import Settings
 
 

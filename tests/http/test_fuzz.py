@@ -15,7 +15,7 @@ from tests.api.test_schema import CHECKS
 from tests.conftest import FULL, NewDatabase, served
 from toxgrade.access.callers import ROLES, Role
 from toxgrade.access.keys import create_key
-from toxgrade.records.engine import transaction
+from toxgrade.server.records.db.engine import transaction
 from toxgrade.settings import Settings
 
 _EXAMPLES = 2000 if FULL else 50  # of each kind for each role

@@ -9,7 +9,7 @@ from toxgrade.access.keys import create_key
 from toxgrade.errors import TooManyRequests
 from toxgrade.http import rates
 from toxgrade.http.rates import BURST_SECONDS, Rates
-from toxgrade.records.engine import transaction
+from toxgrade.server.records.db.engine import transaction
 from toxgrade.settings import Settings
 
 

@@ -5,7 +5,7 @@ import re
 import httpx
 
 from tests.api.panels import panel
-from toxgrade.records.engine import transaction
+from toxgrade.server.records.db.engine import transaction
 
 
 def _read(api: httpx.Client, name: str) -> float:

@@ -3,7 +3,7 @@
 import hashlib
 from datetime import UTC, date, datetime
 
-from toxgrade.records.append import digest
+from toxgrade.server.records.db.append import digest
 
 
 def test_a_digest_is_of_the_columns_that_are_not_null_by_name() -> None:

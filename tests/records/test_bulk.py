@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
-from toxgrade.records.bulk import insert_tuples
-from toxgrade.records.engine import transaction
-from toxgrade.records.tables import follow_ups, patients, studies
+from toxgrade.server.records.db.bulk import insert_tuples
+from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.tables import follow_ups, patients, studies
 
 _NOW = datetime(2026, 3, 1, 12, 30, 0, 25, tzinfo=UTC)
 _COLUMNS = ("id", "patient_id", "last_contact", "vital_status", "cause", "recorded_at")

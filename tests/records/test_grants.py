@@ -7,8 +7,7 @@ from sqlalchemy.exc import DBAPIError
 from tests.api.panels import panel, value
 from tests.conftest import NewDatabase, served
 from toxgrade.errors import RequestError
-from toxgrade.records.engine import transaction
-from toxgrade.records.grants import grant
+from toxgrade.server.records.db.engine import grant, transaction
 from toxgrade.settings import Settings
 
 

@@ -19,16 +19,16 @@ from toxgrade.grading.grader import Graders
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Rules
 from toxgrade.grading.values import read_value
-from toxgrade.records.audit import Act
-from toxgrade.records.engine import build_engine, reading
-from toxgrade.records.erase import erase_patient, withdraw
-from toxgrade.records.patients import add_patients, lock_patient
-from toxgrade.records.put_patient import PatientRecord, put_patient
-from toxgrade.records.store import Submission, store
-from toxgrade.records.studies import find_study, save_study
-from toxgrade.records.tables import grades, patients, results, studies, treatments
-from toxgrade.records.verify import verify
-from toxgrade.records.writer import Writer
+from toxgrade.server.records.audit_log import Act
+from toxgrade.server.records.audit_verify import verify
+from toxgrade.server.records.db.engine import build_engine, reading
+from toxgrade.server.records.db.tables import grades, patients, results, studies, treatments
+from toxgrade.server.records.erase import erase_patient, withdraw
+from toxgrade.server.records.patients import add_patients, lock_patient
+from toxgrade.server.records.put_patient import PatientRecord, put_patient
+from toxgrade.server.records.store import Submission, store
+from toxgrade.server.records.studies import find_study, save_study
+from toxgrade.server.records.writer import Writer
 
 _GRADERS = Graders(load())
 _START, _END = date(2011, 1, 24), date(2011, 3, 9)

@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import Engine, select
 
 from toxgrade.grading.rules import Rules
-from toxgrade.records.engine import build_engine
-from toxgrade.records.studies import save_study
-from toxgrade.records.tables import studies
 from toxgrade.server.jobs import queue, task_completion
 from toxgrade.server.jobs.batches import Progress, Upload, cancel_batch, create_batch, find_batch
 from toxgrade.server.jobs.queue import LostTask, Task, Worker
+from toxgrade.server.records.db.engine import build_engine
+from toxgrade.server.records.db.tables import studies
+from toxgrade.server.records.studies import save_study
 
 _WORKER = Worker(store="here", software="1.0", criteria=["abc"], lease=30)
 

@@ -10,8 +10,8 @@ from alembic.runtime.migration import MigrationContext
 
 from tests.conftest import NewDatabase
 from toxgrade.errors import Unavailable
-from toxgrade.records.engine import build_engine, transaction, upgrade
-from toxgrade.records.tables import metadata
+from toxgrade.server.records.db.engine import build_engine, transaction, upgrade
+from toxgrade.server.records.db.tables import metadata
 
 
 def test_the_tables_are_those_of_the_code(database_url: str) -> None:

@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import Connection, Engine, event, func, select
 
 from toxgrade.grading.result import Course
-from toxgrade.records.append import append, take
-from toxgrade.records.engine import build_engine, reading
-from toxgrade.records.patients import lock_patient, lock_patient_row, save_courses
-from toxgrade.records.studies import Study, find_study
-from toxgrade.records.tables import treatments
-from toxgrade.records.unit_of_work import undoable, unit_of
+from toxgrade.server.records.db.append import append, take
+from toxgrade.server.records.db.engine import build_engine, reading
+from toxgrade.server.records.db.tables import treatments
+from toxgrade.server.records.db.unit_of_work import undoable, unit_of
+from toxgrade.server.records.patients import lock_patient, lock_patient_row, save_courses
+from toxgrade.server.records.studies import Study, find_study
 
 _COURSE = (Course(date(2011, 1, 24), date(2011, 3, 9)),)
 

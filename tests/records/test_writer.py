@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from toxgrade.errors import Conflict, Unavailable
-from toxgrade.records.engine import build_engine, reading
-from toxgrade.records.writer import Writer
+from toxgrade.server.records.db.engine import build_engine, reading
+from toxgrade.server.records.writer import Writer
 
 Job = Callable[[Connection], str]
 

@@ -10,7 +10,7 @@ from tests.batches.stored import HEADER, Stored, stored
 from tests.conftest import NewDatabase
 from tests.web.conftest import watched
 from toxgrade.access.keys import create_key
-from toxgrade.records.engine import transaction
+from toxgrade.server.records.db.engine import transaction
 from toxgrade.tabular.read_options import OPTIONS
 
 _LABS = f"""{HEADER}

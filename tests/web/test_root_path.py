@@ -24,7 +24,7 @@ from tests.ports import free_port
 from tests.web.conftest import watched
 from toxgrade.access.keys import create_key
 from toxgrade.demo.load import load_demo
-from toxgrade.records.engine import transaction
+from toxgrade.server.records.db.engine import transaction
 from toxgrade.settings import Settings
 
 _ROOT = "/apps/toxgrade"

@@ -8,7 +8,7 @@ import pytest
 from tests.api.panels import panel
 from tests.conftest import NewDatabase, served
 from toxgrade.access.keys import create_key, list_keys, revoke_key
-from toxgrade.records.engine import transaction
+from toxgrade.server.records.db.engine import transaction
 from toxgrade.settings import Settings
 
 _RESULTS = "/v1/studies/default/patients/P1/results"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from toxgrade.errors import Forbidden, NotFound
-from toxgrade.records.studies import NO_SUCH_STUDY
+from toxgrade.server.records.studies import NO_SUCH_STUDY
 
 Role = Literal["reader", "writer", "manager", "admin"]
 """Each may what those before it may: read, store, set rules and read the audit, everything."""

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from toxgrade.access.callers import EVERY_STUDY, Caller, Role
 from toxgrade.errors import NotFound, RequestError, Unauthorized
-from toxgrade.records.studies import find_study
-from toxgrade.records.tables import api_keys, key_studies, studies
+from toxgrade.server.records.db.tables import api_keys, key_studies, studies
+from toxgrade.server.records.studies import find_study
 
 ACCEPTED = "expected Authorization: Bearer with a key of `toxgrade keys create`"
 _NO_SECRET = hashlib.sha256(b"").hexdigest()

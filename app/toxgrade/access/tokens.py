@@ -20,7 +20,7 @@ from joserfc.jwt import JWTClaimsRegistry
 
 from toxgrade.access.callers import EVERY_STUDY, ROLES, Caller
 from toxgrade.errors import Unauthorized, Unavailable
-from toxgrade.records.studies import STUDY_NAME
+from toxgrade.server.records.studies import STUDY_NAME
 
 ALGORITHMS = ("RS256", "RS384", "ES256", "ES384")
 ROLES_CLAIM = "toxgrade_roles"

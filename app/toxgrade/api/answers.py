@@ -12,7 +12,7 @@ from pydantic.config import JsonDict
 from toxgrade.grading.grader import Grader
 from toxgrade.grading.result import Course, LabResult, PatientGrade, Reason, plain
 from toxgrade.grading.summary import Graded, summarise
-from toxgrade.records.known import GradeRow
+from toxgrade.server.records.patient_state import GradeRow
 
 _EXAMPLE: JsonDict = {
     "analyte": "bilirubin",

@@ -19,7 +19,7 @@ from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.phase import PRESETS, Window, course_faults
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Implausible
-from toxgrade.records.identity import Loc
+from toxgrade.server.records.identity import Loc
 
 _StrictInt = Annotated[int, Strict()]
 

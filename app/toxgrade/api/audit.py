@@ -9,8 +9,8 @@ from toxgrade.api.fields import PatientName, StudyName
 from toxgrade.http.body import JsonRoute
 from toxgrade.http.guard import needs
 from toxgrade.http.service import TheService
-from toxgrade.records.read_audit import list_entries
-from toxgrade.records.studies import find_study
+from toxgrade.server.records.audit_log import list_entries
+from toxgrade.server.records.studies import find_study
 
 router = APIRouter(
     prefix="/v1/studies/{study}",

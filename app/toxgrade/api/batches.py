@@ -17,7 +17,6 @@ from toxgrade.http.batch_files import PARQUET, graded_rows, rejects_csv
 from toxgrade.http.guard import needs
 from toxgrade.http.service import TheService
 from toxgrade.http.uploads import receive
-from toxgrade.records.studies import find_study
 from toxgrade.server.jobs.batches import (
     Place,
     Progress,
@@ -28,6 +27,7 @@ from toxgrade.server.jobs.batches import (
     list_rejects,
 )
 from toxgrade.server.jobs.upload_store import Store
+from toxgrade.server.records.studies import find_study
 
 router = APIRouter(prefix="/v1/studies/{study}/batches", tags=["batches"])
 

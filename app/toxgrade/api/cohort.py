@@ -15,7 +15,7 @@ from toxgrade.http.as_of import as_of
 from toxgrade.http.body import JsonRoute
 from toxgrade.http.guard import needs
 from toxgrade.http.service import Service, TheService
-from toxgrade.records.studies import Study, find_study
+from toxgrade.server.records.studies import Study, find_study
 from toxgrade.server.reports.cohort_queries import cohort
 from toxgrade.server.reports.curves import incidence_document, survival_document
 from toxgrade.server.reports.late_toxicity import LateToxicity, Visit, late_toxicity

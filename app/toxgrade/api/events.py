@@ -17,10 +17,10 @@ from toxgrade.grading.phase import place
 from toxgrade.http.body import JsonRoute
 from toxgrade.http.guard import needs
 from toxgrade.http.service import Service, TheService
-from toxgrade.records.events import list_events, store_event
-from toxgrade.records.history import current_courses
-from toxgrade.records.patients import find_patient, lock_patient
-from toxgrade.records.studies import Study, find_study
+from toxgrade.server.records.current_state import current_courses
+from toxgrade.server.records.events import list_events, store_event
+from toxgrade.server.records.patients import find_patient, lock_patient
+from toxgrade.server.records.studies import Study, find_study
 
 router = APIRouter(
     prefix="/v1/studies/{study}/patients/{patient}/events",

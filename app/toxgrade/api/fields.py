@@ -15,7 +15,7 @@ from toxgrade.errors import ReadingError
 from toxgrade.grading.dates import ACCEPTED_DATE, read_collected
 from toxgrade.grading.result import Collected, Reported
 from toxgrade.grading.values import ACCEPTED_LIMIT, ACCEPTED_VALUE, read_limit, read_value
-from toxgrade.records.studies import PATIENT_NAME, STUDY_NAME
+from toxgrade.server.records.studies import PATIENT_NAME, STUDY_NAME
 
 _DATE = "expected a calendar date such as 2011-01-24, in the years 1900 to 2199"
 _ISSUED = "expected a date-time with its offset, such as 2011-04-23T14:45:00+02:00"

@@ -20,11 +20,16 @@ from toxgrade.grading.result import Course
 from toxgrade.http.body import JsonRoute
 from toxgrade.http.guard import needs
 from toxgrade.http.service import TheService
-from toxgrade.records.follow_up import FollowUp, VitalStatus
-from toxgrade.records.patients import find_patient
-from toxgrade.records.put_patient import PatientRecord, PersonFields, current_record, put_patient
-from toxgrade.records.studies import find_study
-from toxgrade.records.version import tag
+from toxgrade.server.records.current_state import FollowUp, VitalStatus
+from toxgrade.server.records.patients import find_patient
+from toxgrade.server.records.preconditions import tag
+from toxgrade.server.records.put_patient import (
+    PatientRecord,
+    PersonFields,
+    current_record,
+    put_patient,
+)
+from toxgrade.server.records.studies import find_study
 
 router = APIRouter(
     prefix="/v1/studies/{study}/patients/{patient}", tags=["patients"], route_class=JsonRoute

@@ -19,7 +19,7 @@ from toxgrade.grading.rules import Rules
 from toxgrade.http.direct import DirectRoute
 from toxgrade.http.guard import needs
 from toxgrade.http.service import Service, TheService
-from toxgrade.records.identity import Loc, refuse_contradictions
+from toxgrade.server.records.identity import Loc, refuse_contradictions
 
 router = APIRouter(
     prefix="/v1", tags=["grading"], route_class=DirectRoute, dependencies=[needs("reader")]

@@ -15,11 +15,11 @@ from toxgrade.errors import PreconditionMissing
 from toxgrade.http.body import JsonRoute
 from toxgrade.http.guard import needs
 from toxgrade.http.service import TheService
-from toxgrade.records.engine import empty_write_ahead_log
-from toxgrade.records.erase import erase_patient, withdraw
-from toxgrade.records.grade_history import grade_history
 from toxgrade.server.jobs.batches import ended_batches
 from toxgrade.server.jobs.upload_store import Store, leave_out
+from toxgrade.server.records.db.engine import empty_write_ahead_log
+from toxgrade.server.records.erase import erase_patient, withdraw
+from toxgrade.server.records.grade_queries import grade_history
 
 router = APIRouter(
     prefix="/v1/studies/{study}/patients/{patient}", tags=["patients"], route_class=JsonRoute

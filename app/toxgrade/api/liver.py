@@ -10,7 +10,7 @@ from toxgrade.http.as_of import as_of
 from toxgrade.http.body import JsonRoute
 from toxgrade.http.guard import needs
 from toxgrade.http.service import TheService
-from toxgrade.records.studies import find_study, list_patients
+from toxgrade.server.records.studies import find_study, list_patients
 from toxgrade.server.reports.liver_safety import DEFINITIONS, liver_document
 
 router = APIRouter(

@@ -14,7 +14,7 @@ from toxgrade.errors import FieldFault, RequestError
 from toxgrade.http.direct import DirectRoute
 from toxgrade.http.guard import needs
 from toxgrade.http.service import TheService
-from toxgrade.records.store import Submission, store
+from toxgrade.server.records.store import Submission, store
 
 router = APIRouter(
     prefix="/v1/studies/{study}/patients/{patient}", tags=["patients"], route_class=DirectRoute

@@ -13,8 +13,8 @@ from toxgrade.http.as_of import as_of
 from toxgrade.http.body import JsonRoute
 from toxgrade.http.guard import needs
 from toxgrade.http.service import TheService
-from toxgrade.records.read import GradeFilter, list_grades, patient_toxicity
-from toxgrade.records.studies import find_study
+from toxgrade.server.records.grade_queries import GradeFilter, list_grades, patient_toxicity
+from toxgrade.server.records.studies import find_study
 from toxgrade.server.reports.liver_safety import liver_document
 
 router = APIRouter(

@@ -13,9 +13,9 @@ from toxgrade.grading.study_ranges import MOST_ROWS, RangeTable
 from toxgrade.http.body import JsonRoute
 from toxgrade.http.guard import needs
 from toxgrade.http.service import TheService
-from toxgrade.records.put_ranges import put_ranges
-from toxgrade.records.ranges import current_ranges, range_document
-from toxgrade.records.studies import find_study
+from toxgrade.server.records.regrade import put_ranges
+from toxgrade.server.records.studies import find_study
+from toxgrade.server.records.study_ranges import current_ranges, range_document
 
 router = APIRouter(
     prefix="/v1/studies/{study}/reference-ranges", tags=["studies"], route_class=JsonRoute

@@ -16,8 +16,9 @@ from toxgrade.grading.rules import Rules
 from toxgrade.http.body import JsonRoute
 from toxgrade.http.guard import needs
 from toxgrade.http.service import TheService
-from toxgrade.records.regrade import regrade_study
-from toxgrade.records.studies import (
+from toxgrade.server.records.preconditions import tag
+from toxgrade.server.records.regrade import regrade_study
+from toxgrade.server.records.studies import (
     RowChoice,
     Saved,
     Study,
@@ -26,7 +27,6 @@ from toxgrade.records.studies import (
     list_studies,
     save_study,
 )
-from toxgrade.records.version import tag
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"], route_class=JsonRoute)
 

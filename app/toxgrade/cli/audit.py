@@ -8,7 +8,7 @@ from toxgrade.cli.arguments import Parser
 from toxgrade.cli.environment import settings
 
 if TYPE_CHECKING:
-    from toxgrade.records.verify import Head
+    from toxgrade.server.records.audit_verify import Head
 
 
 def arguments(parser: Parser) -> None:
@@ -23,8 +23,8 @@ def arguments(parser: Parser) -> None:
 
 def head() -> None:
     """Print each study's newest entry: name, number, hash. Keep it outside the database."""
-    from toxgrade.records.engine import snapshot
-    from toxgrade.records.verify import heads
+    from toxgrade.server.records.audit_verify import heads
+    from toxgrade.server.records.db.engine import snapshot
 
     with snapshot(settings().database_url) as connection:
         for study, (seq, newest) in heads(connection).items():
@@ -33,9 +33,9 @@ def head() -> None:
 
 def verify(head: list[str]) -> int:
     """Find every edit, deletion, insertion and reordering; exit code 1 if there is any."""
-    from toxgrade.records.engine import snapshot
-    from toxgrade.records.verify import count
-    from toxgrade.records.verify import verify as find_broken
+    from toxgrade.server.records.audit_verify import count
+    from toxgrade.server.records.audit_verify import verify as find_broken
+    from toxgrade.server.records.db.engine import snapshot
 
     kept = dict(_line(line) for given in head for line in _lines(given))
     with snapshot(settings().database_url) as connection:

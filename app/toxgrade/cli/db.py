@@ -13,15 +13,14 @@ def arguments(parser: Parser) -> None:
 
 def upgrade_database() -> None:
     """Bring the database to the latest migration."""
-    from toxgrade.records.engine import upgrade
+    from toxgrade.server.records.db.engine import upgrade
 
     upgrade(settings().database_url)
 
 
 def grant_role(role: str) -> None:
     """Let a role run the service: it may add results, grades and audit, never change them."""
-    from toxgrade.records.engine import transaction
-    from toxgrade.records.grants import grant
+    from toxgrade.server.records.db.engine import grant, transaction
 
     with transaction(settings().database_url) as connection:
         grant(connection, role)

@@ -42,8 +42,8 @@ def _compare_study(name: str, before: str, after: str) -> None:
 
     from toxgrade.criteria.reader import load
     from toxgrade.grading.grader import Graders
-    from toxgrade.records.engine import transaction
-    from toxgrade.records.studies import find_study
+    from toxgrade.server.records.db.engine import transaction
+    from toxgrade.server.records.studies import find_study
     from toxgrade.server.reports.edition_changes import changed_grades
 
     graders, table = Graders(load()), csv.writer(sys.stdout)

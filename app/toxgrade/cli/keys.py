@@ -31,7 +31,7 @@ def create(label: str, role: "Role", study: list[str], days: int | None) -> None
     from datetime import UTC, datetime, timedelta
 
     from toxgrade.access.keys import create_key
-    from toxgrade.records.engine import transaction, upgrade
+    from toxgrade.server.records.db.engine import transaction, upgrade
 
     url = settings().database_url
     upgrade(url)
@@ -45,7 +45,7 @@ def show() -> None:
     from datetime import UTC, datetime
 
     from toxgrade.access.keys import list_keys
-    from toxgrade.records.engine import transaction
+    from toxgrade.server.records.db.engine import transaction
 
     now = datetime.now(UTC)
     with transaction(settings().database_url) as connection:
@@ -58,7 +58,7 @@ def show() -> None:
 def revoke(prefix: str) -> None:
     """End a key's validity; running services follow within five seconds."""
     from toxgrade.access.keys import revoke_key
-    from toxgrade.records.engine import transaction
+    from toxgrade.server.records.db.engine import transaction
 
     with transaction(settings().database_url) as connection:
         revoke_key(connection, prefix)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from toxgrade.ehr.hl7v2.receive import Receiver
-    from toxgrade.records.writer import Writer
+    from toxgrade.server.records.writer import Writer
     from toxgrade.settings import Settings
 
 
@@ -34,7 +34,7 @@ def mllp(
     import asyncio
 
     from toxgrade.http.logs import configure
-    from toxgrade.records.engine import upgrade
+    from toxgrade.server.records.db.engine import upgrade
 
     chosen = settings()
     context = _tls(host, certificate, key, clients)
@@ -77,9 +77,9 @@ async def _listen(
     import signal
 
     from toxgrade.ehr.hl7v2.mllp import Limits, Listener
-    from toxgrade.records.engine import build_engine, reading
-    from toxgrade.records.studies import find_study
-    from toxgrade.records.writer import Writer
+    from toxgrade.server.records.db.engine import build_engine, reading
+    from toxgrade.server.records.studies import find_study
+    from toxgrade.server.records.writer import Writer
 
     engine = build_engine(chosen.database_url)
     with reading(engine).connect() as connection:
@@ -108,7 +108,7 @@ def _receivers(chosen: "Settings", study: str, writer: "Writer") -> "Callable[[s
     from toxgrade.errors import RequestError
     from toxgrade.grading.grader import Graders
     from toxgrade.grading.rules import Rules
-    from toxgrade.records.audit import Act
+    from toxgrade.server.records.audit_log import Act
 
     graders, site = Graders(load()), Site(chosen.hl7v2_authority, chosen.hl7v2_codes)
     check_codes(site.codes, graders.under(Rules()).names)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from toxgrade.grading.grader import Graders
-    from toxgrade.records.studies import Study
+    from toxgrade.server.records.studies import Study
     from toxgrade.tabular.read_options import Reading
     from toxgrade.web.pictures.gallery import Name
     from toxgrade.web.pictures.picture import Kind
@@ -112,8 +112,8 @@ def _cohort(
                 print(f"rows that could not be read: {aside.rejected:,}", file=sys.stderr)
             yield aside.connection, aside.study
         return
-    from toxgrade.records.engine import transaction
-    from toxgrade.records.studies import find_study
+    from toxgrade.server.records.db.engine import transaction
+    from toxgrade.server.records.studies import find_study
 
     with transaction(settings().database_url, reads_only=True) as connection:
         yield connection, find_study(connection, study or "")

@@ -39,8 +39,8 @@ def pull(
     from toxgrade.ehr.pull.calls import Calls, Limits
     from toxgrade.ehr.pull.wanted import Done, read_wanted
     from toxgrade.errors import SourceError
-    from toxgrade.records.engine import transaction, upgrade
-    from toxgrade.records.studies import find_study
+    from toxgrade.server.records.db.engine import transaction, upgrade
+    from toxgrade.server.records.studies import find_study
 
     wanted, kept = read_wanted(patients), Done(done, study, fhir_url)
     chosen = settings()
@@ -82,9 +82,9 @@ def _pull(server: "Server", study: str, wanted: "list[Wanted]", done: "Done") ->
     from toxgrade.errors import RequestError, SourceError
     from toxgrade.fhir.results import Accepted
     from toxgrade.grading.grader import Graders
-    from toxgrade.records.audit import Act
-    from toxgrade.records.engine import build_engine
-    from toxgrade.records.writer import Writer
+    from toxgrade.server.records.audit_log import Act
+    from toxgrade.server.records.db.engine import build_engine
+    from toxgrade.server.records.writer import Writer
 
     chosen, graders, total = settings(), Graders(load()), Kept(0, 0, 0, 0)
     engine = build_engine(chosen.database_url)

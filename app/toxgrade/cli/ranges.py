@@ -30,9 +30,9 @@ def load(table: Path, study: str) -> None:
     from toxgrade.criteria.reader import load as load_criteria
     from toxgrade.errors import RequestError
     from toxgrade.grading.grader import Graders
-    from toxgrade.records.audit import acting
-    from toxgrade.records.engine import upgrade
-    from toxgrade.records.put_ranges import put_ranges
+    from toxgrade.server.records.audit_log import acting
+    from toxgrade.server.records.db.engine import upgrade
+    from toxgrade.server.records.regrade import put_ranges
 
     rows = [row.row() for row in _read(table)]
     url = settings().database_url
@@ -56,9 +56,9 @@ def show(study: str) -> None:
     import csv
 
     from toxgrade.api.ranges import RangeRequest
-    from toxgrade.records.engine import build_engine, reading
-    from toxgrade.records.ranges import current_ranges, range_document
-    from toxgrade.records.studies import find_study
+    from toxgrade.server.records.db.engine import build_engine, reading
+    from toxgrade.server.records.studies import find_study
+    from toxgrade.server.records.study_ranges import current_ranges, range_document
 
     with reading(build_engine(settings().database_url)).begin() as connection:
         rows = current_ranges(connection, find_study(connection, study)).rows

@@ -20,9 +20,9 @@ def regrade(study: str, edition: str | None, reading: list[str]) -> None:
 
     from toxgrade.criteria.reader import load
     from toxgrade.grading.grader import Graders
-    from toxgrade.records.audit import acting
-    from toxgrade.records.regrade import regrade_study
-    from toxgrade.records.studies import find_study, save_study
+    from toxgrade.server.records.audit_log import acting
+    from toxgrade.server.records.regrade import regrade_study
+    from toxgrade.server.records.studies import find_study, save_study
 
     graders = Graders(load())
     url, actor = settings().database_url, f"cli:{getuser()}"

@@ -47,8 +47,8 @@ def report(
     from toxgrade.criteria.reader import load
     from toxgrade.errors import FileError
     from toxgrade.grading.grader import Graders
-    from toxgrade.records.engine import transaction
-    from toxgrade.records.studies import find_study
+    from toxgrade.server.records.db.engine import transaction
+    from toxgrade.server.records.studies import find_study
     from toxgrade.server.reports.study_table import table_document
     from toxgrade.tabular.output_files import whole
 

@@ -20,7 +20,7 @@ def serve(host: str | None, port: int | None, demo: bool) -> None:
     """Migrate the database and serve the HTTP API."""
     from toxgrade.http.server import run
     from toxgrade.main import create_app
-    from toxgrade.records.engine import upgrade
+    from toxgrade.server.records.db.engine import upgrade
 
     chosen = settings(host=host, port=port)
     check_address(chosen.host, chosen.port)

@@ -24,9 +24,9 @@ def worker(parent: int | None) -> None:
     from toxgrade.garbage import collect_rarely
     from toxgrade.grading.grader import Graders
     from toxgrade.http.logs import configure
-    from toxgrade.records.engine import build_engine, upgrade
     from toxgrade.server.jobs.upload_store import Store
     from toxgrade.server.jobs.worker import Worker
+    from toxgrade.server.records.db.engine import build_engine, upgrade
 
     configure()
     chosen = settings()

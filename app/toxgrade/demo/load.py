@@ -19,13 +19,13 @@ from toxgrade.grading.grader import Graders
 from toxgrade.grading.result import GRADED_STATUSES, Course, LabResult
 from toxgrade.grading.rules import Rules
 from toxgrade.grading.values import read_value
-from toxgrade.records.audit import acting
-from toxgrade.records.events import store_event
-from toxgrade.records.follow_up import FollowUp, VitalStatus
-from toxgrade.records.patients import lock_patient
-from toxgrade.records.put_patient import PatientRecord, put_patient
-from toxgrade.records.store import Submission, store
-from toxgrade.records.studies import list_patients, save_study
+from toxgrade.server.records.audit_log import acting
+from toxgrade.server.records.current_state import FollowUp, VitalStatus
+from toxgrade.server.records.events import store_event
+from toxgrade.server.records.patients import lock_patient
+from toxgrade.server.records.put_patient import PatientRecord, put_patient
+from toxgrade.server.records.store import Submission, store
+from toxgrade.server.records.studies import list_patients, save_study
 
 STUDY = "demo"
 

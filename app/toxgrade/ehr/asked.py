@@ -10,7 +10,7 @@ from toxgrade.fhir.elements import text_of
 from toxgrade.grading.dates import read_collected
 from toxgrade.grading.phase import course_faults
 from toxgrade.grading.result import Course
-from toxgrade.records.studies import PATIENT_NAME, STUDY_NAME
+from toxgrade.server.records.studies import PATIENT_NAME, STUDY_NAME
 
 Output = Literal["observation", "adverse-event"]
 

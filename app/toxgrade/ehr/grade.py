@@ -13,7 +13,7 @@ from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.phase import Window
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.units import Names
-from toxgrade.records.identity import Loc, refuse_contradictions
+from toxgrade.server.records.identity import Loc, refuse_contradictions
 
 Answers = list[list[Graded]]
 """The grades of each value that was observed, in the same order."""

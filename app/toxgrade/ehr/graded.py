@@ -7,7 +7,7 @@ from typing import Any, Self
 from toxgrade.criteria.model import Term
 from toxgrade.grading.grader import Grader
 from toxgrade.grading.result import LabResult, PatientGrade, plain
-from toxgrade.records.known import GradeRow
+from toxgrade.server.records.patient_state import GradeRow
 
 
 @dataclass(frozen=True, slots=True)

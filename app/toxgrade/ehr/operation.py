@@ -22,7 +22,7 @@ from toxgrade.grading.rules import Rules
 from toxgrade.http.body import read_json
 from toxgrade.http.guard import needs
 from toxgrade.http.service import Service, TheService
-from toxgrade.records.studies import find_study
+from toxgrade.server.records.studies import find_study
 
 router = APIRouter(
     prefix="/fhir", tags=["EHR"], route_class=BundleRoute, dependencies=[needs("reader")]

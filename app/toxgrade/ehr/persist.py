@@ -19,10 +19,10 @@ from toxgrade.grading.result import Course, LabResult, Reason
 from toxgrade.grading.rules import Rules
 from toxgrade.grading.units import Names
 from toxgrade.http.service import Service
-from toxgrade.records.identity import Loc, identity
-from toxgrade.records.known import GradeRow
-from toxgrade.records.store import Submission, store
-from toxgrade.records.studies import find_study
+from toxgrade.server.records.identity import Loc, identity
+from toxgrade.server.records.patient_state import GradeRow
+from toxgrade.server.records.store import Submission, store
+from toxgrade.server.records.studies import find_study
 
 DEFAULT_STUDY = "default"
 

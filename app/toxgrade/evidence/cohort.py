@@ -11,8 +11,8 @@ from toxgrade.demo.load import STUDY
 from toxgrade.evidence.outcome import Outcome
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.summary import TermSummary
-from toxgrade.records.read import patient_toxicity
-from toxgrade.records.studies import find_study
+from toxgrade.server.records.grade_queries import patient_toxicity
+from toxgrade.server.records.studies import find_study
 from toxgrade.server.reports.study_table import table_document
 
 _SHORT = {

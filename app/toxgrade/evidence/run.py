@@ -16,8 +16,8 @@ from toxgrade.evidence.cohort import check_cohort
 from toxgrade.evidence.installed import installed
 from toxgrade.evidence.outcome import Outcome
 from toxgrade.grading.grader import Graders
-from toxgrade.records.engine import transaction, upgrade
-from toxgrade.records.verify import heads, verify
+from toxgrade.server.records.audit_verify import heads, verify
+from toxgrade.server.records.db.engine import transaction, upgrade
 
 
 def validate() -> dict[str, Any]:

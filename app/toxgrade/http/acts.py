@@ -8,8 +8,8 @@ from starlette.requests import Request
 from toxgrade.access.callers import Caller
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.http.logs import REQUEST_ID
-from toxgrade.records.audit import Act
-from toxgrade.records.idempotency import Once
+from toxgrade.server.records.audit_log import Act
+from toxgrade.server.records.preconditions import Once
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 

@@ -9,9 +9,9 @@ from fastapi.responses import FileResponse, StreamingResponse
 
 from toxgrade.errors import Conflict, NotFound
 from toxgrade.http.service import Service
-from toxgrade.records.engine import reading
 from toxgrade.server.jobs.batches import Place, Reject, find_batch, list_rejects
 from toxgrade.server.jobs.upload_store import Store
+from toxgrade.server.records.db.engine import reading
 
 PARQUET = "application/vnd.apache.parquet"
 _PAGE = 10_000  # rejects in memory at a time

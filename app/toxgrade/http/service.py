@@ -20,12 +20,11 @@ from toxgrade.errors import RequestError, Unavailable
 from toxgrade.grading.grader import Graders
 from toxgrade.http import acts
 from toxgrade.http.rates import Rates
-from toxgrade.records.as_of import looking_back
-from toxgrade.records.audit import Act
-from toxgrade.records.engine import reading
-from toxgrade.records.idempotency import Answer
-from toxgrade.records.version import require_tag
-from toxgrade.records.writer import Writer
+from toxgrade.server.records.audit_log import Act
+from toxgrade.server.records.db.append import looking_back
+from toxgrade.server.records.db.engine import reading
+from toxgrade.server.records.preconditions import Answer, require_tag
+from toxgrade.server.records.writer import Writer
 from toxgrade.settings import Settings
 
 T = TypeVar("T")

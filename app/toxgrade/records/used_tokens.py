@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, bindparam, delete, text
 
 from toxgrade.errors import Unauthorized
-from toxgrade.records.audit_tables import used_tokens as table
+from toxgrade.server.records.db.bookkeeping_tables import used_tokens as table
 
 
 def use_token(connection: Connection, jti: str | None, expires: float) -> None:

@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 
 from toxgrade.http.guard import needs
 from toxgrade.http.service import TheService
-from toxgrade.records.read_audit import list_entries
-from toxgrade.records.studies import Study, find_study
+from toxgrade.server.records.audit_log import list_entries
+from toxgrade.server.records.studies import Study, find_study
 from toxgrade.web.page import PageRoute, page
 
 router = APIRouter(

@@ -12,7 +12,6 @@ from toxgrade.http.batch_files import graded_rows, rejects_csv
 from toxgrade.http.guard import needs
 from toxgrade.http.service import TheService
 from toxgrade.http.uploads import receive
-from toxgrade.records.studies import Study, find_study
 from toxgrade.server.jobs.batches import (
     Progress,
     Reject,
@@ -23,6 +22,7 @@ from toxgrade.server.jobs.batches import (
     list_rejects,
 )
 from toxgrade.server.jobs.upload_store import Store
+from toxgrade.server.records.studies import Study, find_study
 from toxgrade.tabular.read_options import OPTIONS
 from toxgrade.web.page import PageRoute, page
 

@@ -14,7 +14,7 @@ from toxgrade.cohort.definition import Report
 from toxgrade.errors import NotFound
 from toxgrade.http.guard import needs
 from toxgrade.http.service import Service, TheService
-from toxgrade.records.studies import Study, count_patients, find_study
+from toxgrade.server.records.studies import Study, count_patients, find_study
 from toxgrade.web.page import PageRoute, page
 from toxgrade.web.pictures.gallery import NAMES, Asked, Gallery, Name
 from toxgrade.web.pictures.picture import MEDIA, WIDTH, Kind, Picture

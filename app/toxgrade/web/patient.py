@@ -11,13 +11,12 @@ from toxgrade.grading.result import Course
 from toxgrade.grading.summary import TermSummary
 from toxgrade.http.guard import needs
 from toxgrade.http.service import TheService
-from toxgrade.records.events import list_events
-from toxgrade.records.follow_up import FollowUp, current_follow_up
-from toxgrade.records.history import current_grades
-from toxgrade.records.patients import find_patient
-from toxgrade.records.read import patient_toxicity
-from toxgrade.records.studies import Study, find_study
-from toxgrade.records.tables import grades
+from toxgrade.server.records.current_state import FollowUp, current_follow_up, current_grades
+from toxgrade.server.records.db.tables import grades
+from toxgrade.server.records.events import list_events
+from toxgrade.server.records.grade_queries import patient_toxicity
+from toxgrade.server.records.patients import find_patient
+from toxgrade.server.records.studies import Study, find_study
 from toxgrade.web.page import PageRoute, page
 from toxgrade.web.pictures.gallery import Gallery
 from toxgrade.web.pictures.picture import Picture

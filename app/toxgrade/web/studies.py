@@ -10,7 +10,7 @@ from toxgrade.cohort.definition import Report, Scope
 from toxgrade.errors import NotFound
 from toxgrade.http.guard import needs
 from toxgrade.http.service import Service, TheService
-from toxgrade.records.studies import (
+from toxgrade.server.records.studies import (
     Study,
     count_patients,
     find_study,

@@ -15,8 +15,8 @@ from toxgrade.ehr.hl7v2.observation import Order, Site, read_observation
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.units import Names
-from toxgrade.records.identity import Loc
-from toxgrade.records.studies import PATIENT_NAME
+from toxgrade.server.records.identity import Loc
+from toxgrade.server.records.studies import PATIENT_NAME
 
 _VERSIONS = ("2.3", "2.4", "2.5", "2.6", "2.7", "2.8")
 

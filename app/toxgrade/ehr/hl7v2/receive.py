@@ -13,7 +13,7 @@ from toxgrade.ehr.hl7v2.oru import PatientResults, read_oru
 from toxgrade.errors import RequestError, Unavailable
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
-from toxgrade.records.store import Stored, Submission, store
+from toxgrade.server.records.store import Stored, Submission, store
 
 _IN_THE_LOOP = 50_000
 """Bytes up to which messages are read in the event loop (some 5 ms); more in a thread."""

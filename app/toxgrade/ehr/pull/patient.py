@@ -16,12 +16,12 @@ from toxgrade.fhir.results import Accepted
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Rules
-from toxgrade.records.history import current_courses
-from toxgrade.records.identity import Loc
-from toxgrade.records.patients import lock_patient
-from toxgrade.records.put_patient import PatientRecord, put_patient
-from toxgrade.records.store import Submission, store
-from toxgrade.records.studies import hold_study
+from toxgrade.server.records.current_state import current_courses
+from toxgrade.server.records.identity import Loc
+from toxgrade.server.records.patients import lock_patient
+from toxgrade.server.records.put_patient import PatientRecord, put_patient
+from toxgrade.server.records.store import Submission, store
+from toxgrade.server.records.studies import hold_study
 
 _CODES = 40  # in one search: its address stays under the 2,000 characters that any server takes
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toxgrade.errors import FileError
-from toxgrade.records.studies import PATIENT_NAME
+from toxgrade.server.records.studies import PATIENT_NAME
 
 _FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 

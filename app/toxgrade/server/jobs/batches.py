@@ -11,10 +11,15 @@ from sqlalchemy import Connection, Row, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from toxgrade.errors import Conflict, NotFound
-from toxgrade.records.batch_tables import ACTIVE, batch_rejects, batch_tasks, batches
-from toxgrade.records.bulk import insert_tuples
-from toxgrade.records.studies import Study, find_study
 from toxgrade.server.jobs.task_completion import new_task
+from toxgrade.server.records.db.bookkeeping_tables import (
+    ACTIVE,
+    batch_rejects,
+    batch_tasks,
+    batches,
+)
+from toxgrade.server.records.db.bulk import insert_tuples
+from toxgrade.server.records.studies import Study, find_study
 
 Place = tuple[int, int]
 """Where a page of rejects begins: after this row, and after this of its rejects."""

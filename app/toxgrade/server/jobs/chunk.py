@@ -16,10 +16,12 @@ from toxgrade.exports.run_report import COLUMN_OF
 from toxgrade.grading.columns.rows import lab_result
 from toxgrade.grading.grader import Grader, Graders
 from toxgrade.grading.result import Course, LabResult, Reason
-from toxgrade.records.engine import reading
-from toxgrade.records.identity import identity
-from toxgrade.records.ranges import current_ranges
-from toxgrade.records.store_many import (
+from toxgrade.server.jobs.batches import Reject
+from toxgrade.server.jobs.upload_store import PATIENT
+from toxgrade.server.jobs.validation import BECAUSE, Refusal, Texts, contradicting, refusal
+from toxgrade.server.records.db.engine import reading
+from toxgrade.server.records.identity import identity
+from toxgrade.server.records.store_many import (
     GradesOf,
     Sent,
     known_patients,
@@ -27,10 +29,8 @@ from toxgrade.records.store_many import (
     prepare,
     store_new,
 )
-from toxgrade.records.studies import find_study, hold_study
-from toxgrade.server.jobs.batches import Reject
-from toxgrade.server.jobs.upload_store import PATIENT
-from toxgrade.server.jobs.validation import BECAUSE, Refusal, Texts, contradicting, refusal
+from toxgrade.server.records.studies import find_study, hold_study
+from toxgrade.server.records.study_ranges import current_ranges
 from toxgrade.tabular.table import CELL, apart
 
 _GRADED = {

@@ -24,8 +24,8 @@ from sqlalchemy import (
 )
 
 from toxgrade.errors import ToxgradeError
-from toxgrade.records.batch_tables import ACTIVE, batch_tasks, batches
-from toxgrade.records.tables import studies
+from toxgrade.server.records.db.bookkeeping_tables import ACTIVE, batch_tasks, batches
+from toxgrade.server.records.db.tables import studies
 
 Kind = Literal["partition", "grade", "assemble"]
 

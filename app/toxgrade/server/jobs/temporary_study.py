@@ -11,11 +11,11 @@ from sqlalchemy.exc import OperationalError
 from toxgrade.cohort.definition import LIVER_ENZYMES, paper_rows
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
-from toxgrade.records.append import take
-from toxgrade.records.engine import build_engine, transaction, upgrade
-from toxgrade.records.studies import RowChoice, Study, find_study, save_study
 from toxgrade.server.jobs.chunk import Chunk
 from toxgrade.server.jobs.partition import Partition
+from toxgrade.server.records.db.append import take
+from toxgrade.server.records.db.engine import build_engine, transaction, upgrade
+from toxgrade.server.records.studies import RowChoice, Study, find_study, save_study
 from toxgrade.tabular.read_options import Reading
 from toxgrade.tabular.spill import temporary_folder
 

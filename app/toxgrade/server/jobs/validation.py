@@ -13,8 +13,8 @@ from toxgrade.grading.patient import starts_before
 from toxgrade.grading.result import GRADED_STATUSES, OTHER_STATUSES, Course, LabResult, Reason
 from toxgrade.grading.units import Names
 from toxgrade.grading.values import ACCEPTED_LIMIT, ACCEPTED_VALUE, read_limit
-from toxgrade.records.identity import content
-from toxgrade.records.studies import PATIENT_NAME
+from toxgrade.server.records.identity import content
+from toxgrade.server.records.studies import PATIENT_NAME
 
 Texts = Mapping[str, str | None]
 """One row as reported, by ``many.COLUMNS``; None where empty."""

@@ -17,17 +17,17 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from toxgrade import __version__
 from toxgrade.errors import Conflict, FileError, Unavailable
 from toxgrade.grading.grader import Graders
-from toxgrade.records.append import take
-from toxgrade.records.audit import Act, enter
-from toxgrade.records.engine import reading
-from toxgrade.records.erase import erased_patients
-from toxgrade.records.studies import find_study
 from toxgrade.server.jobs import queue, task_completion
 from toxgrade.server.jobs.batches import Reject, add_rejects, batch_state
 from toxgrade.server.jobs.chunk import Chunk, RulesChanged
 from toxgrade.server.jobs.partition import Partition
 from toxgrade.server.jobs.queue import LostTask, Task
 from toxgrade.server.jobs.upload_store import Store, assemble, leave_out
+from toxgrade.server.records.audit_log import Act, enter
+from toxgrade.server.records.db.append import take
+from toxgrade.server.records.db.engine import reading
+from toxgrade.server.records.erase import erased_patients
+from toxgrade.server.records.studies import find_study
 from toxgrade.tabular.read_options import from_json
 
 _IDLE = 0.5  # seconds between looks at the table of jobs when there is nothing to do

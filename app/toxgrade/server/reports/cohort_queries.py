@@ -18,11 +18,10 @@ from toxgrade.errors import Conflict
 from toxgrade.grading.dates import read_collected
 from toxgrade.grading.phase import place
 from toxgrade.grading.result import Course
-from toxgrade.records.events import current_events
-from toxgrade.records.follow_up import FollowUp
-from toxgrade.records.history import read_courses
-from toxgrade.records.studies import Study
-from toxgrade.records.tables import follow_ups, grades, patients, treatments
+from toxgrade.server.records.current_state import FollowUp, read_courses
+from toxgrade.server.records.db.tables import follow_ups, grades, patients, treatments
+from toxgrade.server.records.events import current_events
+from toxgrade.server.records.studies import Study
 
 _PHASES = ("baseline", "acute", "late")
 

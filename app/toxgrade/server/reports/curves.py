@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from toxgrade.cohort.definition import TableRow
 from toxgrade.cohort.survival import Step, at, at_risk, cumulative_incidence, kaplan_meier, median
-from toxgrade.records.studies import Study
+from toxgrade.server.records.studies import Study
 from toxgrade.server.reports.time_to_event import TimeTo, overall_survival, time_to_grade
 
 _MONTHS = (3, 6, 12, 24, 36, 60)

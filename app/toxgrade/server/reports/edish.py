@@ -15,9 +15,9 @@ from toxgrade.cohort.liver_day import x_uln
 from toxgrade.grading.grader import Grader
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.values import read_value
-from toxgrade.records.ranges import read_range
-from toxgrade.records.studies import Study
-from toxgrade.records.tables import grades, patients, results
+from toxgrade.server.records.db.tables import grades, patients, results
+from toxgrade.server.records.studies import Study
+from toxgrade.server.records.study_ranges import read_range
 from toxgrade.server.reports.cohort_queries import counted
 
 Peaks = dict[str, dict[str, Fraction]]

@@ -10,10 +10,10 @@ from toxgrade.grading.grader import Grader, Graders
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course, Grade, LabResult
 from toxgrade.grading.rules import Rules
-from toxgrade.records.history import current_courses, current_results, stored_result
-from toxgrade.records.ranges import with_study_ranges
-from toxgrade.records.studies import Study
-from toxgrade.records.tables import patients
+from toxgrade.server.records.current_state import current_courses, current_results, stored_result
+from toxgrade.server.records.db.tables import patients
+from toxgrade.server.records.studies import Study
+from toxgrade.server.records.study_ranges import with_study_ranges
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from toxgrade.grading.dates import read_collected
 from toxgrade.grading.event import Attribution
 from toxgrade.grading.phase import place
 from toxgrade.grading.result import Course, Phase
-from toxgrade.records.studies import Study
-from toxgrade.records.tables import grades, patients, results
+from toxgrade.server.records.db.tables import grades, patients, results
+from toxgrade.server.records.studies import Study
 from toxgrade.server.reports.cohort_queries import (
     counted,
     courses_by_patient,

@@ -10,7 +10,7 @@ from toxgrade.cohort.toxicity_table import toxicity_table
 from toxgrade.criteria.model import Edition
 from toxgrade.criteria.vocabulary import Vocabulary
 from toxgrade.errors import CriteriaError, FieldFault, RequestError
-from toxgrade.records.studies import Study
+from toxgrade.server.records.studies import Study
 from toxgrade.server.reports.cohort_queries import cohort
 
 

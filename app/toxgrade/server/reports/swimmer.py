@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from toxgrade.cohort.definition import TableRow
-from toxgrade.records.studies import Study
-from toxgrade.records.tables import patients
+from toxgrade.server.records.db.tables import patients
+from toxgrade.server.records.studies import Study
 from toxgrade.server.reports.cohort_queries import courses_by_patient
 from toxgrade.server.reports.time_to_event import overall_survival, times_to_grades
 

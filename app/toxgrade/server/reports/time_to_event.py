@@ -12,8 +12,8 @@ from toxgrade.cohort.survival import Observation
 from toxgrade.grading.dates import read_collected
 from toxgrade.grading.phase import place
 from toxgrade.grading.result import Course, Flag
-from toxgrade.records.studies import Study
-from toxgrade.records.tables import grades, patients
+from toxgrade.server.records.db.tables import grades, patients
+from toxgrade.server.records.studies import Study
 from toxgrade.server.reports.cohort_queries import (
     contacts_by_patient,
     counted,

@@ -15,13 +15,18 @@ from toxgrade.grading.grader import Grader
 from toxgrade.grading.limits import EXACT, applicable
 from toxgrade.grading.normalize import Measured, measure
 from toxgrade.grading.result import Course, Phase
-from toxgrade.records.events import list_events
-from toxgrade.records.follow_up import FollowUp, current_follow_up
-from toxgrade.records.history import current_courses, current_results, stored_result
-from toxgrade.records.patients import find_patient
-from toxgrade.records.ranges import with_study_ranges
-from toxgrade.records.studies import Study
-from toxgrade.records.tables import grades, results
+from toxgrade.server.records.current_state import (
+    FollowUp,
+    current_courses,
+    current_follow_up,
+    current_results,
+    stored_result,
+)
+from toxgrade.server.records.db.tables import grades, results
+from toxgrade.server.records.events import list_events
+from toxgrade.server.records.patients import find_patient
+from toxgrade.server.records.studies import Study
+from toxgrade.server.records.study_ranges import with_study_ranges
 
 X_ULN = "x ULN"
 

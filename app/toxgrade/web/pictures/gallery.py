@@ -10,7 +10,7 @@ from toxgrade.cohort.definition import Report, Scope, TableRow
 from toxgrade.cohort.toxicity_table import shift_table, toxicity_table
 from toxgrade.criteria.vocabulary import Vocabulary
 from toxgrade.grading.grader import Graders
-from toxgrade.records.studies import Study, count_patients
+from toxgrade.server.records.studies import Study, count_patients
 from toxgrade.server.reports.cohort_queries import cohort
 from toxgrade.server.reports.curves import incidence_document
 from toxgrade.server.reports.edish import peaks

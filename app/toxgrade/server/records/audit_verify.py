@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, Table, func, select
 
-from toxgrade.records.append import COVERED, digest
-from toxgrade.records.audit import chained, genesis, numbers, rows_sha256
-from toxgrade.records.audit_tables import audit, audit_heads
-from toxgrade.records.tables import patients, studies
+from toxgrade.server.records.audit_log import chained, genesis, numbers, rows_sha256
+from toxgrade.server.records.db.append import COVERED, digest
+from toxgrade.server.records.db.bookkeeping_tables import audit, audit_heads
+from toxgrade.server.records.db.tables import patients, studies
 
 Head = tuple[int, str]
 """How many entries a study's chain has, and the hash of the newest."""

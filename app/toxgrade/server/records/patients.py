@@ -9,12 +9,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from toxgrade.errors import Conflict, FieldFault, NotFound, RequestError
 from toxgrade.grading.result import Course
-from toxgrade.records.append import append
-from toxgrade.records.audit_tables import erasures
-from toxgrade.records.history import courses_document
-from toxgrade.records.studies import PATIENT_NAME, Study, hold_study
-from toxgrade.records.tables import patients, treatments
-from toxgrade.records.unit_of_work import unit_of
+from toxgrade.server.records.current_state import courses_document
+from toxgrade.server.records.db.append import append
+from toxgrade.server.records.db.bookkeeping_tables import erasures
+from toxgrade.server.records.db.tables import patients, treatments
+from toxgrade.server.records.db.unit_of_work import unit_of
+from toxgrade.server.records.studies import PATIENT_NAME, Study, hold_study
 
 # Built once, as all that every panel runs through.
 _ADD = text(

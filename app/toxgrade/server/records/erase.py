@@ -8,13 +8,13 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from toxgrade.errors import NotFound
 from toxgrade.grading.grader import Graders
-from toxgrade.records.append import COVERED, append, digest, remark
-from toxgrade.records.audit_tables import erasures, idempotency_keys
-from toxgrade.records.patients import lock_patient_row
-from toxgrade.records.regrade import regrade
-from toxgrade.records.studies import Study, hold_study
-from toxgrade.records.tables import grades, patients, results
-from toxgrade.records.unit_of_work import unit_of
+from toxgrade.server.records.db.append import COVERED, append, digest, remark
+from toxgrade.server.records.db.bookkeeping_tables import erasures, idempotency_keys
+from toxgrade.server.records.db.tables import grades, patients, results
+from toxgrade.server.records.db.unit_of_work import unit_of
+from toxgrade.server.records.patients import lock_patient_row
+from toxgrade.server.records.regrade import regrade
+from toxgrade.server.records.studies import Study, hold_study
 
 
 def erase_patient(connection: Connection, study_name: str, patient: str, reason: str) -> int:

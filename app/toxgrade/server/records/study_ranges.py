@@ -14,10 +14,10 @@ from toxgrade.grading.reference_ranges import StudyRange
 from toxgrade.grading.result import Flag, Grade, LabResult, plain
 from toxgrade.grading.study_ranges import Person, RangeTable
 from toxgrade.grading.units import Names
-from toxgrade.records.append import append
-from toxgrade.records.studies import Study
-from toxgrade.records.tables import demographics, study_ranges
-from toxgrade.records.unit_of_work import unit_of
+from toxgrade.server.records.db.append import append
+from toxgrade.server.records.db.tables import demographics, study_ranges
+from toxgrade.server.records.db.unit_of_work import unit_of
+from toxgrade.server.records.studies import Study
 
 _RANGES = (
     select(study_ranges.c.ranges)

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -21,7 +22,8 @@ from sqlalchemy import (
 from toxgrade.grading.dates import read_collected
 from toxgrade.grading.result import Course, Flag, LabResult, Reason, plain
 from toxgrade.grading.values import read_value
-from toxgrade.records.tables import grades, results, treatments
+from toxgrade.server.records.db.append import append
+from toxgrade.server.records.db.tables import follow_ups, grades, results, treatments
 
 _UNREADABLE: tuple[Literal[Reason.UNREADABLE_VALUE, Reason.UNREADABLE_DATE], ...] = (
     Reason.UNREADABLE_VALUE,
@@ -159,3 +161,38 @@ def unreadable_marks(result: LabResult) -> str | None:
     """What of a result could not be read, as ``stored_result`` reads it back; None: nothing."""
     limit = [Flag.UNREADABLE_LIMIT.value] if result.unreadable_limit else []
     return " ".join([*([result.unreadable.value] if result.unreadable else []), *limit]) or None
+
+
+VitalStatus = Literal["alive", "dead"]
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """The last contact: the day last seen alive, or of death; None where it is not known."""
+
+    last_contact: date | None = None
+    vital_status: VitalStatus | None = None
+    cause: str | None = None
+
+    @property
+    def died(self) -> date | None:
+        """The day of death; None while alive or not known."""
+        return self.last_contact if self.vital_status == "dead" else None
+
+
+def current_follow_up(connection: Connection, patient_id: int) -> FollowUp:
+    """The follow-up as last recorded."""
+    row = connection.execute(
+        select(follow_ups.c.last_contact, follow_ups.c.vital_status, follow_ups.c.cause)
+        .where(follow_ups.c.patient_id == patient_id)
+        .order_by(follow_ups.c.id.desc())
+        .limit(1)
+    ).first()
+    return FollowUp(*row) if row else FollowUp()
+
+
+def save_follow_up(connection: Connection, patient_id: int, follow_up: FollowUp) -> None:
+    """Record a follow-up unless it is what is recorded already."""
+    if current_follow_up(connection, patient_id) != follow_up:
+        place = {"patient_id": patient_id, "recorded_at": datetime.now(UTC)}
+        append(connection, follow_ups, [asdict(follow_up) | place])

@@ -13,9 +13,9 @@ from toxgrade.cohort.definition import LIVER_ENZYMES
 from toxgrade.errors import FieldFault, NotFound, RequestError
 from toxgrade.grading.phase import Window
 from toxgrade.grading.rules import Rules
-from toxgrade.records.append import append
-from toxgrade.records.tables import patients, studies, study_rules
-from toxgrade.records.unit_of_work import unit_of
+from toxgrade.server.records.db.append import append
+from toxgrade.server.records.db.tables import patients, studies, study_rules
+from toxgrade.server.records.db.unit_of_work import unit_of
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 PATIENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,127}")

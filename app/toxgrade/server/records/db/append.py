@@ -4,7 +4,9 @@ A row's digest is the SHA-256 of its columns that are not null, as JSON with sor
 added later leaves the digests of older rows as they are.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from itertools import starmap
@@ -14,7 +16,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Table
 
-from toxgrade.records.tables import (
+from toxgrade.server.records.db.tables import (
     demographics,
     events,
     follow_ups,
@@ -25,7 +27,7 @@ from toxgrade.records.tables import (
     study_rules,
     treatments,
 )
-from toxgrade.records.unit_of_work import Written, unit_of
+from toxgrade.server.records.db.unit_of_work import Written, unit_of
 
 COVERED: tuple[Table, ...] = (
     demographics, events, follow_ups, grades, results, study_ranges, study_rules, treatments,
@@ -95,3 +97,35 @@ def _form(
     fields = [(str(name), Any, None) for name in columns]  # some are a database's own kind of text
     as_json = msgspec.defstruct("Row", fields, omit_defaults=True, gc=False)
     return columns, itemgetter(*columns), as_json
+
+
+@contextmanager
+def looking_back(connection: Connection, moment: datetime) -> Iterator[None]:
+    """Within this, ``connection`` sees what was stored up to ``moment``; then it is rolled back."""
+    on_sqlite = connection.dialect.name == "sqlite"
+    schema = "main" if on_sqlite else connection.exec_driver_sql("SELECT current_schema()").scalar()
+    until = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f") + ("" if on_sqlite else "+00")
+    driver: Any = connection.connection.dbapi_connection
+    if not on_sqlite:
+        # A statement prepared before would go on reading the tables themselves.
+        threshold, driver.prepare_threshold = driver.prepare_threshold, None
+    try:
+        of_patients = [table.name for table in COVERED if "patient_id" in table.c]
+        there = " OR ".join(
+            f"EXISTS (SELECT 1 FROM {schema}.{name} r"
+            f" WHERE r.patient_id = p.id AND r.recorded_at <= '{until}')"
+            for name in of_patients
+        )
+        connection.exec_driver_sql(
+            f"CREATE TEMP VIEW patients AS SELECT * FROM {schema}.patients p WHERE {there}"
+        )
+        for table in COVERED:
+            connection.exec_driver_sql(
+                f"CREATE TEMP VIEW {table.name} AS SELECT * FROM {schema}.{table.name}"
+                f" WHERE recorded_at <= '{until}'"
+            )
+        yield
+    finally:
+        connection.rollback()
+        if not on_sqlite:
+            driver.prepare_threshold = threshold

@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, Integer, MappingResult, bindparam, select
 
 from toxgrade.grading.result import Course
-from toxgrade.records.history import grades_now, newest_results, read_courses
-from toxgrade.records.patients import lock_panels
-from toxgrade.records.tables import grades, patients, results, treatments
-from toxgrade.records.unit_of_work import unit_of
+from toxgrade.server.records.current_state import grades_now, newest_results, read_courses
+from toxgrade.server.records.db.tables import grades, patients, results, treatments
+from toxgrade.server.records.db.unit_of_work import unit_of
+from toxgrade.server.records.patients import lock_panels
 
 _PATIENTS = bindparam("of_patients", type_=Integer, expanding=True)
 _RESULTS = newest_results(results.c.patient_id.in_(_PATIENTS))

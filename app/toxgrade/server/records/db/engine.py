@@ -1,5 +1,6 @@
 """The database: an engine for its URL, and its migrations."""
 
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -13,8 +14,10 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
 
-from toxgrade.errors import Unavailable
-from toxgrade.records.unit_of_work import write_in_time
+from toxgrade.errors import RequestError, Unavailable
+from toxgrade.server.records.db.append import COVERED
+from toxgrade.server.records.db.bookkeeping_tables import audit, erasures
+from toxgrade.server.records.db.unit_of_work import write_in_time
 
 _PACKAGE = Path(__file__).parents[1]
 _PATIENCE = 10  # seconds a SQLite connection waits for another process
@@ -186,3 +189,30 @@ def _migrations() -> Path:
     """Beside the package in a checkout, inside it when installed from a wheel."""
     installed = _PACKAGE / "server" / "migrations"
     return installed if installed.is_dir() else _PACKAGE.parents[1] / "alembic"
+
+
+_ROLE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+
+def grant(connection: Connection, role: str) -> None:
+    """Give an existing role what the service needs, and no right to update or delete what it keeps.
+
+    Run by the owner of the tables, again after every upgrade: new tables need it too.
+
+    Raises:
+        RequestError: not PostgreSQL, or not the name of a role.
+    """
+    if connection.dialect.name != "postgresql":
+        raise RequestError("only PostgreSQL has roles; SQLite keeps its triggers")
+    if not _ROLE.fullmatch(role):
+        raise RequestError(f"expected the name of a role: {_ROLE.pattern}")
+    kept = ", ".join(table.name for table in (*COVERED, audit, erasures))
+    for statement in (
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
+        f"REVOKE UPDATE, DELETE, TRUNCATE ON {kept} FROM {role}",
+        f"REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {role}",
+        f"REVOKE DELETE ON patients, studies, api_keys, audit_heads FROM {role}",
+        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}",
+        f"GRANT EXECUTE ON FUNCTION toxgrade_erase(bigint) TO {role}",
+    ):
+        connection.exec_driver_sql(statement)

@@ -14,14 +14,14 @@ from toxgrade.grading.patient import refuse_late_baseline
 from toxgrade.grading.phase import course_faults
 from toxgrade.grading.result import Course, LabResult, plain
 from toxgrade.grading.summary import Graded, TermSummary, summarise
-from toxgrade.records.append import append
-from toxgrade.records.history import stored_result, unreadable_marks
-from toxgrade.records.identity import Loc, content, distinct, identities
-from toxgrade.records.known import GradeRow, Known, read_known
-from toxgrade.records.patients import lock_patient, save_courses
-from toxgrade.records.regrade import regrade
-from toxgrade.records.studies import hold_study
-from toxgrade.records.tables import results
+from toxgrade.server.records.current_state import stored_result, unreadable_marks
+from toxgrade.server.records.db.append import append
+from toxgrade.server.records.db.tables import results
+from toxgrade.server.records.identity import Loc, content, distinct, identities
+from toxgrade.server.records.patient_state import GradeRow, Known, read_known
+from toxgrade.server.records.patients import lock_patient, save_courses
+from toxgrade.server.records.regrade import regrade
+from toxgrade.server.records.studies import hold_study
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,17 @@ from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.reference_ranges import Sex
 from toxgrade.grading.result import Course
-from toxgrade.records.follow_up import FollowUp, current_follow_up, save_follow_up
-from toxgrade.records.history import current_courses, current_grades
-from toxgrade.records.patients import lock_patient, save_courses
-from toxgrade.records.ranges import current_person, save_person
-from toxgrade.records.regrade import regrade
-from toxgrade.records.studies import hold_study
+from toxgrade.server.records.current_state import (
+    FollowUp,
+    current_courses,
+    current_follow_up,
+    current_grades,
+    save_follow_up,
+)
+from toxgrade.server.records.patients import lock_patient, save_courses
+from toxgrade.server.records.regrade import regrade
+from toxgrade.server.records.studies import hold_study
+from toxgrade.server.records.study_ranges import current_person, save_person
 
 
 class PersonFields(TypedDict, total=False):

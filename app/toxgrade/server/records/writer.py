@@ -20,11 +20,11 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from toxgrade.errors import Unavailable
-from toxgrade.records.append import take
-from toxgrade.records.audit import Act, enter
-from toxgrade.records.idempotency import Answer, Claims, Once, forget_old_answers
-from toxgrade.records.known import hold_panels
-from toxgrade.records.unit_of_work import Written, unit_of
+from toxgrade.server.records.audit_log import Act, enter
+from toxgrade.server.records.db.append import take
+from toxgrade.server.records.db.unit_of_work import Written, unit_of
+from toxgrade.server.records.patient_state import hold_panels
+from toxgrade.server.records.preconditions import Answer, Claims, Once, forget_old_answers
 
 T = TypeVar("T")
 

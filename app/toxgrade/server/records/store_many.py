@@ -12,17 +12,17 @@ from toxgrade.grading.grader import Grader, Graders
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.study_ranges import Person, RangeTable
-from toxgrade.records.append import append
-from toxgrade.records.history import courses_document
-from toxgrade.records.identity import Loc, distinct
-from toxgrade.records.known import GradeRow
-from toxgrade.records.patients import add_patients, erased
-from toxgrade.records.ranges import in_ranges
-from toxgrade.records.regrade import grade_row
-from toxgrade.records.store import Submission, result_row, store
-from toxgrade.records.studies import Study
-from toxgrade.records.tables import grades, patients, results, treatments
-from toxgrade.records.unit_of_work import undoable
+from toxgrade.server.records.current_state import courses_document
+from toxgrade.server.records.db.append import append
+from toxgrade.server.records.db.tables import grades, patients, results, treatments
+from toxgrade.server.records.db.unit_of_work import undoable
+from toxgrade.server.records.identity import Loc, distinct
+from toxgrade.server.records.patient_state import GradeRow
+from toxgrade.server.records.patients import add_patients, erased
+from toxgrade.server.records.regrade import grade_row
+from toxgrade.server.records.store import Submission, result_row, store
+from toxgrade.server.records.studies import Study
+from toxgrade.server.records.study_ranges import in_ranges
 
 GradesOf = Mapping[str, list[GradeRow]]
 """The current grades of one patient's results, by the result's identity."""

@@ -26,8 +26,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
-from toxgrade.records.audit_tables import erasures
-from toxgrade.records.tables import Instant
+from toxgrade.server.records.db.bookkeeping_tables import erasures
+from toxgrade.server.records.db.tables import Instant
 
 # The sequence is looked up once: for each number anew it took twice as long.
 _NUMBERED = text(

@@ -3,19 +3,22 @@
 import base64
 import binascii
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, or_
+from sqlalchemy import Connection, Select, and_, or_, select
 
-from toxgrade.errors import FieldFault, RequestError
+from toxgrade.errors import FieldFault, NotFound, RequestError
 from toxgrade.grading.result import Course
 from toxgrade.grading.summary import Graded, TermSummary, summarise
-from toxgrade.records.history import all_grades, current_courses, current_grades
-from toxgrade.records.patients import find_patient
-from toxgrade.records.studies import find_study
-from toxgrade.records.tables import grades
+from toxgrade.server.records.audit_log import numbers
+from toxgrade.server.records.current_state import all_grades, current_courses, current_grades
+from toxgrade.server.records.db.bookkeeping_tables import audit
+from toxgrade.server.records.db.tables import grades, results
+from toxgrade.server.records.patients import find_patient
+from toxgrade.server.records.studies import Study, find_study
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +108,40 @@ def _read_cursor(cursor: str) -> tuple[date | None, int]:
             ("query", "cursor"), "cursor", "expected the `next` of an earlier answer"
         )
         raise RequestError("the cursor is not one of ours", [fault]) from None
+
+
+def grade_history(
+    connection: Connection, study_name: str, patient: str, grade: int
+) -> list[dict[str, Any]]:
+    """All grades of the same result and term, the oldest first, each with its ``audit`` entry.
+
+    The entry is None where the grade is older than the audit.
+
+    Raises:
+        NotFound: no such study, patient or grade.
+    """
+    study = find_study(connection, study_name)
+    patient_id = find_patient(connection, study, patient)
+    one = connection.execute(all_grades(patient_id).where(grades.c.id == grade)).mappings().first()
+    if one is None:
+        raise NotFound("the patient has no such grade")
+    same = all_grades(patient_id).where(
+        results.c.identity == one["identity"], grades.c.term.is_not_distinct_from(one["term"])
+    )
+    found = [dict(row) for row in connection.execute(same.order_by(grades.c.id)).mappings()]
+    told = dict(_told(connection, study, patient, [row["id"] for row in found]))
+    return [row | {"audit": told.get(row["id"])} for row in found]
+
+
+def _told(
+    connection: Connection, study: Study, patient: str, ids: Sequence[int]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The entries that cover these grades: of this patient, or of many at once."""
+    mine = or_(audit.c.patient == patient, audit.c.patient.is_(None))
+    writes = audit.c.entry.like('%"grades":"%')
+    query = select(audit.c.entry).where(audit.c.study_id == study.id, mine, writes)
+    wanted = set(ids)
+    for text in connection.scalars(query.order_by(audit.c.seq)):
+        entry = json.loads(text)
+        for number in wanted.intersection(numbers(entry["rows"]["grades"])):
+            yield number, {name: entry.get(name) for name in ("seq", "at", "actor", "reason")}

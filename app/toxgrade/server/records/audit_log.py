@@ -7,6 +7,7 @@ elsewhere as well (``toxgrade audit head``), for whoever may rewrite a database 
 """
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,11 +18,12 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, bindparam, insert, select, text, update
 
-from toxgrade.records.append import COVERED, digest, take
-from toxgrade.records.audit_tables import audit, audit_heads
-from toxgrade.records.engine import transaction
-from toxgrade.records.tables import patients, studies
-from toxgrade.records.unit_of_work import Written
+from toxgrade.server.records.db.append import COVERED, digest, take
+from toxgrade.server.records.db.bookkeeping_tables import audit, audit_heads
+from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.tables import patients, studies
+from toxgrade.server.records.db.unit_of_work import Written
+from toxgrade.server.records.studies import Study
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -179,3 +181,14 @@ def _add_what_was_there(
         rows = connection.execute(select(table).where(of_study)).mappings()
         if found := {row["id"]: digest(dict(row)) for row in rows if row["id"] not in by_others}:
             written.digests.setdefault(table.name, {}).update(found)
+
+
+def list_entries(
+    connection: Connection, study: Study, patient: str | None, limit: int, after: int
+) -> list[dict[str, Any]]:
+    """Up to ``limit`` entries after the one numbered ``after``; of one patient if one is given."""
+    query = select(audit.c.entry, audit.c.hash).where(audit.c.study_id == study.id)
+    if patient is not None:
+        query = query.where(audit.c.patient == patient)
+    ordered = query.where(audit.c.seq > after).order_by(audit.c.seq).limit(limit)
+    return [json.loads(row.entry) | {"hash": row.hash} for row in connection.execute(ordered)]

@@ -13,8 +13,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, RootTransaction, Table, event
 
-from toxgrade.records.bulk import insert_tuples, reserve_ids
-from toxgrade.records.tables import metadata
+from toxgrade.server.records.db.bulk import insert_tuples, reserve_ids
+from toxgrade.server.records.db.tables import metadata
 
 _PLACE = "toxgrade.unit_of_work"  # where a connection keeps it
 _IN_ORDER = {table: place for place, table in enumerate(metadata.sorted_tables)}

@@ -1,22 +1,30 @@
 """Grading a patient's stored results again: what changed is appended, nothing is overwritten."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, and_, select
 
 from toxgrade import __version__
 from toxgrade.grading.grader import Grader, Graders
 from toxgrade.grading.patient import grade_patient
+from toxgrade.grading.reference_ranges import StudyRange
 from toxgrade.grading.result import LabResult, PatientGrade, Reason
-from toxgrade.records.append import append
-from toxgrade.records.history import REPORTED, stored_result
-from toxgrade.records.known import GradeRow, Known, read_known
-from toxgrade.records.patients import lock_patients
-from toxgrade.records.ranges import range_used, with_study_ranges
-from toxgrade.records.studies import Study
-from toxgrade.records.tables import grades, patients
+from toxgrade.grading.study_ranges import RangeTable, range_table
+from toxgrade.server.records.current_state import REPORTED, stored_result
+from toxgrade.server.records.db.append import append
+from toxgrade.server.records.db.tables import grades, patients
+from toxgrade.server.records.patient_state import GradeRow, Known, read_known
+from toxgrade.server.records.patients import lock_patients
+from toxgrade.server.records.studies import Study, hold_study
+from toxgrade.server.records.study_ranges import (
+    current_ranges,
+    range_used,
+    save_ranges,
+    with_study_ranges,
+)
 
 
 def regrade_study(connection: Connection, study: Study, graders: Graders) -> None:
@@ -140,3 +148,35 @@ def grade_row(entry: PatientGrade, lab: LabResult, grader: Grader) -> dict[str, 
         "criteria_sha256": grader.edition.sha256,
         "software": __version__,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class SavedRanges:
+    """A study's table as it is now, and how many patients were graded again."""
+
+    table: RangeTable
+    patients: int
+
+
+def put_ranges(
+    connection: Connection, study_name: str, rows: Sequence[StudyRange], graders: Graders
+) -> SavedRanges:
+    """Replace the study's table; grade again who has a result of an analyte whose rows changed.
+
+    Raises:
+        NotFound: no such study.
+        RequestError: a row that cannot be accepted.
+    """
+    study = hold_study(connection, study_name, to_change=True)
+    grader = graders.under(study.rules)
+    table = range_table(rows, grader)
+    changed = current_ranges(connection, study).changed(table)
+    if not changed:
+        return SavedRanges(table, 0)
+    save_ranges(connection, study, table)
+    touched = select(grades.c.patient_id).where(grades.c.analyte.in_(changed))
+    mine = and_(patients.c.study_id == study.id, patients.c.id.in_(touched))
+    found = lock_patients(connection, mine)
+    for patient_id in found:
+        regrade(connection, patient_id, grader, study)
+    return SavedRanges(table, len(found))

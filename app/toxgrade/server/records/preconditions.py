@@ -4,15 +4,19 @@ Key, effect and answer are one transaction, so that none can be there without th
 request with the same key waits for the first one's transaction at the key's row.
 """
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, select, text, tuple_, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, select, text, tuple_, update
 
-from toxgrade.errors import FieldFault, RequestError
-from toxgrade.records.audit_tables import idempotency_keys as table
+from toxgrade.errors import FieldFault, NotFound, RequestError, Stale
+from toxgrade.server.records.db.append import COVERED
+from toxgrade.server.records.db.bookkeeping_tables import idempotency_keys as table
+from toxgrade.server.records.patients import lock_patient_row
+from toxgrade.server.records.studies import Study, find_study, hold_study
 
 KEPT_HOURS = 24
 """At least so long an answer is kept; afterwards a key is a new one."""
@@ -107,3 +111,32 @@ def _claim(connection: Connection, wanted: list[Once]) -> Iterable[Row[Any]]:
     places = tuple_(table.c.caller, table.c.key)
     query = select(table).where(places.in_([(once.caller, once.key) for once in wanted]))
     return connection.execute(query).all()
+
+
+def tag(connection: Connection, study: Study, patient_id: int | None = None) -> str:
+    """An entity tag: it changes with every row added to the patient, or (None) to the study."""
+    owner, number = ("study_id", study.id) if patient_id is None else ("patient_id", patient_id)
+    newest = [
+        select(func.max(table.c.id)).where(table.c[owner] == number).scalar_subquery()
+        for table in COVERED
+        if owner in table.c
+    ]
+    row = connection.execute(select(*newest)).one()
+    return f'"{hashlib.sha256(str((owner, number, *row)).encode()).hexdigest()[:20]}"'
+
+
+def require_tag(connection: Connection, study: str, patient: str | None, expected: str) -> None:
+    """Refuse to go on unless the state is one that ``If-Match`` names; it stays so until the end.
+
+    Raises:
+        NotFound: no such study.
+        Stale: it has changed since, or there is no such patient.
+    """
+    found = hold_study(connection, study, to_change=patient is None)
+    try:
+        number = None if patient is None else lock_patient_row(connection, found, patient)
+    except NotFound:
+        raise Stale("there is no such patient") from None
+    wanted = {given.strip() for given in expected.split(",")}
+    if not wanted & {"*", tag(connection, find_study(connection, study), number)}:
+        raise Stale("it has changed since it was read: read it again, and decide again")

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Row, Select, and_, func, select
 
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.event import Event
-from toxgrade.records.append import append
-from toxgrade.records.follow_up import current_follow_up
-from toxgrade.records.tables import events, patients
+from toxgrade.server.records.current_state import current_follow_up
+from toxgrade.server.records.db.append import append
+from toxgrade.server.records.db.tables import events, patients
 
 
 def store_event(connection: Connection, patient_id: int, event: Event) -> Row[Any]:
