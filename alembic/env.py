@@ -5,7 +5,7 @@ from alembic import context
 from toxgrade.server.records.db.bookkeeping_tables import batches  # noqa: F401 - describes its tables in `metadata`
 from toxgrade.server.records.db.engine import transaction
 from toxgrade.server.records.db.tables import metadata
-from toxgrade.settings import Settings
+from toxgrade.server.settings import Settings
 
 given = context.config.attributes.get("connection")
 if given is not None:

@@ -15,7 +15,7 @@ from fastapi import FastAPI, Response
 from sqlalchemy import Table
 
 from benchmarks.load import Servers, process
-from toxgrade.garbage import collect_rarely
+from toxgrade.server.process import collect_rarely
 from toxgrade.server.records.db.bookkeeping_tables import audit
 from toxgrade.server.records.db.engine import build_engine
 from toxgrade.server.records.db.tables import grades, patients, results, treatments

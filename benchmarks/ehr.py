@@ -14,7 +14,7 @@ from toxgrade.fhir.bundle import read_bundle
 from toxgrade.fhir.results import Accepted
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
-from toxgrade.http.body import read_json
+from toxgrade.server.http.body import read_json
 
 _TESTS = (("1975-2", "mg/dL"), ("1742-6", "U/L"), ("6690-2", "10*9/L"), ("777-3", "10*9/L"))
 _GRADER = Graders(load()).under(Rules())

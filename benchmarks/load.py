@@ -20,9 +20,9 @@ from fastapi import FastAPI
 
 from benchmarks.kernel import _PANEL
 from tests.ports import free_port
-from toxgrade.http.server import run
-from toxgrade.main import create_app
-from toxgrade.settings import Settings
+from toxgrade.server.http.server import run
+from toxgrade.server.main import create_app
+from toxgrade.server.settings import Settings
 
 CLIENTS, ROUNDS = 16, 3
 _SECONDS = 2.0

@@ -10,7 +10,7 @@ from tests.conftest import served
 from toxgrade.server.records.audit_log import Act, enter
 from toxgrade.server.records.db.append import take
 from toxgrade.server.records.db.engine import build_engine, upgrade
-from toxgrade.settings import Settings
+from toxgrade.server.settings import Settings
 
 _PATIENTS, _GRADES = 1000, 500
 _PAGES = (

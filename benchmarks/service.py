@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmarks.bare import bare
 from benchmarks.load import Servers, compare, empty, heading, load, panel, toxgrade
 from tests import postgres
-from toxgrade.access.keys import create_key
+from toxgrade.server.access.credentials import create_key
 from toxgrade.server.records.audit_verify import verify
 from toxgrade.server.records.db.engine import transaction, upgrade
 

@@ -13,10 +13,10 @@ from sqlalchemy import Engine, func, select
 from tests import postgres
 from tests.batches.export import write_export
 from toxgrade.criteria.reader import load
-from toxgrade.garbage import collect_rarely
 from toxgrade.grading.grader import Graders
 from toxgrade.server.jobs.chunk import Chunk
 from toxgrade.server.jobs.partition import Partition
+from toxgrade.server.process import collect_rarely
 from toxgrade.server.records.db.engine import build_engine, upgrade
 from toxgrade.server.records.db.tables import grades, patients, results, treatments
 

@@ -15,10 +15,10 @@ import uvicorn
 
 from tests import postgres
 from tests.ports import free_port
-from toxgrade.http.server import server_config
-from toxgrade.main import create_app
+from toxgrade.server.http.server import server_config
+from toxgrade.server.main import create_app
 from toxgrade.server.records.db.engine import upgrade
-from toxgrade.settings import Settings
+from toxgrade.server.settings import Settings
 
 FULL = os.environ.get("TOXGRADE_FULL") == "1"
 """Whether the crash suite, tamperings and random requests run whole, as ``make bench`` does."""

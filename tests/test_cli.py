@@ -15,13 +15,13 @@ from typing import get_args
 import pytest
 
 from toxgrade import __version__
-from toxgrade.access.callers import Role
 from toxgrade.cli import COMMANDS
 from toxgrade.cli.arguments import Parser
 from toxgrade.cli.commands import GROUPS
 from toxgrade.cohort.table_document import table_csv, table_html
 from toxgrade.demo.load import load_demo
 from toxgrade.grading.rules import Rules
+from toxgrade.server.access.callers import Role
 from toxgrade.server.records.db.engine import transaction, upgrade
 from toxgrade.server.records.studies import save_study
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.tls import certified
-from toxgrade.access import tokens
 from toxgrade.errors import Unavailable
-from toxgrade.http.issuer import issuer
-from toxgrade.settings import Settings
+from toxgrade.server.access import tokens
+from toxgrade.server.main import issuer
+from toxgrade.server.settings import Settings
 
 _KEYS = b'{"keys": []}'
 

@@ -11,15 +11,15 @@ from fastapi.routing import APIRoute, iter_route_contexts
 
 from tests.api.panels import panel
 from tests.conftest import NewDatabase, served
-from toxgrade.access.callers import ROLES, Caller, Role
-from toxgrade.access.keys import create_key, list_keys, revoke_key
 from toxgrade.errors import Forbidden, NotFound, RequestError
 from toxgrade.grading.rules import Rules
-from toxgrade.http.guard import Needs, need, undeclared
-from toxgrade.main import create_app
+from toxgrade.server.access.callers import ROLES, Caller, Role
+from toxgrade.server.access.credentials import create_key, list_keys, revoke_key
+from toxgrade.server.http.authorization import Needs, need, undeclared
+from toxgrade.server.main import create_app
 from toxgrade.server.records.db.engine import transaction
 from toxgrade.server.records.studies import save_study
-from toxgrade.settings import Settings
+from toxgrade.server.settings import Settings
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,11 @@ from joserfc.jwk import ECKey, Key, KeySet, RSAKey
 
 from tests.access.test_roles import routes_in_need
 from tests.conftest import NewDatabase, served
-from toxgrade.access.keys import create_key
-from toxgrade.access.tokens import KEYS_SECONDS, Issuer, Token, Tokens
 from toxgrade.errors import Unauthorized, Unavailable
+from toxgrade.server.access.credentials import create_key
+from toxgrade.server.access.tokens import KEYS_SECONDS, Issuer, Token, Tokens
 from toxgrade.server.records.db.engine import transaction
-from toxgrade.settings import Settings
+from toxgrade.server.settings import Settings
 
 _RSA = RSAKey.generate_key(2048, {"kid": "r1"})
 _EC = ECKey.generate_key("P-256", {"kid": "e1"})
@@ -125,7 +125,7 @@ def test_a_wrong_token_is_refused_without_saying_more(token: str) -> None:
 
 def test_new_keys_are_fetched_and_old_ones_go(monkeypatch: pytest.MonkeyPatch) -> None:
     published, now = [_PUBLISHED], [1000.0]
-    monkeypatch.setattr("toxgrade.access.tokens.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("toxgrade.server.access.tokens.time.monotonic", lambda: now[0])
     tokens = _tokens(lambda: published[0])
     _check(tokens, _token())
     new = RSAKey.generate_key(2048, {"kid": "r2"})
@@ -140,7 +140,7 @@ def test_a_key_that_nobody_has_does_not_flood_the_issuer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fetched, now = list[float](), [1000.0]
-    monkeypatch.setattr("toxgrade.access.tokens.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("toxgrade.server.access.tokens.time.monotonic", lambda: now[0])
 
     def fetch() -> bytes:
         fetched.append(now[0])
@@ -158,7 +158,7 @@ def test_without_the_issuer_s_keys_tokens_are_refused_in_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     up, now = [True], [1000.0]
-    monkeypatch.setattr("toxgrade.access.tokens.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("toxgrade.server.access.tokens.time.monotonic", lambda: now[0])
 
     def fetch() -> bytes:
         if not up[0]:
@@ -185,7 +185,7 @@ def test_an_issuer_that_was_away_for_a_while_was_not_missed(
 ) -> None:
     """Keys are fetched anew at half of their time, and tried again until they are there."""
     fetched, now = list[float](), [0.0]
-    monkeypatch.setattr("toxgrade.access.tokens.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("toxgrade.server.access.tokens.time.monotonic", lambda: now[0])
 
     def fetch() -> bytes:
         fetched.append(now[0])
@@ -302,8 +302,8 @@ def test_an_issuer_that_does_not_answer_holds_up_nobody_with_a_key(
             await asyncio.sleep(0.01)
         raise OSError
 
-    monkeypatch.setattr("toxgrade.http.issuer._fetch", hang)
-    monkeypatch.setattr("toxgrade.access.tokens._FETCH_SECONDS", 60)
+    monkeypatch.setattr("toxgrade.server.main._fetch", hang)
+    monkeypatch.setattr("toxgrade.server.access.tokens._FETCH_SECONDS", 60)
     with transaction(url) as connection:
         key = create_key(connection, "nurse")
     with served(_trusting(url, tmp_path)) as client, ThreadPoolExecutor(60) as pool:

@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy
 
 from tests.conftest import NewDatabase, served
-from toxgrade.access.keys import create_key
+from toxgrade.server.access.credentials import create_key
 from toxgrade.server.records.db.engine import transaction
-from toxgrade.settings import Settings
+from toxgrade.server.settings import Settings
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tests.fhir import ENCODER, bundle, observation, parameters
 from toxgrade.server.jobs.upload_store import Store
 from toxgrade.server.jobs.worker import Worker
 from toxgrade.server.records.db.engine import build_engine, empty_write_ahead_log
-from toxgrade.settings import Settings
+from toxgrade.server.settings import Settings
 
 _CANARY = "ZAPHOD-4711"
 _STUDY = "/v1/studies/default"

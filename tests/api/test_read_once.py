@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from tests.api.panels import value
 from toxgrade.api.lab_value import Lab, LabValue
-from toxgrade.http.body import read_json
+from toxgrade.server.http.body import read_json
 
 _LAB: TypeAdapter[Any] = TypeAdapter(Lab)
 

@@ -17,7 +17,7 @@ from toxgrade.grading.grader import Graders
 from toxgrade.server.jobs.upload_store import Store
 from toxgrade.server.jobs.worker import Worker
 from toxgrade.server.records.db.engine import build_engine
-from toxgrade.settings import Settings
+from toxgrade.server.settings import Settings
 
 GRADERS = Graders(load())
 HEADER = "patient,collected,analyte,value,unit,lln,uln,rt_start,rt_end"

@@ -13,7 +13,7 @@ from toxgrade.exports.run_report import Batch
 from toxgrade.grading.rules import Rules
 from toxgrade.server.jobs import partition
 from toxgrade.server.jobs.chunk import Chunk
-from toxgrade.settings import Settings
+from toxgrade.server.settings import Settings
 
 _P1, _P2 = "2011-01-24,2011-03-09", ","
 _LABS = f"""{HEADER},note,source_id

@@ -19,7 +19,7 @@ from toxgrade.grading.values import read_value
 from toxgrade.server.records.db.engine import transaction
 from toxgrade.server.records.store import Submission, store
 from toxgrade.server.records.studies import save_study
-from toxgrade.settings import Settings
+from toxgrade.server.settings import Settings
 
 _EXPECTED: dict[str, Any] = json.loads(
     (files("toxgrade.demo") / "table2_expected.json").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import NewDatabase, served
 from tests.fhir import ENCODER, bundle, coded, observation, procedure, quantity
-from toxgrade.settings import Settings
+from toxgrade.server.settings import Settings
 
 NEW = "2011-04-23"
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import NewDatabase, served
 from tests.ehr.oru import fields, message, obx
-from toxgrade.settings import Settings
+from toxgrade.server.settings import Settings
 
 _P1 = "/v1/studies/default/patients/P1"
 

@@ -8,9 +8,9 @@ import pytest
 
 from tests.conftest import NewDatabase, served
 from tests.fhir import answered, bundle, derived, issues, observation, parameters, post, quantity
-from toxgrade.access.keys import create_key
+from toxgrade.server.access.credentials import create_key
 from toxgrade.server.records.db.engine import transaction
-from toxgrade.settings import Settings
+from toxgrade.server.settings import Settings
 
 
 def test_a_bundle_of_ten_thousand_and_not_one_more(stateless: httpx.Client) -> None:

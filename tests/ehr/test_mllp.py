@@ -21,7 +21,7 @@ from tests.crash.running import until
 from tests.ehr.oru import fields, message, obx
 from tests.ports import free_port
 from tests.tls import certified
-from toxgrade.settings import Settings
+from toxgrade.server.settings import Settings
 
 VT, FS_CR = b"\x0b", b"\x1c\r"
 _TCP_REPAIR = 19  # Linux's: a socket so marked says nothing when it is closed

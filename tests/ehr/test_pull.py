@@ -23,7 +23,7 @@ from toxgrade.ehr.pull.server import Server, read_base
 from toxgrade.errors import RequestError, SourceError
 from toxgrade.fhir.results import Accepted
 from toxgrade.grading.grader import Graders
-from toxgrade.settings import Settings
+from toxgrade.server.settings import Settings
 
 _GRADERS = Graders(load())
 _QUICK = Limits(answer_bytes=50_000, silence_seconds=0.3, first_wait=0.01, attempts=4)

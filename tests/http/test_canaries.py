@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.conftest import NewDatabase, served
-from toxgrade.settings import Settings
+from toxgrade.server.settings import Settings
 
 _NAME = "Zaphod4711"  # a valid pseudonym, term, unit, source_id
 _NUMBER = "73.918273"  # a valid value

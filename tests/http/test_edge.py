@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.api.panels import panel
-from toxgrade.http.edge import SECURITY
+from toxgrade.server.http.middleware import SECURITY
 
 _UUID = "5fea0795-de66-43a7-8c27-93385791a02d"
 

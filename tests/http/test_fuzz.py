@@ -13,10 +13,10 @@ from schemathesis.core.result import Ok
 
 from tests.api.test_schema import CHECKS
 from tests.conftest import FULL, NewDatabase, served
-from toxgrade.access.callers import ROLES, Role
-from toxgrade.access.keys import create_key
+from toxgrade.server.access.callers import ROLES, Role
+from toxgrade.server.access.credentials import create_key
 from toxgrade.server.records.db.engine import transaction
-from toxgrade.settings import Settings
+from toxgrade.server.settings import Settings
 
 _EXAMPLES = 2000 if FULL else 50  # of each kind for each role
 

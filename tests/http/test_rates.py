@@ -5,19 +5,18 @@ import pytest
 
 from tests.api.panels import panel, value
 from tests.conftest import NewDatabase, served
-from toxgrade.access.keys import create_key
 from toxgrade.errors import TooManyRequests
-from toxgrade.http import rates
-from toxgrade.http.rates import BURST_SECONDS, Rates
+from toxgrade.server.access.credentials import create_key
+from toxgrade.server.http.rate_limit import BURST_SECONDS, Rates
 from toxgrade.server.records.db.engine import transaction
-from toxgrade.settings import Settings
+from toxgrade.server.settings import Settings
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time in seconds, moved by the test."""
     now = [0.0]
-    monkeypatch.setattr("toxgrade.http.rates.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("toxgrade.server.http.rate_limit.time.monotonic", lambda: now[0])
     return now
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from tests.api.panels import panel, value
 from tests.conftest import NewDatabase, served
-from toxgrade.http.connection import PatientProtocol
-from toxgrade.settings import Settings
+from toxgrade.server.http.server import PatientProtocol
+from toxgrade.server.settings import Settings
 
 _HEAD = b"POST /v1/grade HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 

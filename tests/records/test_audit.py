@@ -16,15 +16,15 @@ from sqlalchemy.exc import DBAPIError
 from tests.api.panels import RADIOTHERAPY, baseline, panel, value
 from tests.conftest import FULL, NewDatabase, served
 from tests.test_cli import toxgrade
-from toxgrade.access.keys import create_key
 from toxgrade.demo.load import load_demo
+from toxgrade.server.access.credentials import create_key
 from toxgrade.server.records.audit_log import chained, genesis, numbers, ranges
 from toxgrade.server.records.audit_verify import Broken, Head, heads, verify
 from toxgrade.server.records.db.append import COVERED
 from toxgrade.server.records.db.bookkeeping_tables import audit, audit_heads
 from toxgrade.server.records.db.engine import build_engine, snapshot, transaction
 from toxgrade.server.records.db.tables import metadata
-from toxgrade.settings import Settings
+from toxgrade.server.settings import Settings
 
 _TAMPERINGS = 85 if FULL else 12  # of each of six kinds on each of two databases
 _NOTHING = "nothing was changed"

@@ -8,7 +8,7 @@ from tests.api.panels import panel, value
 from tests.conftest import NewDatabase, served
 from toxgrade.errors import RequestError
 from toxgrade.server.records.db.engine import grant, transaction
-from toxgrade.settings import Settings
+from toxgrade.server.settings import Settings
 
 
 @pytest.fixture

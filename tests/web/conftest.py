@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 from tests.conftest import NewDatabase, missing, served
 from toxgrade.demo.load import load_demo
-from toxgrade.settings import Settings
+from toxgrade.server.settings import Settings
 
 _FLAGS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",

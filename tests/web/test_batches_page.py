@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.batches.stored import HEADER, Stored, stored
 from tests.conftest import NewDatabase
 from tests.web.conftest import watched
-from toxgrade.access.keys import create_key
+from toxgrade.server.access.credentials import create_key
 from toxgrade.server.records.db.engine import transaction
 from toxgrade.tabular.read_options import OPTIONS
 

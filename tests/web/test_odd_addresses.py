@@ -10,8 +10,8 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 
-from toxgrade.main import create_app
-from toxgrade.settings import Settings
+from toxgrade.server.main import create_app
+from toxgrade.server.settings import Settings
 
 _ODD = (
     "9" * 30, "9223372036854775807", "-1", "0", "1.5", "1e400", "NaN", "\u0663", "x" * 3000,

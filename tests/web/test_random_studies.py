@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.conftest import NewDatabase, served
-from toxgrade.settings import Settings
+from toxgrade.server.settings import Settings
 
 _LABS = (
     ("bilirubin", ("mg/dL", "umol/L", "furlong"), "0.2", "1.2"),

@@ -22,10 +22,10 @@ from starlette.routing import Route
 from tests.conftest import NewDatabase, served
 from tests.ports import free_port
 from tests.web.conftest import watched
-from toxgrade.access.keys import create_key
 from toxgrade.demo.load import load_demo
+from toxgrade.server.access.credentials import create_key
 from toxgrade.server.records.db.engine import transaction
-from toxgrade.settings import Settings
+from toxgrade.server.settings import Settings
 
 _ROOT = "/apps/toxgrade"
 

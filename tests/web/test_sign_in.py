@@ -7,9 +7,9 @@ import pytest
 
 from tests.api.panels import panel
 from tests.conftest import NewDatabase, served
-from toxgrade.access.keys import create_key, list_keys, revoke_key
+from toxgrade.server.access.credentials import create_key, list_keys, revoke_key
 from toxgrade.server.records.db.engine import transaction
-from toxgrade.settings import Settings
+from toxgrade.server.settings import Settings
 
 _RESULTS = "/v1/studies/default/patients/P1/results"
 

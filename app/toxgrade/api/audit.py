@@ -6,9 +6,9 @@ from fastapi import APIRouter, Query
 from sqlalchemy import Connection
 
 from toxgrade.api.fields import PatientName, StudyName
-from toxgrade.http.body import JsonRoute
-from toxgrade.http.guard import needs
-from toxgrade.http.service import TheService
+from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.body import JsonRoute
+from toxgrade.server.http.service import TheService
 from toxgrade.server.records.audit_log import list_entries
 from toxgrade.server.records.studies import find_study
 

@@ -11,12 +11,11 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from toxgrade.api.fields import StudyName, Text
-from toxgrade.api.upload import UPLOAD
 from toxgrade.errors import FieldFault, RequestError
-from toxgrade.http.batch_files import PARQUET, graded_rows, rejects_csv
-from toxgrade.http.guard import needs
-from toxgrade.http.service import TheService
-from toxgrade.http.uploads import receive
+from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.multipart import UPLOAD
+from toxgrade.server.http.service import TheService
+from toxgrade.server.http.transfers import PARQUET, graded_rows, receive, rejects_csv
 from toxgrade.server.jobs.batches import (
     Place,
     Progress,

@@ -11,10 +11,9 @@ from toxgrade.api.fields import Name, StudyName
 from toxgrade.cohort.definition import Report, Scope, TableRow
 from toxgrade.cohort.table_document import table_csv, table_html
 from toxgrade.cohort.toxicity_table import shift_table
-from toxgrade.http.as_of import as_of
-from toxgrade.http.body import JsonRoute
-from toxgrade.http.guard import needs
-from toxgrade.http.service import Service, TheService
+from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.body import JsonRoute
+from toxgrade.server.http.service import Service, TheService, as_of
 from toxgrade.server.records.studies import Study, find_study
 from toxgrade.server.reports.cohort_queries import cohort
 from toxgrade.server.reports.curves import incidence_document, survival_document

@@ -10,8 +10,8 @@ from toxgrade.criteria.model import Analyte, Band, Edition, GradeCriterion, Limi
 from toxgrade.errors import CriteriaError, FieldFault, RequestError
 from toxgrade.grading.result import plain
 from toxgrade.grading.rules import Rules
-from toxgrade.http.guard import needs
-from toxgrade.http.service import Service, TheService
+from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.service import Service, TheService
 
 router = APIRouter(prefix="/v1", tags=["criteria"], dependencies=[needs("reader")])
 

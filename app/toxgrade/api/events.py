@@ -14,9 +14,9 @@ from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.dates import read_collected
 from toxgrade.grading.event import Attribution, Event, EventStatus, term_to_grade
 from toxgrade.grading.phase import place
-from toxgrade.http.body import JsonRoute
-from toxgrade.http.guard import needs
-from toxgrade.http.service import Service, TheService
+from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.body import JsonRoute
+from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.current_state import current_courses
 from toxgrade.server.records.events import list_events, store_event
 from toxgrade.server.records.patients import find_patient, lock_patient

@@ -17,9 +17,9 @@ from toxgrade.grading.dates import FIRST_YEAR, LAST_YEAR
 from toxgrade.grading.phase import course_faults
 from toxgrade.grading.reference_ranges import Sex
 from toxgrade.grading.result import Course
-from toxgrade.http.body import JsonRoute
-from toxgrade.http.guard import needs
-from toxgrade.http.service import TheService
+from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.body import JsonRoute
+from toxgrade.server.http.service import TheService
 from toxgrade.server.records.current_state import FollowUp, VitalStatus
 from toxgrade.server.records.patients import find_patient
 from toxgrade.server.records.preconditions import tag

@@ -16,9 +16,9 @@ from toxgrade.grading.patient import grade_patient, refuse_late_baseline
 from toxgrade.grading.phase import Window
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Rules
-from toxgrade.http.direct import DirectRoute
-from toxgrade.http.guard import needs
-from toxgrade.http.service import Service, TheService
+from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.body import DirectRoute
+from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.identity import Loc, refuse_contradictions
 
 router = APIRouter(

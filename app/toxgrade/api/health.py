@@ -10,8 +10,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 
 from toxgrade.errors import Unavailable
-from toxgrade.http.guard import public
-from toxgrade.http.service import TheService
+from toxgrade.server.http.authorization import public
+from toxgrade.server.http.service import TheService
 from toxgrade.server.jobs.batches import batch_rows
 
 router = APIRouter(tags=["health"], dependencies=[public()])

@@ -12,9 +12,9 @@ from toxgrade.api import answers
 from toxgrade.api.fields import PatientName, StudyName, Text
 from toxgrade.api.lab_value import Asked
 from toxgrade.errors import PreconditionMissing
-from toxgrade.http.body import JsonRoute
-from toxgrade.http.guard import needs
-from toxgrade.http.service import TheService
+from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.body import JsonRoute
+from toxgrade.server.http.service import TheService
 from toxgrade.server.jobs.batches import ended_batches
 from toxgrade.server.jobs.upload_store import Store, leave_out
 from toxgrade.server.records.db.engine import empty_write_ahead_log

@@ -6,10 +6,9 @@ from fastapi import APIRouter, Query
 from sqlalchemy import Connection
 
 from toxgrade.api.fields import PatientName, StudyName
-from toxgrade.http.as_of import as_of
-from toxgrade.http.body import JsonRoute
-from toxgrade.http.guard import needs
-from toxgrade.http.service import TheService
+from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.body import JsonRoute
+from toxgrade.server.http.service import TheService, as_of
 from toxgrade.server.records.studies import find_study, list_patients
 from toxgrade.server.reports.liver_safety import DEFINITIONS, liver_document
 

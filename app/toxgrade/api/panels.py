@@ -11,9 +11,9 @@ from toxgrade.api.asked import Panel
 from toxgrade.api.fields import PatientName, StudyName
 from toxgrade.api.grading import EXAMPLE, refuse_too_many
 from toxgrade.errors import FieldFault, RequestError
-from toxgrade.http.direct import DirectRoute
-from toxgrade.http.guard import needs
-from toxgrade.http.service import TheService
+from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.body import DirectRoute
+from toxgrade.server.http.service import TheService
 from toxgrade.server.records.store import Submission, store
 
 router = APIRouter(

@@ -9,10 +9,9 @@ from sqlalchemy import Connection
 from toxgrade.api import answers
 from toxgrade.api.fields import PatientName, StudyName, Text
 from toxgrade.grading.result import Phase
-from toxgrade.http.as_of import as_of
-from toxgrade.http.body import JsonRoute
-from toxgrade.http.guard import needs
-from toxgrade.http.service import TheService
+from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.body import JsonRoute
+from toxgrade.server.http.service import TheService, as_of
 from toxgrade.server.records.grade_queries import GradeFilter, list_grades, patient_toxicity
 from toxgrade.server.records.studies import find_study
 from toxgrade.server.reports.liver_safety import liver_document

@@ -10,9 +10,9 @@ from toxgrade.api.fields import Day, LimitOfNormal, Name, StudyName, Text
 from toxgrade.api.lab_value import Asked
 from toxgrade.grading.reference_ranges import Sex, StudyRange
 from toxgrade.grading.study_ranges import MOST_ROWS, RangeTable
-from toxgrade.http.body import JsonRoute
-from toxgrade.http.guard import needs
-from toxgrade.http.service import TheService
+from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.body import JsonRoute
+from toxgrade.server.http.service import TheService
 from toxgrade.server.records.regrade import put_ranges
 from toxgrade.server.records.studies import find_study
 from toxgrade.server.records.study_ranges import current_ranges, range_document

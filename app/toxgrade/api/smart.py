@@ -4,10 +4,10 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from toxgrade.access.tokens import ALGORITHMS
 from toxgrade.errors import NotFound
-from toxgrade.http.guard import public
-from toxgrade.http.service import TheService
+from toxgrade.server.access.tokens import ALGORITHMS
+from toxgrade.server.http.authorization import public
+from toxgrade.server.http.service import TheService
 
 router = APIRouter(tags=["health"], dependencies=[public()])
 

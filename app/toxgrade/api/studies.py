@@ -13,9 +13,9 @@ from toxgrade.api.grading import grader_for
 from toxgrade.criteria.vocabulary import Vocabulary
 from toxgrade.errors import Conflict, CriteriaError, FieldFault, RequestError
 from toxgrade.grading.rules import Rules
-from toxgrade.http.body import JsonRoute
-from toxgrade.http.guard import needs
-from toxgrade.http.service import TheService
+from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.body import JsonRoute
+from toxgrade.server.http.service import TheService
 from toxgrade.server.records.preconditions import tag
 from toxgrade.server.records.regrade import regrade_study
 from toxgrade.server.records.studies import (

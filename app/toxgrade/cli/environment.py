@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from toxgrade.settings import Settings
+    from toxgrade.server.settings import Settings
 
 _NEAR = 0.85  # TOXGRADE_DATABSE_URL, not the TOXGRADE_SERVICE_PORT that Kubernetes sets
 
@@ -23,7 +23,7 @@ def settings(**given: object) -> "Settings":
     from pydantic import ValidationError
     from pydantic_settings import SettingsError
 
-    from toxgrade.settings import Settings
+    from toxgrade.server.settings import Settings
 
     _tell_misspelt(Settings.model_fields)
     try:

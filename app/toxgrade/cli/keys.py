@@ -6,7 +6,7 @@ from toxgrade.cli.arguments import Parser, whole_number
 from toxgrade.cli.environment import settings
 
 if TYPE_CHECKING:
-    from toxgrade.access.callers import Role
+    from toxgrade.server.access.callers import Role
 
 
 def arguments(parser: Parser) -> None:
@@ -30,7 +30,7 @@ def create(label: str, role: "Role", study: list[str], days: int | None) -> None
     """Make a key; it is shown once and only its hash is kept."""
     from datetime import UTC, datetime, timedelta
 
-    from toxgrade.access.keys import create_key
+    from toxgrade.server.access.credentials import create_key
     from toxgrade.server.records.db.engine import transaction, upgrade
 
     url = settings().database_url
@@ -44,7 +44,7 @@ def show() -> None:
     """List the keys: prefix, role, studies, whether valid, label; never a secret."""
     from datetime import UTC, datetime
 
-    from toxgrade.access.keys import list_keys
+    from toxgrade.server.access.credentials import list_keys
     from toxgrade.server.records.db.engine import transaction
 
     now = datetime.now(UTC)
@@ -57,7 +57,7 @@ def show() -> None:
 
 def revoke(prefix: str) -> None:
     """End a key's validity; running services follow within five seconds."""
-    from toxgrade.access.keys import revoke_key
+    from toxgrade.server.access.credentials import revoke_key
     from toxgrade.server.records.db.engine import transaction
 
     with transaction(settings().database_url) as connection:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from toxgrade.ehr.hl7v2.receive import Receiver
     from toxgrade.server.records.writer import Writer
-    from toxgrade.settings import Settings
+    from toxgrade.server.settings import Settings
 
 
 def arguments(parser: Parser) -> None:
@@ -33,7 +33,7 @@ def mllp(
     """Take HL7 v2 messages (ORU^R01) over MLLP until stopped; store, grade, acknowledge each."""
     import asyncio
 
-    from toxgrade.http.logs import configure
+    from toxgrade.server.process import configure
     from toxgrade.server.records.db.engine import upgrade
 
     chosen = settings()
@@ -51,7 +51,7 @@ def _tls(
     import ssl
 
     from toxgrade.errors import RequestError
-    from toxgrade.settings import is_loopback
+    from toxgrade.server.settings import is_loopback
 
     if certificate is None and key is None and clients is None:
         if not is_loopback(host):

@@ -18,8 +18,8 @@ def arguments(parser: Parser) -> None:
 
 def serve(host: str | None, port: int | None, demo: bool) -> None:
     """Migrate the database and serve the HTTP API."""
-    from toxgrade.http.server import run
-    from toxgrade.main import create_app
+    from toxgrade.server.http.server import run
+    from toxgrade.server.main import create_app
     from toxgrade.server.records.db.engine import upgrade
 
     chosen = settings(host=host, port=port)

@@ -21,11 +21,10 @@ def worker(parent: int | None) -> None:
     import signal
 
     from toxgrade.criteria.reader import load
-    from toxgrade.garbage import collect_rarely
     from toxgrade.grading.grader import Graders
-    from toxgrade.http.logs import configure
     from toxgrade.server.jobs.upload_store import Store
     from toxgrade.server.jobs.worker import Worker
+    from toxgrade.server.process import collect_rarely, configure
     from toxgrade.server.records.db.engine import build_engine, upgrade
 
     configure()

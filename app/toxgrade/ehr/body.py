@@ -1,6 +1,6 @@
 """Bodies of the EHR doors: as strict as any JSON here, and as long as a Bundle may be."""
 
-from toxgrade.http.body import JsonRequest, JsonRoute
+from toxgrade.server.http.body import JsonRequest, JsonRoute
 
 
 class BundleRequest(JsonRequest):

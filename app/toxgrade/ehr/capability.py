@@ -9,7 +9,7 @@ from starlette.responses import Response
 from toxgrade import __version__
 from toxgrade.ehr.asked import PARAMETERS
 from toxgrade.ehr.outcomes import FHIR_JSON, fhir_json
-from toxgrade.http.guard import public
+from toxgrade.server.http.authorization import public
 
 router = APIRouter(prefix="/fhir", tags=["EHR"], dependencies=[public()])
 

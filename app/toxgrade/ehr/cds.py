@@ -18,9 +18,9 @@ from toxgrade.fhir.bundle import Contents, Treatment, read_bundle
 from toxgrade.fhir.elements import LOINC, RADIOTHERAPY_COURSE, SNOMED, object_of, objects, text_of
 from toxgrade.fhir.results import Accepted
 from toxgrade.grading.rules import Rules
-from toxgrade.http.body import BodyProblem, read_json
-from toxgrade.http.guard import needs, public
-from toxgrade.http.service import Service, TheService
+from toxgrade.server.http.authorization import needs, public
+from toxgrade.server.http.body import BodyProblem, read_json
+from toxgrade.server.http.service import Service, TheService
 
 router = APIRouter(prefix="/cds-services", tags=["EHR"], route_class=BundleRoute)
 

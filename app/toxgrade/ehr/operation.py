@@ -19,9 +19,9 @@ from toxgrade.fhir.bundle import Contents, read_bundle
 from toxgrade.fhir.results import Accepted, Observed
 from toxgrade.grading.grader import Grader
 from toxgrade.grading.rules import Rules
-from toxgrade.http.body import read_json
-from toxgrade.http.guard import needs
-from toxgrade.http.service import Service, TheService
+from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.body import read_json
+from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.studies import find_study
 
 router = APIRouter(

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from toxgrade.errors import FieldFault
 from toxgrade.fhir.elements import OWN
-from toxgrade.http.problems import HEADERS
+from toxgrade.server.http.problems import HEADERS
 
 FHIR_JSON = "application/fhir+json"
 

@@ -18,7 +18,7 @@ from toxgrade.grading.grader import Grader
 from toxgrade.grading.result import Course, LabResult, Reason
 from toxgrade.grading.rules import Rules
 from toxgrade.grading.units import Names
-from toxgrade.http.service import Service
+from toxgrade.server.http.service import Service
 from toxgrade.server.records.identity import Loc, identity
 from toxgrade.server.records.patient_state import GradeRow
 from toxgrade.server.records.store import Submission, store

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
-from toxgrade.http.guard import needs
-from toxgrade.http.service import TheService
+from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.service import TheService
 from toxgrade.server.records.audit_log import list_entries
 from toxgrade.server.records.studies import Study, find_study
 from toxgrade.web.page import PageRoute, page

@@ -8,10 +8,9 @@ from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from toxgrade.http.batch_files import graded_rows, rejects_csv
-from toxgrade.http.guard import needs
-from toxgrade.http.service import TheService
-from toxgrade.http.uploads import receive
+from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.service import TheService
+from toxgrade.server.http.transfers import graded_rows, receive, rejects_csv
 from toxgrade.server.jobs.batches import (
     Progress,
     Reject,

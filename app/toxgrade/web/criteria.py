@@ -5,8 +5,8 @@ from fastapi.responses import HTMLResponse
 
 from toxgrade.criteria.model import Criteria, Edition, Term
 from toxgrade.errors import CriteriaError, NotFound
-from toxgrade.http.guard import needs
-from toxgrade.http.service import TheService
+from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.service import TheService
 from toxgrade.web.page import PageRoute, page
 
 router = APIRouter(

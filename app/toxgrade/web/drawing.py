@@ -12,8 +12,8 @@ from starlette.responses import Response
 
 from toxgrade.cohort.definition import Report
 from toxgrade.errors import NotFound
-from toxgrade.http.guard import needs
-from toxgrade.http.service import Service, TheService
+from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.studies import Study, count_patients, find_study
 from toxgrade.web.page import PageRoute, page
 from toxgrade.web.pictures.gallery import NAMES, Asked, Gallery, Name

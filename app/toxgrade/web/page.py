@@ -16,7 +16,7 @@ from starlette.responses import Response
 from toxgrade import __version__
 from toxgrade.errors import RequestError, ToxgradeError, Unauthorized
 from toxgrade.grading.phase import Window
-from toxgrade.http.problems import HEADERS, shown, status_of
+from toxgrade.server.http.problems import HEADERS, shown, status_of
 from toxgrade.web.static import asset
 
 _POLICY = (

@@ -18,8 +18,8 @@ from toxgrade.grading.phase import PRESETS, course_faults
 from toxgrade.grading.result import Course, LabResult, PatientGrade
 from toxgrade.grading.rules import Rules
 from toxgrade.grading.values import read_limit, read_value
-from toxgrade.http.guard import needs
-from toxgrade.http.service import Service, TheService
+from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.service import Service, TheService
 from toxgrade.web.form import read_form
 from toxgrade.web.page import PageRoute, page
 

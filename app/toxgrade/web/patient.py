@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Row, func, select
 
 from toxgrade.grading.result import Course
 from toxgrade.grading.summary import TermSummary
-from toxgrade.http.guard import needs
-from toxgrade.http.service import TheService
+from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.service import TheService
 from toxgrade.server.records.current_state import FollowUp, current_follow_up, current_grades
 from toxgrade.server.records.db.tables import grades
 from toxgrade.server.records.events import list_events

@@ -11,8 +11,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.requests import Request
 from starlette.responses import Response
 
-from toxgrade.http.guard import SESSION, identify, public
-from toxgrade.http.service import TheService
+from toxgrade.server.http.authorization import SESSION, identify, public
+from toxgrade.server.http.service import TheService
 from toxgrade.web.form import read_form
 from toxgrade.web.page import PageRoute, page
 

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from toxgrade.errors import NotFound
-from toxgrade.http.guard import public
+from toxgrade.server.http.authorization import public
 
 router = APIRouter(include_in_schema=False, dependencies=[public()])
 

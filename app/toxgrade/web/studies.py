@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 
 from toxgrade.cohort.definition import Report, Scope
 from toxgrade.errors import NotFound
-from toxgrade.http.guard import needs
-from toxgrade.http.service import Service, TheService
+from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.studies import (
     Study,
     count_patients,

@@ -13,9 +13,9 @@ from toxgrade.ehr.hl7v2.acknowledge import refused
 from toxgrade.ehr.hl7v2.observation import Site
 from toxgrade.ehr.hl7v2.receive import Received, Receiver
 from toxgrade.errors import RequestError
-from toxgrade.http.body import BodyProblem, limited_body
-from toxgrade.http.guard import needs
-from toxgrade.http.service import REPLAYED, TheService
+from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.body import BodyProblem, limited_body
+from toxgrade.server.http.service import REPLAYED, TheService
 
 router = APIRouter(tags=["EHR"])
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from toxgrade.errors import SourceError
-from toxgrade.http.body import BodyProblem, read_json
+from toxgrade.server.http.body import BodyProblem, read_json
 
 _AGAIN = (429, 502, 503, 504)
 """Answers after which the same call may succeed."""

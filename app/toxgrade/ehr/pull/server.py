@@ -9,7 +9,7 @@ from toxgrade.ehr.pull.backend import BackendToken
 from toxgrade.ehr.pull.calls import Calls, read_object
 from toxgrade.errors import RequestError, SourceError
 from toxgrade.fhir.elements import object_of, objects, text_of
-from toxgrade.settings import is_loopback
+from toxgrade.server.settings import is_loopback
 
 _PAGES = 1000  # of one search; a server that goes on is taken to go in a circle
 _PER_PAGE = "200"

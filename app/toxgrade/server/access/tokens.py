@@ -1,14 +1,12 @@
-"""Bearer tokens of an external issuer: signed JWTs whose claims say which roles their holder has.
-
-Accepted are RS256, RS384, ES256 and ES384 only, by a key that the issuer publishes (JWKS) and the
-token's header names by ``kid``. What else a header offers (``jku``, ``x5u``, ``jwk``) is ignored.
-"""
+"""Tokens that are accepted once: a copy is worth nothing, at whichever process it arrives."""
 
 import asyncio
+import hashlib
 import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from anyio import to_thread
@@ -17,10 +15,32 @@ from joserfc.errors import JoseError
 from joserfc.jwk import Key, KeySet
 from joserfc.jws import JWSRegistry
 from joserfc.jwt import JWTClaimsRegistry
+from sqlalchemy import Connection, bindparam, delete, text
 
-from toxgrade.access.callers import EVERY_STUDY, ROLES, Caller
 from toxgrade.errors import Unauthorized, Unavailable
+from toxgrade.server.access.callers import EVERY_STUDY, ROLES, Caller
+from toxgrade.server.records.db.bookkeeping_tables import used_tokens as table
 from toxgrade.server.records.studies import STUDY_NAME
+
+
+def use_token(connection: Connection, jti: str | None, expires: float) -> None:
+    """Use up a token; it is remembered until it expires (seconds since 1970) by itself.
+
+    Raises:
+        Unauthorized: it has no ``jti``, or one that was used before.
+    """
+    connection.execute(delete(table).where(table.c.expires_at < datetime.now(UTC)))
+    insert = text(
+        "INSERT INTO used_tokens (jti_sha256, expires_at) VALUES (:jti_sha256, :expires_at)"
+        " ON CONFLICT DO NOTHING"
+    ).bindparams(bindparam("expires_at", type_=table.c.expires_at.type))
+    row = {
+        "jti_sha256": hashlib.sha256((jti or "").encode("utf-8", "replace")).hexdigest(),
+        "expires_at": datetime.fromtimestamp(expires, UTC),
+    }
+    if not jti or connection.execute(insert, row).rowcount != 1:
+        raise Unauthorized("expected a token with a jti that was not used before")
+
 
 ALGORITHMS = ("RS256", "RS384", "ES256", "ES384")
 ROLES_CLAIM = "toxgrade_roles"

@@ -30,9 +30,9 @@ from toxgrade.errors import (
     Unauthorized,
     Unavailable,
 )
-from toxgrade.http.body import BodyProblem
-from toxgrade.http.logs import places
-from toxgrade.http.root import own_path
+from toxgrade.server.http.body import BodyProblem
+from toxgrade.server.http.middleware import own_path
+from toxgrade.server.process import places
 
 _STATUS: dict[type[ToxgradeError], int] = {
     NotFound: 404,

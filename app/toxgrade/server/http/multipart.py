@@ -5,14 +5,16 @@ import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from toxgrade.errors import FieldFault, RequestError, TooLarge
-from toxgrade.http.body import BodyProblem
+from toxgrade.server.http.body import BodyProblem
 from toxgrade.tabular.mapping import Document
+from toxgrade.tabular.read_options import OPTIONS
 
 MOST_WORDS, LONGEST_WORD = 100, 200
 _FILES = ("labs", "patients", "mapping")
@@ -143,3 +145,41 @@ def _suffix(filename: str | None, media_type: str) -> str:
     if found is None:
         raise BodyProblem(415, f"the format of the file is not known: expected {ACCEPTED}")
     return found
+
+
+_WORDS = {
+    option.name: {"type": "string", "maxLength": LONGEST_WORD, "description": option.help}
+    | ({"enum": list(option.choices)} if option.choices else {})
+    for option in OPTIONS
+}
+UPLOAD: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": option.name,
+            "in": "query",
+            "description": option.help,
+            "schema": {"type": "array", "items": _WORDS[option.name]}
+            if option.repeatable
+            else _WORDS[option.name],
+        }
+        for option in OPTIONS
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            **{media: {"schema": {"type": "string", "format": "binary"}} for media in MEDIA_TYPES},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["labs"],
+                    "properties": {
+                        "labs": {"type": "string", "format": "binary"},
+                        "patients": {"type": "string", "format": "binary"},
+                        "mapping": {"type": "string", "format": "binary"},
+                        **_WORDS,
+                    },
+                }
+            },
+        },
+    },
+}

@@ -1,20 +1,42 @@
 """Receiving files: streamed to disk in pieces, hashed on the way, never held in memory."""
 
+import csv
 import errno
 import hashlib
-from collections.abc import AsyncGenerator, Sequence
+import io
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from dataclasses import astuple, fields
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from fastapi.responses import FileResponse, StreamingResponse
 from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from toxgrade.errors import FieldFault, FileError, Forbidden, NoSpace, RequestError, TooLarge
-from toxgrade.http.body import BodyProblem
-from toxgrade.http.upload_files import LONGEST_WORD, MOST_WORDS, Files, write_body, write_form
-from toxgrade.server.jobs.batches import Upload, new_batch_id
+from toxgrade.errors import (
+    Conflict,
+    FieldFault,
+    FileError,
+    Forbidden,
+    NoSpace,
+    NotFound,
+    RequestError,
+    TooLarge,
+)
+from toxgrade.server.http.body import BodyProblem
+from toxgrade.server.http.multipart import LONGEST_WORD, MOST_WORDS, Files, write_body, write_form
+from toxgrade.server.http.service import Service
+from toxgrade.server.jobs.batches import (
+    Place,
+    Reject,
+    Upload,
+    find_batch,
+    list_rejects,
+    new_batch_id,
+)
 from toxgrade.server.jobs.upload_store import Store
+from toxgrade.server.records.db.engine import reading
 from toxgrade.tabular.file_format import shape
 from toxgrade.tabular.mapping import Document
 from toxgrade.tabular.read_options import AS_IT_COMES, as_json, declared
@@ -114,3 +136,43 @@ async def _limited(request: Request, most: int) -> AsyncGenerator[bytes, None]:
             yield bytes(piece)
             piece.clear()
     yield bytes(piece)
+
+
+PARQUET = "application/vnd.apache.parquet"
+_PAGE = 10_000  # rejects in memory at a time
+
+
+async def graded_rows(service: Service, study: str, batch: str) -> FileResponse:
+    """The input columns with the grades as they were stored.
+
+    Raises:
+        NotFound: no such study, or it has no such batch, or its graded rows were removed.
+        Conflict: the batch has not ended, or nothing of it could be stored.
+    """
+    found = await service.read(lambda c: find_batch(c, study, batch))
+    path = Store(service.settings.batches_dir).grades(batch)
+    if found.state not in ("done", "incomplete"):
+        raise Conflict(f"there are graded rows once the batch is done; it is {found.state}")
+    if not path.exists():
+        raise NotFound("the graded rows of this batch are no longer kept")
+    return FileResponse(path, media_type=PARQUET, filename=f"{study}-{batch}.parquet")
+
+
+def rejects_csv(service: Service, study: str, batch: str) -> StreamingResponse:
+    """All rejects of a batch that there is, page by page, each in a transaction of its own."""
+    return StreamingResponse(
+        _rows(service, study, batch),
+        media_type="text/csv",
+        headers={"Content-Disposition": f'attachment; filename="{study}-{batch}-rejects.csv"'},
+    )
+
+
+def _rows(service: Service, study: str, batch: str) -> Iterator[str]:
+    yield ",".join(field.name for field in fields(Reject)) + "\n"
+    after: Place | None = (0, 0)
+    while after is not None:
+        with reading(service.engine).begin() as connection:
+            rows, after = list_rejects(connection, study, batch, _PAGE, after)
+        out = io.StringIO()
+        csv.writer(out, lineterminator="\n").writerows(astuple(row) for row in rows)
+        yield out.getvalue()

@@ -4,28 +4,29 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 from anyio import to_thread
-from fastapi import Depends
+from fastapi import Depends, Query, params
 from sqlalchemy import Connection, Engine
 from starlette.requests import Request
 from starlette.responses import Response
 
-from toxgrade.access.callers import Caller, Role
-from toxgrade.access.credentials import Credentials
 from toxgrade.criteria.vocabulary import Vocabulary
-from toxgrade.errors import RequestError, Unavailable
+from toxgrade.errors import FieldFault, RequestError, Unavailable
 from toxgrade.grading.grader import Graders
-from toxgrade.http import acts
-from toxgrade.http.rates import Rates
+from toxgrade.server.access.callers import Caller, Role
+from toxgrade.server.access.credentials import Credentials
+from toxgrade.server.http import audit_context
+from toxgrade.server.http.rate_limit import Rates
 from toxgrade.server.records.audit_log import Act
 from toxgrade.server.records.db.append import looking_back
 from toxgrade.server.records.db.engine import reading
 from toxgrade.server.records.preconditions import Answer, require_tag
 from toxgrade.server.records.writer import Writer
-from toxgrade.settings import Settings
+from toxgrade.server.settings import Settings
 
 T = TypeVar("T")
 
@@ -109,7 +110,7 @@ class Service(msgspec.Struct, frozen=True):
         act = self._act(study, patient)
         guarded, once = self._unless_stale(job, act), None
         if self.request is not None and self.caller is not None:
-            once = await acts.once(self.request, self.caller, act, content, part)
+            once = await audit_context.once(self.request, self.caller, act, content, part)
 
         def run(connection: Connection) -> Answer:
             return Answer(status, _JSON.encode(guarded(connection)))
@@ -158,7 +159,7 @@ class Service(msgspec.Struct, frozen=True):
 
     async def denied(self, request: Request, caller: Caller, study: str | None) -> None:
         """Let the audit of the study, if there is one, say that the caller was turned away."""
-        if act := acts.act(request, caller, study):
+        if act := audit_context.act(request, caller, study):
             await self._tell(replace(act, outcome="denied"))
 
     def _unless_stale(
@@ -178,7 +179,7 @@ class Service(msgspec.Struct, frozen=True):
     def _act(self, study: str | None, patient: str | None) -> Act | None:
         if self.request is None or self.caller is None:
             return None
-        return acts.act(self.request, self.caller, study, patient)
+        return audit_context.act(self.request, self.caller, study, patient)
 
     async def _audited(self, act: Act | None, work: "Future[T] | Awaitable[T]") -> T:
         """The outcome of the work; if it is refused, the audit says so before the caller hears."""
@@ -209,3 +210,28 @@ async def service_of(request: Request) -> Service:  # sync ones would each cost 
 
 
 TheService = Annotated[Service, Depends(service_of)]
+
+
+async def _as_of(
+    request: Request,
+    as_of: Annotated[
+        str | None,
+        Query(max_length=40, description="Show what was stored then: 2026-11-25T12:00:00Z."),
+    ] = None,
+) -> None:
+    if as_of is None:
+        return
+    try:
+        moment = datetime.fromisoformat(as_of)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        text = "expected a date-time with its offset, such as 2026-11-25T12:00:00Z"
+        fault = FieldFault(("query", "as_of"), "unreadable-date-time", text)
+        raise RequestError("the time cannot be read", [fault])
+    request.state.as_of = moment
+
+
+def as_of() -> params.Depends:
+    """Let a route that reads be asked as of a time: ``dependencies=[…, as_of()]``."""
+    return params.Depends(_as_of)

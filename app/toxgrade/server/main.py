@@ -1,14 +1,14 @@
-"""Where the HTTP service is built and wired."""
+"""The issuer of tokens that the settings name, and how its keys are fetched."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
+import httpx
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from toxgrade import __version__
-from toxgrade.access.credentials import Credentials
-from toxgrade.access.tokens import Tokens
 from toxgrade.api import (
     audit,
     batches,
@@ -29,25 +29,57 @@ from toxgrade.api import (
 from toxgrade.criteria.reader import load
 from toxgrade.criteria.vocabulary import load_vocabularies
 from toxgrade.ehr import capability, cds, operation
-from toxgrade.ehr.cors import BrowserClients
 from toxgrade.ehr.hl7v2 import door as hl7v2
 from toxgrade.ehr.hl7v2.observation import check_codes
 from toxgrade.ehr.outcomes import OUTCOMES, error_outcome
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
-from toxgrade.http import logs
-from toxgrade.http.edge import Edge
-from toxgrade.http.guard import undeclared
-from toxgrade.http.issuer import issuer
-from toxgrade.http.metrics import Metrics
-from toxgrade.http.problems import PROBLEMS, add_handlers
-from toxgrade.http.rates import Rates
-from toxgrade.http.service import Service
+from toxgrade.server import process
+from toxgrade.server.access.credentials import Credentials
+from toxgrade.server.access.tokens import Issuer, Tokens
+from toxgrade.server.http.authorization import undeclared
+from toxgrade.server.http.metrics import Metrics
+from toxgrade.server.http.middleware import BrowserClients, Edge
+from toxgrade.server.http.problems import PROBLEMS, add_handlers
+from toxgrade.server.http.rate_limit import Rates
+from toxgrade.server.http.service import Service
 from toxgrade.server.records.db.engine import build_engine
 from toxgrade.server.records.writer import Writer
-from toxgrade.settings import Settings
+from toxgrade.server.settings import Settings
 from toxgrade.web import routes as web
 from toxgrade.web import static
+
+_MOST_BYTES = 256 * 1024
+
+
+def issuer(settings: Settings) -> Issuer | None:
+    """The issuer whose tokens are accepted; None where only keys are."""
+    if settings.jwt_issuer is None or settings.jwt_audience is None or settings.jwt_keys is None:
+        return None
+    keys = settings.jwt_keys
+    return Issuer(settings.jwt_issuer, settings.jwt_audience, lambda: _fetch(keys))
+
+
+async def _fetch(keys: str) -> bytes:
+    """The JWKS from a file, or over HTTPS (never redirected elsewhere).
+
+    Raises:
+        OSError: it cannot be had.
+    """
+    if not keys.startswith("https://"):
+        return Path(keys).read_bytes()
+    read = bytearray()
+    try:
+        async with httpx.AsyncClient() as client, client.stream("GET", keys) as answer:
+            answer.raise_for_status()
+            async for piece in answer.aiter_bytes():
+                read += piece
+                if len(read) > _MOST_BYTES:
+                    raise OSError("the keys are longer than keys are")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise OSError(f"the keys cannot be fetched ({type(error).__name__})") from None
+    return bytes(read)
+
 
 _DESCRIPTION = """\
 Grades laboratory values by CTCAE v4.0 (release 4.03), exactly and with the reason of every grade,
@@ -84,7 +116,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         RequestError: a site's code stands for what is no analyte.
     """
     chosen = settings or Settings()
-    logs.configure()
+    process.configure()
     metrics = Metrics()
     app = FastAPIOffline(
         title="Toxgrade",

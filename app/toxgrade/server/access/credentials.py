@@ -3,14 +3,16 @@
 import hashlib
 import hmac
 import secrets
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from toxgrade.access.callers import EVERY_STUDY, Caller, Role
 from toxgrade.errors import NotFound, RequestError, Unauthorized
+from toxgrade.server.access.callers import EVERY_STUDY, Caller, Role
+from toxgrade.server.access.tokens import Token, Tokens
 from toxgrade.server.records.db.tables import api_keys, key_studies, studies
 from toxgrade.server.records.studies import find_study
 
@@ -93,3 +95,54 @@ def revoke_key(connection: Connection, prefix: str) -> None:
 def _studies(connection: Connection, key_id: int) -> list[str]:
     mine = select(studies.c.name).join(key_studies).where(key_studies.c.key_id == key_id)
     return list(connection.scalars(mine.order_by(studies.c.name)))
+
+
+REMEMBERED_SECONDS = 5.0
+"""How long a key that was revoked may still be accepted by a process that has just seen it."""
+
+_MANY = 10_000  # remembered credentials before those that are over are forgotten
+
+
+class Credentials:
+    """Who presents what: keys, and tokens where an issuer is set (None: keys only)."""
+
+    def __init__(self, tokens: Tokens | None = None) -> None:
+        self._tokens = tokens
+        self._seen: dict[bytes, tuple[Caller, float]] = {}
+
+    def remembered(self, presented: str) -> Caller | None:
+        """The caller whose credentials were good a moment ago; None: they must be checked."""
+        found = self._seen.get(_digest(presented))
+        return found[0] if found and time.time() < found[1] else None
+
+    def check_key(self, connection: Connection, presented: str) -> Caller:
+        """The caller who presents this key.
+
+        Raises:
+            Unauthorized: it is not valid.
+        """
+        return self._remember(presented, check_key(connection, presented), float("inf"))
+
+    async def check_token(self, presented: str) -> Token:
+        """What this token says of who presents it.
+
+        Raises:
+            Unauthorized: it is not valid, or no issuer is set.
+            Unavailable: the issuer's keys cannot be fetched.
+        """
+        if self._tokens is None:
+            raise Unauthorized(ACCEPTED)
+        token = await self._tokens.check(presented)
+        self._remember(presented, token.caller, token.expires)
+        return token
+
+    def _remember(self, presented: str, caller: Caller, expires: float) -> Caller:
+        now = time.time()
+        if len(self._seen) >= _MANY:
+            self._seen = {seen: kept for seen, kept in self._seen.items() if kept[1] > now}
+        self._seen[_digest(presented)] = (caller, min(expires, now + REMEMBERED_SECONDS))
+        return caller
+
+
+def _digest(presented: str) -> bytes:
+    return hashlib.sha256(presented.encode("utf-8", "replace")).digest()

@@ -7,12 +7,12 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security import HTTPBearer
 from starlette.requests import Request
 
-from toxgrade.access.callers import ANYONE, Caller, Role
-from toxgrade.access.keys import ACCEPTED
 from toxgrade.errors import Forbidden, NotFound, Unauthorized
-from toxgrade.http.rates import cost
-from toxgrade.http.service import Service
-from toxgrade.records.used_tokens import use_token
+from toxgrade.server.access.callers import ANYONE, Caller, Role
+from toxgrade.server.access.credentials import ACCEPTED
+from toxgrade.server.access.tokens import use_token
+from toxgrade.server.http.rate_limit import cost
+from toxgrade.server.http.service import Service
 
 SESSION = "toxgrade_session"
 """The cookie that a page's sign-in sets; routes that are not pages never read it."""

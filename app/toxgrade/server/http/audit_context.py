@@ -5,9 +5,9 @@ import re
 
 from starlette.requests import Request
 
-from toxgrade.access.callers import Caller
 from toxgrade.errors import FieldFault, RequestError
-from toxgrade.http.logs import REQUEST_ID
+from toxgrade.server.access.callers import Caller
+from toxgrade.server.process import REQUEST_ID
 from toxgrade.server.records.audit_log import Act
 from toxgrade.server.records.preconditions import Once
 

@@ -1,17 +1,25 @@
-"""Around every request: its id, the answer's security headers, one line in the log, its metrics."""
+"""Where the service lies on its host: at the root, or under a path that the proxy takes off."""
 
 import re
 import secrets
 import time
+from collections.abc import Sequence
 from itertools import count
 
 import structlog
 from starlette.datastructures import MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from toxgrade.http.logs import REQUEST_ID
-from toxgrade.http.metrics import METHODS, OTHER, Metrics
-from toxgrade.http.root import own_path
+from toxgrade.server.http.metrics import METHODS, OTHER, Metrics
+from toxgrade.server.process import REQUEST_ID
+
+
+def own_path(scope: Scope) -> str:
+    """The path of a request without ``TOXGRADE_ROOT_PATH``, as this service's routes have it."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
 
 _REQUEST_ID = re.compile(rb"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}")
 _WENT_AWAY = 499
@@ -93,3 +101,21 @@ def _headers(
     if path == "/docs":
         MutableHeaders(raw=headers)["content-security-policy"] = _DOCS
     return headers
+
+
+class BrowserClients:
+    """Cross-origin answers for the CDS service alone; every other route stays same-origin."""
+
+    def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
+        self._app = app
+        self._open = CORSMiddleware(
+            app,
+            allow_origins=origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+            max_age=600,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_cds = scope["type"] == "http" and own_path(scope).startswith("/cds-services")
+        await (self._open if is_cds else self._app)(scope, receive, send)

@@ -6,7 +6,12 @@ uvicorn alone holds a half-sent request for ever: 300 of them were still there a
 import asyncio
 import json
 
+import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from toxgrade.server.process import collect_rarely
+from toxgrade.server.settings import Settings
 
 _SLOWEST = 500
 """Bytes per second that a client must manage; a modem from 1985 did."""
@@ -102,3 +107,32 @@ class PatientProtocol(HttpToolsProtocol):
             )
             self.transport.write((head + body).encode())
         self.transport.close()
+
+
+_GRACE = 25  # seconds for what is being answered at SIGTERM; supervisors kill after 30
+
+
+def run(app: ASGIApp, settings: Settings) -> None:
+    """Serve until told to stop."""
+    collect_rarely()
+    uvicorn.Server(server_config(app, settings)).run()
+
+
+def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    """uvicorn's configuration: deadlines for slow clients, our own log, no name of the software."""
+
+    class Protocol(PatientProtocol):
+        patience = settings.slow_client_seconds / 2
+
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        root_path=settings.root_path or "",
+        http=Protocol,
+        ws="none",
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=_GRACE,
+    )
