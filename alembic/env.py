@@ -1,4 +1,4 @@
-"""Runs the migrations on the connection that ``toxgrade.server.records.db.engine.upgrade`` opened."""
+"""Runs the migrations on the connection that ``engine.upgrade`` opened."""
 
 from alembic import context
 

@@ -12,9 +12,9 @@ from sqlalchemy import func, select
 from tests.api.panels import panel, value
 from tests.conftest import NewDatabase
 from tests.crash.running import running
-from toxgrade.api.lab_value import LabValue
 from toxgrade.criteria.reader import load
 from toxgrade.grading.grader import Graders
+from toxgrade.server.api.fields import LabValue
 from toxgrade.server.records.audit_log import Act
 from toxgrade.server.records.audit_verify import verify
 from toxgrade.server.records.db.engine import build_engine, transaction

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.ehr.oru import message, obx
-from toxgrade.api.lab_value import LabValue
 from toxgrade.criteria.reader import load
 from toxgrade.ehr.hl7v2.message import decode, parse, split
 from toxgrade.ehr.hl7v2.observation import Site
@@ -19,6 +18,7 @@ from toxgrade.grading.grader import Graders
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Rules
+from toxgrade.server.api.fields import LabValue
 
 _RULES = Rules()
 _GRADER = Graders(load()).under(_RULES)

@@ -118,7 +118,7 @@ def test_an_unforeseen_error_is_logged_by_its_place_alone(
     def fail(*_: object) -> None:
         raise KeyError(_NAME)
 
-    monkeypatch.setattr("toxgrade.api.grading.refuse_contradictions", fail)
+    monkeypatch.setattr("toxgrade.server.api.grading.refuse_contradictions", fail)
     with served(Settings(database_url=new_sqlite(), auth="off")) as client:
         body = {"results": [{"analyte": "ALT", "value": _NUMBER}]}
         answer = client.post("/v1/grade", json=body)

@@ -8,8 +8,8 @@ from toxgrade.cli.arguments import Parser
 from toxgrade.cli.environment import fail, settings
 
 if TYPE_CHECKING:
-    from toxgrade.api.ranges import RangeRequest
     from toxgrade.errors import FieldFault
+    from toxgrade.server.api.ranges import RangeRequest
 
 
 def arguments(parser: Parser) -> None:
@@ -55,7 +55,7 @@ def show(study: str) -> None:
     """Print a study's reference ranges as the CSV that `load` takes."""
     import csv
 
-    from toxgrade.api.ranges import RangeRequest
+    from toxgrade.server.api.ranges import RangeRequest
     from toxgrade.server.records.db.engine import build_engine, reading
     from toxgrade.server.records.studies import find_study
     from toxgrade.server.records.study_ranges import current_ranges, range_document
@@ -73,8 +73,8 @@ def _read(table: Path) -> list["RangeRequest"]:
 
     from pydantic import ValidationError
 
-    from toxgrade.api.ranges import RangesRequest
     from toxgrade.errors import FieldFault
+    from toxgrade.server.api.ranges import RangesRequest
     from toxgrade.tabular.open_file import open_table
     from toxgrade.tabular.read_options import AS_IT_COMES
 

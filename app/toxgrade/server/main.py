@@ -9,23 +9,6 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from toxgrade import __version__
-from toxgrade.api import (
-    audit,
-    batches,
-    cohort,
-    criteria,
-    events,
-    follow_up,
-    grading,
-    health,
-    history,
-    liver,
-    panels,
-    patients,
-    ranges,
-    smart,
-    studies,
-)
 from toxgrade.criteria.reader import load
 from toxgrade.criteria.vocabulary import load_vocabularies
 from toxgrade.ehr import capability, cds, operation
@@ -37,6 +20,19 @@ from toxgrade.grading.rules import Rules
 from toxgrade.server import process
 from toxgrade.server.access.credentials import Credentials
 from toxgrade.server.access.tokens import Issuer, Tokens
+from toxgrade.server.api import (
+    audit,
+    batches,
+    criteria,
+    events,
+    grading,
+    health,
+    history,
+    panels,
+    patients,
+    ranges,
+    studies,
+)
 from toxgrade.server.http.authorization import undeclared
 from toxgrade.server.http.metrics import Metrics
 from toxgrade.server.http.middleware import BrowserClients, Edge

@@ -10,8 +10,8 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from toxgrade.api.fields import StudyName, Text
 from toxgrade.errors import FieldFault, RequestError
+from toxgrade.server.api.fields import StudyName, Text
 from toxgrade.server.http.authorization import needs
 from toxgrade.server.http.multipart import UPLOAD
 from toxgrade.server.http.service import TheService

@@ -8,10 +8,9 @@ from pydantic import Field
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
-from toxgrade.api import answers
-from toxgrade.api.fields import PatientName, StudyName, Text
-from toxgrade.api.lab_value import Asked
 from toxgrade.errors import PreconditionMissing
+from toxgrade.server.api import responses
+from toxgrade.server.api.fields import Asked, PatientName, StudyName, Text
 from toxgrade.server.http.authorization import needs
 from toxgrade.server.http.body import JsonRoute
 from toxgrade.server.http.service import TheService
@@ -46,7 +45,7 @@ async def history(
 
     def query(connection: Connection) -> list[dict[str, Any]]:
         rows = grade_history(connection, study, patient, grade)
-        return [answers.stored(row) | {"audit": row["audit"]} for row in rows]
+        return [responses.stored(row) | {"audit": row["audit"]} for row in rows]
 
     return {"history": await service.read(query)}
 
@@ -72,7 +71,7 @@ async def withdrawal(
     def save(connection: Connection) -> dict[str, Any]:
         withdraw(connection, study, patient, grade, asked.reason, service.graders)
         rows = grade_history(connection, study, patient, grade)
-        return {"study": study, "patient": patient, "grade": answers.stored(rows[-1])}
+        return {"study": study, "patient": patient, "grade": responses.stored(rows[-1])}
 
     return await service.store(save)
 

@@ -7,13 +7,12 @@ from fastapi.responses import Response
 from pydantic import Field, Strict
 from sqlalchemy import Connection, Row
 
-from toxgrade.api.fields import CollectedAt, Day, Name, PatientName, StudyName, Text
-from toxgrade.api.lab_value import Asked
 from toxgrade.criteria.vocabulary import stored_term
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.dates import read_collected
 from toxgrade.grading.event import Attribution, Event, EventStatus, term_to_grade
 from toxgrade.grading.phase import place
+from toxgrade.server.api.fields import Asked, CollectedAt, Day, Name, PatientName, StudyName, Text
 from toxgrade.server.http.authorization import needs
 from toxgrade.server.http.body import JsonRoute
 from toxgrade.server.http.service import Service, TheService

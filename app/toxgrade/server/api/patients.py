@@ -3,24 +3,24 @@
 from datetime import date
 from typing import Annotated, Any, Self
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Query
 from fastapi.responses import JSONResponse
 from pydantic import Field, Strict, model_validator
 from sqlalchemy import Connection
 
-from toxgrade.api import answers
-from toxgrade.api.asked import Radiotherapy
-from toxgrade.api.fields import Day, Dose, PatientName, StudyName, Text, refuse
-from toxgrade.api.lab_value import Asked
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.dates import FIRST_YEAR, LAST_YEAR
 from toxgrade.grading.phase import course_faults
 from toxgrade.grading.reference_ranges import Sex
-from toxgrade.grading.result import Course
+from toxgrade.grading.result import Course, Phase
+from toxgrade.server.api import responses
+from toxgrade.server.api.fields import Asked, Day, Dose, PatientName, StudyName, Text, refuse
+from toxgrade.server.api.requests import Radiotherapy
 from toxgrade.server.http.authorization import needs
 from toxgrade.server.http.body import JsonRoute
-from toxgrade.server.http.service import TheService
+from toxgrade.server.http.service import TheService, as_of
 from toxgrade.server.records.current_state import FollowUp, VitalStatus
+from toxgrade.server.records.grade_queries import GradeFilter, list_grades, patient_toxicity
 from toxgrade.server.records.patients import find_patient
 from toxgrade.server.records.preconditions import tag
 from toxgrade.server.records.put_patient import (
@@ -30,6 +30,7 @@ from toxgrade.server.records.put_patient import (
     put_patient,
 )
 from toxgrade.server.records.studies import find_study
+from toxgrade.server.reports.liver_safety import liver_document
 
 router = APIRouter(
     prefix="/v1/studies/{study}/patients/{patient}", tags=["patients"], route_class=JsonRoute
@@ -154,9 +155,59 @@ def _answer(study: str, patient: str, now: PatientRecord) -> dict[str, Any]:
     return {
         "study": study,
         "patient": patient,
-        "courses": [answers.course(course) for course in now.courses or ()],
+        "courses": [responses.course(course) for course in now.courses or ()],
         "last_contact": follow_up.last_contact.isoformat() if follow_up.last_contact else None,
         "vital_status": follow_up.vital_status,
         "cause": follow_up.cause,
         **now.person,
     }
+
+
+
+
+@router.get(
+    "/grades",
+    response_model=responses.GradePage,
+    summary="A patient's grades",
+    dependencies=[needs("reader"), as_of()],
+)
+async def grades(
+    service: TheService,
+    study: StudyName,
+    patient: PatientName,
+    term: Text | None = None,
+    phase: Phase | None = None,
+    min_grade: Annotated[int | None, Query(ge=0, le=5)] = None,
+    include_superseded: bool = False,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> JSONResponse:
+    """By date, then id, page by page; ``min_grade`` compares ``at_least``."""
+    chosen = GradeFilter(term, phase, min_grade, include_superseded)
+    rows, following = await service.read(
+        lambda c: list_grades(c, study, patient, chosen, limit, cursor)
+    )
+    return JSONResponse({"grades": [responses.stored(row) for row in rows], "next": following})
+
+
+@router.get(
+    "/toxicity",
+    response_model=responses.ToxicityAnswer,
+    summary="A patient's worst grades",
+    dependencies=[needs("reader"), as_of()],
+)
+async def toxicity(service: TheService, study: StudyName, patient: PatientName) -> dict[str, Any]:
+    """Per term the baseline, the worst acute and the worst late grade; and liver safety."""
+
+    def query(connection: Connection) -> dict[str, Any]:
+        found = find_study(connection, study)
+        grader = service.graders.under(found.rules)
+        courses, summary = patient_toxicity(connection, study, patient)
+        return {
+            "patient": patient,
+            "radiotherapy": responses.course(courses[0]) if courses else None,
+            "summary": summary,
+            "liver_safety": liver_document(connection, found, patient, grader),
+        }
+
+    return await service.read(query)

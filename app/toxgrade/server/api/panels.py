@@ -6,11 +6,11 @@ from fastapi import APIRouter, Body
 from fastapi.responses import Response
 from sqlalchemy import Connection
 
-from toxgrade.api import answers
-from toxgrade.api.asked import Panel
-from toxgrade.api.fields import PatientName, StudyName
-from toxgrade.api.grading import EXAMPLE, refuse_too_many
 from toxgrade.errors import FieldFault, RequestError
+from toxgrade.server.api import responses
+from toxgrade.server.api.fields import PatientName, StudyName
+from toxgrade.server.api.grading import EXAMPLE, refuse_too_many
+from toxgrade.server.api.requests import Panel
 from toxgrade.server.http.authorization import needs
 from toxgrade.server.http.body import DirectRoute
 from toxgrade.server.http.service import TheService
@@ -24,7 +24,7 @@ router = APIRouter(
 @router.post(
     "/results",
     status_code=201,
-    response_model=answers.StoredPanelAnswer,
+    response_model=responses.StoredPanelAnswer,
     summary="Grade and store",
     dependencies=[needs("writer")],
 )
@@ -56,7 +56,7 @@ async def post_results(
             "study": study,
             "patient": patient,
             "edition": stored.edition,
-            "grades": [answers.stored(row) for row in stored.grades],
+            "grades": [responses.stored(row) for row in stored.grades],
             "summary": stored.summary,
         }
 

@@ -4,12 +4,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from toxgrade.api.grading import grader_for
 from toxgrade.criteria.edition_diff import compare
 from toxgrade.criteria.model import Analyte, Band, Edition, GradeCriterion, Limit, Term
 from toxgrade.errors import CriteriaError, FieldFault, RequestError
 from toxgrade.grading.result import plain
 from toxgrade.grading.rules import Rules
+from toxgrade.server.api.grading import grader_for
 from toxgrade.server.http.authorization import needs
 from toxgrade.server.http.service import Service, TheService
 

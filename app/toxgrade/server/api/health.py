@@ -1,6 +1,7 @@
 """For the machines that keep the service running: is it alive, can it work."""
 
 from contextlib import suppress
+from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse, Response
@@ -9,7 +10,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 
-from toxgrade.errors import Unavailable
+from toxgrade.errors import NotFound, Unavailable
+from toxgrade.server.access.tokens import ALGORITHMS
 from toxgrade.server.http.authorization import public
 from toxgrade.server.http.service import TheService
 from toxgrade.server.jobs.batches import batch_rows
@@ -43,3 +45,24 @@ async def metrics(request: Request, service: TheService) -> Response:
     with suppress(SQLAlchemyError, Unavailable):  # without the database the rest still counts
         counts.batches(await service.read(batch_rows))
     return Response(generate_latest(counts.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+
+
+@router.get("/.well-known/smart-configuration", summary="Where clients get tokens")
+@router.get("/fhir/.well-known/smart-configuration", include_in_schema=False)
+async def smart_configuration(service: TheService) -> dict[str, Any]:
+    """The issuer whose tokens are accepted, for SMART Backend Services; 404 where none is set."""
+    settings = service.settings
+    if settings.jwt_issuer is None or settings.jwt_token_url is None:
+        raise NotFound("no issuer of tokens is set; ask for a key")
+    found = {
+        "issuer": settings.jwt_issuer,
+        "token_endpoint": settings.jwt_token_url,
+        "grant_types_supported": ["client_credentials"],
+        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+        "capabilities": ["client-confidential-asymmetric"],
+    }
+    published = settings.jwt_keys or ""
+    return found | ({"jwks_uri": published} if published.startswith("https://") else {})

@@ -8,14 +8,14 @@ from fastapi import APIRouter, Body
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
-from toxgrade.api.answers import PanelAnswer, panel
-from toxgrade.api.asked import GradeRequest, Panel
 from toxgrade.errors import CriteriaError, FieldFault, RequestError, TooLarge
 from toxgrade.grading.grader import Grader
 from toxgrade.grading.patient import grade_patient, refuse_late_baseline
 from toxgrade.grading.phase import Window
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Rules
+from toxgrade.server.api.requests import GradeRequest, Panel
+from toxgrade.server.api.responses import PanelAnswer, panel
 from toxgrade.server.http.authorization import needs
 from toxgrade.server.http.body import DirectRoute
 from toxgrade.server.http.service import Service, TheService

@@ -5,11 +5,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body
 from pydantic import BaseModel, Field, Strict
 
-from toxgrade.api.answers import StudyRangeAnswer
-from toxgrade.api.fields import Day, LimitOfNormal, Name, StudyName, Text
-from toxgrade.api.lab_value import Asked
 from toxgrade.grading.reference_ranges import Sex, StudyRange
 from toxgrade.grading.study_ranges import MOST_ROWS, RangeTable
+from toxgrade.server.api.fields import Asked, Day, LimitOfNormal, Name, StudyName, Text
+from toxgrade.server.api.responses import StudyRangeAnswer
 from toxgrade.server.http.authorization import needs
 from toxgrade.server.http.body import JsonRoute
 from toxgrade.server.http.service import TheService

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from sqlalchemy import Connection
 
-from toxgrade.api.fields import PatientName, StudyName
+from toxgrade.server.api.fields import PatientName, StudyName
 from toxgrade.server.http.authorization import needs
 from toxgrade.server.http.body import JsonRoute
 from toxgrade.server.http.service import TheService

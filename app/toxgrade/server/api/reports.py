@@ -7,17 +7,18 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from sqlalchemy import Connection
 from starlette.requests import Request
 
-from toxgrade.api.fields import Name, StudyName
 from toxgrade.cohort.definition import Report, Scope, TableRow
 from toxgrade.cohort.table_document import table_csv, table_html
 from toxgrade.cohort.toxicity_table import shift_table
+from toxgrade.server.api.fields import Name, PatientName, StudyName
 from toxgrade.server.http.authorization import needs
 from toxgrade.server.http.body import JsonRoute
 from toxgrade.server.http.service import Service, TheService, as_of
-from toxgrade.server.records.studies import Study, find_study
+from toxgrade.server.records.studies import Study, find_study, list_patients
 from toxgrade.server.reports.cohort_queries import cohort
 from toxgrade.server.reports.curves import incidence_document, survival_document
 from toxgrade.server.reports.late_toxicity import LateToxicity, Visit, late_toxicity
+from toxgrade.server.reports.liver_safety import DEFINITIONS, liver_document
 from toxgrade.server.reports.study_table import find_row, table_document
 
 router = APIRouter(
@@ -175,3 +176,36 @@ async def time_to(
 async def survival(service: TheService, study: StudyName) -> dict[str, Any]:
     """Kaplan-Meier estimate by day with confidence limits and the number at risk."""
     return await service.read(lambda c: survival_document(c, find_study(c, study)))
+
+
+
+
+@router.get("/liver-safety", summary="ALBI, Hy's law candidates, eDISH, RILD, Child-Pugh")
+async def study_liver_safety(
+    service: TheService,
+    study: StudyName,
+    within_days: Annotated[
+        int, Query(ge=0, le=30, description="Between transaminase and bilirubin of a candidate.")
+    ] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: PatientName | None = None,
+) -> dict[str, Any]:
+    """Per patient, by name, page by page. Candidates and flags for review, never diagnoses."""
+
+    def query(connection: Connection) -> dict[str, Any]:
+        found = find_study(connection, study)
+        grader = service.graders.under(found.rules)
+        names = list_patients(connection, found, limit + 1, cursor)
+        return {
+            "study": found.name,
+            "synthetic": found.synthetic,
+            "within_days": within_days,
+            "definitions": DEFINITIONS,
+            "patients": [
+                {"patient": name} | liver_document(connection, found, name, grader, within_days)
+                for name in names[:limit]
+            ],
+            "next": names[limit - 1] if len(names) > limit else None,
+        }
+
+    return await service.read(query)

@@ -12,13 +12,12 @@ from pydantic import (
     model_validator,
 )
 
-from toxgrade.api.fields import Day, Name, Text, refuse
-from toxgrade.api.lab_value import Asked, Lab
 from toxgrade.cohort.definition import LIVER_ENZYMES
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.phase import PRESETS, Window, course_faults
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Implausible
+from toxgrade.server.api.fields import Asked, Day, Lab, Name, Text, refuse
 from toxgrade.server.records.identity import Loc
 
 _StrictInt = Annotated[int, Strict()]

@@ -7,12 +7,12 @@ from fastapi import APIRouter, Body, Query
 from fastapi.responses import JSONResponse
 from sqlalchemy import Connection
 
-from toxgrade.api.asked import StudyRequest
-from toxgrade.api.fields import PatientName, StudyName
-from toxgrade.api.grading import grader_for
 from toxgrade.criteria.vocabulary import Vocabulary
 from toxgrade.errors import Conflict, CriteriaError, FieldFault, RequestError
 from toxgrade.grading.rules import Rules
+from toxgrade.server.api.fields import PatientName, StudyName
+from toxgrade.server.api.grading import grader_for
+from toxgrade.server.api.requests import StudyRequest
 from toxgrade.server.http.authorization import needs
 from toxgrade.server.http.body import JsonRoute
 from toxgrade.server.http.service import TheService

@@ -1,1 +1,0 @@
-"""What every door over HTTP shares: the service at work, requests read strictly, errors, guards."""
