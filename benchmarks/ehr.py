@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from toxgrade.criteria.reader import load
-from toxgrade.ehr.cards import cards
-from toxgrade.ehr.grade import grade, observe, persons
-from toxgrade.ehr.outcomes import fhir_json
-from toxgrade.ehr.resources import collection, entries
 from toxgrade.fhir.bundle import read_bundle
 from toxgrade.fhir.results import Accepted
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
+from toxgrade.server.ehr.cards import cards
+from toxgrade.server.ehr.fhir_http import fhir_json
+from toxgrade.server.ehr.grade_bundle import grade, observe, persons
+from toxgrade.server.ehr.resources import collection, entries
 from toxgrade.server.http.body import read_json
 
 _TESTS = (("1975-2", "mg/dL"), ("1742-6", "U/L"), ("6690-2", "10*9/L"), ("777-3", "10*9/L"))

@@ -17,12 +17,12 @@ from tests.ehr import fhir_server as server
 from tests.ehr.fhir_server import FhirServer, page
 from tests.fhir import coded, observation, procedure, quantity
 from toxgrade.criteria.reader import load
-from toxgrade.ehr.pull.calls import Calls, Limits
-from toxgrade.ehr.pull.patient import Pulled, pull_patient
-from toxgrade.ehr.pull.server import Server, read_base
 from toxgrade.errors import RequestError, SourceError
 from toxgrade.fhir.results import Accepted
 from toxgrade.grading.grader import Graders
+from toxgrade.server.ehr.pull.fhir_server import Server, read_base
+from toxgrade.server.ehr.pull.http_client import Calls, Limits
+from toxgrade.server.ehr.pull.patients import Pulled, pull_patient
 from toxgrade.server.settings import Settings
 
 _GRADERS = Graders(load())

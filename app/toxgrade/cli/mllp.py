@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from toxgrade.ehr.hl7v2.receive import Receiver
+    from toxgrade.server.ehr.hl7v2.receive import Receiver
     from toxgrade.server.records.writer import Writer
     from toxgrade.server.settings import Settings
 
@@ -76,7 +76,7 @@ async def _listen(
     import asyncio
     import signal
 
-    from toxgrade.ehr.hl7v2.mllp import Limits, Listener
+    from toxgrade.server.ehr.hl7v2.mllp import Limits, Listener
     from toxgrade.server.records.db.engine import build_engine, reading
     from toxgrade.server.records.studies import find_study
     from toxgrade.server.records.writer import Writer
@@ -103,11 +103,11 @@ def _receivers(chosen: "Settings", study: str, writer: "Writer") -> "Callable[[s
     from getpass import getuser
 
     from toxgrade.criteria.reader import load
-    from toxgrade.ehr.hl7v2.observation import Site, check_codes
-    from toxgrade.ehr.hl7v2.receive import Receiver
     from toxgrade.errors import RequestError
     from toxgrade.grading.grader import Graders
     from toxgrade.grading.rules import Rules
+    from toxgrade.server.ehr.hl7v2.observation import Site, check_codes
+    from toxgrade.server.ehr.hl7v2.receive import Receiver
     from toxgrade.server.records.audit_log import Act
 
     graders, site = Graders(load()), Site(chosen.hl7v2_authority, chosen.hl7v2_codes)

@@ -7,9 +7,9 @@ from toxgrade.cli.arguments import Parser
 from toxgrade.cli.environment import fail, settings
 
 if TYPE_CHECKING:
-    from toxgrade.ehr.pull.calls import Calls
-    from toxgrade.ehr.pull.server import Server
-    from toxgrade.ehr.pull.wanted import Done, Wanted
+    from toxgrade.server.ehr.pull.fhir_server import Server
+    from toxgrade.server.ehr.pull.http_client import Calls
+    from toxgrade.server.ehr.pull.patients import Done, Wanted
 
 _IN_A_ROW = 3  # patients that the server fails for before it is left alone
 
@@ -36,9 +36,9 @@ def pull(
 
     Exits with 1 if a patient could not be pulled.
     """
-    from toxgrade.ehr.pull.calls import Calls, Limits
-    from toxgrade.ehr.pull.wanted import Done, read_wanted
     from toxgrade.errors import SourceError
+    from toxgrade.server.ehr.pull.http_client import Calls, Limits
+    from toxgrade.server.ehr.pull.patients import Done, read_wanted
     from toxgrade.server.records.db.engine import transaction, upgrade
     from toxgrade.server.records.studies import find_study
 
@@ -58,9 +58,9 @@ def pull(
 
 
 def _server(fhir_url: str, client_id: str | None, key: Path | None, calls: "Calls") -> "Server":
-    from toxgrade.ehr.pull.backend import BackendToken, read_key
-    from toxgrade.ehr.pull.server import Server, read_base, token_address
     from toxgrade.errors import RequestError
+    from toxgrade.server.ehr.pull.fhir_server import Server, read_base, token_address
+    from toxgrade.server.ehr.pull.http_client import BackendToken, read_key
 
     base = read_base(fhir_url)
     if client_id is None and key is None:
@@ -78,10 +78,10 @@ def _pull(server: "Server", study: str, wanted: "list[Wanted]", done: "Done") ->
     from getpass import getuser
 
     from toxgrade.criteria.reader import load
-    from toxgrade.ehr.pull.patient import Kept, keep, pull_patient
     from toxgrade.errors import RequestError, SourceError
     from toxgrade.fhir.results import Accepted
     from toxgrade.grading.grader import Graders
+    from toxgrade.server.ehr.pull.patients import Kept, keep, pull_patient
     from toxgrade.server.records.audit_log import Act
     from toxgrade.server.records.db.engine import build_engine
     from toxgrade.server.records.writer import Writer

@@ -11,10 +11,6 @@ from fastapi_offline import FastAPIOffline
 from toxgrade import __version__
 from toxgrade.criteria.reader import load
 from toxgrade.criteria.vocabulary import load_vocabularies
-from toxgrade.ehr import capability, cds, operation
-from toxgrade.ehr.hl7v2 import door as hl7v2
-from toxgrade.ehr.hl7v2.observation import check_codes
-from toxgrade.ehr.outcomes import OUTCOMES, error_outcome
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
 from toxgrade.server import process
@@ -33,6 +29,10 @@ from toxgrade.server.api import (
     ranges,
     studies,
 )
+from toxgrade.server.ehr import capability, cds, operation
+from toxgrade.server.ehr.fhir_http import OUTCOMES, error_outcome
+from toxgrade.server.ehr.hl7v2 import routes as hl7v2
+from toxgrade.server.ehr.hl7v2.observation import check_codes
 from toxgrade.server.http.authorization import undeclared
 from toxgrade.server.http.metrics import Metrics
 from toxgrade.server.http.middleware import BrowserClients, Edge

@@ -47,8 +47,6 @@ async def metrics(request: Request, service: TheService) -> Response:
     return Response(generate_latest(counts.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-
-
 @router.get("/.well-known/smart-configuration", summary="Where clients get tokens")
 @router.get("/fhir/.well-known/smart-configuration", include_in_schema=False)
 async def smart_configuration(service: TheService) -> dict[str, Any]:

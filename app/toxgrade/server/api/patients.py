@@ -163,8 +163,6 @@ def _answer(study: str, patient: str, now: PatientRecord) -> dict[str, Any]:
     }
 
 
-
-
 @router.get(
     "/grades",
     response_model=responses.GradePage,

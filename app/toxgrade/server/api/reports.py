@@ -178,8 +178,6 @@ async def survival(service: TheService, study: StudyName) -> dict[str, Any]:
     return await service.read(lambda c: survival_document(c, find_study(c, study)))
 
 
-
-
 @router.get("/liver-safety", summary="ALBI, Hy's law candidates, eDISH, RILD, Child-Pugh")
 async def study_liver_safety(
     service: TheService,

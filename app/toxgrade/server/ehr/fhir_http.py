@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from toxgrade.errors import FieldFault
 from toxgrade.fhir.elements import OWN
+from toxgrade.server.http.body import JsonRequest, JsonRoute
 from toxgrade.server.http.problems import HEADERS
 
 FHIR_JSON = "application/fhir+json"
@@ -85,3 +86,21 @@ def expression(loc: Sequence[str | int]) -> str:
             shown = ".".join(p for p in part.split(".") if _ELEMENT.fullmatch(p))
             path += f".{shown}" if path and shown else shown
     return path
+
+
+class BundleRequest(JsonRequest):
+    """A request of at most ``TOXGRADE_MAX_BUNDLE_BYTES``."""
+
+    media_type = "application/fhir+json"
+
+    @property
+    def most_bytes(self) -> int:
+        return int(self.app.state.service.settings.max_bundle_bytes)
+
+
+class BundleRoute(JsonRoute):
+    """A route whose body is read by ``BundleRequest``."""
+
+    @property
+    def request_class(self) -> type[JsonRequest]:
+        return BundleRequest

@@ -5,10 +5,9 @@ from typing import Any
 
 import httpx
 
-from toxgrade.ehr.pull.backend import BackendToken
-from toxgrade.ehr.pull.calls import Calls, read_object
 from toxgrade.errors import RequestError, SourceError
 from toxgrade.fhir.elements import object_of, objects, text_of
+from toxgrade.server.ehr.pull.http_client import BackendToken, Calls, read_object
 from toxgrade.server.settings import is_loopback
 
 _PAGES = 1000  # of one search; a server that goes on is taken to go in a circle

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
-from toxgrade.ehr.hl7v2.message import (
+from toxgrade.errors import FieldFault, NotFound, RequestError
+from toxgrade.server.ehr.hl7v2.message import (
     UNSUPPORTED_EVENT,
     UNSUPPORTED_TYPE,
     UNSUPPORTED_VERSION,
     Marks,
     Segment,
 )
-from toxgrade.errors import FieldFault, NotFound, RequestError
 
 Code = Literal["AA", "AE", "AR"]
 """Accepted; an error in it, nothing stored; rejected: nothing like it will ever be taken."""

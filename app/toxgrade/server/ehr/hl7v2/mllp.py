@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import structlog
 
-from toxgrade.ehr.hl7v2.acknowledge import refused
-from toxgrade.ehr.hl7v2.receive import Receiver
 from toxgrade.errors import RequestError
+from toxgrade.server.ehr.hl7v2.acknowledge import refused
+from toxgrade.server.ehr.hl7v2.receive import Receiver
 
 START, END = b"\x0b", b"\x1c\r"
 

@@ -8,17 +8,16 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from toxgrade.ehr import resources
-from toxgrade.ehr.asked import PARAMETERS, Asked, read_asked
-from toxgrade.ehr.body import BundleRoute
-from toxgrade.ehr.grade import Answers, Grouped, grade, observe, persons
-from toxgrade.ehr.outcomes import FHIR_JSON, fhir_json, issue, outcome
-from toxgrade.ehr.persist import persist
 from toxgrade.errors import RequestError
 from toxgrade.fhir.bundle import Contents, read_bundle
 from toxgrade.fhir.results import Accepted, Observed
 from toxgrade.grading.grader import Grader
 from toxgrade.grading.rules import Rules
+from toxgrade.server.ehr import resources
+from toxgrade.server.ehr.fhir_http import FHIR_JSON, BundleRoute, fhir_json, issue, outcome
+from toxgrade.server.ehr.grade_bundle import Answers, Grouped, grade, observe, persons
+from toxgrade.server.ehr.operation_parameters import PARAMETERS, Asked, read_asked
+from toxgrade.server.ehr.persist import persist
 from toxgrade.server.http.authorization import needs
 from toxgrade.server.http.body import read_json
 from toxgrade.server.http.service import Service, TheService

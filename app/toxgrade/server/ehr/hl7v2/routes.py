@@ -9,10 +9,10 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from toxgrade.ehr.hl7v2.acknowledge import refused
-from toxgrade.ehr.hl7v2.observation import Site
-from toxgrade.ehr.hl7v2.receive import Received, Receiver
 from toxgrade.errors import RequestError
+from toxgrade.server.ehr.hl7v2.acknowledge import refused
+from toxgrade.server.ehr.hl7v2.observation import Site
+from toxgrade.server.ehr.hl7v2.receive import Received, Receiver
 from toxgrade.server.http.authorization import needs
 from toxgrade.server.http.body import BodyProblem, limited_body
 from toxgrade.server.http.service import REPLAYED, TheService

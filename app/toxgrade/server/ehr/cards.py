@@ -8,11 +8,10 @@ from typing import Any
 from uuid import uuid4
 
 from toxgrade.criteria.model import Edition
-from toxgrade.ehr.grade import Answers
-from toxgrade.ehr.graded import Graded
 from toxgrade.fhir.results import Observed
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.units import Names
+from toxgrade.server.ehr.grade_bundle import Answers, Graded
 
 Card = dict[str, Any]
 

@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from toxgrade import __version__
-from toxgrade.ehr.asked import PARAMETERS
-from toxgrade.ehr.outcomes import FHIR_JSON, fhir_json
+from toxgrade.server.ehr.fhir_http import FHIR_JSON, fhir_json
+from toxgrade.server.ehr.operation_parameters import PARAMETERS
 from toxgrade.server.http.authorization import public
 
 router = APIRouter(prefix="/fhir", tags=["EHR"], dependencies=[public()])

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
-from toxgrade.ehr.hl7v2.acknowledge import acknowledge, refused
-from toxgrade.ehr.hl7v2.message import Message, Segment, decode, parse, split
-from toxgrade.ehr.hl7v2.observation import Site
-from toxgrade.ehr.hl7v2.oru import PatientResults, read_oru
 from toxgrade.errors import RequestError, Unavailable
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules
+from toxgrade.server.ehr.hl7v2.acknowledge import acknowledge, refused
+from toxgrade.server.ehr.hl7v2.message import Message, Segment, decode, parse, split
+from toxgrade.server.ehr.hl7v2.observation import Site
+from toxgrade.server.ehr.hl7v2.oru import PatientResults, read_oru
 from toxgrade.server.records.store import Stored, Submission, store
 
 _IN_THE_LOOP = 50_000

@@ -7,9 +7,6 @@ from uuid import uuid4
 
 from toxgrade import __version__
 from toxgrade.criteria.model import Edition
-from toxgrade.ehr.asked import Output
-from toxgrade.ehr.graded import Graded
-from toxgrade.ehr.outcomes import issue, outcome
 from toxgrade.fhir.elements import (
     DATA_ABSENT,
     GRADE_EXTENSION,
@@ -23,6 +20,9 @@ from toxgrade.fhir.elements import (
     text_of,
 )
 from toxgrade.fhir.results import Observed
+from toxgrade.server.ehr.fhir_http import issue, outcome
+from toxgrade.server.ehr.grade_bundle import Graded
+from toxgrade.server.ehr.operation_parameters import Output
 
 Resource = dict[str, Any]
 

@@ -1,27 +1,98 @@
-"""One patient of a FHIR server: what there is of them, and storing it as any results are stored."""
+"""Whom to pull, and who is done: a pull that broke off goes on where it was."""
 
+import csv
+import re
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 
-from toxgrade.ehr.grade import observe, persons
-from toxgrade.ehr.persist import is_undated, storable
-from toxgrade.ehr.pull.server import Server
-from toxgrade.errors import SourceError
+from toxgrade.errors import FileError, SourceError
 from toxgrade.fhir.bundle import Contents, read_bundle
 from toxgrade.fhir.elements import LOINC, RADIOTHERAPY_COURSE, SNOMED
 from toxgrade.fhir.results import Accepted
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Rules
+from toxgrade.server.ehr.grade_bundle import observe, persons
+from toxgrade.server.ehr.persist import is_undated, storable
+from toxgrade.server.ehr.pull.fhir_server import Server
 from toxgrade.server.records.current_state import current_courses
 from toxgrade.server.records.identity import Loc
 from toxgrade.server.records.patients import lock_patient
 from toxgrade.server.records.put_patient import PatientRecord, put_patient
 from toxgrade.server.records.store import Submission, store
-from toxgrade.server.records.studies import hold_study
+from toxgrade.server.records.studies import PATIENT_NAME, hold_study
+
+_FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A patient: the line that names them, the study's pseudonym, and the id on the server."""
+
+    line: int
+    patient: str
+    fhir_id: str
+
+
+def read_wanted(path: Path) -> list[Wanted]:
+    """The patients of a CSV file with the columns ``patient`` and, where that differs, ``fhir_id``.
+
+    Raises:
+        FileError: naming the line that cannot be used.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file)
+            if "patient" not in (rows.fieldnames or ()):
+                raise FileError(f"{path.name}: the header lacks patient (fhir_id may be beside it)")
+            return [_wanted(row, path.name, rows.line_num) for row in rows]
+    except OSError as error:
+        raise FileError(f"{path.name}: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error):
+        raise FileError(f"{path.name}: expected a CSV file in UTF-8") from None
+
+
+def _wanted(row: dict[str, str | None], file: str, line: int) -> Wanted:
+    place = f"{file}, line {line}"
+    patient = (row["patient"] or "").strip()
+    fhir_id = (row.get("fhir_id") or "").strip() or patient
+    if not PATIENT_NAME.fullmatch(patient):
+        raise FileError(f"{place}: patient is the study's pseudonym, {PATIENT_NAME.pattern}")
+    if not _FHIR_ID.fullmatch(fhir_id):
+        raise FileError(f"{place}: fhir_id is the id of a FHIR Patient, {_FHIR_ID.pattern}")
+    return Wanted(line, patient, fhir_id)
+
+
+class Done:
+    """The patients that are done, in a file (None: kept nowhere) of one study and server."""
+
+    def __init__(self, path: Path | None, study: str, server: str) -> None:
+        """Raises FileError where the file is of another study or server."""
+        self._path = path
+        self.patients: frozenset[str] = frozenset()
+        if path is None:
+            return
+        title = f"pull {study} {server}"
+        try:
+            if not path.exists():
+                path.write_text(f"{title}\n", encoding="utf-8")
+            kept, *patients = path.read_text(encoding="utf-8").splitlines() or [""]
+        except (OSError, UnicodeDecodeError):
+            raise FileError(f"{path.name}: it cannot be written or read") from None
+        if kept != title:
+            raise FileError(f"{path.name}: it is of another study or server")
+        self.patients = frozenset(patients)
+
+    def add(self, patient: str) -> None:
+        """Keep that a patient's results are durable."""
+        if self._path is not None:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(f"{patient}\n")
+
 
 _CODES = 40  # in one search: its address stays under the 2,000 characters that any server takes
 

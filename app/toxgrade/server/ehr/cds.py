@@ -10,14 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from toxgrade.criteria.model import Criteria
-from toxgrade.ehr.body import BundleRoute
-from toxgrade.ehr.cards import cards, notice
-from toxgrade.ehr.grade import Grouped, grade, observe
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.fhir.bundle import Contents, Treatment, read_bundle
 from toxgrade.fhir.elements import LOINC, RADIOTHERAPY_COURSE, SNOMED, object_of, objects, text_of
 from toxgrade.fhir.results import Accepted
 from toxgrade.grading.rules import Rules
+from toxgrade.server.ehr.cards import cards, notice
+from toxgrade.server.ehr.fhir_http import BundleRoute
+from toxgrade.server.ehr.grade_bundle import Grouped, grade, observe
 from toxgrade.server.http.authorization import needs, public
 from toxgrade.server.http.body import BodyProblem, read_json
 from toxgrade.server.http.service import Service, TheService

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-from toxgrade.ehr.hl7v2.message import (
+from toxgrade.errors import FieldFault, RequestError
+from toxgrade.grading.result import LabResult
+from toxgrade.grading.units import Names
+from toxgrade.server.ehr.hl7v2.message import (
     DATA_TYPE,
     REQUIRED_MISSING,
     UNSUPPORTED_EVENT,
@@ -11,10 +14,7 @@ from toxgrade.ehr.hl7v2.message import (
     Message,
     Segment,
 )
-from toxgrade.ehr.hl7v2.observation import Order, Site, read_observation
-from toxgrade.errors import FieldFault, RequestError
-from toxgrade.grading.result import LabResult
-from toxgrade.grading.units import Names
+from toxgrade.server.ehr.hl7v2.observation import Order, Site, read_observation
 from toxgrade.server.records.identity import Loc
 from toxgrade.server.records.studies import PATIENT_NAME
 

@@ -7,10 +7,6 @@ from typing import Any
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from toxgrade.ehr.asked import Asked
-from toxgrade.ehr.grade import Answers, Grouped, grade
-from toxgrade.ehr.graded import Graded
-from toxgrade.ehr.outcomes import FHIR_JSON
 from toxgrade.errors import FieldFault, RequestError, TooLarge
 from toxgrade.fhir.bundle import Treatment
 from toxgrade.fhir.results import Observed
@@ -18,6 +14,9 @@ from toxgrade.grading.grader import Grader
 from toxgrade.grading.result import Course, LabResult, Reason
 from toxgrade.grading.rules import Rules
 from toxgrade.grading.units import Names
+from toxgrade.server.ehr.fhir_http import FHIR_JSON
+from toxgrade.server.ehr.grade_bundle import Answers, Graded, Grouped, grade
+from toxgrade.server.ehr.operation_parameters import Asked
 from toxgrade.server.http.service import Service
 from toxgrade.server.records.identity import Loc, identity
 from toxgrade.server.records.patient_state import GradeRow
