@@ -22,7 +22,7 @@ def _followed(client: httpx.Client, address: str, item: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("per_page", [7, 41, 1000])
 def test_patients(demo: httpx.Client, monkeypatch: pytest.MonkeyPatch, per_page: int) -> None:
-    monkeypatch.setattr("toxgrade.web.studies.PER_PAGE", per_page)
+    monkeypatch.setattr("toxgrade.server.web.studies.PER_PAGE", per_page)
     answer = demo.get("/v1/studies/demo/patients", params={"limit": 1000}).json()["patients"]
     every = [patient["patient"] for patient in answer]
     pages = _followed(demo, "/studies/demo/patients", r'patients/([^"/]+)">')
@@ -37,7 +37,7 @@ def test_the_audit(demo: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Looking is told of as well: the last page grows by each look."""
     for _ in range(45):
         demo.get("/v1/studies/demo/patients")
-    monkeypatch.setattr("toxgrade.web.audit.PER_PAGE", 20)
+    monkeypatch.setattr("toxgrade.server.web.audit.PER_PAGE", 20)
     pages = _followed(demo, "/studies/demo/audit", r'<tr><td class="n">(\d+)<')
     assert {len(page) for page in pages[:-1]} == {20}
     found = [int(seq) for page in pages for seq in page]
@@ -46,7 +46,7 @@ def test_the_audit(demo: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_grades_of_a_patient(demo: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = _followed(demo, "/studies/demo/patients/P13", r'<td class="day">([^<]+)<')
-    monkeypatch.setattr("toxgrade.web.patient.PER_PAGE", 10)
+    monkeypatch.setattr("toxgrade.server.web.patient.PER_PAGE", 10)
     pages = _followed(demo, "/studies/demo/patients/P13", r'<td class="day">([^<]+)<')
     assert {len(page) for page in pages[:-1]} == {10}
     assert [day for page in pages for day in page] == whole[0]
@@ -55,7 +55,7 @@ def test_grades_of_a_patient(demo: httpx.Client, monkeypatch: pytest.MonkeyPatch
 def test_the_swimmer_picture(demo: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     every = demo.get("/v1/studies/demo/patients", params={"limit": 1000}).json()["patients"]
     n_pages = -(-len(every) // 16)
-    for place in ("toxgrade.web.drawing", "toxgrade.web.pictures.swimmer"):
+    for place in ("toxgrade.server.web.chart_pages", "toxgrade.server.web.charts.swimmer"):
         monkeypatch.setattr(f"{place}.PER_PICTURE", 16)
     address, html, seen = "/studies/demo/pictures/swimmer", {"Accept": "text/html"}, list[str]()
     for number in range(1, n_pages + 1):

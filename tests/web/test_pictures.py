@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from toxgrade.web.pictures.picture import GRADE_COLOURS
+from toxgrade.server.web.charts.chart import GRADE_COLOURS
 
 _STUDY = ("butterfly", "shift", "edish", "swimmer", "incidence")
 _PLACES = [

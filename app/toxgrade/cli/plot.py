@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from toxgrade.grading.grader import Graders
     from toxgrade.server.records.studies import Study
+    from toxgrade.server.web.charts.chart import Kind
+    from toxgrade.server.web.charts.gallery import Name
     from toxgrade.tabular.read_options import Reading
-    from toxgrade.web.pictures.gallery import Name
-    from toxgrade.web.pictures.picture import Kind
 
 
 def arguments(parser: Parser) -> None:
@@ -49,8 +49,8 @@ def plot(
     from toxgrade.criteria.reader import load
     from toxgrade.criteria.vocabulary import load_vocabularies
     from toxgrade.grading.grader import Graders
+    from toxgrade.server.web.charts.gallery import Asked, Gallery
     from toxgrade.tabular.output_files import whole
-    from toxgrade.web.pictures.gallery import Asked, Gallery
 
     name, kind = _asked(picture, output, patient)
     graders = Graders(load())
@@ -73,8 +73,8 @@ def _asked(picture: str, output: Path, patient: str | None) -> "tuple[Name | Non
         FileError: the suffix is of no kind of picture.
     """
     from toxgrade.errors import FileError, RequestError
-    from toxgrade.web.pictures.gallery import NAMES
-    from toxgrade.web.pictures.picture import MEDIA
+    from toxgrade.server.web.charts.chart import MEDIA
+    from toxgrade.server.web.charts.gallery import NAMES
 
     kind = next((kind for kind in MEDIA if f".{kind}" == output.suffix), None)
     if kind is None:

@@ -42,8 +42,8 @@ from toxgrade.server.http.service import Service
 from toxgrade.server.records.db.engine import build_engine
 from toxgrade.server.records.writer import Writer
 from toxgrade.server.settings import Settings
-from toxgrade.web import routes as web
-from toxgrade.web import static
+from toxgrade.server.web import routes as web
+from toxgrade.server.web import static
 
 _MOST_BYTES = 256 * 1024
 

@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 
 from toxgrade.server.reports.swimmer import Lane
-from toxgrade.web.pictures.picture import WIDTH, Picture, digit_colour, grade_scale, ink
+from toxgrade.server.web.charts.chart import WIDTH, Picture, digit_colour, grade_scale, ink
 
 PER_PICTURE = 50
 _MONTH = 365.25 / 12

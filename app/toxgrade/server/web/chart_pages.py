@@ -15,10 +15,10 @@ from toxgrade.errors import NotFound
 from toxgrade.server.http.authorization import needs
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.studies import Study, count_patients, find_study
-from toxgrade.web.page import PageRoute, page
-from toxgrade.web.pictures.gallery import NAMES, Asked, Gallery, Name
-from toxgrade.web.pictures.picture import MEDIA, WIDTH, Kind, Picture
-from toxgrade.web.pictures.swimmer import PER_PICTURE
+from toxgrade.server.web.charts.chart import MEDIA, WIDTH, Kind, Picture
+from toxgrade.server.web.charts.gallery import NAMES, Asked, Gallery, Name
+from toxgrade.server.web.charts.swimmer import PER_PICTURE
+from toxgrade.server.web.page import PageRoute, page
 
 router = APIRouter(
     route_class=PageRoute, include_in_schema=False, dependencies=[needs("reader", session=True)]

@@ -17,9 +17,9 @@ from toxgrade.server.records.events import list_events
 from toxgrade.server.records.grade_queries import patient_toxicity
 from toxgrade.server.records.patients import find_patient
 from toxgrade.server.records.studies import Study, find_study
-from toxgrade.web.page import PageRoute, page
-from toxgrade.web.pictures.gallery import Gallery
-from toxgrade.web.pictures.picture import Picture
+from toxgrade.server.web.charts.chart import Picture
+from toxgrade.server.web.charts.gallery import Gallery
+from toxgrade.server.web.page import PageRoute, page
 
 router = APIRouter(
     route_class=PageRoute, include_in_schema=False, dependencies=[needs("reader", session=True)]

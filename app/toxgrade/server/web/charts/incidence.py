@@ -5,7 +5,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from toxgrade.web.pictures.picture import WIDTH, Picture, ink
+from toxgrade.server.web.charts.chart import WIDTH, Picture, ink
 
 _DAYS_PER_MONTH = 365.25 / 12
 _HEIGHT = 260

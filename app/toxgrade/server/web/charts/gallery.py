@@ -17,13 +17,13 @@ from toxgrade.server.reports.edish import peaks
 from toxgrade.server.reports.study_table import find_row, study_rows
 from toxgrade.server.reports.swimmer import lanes
 from toxgrade.server.reports.timeline import timeline as read_timeline
-from toxgrade.web.pictures.butterfly import butterfly
-from toxgrade.web.pictures.edish import edish
-from toxgrade.web.pictures.incidence import incidence
-from toxgrade.web.pictures.picture import WIDTH, Picture
-from toxgrade.web.pictures.shift import shift
-from toxgrade.web.pictures.swimmer import swimmer
-from toxgrade.web.pictures.timeline import timeline
+from toxgrade.server.web.charts.butterfly import butterfly
+from toxgrade.server.web.charts.chart import WIDTH, Picture
+from toxgrade.server.web.charts.edish import edish
+from toxgrade.server.web.charts.incidence import incidence
+from toxgrade.server.web.charts.shift import shift
+from toxgrade.server.web.charts.swimmer import swimmer
+from toxgrade.server.web.charts.timeline import timeline
 
 Name = Literal["butterfly", "shift", "edish", "swimmer", "incidence"]
 NAMES: tuple[Name, ...] = get_args(Name)

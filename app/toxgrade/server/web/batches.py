@@ -22,8 +22,8 @@ from toxgrade.server.jobs.batches import (
 )
 from toxgrade.server.jobs.upload_store import Store
 from toxgrade.server.records.studies import Study, find_study
+from toxgrade.server.web.page import PageRoute, page
 from toxgrade.tabular.read_options import OPTIONS
-from toxgrade.web.page import PageRoute, page
 
 router = APIRouter(
     prefix="/studies/{study}/batches", route_class=PageRoute, include_in_schema=False

@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 
 from toxgrade.cohort.toxicity_table import ShiftTable
-from toxgrade.web.pictures.picture import DIGIT_COLOURS, WIDTH, Picture, grade_scale, ink
+from toxgrade.server.web.charts.chart import DIGIT_COLOURS, WIDTH, Picture, grade_scale, ink
 
 _CELLS = (34, 26)  # pixels: the larger one where all squares fit in one line
 _MARGIN = 62

@@ -2,7 +2,15 @@
 
 from fastapi import APIRouter
 
-from toxgrade.web import audit, batches, criteria, drawing, panel, patient, sign_in, studies
+from toxgrade.server.web import (
+    audit,
+    batches,
+    criteria,
+    panel,
+    patient,
+    sign_in,
+    studies,
+)
 
 router = APIRouter()
 for pages in (sign_in, audit, batches, studies, patient, drawing, panel, criteria):

@@ -20,8 +20,7 @@ from toxgrade.grading.rules import Rules
 from toxgrade.grading.values import read_limit, read_value
 from toxgrade.server.http.authorization import needs
 from toxgrade.server.http.service import Service, TheService
-from toxgrade.web.form import read_form
-from toxgrade.web.page import PageRoute, page
+from toxgrade.server.web.page import PageRoute, page, read_form
 
 router = APIRouter(
     route_class=PageRoute, include_in_schema=False, dependencies=[needs("reader", session=True)]

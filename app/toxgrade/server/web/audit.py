@@ -10,7 +10,7 @@ from toxgrade.server.http.authorization import needs
 from toxgrade.server.http.service import TheService
 from toxgrade.server.records.audit_log import list_entries
 from toxgrade.server.records.studies import Study, find_study
-from toxgrade.web.page import PageRoute, page
+from toxgrade.server.web.page import PageRoute, page
 
 router = APIRouter(
     route_class=PageRoute, include_in_schema=False, dependencies=[needs("manager", session=True)]

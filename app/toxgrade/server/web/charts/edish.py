@@ -13,7 +13,7 @@ import altair as alt
 import polars as pl
 
 from toxgrade.server.reports.edish import Peaks
-from toxgrade.web.pictures.picture import WIDTH, Picture, ink
+from toxgrade.server.web.charts.chart import WIDTH, Picture, ink
 
 _ALT, _BILIRUBIN = Fraction(3), Fraction(2)
 _LOW, _HIGH = 0.1, 100.0

@@ -13,8 +13,7 @@ from starlette.responses import Response
 
 from toxgrade.server.http.authorization import SESSION, identify, public
 from toxgrade.server.http.service import TheService
-from toxgrade.web.form import read_form
-from toxgrade.web.page import PageRoute, page
+from toxgrade.server.web.page import PageRoute, page, read_form
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False, dependencies=[public()])
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from toxgrade.grading.phase import Window
 from toxgrade.server.reports.timeline import X_ULN, Event, Panel, Point, Timeline
-from toxgrade.web.pictures.picture import DIGIT_COLOURS, GRADES, WIDTH, Picture, ink
+from toxgrade.server.web.charts.chart import DIGIT_COLOURS, GRADES, WIDTH, Picture, ink
 
 _MONTH = 365.25 / 12
 _HEIGHT = 92

@@ -4,7 +4,7 @@ import altair as alt
 import polars as pl
 
 from toxgrade.cohort.toxicity_table import ToxicityTable
-from toxgrade.web.pictures.picture import WIDTH, Picture, digit_colour, grade_scale, ink
+from toxgrade.server.web.charts.chart import WIDTH, Picture, digit_colour, grade_scale, ink
 
 _LABELS = 128
 _BAR = 26

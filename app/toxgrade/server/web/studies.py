@@ -18,7 +18,7 @@ from toxgrade.server.records.studies import (
     page_of_patients,
 )
 from toxgrade.server.reports.study_table import table_document
-from toxgrade.web.page import PageRoute, page
+from toxgrade.server.web.page import PageRoute, page
 
 router = APIRouter(
     route_class=PageRoute, include_in_schema=False, dependencies=[needs("reader", session=True)]
