@@ -16,8 +16,8 @@ import pytest
 
 from toxgrade import __version__
 from toxgrade.cli import COMMANDS
-from toxgrade.cli.arguments import Parser
 from toxgrade.cli.commands import GROUPS
+from toxgrade.cli.options import Parser
 from toxgrade.cohort.table_document import table_csv, table_html
 from toxgrade.demo.load import load_demo
 from toxgrade.grading.rules import Rules
@@ -110,7 +110,7 @@ def test_what_a_library_makes_of_the_interrupt_is_one_too(tmp_path: Path) -> Non
     """polars made a TypeError of it, once in some hundred times: a traceback and exit code 1."""
     program = """
 import os, signal, time
-from toxgrade.cli.environment import tidied_when_ended
+from toxgrade.cli.options import tidied_when_ended
 with tidied_when_ended():
     try:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -381,7 +381,7 @@ def test_the_roles_of_keys_are_those_there_are(tmp_path: Path) -> None:
 def test_arguments_are_read_before_polars_is_loaded(tmp_path: Path) -> None:
     """Its allocator is told by the environment, which `toxgrade grade` sets once it has them."""
     code = (
-        "import sys; from toxgrade.cli.arguments import Parser\n"
+        "import sys; from toxgrade.cli.options import Parser\n"
         "from toxgrade.cli.grade import arguments\n"
         "parser = Parser(); arguments(parser); parser.parse_intermixed_args(['x', '-o', 'y'])\n"
         "sys.exit(any(m in sys.modules for m in ('polars', 'pydantic', 'sqlalchemy')))"

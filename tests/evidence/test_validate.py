@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 
 from toxgrade.criteria.reader import load
-from toxgrade.evidence import run
-from toxgrade.evidence.cases import (
+from toxgrade.grading.grader import Graders
+from toxgrade.validation import run
+from toxgrade.validation.cases import (
     Case,
+    Outcome,
     check_table,
     graded_as_columns,
     graded_one_by_one,
     tables,
 )
-from toxgrade.evidence.cohort import check_patients, expected
-from toxgrade.evidence.cohort import check_table as check_toxicity_table
-from toxgrade.evidence.outcome import Outcome
-from toxgrade.grading.grader import Graders
+from toxgrade.validation.cohort import check_patients, expected
+from toxgrade.validation.cohort import check_table as check_toxicity_table
 
 _GRADERS = Graders(load())
 _TABLES = tables()

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.grading import strategies
-from toxgrade.evidence.cases import Case, tables
 from toxgrade.grading.columns.grader import grade_rows
 from toxgrade.grading.columns.rows import COLUMNS, lab_result
 from toxgrade.grading.grader import Graders
@@ -21,6 +20,7 @@ from toxgrade.grading.phase import PRESETS, Window
 from toxgrade.grading.result import Course
 from toxgrade.grading.rules import Implausible, Rules
 from toxgrade.grading.values import COMPARATORS
+from toxgrade.validation.cases import Case, tables
 
 GRADERS = Graders(strategies.CRITERIA)
 Rows = Sequence[dict[str, str | None]]

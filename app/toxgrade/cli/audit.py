@@ -4,8 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toxgrade.cli.arguments import Parser
-from toxgrade.cli.environment import settings
+from toxgrade.cli.options import Parser, settings
 
 if TYPE_CHECKING:
     from toxgrade.server.records.audit_verify import Head

@@ -5,8 +5,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from toxgrade.cli import COMMANDS
-from toxgrade.cli.arguments import Parser
-from toxgrade.cli.environment import fail
+from toxgrade.cli.options import Parser, fail
 
 if TYPE_CHECKING:
     from sqlalchemy.exc import SQLAlchemyError

@@ -4,9 +4,8 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toxgrade.cli.arguments import Parser
-from toxgrade.cli.declared import declared, reading_options
-from toxgrade.cli.environment import tidied_when_ended
+from toxgrade.cli.file_options import declared, reading_options
+from toxgrade.cli.options import Parser, tidied_when_ended
 
 if TYPE_CHECKING:
     from toxgrade.exports.compare_adlb import Comparison

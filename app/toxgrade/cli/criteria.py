@@ -1,7 +1,102 @@
-"""The criteria files, as a person, CI and a start-up check them."""
+"""Editions of CTCAE: what differs between two, and what that would change in a stored study."""
 
-from toxgrade.cli.arguments import Parser
-from toxgrade.cli.editions import compare
+import sys
+from typing import TYPE_CHECKING
+
+from toxgrade.cli.options import settings
+
+if TYPE_CHECKING:
+    from toxgrade.criteria.edition_diff import Difference
+    from toxgrade.criteria.model import Edition
+    from toxgrade.grading.result import Grade
+    from toxgrade.grading.rules import Rules
+from toxgrade.cli.options import Parser
+
+
+def compare(before: str, after: str, study: str | None) -> None:
+    """Say what differs between two editions, or what that means for a study."""
+    from toxgrade.criteria.edition_diff import compare
+    from toxgrade.criteria.reader import load
+
+    criteria = load()
+    editions = criteria.edition(before), criteria.edition(after)
+    if study is not None:
+        _compare_study(study, editions[0].name, editions[1].name)
+        return
+    for difference in compare(*editions):
+        print(_said(difference))
+
+
+def _said(difference: "Difference") -> str:
+    names = [term.name if term else "not graded" for term in (difference.before, difference.after)]
+    title = names[0] if names[0] == names[1] else " -> ".join(names)
+    lines = [f"{title} ({difference.analyte}, {difference.direction})"]
+    for grade, old, new in difference.grades:
+        sides = ("; ".join(limit.when for limit in c.limits) if c else "" for c in (old, new))
+        lines.append(f"  grade {grade}: {' -> '.join(side or 'none' for side in sides)}")
+    return "\n".join(lines)
+
+
+def _compare_study(name: str, before: str, after: str) -> None:
+    import csv
+    from dataclasses import replace
+
+    from toxgrade.criteria.reader import load
+    from toxgrade.grading.grader import Graders
+    from toxgrade.server.records.db.engine import transaction
+    from toxgrade.server.records.studies import find_study
+    from toxgrade.server.reports.edition_changes import changed_grades
+
+    graders, table = Graders(load()), csv.writer(sys.stdout)
+    table.writerow(
+        ["patient", "collected", "analyte", "from_term", "from_grade", "to_term", "to_grade", "why"]
+    )
+    with transaction(settings().database_url, reads_only=True) as connection:
+        found = find_study(connection, name)
+        old = replace(found, rules=changed_rules(found.rules, graders.criteria.edition(before), []))
+        rules = changed_rules(found.rules, graders.criteria.edition(after), [])
+        for change in changed_grades(connection, old, rules, graders):
+            collected = change.result.collected
+            shown = [_shown(grade) for grade in (change.before, change.after)]
+            why = change.after.because if change.after else f"{after} does not grade it"
+            table.writerow(
+                [
+                    change.patient, collected.text if collected else "", change.result.analyte,
+                    *shown[0], *shown[1], why,
+                ]
+            )  # fmt: skip
+
+
+def _shown(grade: "Grade | None") -> tuple[str, str]:
+    """The term and the grade, as ``2``, or ``0-4`` where it is not decided."""
+    if grade is None or grade.term is None:
+        return "", ""
+    if grade.at_least is None:
+        return grade.term.name, ""
+    decided = grade.at_least == grade.at_most
+    return grade.term.name, f"{grade.at_least}" if decided else f"{grade.at_least}-{grade.at_most}"
+
+
+def changed_rules(rules: "Rules", edition: "Edition", given: list[str]) -> "Rules":
+    """The rules with another edition and readings.
+
+    A reading of an interpretation that the other edition does not have is dropped.
+
+    Raises:
+        RequestError: a reading is not INTERPRETATION=READING.
+    """
+    from dataclasses import replace
+
+    from toxgrade.errors import RequestError
+
+    known = {interpretation.name for interpretation in edition.interpretations}
+    readings = {old: reading for old, reading in rules.readings if old in known}
+    for text in given:
+        interpretation, equals, reading = text.partition("=")
+        if not equals:
+            raise RequestError("--reading: expected INTERPRETATION=READING")
+        readings[interpretation] = reading
+    return replace(rules, edition=edition.name, readings=tuple(sorted(readings.items())))
 
 
 def arguments(parser: Parser) -> None:

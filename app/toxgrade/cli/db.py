@@ -1,7 +1,6 @@
 """The service's database: its migrations, and who may use it."""
 
-from toxgrade.cli.arguments import Parser
-from toxgrade.cli.environment import settings
+from toxgrade.cli.options import Parser, settings
 
 
 def arguments(parser: Parser) -> None:

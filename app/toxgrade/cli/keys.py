@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from toxgrade.cli.arguments import Parser, whole_number
-from toxgrade.cli.environment import settings
+from toxgrade.cli.options import Parser, settings, whole_number
 
 if TYPE_CHECKING:
     from toxgrade.server.access.callers import Role

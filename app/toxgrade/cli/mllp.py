@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toxgrade.cli.arguments import Parser, whole_number
-from toxgrade.cli.environment import check_address, settings
+from toxgrade.cli.options import Parser, check_address, settings, whole_number
 
 if TYPE_CHECKING:
     import ssl

@@ -6,9 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from toxgrade.cli.arguments import Parser, whole_number
-from toxgrade.cli.declared import declared, reading_options
-from toxgrade.cli.environment import settings, tidied_when_ended
+from toxgrade.cli.file_options import declared, reading_options
+from toxgrade.cli.options import Parser, settings, tidied_when_ended, whole_number
 from toxgrade.cohort.definition import Report
 
 if TYPE_CHECKING:

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toxgrade.cli.arguments import Parser
-from toxgrade.cli.environment import fail, settings
+from toxgrade.cli.options import Parser, fail, settings
 
 if TYPE_CHECKING:
     from toxgrade.server.ehr.pull.fhir_server import Server

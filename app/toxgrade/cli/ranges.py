@@ -4,8 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from toxgrade.cli.arguments import Parser
-from toxgrade.cli.environment import fail, settings
+from toxgrade.cli.options import Parser, fail, settings
 
 if TYPE_CHECKING:
     from toxgrade.errors import FieldFault

@@ -1,8 +1,7 @@
 """Grading a stored study again, by another edition or reading."""
 
-from toxgrade.cli.arguments import Parser
-from toxgrade.cli.editions import changed_rules
-from toxgrade.cli.environment import settings
+from toxgrade.cli.criteria import changed_rules
+from toxgrade.cli.options import Parser, settings
 
 
 def arguments(parser: Parser) -> None:

@@ -5,8 +5,7 @@ from argparse import BooleanOptionalAction
 from pathlib import Path
 from typing import get_args
 
-from toxgrade.cli.arguments import Parser, whole_number
-from toxgrade.cli.environment import settings
+from toxgrade.cli.options import Parser, settings, whole_number
 from toxgrade.cohort.definition import Report
 
 

@@ -1,7 +1,6 @@
 """Running the service."""
 
-from toxgrade.cli.arguments import Parser, whole_number
-from toxgrade.cli.environment import check_address, settings
+from toxgrade.cli.options import Parser, check_address, settings, whole_number
 from toxgrade.cli.worker import start_workers
 
 

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from toxgrade.cli.arguments import Parser
+from toxgrade.cli.options import Parser
 
 
 def arguments(parser: Parser) -> None:
@@ -18,8 +18,8 @@ def validate(output: Path) -> int:
 
     Exit code 1 if a check failed. Nothing of your own database is read or written.
     """
-    from toxgrade.evidence.report import write_report
-    from toxgrade.evidence.run import validate as run
+    from toxgrade.validation.run import validate as run
+    from toxgrade.validation.run import write_report
 
     report = run()
     for check in report["checks"]:

@@ -7,8 +7,7 @@ import threading
 import time
 from argparse import SUPPRESS
 
-from toxgrade.cli.arguments import Parser
-from toxgrade.cli.environment import settings
+from toxgrade.cli.options import Parser, settings
 
 
 def arguments(parser: Parser) -> None:

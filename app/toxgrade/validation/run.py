@@ -1,23 +1,78 @@
-"""All checks, one after the other, in a scratch database that is thrown away."""
+"""The software as it is installed: versions, and the hash of every file that decides a grade."""
 
+import hashlib
+import json
+import platform
+import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from importlib.metadata import requires, version
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from sqlalchemy import Connection, text
 
+from toxgrade import __version__
 from toxgrade.criteria.reader import describe, load
 from toxgrade.demo.load import STUDY, load_demo
 from toxgrade.errors import ToxgradeError
-from toxgrade.evidence.cases import check_cases
-from toxgrade.evidence.cohort import check_cohort
-from toxgrade.evidence.installed import installed
-from toxgrade.evidence.outcome import Outcome
 from toxgrade.grading.grader import Graders
 from toxgrade.server.records.audit_verify import heads, verify
 from toxgrade.server.records.db.engine import transaction, upgrade
+from toxgrade.validation.cases import Outcome, check_cases
+from toxgrade.validation.cohort import check_cohort
+
+
+def installed() -> dict[str, Any]:
+    """Versions of this software, Python and each direct dependency; SHA-256 of our files."""
+    return {
+        "toxgrade": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "dependencies": {name: version(name) for name in _dependencies()},
+        "sha256": {
+            name: hashlib.sha256(file.read_bytes()).hexdigest()
+            for name, file in sorted(_files(files("toxgrade"), "toxgrade"))
+        },
+    }
+
+
+def _dependencies() -> list[str]:
+    """What the distribution asks for at run time."""
+    asked = [line for line in requires("toxgrade") or () if "extra ==" not in line]
+    return sorted(re.split(r"[\[<>=!~; ]", line)[0] for line in asked)
+
+
+def _files(folder: Traversable, name: str) -> Iterator[tuple[str, Traversable]]:
+    for item in folder.iterdir():
+        if item.is_dir():
+            yield from _files(item, f"{name}/{item.name}")
+        elif not item.name.endswith(".pyc"):
+            yield f"{name}/{item.name}", item
+
+
+_TEMPLATES = Environment(
+    loader=PackageLoader("toxgrade.evidence", ""), autoescape=True, undefined=StrictUndefined,
+    trim_blocks=True, lstrip_blocks=True,
+)  # fmt: skip
+
+
+def write_report(report: dict[str, Any], folder: Path) -> list[Path]:
+    """Write ``toxgrade-validation-DATE.html`` and ``.json`` to a folder; where they are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"toxgrade-validation-{report['at'].replace(':', '')[:17]}"
+    page = _TEMPLATES.get_template("report.html").render(report)
+    texts = {".html": page, ".json": json.dumps(report, indent=1, ensure_ascii=False) + "\n"}
+    written = []
+    for suffix, text in texts.items():
+        path = folder / f"{name}{suffix}"
+        path.write_text(text, encoding="utf-8")
+        written.append(path)
+    return written
 
 
 def validate() -> dict[str, Any]:

@@ -4,7 +4,7 @@ from argparse import ArgumentTypeError
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
-from toxgrade.cli.arguments import Parser
+from toxgrade.cli.options import Parser
 from toxgrade.errors import ReadingError
 from toxgrade.tabular.read_options import FORMAT, OPTIONS, Option
 

@@ -1,20 +1,39 @@
-"""The case tables, graded by both readings."""
+"""What a check found."""
 
 import csv
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from importlib.resources import files
 from typing import Any
 
 import polars as pl
 
-from toxgrade.evidence.outcome import Outcome
 from toxgrade.grading.columns.grader import grade_rows
 from toxgrade.grading.columns.rows import COLUMNS, lab_result
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course
 from toxgrade.grading.rules import Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One check: what was held against what, how many things, and each that was not as expected.
+
+    ``failures`` name cases of the package and figures of the SYNTHETIC cohort, never anything of
+    the installation's own database. A check that looked at nothing has not passed.
+    """
+
+    name: str
+    says: str
+    checked: int
+    failures: list[str] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        return self.checked > 0 and not self.failures
+
 
 Case = dict[str, str]
 """One line of a table, by column."""

@@ -8,12 +8,12 @@ from sqlalchemy import Connection
 
 from toxgrade.cohort.definition import Scope
 from toxgrade.demo.load import STUDY
-from toxgrade.evidence.outcome import Outcome
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.summary import TermSummary
 from toxgrade.server.records.grade_queries import patient_toxicity
 from toxgrade.server.records.studies import find_study
 from toxgrade.server.reports.study_table import table_document
+from toxgrade.validation.cases import Outcome
 
 _SHORT = {
     "White blood cell decreased": "WBC",
