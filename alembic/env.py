@@ -2,8 +2,8 @@
 
 from alembic import context
 
-from toxgrade.server.records.db.bookkeeping_tables import batches  # noqa: F401 - describes its tables in `metadata`
 from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.service_tables import batches  # noqa: F401 - describes its tables in `metadata`
 from toxgrade.server.records.db.tables import metadata
 from toxgrade.server.settings import Settings
 

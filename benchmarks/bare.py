@@ -16,8 +16,8 @@ from sqlalchemy import Table
 
 from benchmarks.load import Servers, process
 from toxgrade.server.process import collect_rarely
-from toxgrade.server.records.db.bookkeeping_tables import audit
 from toxgrade.server.records.db.engine import build_engine
+from toxgrade.server.records.db.service_tables import audit
 from toxgrade.server.records.db.tables import grades, patients, results, treatments
 
 _OWN = {patients: 3, treatments: 2, results: 2, grades: 3, audit: 4}

@@ -26,8 +26,8 @@ from toxgrade.exports.run_report import Batch
 from toxgrade.grading.rules import Rules
 from toxgrade.server.jobs.batches import Progress, Upload, create_batch, find_batch
 from toxgrade.server.jobs.upload_store import Store
-from toxgrade.server.records.db.bookkeeping_tables import batch_tasks
 from toxgrade.server.records.db.engine import build_engine, transaction, upgrade
+from toxgrade.server.records.db.service_tables import batch_tasks
 
 _ROWS, _KILLS = (200_000, 20) if FULL else (16_000, 3)
 _BATCH = "0" * 32

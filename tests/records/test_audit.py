@@ -21,8 +21,8 @@ from toxgrade.server.access.credentials import create_key
 from toxgrade.server.records.audit_log import chained, genesis, numbers, ranges
 from toxgrade.server.records.audit_verify import Broken, Head, heads, verify
 from toxgrade.server.records.db.append import COVERED
-from toxgrade.server.records.db.bookkeeping_tables import audit, audit_heads
 from toxgrade.server.records.db.engine import build_engine, snapshot, transaction
+from toxgrade.server.records.db.service_tables import audit, audit_heads
 from toxgrade.server.records.db.tables import metadata
 from toxgrade.server.settings import Settings
 

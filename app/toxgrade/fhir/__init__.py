@@ -1,0 +1,1 @@
+"""FHIR R4 resources as plain objects: read leniently, checked, and turned into results."""

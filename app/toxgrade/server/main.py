@@ -1,4 +1,4 @@
-"""The issuer of tokens that the settings name, and how its keys are fetched."""
+"""Build the HTTP service and wire its parts together."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -27,6 +27,7 @@ from toxgrade.server.api import (
     panels,
     patients,
     ranges,
+    reports,
     studies,
 )
 from toxgrade.server.ehr import capability, cds, operation
@@ -42,41 +43,13 @@ from toxgrade.server.http.service import Service
 from toxgrade.server.records.db.engine import build_engine
 from toxgrade.server.records.writer import Writer
 from toxgrade.server.settings import Settings
-from toxgrade.server.web import routes as web
-from toxgrade.server.web import static
+from toxgrade.server.web import audit as audit_page
+from toxgrade.server.web import batches as batch_pages
+from toxgrade.server.web import chart_pages, panel, patient, sign_in, static
+from toxgrade.server.web import criteria as criteria_page
+from toxgrade.server.web import studies as study_pages
 
-_MOST_BYTES = 256 * 1024
-
-
-def issuer(settings: Settings) -> Issuer | None:
-    """The issuer whose tokens are accepted; None where only keys are."""
-    if settings.jwt_issuer is None or settings.jwt_audience is None or settings.jwt_keys is None:
-        return None
-    keys = settings.jwt_keys
-    return Issuer(settings.jwt_issuer, settings.jwt_audience, lambda: _fetch(keys))
-
-
-async def _fetch(keys: str) -> bytes:
-    """The JWKS from a file, or over HTTPS (never redirected elsewhere).
-
-    Raises:
-        OSError: it cannot be had.
-    """
-    if not keys.startswith("https://"):
-        return Path(keys).read_bytes()
-    read = bytearray()
-    try:
-        async with httpx.AsyncClient() as client, client.stream("GET", keys) as answer:
-            answer.raise_for_status()
-            async for piece in answer.aiter_bytes():
-                read += piece
-                if len(read) > _MOST_BYTES:
-                    raise OSError("the keys are longer than keys are")
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise OSError(f"the keys cannot be fetched ({type(error).__name__})") from None
-    return bytes(read)
-
-
+_LARGEST_KEYS = 256 * 1024  # bytes
 _DESCRIPTION = """\
 Grades laboratory values by CTCAE v4.0 (release 4.03), exactly and with the reason of every grade,
 and labels each toxicity acute or late after radiotherapy. A clinician decides; this computes.
@@ -91,16 +64,24 @@ _DOORS = (
     criteria,
     studies,
     ranges,
-    follow_up,
     patients,
     events,
-    cohort,
-    liver,
+    reports,
     batches,
     audit,
     history,
-    smart,
     hl7v2,
+)
+_PAGES = (
+    sign_in,
+    audit_page,
+    batch_pages,
+    study_pages,
+    patient,
+    chart_pages,
+    panel,
+    criteria_page,
+    static,
 )
 
 
@@ -131,7 +112,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(door.router, responses=PROBLEMS)
     for ehr in (operation, capability, cds):
         app.include_router(ehr.router, responses=OUTCOMES)
-    for pages in (web, static):
+    for pages in _PAGES:
         app.include_router(pages.router)
     if found := undeclared(app):
         raise RuntimeError(f"these routes do not declare what they need: {', '.join(found)}")
@@ -161,3 +142,32 @@ def _lifespan(
         engine.dispose()
 
     return lifespan
+
+
+def issuer(settings: Settings) -> Issuer | None:
+    """The issuer whose tokens are accepted; None where only keys are."""
+    if settings.jwt_issuer is None or settings.jwt_audience is None or settings.jwt_keys is None:
+        return None
+    keys = settings.jwt_keys
+    return Issuer(settings.jwt_issuer, settings.jwt_audience, lambda: _fetch(keys))
+
+
+async def _fetch(keys: str) -> bytes:
+    """The JWKS from a file, or over HTTPS (never redirected elsewhere).
+
+    Raises:
+        OSError: it cannot be had.
+    """
+    if not keys.startswith("https://"):
+        return Path(keys).read_bytes()
+    read = bytearray()
+    try:
+        async with httpx.AsyncClient() as client, client.stream("GET", keys) as answer:
+            answer.raise_for_status()
+            async for piece in answer.aiter_bytes():
+                read += piece
+                if len(read) > _LARGEST_KEYS:
+                    raise OSError("the keys are longer than keys are")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise OSError(f"the keys cannot be fetched ({type(error).__name__})") from None
+    return bytes(read)

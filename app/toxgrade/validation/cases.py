@@ -48,7 +48,7 @@ _BEFORE, _AFTER = "2011-01-20", "2011-04-23"
 def tables() -> dict[str, list[Case]]:
     """Every case table of the package, by the name of its file."""
     found = sorted(
-        files("toxgrade.evidence").joinpath("cases").iterdir(), key=lambda file: file.name
+        files("toxgrade.validation").joinpath("cases").iterdir(), key=lambda file: file.name
     )
     return {
         file.name: list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))

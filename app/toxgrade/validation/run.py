@@ -56,7 +56,7 @@ def _files(folder: Traversable, name: str) -> Iterator[tuple[str, Traversable]]:
 
 
 _TEMPLATES = Environment(
-    loader=PackageLoader("toxgrade.evidence", ""), autoescape=True, undefined=StrictUndefined,
+    loader=PackageLoader("toxgrade.validation", ""), autoescape=True, undefined=StrictUndefined,
     trim_blocks=True, lstrip_blocks=True,
 )  # fmt: skip
 
@@ -68,9 +68,9 @@ def write_report(report: dict[str, Any], folder: Path) -> list[Path]:
     page = _TEMPLATES.get_template("report.html").render(report)
     texts = {".html": page, ".json": json.dumps(report, indent=1, ensure_ascii=False) + "\n"}
     written = []
-    for suffix, text in texts.items():
+    for suffix, content in texts.items():
         path = folder / f"{name}{suffix}"
-        path.write_text(text, encoding="utf-8")
+        path.write_text(content, encoding="utf-8")
         written.append(path)
     return written
 

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, bindparam, delete, text
 
 from toxgrade.errors import Unauthorized, Unavailable
 from toxgrade.server.access.callers import EVERY_STUDY, ROLES, Caller
-from toxgrade.server.records.db.bookkeeping_tables import used_tokens as table
+from toxgrade.server.records.db.service_tables import used_tokens as table
 from toxgrade.server.records.studies import STUDY_NAME
 
 

@@ -1,0 +1,1 @@
+"""The JSON door: laboratory values in, grades and reasons out."""

@@ -1,0 +1,1 @@
+"""Stored batches: uploads cut into tasks, each graded and stored once by some worker."""

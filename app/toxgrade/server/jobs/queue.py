@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from toxgrade.errors import ToxgradeError
-from toxgrade.server.records.db.bookkeeping_tables import ACTIVE, batch_tasks, batches
+from toxgrade.server.records.db.service_tables import ACTIVE, batch_tasks, batches
 from toxgrade.server.records.db.tables import studies
 
 Kind = Literal["partition", "grade", "assemble"]

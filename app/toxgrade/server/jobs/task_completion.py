@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, func, insert, select, update
 
 from toxgrade.server.jobs.queue import Kind, Task, hold, is_task
-from toxgrade.server.records.db.bookkeeping_tables import batch_tasks, batches
+from toxgrade.server.records.db.service_tables import batch_tasks, batches
 
 
 def pin(

@@ -19,8 +19,8 @@ import msgspec
 from sqlalchemy import Connection, bindparam, insert, select, text, update
 
 from toxgrade.server.records.db.append import COVERED, digest, take
-from toxgrade.server.records.db.bookkeeping_tables import audit, audit_heads
 from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.service_tables import audit, audit_heads
 from toxgrade.server.records.db.tables import patients, studies
 from toxgrade.server.records.db.unit_of_work import Written
 from toxgrade.server.records.studies import Study

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, Table, func, select
 
 from toxgrade.server.records.audit_log import chained, genesis, numbers, rows_sha256
 from toxgrade.server.records.db.append import COVERED, digest
-from toxgrade.server.records.db.bookkeeping_tables import audit, audit_heads
+from toxgrade.server.records.db.service_tables import audit, audit_heads
 from toxgrade.server.records.db.tables import patients, studies
 
 Head = tuple[int, str]

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 from toxgrade.errors import NotFound
 from toxgrade.grading.grader import Graders
 from toxgrade.server.records.db.append import COVERED, append, digest, remark
-from toxgrade.server.records.db.bookkeeping_tables import erasures, idempotency_keys
+from toxgrade.server.records.db.service_tables import erasures, idempotency_keys
 from toxgrade.server.records.db.tables import grades, patients, results
 from toxgrade.server.records.db.unit_of_work import unit_of
 from toxgrade.server.records.patients import lock_patient_row

@@ -15,7 +15,7 @@ from toxgrade.grading.result import Course
 from toxgrade.grading.summary import Graded, TermSummary, summarise
 from toxgrade.server.records.audit_log import numbers
 from toxgrade.server.records.current_state import all_grades, current_courses, current_grades
-from toxgrade.server.records.db.bookkeeping_tables import audit
+from toxgrade.server.records.db.service_tables import audit
 from toxgrade.server.records.db.tables import grades, results
 from toxgrade.server.records.patients import find_patient
 from toxgrade.server.records.studies import Study, find_study

@@ -11,7 +11,7 @@ from toxgrade.errors import Conflict, FieldFault, NotFound, RequestError
 from toxgrade.grading.result import Course
 from toxgrade.server.records.current_state import courses_document
 from toxgrade.server.records.db.append import append
-from toxgrade.server.records.db.bookkeeping_tables import erasures
+from toxgrade.server.records.db.service_tables import erasures
 from toxgrade.server.records.db.tables import patients, treatments
 from toxgrade.server.records.db.unit_of_work import unit_of
 from toxgrade.server.records.studies import PATIENT_NAME, Study, hold_study

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, select, text, t
 
 from toxgrade.errors import FieldFault, NotFound, RequestError, Stale
 from toxgrade.server.records.db.append import COVERED
-from toxgrade.server.records.db.bookkeeping_tables import idempotency_keys as table
+from toxgrade.server.records.db.service_tables import idempotency_keys as table
 from toxgrade.server.records.patients import lock_patient_row
 from toxgrade.server.records.studies import Study, find_study, hold_study
 

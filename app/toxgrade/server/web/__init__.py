@@ -1,0 +1,1 @@
+"""The pages: what the JSON door says, to be looked at."""

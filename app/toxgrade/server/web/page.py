@@ -32,7 +32,7 @@ _HEADERS = {
 }
 _root = ContextVar("root", default="")  # of the request that a page answers
 _templates = Environment(
-    loader=PackageLoader("toxgrade.web"),
+    loader=PackageLoader("toxgrade.server.web"),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,

@@ -42,14 +42,14 @@ def asset(name: str) -> str:
 
 @cache
 def _names() -> frozenset[str]:
-    return frozenset(file.name for file in (files("toxgrade.web") / "static").iterdir())
+    return frozenset(file.name for file in (files("toxgrade.server.web") / "static").iterdir())
 
 
 @cache
 def _content(name: str) -> bytes:
     if name == _VEGA:  # 1.2 s and 0.9 MB
         return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").encode()
-    return (files("toxgrade.web") / "static" / name).read_bytes()
+    return (files("toxgrade.server.web") / "static" / name).read_bytes()
 
 
 def _digest(content: bytes) -> str:

@@ -1,0 +1,1 @@
+"""Results pulled from an EHR's FHIR server, patient by patient, graded and stored."""

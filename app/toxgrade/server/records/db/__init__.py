@@ -1,0 +1,1 @@
+"""The database itself: tables, engine, one transaction's work, rows in bulk."""

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
-from toxgrade.server.records.db.bookkeeping_tables import erasures
+from toxgrade.server.records.db.service_tables import erasures
 from toxgrade.server.records.db.tables import Instant
 
 # The sequence is looked up once: for each number anew it took twice as long.

@@ -16,10 +16,10 @@ from sqlalchemy.engine import URL, make_url
 
 from toxgrade.errors import RequestError, Unavailable
 from toxgrade.server.records.db.append import COVERED
-from toxgrade.server.records.db.bookkeeping_tables import audit, erasures
+from toxgrade.server.records.db.service_tables import audit, erasures
 from toxgrade.server.records.db.unit_of_work import write_in_time
 
-_PACKAGE = Path(__file__).parents[1]
+_SERVER = Path(__file__).parents[2]
 _PATIENCE = 10  # seconds a SQLite connection waits for another process
 _SQLITE = (3, 35, 0)  # the first with RETURNING; Python may stand on an older system's
 _LOCK = 0x746F7867  # "toxg": one process migrates a PostgreSQL database at a time
@@ -187,8 +187,8 @@ def upgrade(url: str) -> None:
 
 def _migrations() -> Path:
     """Beside the package in a checkout, inside it when installed from a wheel."""
-    installed = _PACKAGE / "server" / "migrations"
-    return installed if installed.is_dir() else _PACKAGE.parents[1] / "alembic"
+    installed = _SERVER / "migrations"
+    return installed if installed.is_dir() else _SERVER.parents[2] / "alembic"
 
 
 _ROLE = re.compile(r"[a-z_][a-z0-9_]{0,62}")

@@ -1,0 +1,1 @@
+"""Charts of a cohort or a patient, drawn with Altair as SVG."""

@@ -1,1 +1,0 @@
-"""The JSON door: laboratory values in over HTTP, grades and reasons out."""

@@ -1,1 +1,0 @@
-"""The doors for hospital systems: FHIR R4, CDS Hooks, HL7 v2."""

@@ -1,1 +1,0 @@
-"""Reading results from an EHR's FHIR server, patient by patient, to grade and store them."""

@@ -1,1 +1,0 @@
-"""Pages and pictures over the graded cohort."""

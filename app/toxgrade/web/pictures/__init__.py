@@ -1,1 +1,0 @@
-"""The pictures: one function each, from small aggregated rows to a Vega-Lite specification."""
