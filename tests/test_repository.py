@@ -69,7 +69,7 @@ def test_the_wheel_holds_all_that_the_service_needs(tmp_path: Path) -> None:
         "toxgrade/demo/labs.csv",
         "toxgrade/demo/patients.csv", "toxgrade/server/migrations/env.py",
         "toxgrade/server/migrations/versions/0001_first_tables.py",
-        "toxgrade/web/templates/layout.html", "toxgrade/web/static/toxgrade.css",
+        "toxgrade/server/web/templates/layout.html", "toxgrade/server/web/static/toxgrade.css",
     } <= names  # fmt: skip
     assert not any(name.startswith("tests/") for name in names)
 

@@ -8,13 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from toxgrade.cohort.toxicity_table import (
-    GRADES,
-    AnyToxicity,
-    RowCount,
-    ToxicityTable,
-    percent,
-)
+from toxgrade.cohort.toxicity_table import GRADES, AnyToxicity, RowCount, ToxicityTable, percent
 
 _TEMPLATES = Environment(
     loader=PackageLoader("toxgrade.cohort", ""), autoescape=True, undefined=StrictUndefined,

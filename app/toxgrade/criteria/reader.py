@@ -9,13 +9,7 @@ from typing import Any
 from toxgrade.criteria.analytes import read_analytes
 from toxgrade.criteria.grammar import check_grades, parse_when
 from toxgrade.criteria.interpretations import read_interpretations
-from toxgrade.criteria.model import (
-    Analyte,
-    Criteria,
-    Edition,
-    GradeCriterion,
-    Term,
-)
+from toxgrade.criteria.model import Analyte, Criteria, Edition, GradeCriterion, Term
 from toxgrade.errors import CriteriaError
 
 _HERE = Path(__file__).parent

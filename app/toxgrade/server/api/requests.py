@@ -3,14 +3,7 @@
 from typing import Annotated, Literal, Self
 
 from msgspec.structs import replace
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    Strict,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, WithJsonSchema, model_validator
 
 from toxgrade.cohort.definition import LIVER_ENZYMES
 from toxgrade.errors import FieldFault, RequestError

@@ -13,12 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from toxgrade.errors import Conflict, NotFound
 from toxgrade.server.jobs.task_completion import new_task
 from toxgrade.server.records.db.bulk import insert_tuples
-from toxgrade.server.records.db.service_tables import (
-    ACTIVE,
-    batch_rejects,
-    batch_tasks,
-    batches,
-)
+from toxgrade.server.records.db.service_tables import ACTIVE, batch_rejects, batch_tasks, batches
 from toxgrade.server.records.studies import Study, find_study
 
 Place = tuple[int, int]
