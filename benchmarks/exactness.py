@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from tests.grading import oracle
-from tests.grading.readings import Found, by_column, one_by_one
+from tests.grading.both_graders import Found, by_column, one_by_one
 from toxgrade.criteria.model import Edition
 from toxgrade.grading.grader import Graders
 from toxgrade.grading.rules import Rules

@@ -11,7 +11,7 @@ import psycopg
 from sqlalchemy import Engine, func, select
 
 from tests import postgres
-from tests.batches.export import write_export
+from tests.exports.synthetic_export import write_export
 from toxgrade.criteria.reader import load
 from toxgrade.grading.grader import Graders
 from toxgrade.server.jobs.chunk import Chunk

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from tests.api.panels import baseline, panel, value
+from tests.server.api.panels import baseline, panel, value
 from toxgrade.cohort.liver import liver_safety
 from toxgrade.cohort.liver_day import (
     ChildPugh,

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.api.panels import panel, value
 from tests.ports import free_port
+from tests.server.api.panels import panel, value
 
 
 @dataclass

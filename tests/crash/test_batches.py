@@ -17,10 +17,10 @@ import polars as pl
 from sqlalchemy import func, select
 
 from tests import postgres
-from tests.batches.export import write_export
-from tests.batches.stored import GRADERS
 from tests.conftest import FULL, NewDatabase, missing
 from tests.crash.running import until
+from tests.exports.synthetic_export import write_export
+from tests.server.jobs.stored import GRADERS
 from toxgrade.exports.grade_file import grade_file
 from toxgrade.exports.run_report import Batch
 from toxgrade.grading.rules import Rules

@@ -19,9 +19,9 @@ import pytest
 from sqlalchemy import text
 
 from tests import postgres
-from tests.api.panels import panel, value
 from tests.conftest import FULL, NewDatabase, missing
 from tests.crash.running import Running, Sender, running, start, status, stored, until
+from tests.server.api.panels import panel, value
 from toxgrade.server.records.audit_verify import verify
 from toxgrade.server.records.db.engine import transaction, upgrade
 

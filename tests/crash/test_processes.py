@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 from sqlalchemy import func, select
 
-from tests.api.panels import panel, value
 from tests.conftest import NewDatabase
 from tests.crash.running import running
+from tests.server.api.panels import panel, value
 from toxgrade.criteria.reader import load
 from toxgrade.grading.grader import Graders
 from toxgrade.server.api.fields import LabValue

@@ -17,9 +17,9 @@ from psycopg.errors import LockNotAvailable
 from sqlalchemy import text
 
 from tests import postgres
-from tests.api.panels import panel
 from tests.conftest import missing
 from tests.crash.running import Running, running, status, stored, until
+from tests.server.api.panels import panel
 from toxgrade.server.records.db.engine import build_engine, upgrade
 
 _RESULTS = "/v1/studies/default/patients/P1/results"

@@ -1,0 +1,57 @@
+"""``toxgrade ranges``: a site's table loaded, shown, refused by row and column."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_cli import toxgrade
+
+_TABLE = """analyte,lln,uln,unit,lab,sex,age_from,age_to,valid_from
+ALT,,34,U/L,,female,18,,2010-01-01
+ALT,,45,U/L,,male,,,
+WBC,4.0,10.0,10*9/L,North,,,,
+"""
+
+
+def test_a_table_is_loaded_and_shown_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "ranges.csv").write_text(_TABLE)
+    loaded = toxgrade("ranges", "load", "ranges.csv", cwd=tmp_path)
+    assert (loaded.returncode, loaded.stdout) == (0, "")
+    assert loaded.stderr.startswith("3 ranges; 0 patients")
+    shown = toxgrade("ranges", "show", cwd=tmp_path)
+    assert (shown.returncode, shown.stdout) == (0, _TABLE)
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ("ALT,,x,U/L,,,,,", "row 3, uln: expected a number of zero or more"),
+        ("ALT,,45,U/L,,,x,,", "row 3, age_from: Input should be a valid integer"),
+        ("ALT,,45,U/L,,woman,,,", "row 3, sex: Input should be 'female' or 'male'"),
+        (",,45,U/L,,,,,", "row 3, analyte: Field required"),
+        ("lead,,45,U/L,,,,,", "row 3, analyte: expected an analyte of GET /v1/analytes"),
+        ("ALT,,41,U/L,,male,,,", "row 3: could apply to the same patient as an earlier row"),
+        ("ALT,,41,U/L,,male,,,2010-01-01,9", "line 4: 10 fields under 9 columns"),
+    ],
+)
+def test_a_row_that_cannot_be_accepted_is_named(tmp_path: Path, row: str, says: str) -> None:
+    rows = _TABLE.splitlines()[:3]
+    (tmp_path / "ranges.csv").write_text("\n".join([*rows, row]) + "\n")
+    refused = toxgrade("ranges", "load", "ranges.csv", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert f"toxgrade: ranges.csv, {says}" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_table_that_is_too_long_is_told(tmp_path: Path) -> None:
+    (tmp_path / "ranges.csv").write_text("analyte,uln,unit\n" + "ALT,40,U/L\n" * 5001)
+    refused = toxgrade("ranges", "load", "ranges.csv", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("toxgrade: ranges.csv: List should have at most 5000 items")
+
+
+def test_a_study_that_is_not_there_is_told(tmp_path: Path) -> None:
+    (tmp_path / "ranges.csv").write_text(_TABLE)
+    refused = toxgrade("ranges", "load", "ranges.csv", "--study", "none", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("toxgrade: there is no such study")

@@ -1,0 +1,74 @@
+"""An export in pieces is graded as it is whole, also where what was met before is let go."""
+
+from datetime import date
+from unittest.mock import patch
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.grading import strategies
+from tests.grading.columns.test_grader import COURSES, GRADERS, Rows, one_by_one
+from toxgrade.grading.columns import cases
+from toxgrade.grading.columns.grader import ColumnGrader
+from toxgrade.grading.columns.rows import COLUMNS
+from toxgrade.grading.rules import Rules
+
+_COURSE = (date(2011, 1, 24), date(2011, 3, 9))
+
+
+def pieces(
+    rows: Rows, course: tuple[date | None, date | None], rules: Rules, size: int
+) -> tuple[ColumnGrader, list[pl.DataFrame]]:
+    """``rows`` graded in pieces of ``size``, and what graded them."""
+    frame = pl.DataFrame(list(rows), schema=dict.fromkeys(COLUMNS, pl.String))
+    courses = pl.DataFrame(
+        [(patient, *course) for patient in ("P1", "P2")],
+        schema={"patient": pl.String, "rt_start": pl.Date, "rt_end": pl.Date}, orient="row",
+    )  # fmt: skip
+    columns = ColumnGrader(GRADERS.under(rules), rules.window, courses)
+    places = range(0, len(frame), size)
+    parts = [frame[place : place + size] for place in places]
+    read = [
+        columns.read(part, columns.number(part["patient"]), place)
+        for part, place in zip(parts, places, strict=True)
+    ]
+    return columns, [columns.grade(*each) for each in zip(read, parts, places, strict=True)]
+
+
+def in_pieces(
+    rows: Rows, course: tuple[date | None, date | None], rules: Rules, size: int, most: int
+) -> list[tuple[object, ...]]:
+    """``rows`` graded in pieces of ``size``; more than ``most`` cases are let go."""
+    with patch.object(cases, "_MOST", most):
+        _, graded = pieces(rows, course, rules, size)
+    return pl.concat(graded).drop("who", "last").rows()
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    rows=strategies.exports(),
+    course=st.sampled_from(COURSES),
+    edition=st.sampled_from(list(strategies.CRITERIA.editions)),
+    size=st.integers(1, 4),
+    most=st.sampled_from([0, 3, 1000]),
+)
+def test_pieces_change_nothing(
+    rows: Rows, course: tuple[date | None, date | None], edition: str, size: int, most: int
+) -> None:
+    rules = Rules(edition=edition)
+    assert in_pieces(rows, course, rules, size, most) == one_by_one(rows, course, rules)
+
+
+@pytest.mark.parametrize("most", [0, 1000])
+def test_a_baseline_keeps_its_unit_where_units_are_met_anew(most: int) -> None:
+    def alt(collected: str, value: str, unit: str, uln: str) -> dict[str, str | None]:
+        named = {"patient": "P1", "collected": collected, "value": value, "unit": unit, "uln": uln}
+        return dict.fromkeys(COLUMNS) | named | {"analyte": "ALT"}
+
+    rows = [alt("2011-01-20", "1.5", "ukat/L", "0.67"), alt("2011-04-23", "300", "U/L", "40")]
+    rules = Rules(edition="5.0")
+    found = in_pieces(rows, _COURSE, rules, 1, most)
+    assert found == one_by_one(rows, _COURSE, rules)
+    assert found[1][2] == 2  # 300 U/L are 3.3 times 1.5 ukat/L, which are 90 U/L

@@ -1,0 +1,60 @@
+"""The service under a PostgreSQL role of its own, which may add and never change."""
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from tests.conftest import NewDatabase, served
+from tests.server.api.panels import panel, value
+from toxgrade.errors import RequestError
+from toxgrade.server.records.db.engine import grant, transaction
+from toxgrade.server.settings import Settings
+
+
+@pytest.fixture
+def as_service(new_postgresql: NewDatabase) -> str:
+    url = new_postgresql()
+    with transaction(url) as connection:
+        made = "SELECT 1 FROM pg_roles WHERE rolname = 'toxgrade_service'"
+        if connection.scalar(text(made)) is None:
+            connection.execute(text("CREATE ROLE toxgrade_service LOGIN"))
+        grant(connection, "toxgrade_service")
+    return url.replace("//toxgrade@", "//toxgrade_service@")
+
+
+@pytest.mark.parametrize("table", ["results", "grades", "audit", "events", "erasures"])
+@pytest.mark.parametrize(
+    "change", ["UPDATE {} SET id = id", "DELETE FROM {}", "TRUNCATE {}", "DROP TABLE {}"]
+)
+def test_the_role_cannot_change_what_is_kept(as_service: str, table: str, change: str) -> None:
+    with (
+        pytest.raises(DBAPIError, match=r"permission denied|must be owner"),
+        transaction(as_service) as connection,
+    ):
+        connection.execute(text(change.format(table)))
+
+
+def test_the_service_works_under_it(as_service: str) -> None:
+    path = "/v1/studies/default/patients/P1"
+    with served(Settings(database_url=as_service, auth="off")) as client:
+        assert client.get("/readyz").status_code == 200
+        assert client.put("/v1/studies/own", json={}).status_code == 201
+        for sent in (value(), value(value="4.0")):
+            assert client.post(f"{path}/results", json=panel(sent)).status_code == 201
+        answer = client.put(path, json={"last_contact": "2012-01-01"})
+        assert client.get(f"{path}/grades", params={"as_of": "2020-01-01Z"}).status_code == 422
+        then = client.get(f"{path}/grades", params={"as_of": "2020-01-01T00:00:00Z"})
+        assert then.status_code == 404
+        headers = {"If-Match": answer.headers["ETag"]}
+        why = {"reason": "request under article 17"}
+        assert client.request("DELETE", path, json=why, headers=headers).status_code == 200
+
+
+def test_a_name_that_is_no_role_is_refused(as_service: str, new_sqlite: NewDatabase) -> None:
+    with (
+        transaction(as_service) as connection,
+        pytest.raises(RequestError, match="name of a role"),
+    ):
+        grant(connection, "x; DROP TABLE grades")
+    with transaction(new_sqlite()) as connection, pytest.raises(RequestError, match="SQLite"):
+        grant(connection, "x")

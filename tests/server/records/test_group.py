@@ -1,0 +1,170 @@
+"""Panels that are stored together give what they give one after the other, and leave the same."""
+
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, select
+
+from tests.server.records.test_writer import _held as held
+from toxgrade.criteria.reader import load
+from toxgrade.errors import Conflict, NotFound, RequestError
+from toxgrade.grading.dates import read_collected
+from toxgrade.grading.grader import Graders
+from toxgrade.grading.result import Course, LabResult
+from toxgrade.grading.rules import Rules
+from toxgrade.grading.values import read_value
+from toxgrade.server.records.audit_log import Act
+from toxgrade.server.records.audit_verify import verify
+from toxgrade.server.records.db.engine import build_engine, reading
+from toxgrade.server.records.db.tables import grades, patients, results, studies, treatments
+from toxgrade.server.records.erase import erase_patient, withdraw
+from toxgrade.server.records.patients import add_patients, lock_patient
+from toxgrade.server.records.put_patient import PatientRecord, put_patient
+from toxgrade.server.records.store import Submission, store
+from toxgrade.server.records.studies import find_study, save_study
+from toxgrade.server.records.writer import Writer
+
+_GRADERS = Graders(load())
+_START, _END = date(2011, 1, 24), date(2011, 3, 9)
+Job = Callable[[Connection], Any]
+
+
+def _panel(chance: random.Random, patient: str) -> Submission:
+    labs = []
+    for place in range(chance.randint(1, 3)):
+        analyte, unit, uln = chance.choice([("ALT", "U/L", "40"), ("bilirubin", "mg/dL", "1.2")])
+        day = _START + timedelta(chance.choice([-9, -3, 40, 60, 200]))
+        number = chance.randint(10, 300)
+        value = str(number if analyte == "ALT" else Decimal(number) / 50)
+        source = f"{analyte}-{place}-{chance.randint(0, 2)}" if chance.random() < 0.7 else None
+        lab = LabResult(analyte, read_value(value), unit, None, Decimal(uln),
+                        collected=read_collected(f"{day}"), source_id=source)  # fmt: skip
+        labs.append(((("results", place)), lab))
+    courses = chance.choice([None, (), (Course(_START, _END),), (Course(_START, None),)])
+    return Submission(chance.choice(["default", "other"]), patient, tuple(labs), courses)
+
+
+def _job(chance: random.Random) -> tuple[Job, Act, bool]:
+    """A panel, which may contradict itself, or now and then what else may be done to a patient.
+
+    Refused is only what would be refused at any time: what is refused comes after the others.
+    """
+    patient, kind = f"P{chance.randint(1, 3)}", chance.random()
+    panel = _panel(chance, patient)
+    act = Act("someone", "something", panel.study, patient)
+    if kind < 0.75:
+        return partial(store, submission=panel, graders=_GRADERS), act, True
+    if kind < 0.85:
+        record = PatientRecord((Course(_START, _END),), None)
+        return (
+            partial(put_patient, study_name=panel.study, name=patient, sent=record,
+                    graders=_GRADERS),
+            act, False,
+        )  # fmt: skip
+    if kind < 0.95:
+
+        def take_back(connection: Connection) -> None:
+            mine = (
+                select(grades.c.id).join(patients, patients.c.id == grades.c.patient_id)
+                .join(studies, studies.c.id == patients.c.study_id)
+                .where(patients.c.name == patient, studies.c.name == panel.study)
+                .order_by(grades.c.id).limit(1)
+            )  # fmt: skip
+            with suppress(NotFound):
+                grade = connection.scalar(mine) or 0
+                withdraw(connection, panel.study, patient, grade, "another patient's", _GRADERS)
+
+        return take_back, act, False
+
+    def erase(connection: Connection) -> None:
+        with suppress(NotFound):
+            erase_patient(connection, panel.study, patient, "asked for")
+
+    return erase, act, False
+
+
+def _told(answer: Any) -> Any:
+    """An answer without the numbers of rows and the times, which depend on what else there was."""
+    if isinstance(answer, list | tuple):
+        return [_told(each) for each in answer]
+    if isinstance(answer, dict):
+        left_out = ("id", "patient_id", "result_id", "supersedes_id", "recorded_at")
+        return {name: _told(each) for name, each in answer.items() if name not in left_out}
+    if hasattr(answer, "grades"):
+        return [_told(answer.grades), answer.summary]
+    return answer
+
+
+def _stored(engine: Engine) -> list[Any]:
+    """Every row that is left, in order, without its numbers and time."""
+    rows = []
+    with reading(engine).connect() as connection:
+        for table in (results, treatments, grades):
+            query = select(patients.c.study_id, patients.c.name, table)
+            query = query.join(patients, patients.c.id == table.c.patient_id)
+            found = connection.execute(query.order_by(patients.c.study_id, patients.c.name,
+                                                      table.c.id)).mappings()  # fmt: skip
+            rows += [_told(dict(row)) for row in found]
+    return rows
+
+
+def _done(engine: Engine, jobs: list[tuple[Job, Act, bool]], *, together: bool) -> list[Any]:
+    """What each job was answered, in the order in which a group does them."""
+    with engine.begin() as connection:
+        save_study(connection, "other", Rules(edition="5.0"))
+    writer = Writer(engine)
+    ordered = sorted(jobs, key=lambda job: (job[1].study, job[2], job[1].patient or ""))
+    if together:
+        go, _ = held(writer)
+        waiting = [writer.submit(run, act, is_panel=panel) for run, act, panel in ordered]
+        go.set()
+    else:
+        waiting = []
+        for run, act, panel in ordered:
+            waiting.append(writer.submit(run, act, is_panel=panel))
+            waiting[-1].exception(30)
+    answers = []
+    for answer in waiting:
+        error = answer.exception(30)
+        assert error is None or isinstance(error, RequestError), error
+        answers.append(type(error).__name__ if error else _told(answer.result()))
+    writer.close()
+    return answers
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("seed", range(10))
+def test_a_group_gives_what_its_jobs_give_one_after_the_other(
+    seed: int, kind: str, request: pytest.FixtureRequest
+) -> None:
+    new = request.getfixturevalue(f"new_{kind}")
+    jobs = [_job(random.Random(seed * 1000 + number)) for number in range(25)]
+    outcomes = []
+    for together in (False, True):
+        engine = build_engine(new())
+        answers = _done(engine, jobs, together=together)
+        with reading(engine).connect() as connection:
+            assert list(verify(connection)) == []
+        outcomes.append((answers, _stored(engine)))
+        engine.dispose()
+    assert outcomes[0] == outcomes[1]
+
+
+def test_who_was_erased_is_not_added_again(database_url: str) -> None:
+    """Whoever asked before the erasure was committed, and adds the patient after it."""
+    engine = build_engine(database_url)
+    with engine.begin() as connection:
+        study = find_study(connection, "default")
+        lock_patient(connection, study, "P1")
+        erase_patient(connection, "default", "P1", "asked for")
+    with engine.connect() as connection, pytest.raises(Conflict):
+        add_patients(connection, study, ["P2", "P1"])
+    with reading(engine).connect() as connection:
+        assert connection.scalars(select(patients.c.name)).all() == []
+    engine.dispose()
