@@ -12,8 +12,8 @@ from toxgrade.criteria.docs_page import page
 from toxgrade.criteria.interpretations import read_as
 from toxgrade.criteria.reader import load
 from toxgrade.errors import CriteriaError
-from toxgrade.grading.columns.rows import lab_result
 from toxgrade.grading.grader import OWN_LIMITS, Baseline, Graders
+from toxgrade.grading.rows import lab_result
 from toxgrade.grading.rules import Rules
 
 _CRITERIA = load()

@@ -9,8 +9,8 @@ import polars as pl
 from tests.grading import oracle
 from toxgrade.criteria.model import Term
 from toxgrade.grading.columns.grader import grade_rows
-from toxgrade.grading.columns.rows import COLUMNS, lab_result
 from toxgrade.grading.grader import OWN_LIMITS, Grader
+from toxgrade.grading.rows import COLUMNS, lab_result
 from toxgrade.grading.rules import Rules
 
 _ABSENT = dict.fromkeys(COLUMNS)

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toxgrade.errors import ReadingError
-from toxgrade.grading.dates import ACCEPTED_DATE, collected_columns, read_collected
+from toxgrade.grading.columns.dates import read_dates
+from toxgrade.grading.dates import ACCEPTED_DATE, read_collected
 
 Days = tuple[date, date, time | None]
 
@@ -91,7 +92,7 @@ def test_every_day_and_every_day_that_is_none() -> None:
         for year, month in months
         for n in range(32)
     ]
-    first, last, at, unreadable = collected_columns(pl.Series(texts))
+    first, last, at, unreadable = read_dates(pl.Series(texts)).get_columns()
     assert first.to_list() == real
     assert last.to_list() == real
     assert at.null_count() == len(texts)
@@ -110,7 +111,7 @@ def one_by_one(text: str | None) -> tuple[date | None, date | None, time | None,
 
 
 def by_column(texts: list[str | None]) -> list[tuple[object, ...]]:
-    columns = collected_columns(pl.Series(texts, dtype=pl.String))
+    columns = read_dates(pl.Series(texts, dtype=pl.String)).get_columns()
     return pl.DataFrame(columns).rows()
 
 
@@ -164,7 +165,7 @@ def test_absent_is_not_unreadable(texts: list[str | None]) -> None:
 
 
 def test_column_names_and_types() -> None:
-    columns = collected_columns(pl.Series(["2011-04-23T14:45", "2011", "x"]))
+    columns = read_dates(pl.Series(["2011-04-23T14:45", "2011", "x"])).get_columns()
     assert {column.name: column.dtype for column in columns} == {
         "first": pl.Date, "last": pl.Date, "time": pl.Time, "unreadable_date": pl.Boolean,
     }  # fmt: skip

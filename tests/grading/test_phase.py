@@ -10,16 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from toxgrade.grading.columns.phase import PHASE_TYPE, last_acute_days, place_columns
 from toxgrade.grading.dates import read_collected
 from toxgrade.grading.phase import (
-    PHASES,
     PRESETS,
     Placement,
     Window,
     add_months,
     course_faults,
     place,
-    place_columns,
 )
 from toxgrade.grading.result import Collected, Course, Flag
 
@@ -93,8 +92,8 @@ def test_paper_over_every_end_of_four_years() -> None:
 @pytest.mark.parametrize("months", [0, 1, 3, 11, 12, 13, 120])
 def test_months_clip_alike_in_columns(months: int) -> None:
     days = days_from(date(1896, 1, 1), 5 * 366) + days_from(date(2096, 1, 1), 5 * 366)
-    by_column = pl.DataFrame({"day": days}).select(
-        Window("end", months=months).last_acute_days(pl.col("day"))
+    by_column = pl.DataFrame({"rt_start": days, "rt_end": days}).select(
+        last_acute_days(Window("end", months=months))
     )
     assert by_column.to_series().to_list() == [add_months(day, months) for day in days]
 
@@ -332,7 +331,7 @@ def by_column(rows: Sequence[Row], window: Window) -> list[tuple[object, ...]]:
     )
     placed = frame.select(place_columns(window))
     assert dict(placed.schema) == {
-        "phase": PHASES, "on_treatment": pl.Boolean, "days_from_end": pl.Int32,
+        "phase": PHASE_TYPE, "on_treatment": pl.Boolean, "days_from_end": pl.Int32,
         "no_radiotherapy_end": pl.Boolean,
     }  # fmt: skip
     return placed.rows()

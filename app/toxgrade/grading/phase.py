@@ -8,10 +8,9 @@ import calendar
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Literal, get_args
+from typing import Literal
 
 import msgspec
-import polars as pl
 
 from toxgrade.errors import FieldFault
 from toxgrade.grading.dates import FIRST_YEAR, LAST_YEAR
@@ -41,11 +40,6 @@ class Window:
         if self.days is not None:
             return anchor + timedelta(days=self.days)
         return add_months(anchor, self.months or 0)
-
-    def last_acute_days(self, anchor: pl.Expr) -> pl.Expr:
-        """``last_acute_day`` by column."""
-        length = f"{self.months}mo" if self.days is None else f"{self.days}d"
-        return anchor.dt.offset_by(length)
 
 
 PRESETS = {
@@ -172,79 +166,3 @@ def course_faults(courses: Sequence[Course]) -> list[FieldFault]:
             faults.append(FieldFault((i, "start"), "courses-out-of-order", text))
         latest = course.start or latest
     return faults
-
-
-def last_acute_days(window: Window) -> pl.Expr:
-    """The last acute day of a course by column, of ``rt_start`` and ``rt_end``: what
-    ``place_columns`` needs, and once per patient.
-
-    Without its anchor the other end stands in: it bounds what can be said.
-    """
-    order = ("rt_start", "rt_end") if window.anchor == "start" else ("rt_end", "rt_start")
-    return window.last_acute_days(pl.coalesce(order))
-
-
-def place_columns(
-    window: Window, until: pl.Expr | None = None, *, partial: bool = True
-) -> list[pl.Expr]:
-    """``place`` for a frame with one course per row.
-
-    Reads ``first``, ``last``, ``rt_start``, ``rt_end`` (Date) and ``ongoing`` (Boolean, null: no).
-    Gives ``phase`` (Enum), ``on_treatment`` (Boolean), ``days_from_end`` (Int32) and
-    ``no_radiotherapy_end`` (Boolean), with the meanings and nulls of ``Placement``.
-
-    ``until``: ``last_acute_days``, where it is a column already. ``partial`` False: each date is a
-    full one (``first`` is ``last``), which halves the work.
-    """
-    first, last = pl.col("first"), pl.col("last")
-    until = last_acute_days(window) if until is None else until
-    phase, treated = _phases(first, window, until), _treated(first)
-    agrees = pl.lit(True)
-    if partial:
-        agrees = phase.eq_missing(_phases(last, window, until))
-        treated = pl.when(agrees & (treated == _treated(last))).then(treated)
-    unknown = phase.is_null() & agrees & first.is_not_null() & pl.col("rt_start").is_not_null()
-    day = pl.when(first == last).then(first) if partial else first
-    return [
-        pl.when(agrees).then(phase).fill_null(_phase_text("unknown")).alias("phase"),
-        treated.alias("on_treatment"),
-        (day - pl.col("rt_end")).dt.total_days().cast(pl.Int32).alias("days_from_end"),
-        unknown.alias("no_radiotherapy_end"),
-    ]
-
-
-PHASES = pl.Enum(get_args(Phase))
-
-
-def _phase_text(phase: Phase) -> pl.Expr:
-    return pl.lit(phase, dtype=PHASES)
-
-
-def _phases(day: pl.Expr, window: Window, until: pl.Expr) -> pl.Expr:
-    """``_phase`` by column; null where unknown: what a missing date leaves null is never true."""
-    start, end = pl.col("rt_start"), pl.col("rt_end")
-    if window.anchor == "start":
-        acute, late = (start < day) & (day <= until), day > until
-    else:
-        lasting = end.is_null() & pl.col("ongoing")
-        acute = (pl.coalesce(start, end) < day) & (lasting | (day <= until))
-        late = end.is_not_null() & (day > until)
-    return (
-        pl.when(day <= start)
-        .then(_phase_text("pre_treatment"))
-        .when(acute)
-        .then(_phase_text("acute"))
-        .when(late)
-        .then(_phase_text("late"))
-    )
-
-
-def _treated(day: pl.Expr) -> pl.Expr:
-    """``_on_treatment`` by column."""
-    start, end = pl.col("rt_start"), pl.col("rt_end")
-    return (
-        pl.when((day <= start) | (day > end))
-        .then(pl.lit(False))
-        .when((start < day) & (end.is_not_null() | pl.col("ongoing")))
-        .then(pl.lit(True))
-    )

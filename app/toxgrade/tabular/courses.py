@@ -8,8 +8,9 @@ from pathlib import Path
 import polars as pl
 
 from toxgrade.errors import FileError
+from toxgrade.grading.columns.dates import read_dates
 from toxgrade.grading.columns.interning import Numbers
-from toxgrade.grading.dates import FIRST_YEAR, LAST_YEAR, collected_columns
+from toxgrade.grading.dates import FIRST_YEAR, LAST_YEAR
 from toxgrade.tabular.layouts import iso_date, treatment_columns
 from toxgrade.tabular.open_file import open_table
 from toxgrade.tabular.read_options import Reading
@@ -115,7 +116,8 @@ def treatment_dates(frame: pl.DataFrame, names: tuple[str, str], file: str) -> p
 
 
 def _days(texts: pl.Series, lines: pl.Series, place: str) -> pl.Series:
-    first, last, _, unreadable = collected_columns(texts)
+    read = read_dates(texts)
+    first, last, unreadable = read["first"], read["last"], read["unreadable_date"]
     wrong = unreadable | (first != last).fill_null(False)
     if wrong.any():
         line = lines.filter(wrong)[0]

@@ -14,10 +14,11 @@ from toxgrade.grading.columns.baseline_selection import (
     nothing,
 )
 from toxgrade.grading.columns.lookup_tables import REASON_CODES
-from toxgrade.grading.columns.rows import COLUMNS, lab_result, written
+from toxgrade.grading.columns.normalize import written
+from toxgrade.grading.columns.values import SCALE
 from toxgrade.grading.result import LabResult, Reason
+from toxgrade.grading.rows import COLUMNS, lab_result
 from toxgrade.grading.units import UnitKeys
-from toxgrade.grading.values import SCALE
 
 _MOST = 1_000_000
 """Candidates that are kept before those of earlier days are let go."""

@@ -13,11 +13,11 @@ from typing import Literal, NamedTuple
 import polars as pl
 
 from toxgrade.criteria.model import Analyte, Band, Condition, Limit, Term, Unit
+from toxgrade.grading.columns.values import SCALE
 from toxgrade.grading.grader import Grader
 from toxgrade.grading.limits import ResolvedLimit, applicable, resolve
 from toxgrade.grading.result import Reason
 from toxgrade.grading.units import UnitKeys
-from toxgrade.grading.values import SCALE
 
 REASON_CODES = {reason: code for code, reason in enumerate(Reason)}
 _LARGEST = 2**63 - 1

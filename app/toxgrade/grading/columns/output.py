@@ -7,7 +7,7 @@ import polars as pl
 
 from toxgrade.criteria.model import Term
 from toxgrade.grading.columns.flags import flag_bit, flag_texts
-from toxgrade.grading.phase import PHASES
+from toxgrade.grading.columns.phase import PHASE_TYPE
 from toxgrade.grading.result import Flag, Reason
 
 _GRADES = 6  # 0 to 5
@@ -17,9 +17,9 @@ def answer(tests: pl.DataFrame, terms: Sequence[Term]) -> pl.DataFrame:
     """Name the term, reason, flags and criterion of every test; compare it with its baseline."""
     phase = (
         pl.when("is_baseline")
-        .then(pl.lit("baseline", dtype=PHASES))
+        .then(pl.lit("baseline", dtype=PHASE_TYPE))
         .when("before_start")
-        .then(pl.lit("pre_treatment", dtype=PHASES))
+        .then(pl.lit("pre_treatment", dtype=PHASE_TYPE))
         .otherwise("phase")
     )
     least, most = pl.col("at_least"), pl.col("at_most")

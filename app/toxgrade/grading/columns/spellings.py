@@ -8,10 +8,11 @@ import polars as pl
 
 from toxgrade.grading.columns.flags import FLAG_BITS, flag_bit
 from toxgrade.grading.columns.lookup_tables import SIMPLE, Combination, Tables
+from toxgrade.grading.columns.values import read_column
 from toxgrade.grading.grader import Grader
 from toxgrade.grading.result import Flag
 from toxgrade.grading.units import UnitKeys
-from toxgrade.grading.values import read_column, read_limit
+from toxgrade.grading.values import read_limit
 
 GRADES = (1, 2, 3, 4)
 

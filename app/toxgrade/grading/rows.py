@@ -1,13 +1,11 @@
-"""One row of a file read for the plain grader: the same reading as ``reading.py``, for one row."""
+"""One row of texts read as a laboratory result, as ``columns/`` reads millions of them."""
 
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Literal
 
-import polars as pl
-
 from toxgrade.errors import ReadingError
-from toxgrade.grading.dates import read_collected
+from toxgrade.grading.dates import WHITE_SPACE, read_collected
 from toxgrade.grading.result import LabResult, Reason
 from toxgrade.grading.values import read_limit, read_value
 
@@ -17,19 +15,12 @@ COLUMNS = (
 )
 """What a frame of rows holds, String (or Categorical), null where absent."""
 
-_WHITE_SPACE = " \t\r\n"
-
-
-def written(rows: pl.DataFrame) -> pl.DataFrame:
-    """``COLUMNS`` of some rows as String."""
-    return rows.select(pl.col(COLUMNS).cast(pl.String))
-
 
 def lab_result(row: Mapping[str, str | None]) -> LabResult:
     """Read one row of ``COLUMNS``, and ``source_id`` where it has one; what cannot be read is
     marked, never raised or guessed.
     """
-    text = {name: (value or "").strip(_WHITE_SPACE) for name, value in row.items()}
+    text = {name: (value or "").strip(WHITE_SPACE) for name, value in row.items()}
     value, collected = None, None
     unreadable: Literal[Reason.UNREADABLE_VALUE, Reason.UNREADABLE_DATE] | None = None
     try:

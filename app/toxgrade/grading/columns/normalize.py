@@ -1,43 +1,26 @@
-"""A piece of an export read into columns of numbers: the first steps of ``many.py``."""
+"""Whether the results of an export can be graded: ``grading/normalize.py`` by column."""
 
 import polars as pl
 
 from toxgrade.grading.columns.lookup_tables import REASON_CODES
-from toxgrade.grading.dates import collected_columns
+from toxgrade.grading.dates import WHITE_SPACE
 from toxgrade.grading.result import GRADED_STATUSES, Reason
+from toxgrade.grading.rows import COLUMNS
 from toxgrade.grading.rules import Implausible
-from toxgrade.grading.values import read_column, read_value
 
-_WHITE_SPACE = " \t\r\n"
 _LESS, _LESS_OR_EQUAL, _MORE, _MORE_OR_EQUAL = 1, 2, 3, 4
 
 
-def read_dates(texts: pl.Series) -> pl.DataFrame:
-    """``first``, ``last`` Date, ``time``, ``unreadable_date``: ``collected_columns`` as a frame."""
-    return pl.DataFrame(collected_columns(texts))
-
-
-def read_values(texts: pl.Series) -> pl.DataFrame:
-    """``value`` Int64 millionths, ``comparator`` Int8, and Boolean ``unreadable``, ``unscaled``
-    and ``blank``.
-    """
-    read = read_column(texts, read_value)
-    return pl.DataFrame(
-        {
-            "value": read.scaled,
-            "comparator": read.comparator,
-            "unreadable": read.unreadable,
-            "unscaled": read.unscaled,
-            "blank": texts.str.strip_chars(_WHITE_SPACE) == "",
-        }
-    )
+def written(rows: pl.DataFrame) -> pl.DataFrame:
+    """``COLUMNS`` of some rows as String."""
+    return rows.select(pl.col(COLUMNS).cast(pl.String))
 
 
 def is_declared(rows: pl.DataFrame) -> pl.Series:
     """Whether the sender calls a result a baseline (``baseline`` is Y)."""
     if rows["baseline"].null_count() == len(rows):
         return pl.repeat(False, len(rows), eager=True).alias("declared")
-    text = pl.col("baseline").cast(pl.String).str.strip_chars(_WHITE_SPACE).str.to_uppercase()
+    text = pl.col("baseline").cast(pl.String).str.strip_chars(WHITE_SPACE).str.to_uppercase()
     return rows.select(declared=(text == "Y").fill_null(False)).to_series()
 
 
@@ -63,7 +46,7 @@ def is_active(rows: pl.DataFrame) -> pl.Series:
     """Whether the result is final, corrected or amended; without a status it is final."""
     if rows["status"].null_count() == len(rows):
         return pl.repeat(True, len(rows), eager=True).alias("active")
-    status = pl.col("status").cast(pl.String).str.strip_chars(_WHITE_SPACE).fill_null("")
+    status = pl.col("status").cast(pl.String).str.strip_chars(WHITE_SPACE).fill_null("")
     return rows.select(active=status.is_in([*GRADED_STATUSES, ""])).to_series()
 
 

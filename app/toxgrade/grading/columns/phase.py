@@ -1,0 +1,84 @@
+"""Acute or late by column: ``grading/phase.py`` for a frame with one course per row."""
+
+from typing import get_args
+
+import polars as pl
+
+from toxgrade.grading.phase import Window
+from toxgrade.grading.result import Phase
+
+PHASE_TYPE = pl.Enum(get_args(Phase))
+
+
+def last_acute_days(window: Window) -> pl.Expr:
+    """The last acute day of a course by column, of ``rt_start`` and ``rt_end``: what
+    ``place_columns`` needs, and once per patient.
+
+    Without its anchor the other end stands in: it bounds what can be said.
+    """
+    order = ("rt_start", "rt_end") if window.anchor == "start" else ("rt_end", "rt_start")
+    length = f"{window.months}mo" if window.days is None else f"{window.days}d"
+    return pl.coalesce(order).dt.offset_by(length)
+
+
+def place_columns(
+    window: Window, until: pl.Expr | None = None, *, partial: bool = True
+) -> list[pl.Expr]:
+    """``place`` for a frame with one course per row.
+
+    Reads ``first``, ``last``, ``rt_start``, ``rt_end`` (Date) and ``ongoing`` (Boolean, null: no).
+    Gives ``phase`` (Enum), ``on_treatment`` (Boolean), ``days_from_end`` (Int32) and
+    ``no_radiotherapy_end`` (Boolean), with the meanings and nulls of ``Placement``.
+
+    ``until``: ``last_acute_days``, where it is a column already. ``partial`` False: each date is a
+    full one (``first`` is ``last``), which halves the work.
+    """
+    first, last = pl.col("first"), pl.col("last")
+    until = last_acute_days(window) if until is None else until
+    phase, treated = _phases(first, window, until), _treated(first)
+    agrees = pl.lit(True)
+    if partial:
+        agrees = phase.eq_missing(_phases(last, window, until))
+        treated = pl.when(agrees & (treated == _treated(last))).then(treated)
+    unknown = phase.is_null() & agrees & first.is_not_null() & pl.col("rt_start").is_not_null()
+    day = pl.when(first == last).then(first) if partial else first
+    return [
+        pl.when(agrees).then(phase).fill_null(_phase_text("unknown")).alias("phase"),
+        treated.alias("on_treatment"),
+        (day - pl.col("rt_end")).dt.total_days().cast(pl.Int32).alias("days_from_end"),
+        unknown.alias("no_radiotherapy_end"),
+    ]
+
+
+def _phase_text(phase: Phase) -> pl.Expr:
+    return pl.lit(phase, dtype=PHASE_TYPE)
+
+
+def _phases(day: pl.Expr, window: Window, until: pl.Expr) -> pl.Expr:
+    """``_phase`` by column; null where unknown: what a missing date leaves null is never true."""
+    start, end = pl.col("rt_start"), pl.col("rt_end")
+    if window.anchor == "start":
+        acute, late = (start < day) & (day <= until), day > until
+    else:
+        lasting = end.is_null() & pl.col("ongoing")
+        acute = (pl.coalesce(start, end) < day) & (lasting | (day <= until))
+        late = end.is_not_null() & (day > until)
+    return (
+        pl.when(day <= start)
+        .then(_phase_text("pre_treatment"))
+        .when(acute)
+        .then(_phase_text("acute"))
+        .when(late)
+        .then(_phase_text("late"))
+    )
+
+
+def _treated(day: pl.Expr) -> pl.Expr:
+    """``_on_treatment`` by column."""
+    start, end = pl.col("rt_start"), pl.col("rt_end")
+    return (
+        pl.when((day <= start) | (day > end))
+        .then(pl.lit(False))
+        .when((start < day) & (end.is_not_null() | pl.col("ongoing")))
+        .then(pl.lit(True))
+    )

@@ -1,0 +1,104 @@
+"""A column of reported numbers, read exactly as ``grading/values.py`` reads each text."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import polars as pl
+
+from toxgrade.errors import ReadingError
+from toxgrade.grading.dates import WHITE_SPACE
+from toxgrade.grading.result import Reported
+from toxgrade.grading.values import read_value
+
+SCALE = 1_000_000
+"""Columns hold numbers as integers of millionths: laboratories report at most five decimals."""
+
+_PLAIN_DIGITS = 15  # any decimal of 15 digits survives a 64-bit float and back
+COMPARATORS = ("", "<", "<=", ">", ">=")
+
+
+@dataclass(frozen=True, slots=True)
+class NumberColumn:
+    """A column of reported numbers, read: every Series as long as the column.
+
+    ``scaled``: Int64 millionths, null where absent, unreadable or ``unscaled``. ``comparator``:
+    Int8 index into ``COMPARATORS``. ``unreadable``: Boolean. ``unscaled``: Boolean, readable but
+    too fine or too large for the scale, to be graded one by one.
+    """
+
+    scaled: pl.Series
+    comparator: pl.Series
+    unreadable: pl.Series
+    unscaled: pl.Series
+
+
+def read_column(texts: pl.Series, read: Callable[[str], Reported]) -> NumberColumn:
+    """Read a String column exactly as ``read`` reads each text, mostly without Python per row.
+
+    A text of digits and at most one point, 15 characters long at most, is a decimal that a float
+    identifies uniquely; if its millionths give back the same float, they are that decimal. Other
+    texts (comparators, many digits, not a number) are few and repeat: each is read once.
+    """
+    stripped = texts.str.strip_chars(" \t\r\n").replace("", None).alias("text")
+    text = pl.col("text")
+    floats = text.cast(pl.Float64, strict=False)
+    millionths = (floats * SCALE).round()
+    plain = (
+        (text.str.len_bytes() <= _PLAIN_DIGITS)
+        & (text.str.strip_chars("0123456789.") == "")
+        & (millionths < 1e15)
+        & (millionths / SCALE == floats)
+    ).fill_null(False)
+    frame = stripped.to_frame().with_columns(
+        scaled=pl.when(plain).then(millionths).cast(pl.Int64), odd=text.is_not_null() & ~plain
+    )
+    odd = frame.filter("odd")["text"].unique()
+    if odd.len() == 0:
+        no = pl.repeat(False, len(texts), dtype=pl.Boolean, eager=True)
+        return NumberColumn(frame["scaled"], no.cast(pl.Int8), no, no)
+    one_by_one = pl.DataFrame(
+        [(written, *_scale(written, read)) for written in odd],
+        schema={
+            "text": pl.String,
+            "number": pl.Int64,
+            "comparator": pl.Int8,
+            "unreadable": pl.Boolean,
+            "unscaled": pl.Boolean,
+        },
+        orient="row",
+    )
+    joined = frame.join(one_by_one, on="text", how="left", maintain_order="left")
+    return NumberColumn(
+        joined["scaled"].fill_null(joined["number"]),
+        joined["comparator"].fill_null(0),
+        joined["unreadable"].fill_null(False),
+        joined["unscaled"].fill_null(False),
+    )
+
+
+def _scale(text: str, read: Callable[[str], Reported]) -> tuple[int | None, int, bool, bool]:
+    """A text's millionths, comparator, and whether it is unreadable or does not fit the scale."""
+    try:
+        reported = read(text)
+    except ReadingError:
+        return None, 0, True, False
+    numerator, denominator = (reported.number * SCALE).as_integer_ratio()
+    fits = denominator == 1 and numerator < 10**15
+    comparator = COMPARATORS.index(reported.comparator)
+    return (numerator if fits else None), comparator, False, not fits
+
+
+def read_values(texts: pl.Series) -> pl.DataFrame:
+    """``value`` Int64 millionths, ``comparator`` Int8, and Boolean ``unreadable``, ``unscaled``
+    and ``blank``.
+    """
+    read = read_column(texts, read_value)
+    return pl.DataFrame(
+        {
+            "value": read.scaled,
+            "comparator": read.comparator,
+            "unreadable": read.unreadable,
+            "unscaled": read.unscaled,
+            "blank": texts.str.strip_chars(WHITE_SPACE) == "",
+        }
+    )
