@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from toxgrade.exports.grade_file import Progress
     from toxgrade.exports.run_report import Report
 import os
-import re
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from toxgrade.cli.file_options import declared, reading_options
@@ -158,18 +157,11 @@ def grade(
 
 
 def _window(text: str) -> "Window":
-    """``end+3m`` or ``start+90d``, or the name of a preset."""
-    from toxgrade.errors import RequestError
-    from toxgrade.grading.phase import PRESETS, Window
+    """Return the window that ``--window`` names."""
+    from toxgrade.errors import ReadingError, RequestError
+    from toxgrade.grading.phase import read_window
 
-    match = re.fullmatch(r"(end|start)\+([0-9]{1,4})([md])", text)
-    if text in PRESETS:
-        return PRESETS[text]
     try:
-        if match is None:
-            raise ValueError("not a window")
-        length = {"m": "months", "d": "days"}[match[3]]
-        return Window(match[1], **{length: int(match[2])})  # type: ignore[arg-type]
-    except ValueError:
-        known = ", ".join(PRESETS)
-        raise RequestError(f"--window: expected {known}, or such as end+3m, start+90d") from None
+        return read_window(text)
+    except ReadingError as error:
+        raise RequestError(f"--window: {error}") from None

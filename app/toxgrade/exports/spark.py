@@ -5,7 +5,7 @@ Spark brings the rows of each patient together and hands them over as Arrow; wha
 and on every executor.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped]
@@ -23,25 +23,22 @@ from pyspark.sql.types import (
 )
 
 from toxgrade.criteria.reader import load
-from toxgrade.errors import FileError
-from toxgrade.grading.columns.grader import grade_rows
-from toxgrade.grading.grader import Grader, Graders
-from toxgrade.grading.phase import PRESETS, Window
+from toxgrade.exports.grade_frame import GRADE_COLUMNS, as_window, grade_dated, read_courses
+from toxgrade.grading.grader import Graders
+from toxgrade.grading.phase import Window
 from toxgrade.grading.rules import Rules
-from toxgrade.tabular.courses import NO_COURSES, treatment_dates
-from toxgrade.tabular.layouts import Layout, recognise, treatment_columns
+from toxgrade.tabular.layouts import recognise
 from toxgrade.tabular.read_options import AS_IT_COMES
 from toxgrade.tabular.table import apart
 
 _TOGETHER = 100_000  # rows graded at a time, or one patient's if that has more: some 100 MB
 _START, _END = "__rt_start", "__rt_end"
 _BYTE, _TEXT, _FLAG = ByteType(), StringType(), BooleanType()
-_OURS: dict[str, DataType] = {
-    "term": _TEXT, "grade": _BYTE, "at_least": _BYTE, "at_most": _BYTE, "reason": _TEXT,
-    "flags": _TEXT, "criterion": _TEXT, "phase": _TEXT, "on_treatment": _FLAG,
+_TYPES: dict[str, DataType] = {
+    "grade": _BYTE, "at_least": _BYTE, "at_most": _BYTE, "on_treatment": _FLAG,
     "days_from_end": IntegerType(), "baseline_grade": _BYTE, "worse_than_baseline": _FLAG,
-    "edition": _TEXT,
 }  # fmt: skip
+"""The columns that are no texts."""
 
 
 def grade(
@@ -67,10 +64,12 @@ def grade(
         CriteriaError: there is no such edition.
     """
     layout = recognise(labs.columns, "labs", AS_IT_COMES)
-    rules = Rules(edition, PRESETS[window] if isinstance(window, str) else window)
+    rules = Rules(edition, as_window(window))
     Graders(load()).under(rules)
     patient = layout.named["patient"]
-    dates = _courses(labs, patients, layout).rename({"rt_start": _START, "rt_end": _END})
+    dates = read_courses(labs, patients, layout, _distinct).rename(
+        {"rt_start": _START, "rt_end": _END}
+    )
     courses = labs.sparkSession.createDataFrame(dates.rename({"patient": patient}).to_arrow())
     together = (
         labs.join(broadcast(courses), patient, "left")
@@ -82,30 +81,19 @@ def grade(
     return together.mapInArrow(_grading(patient, rules, schema), schema)
 
 
-def _courses(labs: DataFrame, patients: DataFrame | None, layout: Layout) -> pl.DataFrame:
-    """The treatment dates, checked on the driver: a row for each patient is little."""
-    in_labs = "rt_start" in layout.named or "rt_end" in layout.named
-    if patients is None and not in_labs:
-        return NO_COURSES
-    if patients is not None and in_labs:
-        text = "give the treatment dates once: as columns of the labs, or in the patients table"
-        raise FileError(f"the labs have rt_start or rt_end beside a patients table: {text}")
-    table, name = (labs, "labs") if patients is None else (patients, "patients")
-    columns = treatment_columns(table.columns, name, AS_IT_COMES)
-    found = pl.DataFrame(pl.from_arrow(table.select(*columns).distinct().toArrow()))
-    texts = found.cast(pl.String).sort(columns)
-    texts.columns = ["patient", "start", "end"]
-    numbered = texts.with_row_index("line", 1).with_columns(pl.col("line").cast(pl.Int64))
-    return treatment_dates(numbered, columns[1:], name)
+def _distinct(table: DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    return pl.DataFrame(pl.from_arrow(table.select(*columns).distinct().toArrow()))
 
 
 def _schema(labs: DataFrame) -> StructType:
-    renamed = apart(labs.columns, _OURS)
+    renamed = apart(labs.columns, GRADE_COLUMNS)
     given = [
         StructField(renamed.get(field.name, field.name), field.dataType)
         for field in labs.schema.fields
     ]
-    return StructType([*given, *(StructField(name, kind) for name, kind in _OURS.items())])
+    return StructType(
+        [*given, *(StructField(name, _TYPES.get(name, _TEXT)) for name in GRADE_COLUMNS)]
+    )
 
 
 def _grading(
@@ -117,7 +105,8 @@ def _grading(
         grader = Graders(load()).under(rules)
         kind = to_arrow_schema(schema)
         for rows in _whole_patients(batches, patient):
-            entries = _graded(rows, grader, rules)
+            given = rows.drop(_START, _END)
+            entries = grade_dated(given, rows[_START], rows[_END], grader, rules.window)
             yield from pa.Table.from_arrays(
                 [column.to_arrow().cast(field.type) for column, field in zip(
                     entries.iter_columns(), kind, strict=True
@@ -141,14 +130,3 @@ def _whole_patients(batches: Iterator[pa.RecordBatch], patient: str) -> Iterator
         waiting = [rows[last:]]
     if waiting:
         yield pl.concat(waiting)
-
-
-def _graded(rows: pl.DataFrame, grader: Grader, rules: Rules) -> pl.DataFrame:
-    given = rows.drop(_START, _END)
-    layout = recognise(given.columns, "labs", AS_IT_COMES)
-    read = layout.rows(given.with_columns(pl.col(layout.reads).cast(pl.String)))
-    dated = read.with_columns(rt_start=rows[_START], rt_end=rows[_END])
-    entries = grade_rows(dated, grader, rules.window)
-    ours = entries.with_columns(edition=pl.lit(grader.edition.name)).select("row", *_OURS)
-    renamed = apart(given.columns, _OURS)
-    return pl.concat([given[ours["row"]].rename(renamed), ours.drop("row")], how="horizontal")

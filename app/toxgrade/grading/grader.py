@@ -12,6 +12,7 @@ from typing import Literal
 
 from toxgrade.criteria.interpretations import read_as
 from toxgrade.criteria.model import Analyte, Condition, Criteria, Edition, Reference, Term
+from toxgrade.criteria.reader import load
 from toxgrade.grading import explanation
 from toxgrade.grading.explanation import Verdict
 from toxgrade.grading.limits import EXACT, ZERO, ResolvedLimit, applicable, resolve
@@ -52,6 +53,26 @@ class Grader:
         self._compares = {term.name for term in edition.terms if term.uses_baseline}
         self._resolved: dict[tuple[str, ...], tuple[tuple[int, ResolvedLimit], ...]] = {}
         self._graded: dict[Hashable, Grade] = {}
+
+    @classmethod
+    def load(
+        cls,
+        edition: str = "4.03",
+        interpretations: Mapping[str, str] | None = None,
+        implausible: Implausible = "refuse",
+    ) -> "Grader":
+        """Return a grader for an edition of CTCAE, read from the criteria files of the package.
+
+        ``interpretations``: the choice for each interpretation of CTCAE's text that is not the
+        default one, by name. ``implausible``: ``refuse`` leaves a number outside the plausible
+        bands ungraded, ``flag`` grades it and says so.
+
+        Raises:
+            CriteriaError: no such edition or interpretation; the message names those there are.
+        """
+        chosen = tuple((interpretations or {}).items())
+        rules = Rules(edition, implausible=implausible, readings=chosen)
+        return Graders(load(only=edition)).under(rules)
 
     def terms(self, analyte: str) -> tuple[Term, ...]:
         """The terms graded from an analyte (by any of its names), in the edition's order."""

@@ -5,6 +5,7 @@ late (doi 10.1177/0300060519892382). ``rtog90``: 90 days from the start (Cox 199
 """
 
 import calendar
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -12,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from toxgrade.errors import FieldFault
+from toxgrade.errors import FieldFault, ReadingError
 from toxgrade.grading.dates import FIRST_YEAR, LAST_YEAR
 from toxgrade.grading.result import Collected, Course, Flag, Phase
 
@@ -47,6 +48,27 @@ PRESETS = {
     "rtog90": Window("start", days=90),
     "end90": Window("end", days=90),
 }
+_WRITTEN = re.compile(r"(end|start)\+([0-9]{1,4})([md])")
+
+
+def read_window(text: str) -> Window:
+    """Return the window that a text means: a preset's name, or such as ``end+3m``, ``start+90d``.
+
+    Raises:
+        ReadingError: ``window``; the message says what is accepted.
+    """
+    match = _WRITTEN.fullmatch(text)
+    if text in PRESETS:
+        return PRESETS[text]
+    try:
+        if match is None:
+            raise ValueError("not a window")
+        length = {"m": "months", "d": "days"}[match[3]]
+        return Window(match[1], **{length: int(match[2])})  # type: ignore[arg-type]
+    except ValueError:
+        known = ", ".join(PRESETS)
+        message = f"expected {known}, or such as end+3m, start+90d"
+        raise ReadingError("window", message) from None
 
 
 OLD_BASELINE = timedelta(days=28)  # further before the start it is flagged, never excluded
