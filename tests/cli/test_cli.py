@@ -15,8 +15,7 @@ from typing import get_args
 import pytest
 
 from toxgrade import __version__
-from toxgrade.cli import COMMANDS
-from toxgrade.cli.commands import GROUPS
+from toxgrade.cli import COMMANDS, GROUPS
 from toxgrade.cli.options import Parser
 from toxgrade.cohort.table_document import table_csv, table_html
 from toxgrade.demo.load import load_demo

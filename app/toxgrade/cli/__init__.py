@@ -1,8 +1,16 @@
-"""The command ``toxgrade``: ``--help`` and ``--version`` at once, the rest by what it needs."""
+"""The command ``toxgrade``: finds the command that was asked for, runs it, reports its refusals.
+
+``--help`` and ``--version`` import nothing else; each command imports what it needs.
+"""
 
 import gc
 import sys
+from importlib import import_module
 from io import TextIOWrapper
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlalchemy.exc import SQLAlchemyError
 
 _ABOUT = """\
 Usage: toxgrade COMMAND [OPTIONS] ...
@@ -29,30 +37,87 @@ COMMANDS = {
     "criteria": "check, print and compare the criteria files",
     "validate": "check this installation against its specification; a dated report",
 }
-"""What each command, a module here, does: the overview loads none of them."""
+"""What each command does. Each is a module here; the overview imports none of them."""
+GROUPS = {"audit", "criteria", "db", "keys", "ranges"}
+"""The commands that have commands of their own."""
+
+_NO_FILE = "unable to open database file"  # SQLite's words
 
 
 def main() -> None:
-    """Tell what there is, or run the command."""
-    asked = sys.argv[1:]
-    if isinstance(sys.stdout, TextIOWrapper):  # else it is a test's
+    """Print what there is, or run the command that was asked for."""
+    arguments = sys.argv[1:]
+    if isinstance(sys.stdout, TextIOWrapper):  # a test replaces it by something else
         if sys.stdout.isatty():
             sys.stdout.reconfigure(errors="backslashreplace")
-        else:  # what others read is UTF-8 under every locale
+        else:  # other programs read UTF-8, whatever the locale
             sys.stdout.reconfigure(encoding="utf-8")
-    if asked in ([], ["--help"], ["-h"]):
-        told = "".join(f"  {name:<10}{what}\n" for name, what in COMMANDS.items())
-        print(f"{_ABOUT}{told}\nMore: toxgrade COMMAND --help; toxgrade --version.")
-        sys.exit(0 if asked else 2)
-    if asked == ["--version"]:
+    if arguments in ([], ["--help"], ["-h"]):
+        commands = "".join(f"  {name:<10}{what}\n" for name, what in COMMANDS.items())
+        print(f"{_ABOUT}{commands}\nMore: toxgrade COMMAND --help; toxgrade --version.")
+        sys.exit(0 if arguments else 2)
+    if arguments == ["--version"]:
         from toxgrade import __version__
 
         print(f"toxgrade {__version__}")
         return
-    gc.set_threshold(150_000)  # what is imported stays: to look for garbage in it took 20 ms
-    from toxgrade.cli.commands import run
-
+    gc.set_threshold(150_000)  # imported objects stay: collecting them again and again took 20 ms
     try:
-        run(*asked)
+        run(*arguments)
     finally:
-        gc.freeze()  # or all that was imported is looked through once more at the end: 60 ms
+        gc.freeze()  # the last collection at exit would visit all that was imported: 60 ms
+
+
+def run(name: str, *given: str) -> None:
+    """Run a command; a refusal on purpose ends with one line and exit code 2."""
+    from toxgrade.cli.options import Parser, fail
+    from toxgrade.errors import ToxgradeError
+
+    if name not in COMMANDS:
+        sys.exit(fail(f"there is no command {name!r}{_nearest(name)}; see toxgrade --help"))
+    parser = Parser(prog=f"toxgrade {name}")
+    import_module(f"toxgrade.cli.{name}").arguments(parser)
+    # Files and options in any order: argparse can do that only where no commands follow.
+    parse = parser.parse_args if name in GROUPS else parser.parse_intermixed_args
+    chosen = vars(parse(given))
+    try:
+        sys.exit(chosen.pop("run")(**chosen))
+    except KeyboardInterrupt:
+        fail("interrupted")
+        sys.exit(130)
+    except ToxgradeError as error:
+        sys.exit(fail(str(error)))
+    except ModuleNotFoundError as error:
+        if (error.name or "toxgrade").startswith("toxgrade"):
+            raise
+        needs = "pip install 'toxgrade[server]'"
+        sys.exit(fail(f"this command needs the service's packages ({error.name}): {needs}"))
+    except Exception as error:
+        if "sqlalchemy" not in sys.modules:
+            raise
+        from sqlalchemy.exc import SQLAlchemyError
+
+        if not isinstance(error, SQLAlchemyError):
+            raise
+        sys.exit(fail(_database_failure(error, name)))
+
+
+def _database_failure(error: "SQLAlchemyError", command: str) -> str:
+    """Return why the database cannot be used, without anything that may be stored in it."""
+    from sqlalchemy.exc import DBAPIError
+
+    database = "the database of TOXGRADE_DATABASE_URL"
+    if isinstance(error, DBAPIError) and error.statement is None:
+        why = str(error.orig).strip()
+        if why == _NO_FILE and command != "db":
+            why += " (toxgrade db upgrade makes one)"
+        return f"{database} cannot be used: {why}"
+    # The error of a statement could quote what was stored.
+    return f"{database} does not answer or is not migrated (toxgrade db upgrade)"
+
+
+def _nearest(name: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, COMMANDS, 1)
+    return f", did you mean {near[0]!r}?" if near else ""
