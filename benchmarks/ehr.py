@@ -8,8 +8,7 @@ from typing import Any
 from toxgrade.criteria.reader import load
 from toxgrade.fhir.bundle import read_bundle
 from toxgrade.fhir.results import Accepted
-from toxgrade.grading.grader import Graders
-from toxgrade.grading.rules import Rules
+from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.ehr.cards import cards
 from toxgrade.server.ehr.fhir_http import fhir_json
 from toxgrade.server.ehr.grade_bundle import grade, observe, persons

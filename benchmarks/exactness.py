@@ -9,8 +9,7 @@ from collections.abc import Iterable, Iterator
 from tests.grading import oracle
 from tests.grading.both_graders import Found, by_column, one_by_one
 from toxgrade.criteria.model import Edition
-from toxgrade.grading.grader import Graders
-from toxgrade.grading.rules import Rules
+from toxgrade.grading.rules import Graders, Rules
 
 _CHUNK = 250_000  # a million rows and their baselines at once would take 6 GB
 

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, func, select
 from tests import postgres
 from tests.exports.synthetic_export import write_export
 from toxgrade.criteria.reader import load
-from toxgrade.grading.grader import Graders
+from toxgrade.grading.rules import Graders
 from toxgrade.server.jobs.chunk import Chunk
 from toxgrade.server.jobs.partition import Partition
 from toxgrade.server.process import collect_rarely

@@ -2,8 +2,6 @@
 
 import re
 import subprocess
-import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -56,22 +54,6 @@ def test_files_stay_short_enough_to_read() -> None:
         if (lines := len((_ROOT / path).read_text(encoding="utf-8").splitlines())) > 250
     }
     assert long == {}
-
-
-def test_the_wheel_holds_all_that_the_service_needs(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(build, cwd=_ROOT, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("toxgrade-*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        names = set(archive.namelist())
-    assert {
-        "toxgrade/criteria/ctcae_4_03.toml", "toxgrade/criteria/analytes.toml",
-        "toxgrade/demo/labs.csv",
-        "toxgrade/demo/patients.csv", "toxgrade/server/migrations/env.py",
-        "toxgrade/server/migrations/versions/0001_first_tables.py",
-        "toxgrade/server/web/templates/layout.html", "toxgrade/server/web/static/toxgrade.css",
-    } <= names  # fmt: skip
-    assert not any(name.startswith("tests/") for name in names)
 
 
 def test_the_container_follows_the_rules_it_can_be_checked_for() -> None:

@@ -20,10 +20,9 @@ from toxgrade.cohort.liver_day import (
 )
 from toxgrade.criteria.reader import load
 from toxgrade.grading.dates import read_collected
-from toxgrade.grading.grader import Graders
 from toxgrade.grading.phase import PRESETS
 from toxgrade.grading.result import Course, LabResult, Phase
-from toxgrade.grading.rules import Rules
+from toxgrade.grading.rules import Graders, Rules
 from toxgrade.grading.values import read_value
 
 _GRADER = Graders(load()).under(Rules())

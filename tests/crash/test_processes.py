@@ -13,7 +13,7 @@ from tests.conftest import NewDatabase
 from tests.crash.running import running
 from tests.server.api.panels import panel, value
 from toxgrade.criteria.reader import load
-from toxgrade.grading.grader import Graders
+from toxgrade.grading.rules import Graders
 from toxgrade.server.api.fields import LabValue
 from toxgrade.server.records.audit_log import Act
 from toxgrade.server.records.audit_verify import verify

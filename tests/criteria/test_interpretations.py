@@ -12,9 +12,9 @@ from toxgrade.criteria.docs_page import page
 from toxgrade.criteria.interpretations import read_as
 from toxgrade.criteria.reader import load
 from toxgrade.errors import CriteriaError
-from toxgrade.grading.grader import OWN_LIMITS, Baseline, Graders
+from toxgrade.grading.grader import OWN_LIMITS, Baseline
 from toxgrade.grading.rows import lab_result
-from toxgrade.grading.rules import Rules
+from toxgrade.grading.rules import Graders, Rules
 
 _CRITERIA = load()
 _GRADERS = Graders(_CRITERIA)

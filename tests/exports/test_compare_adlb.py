@@ -10,7 +10,7 @@ import pytest
 from toxgrade.criteria.reader import load
 from toxgrade.errors import FileError
 from toxgrade.exports.compare_adlb import compare
-from toxgrade.grading.grader import Graders
+from toxgrade.grading.rules import Graders
 
 _GRADERS = Graders(load())
 _TOXGRADE = str(Path(sys.executable).parent / "toxgrade")

@@ -12,8 +12,7 @@ from toxgrade.criteria.reader import load
 from toxgrade.errors import CriteriaError, FileError
 from toxgrade.exports.grade_file import grade_file
 from toxgrade.exports.run_report import Batch, Report
-from toxgrade.grading.grader import Graders
-from toxgrade.grading.rules import Rules
+from toxgrade.grading.rules import Graders, Rules
 from toxgrade.tabular.mapping import ColumnMap
 from toxgrade.tabular.read_options import AS_IT_COMES, Reading
 

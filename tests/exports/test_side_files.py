@@ -14,8 +14,7 @@ from toxgrade.criteria.reader import load
 from toxgrade.demo.load import load_demo
 from toxgrade.exports.grade_file import grade_file
 from toxgrade.exports.run_report import Batch
-from toxgrade.grading.grader import Graders
-from toxgrade.grading.rules import Rules
+from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.records.db.engine import transaction
 from toxgrade.server.records.studies import find_study
 from toxgrade.server.reports.study_table import table_document

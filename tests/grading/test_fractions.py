@@ -5,8 +5,7 @@ import pytest
 from tests.grading import oracle
 from tests.grading.both_graders import by_column, one_by_one
 from toxgrade.criteria.model import Term
-from toxgrade.grading.grader import Graders
-from toxgrade.grading.rules import Rules
+from toxgrade.grading.rules import Graders, Rules
 
 _EDITIONS = list(oracle.CRITERIA.editions)
 _ROWS = {

@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 from toxgrade.criteria.reader import load
 from toxgrade.errors import RequestError
 from toxgrade.grading.dates import read_collected
-from toxgrade.grading.grader import Graders
 from toxgrade.grading.patient import grade_patient, refuse_late_baseline
 from toxgrade.grading.phase import PRESETS
 from toxgrade.grading.result import Course, Flag, LabResult, PatientGrade
-from toxgrade.grading.rules import Rules
+from toxgrade.grading.rules import Graders, Rules
 from toxgrade.grading.summary import Graded, summarise
 from toxgrade.grading.values import read_value
 

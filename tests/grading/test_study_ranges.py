@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from toxgrade.criteria.reader import load
 from toxgrade.errors import RequestError
 from toxgrade.grading.dates import read_collected
-from toxgrade.grading.grader import Grader, Graders
+from toxgrade.grading.grader import Grader
 from toxgrade.grading.reference_ranges import StudyRange
 from toxgrade.grading.result import LabResult, Reported
-from toxgrade.grading.rules import Rules
+from toxgrade.grading.rules import Graders, Rules
 from toxgrade.grading.study_ranges import Person, RangeTable, range_table
 
 _GRADERS = Graders(load())

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from toxgrade.criteria.reader import load
 from toxgrade.exports.grade_file import grade_file
 from toxgrade.exports.run_report import Batch
-from toxgrade.grading.grader import Graders
-from toxgrade.grading.rules import Rules
+from toxgrade.grading.rules import Graders, Rules
 from toxgrade.tabular import spill
 from toxgrade.tabular.mapping import read_mapping
 from toxgrade.tabular.read_options import Reading

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from toxgrade.criteria.reader import load
-from toxgrade.grading.grader import Graders
+from toxgrade.grading.rules import Graders
 from toxgrade.validation import run
 from toxgrade.validation.cases import (
     Case,

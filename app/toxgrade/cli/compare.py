@@ -34,7 +34,7 @@ def compare(
     """Say where two graders agree on the same results, and why they do not."""
     from toxgrade.criteria.reader import load
     from toxgrade.exports.compare_adlb import compare
-    from toxgrade.grading.grader import Graders
+    from toxgrade.grading.rules import Graders
     from toxgrade.tabular.output_files import check_apart, check_output, write
 
     if output is not None:

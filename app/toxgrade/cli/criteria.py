@@ -42,7 +42,7 @@ def _compare_study(name: str, before: str, after: str) -> None:
     from dataclasses import replace
 
     from toxgrade.criteria.reader import load
-    from toxgrade.grading.grader import Graders
+    from toxgrade.grading.rules import Graders
     from toxgrade.server.records.db.engine import transaction
     from toxgrade.server.records.studies import find_study
     from toxgrade.server.reports.edition_changes import changed_grades

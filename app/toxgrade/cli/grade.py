@@ -140,8 +140,7 @@ def grade(
     from toxgrade.criteria.reader import load
     from toxgrade.exports.grade_file import grade_file
     from toxgrade.exports.run_report import Batch
-    from toxgrade.grading.grader import Graders
-    from toxgrade.grading.rules import Rules
+    from toxgrade.grading.rules import Graders, Rules
 
     graders = Graders(load(only=edition))
     rules = changed_rules(

@@ -103,8 +103,7 @@ def _receivers(chosen: "Settings", study: str, writer: "Writer") -> "Callable[[s
 
     from toxgrade.criteria.reader import load
     from toxgrade.errors import RequestError
-    from toxgrade.grading.grader import Graders
-    from toxgrade.grading.rules import Rules
+    from toxgrade.grading.rules import Graders, Rules
     from toxgrade.server.ehr.hl7v2.observation import Site, check_codes
     from toxgrade.server.ehr.hl7v2.receive import Receiver
     from toxgrade.server.records.audit_log import Act

@@ -13,7 +13,7 @@ from toxgrade.cohort.definition import Report
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from toxgrade.grading.grader import Graders
+    from toxgrade.grading.rules import Graders
     from toxgrade.server.records.studies import Study
     from toxgrade.server.web.charts.chart import Kind
     from toxgrade.server.web.charts.gallery import Name
@@ -47,7 +47,7 @@ def plot(
     """Draw a picture of a cohort, or the timeline of one patient."""
     from toxgrade.criteria.reader import load
     from toxgrade.criteria.vocabulary import load_vocabularies
-    from toxgrade.grading.grader import Graders
+    from toxgrade.grading.rules import Graders
     from toxgrade.server.web.charts.gallery import Asked, Gallery
     from toxgrade.tabular.output_files import whole
 

@@ -79,7 +79,7 @@ def _pull(server: "Server", study: str, wanted: "list[Wanted]", done: "Done") ->
     from toxgrade.criteria.reader import load
     from toxgrade.errors import RequestError, SourceError
     from toxgrade.fhir.results import Accepted
-    from toxgrade.grading.grader import Graders
+    from toxgrade.grading.rules import Graders
     from toxgrade.server.ehr.pull.patients import Kept, keep, pull_patient
     from toxgrade.server.records.audit_log import Act
     from toxgrade.server.records.db.engine import build_engine

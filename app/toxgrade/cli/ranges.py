@@ -28,7 +28,7 @@ def load(table: Path, study: str) -> None:
 
     from toxgrade.criteria.reader import load as load_criteria
     from toxgrade.errors import RequestError
-    from toxgrade.grading.grader import Graders
+    from toxgrade.grading.rules import Graders
     from toxgrade.server.records.audit_log import acting
     from toxgrade.server.records.db.engine import upgrade
     from toxgrade.server.records.regrade import put_ranges

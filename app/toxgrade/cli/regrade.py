@@ -18,7 +18,7 @@ def regrade(study: str, edition: str | None, reading: list[str]) -> None:
     from getpass import getuser
 
     from toxgrade.criteria.reader import load
-    from toxgrade.grading.grader import Graders
+    from toxgrade.grading.rules import Graders
     from toxgrade.server.records.audit_log import acting
     from toxgrade.server.records.regrade import regrade_study
     from toxgrade.server.records.studies import find_study, save_study

@@ -45,7 +45,7 @@ def report(
     from toxgrade.cohort.table_document import WRITERS
     from toxgrade.criteria.reader import load
     from toxgrade.errors import FileError
-    from toxgrade.grading.grader import Graders
+    from toxgrade.grading.rules import Graders
     from toxgrade.server.records.db.engine import transaction
     from toxgrade.server.records.studies import find_study
     from toxgrade.server.reports.study_table import table_document

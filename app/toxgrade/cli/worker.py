@@ -20,7 +20,7 @@ def worker(parent: int | None) -> None:
     import signal
 
     from toxgrade.criteria.reader import load
-    from toxgrade.grading.grader import Graders
+    from toxgrade.grading.rules import Graders
     from toxgrade.server.jobs.upload_store import Store
     from toxgrade.server.jobs.worker import Worker
     from toxgrade.server.process import collect_rarely, configure

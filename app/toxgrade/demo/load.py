@@ -15,9 +15,8 @@ from toxgrade.criteria.reader import load
 from toxgrade.criteria.vocabulary import Vocabulary, load_vocabularies
 from toxgrade.grading.dates import read_collected
 from toxgrade.grading.event import Event, term_to_grade
-from toxgrade.grading.grader import Graders
 from toxgrade.grading.result import GRADED_STATUSES, Course, LabResult
-from toxgrade.grading.rules import Rules
+from toxgrade.grading.rules import Graders, Rules
 from toxgrade.grading.values import read_value
 from toxgrade.server.records.audit_log import acting
 from toxgrade.server.records.current_state import FollowUp, VitalStatus

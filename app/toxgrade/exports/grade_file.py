@@ -21,7 +21,7 @@ from toxgrade.exports.run_report import (
 )
 from toxgrade.exports.worst_grades import Worst, worst_grades
 from toxgrade.grading.columns.grader import ColumnGrader
-from toxgrade.grading.grader import Graders
+from toxgrade.grading.rules import Graders
 from toxgrade.tabular.courses import NO_COURSES, Courses, read_patients
 from toxgrade.tabular.lab_export import Chunk, Labs, open_labs
 from toxgrade.tabular.open_file import find_files

@@ -24,9 +24,8 @@ from pyspark.sql.types import (
 
 from toxgrade.criteria.reader import load
 from toxgrade.exports.grade_frame import GRADE_COLUMNS, as_window, grade_dated, read_courses
-from toxgrade.grading.grader import Graders
 from toxgrade.grading.phase import Window
-from toxgrade.grading.rules import Rules
+from toxgrade.grading.rules import Graders, Rules
 from toxgrade.tabular.layouts import recognise
 from toxgrade.tabular.read_options import AS_IT_COMES
 from toxgrade.tabular.table import apart

@@ -11,14 +11,13 @@ from operator import attrgetter
 from typing import Literal
 
 from toxgrade.criteria.interpretations import read_as
-from toxgrade.criteria.model import Analyte, Condition, Criteria, Edition, Reference, Term
+from toxgrade.criteria.model import Analyte, Condition, Edition, Reference, Term
 from toxgrade.criteria.reader import load
 from toxgrade.grading import explanation
 from toxgrade.grading.explanation import Verdict
 from toxgrade.grading.limits import EXACT, ZERO, ResolvedLimit, applicable, resolve
-from toxgrade.grading.normalize import Measured, measure
+from toxgrade.grading.normalize import Implausible, Measured, measure
 from toxgrade.grading.result import GRADED_STATUSES, Flag, Grade, LabResult, Reason
-from toxgrade.grading.rules import Implausible, Rules
 from toxgrade.grading.units import Names
 
 _KEPT = 20_000  # grades, about 10 MB
@@ -70,9 +69,9 @@ class Grader:
         Raises:
             CriteriaError: no such edition or interpretation; the message names those there are.
         """
-        chosen = tuple((interpretations or {}).items())
-        rules = Rules(edition, implausible=implausible, readings=chosen)
-        return Graders(load(only=edition)).under(rules)
+        criteria = load(only=edition)
+        chosen = read_as(criteria.edition(edition), interpretations or {})
+        return cls(chosen, criteria.analytes, implausible)
 
     def terms(self, analyte: str) -> tuple[Term, ...]:
         """The terms graded from an analyte (by any of its names), in the edition's order."""
@@ -162,28 +161,6 @@ class Grader:
                 for limit in applicable(criterion, unit, measured.analyte)
             )
         return self._resolved[key]
-
-
-class Graders:
-    """One grader for each edition and choice of what to do with implausible numbers."""
-
-    def __init__(self, criteria: Criteria) -> None:
-        self.criteria = criteria
-        self._graders: dict[tuple[object, ...], Grader] = {}
-
-    def under(self, rules: Rules) -> Grader:
-        """The grader for a study's rules.
-
-        Raises:
-            CriteriaError: no such edition, interpretation or reading; the message names those there
-                are.
-        """
-        edition = self.criteria.edition(rules.edition)
-        key = (edition.name, rules.implausible, rules.readings)
-        if key not in self._graders:
-            chosen = read_as(edition, dict(rules.readings))
-            self._graders[key] = Grader(chosen, self.criteria.analytes, rules.implausible)
-        return self._graders[key]
 
 
 def _verdict(

@@ -1,12 +1,15 @@
 """A result understood: its analyte, unit and limits known, or the first reason why they are not."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from toxgrade.criteria.model import Analyte, Band, Comparison, Reference, Unit
 from toxgrade.grading.limits import Interval, above
 from toxgrade.grading.result import Flag, LabResult, Reason, Reported
-from toxgrade.grading.rules import Implausible
 from toxgrade.grading.units import Names
+
+Implausible = Literal["refuse", "flag"]
+"""What to do with a number outside the plausible bands: leave it ungraded, or grade and flag it."""
 
 
 @dataclass(frozen=True, slots=True)

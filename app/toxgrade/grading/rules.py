@@ -1,11 +1,12 @@
-"""What a study has chosen: edition, window, what to do with implausible numbers."""
+"""The rules that a study has chosen, and the grader for them."""
 
 from dataclasses import dataclass
-from typing import Literal
 
+from toxgrade.criteria.interpretations import read_as
+from toxgrade.criteria.model import Criteria
+from toxgrade.grading.grader import Grader
+from toxgrade.grading.normalize import Implausible
 from toxgrade.grading.phase import PRESETS, Window
-
-Implausible = Literal["refuse", "flag"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +22,25 @@ class Rules:
     window: Window = PRESETS["paper"]
     implausible: Implausible = "refuse"
     readings: tuple[tuple[str, str], ...] = ()
+
+
+class Graders:
+    """One grader for each edition and choice of what to do with implausible numbers."""
+
+    def __init__(self, criteria: Criteria) -> None:
+        self.criteria = criteria
+        self._graders: dict[tuple[object, ...], Grader] = {}
+
+    def under(self, rules: Rules) -> Grader:
+        """The grader for a study's rules.
+
+        Raises:
+            CriteriaError: no such edition, interpretation or reading; the message names those there
+                are.
+        """
+        edition = self.criteria.edition(rules.edition)
+        key = (edition.name, rules.implausible, rules.readings)
+        if key not in self._graders:
+            chosen = read_as(edition, dict(rules.readings))
+            self._graders[key] = Grader(chosen, self.criteria.analytes, rules.implausible)
+        return self._graders[key]

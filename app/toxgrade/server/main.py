@@ -11,8 +11,7 @@ from fastapi_offline import FastAPIOffline
 from toxgrade import __version__
 from toxgrade.criteria.reader import load
 from toxgrade.criteria.vocabulary import load_vocabularies
-from toxgrade.grading.grader import Graders
-from toxgrade.grading.rules import Rules
+from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server import process
 from toxgrade.server.access.credentials import Credentials
 from toxgrade.server.access.tokens import Issuer, Tokens

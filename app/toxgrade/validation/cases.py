@@ -10,11 +10,10 @@ from typing import Any
 import polars as pl
 
 from toxgrade.grading.columns.grader import grade_rows
-from toxgrade.grading.grader import Graders
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course
 from toxgrade.grading.rows import COLUMNS, lab_result
-from toxgrade.grading.rules import Rules
+from toxgrade.grading.rules import Graders, Rules
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from toxgrade.cohort.definition import Scope
 from toxgrade.demo.load import STUDY
-from toxgrade.grading.grader import Graders
+from toxgrade.grading.rules import Graders
 from toxgrade.grading.summary import TermSummary
 from toxgrade.server.records.grade_queries import patient_toxicity
 from toxgrade.server.records.studies import find_study

@@ -20,7 +20,7 @@ from toxgrade import __version__
 from toxgrade.criteria.reader import describe, load
 from toxgrade.demo.load import STUDY, load_demo
 from toxgrade.errors import ToxgradeError
-from toxgrade.grading.grader import Graders
+from toxgrade.grading.rules import Graders
 from toxgrade.server.records.audit_verify import heads, verify
 from toxgrade.server.records.db.engine import transaction, upgrade
 from toxgrade.validation.cases import Outcome, check_cases

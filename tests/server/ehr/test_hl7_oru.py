@@ -7,9 +7,8 @@ import pytest
 from tests.server.ehr.oru import message, obx
 from toxgrade.criteria.reader import load
 from toxgrade.errors import RequestError
-from toxgrade.grading.grader import Graders
 from toxgrade.grading.result import LabResult
-from toxgrade.grading.rules import Rules
+from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.ehr.hl7v2.message import decode, parse, split
 from toxgrade.server.ehr.hl7v2.observation import Site
 from toxgrade.server.ehr.hl7v2.oru import PatientResults, read_oru

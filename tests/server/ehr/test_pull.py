@@ -19,7 +19,7 @@ from tests.server.ehr.fhir_server import FhirServer, page
 from toxgrade.criteria.reader import load
 from toxgrade.errors import RequestError, SourceError
 from toxgrade.fhir.results import Accepted
-from toxgrade.grading.grader import Graders
+from toxgrade.grading.rules import Graders
 from toxgrade.server.ehr.pull.fhir_server import Server, read_base
 from toxgrade.server.ehr.pull.http_client import Calls, Limits
 from toxgrade.server.ehr.pull.patients import Pulled, pull_patient

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from tests.conftest import served
 from toxgrade.criteria.reader import load
-from toxgrade.grading.grader import Graders
+from toxgrade.grading.rules import Graders
 from toxgrade.server.jobs.upload_store import Store
 from toxgrade.server.jobs.worker import Worker
 from toxgrade.server.records.db.engine import build_engine

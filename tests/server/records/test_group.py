@@ -15,9 +15,8 @@ from tests.server.records.test_writer import _held as held
 from toxgrade.criteria.reader import load
 from toxgrade.errors import Conflict, NotFound, RequestError
 from toxgrade.grading.dates import read_collected
-from toxgrade.grading.grader import Graders
 from toxgrade.grading.result import Course, LabResult
-from toxgrade.grading.rules import Rules
+from toxgrade.grading.rules import Graders, Rules
 from toxgrade.grading.values import read_value
 from toxgrade.server.records.audit_log import Act
 from toxgrade.server.records.audit_verify import verify

@@ -4,9 +4,9 @@ import polars as pl
 
 from toxgrade.grading.columns.lookup_tables import REASON_CODES
 from toxgrade.grading.dates import WHITE_SPACE
+from toxgrade.grading.normalize import Implausible
 from toxgrade.grading.result import GRADED_STATUSES, Reason
 from toxgrade.grading.rows import COLUMNS
-from toxgrade.grading.rules import Implausible
 
 _LESS, _LESS_OR_EQUAL, _MORE, _MORE_OR_EQUAL = 1, 2, 3, 4
 

@@ -7,9 +7,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, Strict, WithJsonSch
 
 from toxgrade.cohort.definition import LIVER_ENZYMES
 from toxgrade.errors import FieldFault, RequestError
+from toxgrade.grading.normalize import Implausible
 from toxgrade.grading.phase import PRESETS, Window, course_faults
 from toxgrade.grading.result import Course, LabResult
-from toxgrade.grading.rules import Implausible
 from toxgrade.server.api.fields import Asked, Day, Lab, Name, Text, refuse
 from toxgrade.server.records.identity import Loc
 

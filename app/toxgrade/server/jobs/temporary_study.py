@@ -9,8 +9,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from toxgrade.cohort.definition import LIVER_ENZYMES, paper_rows
-from toxgrade.grading.grader import Graders
-from toxgrade.grading.rules import Rules
+from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.jobs.chunk import Chunk
 from toxgrade.server.jobs.partition import Partition
 from toxgrade.server.records.db.append import take

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from toxgrade import __version__
 from toxgrade.errors import Conflict, FileError, Unavailable
-from toxgrade.grading.grader import Graders
+from toxgrade.grading.rules import Graders
 from toxgrade.server.jobs import queue, task_completion
 from toxgrade.server.jobs.batches import Reject, add_rejects, batch_state
 from toxgrade.server.jobs.chunk import Chunk, RulesChanged

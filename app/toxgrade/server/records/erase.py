@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select
 
 from toxgrade.errors import NotFound
-from toxgrade.grading.grader import Graders
+from toxgrade.grading.rules import Graders
 from toxgrade.server.records.db.append import COVERED, append, digest, remark
 from toxgrade.server.records.db.service_tables import erasures, idempotency_keys
 from toxgrade.server.records.db.tables import grades, patients, results

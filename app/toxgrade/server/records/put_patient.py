@@ -6,9 +6,9 @@ from typing import TypedDict
 from sqlalchemy import Connection, func, select
 
 from toxgrade.errors import FieldFault, RequestError
-from toxgrade.grading.grader import Graders
 from toxgrade.grading.reference_ranges import Sex
 from toxgrade.grading.result import Course
+from toxgrade.grading.rules import Graders
 from toxgrade.server.records.current_state import (
     FollowUp,
     current_courses,

@@ -9,10 +9,11 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from toxgrade.errors import FieldFault, RequestError
-from toxgrade.grading.grader import Grader, Graders
+from toxgrade.grading.grader import Grader
 from toxgrade.grading.patient import refuse_late_baseline
 from toxgrade.grading.phase import course_faults
 from toxgrade.grading.result import Course, LabResult, plain
+from toxgrade.grading.rules import Graders
 from toxgrade.grading.summary import Graded, TermSummary, summarise
 from toxgrade.server.records.current_state import stored_result, unreadable_marks
 from toxgrade.server.records.db.append import append

@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from toxgrade.errors import RequestError
-from toxgrade.grading.grader import Grader, Graders
+from toxgrade.grading.grader import Grader
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course, LabResult
+from toxgrade.grading.rules import Graders
 from toxgrade.grading.study_ranges import Person, RangeTable
 from toxgrade.server.records.current_state import courses_document
 from toxgrade.server.records.db.append import append

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from toxgrade.criteria.model import Direction
-from toxgrade.grading.grader import Grader, Graders
+from toxgrade.grading.grader import Grader
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course, Grade, LabResult
-from toxgrade.grading.rules import Rules
+from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.records.current_state import current_courses, current_results, stored_result
 from toxgrade.server.records.db.tables import patients
 from toxgrade.server.records.studies import Study

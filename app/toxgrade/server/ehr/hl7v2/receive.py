@@ -7,8 +7,7 @@ from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
 from toxgrade.errors import RequestError, Unavailable
-from toxgrade.grading.grader import Graders
-from toxgrade.grading.rules import Rules
+from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.ehr.hl7v2.acknowledge import acknowledge, refused
 from toxgrade.server.ehr.hl7v2.message import Message, Segment, decode, parse, split
 from toxgrade.server.ehr.hl7v2.observation import Site

@@ -13,9 +13,8 @@ from toxgrade.errors import FileError, SourceError
 from toxgrade.fhir.bundle import Contents, read_bundle
 from toxgrade.fhir.elements import LOINC, RADIOTHERAPY_COURSE, SNOMED
 from toxgrade.fhir.results import Accepted
-from toxgrade.grading.grader import Graders
 from toxgrade.grading.result import Course, LabResult
-from toxgrade.grading.rules import Rules
+from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.ehr.grade_bundle import observe, persons
 from toxgrade.server.ehr.persist import is_undated, storable
 from toxgrade.server.ehr.pull.fhir_server import Server

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from toxgrade.cohort.definition import Report, Scope, TableRow
 from toxgrade.cohort.toxicity_table import shift_table, toxicity_table
 from toxgrade.criteria.vocabulary import Vocabulary
-from toxgrade.grading.grader import Graders
+from toxgrade.grading.rules import Graders
 from toxgrade.server.records.studies import Study, count_patients
 from toxgrade.server.reports.cohort_queries import cohort
 from toxgrade.server.reports.curves import incidence_document
