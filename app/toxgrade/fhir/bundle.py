@@ -6,8 +6,16 @@ from datetime import date
 from typing import Any, NoReturn
 
 from toxgrade.errors import FieldFault, ReadingError, RequestError, TooLarge
-from toxgrade.fhir.elements import RADIOTHERAPY_COURSE, SNOMED, codes, object_of, objects, text_of
-from toxgrade.fhir.reference_range import Note, Person
+from toxgrade.fhir.elements import (
+    RADIOTHERAPY_COURSE,
+    SNOMED,
+    Note,
+    codes,
+    object_of,
+    objects,
+    text_of,
+)
+from toxgrade.fhir.reference_range import Person
 from toxgrade.grading.dates import read_collected
 from toxgrade.grading.phase import course_faults
 from toxgrade.grading.result import Course

@@ -1,13 +1,27 @@
 """FHIR's elements read leniently: a wrong type is an absent element, never an exception."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from toxgrade.criteria.model import Term
 
 UCUM = "http://unitsofmeasure.org"
 LONGEST = 200
 """Characters of a text that is kept; longer ones are nobody's unit, code or number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a sender should know of an element: its FHIRPath, a stable code, and why."""
+
+    path: str
+    code: str
+    text: str
+
+    def below(self, path: str) -> Self:
+        """The same, seen from the resource that holds the element ``path``."""
+        return replace(self, path=f"{path}.{self.path}") if path else self
 
 
 def text_of(value: object) -> str | None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from toxgrade.errors import ReadingError
-from toxgrade.fhir.elements import LONGEST, object_of, objects, text_of, unit_of
+from toxgrade.fhir.elements import LONGEST, Note, object_of, objects, text_of, unit_of
 from toxgrade.fhir.observation_code import code_of, note_units
-from toxgrade.fhir.reference_range import UNKNOWN_PERSON, Note, Person, chosen_range
+from toxgrade.fhir.reference_range import UNKNOWN_PERSON, Person, chosen_range
 from toxgrade.grading.units import Names
 from toxgrade.grading.values import read_value
 

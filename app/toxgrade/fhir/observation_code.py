@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from toxgrade.criteria.model import Analyte
-from toxgrade.fhir.elements import LONGEST, object_of, objects, text_of
-from toxgrade.fhir.reference_range import Note
+from toxgrade.fhir.elements import LONGEST, Note, object_of, objects, text_of
 from toxgrade.grading.units import Names
 
 _LOINC = ("http://loinc.org", "urn:oid:2.16.840.1.113883.6.1")

@@ -1,13 +1,13 @@
 """Which reference range of an Observation applies to its patient: one, or none is taken."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from toxgrade.errors import ReadingError
-from toxgrade.fhir.elements import codes, object_of, objects, text_of, unit_of
+from toxgrade.fhir.elements import Note, codes, object_of, objects, text_of, unit_of
 from toxgrade.grading.dates import read_collected
 from toxgrade.grading.phase import add_months
 from toxgrade.grading.reference_ranges import read_range
@@ -25,19 +25,6 @@ _SEX = {
 
 _MONTHS = {"a": 12, "mo": 1}
 _DAYS = {"wk": 7, "d": 1}
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What a sender should know of an element: its FHIRPath, a stable code, and why."""
-
-    path: str
-    code: str
-    text: str
-
-    def below(self, path: str) -> Self:
-        """The same, seen from the resource that holds the element ``path``."""
-        return replace(self, path=f"{path}.{self.path}") if path else self
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from typing import Literal
 
 from toxgrade.errors import ReadingError
 from toxgrade.fhir.bundle import Source
-from toxgrade.fhir.elements import codes, objects
+from toxgrade.fhir.elements import Note, codes, objects
 from toxgrade.fhir.observation import ObservedValue, read_observation
-from toxgrade.fhir.reference_range import Note, Person
+from toxgrade.fhir.reference_range import Person
 from toxgrade.grading.dates import read_collected
 from toxgrade.grading.result import Collected, LabResult, Reason, Reported
 from toxgrade.grading.units import Names

@@ -127,5 +127,5 @@ def test_an_unforeseen_error_is_logged_by_its_place_alone(
     (error,) = [line for line in lines if line["event"] == "unforeseen error"]
     assert error["error"] == "KeyError"
     assert error["request_id"] == answer.headers["X-Request-ID"]
-    assert "toxgrade/api/grading.py" in error["places"]
+    assert "toxgrade/server/api/grading.py" in error["places"]
     assert not _found(json.dumps(lines))
