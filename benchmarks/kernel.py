@@ -17,7 +17,7 @@ from toxgrade.criteria.model import Edition
 from toxgrade.criteria.reader import load
 from toxgrade.grading.columns.grader import grade_rows
 from toxgrade.grading.grader import Grader
-from toxgrade.grading.rows import COLUMNS
+from toxgrade.grading.parse import COLUMNS
 from toxgrade.grading.rules import Graders, Rules
 
 _ROWS, _PER_PATIENT = 1_000_000, 80

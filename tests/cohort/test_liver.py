@@ -19,11 +19,10 @@ from toxgrade.cohort.liver_day import (
     liver_days,
 )
 from toxgrade.criteria.reader import load
-from toxgrade.grading.dates import read_collected
+from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.phase import PRESETS
 from toxgrade.grading.result import Course, LabResult, Phase
 from toxgrade.grading.rules import Graders, Rules
-from toxgrade.grading.values import read_value
 
 _GRADER = Graders(load()).under(Rules())
 _COURSE = Course(date(2011, 1, 24), date(2011, 3, 9))

@@ -8,12 +8,12 @@ import pytest
 
 import toxgrade.criteria
 from tests.criteria.second_reader import INTERPRETED
-from toxgrade.criteria.docs_page import page
+from toxgrade.criteria.describe import page
 from toxgrade.criteria.interpretations import read_as
 from toxgrade.criteria.reader import load
 from toxgrade.errors import CriteriaError
 from toxgrade.grading.grader import OWN_LIMITS, Baseline
-from toxgrade.grading.rows import lab_result
+from toxgrade.grading.parse import lab_result
 from toxgrade.grading.rules import Graders, Rules
 
 _CRITERIA = load()

@@ -13,8 +13,8 @@ from msgspec import structs
 from tests.conftest import NewDatabase, served
 from toxgrade.criteria.reader import load
 from toxgrade.demo.load import load_demo, submissions
+from toxgrade.grading.parse import read_value
 from toxgrade.grading.rules import Graders, Rules
-from toxgrade.grading.values import read_value
 from toxgrade.server.records.db.engine import transaction
 from toxgrade.server.records.store import Submission, store
 from toxgrade.server.records.studies import save_study

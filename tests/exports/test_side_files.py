@@ -17,7 +17,7 @@ from toxgrade.exports.run_report import Batch
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.records.db.engine import transaction
 from toxgrade.server.records.studies import find_study
-from toxgrade.server.reports.study_table import table_document
+from toxgrade.server.reports.study_reports import table_document
 from toxgrade.tabular.read_options import Reading
 
 _GRADERS = Graders(load())

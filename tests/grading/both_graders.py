@@ -10,7 +10,7 @@ from tests.grading import oracle
 from toxgrade.criteria.model import Term
 from toxgrade.grading.columns.grader import grade_rows
 from toxgrade.grading.grader import OWN_LIMITS, Grader
-from toxgrade.grading.rows import COLUMNS, lab_result
+from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.rules import Rules
 
 _ABSENT = dict.fromkeys(COLUMNS)

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toxgrade.errors import ReadingError
-from toxgrade.grading.columns.dates import read_dates
-from toxgrade.grading.dates import ACCEPTED_DATE, read_collected
+from toxgrade.grading.columns.parse import read_dates
+from toxgrade.grading.parse import ACCEPTED_DATE, read_collected
 
 Days = tuple[date, date, time | None]
 

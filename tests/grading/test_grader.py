@@ -9,8 +9,8 @@ import pytest
 
 from toxgrade.criteria.reader import load
 from toxgrade.grading.grader import OWN_LIMITS, Grader
+from toxgrade.grading.parse import read_value
 from toxgrade.grading.result import Flag, Grade, LabResult, Reason
-from toxgrade.grading.values import read_value
 
 _CRITERIA = load()
 _GRADER = Grader(_CRITERIA.edition("4.03"), _CRITERIA.analytes)

@@ -9,13 +9,12 @@ from hypothesis import strategies as st
 
 from toxgrade.criteria.reader import load
 from toxgrade.errors import RequestError
-from toxgrade.grading.dates import read_collected
+from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.patient import grade_patient, refuse_late_baseline
 from toxgrade.grading.phase import PRESETS
 from toxgrade.grading.result import Course, Flag, LabResult, PatientGrade
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.grading.summary import Graded, summarise
-from toxgrade.grading.values import read_value
 
 _GRADER = Graders(load()).under(Rules())
 _COURSE = (Course(date(2012, 1, 31), date(2012, 2, 29)),)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toxgrade.grading.columns.phase import PHASE_TYPE, last_acute_days, place_columns
-from toxgrade.grading.dates import read_collected
+from toxgrade.grading.parse import read_collected
 from toxgrade.grading.phase import (
     PRESETS,
     Placement,

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from toxgrade.criteria.reader import load
 from toxgrade.errors import RequestError
-from toxgrade.grading.dates import read_collected
 from toxgrade.grading.grader import Grader
+from toxgrade.grading.parse import read_collected
 from toxgrade.grading.reference_ranges import StudyRange
 from toxgrade.grading.result import LabResult, Reported
 from toxgrade.grading.rules import Graders, Rules

@@ -4,8 +4,7 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toxgrade.cli.file_options import declared, reading_options
-from toxgrade.cli.options import Parser, tidied_when_ended
+from toxgrade.cli.options import Parser, declared, reading_options, tidied_when_ended
 
 if TYPE_CHECKING:
     from toxgrade.exports.compare_adlb import Comparison

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from toxgrade.cli.options import settings
 
 if TYPE_CHECKING:
-    from toxgrade.criteria.edition_diff import Difference
+    from toxgrade.criteria.describe import Difference
     from toxgrade.criteria.model import Edition
     from toxgrade.grading.result import Grade
     from toxgrade.grading.rules import Rules
@@ -15,7 +15,7 @@ from toxgrade.cli.options import Parser
 
 def compare(before: str, after: str, study: str | None) -> None:
     """Say what differs between two editions, or what that means for a study."""
-    from toxgrade.criteria.edition_diff import compare
+    from toxgrade.criteria.describe import compare
     from toxgrade.criteria.reader import load
 
     criteria = load()
@@ -45,7 +45,7 @@ def _compare_study(name: str, before: str, after: str) -> None:
     from toxgrade.grading.rules import Graders
     from toxgrade.server.records.db.engine import transaction
     from toxgrade.server.records.studies import find_study
-    from toxgrade.server.reports.edition_changes import changed_grades
+    from toxgrade.server.reports.study_reports import changed_grades
 
     graders, table = Graders(load()), csv.writer(sys.stdout)
     table.writerow(
@@ -118,7 +118,7 @@ def check() -> None:
 
 def page() -> None:
     """Print docs/criteria.md: the editions, and how their text is read where it leaves a choice."""
-    from toxgrade.criteria.docs_page import page
+    from toxgrade.criteria.describe import page
     from toxgrade.criteria.reader import load
 
     print(page(load()), end="")

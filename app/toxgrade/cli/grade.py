@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 import os
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from toxgrade.cli.file_options import declared, reading_options
-from toxgrade.cli.options import Parser, tidied_when_ended
+from toxgrade.cli.options import Parser, declared, reading_options, tidied_when_ended
 from toxgrade.cohort.definition import Report as Phase
 
 if TYPE_CHECKING:

@@ -6,8 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from toxgrade.cli.file_options import declared, reading_options
-from toxgrade.cli.options import Parser, settings, tidied_when_ended, whole_number
+from toxgrade.cli.options import (
+    Parser,
+    declared,
+    reading_options,
+    settings,
+    tidied_when_ended,
+    whole_number,
+)
 from toxgrade.cohort.definition import Report
 
 if TYPE_CHECKING:

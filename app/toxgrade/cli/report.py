@@ -48,7 +48,7 @@ def report(
     from toxgrade.grading.rules import Graders
     from toxgrade.server.records.db.engine import transaction
     from toxgrade.server.records.studies import find_study
-    from toxgrade.server.reports.study_table import table_document
+    from toxgrade.server.reports.study_reports import table_document
     from toxgrade.tabular.output_files import whole
 
     suffix = ".csv" if str(output) == "-" else output.suffix

@@ -13,16 +13,14 @@ from itertools import groupby
 
 from toxgrade.criteria.reader import load
 from toxgrade.criteria.vocabulary import Vocabulary, load_vocabularies
-from toxgrade.grading.dates import read_collected
 from toxgrade.grading.event import Event, term_to_grade
+from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.result import GRADED_STATUSES, Course, LabResult
 from toxgrade.grading.rules import Graders, Rules
-from toxgrade.grading.values import read_value
 from toxgrade.server.records.audit_log import acting
 from toxgrade.server.records.current_state import FollowUp, VitalStatus
-from toxgrade.server.records.events import store_event
+from toxgrade.server.records.patient_record import PatientRecord, put_patient, store_event
 from toxgrade.server.records.patients import lock_patient
-from toxgrade.server.records.put_patient import PatientRecord, put_patient
 from toxgrade.server.records.store import Submission, store
 from toxgrade.server.records.studies import list_patients, save_study
 

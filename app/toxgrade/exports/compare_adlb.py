@@ -11,8 +11,8 @@ from toxgrade.criteria.model import Edition
 from toxgrade.errors import FileError
 from toxgrade.exports.discrepancy_cause import cause, read_theirs
 from toxgrade.grading.grader import Grader
+from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.result import LabResult
-from toxgrade.grading.rows import COLUMNS, lab_result
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.tabular.lab_export import open_labs
 from toxgrade.tabular.mapping import ColumnMap

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from toxgrade.criteria.model import Term
 from toxgrade.errors import ReadingError
 from toxgrade.grading.grader import OWN_LIMITS, Baseline, Grader
+from toxgrade.grading.parse import read_limit
 from toxgrade.grading.result import LabResult, Reported
-from toxgrade.grading.values import read_limit
 
 Cause = Literal["censored", "unit", "range", "baseline", "rounding", "rule"]
 """What they took differently: ``<5`` for 5, another unit, range or baseline, a number that was

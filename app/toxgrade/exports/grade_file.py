@@ -9,7 +9,6 @@ import polars as pl
 from toxgrade.cohort.definition import Scope
 from toxgrade.criteria.model import Edition
 from toxgrade.errors import FileError
-from toxgrade.exports.adam import as_adam
 from toxgrade.exports.run_report import (
     NOTHING_REJECTED,
     UNREADABLE,
@@ -25,7 +24,7 @@ from toxgrade.grading.rules import Graders
 from toxgrade.tabular.courses import NO_COURSES, Courses, read_patients
 from toxgrade.tabular.lab_export import Chunk, Labs, open_labs
 from toxgrade.tabular.open_file import find_files
-from toxgrade.tabular.output_files import check_apart, check_output, write
+from toxgrade.tabular.output_files import as_adam, check_apart, check_output, write
 from toxgrade.tabular.spill import Kept, temporary_folder
 from toxgrade.tabular.table import CHUNK, ROW, Table, apart
 

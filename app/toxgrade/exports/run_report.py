@@ -11,10 +11,10 @@ import polars as pl
 
 from toxgrade import __version__
 from toxgrade.cohort.definition import Report as Phase
-from toxgrade.grading.columns.values import read_column
+from toxgrade.grading.columns.parse import read_column
+from toxgrade.grading.parse import read_limit
 from toxgrade.grading.result import Flag, Reason
 from toxgrade.grading.rules import Rules
-from toxgrade.grading.values import read_limit
 from toxgrade.tabular.lab_export import Chunk
 from toxgrade.tabular.layouts import SIGNS_SWAPPED, Layout
 from toxgrade.tabular.output_files import STDOUT, sha256, whole

@@ -16,7 +16,7 @@ from toxgrade.fhir.elements import (
     text_of,
 )
 from toxgrade.fhir.reference_range import Person
-from toxgrade.grading.dates import read_collected
+from toxgrade.grading.parse import read_collected
 from toxgrade.grading.phase import course_faults
 from toxgrade.grading.result import Course
 

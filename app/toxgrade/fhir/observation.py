@@ -9,11 +9,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from toxgrade.errors import ReadingError
-from toxgrade.fhir.elements import LONGEST, Note, object_of, objects, text_of, unit_of
-from toxgrade.fhir.observation_code import code_of, note_units
+from toxgrade.fhir.elements import (
+    LONGEST,
+    Note,
+    code_of,
+    note_units,
+    object_of,
+    objects,
+    text_of,
+    unit_of,
+)
 from toxgrade.fhir.reference_range import UNKNOWN_PERSON, Person, chosen_range
+from toxgrade.grading.parse import read_value
 from toxgrade.grading.units import Names
-from toxgrade.grading.values import read_value
 
 _UNREADABLE = "unreadable"  # stands for a value of the wrong type: no reader takes it for a number
 _STATUSES = (

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from toxgrade.errors import ReadingError
 from toxgrade.fhir.elements import Note, codes, object_of, objects, text_of, unit_of
-from toxgrade.grading.dates import read_collected
+from toxgrade.grading.parse import read_collected
 from toxgrade.grading.phase import add_months
 from toxgrade.grading.reference_ranges import read_range
 from toxgrade.grading.result import plain

@@ -11,10 +11,9 @@ from toxgrade.fhir.bundle import Source
 from toxgrade.fhir.elements import Note, codes, objects
 from toxgrade.fhir.observation import ObservedValue, read_observation
 from toxgrade.fhir.reference_range import Person
-from toxgrade.grading.dates import read_collected
+from toxgrade.grading.parse import read_collected, read_limit, read_value
 from toxgrade.grading.result import Collected, LabResult, Reason, Reported
 from toxgrade.grading.units import Names
-from toxgrade.grading.values import read_limit, read_value
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from decimal import Context, Decimal, Inexact
 
 from toxgrade.criteria.model import Analyte, Band, Reference
-from toxgrade.grading.dates import ACCEPTED_DATE
 from toxgrade.grading.limits import Interval, ResolvedLimit
 from toxgrade.grading.normalize import Measured
+from toxgrade.grading.parse import ACCEPTED_DATE, ACCEPTED_VALUE
 from toxgrade.grading.result import GRADED_STATUSES, Reason, plain
-from toxgrade.grading.values import ACCEPTED_VALUE
 
 _WORDS = {">": "above", ">=": "at or above", "<": "below", "<=": "at or below"}
 _CAUSES = {

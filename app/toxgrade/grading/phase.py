@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from toxgrade.errors import FieldFault, ReadingError
-from toxgrade.grading.dates import FIRST_YEAR, LAST_YEAR
+from toxgrade.grading.parse import FIRST_YEAR, LAST_YEAR
 from toxgrade.grading.result import Collected, Course, Flag, Phase
 
 

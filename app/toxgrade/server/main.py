@@ -34,8 +34,7 @@ from toxgrade.server.ehr.fhir_http import OUTCOMES, error_outcome
 from toxgrade.server.ehr.hl7v2 import routes as hl7v2
 from toxgrade.server.ehr.hl7v2.observation import check_codes
 from toxgrade.server.http.authorization import undeclared
-from toxgrade.server.http.metrics import Metrics
-from toxgrade.server.http.middleware import BrowserClients, Edge
+from toxgrade.server.http.middleware import BrowserClients, Edge, Metrics
 from toxgrade.server.http.problems import PROBLEMS, add_handlers
 from toxgrade.server.http.rate_limit import Rates
 from toxgrade.server.http.service import Service
@@ -44,7 +43,7 @@ from toxgrade.server.records.writer import Writer
 from toxgrade.server.settings import Settings
 from toxgrade.server.web import audit as audit_page
 from toxgrade.server.web import batches as batch_pages
-from toxgrade.server.web import chart_pages, panel, patient, sign_in, static
+from toxgrade.server.web import chart_pages, page, panel, patient, sign_in
 from toxgrade.server.web import criteria as criteria_page
 from toxgrade.server.web import studies as study_pages
 
@@ -80,7 +79,7 @@ _PAGES = (
     chart_pages,
     panel,
     criteria_page,
-    static,
+    page,
 )
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 
 from toxgrade.errors import FileError
-from toxgrade.grading.columns.dates import read_dates
-from toxgrade.grading.columns.interning import Numbers
-from toxgrade.grading.dates import FIRST_YEAR, LAST_YEAR
+from toxgrade.grading.columns.parse import read_dates
+from toxgrade.grading.columns.spellings import Numbers
+from toxgrade.grading.parse import FIRST_YEAR, LAST_YEAR
 from toxgrade.tabular.layouts import iso_date, treatment_columns
 from toxgrade.tabular.open_file import open_table
 from toxgrade.tabular.read_options import Reading

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from toxgrade.errors import FileError
-from toxgrade.grading.rows import COLUMNS
+from toxgrade.grading.parse import COLUMNS
 
 OURS = (*COLUMNS, "source_id", "rt_start", "rt_end")
 """What a mapping may name: our columns of a lab export."""

@@ -10,9 +10,9 @@ from typing import Any
 import polars as pl
 
 from toxgrade.grading.columns.grader import grade_rows
+from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course
-from toxgrade.grading.rows import COLUMNS, lab_result
 from toxgrade.grading.rules import Graders, Rules
 
 

@@ -12,7 +12,7 @@ from toxgrade.grading.rules import Graders
 from toxgrade.grading.summary import TermSummary
 from toxgrade.server.records.grade_queries import patient_toxicity
 from toxgrade.server.records.studies import find_study
-from toxgrade.server.reports.study_table import table_document
+from toxgrade.server.reports.study_reports import table_document
 from toxgrade.validation.cases import Outcome
 
 _SHORT = {

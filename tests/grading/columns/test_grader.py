@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from tests.grading import strategies
 from toxgrade.grading.columns.grader import grade_rows
-from toxgrade.grading.columns.values import COMPARATORS
+from toxgrade.grading.columns.parse import COMPARATORS
 from toxgrade.grading.normalize import Implausible
+from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.phase import PRESETS, Window
 from toxgrade.grading.result import Course
-from toxgrade.grading.rows import COLUMNS, lab_result
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.validation.cases import Case, tables
 

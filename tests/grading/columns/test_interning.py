@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from toxgrade.grading.columns.interning import Numbers, ReadOnce
+from toxgrade.grading.columns.spellings import Numbers, ReadOnce
 
 
 def _read(once: ReadOnce, texts: Sequence[str | None]) -> list[object]:

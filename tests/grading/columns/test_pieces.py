@@ -12,7 +12,7 @@ from tests.grading import strategies
 from tests.grading.columns.test_grader import COURSES, GRADERS, Rows, one_by_one
 from toxgrade.grading.columns import cases
 from toxgrade.grading.columns.grader import ColumnGrader
-from toxgrade.grading.rows import COLUMNS
+from toxgrade.grading.parse import COLUMNS
 from toxgrade.grading.rules import Rules
 
 _COURSE = (date(2011, 1, 24), date(2011, 3, 9))

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from tests.server.ehr.oru import message, obx
 from toxgrade.criteria.reader import load
 from toxgrade.fhir.observation import observation_rows
+from toxgrade.grading.parse import lab_result
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course, LabResult
-from toxgrade.grading.rows import lab_result
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.api.fields import LabValue
 from toxgrade.server.ehr.hl7v2.message import decode, parse, split
 from toxgrade.server.ehr.hl7v2.observation import Site
-from toxgrade.server.ehr.hl7v2.oru import read_oru
+from toxgrade.server.ehr.hl7v2.receive import read_oru
 
 _RULES = Rules()
 _GRADER = Graders(load()).under(_RULES)

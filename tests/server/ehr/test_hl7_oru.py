@@ -11,7 +11,7 @@ from toxgrade.grading.result import LabResult
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.ehr.hl7v2.message import decode, parse, split
 from toxgrade.server.ehr.hl7v2.observation import Site
-from toxgrade.server.ehr.hl7v2.oru import PatientResults, read_oru
+from toxgrade.server.ehr.hl7v2.receive import PatientResults, read_oru
 
 _GRADER = Graders(load()).under(Rules())
 _NAMES = _GRADER.names

@@ -21,9 +21,8 @@ from tests.fhir.resources import (
 )
 from tests.grading.strategies import CRITERIA, END, START, rows
 from toxgrade.errors import ReadingError
-from toxgrade.grading.dates import read_collected
+from toxgrade.grading.parse import read_collected, read_limit, read_value
 from toxgrade.grading.result import GRADED_STATUSES
-from toxgrade.grading.values import read_limit, read_value
 
 CHECKED = settings(
     max_examples=80, deadline=None, database=None, suppress_health_check=list(HealthCheck)

@@ -14,17 +14,16 @@ from sqlalchemy import Connection, Engine, select
 from tests.server.records.test_writer import _held as held
 from toxgrade.criteria.reader import load
 from toxgrade.errors import Conflict, NotFound, RequestError
-from toxgrade.grading.dates import read_collected
+from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Graders, Rules
-from toxgrade.grading.values import read_value
 from toxgrade.server.records.audit_log import Act
 from toxgrade.server.records.audit_verify import verify
 from toxgrade.server.records.db.engine import build_engine, reading
 from toxgrade.server.records.db.tables import grades, patients, results, studies, treatments
 from toxgrade.server.records.erase import erase_patient, withdraw
+from toxgrade.server.records.patient_record import PatientRecord, put_patient
 from toxgrade.server.records.patients import add_patients, lock_patient
-from toxgrade.server.records.put_patient import PatientRecord, put_patient
 from toxgrade.server.records.store import Submission, store
 from toxgrade.server.records.studies import find_study, save_study
 from toxgrade.server.records.writer import Writer

@@ -15,9 +15,9 @@ from toxgrade.grading.columns.baseline_selection import (
 )
 from toxgrade.grading.columns.lookup_tables import REASON_CODES
 from toxgrade.grading.columns.normalize import written
-from toxgrade.grading.columns.values import SCALE
+from toxgrade.grading.columns.parse import SCALE
+from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.result import LabResult, Reason
-from toxgrade.grading.rows import COLUMNS, lab_result
 from toxgrade.grading.units import UnitKeys
 
 _MOST = 1_000_000

@@ -4,16 +4,15 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from toxgrade.grading.columns.flags import FLAG_BITS, flags_of_grade
-from toxgrade.grading.columns.interning import Numbers
 from toxgrade.grading.columns.kernel import GRADED, by_thresholds, decide
 from toxgrade.grading.columns.lookup_tables import REASON_CODES, Group
 from toxgrade.grading.columns.normalize import is_active, judge, written
-from toxgrade.grading.columns.spellings import Spellings
-from toxgrade.grading.columns.values import read_values
+from toxgrade.grading.columns.output import FLAG_BITS, flags_of_grade
+from toxgrade.grading.columns.parse import read_values
+from toxgrade.grading.columns.spellings import Numbers, Spellings
 from toxgrade.grading.grader import OWN_LIMITS, Baseline, Grader
+from toxgrade.grading.parse import lab_result
 from toxgrade.grading.result import LabResult
-from toxgrade.grading.rows import lab_result
 from toxgrade.grading.units import UnitKeys
 
 

@@ -9,16 +9,15 @@ import polars as pl
 
 from toxgrade.grading.columns.baselines import Baselines
 from toxgrade.grading.columns.cases import Cases, by_groups, by_plain_grader, put
-from toxgrade.grading.columns.dates import read_dates
-from toxgrade.grading.columns.flags import flags_of_grade
-from toxgrade.grading.columns.interning import ReadOnce, numbered
 from toxgrade.grading.columns.kernel import GRADED
 from toxgrade.grading.columns.normalize import is_declared
-from toxgrade.grading.columns.output import answer
+from toxgrade.grading.columns.output import answer, flags_of_grade
+from toxgrade.grading.columns.parse import read_dates
 from toxgrade.grading.columns.phase import last_acute_days, place_columns
+from toxgrade.grading.columns.spellings import ReadOnce, numbered
 from toxgrade.grading.grader import Grader
+from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.phase import OLD_BASELINE, Window
-from toxgrade.grading.rows import COLUMNS, lab_result
 
 _OF_ROWS = ["term", "compares", *GRADED, "flags"]
 _OF_BASELINES = [

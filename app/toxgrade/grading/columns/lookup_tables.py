@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import polars as pl
 
 from toxgrade.criteria.model import Analyte, Band, Condition, Limit, Term, Unit
-from toxgrade.grading.columns.values import SCALE
+from toxgrade.grading.columns.parse import SCALE
 from toxgrade.grading.grader import Grader
 from toxgrade.grading.limits import ResolvedLimit, applicable, resolve
 from toxgrade.grading.result import Reason

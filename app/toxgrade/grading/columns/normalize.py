@@ -3,10 +3,9 @@
 import polars as pl
 
 from toxgrade.grading.columns.lookup_tables import REASON_CODES
-from toxgrade.grading.dates import WHITE_SPACE
 from toxgrade.grading.normalize import Implausible
+from toxgrade.grading.parse import COLUMNS, WHITE_SPACE
 from toxgrade.grading.result import GRADED_STATUSES, Reason
-from toxgrade.grading.rows import COLUMNS
 
 _LESS, _LESS_OR_EQUAL, _MORE, _MORE_OR_EQUAL = 1, 2, 3, 4
 

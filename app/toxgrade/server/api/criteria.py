@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from toxgrade.criteria.edition_diff import compare
+from toxgrade.criteria.describe import compare
 from toxgrade.criteria.model import Analyte, Band, Edition, GradeCriterion, Limit, Term
 from toxgrade.errors import CriteriaError, FieldFault, RequestError
 from toxgrade.grading.result import plain

@@ -9,15 +9,15 @@ from sqlalchemy import Connection, Row
 
 from toxgrade.criteria.vocabulary import stored_term
 from toxgrade.errors import FieldFault, RequestError
-from toxgrade.grading.dates import read_collected
 from toxgrade.grading.event import Attribution, Event, EventStatus, term_to_grade
+from toxgrade.grading.parse import read_collected
 from toxgrade.grading.phase import place
 from toxgrade.server.api.fields import Asked, CollectedAt, Day, Name, PatientName, StudyName, Text
 from toxgrade.server.http.authorization import needs
 from toxgrade.server.http.body import JsonRoute
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.current_state import current_courses
-from toxgrade.server.records.events import list_events, store_event
+from toxgrade.server.records.patient_record import list_events, store_event
 from toxgrade.server.records.patients import find_patient, lock_patient
 from toxgrade.server.records.studies import Study, find_study
 

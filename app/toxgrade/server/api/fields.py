@@ -25,9 +25,8 @@ from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import no_info_wrap_validator_function
 
 from toxgrade.errors import ReadingError
-from toxgrade.grading.dates import ACCEPTED_DATE, read_collected
+from toxgrade.grading import parse
 from toxgrade.grading.result import Collected, LabResult, Reported
-from toxgrade.grading.values import ACCEPTED_LIMIT, ACCEPTED_VALUE, read_limit, read_value
 from toxgrade.server.records.studies import PATIENT_NAME, STUDY_NAME
 
 _DATE = "expected a calendar date such as 2011-01-24, in the years 1900 to 2199"
@@ -63,13 +62,13 @@ def _read_date(given: object, code: str, message: str) -> Collected | None:
     if not isinstance(given, str):
         raise refuse(code, message)
     try:
-        return read_collected(given)
+        return parse.read_collected(given)
     except ReadingError:
         raise refuse(code, message) from None
 
 
 def _collected(given: object) -> Collected | None:
-    return _read_date(given, "unreadable-date", f"expected {ACCEPTED_DATE}")
+    return _read_date(given, "unreadable-date", f"expected {parse.ACCEPTED_DATE}")
 
 
 def _day(given: object) -> date | None:
@@ -115,18 +114,18 @@ def _text_schema(described: str, example: str) -> WithJsonSchema:
 
 Value = Annotated[
     Reported | None,
-    PlainValidator(_number(read_value, "unreadable-value", ACCEPTED_VALUE)),
-    _schema(f"As reported: {ACCEPTED_VALUE}.", "1.8", 1.8, "<0.2"),
+    PlainValidator(_number(parse.read_value, "unreadable-value", parse.ACCEPTED_VALUE)),
+    _schema(f"As reported: {parse.ACCEPTED_VALUE}.", "1.8", 1.8, "<0.2"),
 ]
 LimitOfNormal = Annotated[
     Reported | None,
-    PlainValidator(_number(read_limit, "unreadable-limit", ACCEPTED_LIMIT)),
-    _schema(f"{ACCEPTED_LIMIT[0].upper()}{ACCEPTED_LIMIT[1:]}.", "1.2", 1.2),
+    PlainValidator(_number(parse.read_limit, "unreadable-limit", parse.ACCEPTED_LIMIT)),
+    _schema(f"{parse.ACCEPTED_LIMIT[0].upper()}{parse.ACCEPTED_LIMIT[1:]}.", "1.2", 1.2),
 ]
 CollectedAt = Annotated[
     Collected | None,
     PlainValidator(_collected),
-    _text_schema(f"When the specimen was taken: {ACCEPTED_DATE}.", "2011-04-23"),
+    _text_schema(f"When the specimen was taken: {parse.ACCEPTED_DATE}.", "2011-04-23"),
 ]
 Day = Annotated[date | None, PlainValidator(_day), _text_schema("A calendar date.", "2011-01-24")]
 Issued = Annotated[
@@ -136,7 +135,7 @@ Issued = Annotated[
 ]
 Dose = Annotated[
     Reported | None,
-    PlainValidator(_number(read_limit, "unreadable-dose", ACCEPTED_LIMIT)),
+    PlainValidator(_number(parse.read_limit, "unreadable-dose", parse.ACCEPTED_LIMIT)),
     AfterValidator(_dose),
     _schema("The total dose in Gy, above 0 and at most 500.", "21", 21),
 ]

@@ -9,7 +9,7 @@ from pydantic import Field, Strict, model_validator
 from sqlalchemy import Connection
 
 from toxgrade.errors import FieldFault, RequestError
-from toxgrade.grading.dates import FIRST_YEAR, LAST_YEAR
+from toxgrade.grading.parse import FIRST_YEAR, LAST_YEAR
 from toxgrade.grading.phase import course_faults
 from toxgrade.grading.reference_ranges import Sex
 from toxgrade.grading.result import Course, Phase
@@ -21,14 +21,14 @@ from toxgrade.server.http.body import JsonRoute
 from toxgrade.server.http.service import TheService, as_of
 from toxgrade.server.records.current_state import FollowUp, VitalStatus
 from toxgrade.server.records.grade_queries import GradeFilter, list_grades, patient_toxicity
-from toxgrade.server.records.patients import find_patient
-from toxgrade.server.records.preconditions import tag
-from toxgrade.server.records.put_patient import (
+from toxgrade.server.records.patient_record import (
     PatientRecord,
     PersonFields,
     current_record,
     put_patient,
 )
+from toxgrade.server.records.patients import find_patient
+from toxgrade.server.records.preconditions import tag
 from toxgrade.server.records.studies import find_study
 from toxgrade.server.reports.liver_safety import liver_document
 

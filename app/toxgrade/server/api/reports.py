@@ -16,10 +16,14 @@ from toxgrade.server.http.body import JsonRoute
 from toxgrade.server.http.service import Service, TheService, as_of
 from toxgrade.server.records.studies import Study, find_study, list_patients
 from toxgrade.server.reports.cohort_queries import cohort
-from toxgrade.server.reports.curves import incidence_document, survival_document
 from toxgrade.server.reports.late_toxicity import LateToxicity, Visit, late_toxicity
 from toxgrade.server.reports.liver_safety import DEFINITIONS, liver_document
-from toxgrade.server.reports.study_table import find_row, table_document
+from toxgrade.server.reports.study_reports import (
+    find_row,
+    incidence_document,
+    survival_document,
+    table_document,
+)
 
 router = APIRouter(
     prefix="/v1/studies/{study}",

@@ -7,7 +7,7 @@ from typing import Any, Literal, NoReturn
 
 from toxgrade.errors import FieldFault, ReadingError, RequestError
 from toxgrade.fhir.elements import text_of
-from toxgrade.grading.dates import read_collected
+from toxgrade.grading.parse import read_collected
 from toxgrade.grading.phase import course_faults
 from toxgrade.grading.result import Course
 from toxgrade.server.records.studies import PATIENT_NAME, STUDY_NAME

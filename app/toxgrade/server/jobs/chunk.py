@@ -14,8 +14,8 @@ from sqlalchemy import Connection, Engine
 from toxgrade.errors import RequestError
 from toxgrade.exports.run_report import COLUMN_OF
 from toxgrade.grading.grader import Grader
+from toxgrade.grading.parse import lab_result
 from toxgrade.grading.result import Course, LabResult, Reason
-from toxgrade.grading.rows import lab_result
 from toxgrade.grading.rules import Graders
 from toxgrade.server.jobs.batches import Reject
 from toxgrade.server.jobs.upload_store import PATIENT

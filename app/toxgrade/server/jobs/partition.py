@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from toxgrade.errors import FileError
-from toxgrade.grading.columns.interning import numbered
+from toxgrade.grading.columns.spellings import numbered
 from toxgrade.tabular.courses import NO_COURSES, Courses, read_patients
 from toxgrade.tabular.lab_export import Labs, open_labs
 from toxgrade.tabular.layouts import recognise

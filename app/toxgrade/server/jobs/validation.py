@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from toxgrade.errors import ReadingError
-from toxgrade.grading.dates import ACCEPTED_DATE
+from toxgrade.grading.parse import ACCEPTED_DATE, ACCEPTED_LIMIT, ACCEPTED_VALUE, read_limit
 from toxgrade.grading.patient import starts_before
 from toxgrade.grading.result import GRADED_STATUSES, OTHER_STATUSES, Course, LabResult, Reason
 from toxgrade.grading.units import Names
-from toxgrade.grading.values import ACCEPTED_LIMIT, ACCEPTED_VALUE, read_limit
 from toxgrade.server.records.identity import content
 from toxgrade.server.records.studies import PATIENT_NAME
 

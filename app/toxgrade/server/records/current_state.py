@@ -19,9 +19,8 @@ from sqlalchemy import (
     select,
 )
 
-from toxgrade.grading.dates import read_collected
+from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.result import Course, Flag, LabResult, Reason, plain
-from toxgrade.grading.values import read_value
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.tables import follow_ups, grades, results, treatments
 

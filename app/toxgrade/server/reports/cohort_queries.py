@@ -15,12 +15,12 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func,
 from toxgrade.cohort.definition import Scope
 from toxgrade.cohort.worst import Bounds, CohortPatient, highest
 from toxgrade.errors import Conflict
-from toxgrade.grading.dates import read_collected
+from toxgrade.grading.parse import read_collected
 from toxgrade.grading.phase import place
 from toxgrade.grading.result import Course
 from toxgrade.server.records.current_state import FollowUp, read_courses
 from toxgrade.server.records.db.tables import follow_ups, grades, patients, treatments
-from toxgrade.server.records.events import current_events
+from toxgrade.server.records.patient_record import current_events
 from toxgrade.server.records.studies import Study
 
 _PHASES = ("baseline", "acute", "late")

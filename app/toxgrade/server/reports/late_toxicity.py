@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Row, or_, select, tuple_
 
 from toxgrade.cohort.definition import Scope
 from toxgrade.criteria.model import Edition
-from toxgrade.grading.dates import read_collected
 from toxgrade.grading.event import Attribution
+from toxgrade.grading.parse import read_collected
 from toxgrade.grading.phase import place
 from toxgrade.grading.result import Course, Phase
 from toxgrade.server.records.db.tables import grades, patients, results

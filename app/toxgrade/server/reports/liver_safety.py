@@ -8,10 +8,10 @@ from sqlalchemy import Connection
 
 from toxgrade.cohort.liver import Jaundice, LiverSafety, Rild, liver_safety
 from toxgrade.cohort.liver_day import ChildPugh, Day, Recorded, albi_grade, liver_days
-from toxgrade.grading.dates import read_collected
 from toxgrade.grading.grader import Grader
+from toxgrade.grading.parse import read_collected
 from toxgrade.server.records.current_state import current_courses, current_results, stored_result
-from toxgrade.server.records.events import current_events
+from toxgrade.server.records.patient_record import current_events
 from toxgrade.server.records.patients import find_patient
 from toxgrade.server.records.studies import Study
 from toxgrade.server.records.study_ranges import with_study_ranges

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, and_, case, func, or_, select
 
 from toxgrade.cohort.definition import Scope, TableRow
 from toxgrade.cohort.survival import Observation
-from toxgrade.grading.dates import read_collected
+from toxgrade.grading.parse import read_collected
 from toxgrade.grading.phase import place
 from toxgrade.grading.result import Course, Flag
 from toxgrade.server.records.db.tables import grades, patients

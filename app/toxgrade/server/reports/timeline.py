@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from toxgrade.criteria.model import Analyte, Condition, GradeCriterion, Limit, Term
-from toxgrade.grading.dates import read_collected
 from toxgrade.grading.grader import Grader
 from toxgrade.grading.limits import EXACT, applicable
 from toxgrade.grading.normalize import Measured, measure
+from toxgrade.grading.parse import read_collected
 from toxgrade.grading.result import Course, Phase
 from toxgrade.server.records.current_state import (
     FollowUp,
@@ -23,7 +23,7 @@ from toxgrade.server.records.current_state import (
     stored_result,
 )
 from toxgrade.server.records.db.tables import grades, results
-from toxgrade.server.records.events import list_events
+from toxgrade.server.records.patient_record import list_events
 from toxgrade.server.records.patients import find_patient
 from toxgrade.server.records.studies import Study
 from toxgrade.server.records.study_ranges import with_study_ranges

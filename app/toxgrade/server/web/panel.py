@@ -11,13 +11,12 @@ from fastapi.responses import HTMLResponse
 from starlette.requests import Request
 
 from toxgrade.errors import CriteriaError, FieldFault, ReadingError, RequestError
-from toxgrade.grading.dates import read_collected
 from toxgrade.grading.grader import Grader
+from toxgrade.grading.parse import read_collected, read_limit, read_value
 from toxgrade.grading.patient import grade_patient, refuse_late_baseline
 from toxgrade.grading.phase import PRESETS, course_faults
 from toxgrade.grading.result import Course, LabResult, PatientGrade
 from toxgrade.grading.rules import Rules
-from toxgrade.grading.values import read_limit, read_value
 from toxgrade.server.http.authorization import needs
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.web.page import PageRoute, page, read_form

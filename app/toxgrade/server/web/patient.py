@@ -13,8 +13,8 @@ from toxgrade.server.http.authorization import needs
 from toxgrade.server.http.service import TheService
 from toxgrade.server.records.current_state import FollowUp, current_follow_up, current_grades
 from toxgrade.server.records.db.tables import grades
-from toxgrade.server.records.events import list_events
 from toxgrade.server.records.grade_queries import patient_toxicity
+from toxgrade.server.records.patient_record import list_events
 from toxgrade.server.records.patients import find_patient
 from toxgrade.server.records.studies import Study, find_study
 from toxgrade.server.web.charts.chart import Picture

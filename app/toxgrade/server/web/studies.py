@@ -17,7 +17,7 @@ from toxgrade.server.records.studies import (
     list_studies,
     page_of_patients,
 )
-from toxgrade.server.reports.study_table import table_document
+from toxgrade.server.reports.study_reports import table_document
 from toxgrade.server.web.page import PageRoute, page
 
 router = APIRouter(

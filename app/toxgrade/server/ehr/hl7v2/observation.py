@@ -7,11 +7,10 @@ from datetime import datetime
 from typing import Literal
 
 from toxgrade.errors import FieldFault, ReadingError, RequestError
-from toxgrade.grading.dates import read_collected
+from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.reference_ranges import PrintedRange, read_range
 from toxgrade.grading.result import Collected, LabResult, Reason, Reported
 from toxgrade.grading.units import Names
-from toxgrade.grading.values import read_value
 from toxgrade.server.ehr.hl7v2.message import DATA_TYPE, REQUIRED_MISSING, Segment
 
 ACCEPTED_TIME = (

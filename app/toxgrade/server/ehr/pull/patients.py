@@ -20,8 +20,8 @@ from toxgrade.server.ehr.persist import is_undated, storable
 from toxgrade.server.ehr.pull.fhir_server import Server
 from toxgrade.server.records.current_state import current_courses
 from toxgrade.server.records.identity import Loc
+from toxgrade.server.records.patient_record import PatientRecord, put_patient
 from toxgrade.server.records.patients import lock_patient
-from toxgrade.server.records.put_patient import PatientRecord, put_patient
 from toxgrade.server.records.store import Submission, store
 from toxgrade.server.records.studies import PATIENT_NAME, hold_study
 

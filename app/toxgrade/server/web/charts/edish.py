@@ -12,7 +12,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from toxgrade.server.reports.edish import Peaks
+from toxgrade.server.reports.chart_data import Peaks
 from toxgrade.server.web.charts.chart import WIDTH, Picture, ink
 
 _ALT, _BILIRUBIN = Fraction(3), Fraction(2)

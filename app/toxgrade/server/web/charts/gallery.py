@@ -11,11 +11,9 @@ from toxgrade.cohort.toxicity_table import shift_table, toxicity_table
 from toxgrade.criteria.vocabulary import Vocabulary
 from toxgrade.grading.rules import Graders
 from toxgrade.server.records.studies import Study, count_patients
+from toxgrade.server.reports.chart_data import lanes, peaks
 from toxgrade.server.reports.cohort_queries import cohort
-from toxgrade.server.reports.curves import incidence_document
-from toxgrade.server.reports.edish import peaks
-from toxgrade.server.reports.study_table import find_row, study_rows
-from toxgrade.server.reports.swimmer import lanes
+from toxgrade.server.reports.study_reports import find_row, incidence_document, study_rows
 from toxgrade.server.reports.timeline import timeline as read_timeline
 from toxgrade.server.web.charts.butterfly import butterfly
 from toxgrade.server.web.charts.chart import WIDTH, Picture

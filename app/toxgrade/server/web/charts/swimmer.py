@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import altair as alt
 import polars as pl
 
-from toxgrade.server.reports.swimmer import Lane
+from toxgrade.server.reports.chart_data import Lane
 from toxgrade.server.web.charts.chart import WIDTH, Picture, digit_colour, grade_scale, ink
 
 PER_PICTURE = 50

@@ -1,0 +1,136 @@
+"""Each patient of a study as a lane from radiotherapy to the last contact: a swimmer plot."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from toxgrade.cohort.definition import Scope, TableRow
+from toxgrade.cohort.liver_day import x_uln
+from toxgrade.grading.grader import Grader
+from toxgrade.grading.parse import read_value
+from toxgrade.grading.result import LabResult
+from toxgrade.server.records.db.tables import grades, patients, results
+from toxgrade.server.records.studies import Study
+from toxgrade.server.records.study_ranges import read_range
+from toxgrade.server.reports.cohort_queries import counted, courses_by_patient
+from toxgrade.server.reports.time_to_event import overall_survival, times_to_grades
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One patient, in days from the start of the first course.
+
+    ``treated`` are the spans of its courses. ``reached`` are the first days on which a grade worse
+    than the patient's own baseline was higher than any before, by day. ``end`` is the last contact
+    or result, of death where ``died``.
+    """
+
+    patient: str
+    end: int
+    died: bool
+    treated: tuple[tuple[int, int], ...]
+    reached: tuple[tuple[int, int], ...]
+
+    @property
+    def worst(self) -> int:
+        return max((grade for _, grade in self.reached), default=0)
+
+
+def lanes(connection: Connection, study: Study, rows: Sequence[TableRow]) -> list[Lane]:
+    """The patients with a start and a later contact, over the terms of these rows; by name."""
+    terms = tuple({term: None for row in rows for term in (*row.terms, *row.also)})
+    every = TableRow("any", terms, clinical=True)
+    first: dict[str, dict[int, int]] = {}
+    for grade, found in times_to_grades(connection, study, every, range(5, 0, -1), 1).items():
+        for name, seen in found.observed.items():
+            if seen.outcome == "event":
+                first.setdefault(name, {}).setdefault(seen.days, grade)
+    treated = _treated(connection, study)
+    return [
+        Lane(
+            name,
+            seen.days,
+            seen.outcome == "event",
+            treated.get(name, ()),
+            tuple(sorted(first.get(name, {}).items())),
+        )
+        for name, seen in overall_survival(connection, study).observed.items()
+    ]
+
+
+def _treated(connection: Connection, study: Study) -> dict[str, tuple[tuple[int, int], ...]]:
+    """The spans of every patient's courses that have both dates, in days from the first start."""
+    courses = courses_by_patient(connection, study)
+    named = select(patients.c.id, patients.c.name).where(patients.c.study_id == study.id)
+    spans = {}
+    for patient_id, name in connection.execute(named):
+        mine = courses.get(patient_id, ())
+        if mine and (origin := mine[0].start):
+            spans[name] = tuple(
+                ((course.start - origin).days, (course.end - origin).days)
+                for course in mine
+                if course.start and course.end
+            )
+    return spans
+
+
+Peaks = dict[str, dict[str, Fraction]]
+"""By patient, then by analyte; without those of which no multiple is known."""
+
+_AS_REPORTED = ("value", "unit", "lln", "uln", "limit_unit", "status")
+_FULL_DATE = len("2011-04-23")
+
+
+def peaks(connection: Connection, study: Study, grader: Grader, analytes: tuple[str, ...]) -> Peaks:
+    """Of results dated to the day, acute or late, first course."""
+    shown = [results.c[name] for name in _AS_REPORTED]
+    rows = connection.execute(
+        select(patients.c.name, grades.c.analyte, *shown, grades.c.study_range)
+        .join(patients, grades.c.patient_id == patients.c.id)
+        .join(results, grades.c.result_id == results.c.id)
+        .where(patients.c.study_id == study.id, counted(Scope("both")))
+        .where(grades.c.analyte.in_(analytes), grades.c.phase.in_(("acute", "late")))
+        .where(func.length(results.c.collected) >= _FULL_DATE)
+        .distinct()
+    )
+    read: dict[tuple[Any, ...], Fraction | None] = {}
+    found: Peaks = {}
+    for name, *reported in rows:
+        key = tuple(reported)
+        if key not in read:
+            read[key] = _x_uln(*key, grader=grader)
+        multiple, analyte = read[key], reported[0]
+        if multiple is not None:
+            mine = found.setdefault(name, {})
+            mine[analyte] = max(mine.get(analyte, multiple), multiple)
+    return found
+
+
+def _x_uln(
+    analyte: str,
+    value: str | None,
+    unit: str | None,
+    lln: str | None,
+    uln: str | None,
+    limit_unit: str | None,
+    status: str,
+    study_range: str | None,
+    *,
+    grader: Grader,
+) -> Fraction | None:
+    result = LabResult(
+        analyte=analyte,
+        value=read_value(value) if value is not None else None,
+        unit=unit,
+        lln=Decimal(lln) if lln is not None else None,
+        uln=Decimal(uln) if uln is not None else None,
+        limit_unit=limit_unit,
+        status=status,
+        study_range=read_range(json.loads(study_range)) if study_range else None,
+    )
+    return x_uln(result, grader)

@@ -1,0 +1,208 @@
+"""The toxicity table of a stored study: its rows, and the table as callers get it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from toxgrade.cohort.definition import Scope, TableRow, paper_rows, rule
+from toxgrade.cohort.survival import Step, at, at_risk, cumulative_incidence, kaplan_meier, median
+from toxgrade.cohort.table_document import counted_document
+from toxgrade.cohort.toxicity_table import toxicity_table
+from toxgrade.criteria.model import Direction, Edition
+from toxgrade.criteria.vocabulary import Vocabulary
+from toxgrade.errors import CriteriaError, FieldFault, RequestError
+from toxgrade.grading.grader import Grader
+from toxgrade.grading.patient import grade_patient
+from toxgrade.grading.result import Course, Grade, LabResult
+from toxgrade.grading.rules import Graders, Rules
+from toxgrade.server.records.current_state import current_courses, current_results, stored_result
+from toxgrade.server.records.db.tables import patients
+from toxgrade.server.records.studies import Study
+from toxgrade.server.records.study_ranges import with_study_ranges
+from toxgrade.server.reports.cohort_queries import cohort
+from toxgrade.server.reports.time_to_event import TimeTo, overall_survival, time_to_grade
+
+
+def table_document(
+    connection: Connection, study: Study, edition: Edition, scope: Scope
+) -> dict[str, Any]:
+    """The study's toxicity table with its rule, every number beside what it is a part of."""
+    rows, window = study_rows(study, edition), study.rules.window
+    table = toxicity_table(cohort(connection, study, scope), rows, scope, window)
+    return {
+        "study": study.name,
+        "synthetic": study.synthetic,
+    } | counted_document(table, rule(edition, window, rows, scope))
+
+
+def study_rows(study: Study, edition: Edition) -> tuple[TableRow, ...]:
+    """The rows that the study has chosen, or those of the paper."""
+    if study.rows is None:
+        return paper_rows(edition, study.liver_enzymes)
+    graded = {term.name for term in edition.terms}
+    return tuple(
+        TableRow(row.label, row.terms, graded.isdisjoint(row.terms), row.with_baseline)
+        for row in study.rows
+    )
+
+
+def find_row(name: str, study: Study, edition: Edition, vocabulary: Vocabulary) -> TableRow:
+    """The study's row of that label in any case, or a row of the one term.
+
+    Raises:
+        RequestError: it is neither; names the near terms and the labels.
+    """
+    rows = study_rows(study, edition)
+    by_label = {row.label.casefold(): row for row in rows}
+    if found := by_label.get(name.casefold()):
+        return found
+    try:
+        term = vocabulary.term(name).name
+    except CriteriaError as error:
+        labels = ", ".join(row.label for row in rows)
+        fault = FieldFault(("query", "term"), "unknown-term", f"{error}, or one of {labels}")
+        raise RequestError("there is no such term or row", [fault]) from None
+    return TableRow(term, (term,), clinical=term not in {t.name for t in edition.terms})
+
+
+_MONTHS = (3, 6, 12, 24, 36, 60)
+_DAYS_PER_MONTH = 365.25 / 12
+
+_METHOD = "95 % limits on the log(-log) scale"
+
+
+def incidence_document(
+    connection: Connection, study: Study, row: TableRow, grade: int, course: int
+) -> dict[str, Any]:
+    """Cumulative incidence of a grade or higher, with everyone it is computed from."""
+    found = time_to_grade(connection, study, row, grade, course)
+    steps = cumulative_incidence(found.observed.values())
+    return {
+        "study": study.name,
+        "synthetic": study.synthetic,
+        "row": row.label,
+        "terms": list(row.terms),
+        "grade": grade,
+        "course": course,
+        "definition": (
+            f"Time from radiotherapy start to the first grade {grade} or higher worse than the"
+            " patient's own baseline; death without it competes; alive: censored at the last"
+            " contact or result, or at the next course. Aalen-Johansen estimate"
+            f" (Scand J Stat 1978;5:141), {_METHOD}. The grade was reached on that day or since the"
+            " visit before."
+        ),
+        **_curve(found, steps),
+    }
+
+
+def survival_document(connection: Connection, study: Study) -> dict[str, Any]:
+    """Overall survival from the start of radiotherapy."""
+    found = overall_survival(connection, study)
+    steps = kaplan_meier(found.observed.values())
+    return {
+        "study": study.name,
+        "synthetic": study.synthetic,
+        "definition": (
+            "Time from the first course's radiotherapy start to death of any cause; alive: censored"
+            " at the last contact or result. Kaplan-Meier estimate"
+            f" (J Am Stat Assoc 1958;53:457), {_METHOD}."
+        ),
+        "median_days": median(steps),
+        **_curve(found, steps),
+    }
+
+
+def _curve(found: TimeTo, steps: Sequence[Step]) -> dict[str, Any]:
+    outcomes = [one.outcome for one in found.observed.values()]
+    return {
+        "n": len(outcomes),
+        "events": outcomes.count("event"),
+        "competing": outcomes.count("competing"),
+        "censored": outcomes.count("censored"),
+        "steps": [_step(step) for step in steps],
+        "at_months": [_at(found, steps, month) for month in _MONTHS],
+        "undecided": found.undecided,
+        "not_evaluable": found.not_evaluable,
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {
+        "days": step.days,
+        "at_risk": step.at_risk,
+        "events": step.events,
+        "competing": step.competing,
+        "censored": step.censored,
+        **_estimate(step),
+    }
+
+
+def _estimate(step: Step | None) -> dict[str, float | None]:
+    numbers = (step.estimate, step.low, step.high) if step else (None, None, None)
+    rounded = [None if number is None else round(number, 6) for number in numbers]
+    return dict(zip(("estimate", "low", "high"), rounded, strict=True))
+
+
+def _at(found: TimeTo, steps: Sequence[Step], month: int) -> dict[str, Any]:
+    """The curve at a number of months; no estimate once nobody is followed any longer."""
+    days = round(month * _DAYS_PER_MONTH)
+    followed = at_risk(found.observed.values(), days)
+    return {
+        "months": month,
+        "days": days,
+        "at_risk": followed,
+        **_estimate(at(steps, days) if followed else None),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One result that the two editions grade differently; None: the edition does not grade it."""
+
+    patient: str
+    result: LabResult
+    before: Grade | None
+    after: Grade | None
+
+
+def changed_grades(
+    connection: Connection, study: Study, rules: Rules, graders: Graders
+) -> Iterator[Change]:
+    """The grades of a study that would change under ``rules``, by patient, in order of arrival.
+
+    Nothing is stored. Results are matched by test and direction, since terms change their names.
+
+    Raises:
+        CriteriaError: no such edition, interpretation or reading.
+    """
+    old, new = graders.under(study.rules), graders.under(rules)
+    mine = select(patients.c.id, patients.c.name).where(patients.c.study_id == study.id)
+    for patient_id, name in connection.execute(mine.order_by(patients.c.name)).all():
+        results = [stored_result(row) for row in current_results(connection, patient_id)]
+        labs = with_study_ranges(connection, study, patient_id, results, old.names)
+        courses = current_courses(connection, patient_id)
+        before = _graded(labs, courses, old, study.rules)
+        after = _graded(labs, courses, new, rules)
+        for key in sorted(before.keys() | after.keys()):
+            was, now = before.get(key), after.get(key)
+            if _bounds(was) != _bounds(now):
+                yield Change(name, labs[key[0]], was, now)
+
+
+_Key = tuple[int, Direction]
+
+
+def _graded(
+    labs: list[LabResult], courses: tuple[Course, ...], grader: Grader, rules: Rules
+) -> dict[_Key, Grade]:
+    return {
+        (entry.index, entry.grade.term.direction): entry.grade
+        for entry in grade_patient(labs, courses, grader, rules.window)
+        if entry.grade.term
+    }
+
+
+def _bounds(grade: Grade | None) -> tuple[int | None, int | None]:
+    return (grade.at_least, grade.at_most) if grade else (None, None)
