@@ -16,7 +16,7 @@ from toxgrade.server.ehr.resources import collection, entries
 from toxgrade.server.http.body import read_json
 
 _TESTS = (("1975-2", "mg/dL"), ("1742-6", "U/L"), ("6690-2", "10*9/L"), ("777-3", "10*9/L"))
-_GRADER = Graders(load()).under(Rules())
+_GRADER = Graders(load()).for_rules(Rules())
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ def main(each: int = 1_000_000, one: int = 100_000) -> None:
     )
     print(f"{'edition, reading':<34}{'rows':>11}{'gradings':>12}{'refused':>10}{'wrong':>8}")
     for edition in oracle.CRITERIA.editions.values():
-        grader = graders.under(Rules(edition.name))
+        grader = graders.for_rules(Rules(edition.name))
         totals = {"many.py": [0] * 4, "one.py": [0] * 4, "64-bit floats": [0] * 4}
         for seed, size in enumerate([_CHUNK] * (each // _CHUNK) or [each]):
             rows = oracle.boundary_rows(edition, size, seed)

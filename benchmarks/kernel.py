@@ -16,7 +16,7 @@ import polars as pl
 from toxgrade.criteria.model import Edition
 from toxgrade.criteria.reader import load
 from toxgrade.grading.columns.grader import grade_rows
-from toxgrade.grading.grader import Grader
+from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import COLUMNS
 from toxgrade.grading.rules import Graders, Rules
 
@@ -39,7 +39,7 @@ def main() -> None:
             pl.col("rt_start", "rt_end").str.to_date(),
             *(pl.lit(None, dtype=pl.String).alias(n) for n in COLUMNS if n not in frame.columns),
         )
-        grader = Graders(load()).under(Rules())
+        grader = Graders(load()).for_rules(Rules())
         kernel = _best(lambda: grade_rows(rows, grader, Rules().window))
         few = _panel_alone(grader.edition)
         panel = _best(lambda: grade_rows(rows, few, Rules().window))
@@ -59,13 +59,13 @@ def main() -> None:
     print(f"peak memory of the command: {peak:.2f} GB")
 
 
-def _panel_alone(edition: Edition) -> Grader:
+def _panel_alone(edition: Edition) -> TermGrader:
     """A grader of the panel's nine terms alone: what all the others cost is measured against it."""
     analytes = load().analytes
-    names = Grader(edition, analytes).names
+    names = TermGrader(edition, analytes).names
     mine = {found.name: found for row in _PANEL if (found := names.analyte(row[0]))}
     terms = tuple(term for term in edition.terms if term.analyte in mine)
-    return Grader(replace(edition, terms=terms), mine)
+    return TermGrader(replace(edition, terms=terms), mine)
 
 
 def _write_labs(path: Path) -> None:

@@ -46,7 +46,7 @@ class Servers:
 
 
 @dataclass(frozen=True)
-class Measured:
+class NormalizedResult:
     """One round: how many a second, what each cost the servers, how long each took."""
 
     rate: float
@@ -143,7 +143,7 @@ def heading(what: str) -> None:
     print(f"{'':<52}{'requests/s':>11}{'ratio':>8}{'CPU ms':>9}{'CPU ratio':>11}")
 
 
-def load(servers: Servers, path: str, body: object, most: float = 0) -> Measured:
+def load(servers: Servers, path: str, body: object, most: float = 0) -> NormalizedResult:
     """One round; every answer a success; ``most`` requests a second, 0 for no limit.
 
     ``{n}`` in the path is another number in each request.
@@ -151,7 +151,7 @@ def load(servers: Servers, path: str, body: object, most: float = 0) -> Measured
     before = servers.cpu()
     latencies = asyncio.run(_load(servers, path, json.dumps(body).encode(), most))
     done = len(latencies)
-    return Measured(done / _SECONDS, (servers.cpu() - before) / done, latencies)
+    return NormalizedResult(done / _SECONDS, (servers.cpu() - before) / done, latencies)
 
 
 async def _load(servers: Servers, path: str, content: bytes, most: float) -> list[float]:

@@ -7,8 +7,8 @@ from sqlalchemy import text
 
 from benchmarks.table import fill, on_each_database
 from tests.conftest import served
-from toxgrade.server.records.audit_log import Act, enter
-from toxgrade.server.records.db.append import take
+from toxgrade.server.records.audit_log import AuditAction, write_entries
+from toxgrade.server.records.db.append import pop_written
 from toxgrade.server.records.db.engine import build_engine, upgrade
 from toxgrade.server.settings import Settings
 
@@ -36,7 +36,9 @@ def _measure(url: str) -> None:
     engine = build_engine(url)
     with engine.begin() as connection:
         fill(connection, _PATIENTS, _GRADES)
-        enter(connection, [(Act("bench", "fill", "bench"), take(connection))])
+        write_entries(
+            connection, [(AuditAction("bench", "fill", "bench"), pop_written(connection))]
+        )
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("ANALYZE"))
     print(f"\npages: {_PATIENTS:,} patients, {_PATIENTS * _GRADES:,} grades, {engine.name}")

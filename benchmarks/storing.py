@@ -14,7 +14,7 @@ from tests import postgres
 from tests.exports.synthetic_export import write_export
 from toxgrade.criteria.reader import load
 from toxgrade.grading.rules import Graders
-from toxgrade.server.jobs.chunk import Chunk
+from toxgrade.server.jobs.chunk import StoredChunk
 from toxgrade.server.jobs.partition import Partition
 from toxgrade.server.process import collect_rarely
 from toxgrade.server.records.db.engine import build_engine, upgrade
@@ -116,7 +116,7 @@ def _compare(
         with engine.begin() as connection:
             seen = {t.name: connection.scalar(select(func.max(t.c.id))) or 0 for t in _TABLES}
         start = time.perf_counter()
-        chunk = Chunk(Partition(folder).read(number), engine, "default", _GRADERS)
+        chunk = StoredChunk(Partition(folder).read(number), engine, "default", _GRADERS)
         grading += time.perf_counter() - start
         storing += _timed(lambda one=chunk: _stored(one, engine))  # type: ignore[misc]
         floor += _timed(copied(seen))
@@ -127,14 +127,14 @@ def _compare(
     ):
         print(f"{what:<58}{seconds:>9.2f}{_ROWS / seconds:>10,.0f}{seconds / floor:>8.2f}")
     frame = Partition(folder).read(0)
-    again = Chunk(frame, engine, "default", _GRADERS)
+    again = StoredChunk(frame, engine, "default", _GRADERS)
     seconds = _timed(lambda: _stored(again, engine))
     what = f"  merging {len(frame):,} rows of known patients"
     print(f"{what:<58}{seconds:>9.2f}{len(frame) / seconds:>10,.0f}")
     engine.dispose()
 
 
-def _stored(chunk: Chunk, engine: Engine) -> None:
+def _stored(chunk: StoredChunk, engine: Engine) -> None:
     with engine.begin() as connection:
         chunk.store(connection)
 

@@ -34,13 +34,13 @@ def main() -> None:
     on_each_database(_measure)
 
 
-def on_each_database(measure: Callable[[str], None]) -> None:
+def on_each_database(normalize: Callable[[str], None]) -> None:
     """Call with the address of a fresh SQLite file, then of PostgreSQL if its server is there."""
     with tempfile.TemporaryDirectory() as folder:
-        measure(f"sqlite:///{Path(folder) / 'bench.db'}")
+        normalize(f"sqlite:///{Path(folder) / 'bench.db'}")
     if programs := postgres.server_programs():
         with postgres.cluster(programs, durable=True) as server:
-            measure(server.url % "postgres")
+            normalize(server.url % "postgres")
 
 
 def _measure(url: str) -> None:

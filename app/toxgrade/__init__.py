@@ -10,51 +10,36 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from toxgrade.errors import ToxgradeError
     from toxgrade.exports.grade_frame import grade
-    from toxgrade.grading.grader import Grader
-    from toxgrade.grading.patient import grade_patient
     from toxgrade.grading.phase import Window
-    from toxgrade.grading.result import (
-        Collected,
-        Course,
-        Flag,
-        Grade,
-        LabResult,
-        PatientGrade,
-        Reason,
-        Reported,
-    )
+    from toxgrade.grading.result import Flag, Reason
+    from toxgrade.grading.value_grader import Grader, ValueGrade
 
 __version__ = "0.2.0"
 
 __all__ = [
-    "Collected",
-    "Course",
     "Flag",
-    "Grade",
     "Grader",
-    "LabResult",
-    "PatientGrade",
     "Reason",
-    "Reported",
     "ToxgradeError",
+    "ValueGrade",
     "Window",
     "__version__",
     "grade",
-    "grade_patient",
 ]
 
 _MODULES = {
+    "Flag": "grading.result",
+    "Grader": "grading.value_grader",
+    "Reason": "grading.result",
     "ToxgradeError": "errors",
-    "grade": "exports.grade_frame",
-    "Grader": "grading.grader",
-    "grade_patient": "grading.patient",
+    "ValueGrade": "grading.value_grader",
     "Window": "grading.phase",
+    "grade": "exports.grade_frame",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
-    if name not in __all__:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f"{__name__}.{_MODULES.get(name, 'grading.result')}")
-    return getattr(module, name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -38,7 +38,7 @@ class SourceError(ToxgradeError):
 
 
 @dataclass
-class ReadingError(ToxgradeError):
+class ParseError(ToxgradeError):
     """A text cannot be read as a number, date or comparator.
 
     ``code`` is stable and machine-readable; ``message`` says what is accepted and never repeats

@@ -24,7 +24,7 @@ from toxgrade.grading.phase import PRESETS
 from toxgrade.grading.result import Course, LabResult, Phase
 from toxgrade.grading.rules import Graders, Rules
 
-_GRADER = Graders(load()).under(Rules())
+_GRADER = Graders(load()).for_rules(Rules())
 _COURSE = Course(date(2011, 1, 24), date(2011, 3, 9))
 
 

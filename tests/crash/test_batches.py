@@ -22,10 +22,10 @@ from tests.crash.running import until
 from tests.exports.synthetic_export import write_export
 from tests.server.jobs.stored import GRADERS
 from toxgrade.exports.grade_file import grade_file
-from toxgrade.exports.run_report import Batch
+from toxgrade.exports.run_report import GradeFileRequest
 from toxgrade.grading.rules import Rules
 from toxgrade.server.jobs.batches import Progress, Upload, create_batch, find_batch
-from toxgrade.server.jobs.upload_store import Store
+from toxgrade.server.jobs.upload_store import UploadStore
 from toxgrade.server.records.db.engine import build_engine, transaction, upgrade
 from toxgrade.server.records.db.service_tables import batch_tasks
 
@@ -52,7 +52,7 @@ def _worker(url: str, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
 
 def _upload(url: str, folder: Path) -> Path:
     """A batch as the service receives it."""
-    store = Store(folder / "batches")
+    store = UploadStore(folder / "batches")
     labs = store.open_folder(_BATCH) / "labs.csv"
     write_export(labs, _ROWS)
     offline = folder / "labs.csv"
@@ -78,7 +78,7 @@ def _check(url: str, folder: Path, offline: Path) -> None:
     ended = _progress(url)
     assert (ended.state, ended.rows_done, ended.rows_rejected) == ("done", _ROWS, 0)
     output = folder / "offline.parquet"
-    grade_file(Batch((str(offline),), output, Rules()), GRADERS)
+    grade_file(GradeFileRequest((str(offline),), output, Rules()), GRADERS)
     expected = pl.read_parquet(output)
     graded = pl.read_parquet(folder / "batches" / _BATCH / "grades.parquet")
     assert graded.select(expected.columns).equals(expected)

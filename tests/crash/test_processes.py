@@ -15,7 +15,7 @@ from tests.server.api.panels import panel, value
 from toxgrade.criteria.reader import load
 from toxgrade.grading.rules import Graders
 from toxgrade.server.api.fields import LabValue
-from toxgrade.server.records.audit_log import Act
+from toxgrade.server.records.audit_log import AuditAction
 from toxgrade.server.records.audit_verify import verify
 from toxgrade.server.records.db.engine import build_engine, transaction
 from toxgrade.server.records.db.tables import results
@@ -46,7 +46,7 @@ def test_one_key_at_two_processes_is_stored_once(database_url: str, tmp_path: Pa
 def _correct(url: str, number: int) -> None:
     """What one process does: correct the result, again and again, each time to another value."""
     graders, writer = Graders(load()), Writer(build_engine(url))
-    act = Act(f"process {number}", "correct", "default", "P1", None, None)
+    act = AuditAction(f"process {number}", "correct", "default", "P1", None, None)
     for i in range(_UPDATES):
         changed = LabValue.model_validate(value(value=f"1.{number}{i:02}")).result()
         sent = Submission("default", "P1", ((("results", 0), changed),), None)

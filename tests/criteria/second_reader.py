@@ -83,12 +83,12 @@ def read_cell(text: str, name: str, analyte: str) -> set[Read]:
         return {Read(found[1], Decimal(found[2]), None, "1")}
     if text in (">Baseline and ULN", ">ULN and >Baseline"):
         return {Read(">", Decimal(1), "ULN", None, "value > baseline")}
-    plain = re.sub(r"(?<=\d),(?=\d{3})", "", text)
+    to_plain_text = re.sub(r"(?<=\d),(?=\d{3})", "", text)
     for wrong, right in _MISPRINTS.items():
-        plain = plain.replace(wrong, right)
+        to_plain_text = to_plain_text.replace(wrong, right)
     low = bool(_LOW_TERM.search(name))
     found_: set[Read] = set()
-    for part in re.split(r"; ?| or (?!less|severe|symptoms|with)", plain):
+    for part in re.split(r"; ?| or (?!less|severe|symptoms|with)", to_plain_text):
         if part in _WORDS or _MILDER.search(part):
             continue
         if name.endswith("calcemia"):

@@ -9,10 +9,10 @@ import pytest
 import toxgrade.criteria
 from tests.criteria.second_reader import INTERPRETED
 from toxgrade.criteria.describe import page
-from toxgrade.criteria.interpretations import read_as
+from toxgrade.criteria.interpretations import with_interpretations
 from toxgrade.criteria.reader import load
 from toxgrade.errors import CriteriaError
-from toxgrade.grading.grader import OWN_LIMITS, Baseline
+from toxgrade.grading.grader import REFERENCE_RANGE_ONLY, Baseline
 from toxgrade.grading.parse import lab_result
 from toxgrade.grading.rules import Graders, Rules
 
@@ -93,10 +93,12 @@ def test_each_reading_grades_as_it_says(
     grades: dict[str, str],
 ) -> None:
     interpretation = next(i for i in _CRITERIA.edition(edition).interpretations if i.name == name)
-    assert [reading.name for reading in interpretation.readings] == list(grades)
-    baseline: Baseline = OWN_LIMITS if before is None else lab_result(_lab(analyte, before))
+    assert [reading.name for reading in interpretation.choices] == list(grades)
+    baseline: Baseline = (
+        REFERENCE_RANGE_ONLY if before is None else lab_result(_lab(analyte, before))
+    )
     for reading, expected in grades.items():
-        grader = _GRADERS.under(Rules(edition, readings=((name, reading),)))
+        grader = _GRADERS.for_rules(Rules(edition, interpretations=((name, reading),)))
         asked = next(t for t in grader.terms(analyte) if t.name == term)
         found = grader.grade(lab_result(_lab(analyte, result)), asked, baseline)
         decided = found.at_least == found.at_most
@@ -105,7 +107,7 @@ def test_each_reading_grades_as_it_says(
 
 def test_every_choice_has_a_case() -> None:
     choices = {
-        i.name for e in _CRITERIA.editions.values() for i in e.interpretations if i.readings[1:]
+        i.name for e in _CRITERIA.editions.values() for i in e.interpretations if i.choices[1:]
     }
     assert {case[1] for case in _CASES} == choices
 
@@ -118,7 +120,7 @@ def test_every_departure_from_the_letter_is_an_interpretation() -> None:
 
 def test_two_choices_for_one_term_both_hold() -> None:
     chosen = {"hypokalemia": "grade-1", "reference-range": "range-wins"}
-    edition = read_as(_CRITERIA.edition("4.03"), chosen)
+    edition = with_interpretations(_CRITERIA.edition("4.03"), chosen)
     term = next(t for t in edition.terms if t.name == "Hypokalemia")
     assert [[limit.when for limit in c.limits] for c in term.grades[:4]] == [
         ["< 1 x LLN"], [], ["< 3.0 mmol/L if value < LLN"], ["< 2.5 mmol/L if value < LLN"],
@@ -135,7 +137,7 @@ def test_two_choices_for_one_term_both_hold() -> None:
 )
 def test_an_unknown_choice_names_those_there_are(chosen: dict[str, str], says: str) -> None:
     with pytest.raises(CriteriaError, match=re.escape(says)):
-        read_as(_CRITERIA.edition("4.03"), chosen)
+        with_interpretations(_CRITERIA.edition("4.03"), chosen)
 
 
 @pytest.mark.parametrize(

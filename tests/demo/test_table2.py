@@ -318,6 +318,9 @@ def test_the_order_of_arrival_changes_nothing(new_sqlite: NewDatabase) -> None:
                 store(connection, replace(one, study=study), graders)
     with served(Settings(database_url=url, auth="off")) as client:
         for phase in ("acute", "late", "both"):
-            shuffled, plain = _table(client, phase, "shuffled"), _table(client, phase, "plain")
-            assert shuffled == plain | {"study": "shuffled"}
-            assert plain["any_grade"]["n"] > 0
+            shuffled, to_plain_text = (
+                _table(client, phase, "shuffled"),
+                _table(client, phase, "plain"),
+            )
+            assert shuffled == to_plain_text | {"study": "shuffled"}
+            assert to_plain_text["any_grade"]["n"] > 0

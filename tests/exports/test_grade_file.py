@@ -11,10 +11,10 @@ import pytest
 from toxgrade.criteria.reader import load
 from toxgrade.errors import CriteriaError, FileError
 from toxgrade.exports.grade_file import grade_file
-from toxgrade.exports.run_report import Batch, Report
+from toxgrade.exports.run_report import GradeFileRequest, RunSummary
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.tabular.mapping import ColumnMap
-from toxgrade.tabular.read_options import AS_IT_COMES, Reading
+from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions
 
 _GRADERS = Graders(load())
 _HEADER = "patient,collected,analyte,value,unit,lln,uln"
@@ -34,18 +34,18 @@ def grade(
     labs: str,
     patients: str | None = None,
     output: str = "out.csv",
-    reading: Reading = AS_IT_COMES,
-) -> Report:
+    options: ReadOptions = DEFAULT_OPTIONS,
+) -> RunSummary:
     (folder / "labs.csv").write_text(labs, encoding="utf-8")
     if patients is not None:
         (folder / "patients.csv").write_text(patients, encoding="utf-8")
-    batch = Batch(
+    batch = GradeFileRequest(
         (str(folder / "labs.csv"),),
         folder / output,
         Rules(),
         folder / "patients.csv" if patients is not None else None,
         folder / "rejects.csv",
-        reading=reading,
+        options=options,
     )
     return grade_file(batch, _GRADERS)
 
@@ -98,7 +98,9 @@ P1,2011-04-23,ALT,50,U/L,5,<40
     )
     (tmp_path / "labs.csv").write_text(labs, encoding="utf-8")
     paths = (str(tmp_path / "labs.csv"),), tmp_path / "out.csv"
-    report = grade_file(Batch(*paths, Rules(), reading=Reading(decimal=decimal)), _GRADERS)
+    report = grade_file(
+        GradeFileRequest(*paths, Rules(), options=ReadOptions(decimal=decimal)), _GRADERS
+    )
     assert report.unreadable == {
         "value": {"a.a.": 1, "aaaaaaaaaaa; aaaaaaa": 1},
         "limit": {"9-99": 1, "<99": 1},
@@ -167,7 +169,7 @@ def test_what_was_graded_may_be_graded_again_and_again(tmp_path: Path) -> None:
     grade(tmp_path, _LABS, _PATIENTS, "1.csv")
     for before, after in ((1, 2), (2, 3)):
         paths = (str(tmp_path / f"{before}.csv"),), tmp_path / f"{after}.csv"
-        grade_file(Batch(*paths, Rules(), tmp_path / "patients.csv"), _GRADERS)
+        grade_file(GradeFileRequest(*paths, Rules(), tmp_path / "patients.csv"), _GRADERS)
     names = [name for name in rows(tmp_path / "3.csv")[0] if name.endswith("row")]
     assert names == ["in_row", "in_in_row", "row"]
 
@@ -176,10 +178,10 @@ def test_an_export_of_one_patient_may_say_so_once(tmp_path: Path) -> None:
     (tmp_path / "labs.csv").write_text(
         "collected,analyte,value,unit,lln,uln\n2011-01-20,ALT,abc,U/L,,40\n"
     )
-    reading = Reading(columns=ColumnMap(constants={"patient": "P1"}))
-    batch = Batch(
+    options = ReadOptions(columns=ColumnMap(constants={"patient": "P1"}))
+    batch = GradeFileRequest(
         (str(tmp_path / "labs.csv"),), tmp_path / "out.csv", Rules(),
-        rejects=tmp_path / "rejects.csv", reading=reading,
+        rejects=tmp_path / "rejects.csv", options=options,
     )  # fmt: skip
     assert grade_file(batch, _GRADERS).patients == 1
     assert rows(tmp_path / "rejects.csv")[0]["reason"] == "unreadable-value"
@@ -231,7 +233,9 @@ def test_a_file_that_cannot_be_used_says_why_and_writes_nothing(
 def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
     (tmp_path / "labs.csv").write_bytes(f"{_HEADER}\nM\xfcller,,,,,,\n".encode("latin-1"))
     with pytest.raises(FileError, match="not UTF-8"):
-        grade_file(Batch((str(tmp_path / "labs.csv"),), tmp_path / "out.csv", Rules()), _GRADERS)
+        grade_file(
+            GradeFileRequest((str(tmp_path / "labs.csv"),), tmp_path / "out.csv", Rules()), _GRADERS
+        )
 
 
 @pytest.mark.parametrize(
@@ -247,7 +251,10 @@ def test_an_output_that_cannot_be_written_is_refused_first(
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"nowhere.csv: No such file"):
-        grade_file(Batch((str(tmp_path / "nowhere.csv"),), tmp_path / "out.csv", Rules()), _GRADERS)
+        grade_file(
+            GradeFileRequest((str(tmp_path / "nowhere.csv"),), tmp_path / "out.csv", Rules()),
+            _GRADERS,
+        )
 
 
 def test_a_file_that_grows_meanwhile_is_refused(tmp_path: Path) -> None:
@@ -259,7 +266,7 @@ def test_a_file_that_grows_meanwhile_is_refused(tmp_path: Path) -> None:
             with labs.open("a") as file:
                 file.write("P1,2011-04-24,TBIL,1.9,mg/dL,0.2,1.2\n")
 
-    batch = Batch((str(labs),), tmp_path / "out.csv", Rules())
+    batch = GradeFileRequest((str(labs),), tmp_path / "out.csv", Rules())
     with pytest.raises(FileError, match=r"labs\.csv: it was changed while it was read"):
         grade_file(batch, _GRADERS, grows)
     assert not (tmp_path / "out.csv").exists()
@@ -267,7 +274,10 @@ def test_a_file_that_grows_meanwhile_is_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_edition_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CriteriaError, match=r"the editions are 4\.03"):
-        grade_file(Batch((str(tmp_path / "a.csv"),), tmp_path / "out.csv", Rules("3.0")), _GRADERS)
+        grade_file(
+            GradeFileRequest((str(tmp_path / "a.csv"),), tmp_path / "out.csv", Rules("3.0")),
+            _GRADERS,
+        )
 
 
 def test_a_header_alone_gives_a_header(tmp_path: Path) -> None:
@@ -305,18 +315,18 @@ def test_the_declared_columns_hold_the_treatment_dates(tmp_path: Path) -> None:
     line = "S1,ALT,50,U/L,,40,50,40,2012-03-01,,"
     dm = "USUBJID,RFSTDTC,RFENDTC,RTST,RTEN\nS1,2012-01-31,2012-02-29,2011-01-31,2011-02-28\n"
     phases = []
-    for reading in (AS_IT_COMES, Reading(treatment=("RTST", "RTEN"))):
-        grade(tmp_path, f"{_SDTM}\n{line}\n", dm, reading=reading)
+    for options in (DEFAULT_OPTIONS, ReadOptions(treatment=("RTST", "RTEN"))):
+        grade(tmp_path, f"{_SDTM}\n{line}\n", dm, options=options)
         phases.append(rows(tmp_path / "out.csv")[0]["phase"])
     assert phases == ["acute", "late"]
     with pytest.raises(FileError, match="RTST, RTOFF"):
-        grade(tmp_path, f"{_SDTM}\n{line}\n", dm, reading=Reading(treatment=("RTST", "RTOFF")))
+        grade(tmp_path, f"{_SDTM}\n{line}\n", dm, options=ReadOptions(treatment=("RTST", "RTOFF")))
 
 
 def test_the_cdisc_pilot_sample(shared_samples: Path, tmp_path: Path) -> None:
     labs, output = shared_samples / "sdtm_lb.csv", tmp_path / "out.parquet"
     report = grade_file(
-        Batch((str(labs),), output, Rules(), shared_samples / "sdtm_dm.csv"), _GRADERS
+        GradeFileRequest((str(labs),), output, Rules(), shared_samples / "sdtm_dm.csv"), _GRADERS
     )
     out, given = pl.read_parquet(output), pl.read_csv(labs, infer_schema=False)
     assert (report.rows, report.patients, report.without_dates) == (19_938, 254, 0)

@@ -13,12 +13,12 @@ from toxgrade.cohort.definition import Scope
 from toxgrade.criteria.reader import load
 from toxgrade.demo.load import load_demo
 from toxgrade.exports.grade_file import grade_file
-from toxgrade.exports.run_report import Batch
+from toxgrade.exports.run_report import GradeFileRequest
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.records.db.engine import transaction
 from toxgrade.server.records.studies import find_study
 from toxgrade.server.reports.study_reports import table_document
-from toxgrade.tabular.read_options import Reading
+from toxgrade.tabular.read_options import ReadOptions
 
 _GRADERS = Graders(load())
 _LABORATORY = ("Leukopenia", "Thrombocytopenia", "Bilirubin", "Liver enzymes", "Albumin")
@@ -53,7 +53,7 @@ def test_the_table_of_a_file_is_the_stored_study_s(
     new_sqlite: NewDatabase, tmp_path: Path, phase: Any
 ) -> None:
     labs, patients = _demo_export(tmp_path)
-    batch = Batch(
+    batch = GradeFileRequest(
         (str(labs),), tmp_path / "graded.parquet", Rules(), patients,
         worst=tmp_path / "worst.csv", table=tmp_path / "table.json", phase=phase,
     )  # fmt: skip
@@ -62,7 +62,7 @@ def test_the_table_of_a_file_is_the_stored_study_s(
     load_demo(url)
     with transaction(url) as connection:
         study = find_study(connection, "demo")
-        edition = _GRADERS.under(study.rules).edition
+        edition = _GRADERS.for_rules(study.rules).edition
         stored = table_document(connection, study, edition, Scope(phase))
     assert _counts(json.loads((tmp_path / "table.json").read_text())) == _counts(stored)
     worst = pl.read_csv(tmp_path / "worst.csv")
@@ -80,7 +80,7 @@ def test_a_patient_of_whom_nothing_counts_is_one_of_all_patients(tmp_path: Path)
     (tmp_path / "labs.csv").write_text(_NOTHING_TO_COUNT)
     dates = "".join(f"P{n},2011-01-24,2011-03-09\n" for n in (1, 2, 3))
     (tmp_path / "patients.csv").write_text("patient,rt_start,rt_end\n" + dates)
-    batch = Batch(
+    batch = GradeFileRequest(
         (str(tmp_path / "labs.csv"),), tmp_path / "graded.parquet", Rules(),
         tmp_path / "patients.csv", table=tmp_path / "table.json",
     )  # fmt: skip
@@ -105,9 +105,9 @@ def test_a_declared_baseline_counts_where_asked(
     """The row declared one, and the row that the date alone would make one, are told."""
     (tmp_path / "lb.csv").write_text(_SDTM)
     (tmp_path / "dm.csv").write_text(_DM)
-    batch = Batch(
+    batch = GradeFileRequest(
         (str(tmp_path / "lb.csv"),), tmp_path / "out.parquet", Rules(), tmp_path / "dm.csv",
-        reading=Reading(baseline=baseline), names="adam",
+        options=ReadOptions(baseline=baseline), names="adam",
     )  # fmt: skip
     report = grade_file(batch, _GRADERS)
     found = pl.read_parquet(tmp_path / "out.parquet")

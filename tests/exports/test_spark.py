@@ -54,7 +54,7 @@ def _on_one_machine(labs: pl.DataFrame, rules: Rules) -> pl.DataFrame:
         pl.col("rt_start", "rt_end").str.to_date(),
         *(pl.lit(None, dtype=pl.String).alias(name) for name in absent),
     )
-    grader = GRADERS.under(rules)
+    grader = GRADERS.for_rules(rules)
     graded = grade_rows(rows, grader, rules.window)
     ours = graded.with_columns(edition=pl.lit(grader.edition.name))
     return pl.concat([labs[ours["row"]], ours.drop("row")], how="horizontal")

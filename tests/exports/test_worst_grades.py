@@ -33,7 +33,7 @@ def _by_summaries(rows: Rows, course: tuple[date | None, date | None], rules: Ru
     found: set[object] = set()
     for patient in ("P1", "P2"):
         results = [lab_result(row) for row in rows if row["patient"] == patient]
-        entries = grade_patient(results, courses, GRADERS.under(rules), rules.window)
+        entries = grade_patient(results, courses, GRADERS.for_rules(rules), rules.window)
         graded = [Graded.of(e) for e in entries if e.grade.reason is not Reason.NOT_FINAL]
         found |= {(patient, *astuple(one)) for one in summarise(graded)}
     return found

@@ -9,7 +9,7 @@ import polars as pl
 from tests.grading import oracle
 from toxgrade.criteria.model import Term
 from toxgrade.grading.columns.grader import grade_rows
-from toxgrade.grading.grader import OWN_LIMITS, Grader
+from toxgrade.grading.grader import REFERENCE_RANGE_ONLY, TermGrader
 from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.rules import Rules
 
@@ -26,18 +26,20 @@ class Found(NamedTuple):
     reason: str | None
 
 
-def one_by_one(rows: list[oracle.Row], grader: Grader) -> Iterator[Found]:
+def one_by_one(rows: list[oracle.Row], grader: TermGrader) -> Iterator[Found]:
     """Grade every result against its baseline, and every baseline, by the plain grader."""
     for row in rows:
         result = lab_result({**_ABSENT, **row.fields("result")})
         before = lab_result({**_ABSENT, **row.fields("baseline")})
         for term in grader.terms(row.analyte):
             for own in (False, True):
-                grade = grader.grade(before if own else result, term, OWN_LIMITS if own else before)
+                grade = grader.grade(
+                    before if own else result, term, REFERENCE_RANGE_ONLY if own else before
+                )
                 yield Found(row, term, own, grade.grade, grade.reason)
 
 
-def by_column(rows: list[oracle.Row], grader: Grader) -> Iterator[Found]:
+def by_column(rows: list[oracle.Row], grader: TermGrader) -> Iterator[Found]:
     """The same by the column grader: one patient each, the baseline a day before the start."""
     start = date(2012, 1, 2)
     entries = [

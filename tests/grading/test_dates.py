@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toxgrade.errors import ReadingError
+from toxgrade.errors import ParseError
 from toxgrade.grading.columns.parse import read_dates
 from toxgrade.grading.parse import ACCEPTED_DATE, read_collected
 
@@ -73,14 +73,14 @@ def test_readable(text: str, days: Days) -> None:
 
 @pytest.mark.parametrize("text", UNREADABLE)
 def test_unreadable(text: str) -> None:
-    with pytest.raises(ReadingError) as caught:
+    with pytest.raises(ParseError) as caught:
         read_collected(text)
     assert caught.value.code == "unreadable-date"
     assert caught.value.message == f"expected {ACCEPTED_DATE}"  # nothing of the text itself
 
 
 def test_lone_surrogate_is_unreadable() -> None:
-    with pytest.raises(ReadingError):
+    with pytest.raises(ParseError):
         read_collected("2011-04-23\ud800")
 
 
@@ -105,7 +105,7 @@ def one_by_one(text: str | None) -> tuple[date | None, date | None, time | None,
         return None, None, None, False
     try:
         collected = read_collected(text)
-    except ReadingError:
+    except ParseError:
         return None, None, None, True
     return collected.first, collected.last, collected.time, False
 

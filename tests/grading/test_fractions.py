@@ -19,7 +19,7 @@ _GRADERS = Graders(oracle.CRITERIA)
 @pytest.mark.parametrize("edition", _EDITIONS)
 def test_the_rows_are_worth_testing(edition: str) -> None:
     """Every grade of every term occurs: most values lie on a limit or one digit beside it."""
-    grader = _GRADERS.under(Rules(edition))
+    grader = _GRADERS.for_rules(Rules(edition))
     seen = {
         (term.name, term.analyte, oracle.expected(edition, row, term))
         for row in _ROWS[edition]
@@ -38,7 +38,7 @@ def _key(term: Term) -> tuple[str, str]:
 @pytest.mark.parametrize("edition", _EDITIONS)
 @pytest.mark.parametrize("reading", ["one", "many"])
 def test_no_row_is_graded_wrongly(reading: str, edition: str) -> None:
-    grader = _GRADERS.under(Rules(edition))
+    grader = _GRADERS.for_rules(Rules(edition))
     found = list((one_by_one if reading == "one" else by_column)(_ROWS[edition], grader))
     refused = [f for f in found if f.reason in _REFUSED]
     graded = [f for f in found if f.reason is None]

@@ -8,12 +8,12 @@ from decimal import Decimal
 import pytest
 
 from toxgrade.criteria.reader import load
-from toxgrade.grading.grader import OWN_LIMITS, Grader
+from toxgrade.grading.grader import REFERENCE_RANGE_ONLY, TermGrader
 from toxgrade.grading.parse import read_value
 from toxgrade.grading.result import Flag, Grade, LabResult, Reason
 
 _CRITERIA = load()
-_GRADER = Grader(_CRITERIA.edition("4.03"), _CRITERIA.analytes)
+_GRADER = TermGrader(_CRITERIA.edition("4.03"), _CRITERIA.analytes)
 
 
 def lab(
@@ -34,7 +34,7 @@ def lab(
 def graded(result: LabResult, term: str | None = None, baseline: LabResult | None = None) -> Grade:
     terms = {t.name: t for t in _GRADER.terms(result.analyte)}
     chosen = terms[term] if term else next(iter(terms.values()), None)
-    return _GRADER.grade(result, chosen, baseline if baseline is not None else OWN_LIMITS)
+    return _GRADER.grade(result, chosen, baseline if baseline is not None else REFERENCE_RANGE_ONLY)
 
 
 def interval(grade: Grade) -> tuple[int | None, int | None, str | None]:
@@ -184,10 +184,10 @@ def test_the_reason_is_a_sentence_to_check_by_hand(result: LabResult, because: s
 
 
 def test_implausible_numbers_may_be_graded_with_a_flag() -> None:
-    lenient = Grader(_CRITERIA.edition("4.03"), _CRITERIA.analytes, "flag")
+    lenient = TermGrader(_CRITERIA.edition("4.03"), _CRITERIA.analytes, "flag")
     result = lab("bilirubin", "15", "umol/L", uln="1.2")
     (term,) = lenient.terms("bilirubin")
-    grade = lenient.grade(result, term, OWN_LIMITS)
+    grade = lenient.grade(result, term, REFERENCE_RANGE_ONLY)
     assert (grade.grade, grade.flags) == (4, (Flag.IMPLAUSIBLE_LIMIT,))
 
 
@@ -200,8 +200,8 @@ def test_every_reason_has_its_place_in_the_order() -> None:
 
 
 def test_flags_stand_in_one_order_whoever_found_them_first() -> None:
-    lenient = Grader(_CRITERIA.edition("4.03"), _CRITERIA.analytes, "flag")
+    lenient = TermGrader(_CRITERIA.edition("4.03"), _CRITERIA.analytes, "flag")
     result = lab("bilirubin", "9000", "mg/dL", lln="0", uln="0")
     (term,) = lenient.terms("bilirubin")
-    grade = lenient.grade(result, term, OWN_LIMITS)
+    grade = lenient.grade(result, term, REFERENCE_RANGE_ONLY)
     assert grade.flags == (Flag.UNUSABLE_RANGE, Flag.IMPLAUSIBLE_VALUE)

@@ -16,7 +16,7 @@ from toxgrade.grading.result import Course, Flag, LabResult, PatientGrade
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.grading.summary import Graded, summarise
 
-_GRADER = Graders(load()).under(Rules())
+_GRADER = Graders(load()).for_rules(Rules())
 _COURSE = (Course(date(2012, 1, 31), date(2012, 2, 29)),)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toxgrade.errors import ReadingError
+from toxgrade.errors import ParseError
 from toxgrade.grading.reference_ranges import PrintedRange, read_range
 
 # printed, LLN, ULN, unit
@@ -80,7 +80,7 @@ def test_a_range_is_read_exactly(
     ],
 )
 def test_what_may_mean_anything_else_is_refused(printed: str) -> None:
-    with pytest.raises(ReadingError, match="expected a range such as 7-56") as error:
+    with pytest.raises(ParseError, match="expected a range such as 7-56") as error:
         read_range(printed)
     assert error.value.code == "unreadable-limit"
     assert len(printed) < 3 or printed not in str(error.value)
@@ -90,7 +90,7 @@ def test_what_may_mean_anything_else_is_refused(printed: str) -> None:
 def test_any_text_is_read_or_refused_and_never_invented(printed: str) -> None:
     try:
         found = read_range(printed)
-    except ReadingError:
+    except ParseError:
         return
     for limit in (found.lln, found.uln):
         assert limit is None or str(limit) in printed or f"{limit:f}".strip("0") in printed

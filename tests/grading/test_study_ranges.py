@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from toxgrade.criteria.reader import load
 from toxgrade.errors import RequestError
-from toxgrade.grading.grader import Grader
+from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import read_collected
 from toxgrade.grading.reference_ranges import StudyRange
 from toxgrade.grading.result import LabResult, Reported
@@ -17,7 +17,7 @@ from toxgrade.grading.rules import Graders, Rules
 from toxgrade.grading.study_ranges import Person, RangeTable, range_table
 
 _GRADERS = Graders(load())
-_GRADER = _GRADERS.under(Rules())
+_GRADER = _GRADERS.for_rules(Rules())
 
 
 def alt(uln: str, **of: Any) -> StudyRange:
@@ -193,5 +193,5 @@ def test_names_and_units_are_brought_to_one_spelling() -> None:
 
 def test_a_study_that_flags_implausible_numbers_may_set_such_a_range() -> None:
     odd = [StudyRange("ALT", None, Decimal("0.6"), "U/L")]
-    flagging: Grader = _GRADERS.under(Rules(implausible="flag"))
+    flagging: TermGrader = _GRADERS.for_rules(Rules(implausible="flag"))
     assert range_table(odd, flagging).rows == tuple(odd)

@@ -21,9 +21,8 @@ def _loaded_by(code: str) -> set[str]:
 
 
 def test_the_public_names() -> None:
-    assert sorted(toxgrade.__all__) == [
-        "Collected", "Course", "Flag", "Grade", "Grader", "LabResult", "PatientGrade", "Reason",
-        "Reported", "ToxgradeError", "Window", "__version__", "grade", "grade_patient",
+    assert toxgrade.__all__ == [
+        "Flag", "Grader", "Reason", "ToxgradeError", "ValueGrade", "Window", "__version__", "grade",
     ]  # fmt: skip
     for name in toxgrade.__all__:
         assert getattr(toxgrade, name) is not None
@@ -35,7 +34,7 @@ def test_the_public_names() -> None:
     ("code", "heavy"),
     [
         ("import toxgrade", set()),
-        ("import toxgrade; toxgrade.Grader.load(); toxgrade.grade_patient", set()),
+        ("import toxgrade; toxgrade.Grader().grade('ALT', 31)", set()),
         ("import toxgrade; toxgrade.grade", {"polars"}),
     ],
 )
@@ -43,16 +42,39 @@ def test_a_name_imports_only_what_it_needs(code: str, heavy: set[str]) -> None:
     assert _loaded_by(code) == heavy
 
 
-def test_one_result() -> None:
-    result = toxgrade.LabResult(
-        "TBIL", toxgrade.Reported(Decimal("1.8")), "mg/dL", uln=Decimal("1.2")
-    )
-    grader = toxgrade.Grader.load()
-    (term,) = grader.terms("TBIL")
-    grade = grader.grade(result, term, None)
-    assert (grade.grade, grade.criterion) == (1, ">ULN - 1.5 x ULN")
+def test_values_as_callers_write_them() -> None:
+    grader = toxgrade.Grader()
+    for value in ("1.8", 1.8, Decimal("1.8")):
+        (grade,) = grader.grade("TBIL", value, "mg/dL", uln=1.2)
+        assert (grade.term, grade.grade) == ("Blood bilirubin increased", 1)
+        assert grade.criterion == ">ULN - 1.5 x ULN"
+    (grade,) = grader.grade("ALT", "<50", "U/L", uln="40")
+    assert (grade.grade, grade.at_least, grade.at_most) == (None, 0, 1)
+    assert grade.reason is toxgrade.Reason.CENSORED_VALUE
+    assert [found.term for found in grader.grade("WBC", 2.8, "K/uL", lln=4)] == [
+        "White blood cell decreased", "Leukocytosis",
+    ]  # fmt: skip
+    (unknown,) = grader.grade("no such thing", 1)
+    assert (unknown.term, unknown.reason) == (None, "unknown-analyte")
+
+
+def test_a_baseline_decides_in_a_later_edition() -> None:
+    grader = toxgrade.Grader("5.0")
+    (alone,) = grader.grade("ALT", 160, "U/L", uln=40)
+    (compared,) = grader.grade("ALT", 160, "U/L", uln=40, baseline=80)
+    assert alone.reason == "missing-baseline"
+    assert compared.grade == 1
+
+
+@pytest.mark.parametrize("value", ["1,8", "high", -1, True, float("nan")])
+def test_what_is_no_number_is_refused(value: str | float) -> None:
+    with pytest.raises(toxgrade.ToxgradeError, match="expected a number of zero or more"):
+        toxgrade.Grader().grade("TBIL", value, "mg/dL")
+
+
+def test_an_unknown_edition_is_refused() -> None:
     with pytest.raises(toxgrade.ToxgradeError, match=r"4\.03"):
-        toxgrade.Grader.load("3.0")
+        toxgrade.Grader("3.0")
 
 
 def test_a_frame_of_numbers_and_dates() -> None:

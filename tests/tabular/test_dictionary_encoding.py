@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from toxgrade.criteria.reader import load
 from toxgrade.exports.grade_file import grade_file
-from toxgrade.exports.run_report import Batch
+from toxgrade.exports.run_report import GradeFileRequest
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.tabular import spill
 from toxgrade.tabular.mapping import read_mapping
-from toxgrade.tabular.read_options import Reading
-from toxgrade.tabular.spill import Kept, RepeatedTexts
+from toxgrade.tabular.read_options import ReadOptions
+from toxgrade.tabular.spill import DictionaryEncoding, SpillFile
 
 _GRADERS = Graders(load())
 _HEADER = "patient,collected,analyte,value,unit,lln,uln,rt_start,rt_end,note"
@@ -39,7 +39,7 @@ _LABS = [
 def test_texts_come_back_as_they_were(pieces: Sequence[Sequence[str | None]], most: int) -> None:
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
         patch.setattr(spill, "_MOST", most)
-        repeated, kept = RepeatedTexts(["n"]), Kept(Path(name), "n")
+        repeated, kept = DictionaryEncoding(["n"]), SpillFile(Path(name), "n")
         for piece in pieces:
             of = repeated.of(pl.DataFrame({"n": piece}, schema={"n": pl.String}))
             assert of["n"].cast(pl.String).to_list() == piece
@@ -53,10 +53,12 @@ def test_texts_come_back_as_they_were(pieces: Sequence[Sequence[str | None]], mo
 
 def test_texts_that_hardly_repeat_stay_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spill, "_LOOKED_AT", 8)
-    repeated = RepeatedTexts(["each", "half"])
+    repeated = DictionaryEncoding(["each", "half"])
     each = [f"{number}" for number in range(8)]
     piece = pl.DataFrame({"each": each, "half": ["a", "b"] * 4})
-    assert isinstance(RepeatedTexts(["each"]).of(piece[["each"]][:7])["each"].dtype, pl.Categorical)
+    assert isinstance(
+        DictionaryEncoding(["each"]).of(piece[["each"]][:7])["each"].dtype, pl.Categorical
+    )
     of = repeated.of(piece)  # seven rows are too few to say
     assert of.schema["each"] == pl.String
     assert isinstance(of.schema["half"], pl.Categorical)
@@ -67,7 +69,7 @@ def _graded(folder: Path, labs: str, name: str) -> pl.DataFrame:
     path = folder / "labs.csv"
     path.write_text(labs, encoding="utf-8")
     output, worst = folder / name, folder / "worst.csv"
-    report = grade_file(Batch((str(path),), output, Rules(), worst=worst), _GRADERS)
+    report = grade_file(GradeFileRequest((str(path),), output, Rules(), worst=worst), _GRADERS)
     read = pl.read_parquet(output) if name.endswith("parquet") else pl.read_csv(output)
     return read.with_columns(
         beside=pl.lit(worst.read_text(encoding="utf-8")),
@@ -112,10 +114,12 @@ def test_a_file_without_rows_among_others_is_one_of_them(tmp_path: Path, name: s
     for at, part in enumerate(([], lines[:3], [], lines[3:])):
         file = tmp_path / f"labs-{at}.csv"
         file.write_text("\n".join([_HEADER, *part, ""]), encoding="utf-8")
-    grade_file(Batch((str(tmp_path / "labs-*.csv"),), tmp_path / name, Rules()), _GRADERS)
+    grade_file(
+        GradeFileRequest((str(tmp_path / "labs-*.csv"),), tmp_path / name, Rules()), _GRADERS
+    )
     (tmp_path / "labs.csv").write_text("\n".join([_HEADER, *lines, ""]), encoding="utf-8")
     whole = tmp_path / f"whole-{name}"
-    grade_file(Batch((str(tmp_path / "labs.csv"),), whole, Rules()), _GRADERS)
+    grade_file(GradeFileRequest((str(tmp_path / "labs.csv"),), whole, Rules()), _GRADERS)
     assert (tmp_path / name).read_bytes() == whole.read_bytes()
 
 
@@ -123,6 +127,6 @@ def test_a_patient_of_whom_a_wide_export_holds_no_value_is_not_counted(tmp_path:
     labs, mapping = tmp_path / "wide.csv", tmp_path / "m.toml"
     labs.write_text("patient,collected,ALT\nP1,2011-04-23,\nP2,2011-04-23,41\n", encoding="utf-8")
     mapping.write_text('[[wide]]\ncolumn = "ALT"\nanalyte = "ALT"\nunit = "U/L"\nuln = "40"\n')
-    reading = Reading(columns=read_mapping([str(mapping)]))
-    batch = Batch((str(labs),), tmp_path / "o.csv", Rules(), reading=reading)
+    options = ReadOptions(columns=read_mapping([str(mapping)]))
+    batch = GradeFileRequest((str(labs),), tmp_path / "o.csv", Rules(), options=options)
     assert grade_file(batch, _GRADERS).patients == 1

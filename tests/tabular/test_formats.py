@@ -13,7 +13,7 @@ from toxgrade.tabular.file_format import unpack
 from toxgrade.tabular.lab_export import Labs, open_labs
 from toxgrade.tabular.mapping import OURS, ColumnMap, read_mapping
 from toxgrade.tabular.open_file import find_files
-from toxgrade.tabular.read_options import Reading
+from toxgrade.tabular.read_options import ReadOptions
 from toxgrade.tabular.table import LINE, ROW
 
 UPPER = ColumnMap({name: name.upper()[:8] for name in files.HEADER})
@@ -42,8 +42,8 @@ def write(folder: Path, name: str, content: str | bytes) -> Path:
 @pytest.mark.parametrize("name", files.EVERY_FORMAT)
 def test_every_format_gives_the_same_rows(tmp_path: Path, work: Path, name: str) -> None:
     files.EVERY_FORMAT[name](tmp_path / name)
-    reading = Reading(columns=UPPER) if name.endswith(".xpt") else Reading()
-    labs = open_labs([tmp_path / name], work, reading)
+    options = ReadOptions(columns=UPPER) if name.endswith(".xpt") else ReadOptions()
+    labs = open_labs([tmp_path / name], work, options)
     got = read(labs)
     typed = {name: ("4.0", "10.0")} if name == "typed.parquet" else {}
     expected = [list(row) for row in files.ROWS]
@@ -58,8 +58,8 @@ def test_what_was_detected_is_told(tmp_path: Path, work: Path) -> None:
     told = {}
     for name in ("labs.csv", "excel.csv", "unicode.csv", "labs.xlsx", "labs.xpt"):
         files.EVERY_FORMAT[name](tmp_path / name)
-        reading = Reading(columns=UPPER) if name.endswith(".xpt") else Reading()
-        told[name] = open_labs([tmp_path / name], work, reading).tables[0].told
+        options = ReadOptions(columns=UPPER) if name.endswith(".xpt") else ReadOptions()
+        told[name] = open_labs([tmp_path / name], work, options).tables[0].told
     assert told == {
         "labs.csv": "CSV, UTF-8, commas",
         "excel.csv": "CSV, UTF-8, semicolons (detected)",
@@ -73,27 +73,27 @@ def test_what_was_detected_is_told(tmp_path: Path, work: Path) -> None:
     ("content", "reading", "value", "uln", "collected"),
     [
         # declared: decimal comma, German dates, a null marker; NA stays sodium
-        ("P1;23.04.2011;NA;1,8;x;.;1,2", Reading(decimal=",", dates="%d.%m.%Y", nulls=(".",)),
+        ("P1;23.04.2011;NA;1,8;x;.;1,2", ReadOptions(decimal=",", dates="%d.%m.%Y", nulls=(".",)),
          "1.8", "1.2", "2011-04-23"),
         # with a decimal comma 1.234 may be a thousand: it is no number at all
-        ("P1;2011-04-23;NA;1.234;x;;1.234,5", Reading(decimal=","), "1,234", "1,234.5",
+        ("P1;2011-04-23;NA;1.234;x;;1.234,5", ReadOptions(decimal=","), "1,234", "1,234.5",
          "2011-04-23"),
-        ("P1;23.04.2011 08:30;NA;<5;x;;", Reading(dates="%d.%m.%Y %H:%M"), "<5", None,
+        ("P1;23.04.2011 08:30;NA;<5;x;;", ReadOptions(dates="%d.%m.%Y %H:%M"), "<5", None,
          "2011-04-23T08:30:00"),
-        ("P1;Apr 23 2011 1:05 PM;NA;<5;x;;", Reading(dates="%b %d %Y %I:%M %p"), "<5", None,
+        ("P1;Apr 23 2011 1:05 PM;NA;<5;x;;", ReadOptions(dates="%b %d %Y %I:%M %p"), "<5", None,
          "2011-04-23T13:05:00"),
         # not declared: nothing is converted
-        ("P1;23.04.2011;NA;1,8;x;;1,2", Reading(), "1,8", "1,2", "23.04.2011"),
-        ("P1;31.13.2011;NA;NULL;x;;-", Reading(dates="%d.%m.%Y", nulls=("NULL", "-")), None, None,
-         "31.13.2011"),
+        ("P1;23.04.2011;NA;1,8;x;;1,2", ReadOptions(), "1,8", "1,2", "23.04.2011"),
+        ("P1;31.13.2011;NA;NULL;x;;-", ReadOptions(dates="%d.%m.%Y", nulls=("NULL", "-")),
+         None, None, "31.13.2011"),
     ],
 )  # fmt: skip
 def test_only_what_is_declared_is_converted(
-    tmp_path: Path, work: Path, content: str, reading: Reading, value: str | None,
+    tmp_path: Path, work: Path, content: str, options: ReadOptions, value: str | None,
     uln: str | None, collected: str,
 ) -> None:  # fmt: skip
     path = write(tmp_path, "labs.csv", f"{';'.join(files.HEADER)}\n{content}\n")
-    labs = open_labs([path], work, reading)
+    labs = open_labs([path], work, options)
     (chunk,) = labs.chunks()
     row = chunk.rows.row(0, named=True)
     assert (row["analyte"], row["value"], row["uln"], row["collected"]) == (
@@ -106,7 +106,7 @@ def test_latin_1_is_read_on_request(tmp_path: Path, work: Path) -> None:
     path = write(tmp_path, "labs.csv", files.text().encode("latin-1"))
     with pytest.raises(FileError, match=r"labs.csv, line 5: not UTF-8; declare"):
         read(open_labs([path], work))
-    assert read(open_labs([path], work, Reading(encoding="latin-1"))) == list(files.ROWS)
+    assert read(open_labs([path], work, ReadOptions(encoding="latin-1"))) == list(files.ROWS)
 
 
 @pytest.mark.parametrize("row", ["P1,2011-01-20,ALT,5,U/L,,40", 'P1,2011-01-20,ALT,5,U/L,,40,"",,'])
@@ -139,7 +139,7 @@ def test_a_mapping_names_columns_and_constants(tmp_path: Path, work: Path) -> No
     path = write(tmp_path, "labs.csv", "id,drawn,test,result,note\nP1,2011-01-20,ALT,50,x\n")
     toml = write(tmp_path, "map.toml", '[columns]\npatient = "id"\n[constants]\nunit = "U/L"\n')
     given = read_mapping([str(toml), "collected=drawn", "analyte=test", "value=result"])
-    labs = open_labs([path], work, Reading(columns=given))
+    labs = open_labs([path], work, ReadOptions(columns=given))
     assert labs.layout.name == "mapped columns"
     assert read(labs) == [("P1", "2011-01-20", "ALT", "50", "U/L", None, None)]
 
@@ -156,7 +156,7 @@ def test_a_wide_export_has_one_row_for_each_filled_cell(tmp_path: Path, work: Pa
         '[[wide]]\ncolumn = "ALT"\nanalyte = "ALT"\nunit = "U/L"\nuln_column = "ALT_ULN"\n'
         '[[wide]]\ncolumn = "Bili"\nanalyte = "TBIL"\nunit = "mg/dL"\nlln = "0,2"\nuln = "1,2"\n',
     )  # fmt: skip
-    labs = open_labs([path], work, Reading(columns=read_mapping([str(toml)]), decimal=","))
+    labs = open_labs([path], work, ReadOptions(columns=read_mapping([str(toml)]), decimal=","))
     assert read(labs) == [
         ("P1", "2011-01-20", "ALT", "50", "U/L", None, "40"),
         ("P1", "2011-01-20", "TBIL", "1.8", "mg/dL", "0.2", "1.2"),
@@ -264,14 +264,14 @@ def test_a_full_disk_is_no_fault_of_the_file(tmp_path: Path) -> None:
 def test_a_bomb_is_not_unpacked(tmp_path: Path, work: Path) -> None:
     path = write(tmp_path, "a.csv.gz", gzip.compress(HEADER.encode() + b"\n" * 5_000_000))
     with pytest.raises(FileError, match="more than 1,000,000 bytes once decompressed"):
-        open_labs([path], work, Reading(max_bytes=1_000_000))
+        open_labs([path], work, ReadOptions(max_bytes=1_000_000))
     with (
         zipfile.ZipFile(tmp_path / "b.xlsx", "w", zipfile.ZIP_DEFLATED) as archive,
         archive.open("xl/worksheets/1.xml", "w", force_zip64=True) as sheet,
     ):
         sheet.write(b"0" * 2_000_000)
     with pytest.raises(FileError, match=r"b\.xlsx: more than 1,000,000 bytes once unpacked"):
-        open_labs([tmp_path / "b.xlsx"], work, Reading(max_bytes=1_000_000))
+        open_labs([tmp_path / "b.xlsx"], work, ReadOptions(max_bytes=1_000_000))
 
 
 def test_a_workbook(tmp_path: Path, work: Path) -> None:
@@ -280,8 +280,8 @@ def test_a_workbook(tmp_path: Path, work: Path) -> None:
     with pytest.raises(FileError, match=r"several sheets hold something \(One, Two\)"):
         open_labs([tmp_path / "a.xlsx"], work)
     with pytest.raises(FileError, match="there is no such sheet; it has One, Two"):
-        open_labs([tmp_path / "a.xlsx"], work, Reading(sheet="Three"))
-    labs = open_labs([tmp_path / "a.xlsx"], work, Reading(sheet="Two"))
+        open_labs([tmp_path / "a.xlsx"], work, ReadOptions(sheet="Three"))
+    labs = open_labs([tmp_path / "a.xlsx"], work, ReadOptions(sheet="Two"))
     assert read(labs) == [("P1", "2011-01-20", "ALT", "50", "U/L", None, "40")]
 
 

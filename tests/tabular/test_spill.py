@@ -6,11 +6,11 @@ import polars as pl
 import pytest
 
 from toxgrade.errors import FileError
-from toxgrade.tabular.spill import Kept, temporary_folder
+from toxgrade.tabular.spill import SpillFile, temporary_folder
 
 
 def test_pieces_come_back_in_order_and_are_gone(tmp_path: Path) -> None:
-    kept = Kept(tmp_path, "n")
+    kept = SpillFile(tmp_path, "n")
     for part in ([1, 2, 3], [], [5, 6]):
         kept.add(pl.DataFrame({"n": part}, schema={"n": pl.Int64}))
     assert [frame["n"].to_list() for frame in kept.frames()] == [[1, 2, 3], [], [5, 6]]
@@ -23,7 +23,7 @@ def test_a_full_disk_names_the_temporary_folder(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(pl.DataFrame, "write_ipc", full)
     with pytest.raises(FileError) as raised, temporary_folder() as folder:
-        Kept(folder, "n").add(pl.DataFrame({"n": [1]}))
+        SpillFile(folder, "n").add(pl.DataFrame({"n": [1]}))
     said = "No space left on device (os error 28) (the temporary folder is "
     assert str(raised.value).startswith(said)
     assert not folder.exists()

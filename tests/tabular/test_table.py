@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toxgrade.tabular.open_file import open_table
-from toxgrade.tabular.read_options import AS_IT_COMES
+from toxgrade.tabular.read_options import DEFAULT_OPTIONS
 from toxgrade.tabular.table import LINE, ROW
 
 _FIELDS = st.sampled_from(["", "1", " ", "x y", '"q"', '"a,b"', '""', '"a""b"', "é", "<0.2"])
@@ -43,7 +43,7 @@ def test_blocks_lose_and_shift_nothing(
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "labs.csv"
         path.write_bytes((joined + end * closed).encode())
-        table = open_table(path, AS_IT_COMES, Path(name))
+        table = open_table(path, DEFAULT_OPTIONS, Path(name))
         rows = [
             row for piece in table.chunks(table.columns, size)
             for row in piece.select("a", "b", "c", ROW, LINE).iter_rows()

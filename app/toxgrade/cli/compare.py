@@ -4,7 +4,7 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toxgrade.cli.options import Parser, declared, reading_options, tidied_when_ended
+from toxgrade.cli.options import Parser, add_file_options, cleanup_on_signal, read_options
 
 if TYPE_CHECKING:
     from toxgrade.exports.compare_adlb import Comparison
@@ -15,18 +15,18 @@ _OF_CELLS = {"decimal", "null", "dates", "map", "values", "baseline"}
 
 def arguments(parser: Parser) -> None:
     parser.runs(compare)
-    say = parser.add_argument
-    say("ours", type=Path, help="what `toxgrade grade` wrote")
-    say("theirs", type=Path, help="another grader's data set (ADLB)")
-    say(
+    add = parser.add_argument
+    add("ours", type=Path, help="what `toxgrade grade` wrote")
+    add("theirs", type=Path, help="another grader's data set (ADLB)")
+    add(
         "--keys", type=_pairs, required=True,
         help="columns that name a result: COLUMN or OURS=THEIRS, with commas",
     )  # fmt: skip
-    say("--output", "-o", type=Path, help="the differences: .csv, .parquet, …")
-    reading_options(parser, "how the export was declared when it was graded", _OF_CELLS)
+    add("--output", "-o", type=Path, help="the differences: .csv, .parquet, …")
+    add_file_options(parser, "how the export was declared when it was graded", _OF_CELLS)
 
 
-@tidied_when_ended()
+@cleanup_on_signal()
 def compare(
     ours: Path, theirs: Path, keys: list[tuple[str, str]], output: Path | None, **files: Any
 ) -> None:
@@ -39,7 +39,7 @@ def compare(
     if output is not None:
         check_output(output)
         check_apart([output], [ours, theirs])
-    found = compare(ours, theirs, keys, Graders(load()), declared(files))
+    found = compare(ours, theirs, keys, Graders(load()), read_options(files))
     if output is not None:
         write([found.differences], output)
     _print(found)

@@ -90,13 +90,13 @@ def changed_rules(rules: "Rules", edition: "Edition", given: list[str]) -> "Rule
     from toxgrade.errors import RequestError
 
     known = {interpretation.name for interpretation in edition.interpretations}
-    readings = {old: reading for old, reading in rules.readings if old in known}
+    readings = {old: reading for old, reading in rules.interpretations if old in known}
     for text in given:
         interpretation, equals, reading = text.partition("=")
         if not equals:
             raise RequestError("--reading: expected INTERPRETATION=READING")
         readings[interpretation] = reading
-    return replace(rules, edition=edition.name, readings=tuple(sorted(readings.items())))
+    return replace(rules, edition=edition.name, interpretations=tuple(sorted(readings.items())))
 
 
 def arguments(parser: Parser) -> None:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from toxgrade.criteria.model import Criteria
     from toxgrade.exports.grade_file import Progress
-    from toxgrade.exports.run_report import Report
+    from toxgrade.exports.run_report import RunSummary
 import os
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from toxgrade.cli.options import Parser, declared, reading_options, tidied_when_ended
-from toxgrade.cohort.definition import Report as Phase
+from toxgrade.cli.options import Parser, add_file_options, cleanup_on_signal, read_options
+from toxgrade.cohort.definition import ReportPhase as Phase
 
 if TYPE_CHECKING:
     from toxgrade.grading.phase import Window
@@ -45,7 +45,7 @@ def progress() -> Iterator["Progress"]:
         print(f"\r{'':<60}\r", end="", file=sys.stderr)
 
 
-def print_report(report: "Report", criteria: "Criteria", rejects: Path | None) -> None:
+def print_report(report: "RunSummary", criteria: "Criteria", rejects: Path | None) -> None:
     """What came of it: a few lines a data manager acts on."""
     lines = [
         *(f"{name}: {how}" for name, how in report.read_as.items() if how != "CSV, UTF-8, commas"),
@@ -95,37 +95,37 @@ def _called(name: str, rows: int, accepted: list[str]) -> str:
 
 def arguments(parser: Parser) -> None:
     parser.runs(grade).usage = "%(prog)s labs [labs ...] --output OUTPUT [options]"
-    say = parser.add_argument
-    say("labs", nargs="+", help="lab exports: files, patterns, - for standard input")
-    say(
+    add = parser.add_argument
+    add("labs", nargs="+", help="lab exports: files, patterns, - for standard input")
+    add(
         "--output", "-o", type=Path, required=True,
         help=".csv, .tsv, .ndjson, .parquet; - for standard output",
     )  # fmt: skip
-    say("--patients", type=Path, help="treatment dates: patient, rt_start, rt_end; or SDTM DM")
-    say("--rejects", type=Path, help="rows that could not be read")
-    say("--worst", type=Path, help="worst grades per patient and term")
-    say("--table", type=Path, help="the toxicity table: .csv, .json or .html")
-    say("--phase", choices=get_args(Phase), default="acute", help="of the table (%(default)s)")
-    say("--names", choices=("own", "adam"), default="own", help="of our columns (%(default)s)")
-    say("--strict", action="store_true", help="exit with 1 if a row was rejected")
+    add("--patients", type=Path, help="treatment dates: patient, rt_start, rt_end; or SDTM DM")
+    add("--rejects", type=Path, help="rows that could not be read")
+    add("--worst", type=Path, help="worst grades per patient and term")
+    add("--table", type=Path, help="the toxicity table: .csv, .json or .html")
+    add("--phase", choices=get_args(Phase), default="acute", help="of the table (%(default)s)")
+    add("--names", choices=("own", "adam"), default="own", help="of our columns (%(default)s)")
+    add("--strict", action="store_true", help="exit with 1 if a row was rejected")
     _rules(parser)
-    reading_options(parser)
+    add_file_options(parser)
 
 
 def _rules(parser: Parser) -> None:
-    say = parser.add_argument_group("how results are graded").add_argument
-    say("--edition", default="4.03", help="the edition of CTCAE (%(default)s)")
-    say(
+    add = parser.add_argument_group("how results are graded").add_argument
+    add("--edition", default="4.03", help="the edition of CTCAE (%(default)s)")
+    add(
         "--window", default="paper",
         help="paper, rtog90, end90, or such as end+3m, start+90d (%(default)s)",
     )  # fmt: skip
-    say(
+    add(
         "--reading", dest="readings", action="append", default=[], metavar="INTERPRETATION=READING",
         help="a reading where CTCAE leaves a choice; repeatable",
     )  # fmt: skip
 
 
-@tidied_when_ended()
+@cleanup_on_signal()
 def grade(
     labs: list[str], output: Path, patients: Path | None, rejects: Path | None,
     worst: Path | None, table: Path | None, phase: Phase, names: Literal["own", "adam"],
@@ -138,15 +138,24 @@ def grade(
     from toxgrade.cli.criteria import changed_rules
     from toxgrade.criteria.reader import load
     from toxgrade.exports.grade_file import grade_file
-    from toxgrade.exports.run_report import Batch
+    from toxgrade.exports.run_report import GradeFileRequest
     from toxgrade.grading.rules import Graders, Rules
 
     graders = Graders(load(only=edition))
     rules = changed_rules(
         Rules(window=_window(window)), graders.criteria.edition(edition), readings
     )
-    batch = Batch(
-        tuple(labs), output, rules, patients, rejects, worst, table, phase, declared(files), names
+    batch = GradeFileRequest(
+        tuple(labs),
+        output,
+        rules,
+        patients,
+        rejects,
+        worst,
+        table,
+        phase,
+        read_options(files),
+        names,
     )
     with progress() as told:
         report = grade_file(batch, graders, told)
@@ -156,10 +165,10 @@ def grade(
 
 def _window(text: str) -> "Window":
     """Return the window that ``--window`` names."""
-    from toxgrade.errors import ReadingError, RequestError
+    from toxgrade.errors import ParseError, RequestError
     from toxgrade.grading.phase import read_window
 
     try:
         return read_window(text)
-    except ReadingError as error:
+    except ParseError as error:
         raise RequestError(f"--window: {error}") from None

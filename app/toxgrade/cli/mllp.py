@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 def arguments(parser: Parser) -> None:
     parser.runs(mllp)
-    say = parser.add_argument
-    say("--study", default="default", help="the study to store results in (%(default)s)")
-    say("--host", default="127.0.0.1", help="others than this machine need TLS (%(default)s)")
-    say("--port", type=whole_number(1, 65535), default=2575, help="(%(default)s)")
-    say("--certificate", type=Path, help="ours, PEM, with its chain")
-    say("--key", type=Path, help="its private key, PEM")
-    say("--clients", type=Path, help="whose certificates senders must show: a CA, PEM")
+    add = parser.add_argument
+    add("--study", default="default", help="the study to store results in (%(default)s)")
+    add("--host", default="127.0.0.1", help="others than this machine need TLS (%(default)s)")
+    add("--port", type=whole_number(1, 65535), default=2575, help="(%(default)s)")
+    add("--certificate", type=Path, help="ours, PEM, with its chain")
+    add("--key", type=Path, help="its private key, PEM")
+    add("--clients", type=Path, help="whose certificates senders must show: a CA, PEM")
 
 
 def mllp(
@@ -76,12 +76,12 @@ async def _listen(
     import signal
 
     from toxgrade.server.ehr.hl7v2.mllp import Limits, Listener
-    from toxgrade.server.records.db.engine import build_engine, reading
+    from toxgrade.server.records.db.engine import build_engine, read_only
     from toxgrade.server.records.studies import find_study
     from toxgrade.server.records.writer import Writer
 
     engine = build_engine(chosen.database_url)
-    with reading(engine).connect() as connection:
+    with read_only(engine).connect() as connection:
         find_study(connection, study)
     writer, stop = Writer(engine), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -106,15 +106,15 @@ def _receivers(chosen: "Settings", study: str, writer: "Writer") -> "Callable[[s
     from toxgrade.grading.rules import Graders, Rules
     from toxgrade.server.ehr.hl7v2.observation import Site, check_codes
     from toxgrade.server.ehr.hl7v2.receive import Receiver
-    from toxgrade.server.records.audit_log import Act
+    from toxgrade.server.records.audit_log import AuditAction
 
     graders, site = Graders(load()), Site(chosen.hl7v2_authority, chosen.hl7v2_codes)
-    check_codes(site.codes, graders.under(Rules()).names)
+    check_codes(site.codes, graders.for_rules(Rules()).names)
     actor = f"mllp:{getuser()}"
 
     def receiver_for(address: str) -> Receiver:
         async def write(job: Any, patient: str | None, _: int) -> str:
-            act = Act(actor, "MLLP ORU^R01", study, patient, address)
+            act = AuditAction(actor, "MLLP ORU^R01", study, patient, address)
             try:
                 return await asyncio.wrap_future(writer.submit(job, act, is_panel=True))
             except RequestError as error:

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from toxgrade.errors import ReadingError
+from toxgrade.errors import ParseError
 from toxgrade.tabular.read_options import FORMAT, OPTIONS, Option
 
 if TYPE_CHECKING:
-    from toxgrade.tabular.read_options import Reading
+    from toxgrade.tabular.read_options import ReadOptions
 
 
 class Parser(ArgumentParser):
@@ -105,7 +105,7 @@ def _tell_misspelt(fields: Iterable[str]) -> None:
 
 
 @contextmanager
-def tidied_when_ended() -> Iterator[None]:
+def cleanup_on_signal() -> Iterator[None]:
     """Let the first Ctrl-C or SIGTERM end a command by KeyboardInterrupt, and hold back those that
     follow: what it has put aside are patients' data, to be removed undisturbed.
     """
@@ -162,13 +162,13 @@ _HELP = {
 _ALL = {option.name for option in (FORMAT, *OPTIONS)}
 
 
-def reading_options(
+def add_file_options(
     parser: Parser, title: str = "how the files are read", only: Collection[str] = _ALL
 ) -> None:
-    """Let the command take them; each is kept under its field of ``Reading``."""
-    say = parser.add_argument_group(title).add_argument
+    """Let the command take them; each is kept under its field of ``ReadOptions``."""
+    add = parser.add_argument_group(title).add_argument
     for option in (option for option in (FORMAT, *OPTIONS) if option.name in only):
-        say(
+        add(
             f"--{option.name.replace('_', '-')}",
             dest=option.field,
             type=_reader(option),
@@ -183,22 +183,22 @@ def _reader(option: Option) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         try:
             return option.read(text)
-        except ReadingError as error:
+        except ParseError as error:
             raise ArgumentTypeError(error.message) from None
 
     return read
 
 
-def declared(files: dict[str, Any]) -> "Reading":
-    """The reading that the arguments of ``reading_options`` declare; None: not declared.
+def read_options(files: dict[str, Any]) -> "ReadOptions":
+    """The reading that the arguments of ``add_file_options`` declare; None: not declared.
 
     Raises:
         FileError: a mapping file that cannot be used.
     """
     from toxgrade.tabular.mapping import read_mapping
-    from toxgrade.tabular.read_options import Reading
+    from toxgrade.tabular.read_options import ReadOptions
 
     given = {field: value for field, value in files.items() if value is not None}
     if "nulls" in given:
         given["nulls"] = tuple(dict.fromkeys(given["nulls"]))
-    return Reading(**given | {"columns": read_mapping(given.get("columns", ()))})
+    return ReadOptions(**given | {"columns": read_mapping(given.get("columns", ()))})

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from toxgrade.cli.options import (
     Parser,
-    declared,
-    reading_options,
+    add_file_options,
+    cleanup_on_signal,
+    read_options,
     settings,
-    tidied_when_ended,
     whole_number,
 )
-from toxgrade.cohort.definition import Report
+from toxgrade.cohort.definition import ReportPhase
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -23,46 +23,51 @@ if TYPE_CHECKING:
     from toxgrade.server.records.studies import Study
     from toxgrade.server.web.charts.chart import Kind
     from toxgrade.server.web.charts.gallery import Name
-    from toxgrade.tabular.read_options import Reading
+    from toxgrade.tabular.read_options import ReadOptions
 
 
 def arguments(parser: Parser) -> None:
     parser.runs(plot)
-    say = parser.add_argument
-    say("picture", help="butterfly, shift, edish, swimmer, incidence or timeline")
-    say("--output", "-o", type=Path, required=True, help="a .svg, .png, .pdf or .json")
-    say("--study", help="a stored study")
-    say("--labs", type=Path, help="or a lab export, which is not stored")
-    say("--patients", type=Path, help="with --labs: treatment dates, as for grade")
-    say("--edition", default="4.03", help="with --labs: the edition of CTCAE (%(default)s)")
-    say("--patient", help="whose timeline")
-    say("--phase", choices=get_args(Report), default="acute", help="of the shift (%(default)s)")
-    say("--row", help="a row of the study's table, or a term: shift, incidence")
-    say("--min-grade", type=whole_number(1, 5), default=2, help="of the incidence (%(default)s)")
-    say("--page", type=whole_number(1, 10**6), default=1, help="of the swimmer plot (%(default)s)")
-    say("--width", type=whole_number(280, 1600), default=720, help="in pixels (%(default)s)")
-    reading_options(parser)
+    add = parser.add_argument
+    add("picture", help="butterfly, shift, edish, swimmer, incidence or timeline")
+    add("--output", "-o", type=Path, required=True, help="a .svg, .png, .pdf or .json")
+    add("--study", help="a stored study")
+    add("--labs", type=Path, help="or a lab export, which is not stored")
+    add("--patients", type=Path, help="with --labs: treatment dates, as for grade")
+    add("--edition", default="4.03", help="with --labs: the edition of CTCAE (%(default)s)")
+    add("--patient", help="whose timeline")
+    add(
+        "--phase", choices=get_args(ReportPhase), default="acute", help="of the shift (%(default)s)"
+    )
+    add("--row", help="a row of the study's table, or a term: shift, incidence")
+    add("--min-grade", type=whole_number(1, 5), default=2, help="of the incidence (%(default)s)")
+    add("--page", type=whole_number(1, 10**6), default=1, help="of the swimmer plot (%(default)s)")
+    add("--width", type=whole_number(280, 1600), default=720, help="in pixels (%(default)s)")
+    add_file_options(parser)
 
 
-@tidied_when_ended()
+@cleanup_on_signal()
 def plot(
     picture: str, output: Path, study: str | None, labs: Path | None, patients: Path | None,
-    edition: str, patient: str | None, phase: Report, row: str | None, min_grade: int, page: int,
-    width: int, **files: Any,
+    edition: str, patient: str | None, phase: ReportPhase, row: str | None, min_grade: int,
+    page: int, width: int, **files: Any,
 ) -> None:  # fmt: skip
     """Draw a picture of a cohort, or the timeline of one patient."""
     from toxgrade.criteria.reader import load
     from toxgrade.criteria.vocabulary import load_vocabularies
     from toxgrade.grading.rules import Graders
-    from toxgrade.server.web.charts.gallery import Asked, Gallery
+    from toxgrade.server.web.charts.gallery import ChartRequest, Gallery
     from toxgrade.tabular.output_files import whole
 
     name, kind = _asked(picture, output, patient)
     graders = Graders(load())
     gallery = Gallery(graders, load_vocabularies())
-    with _cohort(study, labs, patients, declared(files), edition, graders) as (connection, found):
+    with _cohort(study, labs, patients, read_options(files), edition, graders) as (
+        connection,
+        found,
+    ):
         if name is not None:
-            asked = Asked(phase, row, min_grade, page, width)
+            asked = ChartRequest(phase, row, min_grade, page, width)
             drawn = gallery.study(connection, found, name, asked)
         else:
             drawn = gallery.patient(connection, found, patient or "", width)
@@ -97,7 +102,7 @@ def _cohort(
     study: str | None,
     labs: Path | None,
     patients: Path | None,
-    reading: "Reading",
+    reading: "ReadOptions",
     edition: str,
     graders: "Graders",
 ) -> "Iterator[tuple[Connection, Study]]":
@@ -108,11 +113,11 @@ def _cohort(
     if (study is None) == (labs is None):
         raise RequestError("give --study, or --labs")
     if labs is not None:
-        from toxgrade.server.jobs.temporary_study import stored_aside
+        from toxgrade.server.jobs.temporary_study import temporary_study
 
         asked = graders.criteria.edition(edition)
         rules = Rules(edition=asked.name)
-        with stored_aside(labs, patients, reading, rules, graders) as aside:
+        with temporary_study(labs, patients, reading, rules, graders) as aside:
             if aside.rejected:
                 print(f"rows that could not be read: {aside.rejected:,}", file=sys.stderr)
             yield aside.connection, aside.study

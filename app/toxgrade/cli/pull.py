@@ -15,16 +15,16 @@ _IN_A_ROW = 3  # patients that the server fails for before it is left alone
 
 def arguments(parser: Parser) -> None:
     parser.runs(pull)
-    say = parser.add_argument
-    say("--fhir-url", required=True, help="the base address of a FHIR R4 server")
-    say(
+    add = parser.add_argument
+    add("--fhir-url", required=True, help="the base address of a FHIR R4 server")
+    add(
         "--patients", type=Path, required=True,
         help="CSV: patient (the study's pseudonym), fhir_id if that differs",
     )  # fmt: skip
-    say("--study", default="default", help="the study to store results in (%(default)s)")
-    say("--done", type=Path, help="keeps who is done: a pull that broke off goes on after them")
-    say("--client-id", help="SMART Backend Services: our name at the server")
-    say("--key", type=Path, help="our private key, as a JWK with kid")
+    add("--study", default="default", help="the study to store results in (%(default)s)")
+    add("--done", type=Path, help="keeps who is done: a pull that broke off goes on after them")
+    add("--client-id", help="SMART Backend Services: our name at the server")
+    add("--key", type=Path, help="our private key, as a JWK with kid")
 
 
 def pull(
@@ -81,7 +81,7 @@ def _pull(server: "Server", study: str, wanted: "list[Wanted]", done: "Done") ->
     from toxgrade.fhir.results import Accepted
     from toxgrade.grading.rules import Graders
     from toxgrade.server.ehr.pull.patients import Kept, keep, pull_patient
-    from toxgrade.server.records.audit_log import Act
+    from toxgrade.server.records.audit_log import AuditAction
     from toxgrade.server.records.db.engine import build_engine
     from toxgrade.server.records.writer import Writer
 
@@ -91,7 +91,7 @@ def _pull(server: "Server", study: str, wanted: "list[Wanted]", done: "Done") ->
     accepted = Accepted(unknown=chosen.fhir_unknown_status == "final")
     failed = in_a_row = 0
     for one in (one for one in wanted if one.patient not in done.patients):
-        act = Act(f"cli:{getuser()}", "toxgrade pull", study, one.patient)
+        act = AuditAction(f"cli:{getuser()}", "toxgrade pull", study, one.patient)
         try:
             pulled = pull_patient(server, one.fhir_id, graders, accepted)
             job = partial(keep, study=study, patient=one.patient, pulled=pulled, graders=graders)

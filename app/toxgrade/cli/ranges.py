@@ -29,7 +29,7 @@ def load(table: Path, study: str) -> None:
     from toxgrade.criteria.reader import load as load_criteria
     from toxgrade.errors import RequestError
     from toxgrade.grading.rules import Graders
-    from toxgrade.server.records.audit_log import acting
+    from toxgrade.server.records.audit_log import audited_transaction
     from toxgrade.server.records.db.engine import upgrade
     from toxgrade.server.records.regrade import put_ranges
 
@@ -37,7 +37,9 @@ def load(table: Path, study: str) -> None:
     url = settings().database_url
     upgrade(url)
     try:
-        with acting(url, f"cli:{getuser()}", "toxgrade ranges load", study) as connection:
+        with audited_transaction(
+            url, f"cli:{getuser()}", "toxgrade ranges load", study
+        ) as connection:
             saved = put_ranges(connection, study, rows, Graders(load_criteria()))
     except RequestError as error:
         if not error.faults:
@@ -55,11 +57,11 @@ def show(study: str) -> None:
     import csv
 
     from toxgrade.server.api.ranges import RangeRequest
-    from toxgrade.server.records.db.engine import build_engine, reading
+    from toxgrade.server.records.db.engine import build_engine, read_only
     from toxgrade.server.records.studies import find_study
     from toxgrade.server.records.study_ranges import current_ranges, range_document
 
-    with reading(build_engine(settings().database_url)).begin() as connection:
+    with read_only(build_engine(settings().database_url)).begin() as connection:
         rows = current_ranges(connection, find_study(connection, study)).rows
     writer = csv.DictWriter(sys.stdout, list(RangeRequest.model_fields), lineterminator="\n")
     writer.writeheader()
@@ -75,10 +77,10 @@ def _read(table: Path) -> list["RangeRequest"]:
     from toxgrade.errors import FieldFault
     from toxgrade.server.api.ranges import RangesRequest
     from toxgrade.tabular.open_file import open_table
-    from toxgrade.tabular.read_options import AS_IT_COMES
+    from toxgrade.tabular.read_options import DEFAULT_OPTIONS
 
     with TemporaryDirectory() as folder:
-        opened = open_table(table, AS_IT_COMES, Path(folder))
+        opened = open_table(table, DEFAULT_OPTIONS, Path(folder))
         sent = [
             {name: _value(name, row[name]) for name in opened.columns if row[name]}
             for piece in opened.chunks(opened.columns)

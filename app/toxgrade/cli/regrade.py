@@ -19,17 +19,17 @@ def regrade(study: str, edition: str | None, reading: list[str]) -> None:
 
     from toxgrade.criteria.reader import load
     from toxgrade.grading.rules import Graders
-    from toxgrade.server.records.audit_log import acting
+    from toxgrade.server.records.audit_log import audited_transaction
     from toxgrade.server.records.regrade import regrade_study
     from toxgrade.server.records.studies import find_study, save_study
 
     graders = Graders(load())
     url, actor = settings().database_url, f"cli:{getuser()}"
-    with acting(url, actor, "toxgrade regrade", study) as connection:
+    with audited_transaction(url, actor, "toxgrade regrade", study) as connection:
         found = find_study(connection, study)
         asked = graders.criteria.edition(edition or found.rules.edition)
         rules = changed_rules(found.rules, asked, reading)
-        chosen = graders.under(rules).edition
+        chosen = graders.for_rules(rules).edition
         saved = save_study(connection, study, rules, found.liver_enzymes, found.rows)
         regrade_study(connection, saved.study, graders)
     print(f"{study}: graded by {chosen.label}")

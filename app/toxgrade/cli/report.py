@@ -6,27 +6,27 @@ from pathlib import Path
 from typing import get_args
 
 from toxgrade.cli.options import Parser, settings, whole_number
-from toxgrade.cohort.definition import Report
+from toxgrade.cohort.definition import ReportPhase
 
 
 def arguments(parser: Parser) -> None:
     parser.runs(report)
-    say = parser.add_argument
-    say("study", help="the study's name")
-    say(
+    add = parser.add_argument
+    add("study", help="the study's name")
+    add(
         "--output", "-o", type=Path, required=True,
         help="a .html, .csv or .json file; - for CSV here",
     )  # fmt: skip
-    say("--phase", choices=get_args(Report), default="acute", help="(%(default)s)")
-    say(
+    add("--phase", choices=get_args(ReportPhase), default="acute", help="(%(default)s)")
+    add(
         "--course", type=whole_number(1, 1000), default=1,
         help="the course of radiotherapy (%(default)s)",
     )  # fmt: skip
-    say(
+    add(
         "--on-treatment", action=BooleanOptionalAction, default=True,
         help="count what was taken before the end of radiotherapy (the default)",
     )  # fmt: skip
-    say(
+    add(
         "--include-baseline", action=BooleanOptionalAction, default=False,
         help="let the worst grade be no lower than the baseline's",
     )  # fmt: skip
@@ -35,7 +35,7 @@ def arguments(parser: Parser) -> None:
 def report(
     study: str,
     output: Path,
-    phase: Report,
+    phase: ReportPhase,
     course: int,
     on_treatment: bool,
     include_baseline: bool,
@@ -57,7 +57,7 @@ def report(
     scope = Scope(phase, course, on_treatment, include_baseline)
     with transaction(settings().database_url, reads_only=True) as connection:
         found = find_study(connection, study)
-        edition = Graders(load()).under(found.rules).edition
+        edition = Graders(load()).for_rules(found.rules).edition
         text = WRITERS[suffix](table_document(connection, found, edition, scope))
     if str(output) == "-":
         sys.stdout.write(text)

@@ -21,7 +21,7 @@ def worker(parent: int | None) -> None:
 
     from toxgrade.criteria.reader import load
     from toxgrade.grading.rules import Graders
-    from toxgrade.server.jobs.upload_store import Store
+    from toxgrade.server.jobs.upload_store import UploadStore
     from toxgrade.server.jobs.worker import Worker
     from toxgrade.server.process import collect_rarely, configure
     from toxgrade.server.records.db.engine import build_engine, upgrade
@@ -36,7 +36,7 @@ def worker(parent: int | None) -> None:
     if parent is not None:
         threading.Thread(target=_watch, args=(parent, stop), daemon=True).start()
     engine = build_engine(chosen.database_url)
-    store = Store(chosen.batches_dir)
+    store = UploadStore(chosen.batches_dir)
     worker = Worker(engine, Graders(load()), store, chosen.lease_seconds)
     collect_rarely()
     worker.run(stop)

@@ -7,7 +7,7 @@ from typing import Literal
 from toxgrade.criteria.model import Direction, Edition
 from toxgrade.grading.phase import Window
 
-Report = Literal["acute", "late", "both"]
+ReportPhase = Literal["acute", "late", "both"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Scope:
     ``include_baseline``: the worst grade is not below the baseline's.
     """
 
-    phase: Report = "acute"
+    phase: ReportPhase = "acute"
     course: int = 1
     on_treatment: bool = True
     include_baseline: bool = False
@@ -81,7 +81,9 @@ def _graded(edition: Edition, analytes: Sequence[str], direction: Direction) -> 
     )
 
 
-def rule(edition: Edition, window: Window, rows: Sequence[TableRow], scope: Scope) -> str:
+def definition_text(
+    edition: Edition, window: Window, rows: Sequence[TableRow], scope: Scope
+) -> str:
     """Edition, baseline, window, composites and what is counted, for the foot of a table."""
     length = f"{window.months} calendar months" if window.days is None else f"{window.days} days"
     until = f"radiotherapy {window.anchor} + {length}"
@@ -111,7 +113,7 @@ def _readings(edition: Edition, rows: Sequence[TableRow]) -> str:
     """How the text was read where it leaves a choice for one of these rows, or one was made."""
     terms = [term for row in rows for term in row.terms]
     read = [
-        f"{i.name} {edition.chosen.get(i.name, i.readings[0].name)}"
+        f"{i.name} {edition.chosen.get(i.name, i.choices[0].name)}"
         for i in edition.interpretations
         if i.name in edition.chosen or i.concerns(terms)
     ]

@@ -12,9 +12,9 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Literal, TypeVar
 
-from toxgrade.grading.grader import Grader
+from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.limits import EXACT
-from toxgrade.grading.normalize import Measured, measure
+from toxgrade.grading.normalize import NormalizedResult, normalize
 from toxgrade.grading.phase import Window, place
 from toxgrade.grading.result import GRADED_STATUSES, Collected, Course, LabResult, Phase
 
@@ -64,7 +64,7 @@ class ChildPugh:
         return "A" if score <= 6 else "B" if score <= 9 else "C"
 
 
-def laboratory_points(measured: Measured) -> int | None:
+def laboratory_points(measured: NormalizedResult) -> int | None:
     """1 to 3 points of a plain number; None for other analytes and for ``<5`` and its kin.
 
     Bilirubin below 2, to 3, above 3 mg/dL, or below 34, to 51, above 51 umol/L; albumin above 35,
@@ -169,13 +169,13 @@ def albi_grade(score: float) -> int:
 
 
 def liver_days(
-    results: Sequence[LabResult], courses: Sequence[Course], grader: Grader, window: Window
+    results: Sequence[LabResult], courses: Sequence[Course], grader: TermGrader, window: Window
 ) -> list[Day]:
     """The days of the first course on which a liver value was measured, in order.
 
     Results dated to the day count, from any of the laboratory's versions that is final.
     """
-    found: dict[tuple[date, Phase], list[Measured]] = {}
+    found: dict[tuple[date, Phase], list[NormalizedResult]] = {}
     for result in results:
         collected = result.collected
         if collected is None or collected.first != collected.last:
@@ -196,24 +196,24 @@ def liver_days(
     ]
 
 
-def x_uln(result: LabResult, grader: Grader) -> Fraction | None:
+def x_uln(result: LabResult, grader: TermGrader) -> Fraction | None:
     """A liver value as a multiple of its own ULN, for ``>1000`` of 1000; None where not known."""
     measured = _measured(result, grader)
     return _x_uln(measured) if measured else None
 
 
-def _measured(result: LabResult, grader: Grader) -> Measured | None:
+def _measured(result: LabResult, grader: TermGrader) -> NormalizedResult | None:
     analyte = grader.names.analyte(result.analyte)
     bounded = result.value is not None and result.value.comparator not in ("<", "<=")
     usable = result.status in GRADED_STATUSES and bounded
     if analyte is None or analyte.name not in _ANALYTES or not usable:
         return None
     with localcontext(EXACT):
-        measured = measure(result, grader.names, grader.implausible)
-    return measured if isinstance(measured, Measured) else None
+        measured = normalize(result, grader.names, grader.implausible)
+    return measured if isinstance(measured, NormalizedResult) else None
 
 
-def _value(measured: Measured) -> Fraction | None:
+def _value(measured: NormalizedResult) -> Fraction | None:
     if measured.reported.comparator:
         return None
     number = Fraction(measured.reported.number) * measured.unit.factor
@@ -222,7 +222,7 @@ def _value(measured: Measured) -> Fraction | None:
     return number
 
 
-def _x_uln(measured: Measured) -> Fraction | None:
+def _x_uln(measured: NormalizedResult) -> Fraction | None:
     if measured.uln is None or measured.implausible_limit:
         return None
     limit = Fraction(measured.uln.low) * measured.limit_unit.factor
@@ -230,8 +230,8 @@ def _x_uln(measured: Measured) -> Fraction | None:
 
 
 def _worst(
-    found: Sequence[Measured],
-    read: Callable[[Measured], N | None],
+    found: Sequence[NormalizedResult],
+    read: Callable[[NormalizedResult], N | None],
     low_is_worse: Sequence[str] = ("albumin",),
 ) -> dict[str, N]:
     """Per analyte the worst number of a day."""

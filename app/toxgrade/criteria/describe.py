@@ -53,7 +53,7 @@ def _said(edition: Edition, name: str) -> str | None:
         if found.name == name:
             terms = f" ({', '.join(found.terms)})" if found.terms else ""
             lines = [f"{found.question}{terms}\n"]
-            for place, reading in enumerate(found.readings):
+            for place, reading in enumerate(found.choices):
                 default = " (default)" if place == 0 else ""
                 lines.append(f"- `{reading.name}`{default}: {reading.says}")
             return "\n".join(lines)

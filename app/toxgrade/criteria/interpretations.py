@@ -18,7 +18,7 @@ from toxgrade.errors import CriteriaError
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Choice:
     """One way to read the text. ``terms`` are those it changes, as it reads them.
 
     ``beyond_range``: absolute limits count only beyond the laboratory's own range, for every term.
@@ -40,18 +40,18 @@ class Interpretation:
     name: str
     terms: tuple[str, ...]
     question: str
-    readings: tuple[Reading, ...]
+    choices: tuple[Choice, ...]
 
-    def reading(self, name: str) -> Reading:
+    def choice(self, name: str) -> Choice:
         """The reading of that name.
 
         Raises:
             CriteriaError: naming those there are.
         """
-        for reading in self.readings:
+        for reading in self.choices:
             if reading.name == name:
                 return reading
-        names = ", ".join(reading.name for reading in self.readings)
+        names = ", ".join(reading.name for reading in self.choices)
         raise CriteriaError(f"the readings of {self.name} are {names}")
 
     def concerns(self, terms: Sequence[str]) -> bool:
@@ -59,7 +59,7 @@ class Interpretation:
         return bool({*self.terms} & {*terms})
 
 
-def read_as(edition: Edition, chosen: Mapping[str, str]) -> Edition:
+def with_interpretations(edition: Edition, chosen: Mapping[str, str]) -> Edition:
     """The edition with the readings that a study chose; what it did not choose is the default.
 
     Raises:
@@ -71,12 +71,12 @@ def read_as(edition: Edition, chosen: Mapping[str, str]) -> Edition:
         raise CriteriaError(
             f"{len(unknown)} of the interpretations are not of {edition.name}: {names}"
         )
-    readings = [known[name].reading(reading) for name, reading in chosen.items()]
-    changed = {(t.name, t.analyte): t for reading in readings for t in reading.terms}
+    choices = [known[name].choice(reading) for name, reading in chosen.items()]
+    changed = {(t.name, t.analyte): t for reading in choices for t in reading.terms}
     terms = tuple(changed.get((term.name, term.analyte), term) for term in edition.terms)
-    if any(reading.beyond_range for reading in readings):
+    if any(reading.beyond_range for reading in choices):
         terms = tuple(_beyond_range(term) for term in terms)
-    others = {n: r for n, r in chosen.items() if r != known[n].readings[0].name}
+    others = {n: r for n, r in chosen.items() if r != known[n].choices[0].name}
     return replace(edition, terms=terms, chosen=others)
 
 
@@ -106,11 +106,11 @@ def _interpretation(
     default, *others = entry["reading"]
     if default.keys() != {"name", "says"}:
         raise CriteriaError(f"{place}: its first reading is the default and has no limits")
-    readings = [Reading(default["name"], default["says"])]
+    choices = [Choice(default["name"], default["says"])]
     for other in others:
         where = f"{place}, {other.get('name')}"
-        readings.append(_reading(other, terms, analytes, where))
-    return Interpretation(entry["name"], tuple(entry["terms"]), entry["question"], tuple(readings))
+        choices.append(_reading(other, terms, analytes, where))
+    return Interpretation(entry["name"], tuple(entry["terms"]), entry["question"], tuple(choices))
 
 
 def _reading(
@@ -118,9 +118,9 @@ def _reading(
     terms: Sequence[Term],
     analytes: Mapping[str, Analyte],
     place: str,
-) -> Reading:
+) -> Choice:
     if reading.keys() == {"name", "says", "beyond_range"}:
-        return Reading(reading["name"], reading["says"], beyond_range=reading["beyond_range"])
+        return Choice(reading["name"], reading["says"], beyond_range=reading["beyond_range"])
     if reading.keys() != {"name", "says", "when"}:
         raise CriteriaError(f"{place}: has exactly name, says, and when or beyond_range")
     by_name = {term.name: term for term in terms}
@@ -129,7 +129,7 @@ def _reading(
     changed = (
         _with_limits(by_name[name], when, analytes, place) for name, when in reading["when"].items()
     )
-    return Reading(reading["name"], reading["says"], tuple(changed))
+    return Choice(reading["name"], reading["says"], tuple(changed))
 
 
 def _with_limits(

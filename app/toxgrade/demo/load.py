@@ -17,7 +17,7 @@ from toxgrade.grading.event import Event, term_to_grade
 from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.result import GRADED_STATUSES, Course, LabResult
 from toxgrade.grading.rules import Graders, Rules
-from toxgrade.server.records.audit_log import acting
+from toxgrade.server.records.audit_log import audited_transaction
 from toxgrade.server.records.current_state import FollowUp, VitalStatus
 from toxgrade.server.records.patient_record import PatientRecord, put_patient, store_event
 from toxgrade.server.records.patients import lock_patient
@@ -30,7 +30,7 @@ STUDY = "demo"
 def load_demo(url: str) -> None:
     """Create the study ``demo`` with its results and events, unless it already holds patients."""
     graders = Graders(load())
-    with acting(url, "toxgrade", "load the synthetic cohort", STUDY) as connection:
+    with audited_transaction(url, "toxgrade", "load the synthetic cohort", STUDY) as connection:
         study = save_study(connection, STUDY, Rules(), synthetic=True).study
         if not list_patients(connection, study, 1, None):
             for submission in submissions():

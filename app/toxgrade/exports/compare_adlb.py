@@ -10,17 +10,17 @@ import polars as pl
 from toxgrade.criteria.model import Edition
 from toxgrade.errors import FileError
 from toxgrade.exports.discrepancy_cause import cause, read_theirs
-from toxgrade.grading.grader import Grader
+from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.tabular.lab_export import open_labs
 from toxgrade.tabular.mapping import ColumnMap
 from toxgrade.tabular.open_file import open_table
-from toxgrade.tabular.read_options import AS_IT_COMES, Reading
+from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions
 from toxgrade.tabular.spill import temporary_folder
 
-_ADAM = Reading(columns=ColumnMap({
+_ADAM = ReadOptions(columns=ColumnMap({
     "patient": "USUBJID", "collected": "ADTC", "analyte": "PARAMCD", "value": "AVALC",
     "unit": "AVALU", "lln": "ANRLO", "uln": "ANRHI",
 }))  # fmt: skip
@@ -50,21 +50,21 @@ def compare(
     theirs: Path,
     keys: Sequence[tuple[str, str]],
     graders: Graders,
-    reading: Reading = AS_IT_COMES,
+    options: ReadOptions = DEFAULT_OPTIONS,
 ) -> Comparison:
     """Compare a file that ``toxgrade grade`` wrote with another grader's of the same results.
 
     ``keys``: the columns (ours, theirs) that together name a result. Their grades are ATOXGRH and
     ATOXGRL, or ATOXGR with a minus for low values; AVAL, AVALU, ANRLO, ANRHI and BASE are used
-    where they are there. ``reading``: how the export was declared when it was graded (of no matter
+    where they are there. ``options``: how the export was declared when it was graded (of no matter
     where it was written under ADaM's names); its ``nulls`` are those of both files.
 
     Raises:
         FileError: a file that lacks a column, or in which the keys do not name one result.
     """
     with temporary_folder() as folder:
-        mine = _ours(ours, [key for key, _ in keys], reading, folder)
-        other = _theirs(theirs, [key for _, key in keys], reading.nulls, folder)
+        mine = _ours(ours, [key for key, _ in keys], options, folder)
+        other = _theirs(theirs, [key for _, key in keys], options.nulls, folder)
     edition = _edition(mine, graders, ours.name)
     sides = {term.name: term.direction for term in edition.terms}
     mine = mine.with_columns(side=pl.col("term").replace_strict(sides, default=None))
@@ -77,7 +77,7 @@ def compare(
     # Where only one grades, and finds no toxicity, nothing is contradicted.
     idle = ~there & (pl.coalesce("grade", "their_grade").fill_null(0) == 0)
     differing = both.filter(~equal & ~idle)
-    causes = _causes(differing, mine, graders.under(Rules(edition=edition.name)))
+    causes = _causes(differing, mine, graders.for_rules(Rules(edition=edition.name)))
     shown = ["term", "grade", "at_least", "at_most", "reason", "their_grade"]
     names = [pl.col(place).alias(key) for place, (key, _) in zip(places, keys, strict=False)]
     return Comparison(
@@ -90,10 +90,10 @@ def _named(keys: Sequence[object]) -> list[str]:
     return [f"key {number}" for number in range(len(keys))]
 
 
-def _ours(path: Path, keys: list[str], reading: Reading, folder: Path) -> pl.DataFrame:
+def _ours(path: Path, keys: list[str], options: ReadOptions, folder: Path) -> pl.DataFrame:
     """Our gradings: the keys, ``COLUMNS`` as they were read, what was graded, ``ours``."""
-    adam = "ATOXDSC" in open_table(path, AS_IT_COMES, folder).columns
-    labs = open_labs([path], folder, _ADAM if adam else reading)
+    adam = "ATOXDSC" in open_table(path, DEFAULT_OPTIONS, folder).columns
+    labs = open_labs([path], folder, _ADAM if adam else options)
     given = {name: _OURS[name] if adam else name for name in _OURS}
     _require(labs.columns, [*keys, *given.values()], path.name)
     graded = [pl.col(column).alias(name) for name, column in given.items()]
@@ -112,7 +112,7 @@ def _ours(path: Path, keys: list[str], reading: Reading, folder: Path) -> pl.Dat
 
 def _theirs(path: Path, keys: list[str], nulls: Sequence[str], folder: Path) -> pl.DataFrame:
     """Their gradings: the keys, ``side``, ``their_grade``, what they took, ``theirs``."""
-    table = open_table(path, AS_IT_COMES, folder)
+    table = open_table(path, DEFAULT_OPTIONS, folder)
     sides = {side: name for side, name in _SIDES.items() if name in table.columns}
     if not sides and _SIGNED not in table.columns:
         raise FileError(f"{path.name}: the header lacks ATOXGRH and ATOXGRL, or ATOXGR")
@@ -167,7 +167,7 @@ def _edition(mine: pl.DataFrame, graders: Graders, file: str) -> Edition:
     return graders.criteria.edition(editions[0])
 
 
-def _causes(differing: pl.DataFrame, mine: pl.DataFrame, grader: Grader) -> Iterator[str]:
+def _causes(differing: pl.DataFrame, mine: pl.DataFrame, grader: TermGrader) -> Iterator[str]:
     """Why each row differs, in order."""
     terms = {term.name: term for term in grader.edition.terms}
     compares = [name for name, term in terms.items() if term.uses_baseline]

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from msgspec.structs import replace
 
 from toxgrade.criteria.model import Term
-from toxgrade.errors import ReadingError
-from toxgrade.grading.grader import OWN_LIMITS, Baseline, Grader
+from toxgrade.errors import ParseError
+from toxgrade.grading.grader import REFERENCE_RANGE_ONLY, Baseline, TermGrader
 from toxgrade.grading.parse import read_limit
 from toxgrade.grading.result import LabResult, Reported
 
@@ -49,7 +49,7 @@ def read_theirs(row: Mapping[str, Any]) -> Theirs:
     def number(name: str) -> Decimal | None:
         try:
             return read_limit(row.get(name) or "").number
-        except ReadingError:
+        except ParseError:
             return None
 
     return Theirs(
@@ -59,12 +59,12 @@ def read_theirs(row: Mapping[str, Any]) -> Theirs:
 
 
 def cause(
-    ours: LabResult, before: LabResult | None, theirs: Theirs, term: Term, grader: Grader
+    ours: LabResult, before: LabResult | None, theirs: Theirs, term: Term, grader: TermGrader
 ) -> Cause:
     """The first of ``Cause`` that gives their grade; ``before`` is our baseline (None: there is
     none).
     """
-    own: Baseline = before if term.uses_baseline else OWN_LIMITS
+    own: Baseline = before if term.uses_baseline else REFERENCE_RANGE_ONLY
     for found, lab, baseline in _trials(ours, own, theirs, grader):
         grade = grader.grade(lab, term, baseline)
         decided = grade.at_least if grade.at_least == grade.at_most else None
@@ -74,7 +74,7 @@ def cause(
 
 
 def _trials(
-    ours: LabResult, own: Baseline, theirs: Theirs, grader: Grader
+    ours: LabResult, own: Baseline, theirs: Theirs, grader: TermGrader
 ) -> Iterator[tuple[Cause, LabResult, Baseline]]:
     """Our result with one thing changed to what they have, or may have, taken."""
     if ours.value and ours.value.comparator:
@@ -86,15 +86,15 @@ def _trials(
         in_unit = theirs.unit or ours.limit_unit or ours.unit
         yield "range", replace(ours, lln=theirs.lln, uln=theirs.uln, limit_unit=in_unit), own
     yield "range", replace(ours, lln=None, uln=None), own
-    if own is not OWN_LIMITS:
-        yield "baseline", ours, OWN_LIMITS
+    if own is not REFERENCE_RANGE_ONLY:
+        yield "baseline", ours, REFERENCE_RANGE_ONLY
         if theirs.has_baseline:
             yield "baseline", ours, _baseline(ours, own, theirs)
     for number in _nearby(ours, theirs):
         yield "rounding", replace(ours, value=Reported(number)), own
 
 
-def _units(ours: LabResult, theirs: Theirs, grader: Grader) -> list[str]:
+def _units(ours: LabResult, theirs: Theirs, grader: TermGrader) -> list[str]:
     """Their unit where it is another; where they name none, every unit of the analyte."""
     analyte = grader.names.analyte(ours.analyte)
     if analyte is None:

@@ -12,8 +12,8 @@ from toxgrade.errors import FileError
 from toxgrade.exports.run_report import (
     NOTHING_REJECTED,
     UNREADABLE,
-    Batch,
-    Report,
+    GradeFileRequest,
+    RunSummary,
     Tally,
     rejected,
     write_manifest,
@@ -22,10 +22,10 @@ from toxgrade.exports.worst_grades import Worst, worst_grades
 from toxgrade.grading.columns.grader import ColumnGrader
 from toxgrade.grading.rules import Graders
 from toxgrade.tabular.courses import NO_COURSES, Courses, read_patients
-from toxgrade.tabular.lab_export import Chunk, Labs, open_labs
+from toxgrade.tabular.lab_export import ExportChunk, Labs, open_labs
 from toxgrade.tabular.open_file import find_files
 from toxgrade.tabular.output_files import as_adam, check_apart, check_output, write
-from toxgrade.tabular.spill import Kept, temporary_folder
+from toxgrade.tabular.spill import SpillFile, temporary_folder
 from toxgrade.tabular.table import CHUNK, ROW, Table, apart
 
 _AT_ONCE = 2 * CHUNK
@@ -37,8 +37,8 @@ Progress = Callable[[str, int], None]
 
 
 def grade_file(
-    batch: Batch, graders: Graders, progress: Progress = lambda _what, _rows: None
-) -> Report:
+    batch: GradeFileRequest, graders: Graders, progress: Progress = lambda _what, _rows: None
+) -> RunSummary:
     """Grade ``batch.labs`` into ``batch.output``, beside it ``….manifest.json``.
 
     The input is read once, in pieces, so that memory is bounded whatever its size. It is gone
@@ -49,7 +49,7 @@ def grade_file(
         FileError: a file that cannot be used as it is; nothing is written then.
         CriteriaError: there is no such edition.
     """
-    edition = graders.under(batch.rules).edition
+    edition = graders.for_rules(batch.rules).edition
     for path in (batch.output, batch.rejects, batch.worst):
         if path is not None:
             check_output(path)
@@ -62,9 +62,9 @@ def grade_file(
         inputs = [*paths, batch.patients] if batch.patients else paths
         check_apart((batch.output, batch.rejects, batch.worst, batch.table), inputs)
         stamps = _stamps(inputs)
-        labs = open_labs(paths, folder, batch.reading).kept(folder)
+        labs = open_labs(paths, folder, batch.options).kept(folder)
         patients, courses = _courses(labs, batch, folder)
-        columns = ColumnGrader(graders.under(batch.rules), batch.rules.window, courses)
+        columns = ColumnGrader(graders.for_rules(batch.rules), batch.rules.window, courses)
         run = _Run(labs, columns, batch, edition, progress, folder)
         run.read()
         for path, was, now in zip(inputs, stamps, _stamps(inputs), strict=True):
@@ -84,7 +84,9 @@ def _stamps(paths: Iterable[Path]) -> list[tuple[int, int] | None]:
     return [stat and (stat.st_size, stat.st_mtime_ns) for stat in found]
 
 
-def _courses(labs: Labs, batch: Batch, folder: Path) -> tuple[Table | None, pl.DataFrame]:
+def _courses(
+    labs: Labs, batch: GradeFileRequest, folder: Path
+) -> tuple[Table | None, pl.DataFrame]:
     """The patients file and its treatment dates; none where the labs give them, or nobody does."""
     if batch.patients is None:
         return None, NO_COURSES
@@ -92,7 +94,7 @@ def _courses(labs: Labs, batch: Batch, folder: Path) -> tuple[Table | None, pl.D
         text = "give the treatment dates once: as columns of the labs, or in the patients file"
         name = labs.tables[0].name
         raise FileError(f"{name} has rt_start or rt_end beside --patients: {text}")
-    return read_patients(batch.patients, batch.reading, folder)
+    return read_patients(batch.patients, batch.options, folder)
 
 
 class _Run:
@@ -102,15 +104,15 @@ class _Run:
         self,
         labs: Labs,
         columns: ColumnGrader,
-        batch: Batch,
+        batch: GradeFileRequest,
         edition: Edition,
         progress: Progress,
         folder: Path,
     ) -> None:
         self._labs, self._columns, self._batch, self._edition = labs, columns, batch, edition
         self._progress = progress
-        self._read, self._rejects = Kept(folder, "read"), Kept(folder, "rejects")
-        self._tally = Tally(batch.reading.decimal)
+        self._read, self._rejects = SpillFile(folder, "read"), SpillFile(folder, "rejects")
+        self._tally = Tally(batch.options.decimal)
         self._worst: Worst | None = None
 
     def read(self) -> None:
@@ -142,7 +144,7 @@ class _Run:
             self._progress("grades", rows)
             yield self._written(chunk, graded, place)
 
-    def _written(self, chunk: Chunk, graded: pl.DataFrame, place: pl.Series) -> pl.DataFrame:
+    def _written(self, chunk: ExportChunk, graded: pl.DataFrame, place: pl.Series) -> pl.DataFrame:
         """The piece as it is written: ours beside the input's columns, or under ADaM's names."""
         name = self._edition.name
         ours = graded.drop("who", "last").with_columns(
@@ -154,7 +156,7 @@ class _Run:
             return as_adam(chunk.rows[place], ours, high)
         return _beside(chunk.given, ours, place)
 
-    def _keep_rejects(self, chunk: Chunk, graded: pl.DataFrame, place: pl.Series) -> None:
+    def _keep_rejects(self, chunk: ExportChunk, graded: pl.DataFrame, place: pl.Series) -> None:
         found = rejected(chunk, graded, place, self._labs.layout)
         self._tally.rejected += found["row"].n_unique()
         if self._batch.rejects is not None and len(found):
@@ -179,11 +181,11 @@ class _Run:
                 batch.table, bounds, days, courses, self._edition, batch.rules.window, scope
             )
 
-    def report(self) -> Report:
+    def report(self) -> RunSummary:
         tally, patients = self._tally, self._columns.patients
         undated = patients.filter(pl.col("rt_start").is_null() & pl.col("rt_end").is_null())
         other = self._columns.other_baselines()
-        return Report(
+        return RunSummary(
             layout=self._labs.layout.name,
             rows=tally.rows,
             entries=tally.entries,

@@ -1,17 +1,20 @@
 """Grade a frame of laboratory results in memory: the front door of notebooks and pipelines."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import polars as pl
 
+from toxgrade.criteria.reader import load
 from toxgrade.errors import FileError
 from toxgrade.grading.columns.grader import grade_rows
-from toxgrade.grading.grader import Grader
+from toxgrade.grading.grader import TermGrader
+from toxgrade.grading.normalize import Implausible
 from toxgrade.grading.phase import Window, read_window
+from toxgrade.grading.rules import Graders, Rules
 from toxgrade.tabular.courses import NO_COURSES, treatment_dates
 from toxgrade.tabular.layouts import Layout, recognise, treatment_columns
-from toxgrade.tabular.read_options import AS_IT_COMES
+from toxgrade.tabular.read_options import DEFAULT_OPTIONS
 from toxgrade.tabular.table import apart
 
 GRADE_COLUMNS = (
@@ -38,7 +41,7 @@ def grade(
     edition: str = "4.03",
     window: str | Window = "paper",
     interpretations: Mapping[str, str] | None = None,
-    implausible: Literal["refuse", "flag"] = "refuse",
+    implausible: Implausible = "refuse",
 ) -> pl.DataFrame:
     """Grade every row of a frame for every term of its analyte, exactly as ``toxgrade grade`` does.
 
@@ -59,19 +62,20 @@ def grade(
         CriteriaError: there is no such edition or interpretation.
         ReadingError: ``window`` is no window.
     """
-    layout = recognise(labs.columns, "labs", AS_IT_COMES)
-    grader = Grader.load(edition, interpretations, implausible)
+    layout = recognise(labs.columns, "labs", DEFAULT_OPTIONS)
+    rules = Rules(edition, as_window(window), implausible, tuple((interpretations or {}).items()))
+    grader = Graders(load(only=edition)).for_rules(rules)
     courses = read_courses(labs, patients, layout, _distinct)
     rows = layout.rows(labs.with_columns(pl.col(layout.reads).cast(pl.String)))
     dates = rows.select("patient").join(courses, on="patient", how="left", maintain_order="left")
-    return grade_dated(labs, dates["rt_start"], dates["rt_end"], grader, as_window(window))
+    return grade_dated(labs, dates["rt_start"], dates["rt_end"], grader, rules.window)
 
 
 def grade_dated(
-    labs: pl.DataFrame, rt_start: pl.Series, rt_end: pl.Series, grader: Grader, window: Window
+    labs: pl.DataFrame, rt_start: pl.Series, rt_end: pl.Series, grader: TermGrader, window: Window
 ) -> pl.DataFrame:
     """Grade a frame whose treatment dates (Date, null: unknown) are given for each row."""
-    layout = recognise(labs.columns, "labs", AS_IT_COMES)
+    layout = recognise(labs.columns, "labs", DEFAULT_OPTIONS)
     rows = layout.rows(labs.with_columns(pl.col(layout.reads).cast(pl.String)))
     graded = grade_rows(rows.with_columns(rt_start=rt_start, rt_end=rt_end), grader, window)
     ours = graded.with_columns(edition=pl.lit(grader.edition.name)).select("row", *GRADE_COLUMNS)
@@ -105,7 +109,7 @@ def read_courses(
         text = "give the treatment dates once: as columns of the labs, or in the patients table"
         raise FileError(f"the labs have rt_start or rt_end beside a patients table: {text}")
     table, name = (labs, "labs") if patients is None else (patients, "patients")
-    columns = treatment_columns(table.columns, name, AS_IT_COMES)
+    columns = treatment_columns(table.columns, name, DEFAULT_OPTIONS)
     texts = distinct(table, columns).cast(pl.String).sort(columns)
     texts.columns = ["patient", "start", "end"]
     numbered = texts.with_row_index("line", 1).with_columns(pl.col("line").cast(pl.Int64))

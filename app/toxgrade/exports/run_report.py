@@ -10,20 +10,20 @@ from typing import Literal
 import polars as pl
 
 from toxgrade import __version__
-from toxgrade.cohort.definition import Report as Phase
+from toxgrade.cohort.definition import ReportPhase as Phase
 from toxgrade.grading.columns.parse import read_column
 from toxgrade.grading.parse import read_limit
 from toxgrade.grading.result import Flag, Reason
 from toxgrade.grading.rules import Rules
-from toxgrade.tabular.lab_export import Chunk
+from toxgrade.tabular.lab_export import ExportChunk
 from toxgrade.tabular.layouts import SIGNS_SWAPPED, Layout
 from toxgrade.tabular.output_files import STDOUT, sha256, whole
-from toxgrade.tabular.read_options import AS_IT_COMES, Reading
+from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions
 from toxgrade.tabular.table import CELL, LINE, ROW, Table
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class GradeFileRequest:
     """What to grade and where to put it; None: not given or not wanted.
 
     ``labs``: paths, patterns or ``-``. ``worst``: a file of the worst grades per patient and term;
@@ -38,12 +38,12 @@ class Batch:
     worst: Path | None = None
     table: Path | None = None
     phase: Phase = "acute"
-    reading: Reading = AS_IT_COMES
+    options: ReadOptions = DEFAULT_OPTIONS
     names: Literal["own", "adam"] = "own"
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class RunSummary:
     """What came of a batch.
 
     ``rows`` went in and ``entries`` (a row for each term of its analyte) came out; ``graded`` have
@@ -80,7 +80,7 @@ _LOOKS = 20  # characters of what a text looks like
 
 
 class Tally:
-    """Counts what ``Report`` tells; of every piece, in any order.
+    """Counts what ``RunSummary`` tells; of every piece, in any order.
 
     ``decimal``: the declared sign, of which the pieces have made a point.
     """
@@ -91,7 +91,7 @@ class Tally:
         self._reasons: Counter[str] = Counter()
         self._told: dict[str, Counter[str]] = {}
 
-    def add(self, chunk: Chunk, graded: pl.DataFrame, place: pl.Series) -> None:
+    def add(self, chunk: ExportChunk, graded: pl.DataFrame, place: pl.Series) -> None:
         """``graded`` as ``ColumnGrader`` gives it; ``place``: its rows' places in the piece."""
         self.rows += len(chunk.rows)
         self.entries += len(graded)
@@ -164,7 +164,9 @@ NOTHING_REJECTED = pl.DataFrame(
 )  # fmt: skip
 
 
-def rejected(chunk: Chunk, graded: pl.DataFrame, place: pl.Series, layout: Layout) -> pl.DataFrame:
+def rejected(
+    chunk: ExportChunk, graded: pl.DataFrame, place: pl.Series, layout: Layout
+) -> pl.DataFrame:
     """``file``, ``line`` in it, ``row`` of all (both from 1), ``column`` (the input's name) and
     ``reason``; no values. Of a wide export ``column`` is that of the value, whatever is wrong.
 
@@ -198,7 +200,9 @@ def rejected(chunk: Chunk, graded: pl.DataFrame, place: pl.Series, layout: Layou
     )
 
 
-def write_manifest(batch: Batch, report: Report, inputs: Sequence[Table], criteria: str) -> None:
+def write_manifest(
+    batch: GradeFileRequest, report: RunSummary, inputs: Sequence[Table], criteria: str
+) -> None:
     """Write ``OUT.manifest.json``: hashes, versions, options, counts; none beside stdout."""
     if batch.output == STDOUT:
         return
@@ -208,8 +212,8 @@ def write_manifest(batch: Batch, report: Report, inputs: Sequence[Table], criter
         "software": f"toxgrade {__version__}",
         "polars": pl.__version__,
         "criteria_sha256": criteria,
-        "rules": asdict(batch.rules),
-        "reading": asdict(batch.reading),
+        "rules": batch.rules.document(),
+        "reading": asdict(batch.options),
         "inputs": {table.name: table.sha256 for table in inputs},
         "outputs": {path.name: sha256(path) for path in outputs},
         "counts": asdict(report),

@@ -27,7 +27,7 @@ from toxgrade.exports.grade_frame import GRADE_COLUMNS, as_window, grade_dated, 
 from toxgrade.grading.phase import Window
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.tabular.layouts import recognise
-from toxgrade.tabular.read_options import AS_IT_COMES
+from toxgrade.tabular.read_options import DEFAULT_OPTIONS
 from toxgrade.tabular.table import apart
 
 _TOGETHER = 100_000  # rows graded at a time, or one patient's if that has more: some 100 MB
@@ -62,9 +62,9 @@ def grade(
         FileError: columns are missing, or treatment dates cannot be read or contradict each other.
         CriteriaError: there is no such edition.
     """
-    layout = recognise(labs.columns, "labs", AS_IT_COMES)
+    layout = recognise(labs.columns, "labs", DEFAULT_OPTIONS)
     rules = Rules(edition, as_window(window))
-    Graders(load()).under(rules)
+    Graders(load()).for_rules(rules)
     patient = layout.named["patient"]
     dates = read_courses(labs, patients, layout, _distinct).rename(
         {"rt_start": _START, "rt_end": _END}
@@ -101,7 +101,7 @@ def _grading(
     """What an executor does with one partition, whose rows are sorted by patient."""
 
     def graded(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        grader = Graders(load()).under(rules)
+        grader = Graders(load()).for_rules(rules)
         kind = to_arrow_schema(schema)
         for rows in _whole_patients(batches, patient):
             given = rows.drop(_START, _END)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from toxgrade.cohort.definition import LIVER_ENZYMES, Scope, paper_rows, rule
+from toxgrade.cohort.definition import LIVER_ENZYMES, Scope, definition_text, paper_rows
 from toxgrade.cohort.table_document import WRITERS, counted_document
 from toxgrade.cohort.toxicity_table import toxicity_table
 from toxgrade.cohort.worst import Bounds, CohortPatient
@@ -46,7 +46,7 @@ def write_table(
     rows = tuple(row for row in paper_rows(edition, LIVER_ENZYMES) if not row.clinical)
     patients = _patients(bounds, days, courses)
     counted = toxicity_table(patients, rows, scope, window)
-    document = counted_document(counted, rule(edition, window, rows, scope))
+    document = counted_document(counted, definition_text(edition, window, rows, scope))
     with whole(path) as unfinished:
         unfinished.write_text(WRITERS[path.suffix](document), encoding="utf-8")
 

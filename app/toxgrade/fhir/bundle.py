@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, NoReturn
 
-from toxgrade.errors import FieldFault, ReadingError, RequestError, TooLarge
+from toxgrade.errors import FieldFault, ParseError, RequestError, TooLarge
 from toxgrade.fhir.elements import (
     RADIOTHERAPY_COURSE,
     SNOMED,
@@ -124,7 +124,7 @@ def _patients(
         sex = resource.get("gender")
         try:
             born = read_collected(text_of(resource.get("birthDate")) or "")
-        except ReadingError:
+        except ParseError:
             born = None
         day = born.first if born and born.first == born.last else None
         contents.persons[own] = Person(sex if sex in ("male", "female") else None, day)
@@ -141,8 +141,12 @@ def _reference(resource: Mapping[str, Any], full_url: str | None) -> str | None:
 def _subject(resource: Mapping[str, Any], names: Mapping[str, str], place: str) -> str | None:
     subject = object_of(resource.get("subject"))
     if reference := text_of(subject.get("reference")):
-        plain = reference.partition("/_history/")[0]
-        return f"{place}{plain}" if plain.startswith("#") else names.get(plain, plain)
+        to_plain_text = reference.partition("/_history/")[0]
+        return (
+            f"{place}{to_plain_text}"
+            if to_plain_text.startswith("#")
+            else names.get(to_plain_text, to_plain_text)
+        )
     identifier = object_of(subject.get("identifier"))
     if value := text_of(identifier.get("value")):
         return f"{text_of(identifier.get('system')) or ''}|{value}"
@@ -177,7 +181,7 @@ def _course(resource: Mapping[str, Any], place: str, notes: list[Note]) -> Cours
         try:
             read = read_collected(written if isinstance(written, str) else "")
             days[end] = read.first if read.first == read.last else None
-        except ReadingError:
+        except ParseError:
             pass
         if days[end] is None:
             text = "expected a full date: this course counts as without it"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from toxgrade.errors import ReadingError
+from toxgrade.errors import ParseError
 from toxgrade.fhir.elements import (
     LONGEST,
     Note,
@@ -152,7 +152,7 @@ def _value(one: Mapping[str, Any], notes: list[Note]) -> str | None:
     if isinstance(written, str):
         try:
             return read_value(written).text
-        except ReadingError:
+        except ParseError:
             pass
     if found := _values(one):
         notes.append(Note(found[0], "not-a-number", "this value is not a number: not graded"))

@@ -6,12 +6,12 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
-from toxgrade.errors import ReadingError
+from toxgrade.errors import ParseError
 from toxgrade.fhir.elements import Note, codes, object_of, objects, text_of, unit_of
 from toxgrade.grading.parse import read_collected
 from toxgrade.grading.phase import add_months
 from toxgrade.grading.reference_ranges import read_range
-from toxgrade.grading.result import plain
+from toxgrade.grading.result import to_plain_text
 
 Limits = tuple[str | None, str | None, str | None]
 """LLN, ULN and their own unit, as written."""
@@ -94,7 +94,7 @@ def _of_age(age: Mapping[str, Any], person: Person, collected: str | None) -> bo
     """Whether the person was certainly of this age on every day the date may mean."""
     try:
         taken = read_collected(collected or "")
-    except ReadingError:
+    except ParseError:
         return False
     if person.born is None:
         return False
@@ -152,8 +152,8 @@ def _printed(text: object, path: str, notes: list[Note]) -> Limits:
     printed = text_of(text) or ""
     try:
         found = read_range(printed)
-    except ReadingError as error:
+    except ParseError as error:
         notes.append(Note(f"{path}.text", error.code, error.message))
         return None, printed, None  # no number: the grader flags it
-    lln, uln = plain(found.lln), plain(found.uln)
+    lln, uln = to_plain_text(found.lln), to_plain_text(found.uln)
     return lln, uln, found.unit

@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Literal
 
-from toxgrade.errors import ReadingError
+from toxgrade.errors import ParseError
 from toxgrade.fhir.bundle import Source
 from toxgrade.fhir.elements import Note, codes, objects
 from toxgrade.fhir.observation import ObservedValue, read_observation
@@ -90,7 +90,7 @@ def _value(text: str | None) -> Reported | Literal[Reason.UNREADABLE_VALUE] | No
         return None
     try:
         return read_value(text)
-    except ReadingError:
+    except ParseError:
         return Reason.UNREADABLE_VALUE
 
 
@@ -99,7 +99,7 @@ def _collected(text: str | None) -> Collected | Literal[Reason.UNREADABLE_DATE] 
         return None
     try:
         return read_collected(text)
-    except ReadingError:
+    except ParseError:
         return Reason.UNREADABLE_DATE
 
 
@@ -110,7 +110,7 @@ def _limit(text: str | None) -> Decimal | Literal[False] | None:
         return None
     try:
         return read_limit(text).number
-    except ReadingError:
+    except ParseError:
         return False
 
 

@@ -6,9 +6,9 @@ from decimal import Context, Decimal, Inexact
 
 from toxgrade.criteria.model import Analyte, Band, Reference
 from toxgrade.grading.limits import Interval, ResolvedLimit
-from toxgrade.grading.normalize import Measured
+from toxgrade.grading.normalize import NormalizedResult
 from toxgrade.grading.parse import ACCEPTED_DATE, ACCEPTED_VALUE
-from toxgrade.grading.result import GRADED_STATUSES, Reason, plain
+from toxgrade.grading.result import GRADED_STATUSES, Reason, to_plain_text
 
 _WORDS = {">": "above", ">=": "at or above", "<": "below", "<=": "at or below"}
 _CAUSES = {
@@ -59,8 +59,8 @@ class Verdict:
 
 
 def compared(
-    measured: Measured,
-    baseline: Measured | None,
+    measured: NormalizedResult,
+    baseline: NormalizedResult | None,
     verdicts: Sequence[Verdict],
     at_least: int,
     at_most: int,
@@ -81,7 +81,9 @@ def compared(
     return f"{head}: {said}; grade {at_least} to {at_most} is possible because {causes}"
 
 
-def _head(measured: Measured, baseline: Measured | None, shown: Iterable[Verdict]) -> str:
+def _head(
+    measured: NormalizedResult, baseline: NormalizedResult | None, shown: Iterable[Verdict]
+) -> str:
     value = measured.reported
     names = dict.fromkeys(v.limit.limit.reference for v in shown)
     against = [_multiple(measured, baseline, name) for name in names if name]
@@ -92,7 +94,9 @@ def _head(measured: Measured, baseline: Measured | None, shown: Iterable[Verdict
     return f"{head} is {' and '.join(known)}"
 
 
-def _multiple(measured: Measured, baseline: Measured | None, name: Reference) -> str | None:
+def _multiple(
+    measured: NormalizedResult, baseline: NormalizedResult | None, name: Reference
+) -> str | None:
     """``1.5 x ULN (1.2 mg/dL)``; None where the reference is not known."""
     if name == "baseline":
         if baseline is None:
@@ -120,7 +124,7 @@ def _exact(interval: Interval) -> bool:
 
 
 def _shortest(number: Decimal) -> str:
-    text = plain(number)
+    text = to_plain_text(number)
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

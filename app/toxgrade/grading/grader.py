@@ -10,13 +10,11 @@ from fractions import Fraction
 from operator import attrgetter
 from typing import Literal
 
-from toxgrade.criteria.interpretations import read_as
 from toxgrade.criteria.model import Analyte, Condition, Edition, Reference, Term
-from toxgrade.criteria.reader import load
 from toxgrade.grading import explanation
 from toxgrade.grading.explanation import Verdict
 from toxgrade.grading.limits import EXACT, ZERO, ResolvedLimit, applicable, resolve
-from toxgrade.grading.normalize import Implausible, Measured, measure
+from toxgrade.grading.normalize import Implausible, NormalizedResult, normalize
 from toxgrade.grading.result import GRADED_STATUSES, Flag, Grade, LabResult, Reason
 from toxgrade.grading.units import Names
 
@@ -29,17 +27,17 @@ _MISSING = {"ULN": Reason.MISSING_ULN, "LLN": Reason.MISSING_LLN}
 
 
 class _Own(Enum):
-    OWN_LIMITS = "own limits"
+    REFERENCE_RANGE_ONLY = "own limits"
 
 
-OWN_LIMITS: Literal[_Own.OWN_LIMITS] = _Own.OWN_LIMITS
+REFERENCE_RANGE_ONLY: Literal[_Own.REFERENCE_RANGE_ONLY] = _Own.REFERENCE_RANGE_ONLY
 """Grade by the limits of normal alone: how a baseline, and anything before it, is graded."""
 
-Baseline = LabResult | Literal[_Own.OWN_LIMITS] | None
+Baseline = LabResult | Literal[_Own.REFERENCE_RANGE_ONLY] | None
 """The baseline that a result is compared with; None where the patient has none."""
 
 
-class Grader:
+class TermGrader:
     """Grades single results by one edition of CTCAE. Built once, shared, free of patient data."""
 
     def __init__(
@@ -52,26 +50,6 @@ class Grader:
         self._compares = {term.name for term in edition.terms if term.uses_baseline}
         self._resolved: dict[tuple[str, ...], tuple[tuple[int, ResolvedLimit], ...]] = {}
         self._graded: dict[Hashable, Grade] = {}
-
-    @classmethod
-    def load(
-        cls,
-        edition: str = "4.03",
-        interpretations: Mapping[str, str] | None = None,
-        implausible: Implausible = "refuse",
-    ) -> "Grader":
-        """Return a grader for an edition of CTCAE, read from the criteria files of the package.
-
-        ``interpretations``: the choice for each interpretation of CTCAE's text that is not the
-        default one, by name. ``implausible``: ``refuse`` leaves a number outside the plausible
-        bands ungraded, ``flag`` grades it and says so.
-
-        Raises:
-            CriteriaError: no such edition or interpretation; the message names those there are.
-        """
-        criteria = load(only=edition)
-        chosen = read_as(criteria.edition(edition), interpretations or {})
-        return cls(chosen, criteria.analytes, implausible)
 
     def terms(self, analyte: str) -> tuple[Term, ...]:
         """The terms graded from an analyte (by any of its names), in the edition's order."""
@@ -86,7 +64,9 @@ class Grader:
         panel all but some dozens had been seen): it is worked out once and kept.
         """
         if term is None or term.name not in self._compares:
-            baseline = OWN_LIMITS  # whatever it is: the same numbers, then, for every patient
+            baseline = (
+                REFERENCE_RANGE_ONLY  # whatever it is: the same numbers, then, for every patient
+            )
         before = _numbers(baseline) if isinstance(baseline, LabResult) else baseline
         key = _numbers(result), term and term.name, before
         found = self._graded.get(key)
@@ -104,7 +84,7 @@ class Grader:
             text = explanation.unknown_analyte(refusal)
             return Grade(None, None, None, Reason.UNKNOWN_ANALYTE, text)
         with localcontext(EXACT):
-            measured = measure(result, self.names, self.implausible)
+            measured = normalize(result, self.names, self.implausible)
             if isinstance(measured, Reason):
                 analyte = self.names.analyte(result.analyte)
                 assert analyte is not None  # a term names an analyte
@@ -117,7 +97,7 @@ class Grader:
         unit = self.names.unit(analyte, result.unit or "") if analyte else None
         return Fraction(result.value.number) * unit.factor if unit and result.value else Fraction(0)
 
-    def _decide(self, measured: Measured, term: Term, baseline: Baseline) -> Grade:
+    def _decide(self, measured: NormalizedResult, term: Term, baseline: Baseline) -> Grade:
         """The highest grade whose limits are certainly reached, and the highest that may be."""
         if measured.implausible_limit:
             most = term.highest_numeric_grade
@@ -126,7 +106,7 @@ class Grader:
             return refused.flagged(*measured.flags, *_flags(measured, term, 0, most))
         before = self._comparable(baseline)
         verdicts = [
-            _verdict(grade, limit, measured, before, own=baseline is OWN_LIMITS)
+            _verdict(grade, limit, measured, before, own=baseline is REFERENCE_RANGE_ONLY)
             for grade, limit in self._limits(term, measured, before)
         ]
         at_least = max((v.grade for v in verdicts if v.holds), default=0)
@@ -140,15 +120,15 @@ class Grader:
             because=explanation.compared(measured, before, verdicts, at_least, at_most),
         ).flagged(*measured.flags, *_flags(measured, term, at_least, at_most))
 
-    def _comparable(self, baseline: Baseline) -> Measured | None:
+    def _comparable(self, baseline: Baseline) -> NormalizedResult | None:
         """The baseline where its number can be used; None where there is none to compare with."""
         if not isinstance(baseline, LabResult):
             return None
-        measured = measure(baseline, self.names, self.implausible)
-        return measured if isinstance(measured, Measured) else None
+        measured = normalize(baseline, self.names, self.implausible)
+        return measured if isinstance(measured, NormalizedResult) else None
 
     def _limits(
-        self, term: Term, measured: Measured, before: Measured | None
+        self, term: Term, measured: NormalizedResult, before: NormalizedResult | None
     ) -> tuple[tuple[int, ResolvedLimit], ...]:
         """Every limit of the term with its grade, brought to the units of these numbers."""
         unit, limit_unit = measured.unit, measured.limit_unit
@@ -164,7 +144,12 @@ class Grader:
 
 
 def _verdict(
-    grade: int, resolved: ResolvedLimit, measured: Measured, before: Measured | None, *, own: bool
+    grade: int,
+    resolved: ResolvedLimit,
+    measured: NormalizedResult,
+    before: NormalizedResult | None,
+    *,
+    own: bool,
 ) -> Verdict:
     """Whether a limit is reached, and what is missing where that cannot be said."""
     holds, cause = _holds(resolved, measured, before, own=own)
@@ -180,7 +165,11 @@ _Known = tuple[bool | None, Reason]
 
 
 def _holds(
-    resolved: ResolvedLimit, measured: Measured, before: Measured | None, *, own: bool
+    resolved: ResolvedLimit,
+    measured: NormalizedResult,
+    before: NormalizedResult | None,
+    *,
+    own: bool,
 ) -> _Known:
     """Whether the value reaches the limit, condition aside."""
     reference = resolved.limit.reference
@@ -199,7 +188,11 @@ def _holds(
 
 
 def _applies(
-    condition: Condition | None, measured: Measured, before: Measured | None, *, own: bool
+    condition: Condition | None,
+    measured: NormalizedResult,
+    before: NormalizedResult | None,
+    *,
+    own: bool,
 ) -> _Known:
     """Whether ``if baseline > ULN`` is met, by the baseline's own range.
 
@@ -223,7 +216,7 @@ def _applies(
     return (None if beyond is None else beyond is condition.wants_beyond), cause
 
 
-def _flags(measured: Measured, term: Term, at_least: int, at_most: int) -> tuple[Flag, ...]:
+def _flags(measured: NormalizedResult, term: Term, at_least: int, at_most: int) -> tuple[Flag, ...]:
     flags = []
     side: Reference = "ULN" if term.direction == "high" else "LLN"
     if at_least and measured.beyond(side) is False:

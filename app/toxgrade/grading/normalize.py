@@ -13,7 +13,7 @@ Implausible = Literal["refuse", "flag"]
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class NormalizedResult:
     """A result whose numbers can be compared.
 
     ``lln`` and ``uln`` are in ``limit_unit``, None where the laboratory gave none that can be used;
@@ -40,7 +40,7 @@ class Measured:
             return None
         return self._compared(">" if name == "ULN" else "<", reference, self.limit_unit)
 
-    def compared(self, comparison: Comparison, other: "Measured") -> bool | None:
+    def compared(self, comparison: Comparison, other: "NormalizedResult") -> bool | None:
         """Whether the value is above (``>``) or below (``<``) another one; None if unknown."""
         return self._compared(comparison, other.value, other.unit)
 
@@ -52,7 +52,9 @@ class Measured:
         return above(bound, value, or_equal=False)
 
 
-def measure(result: LabResult, names: Names, implausible: Implausible) -> Measured | Reason:
+def normalize(
+    result: LabResult, names: Names, implausible: Implausible
+) -> NormalizedResult | Reason:
     """Understand a result, or say the first reason why not. Call inside a context of ``EXACT``."""
     analyte = names.analyte(result.analyte)
     if analyte is None:
@@ -78,7 +80,7 @@ def measure(result: LabResult, names: Names, implausible: Implausible) -> Measur
     )
     if not trusted and implausible == "flag":
         flags.append(Flag.IMPLAUSIBLE_LIMIT)
-    return Measured(
+    return NormalizedResult(
         reported=result.value,
         value=Interval.of(result.value),
         analyte=analyte,

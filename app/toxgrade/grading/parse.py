@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Literal
 
-from toxgrade.errors import ReadingError
+from toxgrade.errors import ParseError
 from toxgrade.grading.result import Collected, LabResult, Reason, Reported
 
 ACCEPTED_VALUE = (
@@ -37,11 +37,11 @@ def read_value(text: str) -> Reported:
     """
     match = _REPORTED.fullmatch(text.strip(" \t\r\n"))
     if match is None:
-        raise ReadingError("unreadable-value", f"expected {ACCEPTED_VALUE}")
+        raise ParseError("unreadable-value", f"expected {ACCEPTED_VALUE}")
     number = Decimal(match["number"])
     digits = number.as_tuple().digits
     if len(digits) > _MOST_DIGITS or (number and not _SMALLEST <= number < _LARGEST):
-        raise ReadingError(
+        raise ParseError(
             "unreadable-value",
             f"expected {ACCEPTED_VALUE}, of at most {_MOST_DIGITS} digits and below 1e15",
         )
@@ -56,10 +56,10 @@ def read_limit(text: str) -> Reported:
     """
     try:
         reported = read_value(text)
-    except ReadingError as error:
-        raise ReadingError("unreadable-limit", f"expected {ACCEPTED_LIMIT}") from error
+    except ParseError as error:
+        raise ParseError("unreadable-limit", f"expected {ACCEPTED_LIMIT}") from error
     if reported.comparator:
-        raise ReadingError("unreadable-limit", f"expected {ACCEPTED_LIMIT}")
+        raise ParseError("unreadable-limit", f"expected {ACCEPTED_LIMIT}")
     return reported
 
 
@@ -91,12 +91,12 @@ def read_collected(text: str) -> Collected:
     written = text.strip(WHITE_SPACE)
     match = _COLLECTED.fullmatch(written)
     if match is None:
-        raise ReadingError("unreadable-date", f"expected {ACCEPTED_DATE}")
+        raise ParseError("unreadable-date", f"expected {ACCEPTED_DATE}")
     year, month, day, hour, minute, second, fraction = match.groups()
     try:
         first = date(int(year), int(month or 1), int(day or 1))
     except ValueError:
-        raise ReadingError("unreadable-date", f"expected {ACCEPTED_DATE}") from None
+        raise ParseError("unreadable-date", f"expected {ACCEPTED_DATE}") from None
     at = None
     if minute is not None:
         microsecond = int((fraction or "")[:6].ljust(6, "0"))
@@ -128,11 +128,11 @@ def lab_result(row: Mapping[str, str | None]) -> LabResult:
     unreadable: Literal[Reason.UNREADABLE_VALUE, Reason.UNREADABLE_DATE] | None = None
     try:
         collected = read_collected(text["collected"]) if text["collected"] else None
-    except ReadingError:
+    except ParseError:
         unreadable = Reason.UNREADABLE_DATE
     try:
         value = read_value(text["value"]) if text["value"] else None
-    except ReadingError:
+    except ParseError:
         unreadable = Reason.UNREADABLE_VALUE
     lln, lln_read = _limit(text["lln"])
     uln, uln_read = _limit(text["uln"])
@@ -156,5 +156,5 @@ def _limit(text: str) -> tuple[Decimal | None, bool]:
     """A limit and whether it could be read; absent counts as read."""
     try:
         return (read_limit(text).number if text else None), True
-    except ReadingError:
+    except ParseError:
         return None, False

@@ -11,7 +11,7 @@ import msgspec
 
 from toxgrade.criteria.model import Term
 from toxgrade.errors import FieldFault, RequestError
-from toxgrade.grading.grader import OWN_LIMITS, Grader
+from toxgrade.grading.grader import REFERENCE_RANGE_ONLY, TermGrader
 from toxgrade.grading.phase import OLD_BASELINE, Placement, Window, place
 from toxgrade.grading.result import (
     GRADED_STATUSES,
@@ -26,7 +26,7 @@ from toxgrade.grading.summary import worse
 
 
 def grade_patient(
-    results: Sequence[LabResult], courses: Sequence[Course], grader: Grader, window: Window
+    results: Sequence[LabResult], courses: Sequence[Course], grader: TermGrader, window: Window
 ) -> list[PatientGrade]:
     """Grade all results of one patient: one entry per result and term, in the order given.
 
@@ -116,8 +116,8 @@ class _Candidate(msgspec.Struct, frozen=True, gc=False):
     severity: tuple[int, int, Fraction]
 
 
-def _candidate(one: _Placed, term: Term, grader: Grader) -> _Candidate:
-    grade = grader.grade(one.result, term, OWN_LIMITS)
+def _candidate(one: _Placed, term: Term, grader: TermGrader) -> _Candidate:
+    grade = grader.grade(one.result, term, REFERENCE_RANGE_ONLY)
     at_least = -1 if grade.at_least is None else grade.at_least
     at_most = -1 if grade.at_most is None else grade.at_most
     number = grader.canonical(one.result)
@@ -125,7 +125,9 @@ def _candidate(one: _Placed, term: Term, grader: Grader) -> _Candidate:
     return _Candidate(one.index, one.result, grade, (at_least, at_most, toxic))
 
 
-def _carried(placed: Sequence[_Placed], course: Course, grader: Grader) -> dict[_Test, _Candidate]:
+def _carried(
+    placed: Sequence[_Placed], course: Course, grader: TermGrader
+) -> dict[_Test, _Candidate]:
     """By test the last valid result up to the start of a course, whichever course it lies in."""
     before: dict[_Test, list[_Candidate]] = {}
     for one in placed:
@@ -167,11 +169,11 @@ def _time(candidate: _Candidate) -> time | None:
 
 
 def _entry(
-    one: _Placed, baseline: _Candidate | None, courses: Sequence[Course], grader: Grader
+    one: _Placed, baseline: _Candidate | None, courses: Sequence[Course], grader: TermGrader
 ) -> PatientGrade:
     placement, phase = one.placement, _phase(one, baseline, courses)
     before = phase in ("baseline", "pre_treatment")
-    compared = OWN_LIMITS if before else baseline.result if baseline else None
+    compared = REFERENCE_RANGE_ONLY if before else baseline.result if baseline else None
     grade = grader.grade(one.result, one.term, compared).flagged(*placement.flags)
     if phase == "baseline" and _is_old(one, courses):
         grade = grade.flagged(Flag.OLD_BASELINE)

@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from toxgrade.errors import FieldFault, ReadingError
+from toxgrade.errors import FieldFault, ParseError
 from toxgrade.grading.parse import FIRST_YEAR, LAST_YEAR
 from toxgrade.grading.result import Collected, Course, Flag, Phase
 
@@ -68,7 +68,7 @@ def read_window(text: str) -> Window:
     except ValueError:
         known = ", ".join(PRESETS)
         message = f"expected {known}, or such as end+3m, start+90d"
-        raise ReadingError("window", message) from None
+        raise ParseError("window", message) from None
 
 
 OLD_BASELINE = timedelta(days=28)  # further before the start it is flagged, never excluded

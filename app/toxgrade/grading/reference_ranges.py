@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Literal
 
-from toxgrade.errors import ReadingError
+from toxgrade.errors import ParseError
 
 ACCEPTED_RANGE = (
     "a range such as 7-56, 0.0 to 1.2, <1.2 or >59, with a decimal point and ASCII digits,"
@@ -83,7 +83,7 @@ def read_range(text: str) -> PrintedRange:
         return PrintedRange()
     match = _RANGE.fullmatch(printed)
     if match is None:
-        raise ReadingError("unreadable-limit", f"expected {ACCEPTED_RANGE}")
+        raise ParseError("unreadable-limit", f"expected {ACCEPTED_RANGE}")
     lln, uln = match["low"] or match["lower"], match["high"] or match["upper"]
     return PrintedRange(
         lln=Decimal(lln) if lln else None,

@@ -63,10 +63,10 @@ class Flag(StrEnum):
 
 
 @overload
-def plain(number: Decimal) -> str: ...
+def to_plain_text(number: Decimal) -> str: ...
 @overload
-def plain(number: Decimal | None) -> str | None: ...
-def plain(number: Decimal | None) -> str | None:
+def to_plain_text(number: Decimal | None) -> str | None: ...
+def to_plain_text(number: Decimal | None) -> str | None:
     """A number with all its digits and without an exponent; None where there is none."""
     if number is None:
         return None
@@ -83,7 +83,7 @@ class Reported(msgspec.Struct, frozen=True, gc=False):
     @property
     def text(self) -> str:
         """As reported, without an exponent: ``<0.2``."""
-        return f"{self.comparator}{plain(self.number)}"
+        return f"{self.comparator}{to_plain_text(self.number)}"
 
 
 class Collected(msgspec.Struct, frozen=True, gc=False):

@@ -8,9 +8,9 @@ from itertools import combinations
 
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading import explanation
-from toxgrade.grading.grader import Grader
+from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.limits import EXACT
-from toxgrade.grading.normalize import Measured, measure
+from toxgrade.grading.normalize import NormalizedResult, normalize
 from toxgrade.grading.reference_ranges import Sex, StudyRange
 from toxgrade.grading.result import Collected, LabResult, Reported
 
@@ -116,7 +116,7 @@ def _since(valid_from: date | None, collected: Collected | None) -> bool | None:
     return None if collected.last >= valid_from else False
 
 
-def range_table(rows: Sequence[StudyRange], grader: Grader) -> RangeTable:
+def range_table(rows: Sequence[StudyRange], grader: TermGrader) -> RangeTable:
     """A table of rows as they were sent, analytes and units by their canonical names.
 
     Raises:
@@ -135,7 +135,7 @@ def range_table(rows: Sequence[StudyRange], grader: Grader) -> RangeTable:
     return RangeTable(rows)
 
 
-def _named(row: StudyRange, grader: Grader) -> StudyRange:
+def _named(row: StudyRange, grader: TermGrader) -> StudyRange:
     analyte = grader.names.analyte(row.analyte)
     assert analyte is not None  # _row_faults
     unit = grader.names.unit(analyte, row.unit)
@@ -143,7 +143,7 @@ def _named(row: StudyRange, grader: Grader) -> StudyRange:
     return replace(row, analyte=analyte.name, unit=unit.name)
 
 
-def _row_faults(index: int, row: StudyRange, grader: Grader) -> list[FieldFault]:
+def _row_faults(index: int, row: StudyRange, grader: TermGrader) -> list[FieldFault]:
     faults = []
 
     def refuse(field: str, code: str, message: str) -> None:
@@ -167,15 +167,15 @@ def _row_faults(index: int, row: StudyRange, grader: Grader) -> list[FieldFault]
     return faults
 
 
-def _is_plausible(row: StudyRange, grader: Grader) -> bool:
+def _is_plausible(row: StudyRange, grader: TermGrader) -> bool:
     """Whether a result at the limit itself would be graded by it."""
     limit = row.uln or row.lln
     if limit is None:
         return True
     at_limit = LabResult(row.analyte, Reported(limit), row.unit, row.lln, row.uln)
     with localcontext(EXACT):
-        measured = measure(at_limit, grader.names, grader.implausible)
-    return isinstance(measured, Measured) and not measured.implausible_limit
+        measured = normalize(at_limit, grader.names, grader.implausible)
+    return isinstance(measured, NormalizedResult) and not measured.implausible_limit
 
 
 def _overlaps(rows: Sequence[StudyRange]) -> list[FieldFault]:

@@ -13,15 +13,15 @@ _ANNOTATION = re.compile(r"\{[^{}]*\}")
 _WHITE_SPACE = re.compile(r"\s+")
 
 
-def normalise(text: str) -> str:
+def canonical_spelling(text: str) -> str:
     """Bring a unit's spelling to one form without changing what it means.
 
     ``10³/µL`` and ``10^3 / μL`` become ``10^3/uL``; UCUM annotations (``{cells}/uL``) fall away.
     The power is written out before NFKC, which would turn ``10³`` into ``103``.
     """
     powers = _POWER_OF_TEN.sub(lambda m: "^" + m[0].translate(_SUPERSCRIPTS), text)
-    plain = unicodedata.normalize("NFKC", powers).replace("μ", "u")
-    return _WHITE_SPACE.sub("", _ANNOTATION.sub("", plain))
+    to_plain_text = unicodedata.normalize("NFKC", powers).replace("μ", "u")
+    return _WHITE_SPACE.sub("", _ANNOTATION.sub("", to_plain_text))
 
 
 def spellings(analyte: Analyte) -> dict[str, Unit]:
@@ -32,13 +32,15 @@ def spellings(analyte: Analyte) -> dict[str, Unit]:
     no count, though ``G/L`` is).
     """
     written = {
-        normalise(text): unit for unit in analyte.units for text in (unit.name, *unit.spellings)
+        canonical_spelling(text): unit
+        for unit in analyte.units
+        for text in (unit.name, *unit.spellings)
     }
     variants: dict[str, dict[str, Unit]] = {}
     for text, unit in written.items():
         for variant in (text.upper(), text.lower(), text.replace("L", "l")):
             variants.setdefault(variant, {})[unit.name] = unit
-    refused = {normalise(text) for text in analyte.never_units}
+    refused = {canonical_spelling(text) for text in analyte.never_units}
     derived = {
         text: next(iter(units.values()))
         for text, units in variants.items()
@@ -70,7 +72,7 @@ class Names:
 
     def unit(self, analyte: Analyte, text: str) -> Unit | None:
         """The unit of a spelling, for this analyte; None if it is not accepted for it."""
-        return self._units[analyte.name].get(normalise(text))
+        return self._units[analyte.name].get(canonical_spelling(text))
 
 
 class UnitKeys:

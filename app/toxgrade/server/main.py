@@ -34,9 +34,9 @@ from toxgrade.server.ehr.fhir_http import OUTCOMES, error_outcome
 from toxgrade.server.ehr.hl7v2 import routes as hl7v2
 from toxgrade.server.ehr.hl7v2.observation import check_codes
 from toxgrade.server.http.authorization import undeclared
-from toxgrade.server.http.middleware import BrowserClients, Edge, Metrics
+from toxgrade.server.http.middleware import BrowserClients, Metrics, RequestMiddleware
 from toxgrade.server.http.problems import PROBLEMS, add_handlers
-from toxgrade.server.http.rate_limit import Rates
+from toxgrade.server.http.rate_limit import RateLimits
 from toxgrade.server.http.service import Service
 from toxgrade.server.records.db.engine import build_engine
 from toxgrade.server.records.writer import Writer
@@ -104,7 +104,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     add_handlers(app, {"/fhir/": error_outcome, "/cds-services": error_outcome})
     if chosen.cors_origins:
         app.add_middleware(BrowserClients, origins=chosen.cors_origins)
-    app.add_middleware(Edge, metrics=metrics)
+    app.add_middleware(RequestMiddleware, metrics=metrics)
     app.state.metrics = metrics
     for door in _DOORS:
         app.include_router(door.router, responses=PROBLEMS)
@@ -122,8 +122,8 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """What lives as long as the process: criteria, the database and its one writer."""
     graders, vocabularies = Graders(load()), load_vocabularies()
-    check_codes(settings.hl7v2_codes, graders.under(Rules()).names)
-    rates = Rates(settings.rate_per_second)
+    check_codes(settings.hl7v2_codes, graders.for_rules(Rules()).names)
+    rates = RateLimits(settings.rate_per_second)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -9,11 +9,11 @@ import polars as pl
 
 from toxgrade.errors import FileError
 from toxgrade.grading.columns.parse import read_dates
-from toxgrade.grading.columns.spellings import Numbers
+from toxgrade.grading.columns.spellings import TextIndex
 from toxgrade.grading.parse import FIRST_YEAR, LAST_YEAR
 from toxgrade.tabular.layouts import iso_date, treatment_columns
 from toxgrade.tabular.open_file import open_table
-from toxgrade.tabular.read_options import Reading
+from toxgrade.tabular.read_options import ReadOptions
 from toxgrade.tabular.table import LINE, Table
 
 _ACCEPTED = f"a date YYYY-MM-DD in the years {FIRST_YEAR} to {LAST_YEAR}, or nothing"
@@ -22,25 +22,25 @@ _GIVEN = {"patient": pl.String, "start": pl.String, "end": pl.String, "line": pl
 NO_COURSES = pl.DataFrame(schema={"patient": pl.String, "rt_start": pl.Date, "rt_end": pl.Date})
 
 
-def read_patients(path: Path, reading: Reading, folder: Path) -> tuple[Table, pl.DataFrame]:
+def read_patients(path: Path, options: ReadOptions, folder: Path) -> tuple[Table, pl.DataFrame]:
     """A file of treatment dates (any format): the file, and ``treatment_dates`` of it.
 
     Raises:
         FileError: as ``treatment_dates``, or the file cannot be used.
     """
-    table = open_table(path, reading, folder)
-    patient, start, end = treatment_columns(table.columns, table.name, reading)
+    table = open_table(path, options, folder)
+    patient, start, end = treatment_columns(table.columns, table.name, options)
     frame = pl.concat(table.chunks([patient, start, end]))
     read = frame.select(
-        patient=pl.col(patient), start=_declared(start, reading), end=_declared(end, reading),
+        patient=pl.col(patient), start=_declared(start, options), end=_declared(end, options),
         line=LINE,
     )  # fmt: skip
     return table, treatment_dates(read, (start, end), table.name)
 
 
-def _declared(name: str, reading: Reading) -> pl.Expr:
-    column = pl.col(name).replace(list(reading.nulls), None) if reading.nulls else pl.col(name)
-    return iso_date(column, reading.dates) if reading.dates else column
+def _declared(name: str, options: ReadOptions) -> pl.Expr:
+    column = pl.col(name).replace(list(options.nulls), None) if options.nulls else pl.col(name)
+    return iso_date(column, options.dates) if options.dates else column
 
 
 class Courses:
@@ -51,7 +51,7 @@ class Courses:
 
     def __init__(self, names: tuple[str, str]) -> None:
         self._names = names
-        self._numbers = {"start": Numbers(), "end": Numbers()}
+        self._numbers = {"start": TextIndex(), "end": TextIndex()}
         # Each patient's first row, by number, and the numbers of its two texts.
         self._first = pl.DataFrame(schema=_GIVEN)
         self._said = pl.DataFrame(schema=dict.fromkeys(self._numbers, pl.UInt32))

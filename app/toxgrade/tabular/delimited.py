@@ -24,7 +24,7 @@ from toxgrade.tabular.file_format import (
     refuse_spare,
     unpack,
 )
-from toxgrade.tabular.read_options import Encoding, Reading
+from toxgrade.tabular.read_options import Encoding, ReadOptions
 from toxgrade.tabular.table import Table, scanned
 
 _PIECE = 1 << 22
@@ -32,23 +32,23 @@ _LONGEST_LINE = 4 * _PIECE
 _LARGEST_BLOCK = 16 * _PIECE  # 64 MB: some million short lines, fewer of hundreds of columns
 
 
-def open_text(path: Path, name: str, shape: Shape, reading: Reading, folder: Path) -> Table:
+def open_text(path: Path, name: str, shape: Shape, options: ReadOptions, folder: Path) -> Table:
     """Open a delimited text file; ``folder`` holds what must be decompressed or transcoded.
 
     Raises:
         FileError: empty, not in its encoding, a column named twice or not at all, lines that do not
             end or end in different ways, NUL bytes.
     """
-    encoding = reading.encoding or _encoding(path)
+    encoding = options.encoding or _encoding(path)
     sha256, source = "", path
     if shape.compression or encoding != "utf-8":
         source = folder / f"{len(list(folder.iterdir()))}.text"
-        encoding = unpack(path, name, shape.compression, encoding, source, reading.max_bytes)
+        encoding = unpack(path, name, shape.compression, encoding, source, options.max_bytes)
         check_beginning(source, name, None)
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     checked = _check(source, name)
-    delimiter, detected = find_delimiter(checked.header, shape, reading, name)
+    delimiter, detected = find_delimiter(checked.header, shape, options, name)
     schema = read_header(checked.header, delimiter, name)
     columns = tuple(column for column in schema if not column.startswith(SPARE))
     frame = _scan(source, delimiter, schema, name)

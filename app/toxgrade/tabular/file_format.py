@@ -14,7 +14,7 @@ import polars as pl
 import zstandard
 
 from toxgrade.errors import FileError
-from toxgrade.tabular.read_options import Encoding, Kind, Reading
+from toxgrade.tabular.read_options import Encoding, Kind, ReadOptions
 
 _SUFFIXES: dict[str, Kind] = {
     ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".ndjson": "ndjson", ".jsonl": "ndjson",
@@ -39,7 +39,7 @@ class Shape(NamedTuple):
     compression: str
 
 
-def shape(path: Path, name: str, reading: Reading) -> Shape:
+def shape(path: Path, name: str, options: ReadOptions) -> Shape:
     """The kind of a file, declared or by its suffix, and how it is compressed.
 
     Raises:
@@ -47,7 +47,7 @@ def shape(path: Path, name: str, reading: Reading) -> Shape:
     """
     compression = Path(name).suffix.lower() if Path(name).suffix.lower() in _COMPRESSED else ""
     plain = Path(name).stem if compression else name
-    kind = reading.kind or _SUFFIXES.get(Path(plain).suffix.lower())
+    kind = options.kind or _SUFFIXES.get(Path(plain).suffix.lower())
     if kind is None or (compression and kind not in _TEXTS):
         known = f"{', '.join(_SUFFIXES)}; .csv, .tsv, .ndjson also with .gz or .zst"
         raise FileError(
@@ -175,10 +175,10 @@ SPARE = "\x00spare"
 """How the scanned names of columns without a name begin; no file has such a name."""
 
 
-def find_delimiter(header: str, shape: Shape, reading: Reading, name: str) -> tuple[str, bool]:
+def find_delimiter(header: str, shape: Shape, options: ReadOptions, name: str) -> tuple[str, bool]:
     """The declared delimiter, or the one that splits the header most; whether it was detected."""
-    if reading.delimiter is not None:
-        return reading.delimiter, False
+    if options.delimiter is not None:
+        return options.delimiter, False
     if shape.kind == "tsv":
         return "\t", False
     fields = Counter({delimiter: len(_split(header, delimiter)) for delimiter in DELIMITERS})

@@ -9,8 +9,8 @@ import polars as pl
 from toxgrade.errors import FileError
 from toxgrade.tabular.layouts import Layout, as_declared, recognise
 from toxgrade.tabular.open_file import open_table
-from toxgrade.tabular.read_options import AS_IT_COMES, Reading
-from toxgrade.tabular.spill import Aside, Kept, RepeatedTexts
+from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions
+from toxgrade.tabular.spill import DictionaryEncoding, SpilledPieces, SpillFile
 from toxgrade.tabular.table import CELL, CHUNK, LINE, ROW, Table
 
 _PLACE, _TAKEN = "\x00place", "\x00taken"
@@ -18,7 +18,7 @@ _SAME = ("analyte", "unit", "limit_unit")
 
 
 def melt(
-    given: pl.DataFrame, rows: pl.DataFrame, reading: Reading
+    given: pl.DataFrame, rows: pl.DataFrame, options: ReadOptions
 ) -> tuple[pl.DataFrame, pl.Series]:
     """One row per filled cell of the mapped columns, in the order of rows, then of the mapping.
 
@@ -26,14 +26,14 @@ def melt(
     """
     # As texts: numbers would tell of patients of whom no cell is filled.
     common, parts = rows.cast({pl.Categorical: pl.String}).with_row_index(_TAKEN), []
-    for place, entry in enumerate(reading.columns.wide):
+    for place, entry in enumerate(options.columns.wide):
         texts = {
             name: pl.lit(given[entry[column]]) if column in entry else pl.lit(entry.get(name))
             for name, column in (("value", "column"), ("lln", "lln_column"), ("uln", "uln_column"))
         }
         texts = {name: text.cast(pl.String) for name, text in texts.items()}
         same = {name: pl.lit(entry[name]) for name in _SAME if name in entry}
-        part = common.with_columns(**same, **as_declared(texts, reading))
+        part = common.with_columns(**same, **as_declared(texts, options))
         filled = pl.col("value").str.strip_chars() != ""
         where = (pl.lit(place).alias(_PLACE), pl.lit(entry["column"]).alias(CELL))
         parts.append(part.filter(filled).with_columns(where))
@@ -42,7 +42,7 @@ def melt(
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
+class ExportChunk:
     """A piece of an export; both frames have the same rows.
 
     ``given``: the file's own columns. ``rows``: the columns of ``mapping.OURS`` (null where absent)
@@ -62,7 +62,7 @@ class Labs:
 
     tables: tuple[Table, ...]
     layout: Layout
-    reading: Reading
+    options: ReadOptions
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -80,17 +80,19 @@ class Labs:
         """The same rows, to be gone through twice: what the files say the first time is put aside
         in ``folder``.
         """
-        repeated = RepeatedTexts(self.columns)
+        repeated = DictionaryEncoding(self.columns)
         tables = (
             replace(
                 table,
-                pieces=Aside(table.pieces, table.columns, repeated, Kept(folder, f"rows-{number}")),
+                pieces=SpilledPieces(
+                    table.pieces, table.columns, repeated, SpillFile(folder, f"rows-{number}")
+                ),
             )
             for number, table in enumerate(self.tables)
         )
         return replace(self, tables=tuple(tables))
 
-    def chunks(self, *, whole: bool = True, size: int = CHUNK) -> Iterator[Chunk]:
+    def chunks(self, *, whole: bool = True, size: int = CHUNK) -> Iterator[ExportChunk]:
         """The rows in order; ``whole`` False leaves out columns that grading does not read.
 
         Raises:
@@ -104,20 +106,20 @@ class Labs:
                 yield self._chunk(piece, before, table)
             before += rows_here
 
-    def _chunk(self, piece: pl.DataFrame, before: int, table: Table) -> Chunk:
+    def _chunk(self, piece: pl.DataFrame, before: int, table: Table) -> ExportChunk:
         places = piece.select(pl.col(ROW) + before, LINE)
         given = piece.drop(ROW, LINE)
         rows = pl.concat([self.layout.rows(given), places], how="horizontal")
-        if self.reading.columns.wide:
-            rows, taken = melt(given, rows, self.reading)
+        if self.options.columns.wide:
+            rows, taken = melt(given, rows, self.options)
             given = given[taken]
-        return Chunk(given, rows, table)
+        return ExportChunk(given, rows, table)
 
 
 def open_labs(
     paths: Sequence[Path],
     folder: Path,
-    reading: Reading = AS_IT_COMES,
+    options: ReadOptions = DEFAULT_OPTIONS,
     name: str | None = None,
 ) -> Labs:
     """Open lab exports of one layout; ``folder``: an empty place that outlives the ``Labs``.
@@ -129,7 +131,7 @@ def open_labs(
     """
     tables: list[Table] = []
     for path in paths:
-        table = open_table(path, reading, folder, name)
+        table = open_table(path, options, folder, name)
         if tables and set(table.columns) != set(tables[0].columns):
             odd = sorted(set(table.columns) ^ set(tables[0].columns))
             first = tables[0].name
@@ -137,5 +139,5 @@ def open_labs(
         tables.append(table)
     if not tables:
         raise FileError("no file was given")
-    layout = recognise(tables[0].columns, tables[0].name, reading)
-    return Labs(tuple(tables), layout, reading)
+    layout = recognise(tables[0].columns, tables[0].name, options)
+    return Labs(tuple(tables), layout, options)

@@ -7,7 +7,7 @@ import polars as pl
 
 from toxgrade.errors import FileError
 from toxgrade.tabular.mapping import OURS
-from toxgrade.tabular.read_options import Reading
+from toxgrade.tabular.read_options import ReadOptions
 
 _BLOOD = ["", "BLOOD", "SERUM", "PLASMA", "SERUM OR PLASMA", "WHOLE BLOOD"]
 _REQUIRED = ("patient", "collected", "analyte", "value", "unit", "lln", "uln")
@@ -42,34 +42,34 @@ class Layout:
         return self.ours.get(name, pl.lit(None, dtype=pl.String))
 
 
-def recognise(header: Sequence[str], file: str, reading: Reading) -> Layout:
+def recognise(header: Sequence[str], file: str, options: ReadOptions) -> Layout:
     """The declared mapping, or the layout whose required columns are all there.
 
     Raises:
         FileError: naming what is missing from the layout that comes nearest.
     """
-    if reading.columns:
-        return _mapped(header, file, reading)
-    sdtm = _sdtm_required(header, reading)
+    if options.columns:
+        return _mapped(header, file, options)
+    sdtm = _sdtm_required(header, options)
     missing = {
         OWN: [name for name in _REQUIRED if name not in header],
         SDTM_LB: [name for name in sdtm if name not in header],
     }
     if not missing[OWN]:
-        return _named(OWN, {name: name for name in OURS if name in header}, reading)
+        return _named(OWN, {name: name for name in OURS if name in header}, options)
     if not missing[SDTM_LB]:
-        return _sdtm(header, reading)
+        return _sdtm(header, options)
     nearest = min(missing, key=lambda name: len(missing[name]))
     accepted = f"{OWN}: {', '.join(_REQUIRED)}; or {SDTM_LB}: {', '.join(sdtm)}; or a mapping"
     lacking = ", ".join(missing[nearest])
     raise FileError(f"{file}: the header lacks {lacking}. Accepted are {accepted}")
 
 
-def _named(layout: str, named: Mapping[str, str], reading: Reading) -> Layout:
+def _named(layout: str, named: Mapping[str, str], options: ReadOptions) -> Layout:
     ours = {name: pl.col(column) for name, column in named.items()}
-    if reading.baseline == "rule":
+    if options.baseline == "rule":
         ours.pop("baseline", None)
-    return Layout(layout, as_declared(ours, reading), named, _reads(ours.values()))
+    return Layout(layout, as_declared(ours, options), named, _reads(ours.values()))
 
 
 def _reads(expressions: Iterable[pl.Expr]) -> tuple[str, ...]:
@@ -77,9 +77,9 @@ def _reads(expressions: Iterable[pl.Expr]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _mapped(header: Sequence[str], file: str, reading: Reading) -> Layout:
+def _mapped(header: Sequence[str], file: str, options: ReadOptions) -> Layout:
     """The mapped columns, and under their own names those that are not mapped."""
-    columns = reading.columns
+    columns = options.columns
     named = {name: name for name in OURS if name in header} | dict(columns.columns)
     named = {name: column for name, column in named.items() if name not in columns.constants}
     wide = {"column", "lln_column", "uln_column"}
@@ -96,20 +96,20 @@ def _mapped(header: Sequence[str], file: str, reading: Reading) -> Layout:
     ours = {name: pl.col(column) for name, column in named.items()}
     ours |= {name: pl.lit(text) for name, text in columns.constants.items()}
     reads = tuple(dict.fromkeys([*_reads(ours.values()), *sorted(theirs)]))
-    return Layout(MAPPED, as_declared(ours, reading), named, reads)
+    return Layout(MAPPED, as_declared(ours, options), named, reads)
 
 
-def _sdtm_required(header: Sequence[str], reading: Reading) -> tuple[str, ...]:
+def _sdtm_required(header: Sequence[str], options: ReadOptions) -> tuple[str, ...]:
     code = "LBLOINC" if "LBLOINC" in header and "LBTESTCD" not in header else "LBTESTCD"
-    names = [_standard(name, reading) for name in _SDTM]
+    names = [_standard(name, options) for name in _SDTM]
     return (names[0], code, *names[1:])
 
 
-def _standard(name: str, reading: Reading) -> str:
-    return _SDTM_STANDARD.get(name, name) if reading.values == "standard" else name
+def _standard(name: str, options: ReadOptions) -> str:
+    return _SDTM_STANDARD.get(name, name) if options.values == "standard" else name
 
 
-def _sdtm(header: Sequence[str], reading: Reading) -> Layout:
+def _sdtm(header: Sequence[str], options: ReadOptions) -> Layout:
     """A result with the range of the same kind: never a range rounded in other units.
 
     A test on anything but blood keeps its specimen in its name: urine albumin is no albumin. A test
@@ -118,8 +118,8 @@ def _sdtm(header: Sequence[str], reading: Reading) -> Layout:
     codes = [_text(name) for name in ("LBTESTCD", "LBLOINC") if name in header]
     named = {
         "patient": "USUBJID", "collected": "LBDTC", "analyte": codes[0].meta.output_name(),
-        "value": _standard("LBORRES", reading), "unit": _standard("LBORRESU", reading),
-        "lln": _standard("LBORNRLO", reading), "uln": _standard("LBORNRHI", reading),
+        "value": _standard("LBORRES", options), "unit": _standard("LBORRESU", options),
+        "lln": _standard("LBORNRLO", options), "uln": _standard("LBORNRHI", options),
     }  # fmt: skip
     ours: dict[str, pl.Expr] = {name: pl.col(column) for name, column in named.items()}
     ours["analyte"] = analyte = pl.coalesce(codes)
@@ -131,25 +131,25 @@ def _sdtm(header: Sequence[str], reading: Reading) -> Layout:
         not_done = (_text("LBSTAT").str.strip_chars() == "NOT DONE").fill_null(False)
         ours["value"] = pl.when(~not_done).then(ours["value"])
     flags = [_text(name) for name in ("LBLOBXFL", "LBBLFL") if name in header]
-    if reading.baseline == "flag" and flags:
+    if options.baseline == "flag" and flags:
         ours["baseline"] = pl.coalesce(flags)
-    return Layout(SDTM_LB, as_declared(ours, reading), named, _reads(ours.values()))
+    return Layout(SDTM_LB, as_declared(ours, options), named, _reads(ours.values()))
 
 
 def _text(name: str) -> pl.Expr:
     return pl.col(name).cast(pl.String)
 
 
-def as_declared(ours: Mapping[str, pl.Expr], reading: Reading) -> dict[str, pl.Expr]:
+def as_declared(ours: Mapping[str, pl.Expr], options: ReadOptions) -> dict[str, pl.Expr]:
     """Our columns with the declared null markers, decimal sign and dates taken out of them."""
     read = dict(ours)
     for name, column in ours.items():
-        if reading.nulls and name not in ("patient", "analyte"):
-            column = column.cast(pl.String).replace(list(reading.nulls), None)
-        if reading.decimal == "," and name in ("value", "lln", "uln"):
+        if options.nulls and name not in ("patient", "analyte"):
+            column = column.cast(pl.String).replace(list(options.nulls), None)
+        if options.decimal == "," and name in ("value", "lln", "uln"):
             column = column.cast(pl.String).str.replace_many(*SIGNS_SWAPPED)
-        if reading.dates and name in ("collected", "rt_start", "rt_end"):
-            column = iso_date(column, reading.dates)
+        if options.dates and name in ("collected", "rt_start", "rt_end"):
+            column = iso_date(column, options.dates)
         read[name] = column
     return read
 
@@ -164,16 +164,18 @@ def iso_date(column: pl.Expr, declared: str) -> pl.Expr:
     return read.fill_null(column)
 
 
-def treatment_columns(header: Sequence[str], file: str, reading: Reading) -> tuple[str, str, str]:
+def treatment_columns(
+    header: Sequence[str], file: str, options: ReadOptions
+) -> tuple[str, str, str]:
     """The patient, start and end columns of a file with treatment dates.
 
     Raises:
         FileError: it has neither layout's columns, or not the declared ones.
     """
-    patients = [reading.columns.columns.get("patient", "patient"), "patient", "USUBJID"]
+    patients = [options.columns.columns.get("patient", "patient"), "patient", "USUBJID"]
     patient = next((name for name in patients if name in header), None)
-    declared = [reading.treatment] if reading.treatment else []
-    mapped = tuple(reading.columns.columns.get(name, name) for name in ("rt_start", "rt_end"))
+    declared = [options.treatment] if options.treatment else []
+    mapped = tuple(options.columns.columns.get(name, name) for name in ("rt_start", "rt_end"))
     usual = [mapped, ("rt_start", "rt_end"), ("RFSTDTC", "RFENDTC")]
     for start, end in declared or usual:
         if patient is not None and start in header and end in header:

@@ -12,11 +12,11 @@ import polars as pl
 from toxgrade.errors import FileError
 from toxgrade.tabular.delimited import open_text
 from toxgrade.tabular.file_format import Shape, shape, unpack
-from toxgrade.tabular.read_options import Reading
+from toxgrade.tabular.read_options import ReadOptions
 from toxgrade.tabular.table import Table, scanned
 
 
-def open_table(path: Path, reading: Reading, folder: Path, name: str | None = None) -> Table:
+def open_table(path: Path, options: ReadOptions, folder: Path, name: str | None = None) -> Table:
     """Open one file; ``folder`` is an empty place for what must be unpacked, and is the caller's.
 
     ``name``: what messages call it and whose suffix counts, where that is not the path's own.
@@ -25,10 +25,10 @@ def open_table(path: Path, reading: Reading, folder: Path, name: str | None = No
         FileError: it is not what it is declared to be or cannot be used; the message says why.
     """
     name = name or path.name
-    found = shape(path, name, reading)
+    found = shape(path, name, options)
     if found.kind in ("csv", "tsv"):
-        return open_text(path, name, found, reading, folder)
-    frame, told, first_line = _scan(path, name, found, reading, folder)
+        return open_text(path, name, found, options, folder)
+    frame, told, first_line = _scan(path, name, found, options, folder)
     try:
         columns = tuple(frame.collect_schema().names())
     except pl.exceptions.PolarsError:
@@ -39,7 +39,7 @@ def open_table(path: Path, reading: Reading, folder: Path, name: str | None = No
 
 
 def _scan(
-    path: Path, name: str, found: Shape, reading: Reading, folder: Path
+    path: Path, name: str, found: Shape, options: ReadOptions, folder: Path
 ) -> tuple[pl.LazyFrame, str, int]:
     """The frame, how it was read, and the line of its first row."""
     from toxgrade.tabular.ndjson import scan_ndjson
@@ -49,14 +49,14 @@ def _scan(
         case "parquet":
             return scan_parquet(path, name), "Parquet", 1
         case "xlsx":
-            rows, sheet = read_xlsx(path, name, reading)
+            rows, sheet = read_xlsx(path, name, options)
             return rows.lazy(), f"XLSX, sheet {sheet}", 2
         case "xpt":
-            return scan_xpt(path, name, reading), "SAS XPT", 1
+            return scan_xpt(path, name, options), "SAS XPT", 1
         case _:
             if found.compression:
                 unpacked = folder / f"{name}.ndjson"
-                unpack(path, name, found.compression, "utf-8", unpacked, reading.max_bytes)
+                unpack(path, name, found.compression, "utf-8", unpacked, options.max_bytes)
                 path = unpacked
             frame, objects = scan_ndjson(path, name, folder)
             return frame, f"NDJSON, {objects}", 1

@@ -15,7 +15,7 @@ from polars.io.plugins import register_io_source
 
 from toxgrade.errors import FileError
 from toxgrade.tabular.file_format import check_names, refuse_spare, spare_columns
-from toxgrade.tabular.read_options import Reading
+from toxgrade.tabular.read_options import ReadOptions
 
 _AT_ONCE = 50_000
 _MOST_CELLS_BYTES = 2**30
@@ -50,7 +50,7 @@ def _as_text(name: str, dtype: pl.DataType, file: str) -> pl.Expr:
     return column.cast(pl.String).replace("", None).alias(name)
 
 
-def read_xlsx(path: Path, name: str, reading: Reading) -> tuple[pl.DataFrame, str]:
+def read_xlsx(path: Path, name: str, options: ReadOptions) -> tuple[pl.DataFrame, str]:
     """A sheet of an XLSX workbook as String columns, and the sheet's name.
 
     Formulas count by the value they last had.
@@ -62,10 +62,10 @@ def read_xlsx(path: Path, name: str, reading: Reading) -> tuple[pl.DataFrame, st
         import python_calamine as calamine  # noqa: PLC0415 - an extra
     except ImportError:
         raise FileError(f"{name}: reading XLSX needs: pip install toxgrade[xlsx]") from None
-    _check_archive(path, name, min(_MOST_CELLS_BYTES, reading.max_bytes))
+    _check_archive(path, name, min(_MOST_CELLS_BYTES, options.max_bytes))
     try:
         with calamine.CalamineWorkbook.from_path(path) as book:
-            sheet = _sheet(book, name, reading.sheet)
+            sheet = _sheet(book, name, options.sheet)
             rows = [[_text(cell) for cell in row] for row in sheet.iter_rows()]
     except (calamine.CalamineError, zipfile.BadZipFile):
         raise FileError(f"{name}: damaged, protected, or not a workbook") from None
@@ -125,7 +125,7 @@ def _text(cell: object) -> str | None:
             return str(cell)
 
 
-def scan_xpt(path: Path, name: str, reading: Reading) -> pl.LazyFrame:
+def scan_xpt(path: Path, name: str, options: ReadOptions) -> pl.LazyFrame:
     """A SAS transport file as String columns, read in pieces.
 
     Raises:
@@ -135,7 +135,7 @@ def scan_xpt(path: Path, name: str, reading: Reading) -> pl.LazyFrame:
         import pyreadstat  # noqa: PLC0415 - an extra
     except ImportError:
         raise FileError(f"{name}: reading SAS XPT needs: pip install toxgrade[xpt]") from None
-    encoding = None if reading.encoding is None else reading.encoding.upper()
+    encoding = None if options.encoding is None else options.encoding.upper()
 
     def piece(offset: int, limit: int, **more: Any) -> Any:
         try:

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from toxgrade.errors import FieldFault, FileError, ReadingError, RequestError
+from toxgrade.errors import FieldFault, FileError, ParseError, RequestError
 from toxgrade.tabular.mapping import NO_MAPPING, ColumnMap, Document, mapping
 
 Kind = Literal["csv", "tsv", "parquet", "ndjson", "xlsx", "xpt"]
@@ -16,7 +16,7 @@ Encoding = Literal["utf-8", "latin-1", "cp1252", "utf-16"]
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """Something that may be declared: ``name`` in words, ``field`` of ``Reading``.
+    """Something that may be declared: ``name`` in words, ``field`` of ``ReadOptions``.
 
     ``choices``: the texts it takes (none: what ``read`` takes). ``repeatable``: given more than
     once, every one counts.
@@ -37,14 +37,14 @@ class Option:
             ReadingError: says what is accepted.
         """
         if self.choices and text not in self.choices:
-            raise ReadingError("not-a-choice", f"expected one of {' '.join(self.choices)}")
+            raise ParseError("not-a-choice", f"expected one of {' '.join(self.choices)}")
         return self.read(text)
 
 
 def _delimiter(given: str) -> str:
     read = {"tab": "\t", "\\t": "\t"}.get(given, given)
     if len(read) != 1 or not read.isascii() or read in '"\r\n':
-        raise ReadingError("delimiter", "expected one character, or tab")
+        raise ParseError("delimiter", "expected one character, or tab")
     return read
 
 
@@ -57,14 +57,14 @@ def _dates(given: str) -> str:
     is_day = {"%Y", "%d"} <= day and day - {"%Y", "%d"} in ({"%m"}, {"%b"}, {"%B"})
     if not is_day or (time and time - {"%S"} not in ({"%H", "%M"}, {"%I", "%M", "%p"})):
         text = "expected %Y, %m (or %b, %B) and %d, as %d.%m.%Y, and no time or %H:%M or %I:%M %p"
-        raise ReadingError("date-format", text)
+        raise ParseError("date-format", text)
     return given
 
 
 def _pair(given: str) -> tuple[str, str]:
     start, comma, end = given.partition(",")
     if not (start and comma and end):
-        raise ReadingError("two-columns", "expected two columns, as RFSTDTC,RFENDTC")
+        raise ParseError("two-columns", "expected two columns, as RFSTDTC,RFENDTC")
     return start.strip(), end.strip()
 
 
@@ -94,7 +94,7 @@ MOST_BYTES = 64 * 2**30
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadOptions:
     """The declared properties of input files.
 
     ``kind`` None: by suffix. ``encoding`` None: UTF-8, or UTF-16 by its byte order mark.
@@ -121,10 +121,12 @@ class Reading:
     max_bytes: int = MOST_BYTES
 
 
-AS_IT_COMES = Reading()
+DEFAULT_OPTIONS = ReadOptions()
 
 
-def declared(words: Iterable[tuple[str, str]], document: Document | None = None) -> Reading:
+def parse_options(
+    words: Iterable[tuple[str, str]], document: Document | None = None
+) -> ReadOptions:
     """What a caller declares by ``OPTIONS``, each a name and a text, and by a mapping file.
 
     An empty text declares nothing.
@@ -138,13 +140,13 @@ def declared(words: Iterable[tuple[str, str]], document: Document | None = None)
     for name, text in words:
         try:
             if name not in options:
-                raise ReadingError("unknown-field", f"accepted are {', '.join(options)}")
+                raise ParseError("unknown-field", f"accepted are {', '.join(options)}")
             option = options[name]
             if text:
                 given.setdefault(option.field, []).append(option.value(text))
                 if len(given[option.field]) > 1 and not option.repeatable:
-                    raise ReadingError("given-twice", "expected once")
-        except ReadingError as error:
+                    raise ParseError("given-twice", "expected once")
+        except ParseError as error:
             faults.append(FieldFault((name,), error.code, error.message))
     pairs, nulls = given.pop("columns", []), given.pop("nulls", [])
     columns = NO_MAPPING
@@ -155,19 +157,19 @@ def declared(words: Iterable[tuple[str, str]], document: Document | None = None)
     if faults:
         raise RequestError("how the file is to be read cannot be accepted as declared", faults)
     once = {field: value for field, (value,) in given.items()}
-    return Reading(nulls=tuple(dict.fromkeys(nulls)), columns=columns, **once)
+    return ReadOptions(nulls=tuple(dict.fromkeys(nulls)), columns=columns, **once)
 
 
-def as_json(reading: Reading) -> str | None:
+def as_json(options: ReadOptions) -> str | None:
     """What is declared by ``OPTIONS``, to be kept; None: nothing."""
-    named = {option.name: getattr(reading, option.field) for option in OPTIONS}
-    usual = {option.name: getattr(AS_IT_COMES, option.field) for option in OPTIONS}
+    named = {option.name: getattr(options, option.field) for option in OPTIONS}
+    usual = {option.name: getattr(DEFAULT_OPTIONS, option.field) for option in OPTIONS}
     told = {name: value for name, value in named.items() if value != usual[name]}
     return msgspec.json.encode(told, order="sorted").decode() if told else None
 
 
-def from_json(text: str | None) -> Reading:
+def from_json(text: str | None) -> ReadOptions:
     """What ``as_json`` kept."""
     told: dict[str, Any] = msgspec.json.decode(text) if text else {}
     fields = {option.field: told[option.name] for option in OPTIONS if option.name in told}
-    return msgspec.convert(fields, Reading)
+    return msgspec.convert(fields, ReadOptions)

@@ -27,7 +27,7 @@ def temporary_folder() -> Iterator[Path]:
         raise FileError(f"{error.strerror or error} ({where})") from None
 
 
-class Kept:
+class SpillFile:
     """Frames in a temporary folder, given back once, in order."""
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -61,7 +61,7 @@ _REPEATS = 4
 _LOOKED_AT = 50_000  # rows at the beginning, by which that is told
 
 
-class RepeatedTexts:
+class DictionaryEncoding:
     """The columns of an export as Categorical where their texts repeat, else as String.
 
     To number a text costs a row 12 ns once; after that it is compared, kept and written as a
@@ -114,13 +114,13 @@ def _hardly_repeating(piece: pl.DataFrame) -> set[str]:
     return {name for name, texts in met.items() if texts * _REPEATS > len(piece)}
 
 
-class Aside:
+class SpilledPieces:
     """Pieces of a file that is read once, whatever is asked of it; the second time they come from
     where they were kept, and are gone then.
     """
 
     def __init__(
-        self, pieces: Pieces, columns: Sequence[str], repeated: RepeatedTexts, kept: Kept
+        self, pieces: Pieces, columns: Sequence[str], repeated: DictionaryEncoding, kept: SpillFile
     ) -> None:
         self._pieces, self._columns, self._repeated, self._kept = pieces, columns, repeated, kept
         self._is_read = False

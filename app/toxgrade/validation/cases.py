@@ -90,7 +90,7 @@ def check_table(cases: Sequence[Case], graders: Graders) -> list[str]:
 def graded_one_by_one(case: Case, graders: Graders) -> Graded | None:
     """The case by the plain reading; None where its analyte has no such term."""
     rules = Rules(case["edition"])
-    grader, rows = graders.under(rules), _rows(case, "1")
+    grader, rows = graders.for_rules(rules), _rows(case, "1")
     for entry in grade_patient([lab_result(row) for row in rows], [_COURSE], grader, rules.window):
         grade = entry.grade
         if entry.index == 0 and grade.term and grade.term.name == case["term"]:
@@ -108,7 +108,7 @@ def graded_as_columns(cases: Sequence[Case], graders: Graders) -> list[Graded | 
             rt_start=pl.lit(_COURSE.start), rt_end=pl.lit(_COURSE.end)
         )
         rules = Rules(edition)
-        for graded in grade_rows(frame, graders.under(rules), rules.window).to_dicts():
+        for graded in grade_rows(frame, graders.for_rules(rules), rules.window).to_dicts():
             row = rows[graded["row"]]
             case = int(row["patient"] or 0)
             if row["collected"] == _AFTER and graded["term"] == cases[case]["term"]:

@@ -36,7 +36,7 @@ def by_column(
     frame = pl.DataFrame(list(rows), schema=dict.fromkeys(COLUMNS, pl.String)).with_columns(
         rt_start=pl.lit(course[0], dtype=pl.Date), rt_end=pl.lit(course[1], dtype=pl.Date)
     )
-    graded = grade_rows(frame, GRADERS.under(rules), rules.window)
+    graded = grade_rows(frame, GRADERS.for_rules(rules), rules.window)
     return graded.rows()
 
 
@@ -50,7 +50,7 @@ def one_by_one(
         of_patient.setdefault(row["patient"], []).append(i)
     for mine in of_patient.values():
         results = [lab_result(rows[i]) for i in mine]
-        for entry in grade_patient(results, courses, GRADERS.under(rules), rules.window):
+        for entry in grade_patient(results, courses, GRADERS.for_rules(rules), rules.window):
             grade = entry.grade
             graded.append(
                 (
@@ -121,7 +121,7 @@ def test_plausible_limits_in_every_pair_of_units() -> None:
 
 def _baselines(case: Case) -> Iterator[dict[str, str | None]]:
     """A case's baseline with each comparator, and with ``<`` in another unit."""
-    analyte = GRADERS.under(Rules()).names.analyte(case["analyte"])
+    analyte = GRADERS.for_rules(Rules()).names.analyte(case["analyte"])
     assert analyte is not None
     unit = analyte.unit(case["baseline_unit"])
     others = [("<", one) for one in analyte.units if one != unit][:1]

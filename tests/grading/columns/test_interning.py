@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from toxgrade.grading.columns.spellings import Numbers, ReadOnce
+from toxgrade.grading.columns.spellings import CachedParser, TextIndex
 
 
-def _read(once: ReadOnce, texts: Sequence[str | None]) -> list[object]:
+def _read(once: CachedParser, texts: Sequence[str | None]) -> list[object]:
     """What each of ``texts`` was read as."""
     numbers = once.numbers(pl.Series(texts, dtype=pl.String))
     return once.known[numbers].to_series().to_list()
@@ -20,7 +20,7 @@ def test_each_text_is_read_once_and_keeps_its_number() -> None:
         asked.extend(texts)
         return pl.DataFrame({"length": texts.str.len_bytes()})
 
-    once = ReadOnce(read)
+    once = CachedParser(read)
     assert _read(once, ["b", "aa", None, "b"]) == [1, 2, None, 1]
     assert once.numbers(pl.Series(["ccc", "aa", "b"])).to_list() == [2, 1, 0]
     assert _read(once, []) == []
@@ -29,35 +29,35 @@ def test_each_text_is_read_once_and_keeps_its_number() -> None:
 
 
 def test_too_many_texts_are_let_go_and_read_anew() -> None:
-    once = ReadOnce(lambda texts: pl.DataFrame({"said": texts}), most=2)
+    once = CachedParser(lambda texts: pl.DataFrame({"said": texts}), most=2)
     for piece in (["a", "b", "c"], ["d", "a"], ["a", "e"]):
         assert _read(once, piece) == piece
     assert len(once.known) == 3  # d, a, e: begun anew after a, b, c
 
 
 def test_patients_are_never_let_go() -> None:
-    once = ReadOnce(lambda texts: pl.DataFrame({"said": texts}), most=None)
+    once = CachedParser(lambda texts: pl.DataFrame({"said": texts}), most=None)
     numbers = [once.numbers(pl.Series([name])).item() for name in ("P1", "P2", "P3", "P1")]
     assert numbers == [0, 1, 2, 0]
 
 
 def test_a_categorical_keeps_its_numbers_and_texts_go_on_from_there() -> None:
     known = pl.Series(["x", "b", "a", None], dtype=pl.Categorical(pl.Categories.random()))
-    numbers = Numbers()
+    numbers = TextIndex()
     assert numbers.of(known[1:]).to_list() == [1, 2, None]
     assert numbers.of(pl.Series(["c", "b", "x"])).to_list() == [3, 1, 0]
     assert numbers.texts(1, 4).to_list() == ["b", "a", "c"]
 
 
 def test_another_categorical_is_numbered_by_its_texts() -> None:
-    numbers = Numbers()
+    numbers = TextIndex()
     assert numbers.of(pl.Series(["a", "b"])).to_list() == [0, 1]
     other = pl.Series(["z", "b", "a"], dtype=pl.Categorical(pl.Categories.random()))
     assert numbers.of(other).to_list() == [2, 1, 0]
 
 
 def test_texts_of_a_categorical_are_read_by_its_numbers() -> None:
-    once = ReadOnce(lambda texts: pl.DataFrame({"said": texts}))
+    once = CachedParser(lambda texts: pl.DataFrame({"said": texts}))
     known = pl.Series(["x", "b", "a", None], dtype=pl.Categorical(pl.Categories.random()))
     for texts in (known[2:], known):
         numbers = once.numbers(texts)

@@ -27,7 +27,7 @@ def pieces(
         [(patient, *course) for patient in ("P1", "P2")],
         schema={"patient": pl.String, "rt_start": pl.Date, "rt_end": pl.Date}, orient="row",
     )  # fmt: skip
-    columns = ColumnGrader(GRADERS.under(rules), rules.window, courses)
+    columns = ColumnGrader(GRADERS.for_rules(rules), rules.window, courses)
     places = range(0, len(frame), size)
     parts = [frame[place : place + size] for place in places]
     read = [

@@ -15,7 +15,7 @@ from toxgrade.errors import Forbidden, NotFound, RequestError
 from toxgrade.grading.rules import Rules
 from toxgrade.server.access.callers import ROLES, Caller, Role
 from toxgrade.server.access.credentials import create_key, list_keys, revoke_key
-from toxgrade.server.http.authorization import Needs, need, undeclared
+from toxgrade.server.http.authorization import RequireRole, need, undeclared
 from toxgrade.server.main import create_app
 from toxgrade.server.records.db.engine import transaction
 from toxgrade.server.records.studies import save_study
@@ -121,7 +121,7 @@ def routes_in_need() -> list[tuple[str, str, Role]]:
         (method, (context.path or "").format_map(_Filled(filled)), declared.role)
         for context in iter_route_contexts(app.routes)
         if isinstance(context.original_route, APIRoute)
-        if isinstance(declared := need(context.original_route.dependencies), Needs)
+        if isinstance(declared := need(context.original_route.dependencies), RequireRole)
         for method in sorted(context.original_route.methods or ())
     ]
 

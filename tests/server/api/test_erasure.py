@@ -11,7 +11,7 @@ from tests.conftest import NewDatabase, served
 from tests.fhir.resources import ENCODER, bundle, observation, parameters
 from tests.server.api.panels import panel, value
 from tests.server.jobs.stored import GRADERS, HEADER
-from toxgrade.server.jobs.upload_store import Store
+from toxgrade.server.jobs.upload_store import UploadStore
 from toxgrade.server.jobs.worker import Worker
 from toxgrade.server.records.db.engine import build_engine, empty_write_ahead_log
 from toxgrade.server.settings import Settings
@@ -89,7 +89,7 @@ def test_nothing_is_left(
             client.post(f"{_STUDY}/patients/{patient}/results", json=panel(value()))
         assert send(client).status_code in (200, 201, 202)
         if folder.exists():
-            worker = Worker(engine, GRADERS, Store(folder), 30)
+            worker = Worker(engine, GRADERS, UploadStore(folder), 30)
             while worker.step():
                 pass
         if checkpointed:

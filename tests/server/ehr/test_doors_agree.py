@@ -20,7 +20,7 @@ from toxgrade.server.ehr.hl7v2.observation import Site
 from toxgrade.server.ehr.hl7v2.receive import read_oru
 
 _RULES = Rules()
-_GRADER = Graders(load()).under(_RULES)
+_GRADER = Graders(load()).for_rules(_RULES)
 _COURSES = (Course(date(2011, 1, 24), date(2011, 3, 9)),)
 
 _NUMBER = st.decimals(0, 500, places=2).map(lambda n: f"{n:f}")

@@ -13,7 +13,7 @@ from toxgrade.server.ehr.hl7v2.message import decode, parse, split
 from toxgrade.server.ehr.hl7v2.observation import Site
 from toxgrade.server.ehr.hl7v2.receive import PatientResults, read_oru
 
-_GRADER = Graders(load()).under(Rules())
+_GRADER = Graders(load()).for_rules(Rules())
 _NAMES = _GRADER.names
 
 
@@ -300,8 +300,8 @@ def test_a_line_feed_within_a_segment_is_text() -> None:
 
 
 def test_other_delimiters_and_charsets() -> None:
-    plain = message(obx(f6="10*3/uL", f3="6690-2^WBC^LN"))
-    turned = plain.translate(str.maketrans("|^~\\&", "#:%!$"))
+    to_plain_text = message(obx(f6="10*3/uL", f3="6690-2^WBC^LN"))
+    turned = to_plain_text.translate(str.maketrans("|^~\\&", "#:%!$"))
     assert (one(turned).analyte, one(turned).unit) == ("6690-2", "10*3/uL")
     latin = message(
         obx(f6="µmol/L"), msh=r"MSH|^~\&|||||||ORU^R01|1|P|2.5||||||8859/1"

@@ -37,11 +37,11 @@ class Engine:
 
     @contextmanager
     def connection(self, tls: ssl.SSLContext | None = None) -> Iterator[socket.socket]:
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as plain:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as to_plain_text:
             if tls is None:
-                yield plain
+                yield to_plain_text
                 return
-            with tls.wrap_socket(plain, server_hostname="localhost") as peer:
+            with tls.wrap_socket(to_plain_text, server_hostname="localhost") as peer:
                 yield peer
 
     def alone(self, data: bytes) -> bytes:

@@ -20,7 +20,7 @@ from tests.fhir.resources import (
     quantity,
 )
 from tests.grading.strategies import CRITERIA, END, START, rows
-from toxgrade.errors import ReadingError
+from toxgrade.errors import ParseError
 from toxgrade.grading.parse import read_collected, read_limit, read_value
 from toxgrade.grading.result import GRADED_STATUSES
 
@@ -40,7 +40,7 @@ def readable(row: dict[str, str | None]) -> bool:
                 read_limit(limit)
         if row["collected"]:
             read_collected(row["collected"])
-    except ReadingError:
+    except ParseError:
         return False
     return row["status"] != "odd" and row["analyte"] in LOINC
 

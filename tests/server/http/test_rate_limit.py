@@ -7,7 +7,7 @@ from tests.conftest import NewDatabase, served
 from tests.server.api.panels import panel, value
 from toxgrade.errors import TooManyRequests
 from toxgrade.server.access.credentials import create_key
-from toxgrade.server.http.rate_limit import BURST_SECONDS, Rates
+from toxgrade.server.http.rate_limit import BURST_SECONDS, RateLimits
 from toxgrade.server.records.db.engine import transaction
 from toxgrade.server.settings import Settings
 
@@ -21,7 +21,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_a_bucket_holds_ten_seconds_and_refills(clock: list[float]) -> None:
-    limits = Rates(2)
+    limits = RateLimits(2)
     for _ in range(2 * BURST_SECONDS):
         limits.spend("a", 1)
     with pytest.raises(TooManyRequests) as refused:
@@ -35,7 +35,7 @@ def test_a_bucket_holds_ten_seconds_and_refills(clock: list[float]) -> None:
 
 
 def test_a_large_request_passes_when_the_bucket_is_full_and_is_paid_for(clock: list[float]) -> None:
-    limits = Rates(1)
+    limits = RateLimits(1)
     limits.spend("a", 25)
     with pytest.raises(TooManyRequests) as refused:
         limits.spend("a", 1)
@@ -46,7 +46,7 @@ def test_a_large_request_passes_when_the_bucket_is_full_and_is_paid_for(clock: l
 
 def test_buckets_at_rest_are_forgotten(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("toxgrade.server.http.rate_limit._MANY", 3)
-    limits = Rates(1)
+    limits = RateLimits(1)
     for caller in "abc":
         limits.spend(caller, 1)
     clock[0] += 1

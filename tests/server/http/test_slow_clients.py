@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import NewDatabase, served
 from tests.server.api.panels import panel, value
-from toxgrade.server.http.server import PatientProtocol
+from toxgrade.server.http.server import SlowClientProtocol
 from toxgrade.server.settings import Settings
 
 _HEAD = b"POST /v1/grade HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -96,7 +96,7 @@ class _Transport:
 
 def test_an_answer_is_given_up_only_if_it_waited_a_whole_period() -> None:
     """An answer of 11 MB begun just before a period's end was cut off while it was being read."""
-    protocol = PatientProtocol.__new__(PatientProtocol)
+    protocol = SlowClientProtocol.__new__(SlowClientProtocol)
     transport = _Transport()
     protocol.transport = transport  # type: ignore[assignment]
     protocol.flow = SimpleNamespace(read_paused=False, write_paused=False)  # type: ignore[assignment]

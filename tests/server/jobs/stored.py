@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from tests.conftest import served
 from toxgrade.criteria.reader import load
 from toxgrade.grading.rules import Graders
-from toxgrade.server.jobs.upload_store import Store
+from toxgrade.server.jobs.upload_store import UploadStore
 from toxgrade.server.jobs.worker import Worker
 from toxgrade.server.records.db.engine import build_engine
 from toxgrade.server.settings import Settings
@@ -29,7 +29,7 @@ class Stored:
 
     client: httpx.Client
     engine: Engine
-    store: Store
+    store: UploadStore
 
     def worker(self, lease: float = 30) -> Worker:
         return Worker(self.engine, GRADERS, self.store, lease)
@@ -85,5 +85,5 @@ def stored(database_url: str, folder: Path, **settings: Any) -> Iterator[Stored]
     chosen = Settings(database_url=database_url, batches_dir=folder, **given)
     engine = build_engine(database_url)
     with served(chosen) as client:
-        yield Stored(client, engine, Store(folder))
+        yield Stored(client, engine, UploadStore(folder))
     engine.dispose()

@@ -9,10 +9,10 @@ import pytest
 from tests.conftest import NewDatabase, served
 from tests.server.jobs.stored import GRADERS, HEADER, Stored, stored
 from toxgrade.exports.grade_file import grade_file
-from toxgrade.exports.run_report import Batch
+from toxgrade.exports.run_report import GradeFileRequest
 from toxgrade.grading.rules import Rules
 from toxgrade.server.jobs import partition
-from toxgrade.server.jobs.chunk import Chunk
+from toxgrade.server.jobs.chunk import StoredChunk
 from toxgrade.server.settings import Settings
 
 _P1, _P2 = "2011-01-24,2011-03-09", ","
@@ -84,7 +84,7 @@ def test_every_row_comes_out_in_order_with_its_stored_grades(
     graded = service.graded(ended["id"])
     (tmp_path / "labs.csv").write_text(_LABS)
     output = tmp_path / "out.parquet"
-    grade_file(Batch((str(tmp_path / "labs.csv"),), output, Rules()), GRADERS)
+    grade_file(GradeFileRequest((str(tmp_path / "labs.csv"),), output, Rules()), GRADERS)
     offline = pl.read_parquet(output).cast({pl.Enum: pl.String, pl.Categorical: pl.String})
     assert graded.drop("because", "stored").select(offline.columns).equals(offline)
     assert graded["stored"].all()
@@ -240,15 +240,15 @@ def test_a_chunk_that_cannot_be_stored_is_set_aside_and_the_rest_goes_on(
     service: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(partition, "CHUNK", 1)
-    whole = Chunk.store
+    whole = StoredChunk.store
 
-    def poisoned(self: Chunk, connection: Any) -> Any:
+    def poisoned(self: StoredChunk, connection: Any) -> Any:
         found = whole(self, connection)
         if self._patients[0].name == "P2":
             raise KeyError("2.8")
         return found
 
-    monkeypatch.setattr(Chunk, "store", poisoned)
+    monkeypatch.setattr(StoredChunk, "store", poisoned)
     ended = service.done(_LABS)
     assert (ended["state"], ended["rows_done"], ended["rows_rejected"]) == ("incomplete", 11, 4)
     (aside,) = ended["quarantined"]

@@ -10,10 +10,10 @@ import pytest
 
 from tests.server.jobs.stored import GRADERS, HEADER, Stored
 from toxgrade.exports.grade_file import grade_file
-from toxgrade.exports.run_report import Batch
+from toxgrade.exports.run_report import GradeFileRequest
 from toxgrade.grading.rules import Rules
 from toxgrade.tabular.mapping import ColumnMap
-from toxgrade.tabular.read_options import AS_IT_COMES, Reading, as_json, from_json
+from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions, as_json, from_json
 
 _BATCHES = "/v1/studies/default/batches"
 _WIDE = """Kennung;Abnahme;ALT (U/l);Bili (mg/dl);Leuko
@@ -70,10 +70,10 @@ def test_a_wide_export_with_decimal_commas_is_stored_as_it_is_graded(
 
     (tmp_path / "x.csv").write_text(_WIDE)
     (tmp_path / "p.csv").write_text(_DATES)
-    batch = Batch(
+    batch = GradeFileRequest(
         (str(tmp_path / "x.csv"),), tmp_path / "out.parquet", Rules(), tmp_path / "p.csv",
         rejects=tmp_path / "rejects.csv",
-        reading=Reading(decimal=",", dates="%d.%m.%Y", nulls=("n.b.",),
+        options=ReadOptions(decimal=",", dates="%d.%m.%Y", nulls=("n.b.",),
                         columns=ColumnMap(**_read(_MAPPING))),
     )  # fmt: skip
     grade_file(batch, GRADERS)
@@ -184,11 +184,11 @@ def test_a_mapping_file_that_is_none(
 @pytest.mark.parametrize(
     "reading",
     [
-        AS_IT_COMES,
-        Reading(decimal=",", nulls=("-", "n.b."), dates="%d.%m.%Y", treatment=("A", "B")),
-        Reading(columns=ColumnMap({"patient": "Ä"}, {"unit": "U/L"}, ({"column": "ALT"},))),
+        DEFAULT_OPTIONS,
+        ReadOptions(decimal=",", nulls=("-", "n.b."), dates="%d.%m.%Y", treatment=("A", "B")),
+        ReadOptions(columns=ColumnMap({"patient": "Ä"}, {"unit": "U/L"}, ({"column": "ALT"},))),
     ],
 )
-def test_what_is_declared_is_kept_whole(reading: Reading) -> None:
+def test_what_is_declared_is_kept_whole(reading: ReadOptions) -> None:
     assert from_json(as_json(reading)) == reading
-    assert (as_json(reading) is None) == (reading == AS_IT_COMES)
+    assert (as_json(reading) is None) == (reading == DEFAULT_OPTIONS)

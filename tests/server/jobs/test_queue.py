@@ -53,7 +53,7 @@ def _cut(engine: Engine, rows: list[int]) -> None:
 
 def _finish(engine: Engine, task: Task) -> None:
     with engine.begin() as connection:
-        queue.hold(connection, task)
+        queue.assert_lease(connection, task)
         task_completion.finish(connection, task)
 
 
@@ -88,9 +88,9 @@ def test_a_task_has_one_holder_until_its_lease_ends(engine: Engine) -> None:
         assert not queue.renew(connection, dead, 30)
         assert queue.renew(connection, heir, 30)
     with pytest.raises(LostTask), engine.begin() as connection:
-        queue.hold(connection, dead)
+        queue.assert_lease(connection, dead)
     with engine.begin() as connection:
-        queue.hold(connection, heir)
+        queue.assert_lease(connection, heir)
 
 
 def test_what_an_overtaken_holder_wrote_is_not_committed(engine: Engine) -> None:
@@ -101,7 +101,7 @@ def test_what_an_overtaken_holder_wrote_is_not_committed(engine: Engine) -> None
     def store() -> None:
         with engine.begin() as connection:
             save_study(connection, "half-done", Rules())
-            queue.hold(connection, dead)
+            queue.assert_lease(connection, dead)
 
     with pytest.raises(LostTask):
         store()

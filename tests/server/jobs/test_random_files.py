@@ -11,14 +11,14 @@ from tests.conftest import NewDatabase
 from tests.server.jobs.stored import GRADERS
 from toxgrade.errors import ToxgradeError
 from toxgrade.exports.grade_file import grade_file
-from toxgrade.exports.run_report import Batch
+from toxgrade.exports.run_report import GradeFileRequest
 from toxgrade.grading.rules import Rules
-from toxgrade.server.jobs.chunk import Chunk
+from toxgrade.server.jobs.chunk import StoredChunk
 from toxgrade.server.jobs.partition import Partition
-from toxgrade.server.records.db.append import take
+from toxgrade.server.records.db.append import pop_written
 from toxgrade.server.records.db.engine import build_engine
 from toxgrade.tabular.mapping import OURS
-from toxgrade.tabular.read_options import Reading, declared
+from toxgrade.tabular.read_options import ReadOptions, parse_options
 
 _CELLS = {
     "patient": ("P1", "P2", "P 3", ""),
@@ -63,8 +63,8 @@ class _File:
         self.has_patients = self._chance.random() < 0.5
         self._words, self._mapping = words, self._a_mapping(header)
 
-    def reading(self) -> Reading:
-        return declared(self._words, ("mapping", self._mapping.encode()))
+    def options(self) -> ReadOptions:
+        return parse_options(self._words, ("mapping", self._mapping.encode()))
 
     def _some(self, of: tuple[str, ...], most: int) -> list[str]:
         return self._chance.sample(of, self._chance.randint(0, most))
@@ -93,8 +93,10 @@ def test_it_is_graded_or_refused_on_purpose(tmp_path: Path, seed: int) -> None:
     output, rejects, worst = (tmp_path / name for name in ("out.csv", "rejects.csv", "worst.csv"))
     patients = file.patients if file.has_patients else None
     try:
-        reading = file.reading()
-        batch = Batch((str(file.labs),), output, Rules(), patients, rejects, worst, reading=reading)
+        options = file.options()
+        batch = GradeFileRequest(
+            (str(file.labs),), output, Rules(), patients, rejects, worst, options=options
+        )
         report = grade_file(batch, GRADERS)
     except ToxgradeError:
         assert set(tmp_path.iterdir()) == {file.labs, file.patients}
@@ -112,15 +114,15 @@ def database(new_sqlite: NewDatabase) -> str:
 def test_it_is_stored_or_refused_on_purpose(tmp_path: Path, database: str, seed: int) -> None:
     file, engine = _File(seed, tmp_path), build_engine(database)
     try:
-        parts = Partition(tmp_path, file.reading())
+        parts = Partition(tmp_path, file.options())
         rows = parts.write(file.labs, file.patients if file.has_patients else None).rows
     except ToxgradeError:
         return
     for number, size in enumerate(rows):
         frame = parts.read(number)
-        chunk = Chunk(frame, engine, "default", GRADERS)
+        chunk = StoredChunk(frame, engine, "default", GRADERS)
         with engine.begin() as connection:
-            take(connection)
+            pop_written(connection)
             graded = chunk.store(connection).frame()
         assert len(frame) == size <= len(graded)
         assert graded["row"].n_unique() == frame["row"].n_unique()

@@ -17,9 +17,9 @@ from toxgrade.errors import Conflict, NotFound, RequestError
 from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Graders, Rules
-from toxgrade.server.records.audit_log import Act
+from toxgrade.server.records.audit_log import AuditAction
 from toxgrade.server.records.audit_verify import verify
-from toxgrade.server.records.db.engine import build_engine, reading
+from toxgrade.server.records.db.engine import build_engine, read_only
 from toxgrade.server.records.db.tables import grades, patients, results, studies, treatments
 from toxgrade.server.records.erase import erase_patient, withdraw
 from toxgrade.server.records.patient_record import PatientRecord, put_patient
@@ -48,14 +48,14 @@ def _panel(chance: random.Random, patient: str) -> Submission:
     return Submission(chance.choice(["default", "other"]), patient, tuple(labs), courses)
 
 
-def _job(chance: random.Random) -> tuple[Job, Act, bool]:
+def _job(chance: random.Random) -> tuple[Job, AuditAction, bool]:
     """A panel, which may contradict itself, or now and then what else may be done to a patient.
 
     Refused is only what would be refused at any time: what is refused comes after the others.
     """
     patient, kind = f"P{chance.randint(1, 3)}", chance.random()
     panel = _panel(chance, patient)
-    act = Act("someone", "something", panel.study, patient)
+    act = AuditAction("someone", "something", panel.study, patient)
     if kind < 0.75:
         return partial(store, submission=panel, graders=_GRADERS), act, True
     if kind < 0.85:
@@ -102,7 +102,7 @@ def _told(answer: Any) -> Any:
 def _stored(engine: Engine) -> list[Any]:
     """Every row that is left, in order, without its numbers and time."""
     rows = []
-    with reading(engine).connect() as connection:
+    with read_only(engine).connect() as connection:
         for table in (results, treatments, grades):
             query = select(patients.c.study_id, patients.c.name, table)
             query = query.join(patients, patients.c.id == table.c.patient_id)
@@ -112,7 +112,9 @@ def _stored(engine: Engine) -> list[Any]:
     return rows
 
 
-def _done(engine: Engine, jobs: list[tuple[Job, Act, bool]], *, together: bool) -> list[Any]:
+def _done(
+    engine: Engine, jobs: list[tuple[Job, AuditAction, bool]], *, together: bool
+) -> list[Any]:
     """What each job was answered, in the order in which a group does them."""
     with engine.begin() as connection:
         save_study(connection, "other", Rules(edition="5.0"))
@@ -147,7 +149,7 @@ def test_a_group_gives_what_its_jobs_give_one_after_the_other(
     for together in (False, True):
         engine = build_engine(new())
         answers = _done(engine, jobs, together=together)
-        with reading(engine).connect() as connection:
+        with read_only(engine).connect() as connection:
             assert list(verify(connection)) == []
         outcomes.append((answers, _stored(engine)))
         engine.dispose()
@@ -163,6 +165,6 @@ def test_who_was_erased_is_not_added_again(database_url: str) -> None:
         erase_patient(connection, "default", "P1", "asked for")
     with engine.connect() as connection, pytest.raises(Conflict):
         add_patients(connection, study, ["P2", "P1"])
-    with reading(engine).connect() as connection:
+    with read_only(engine).connect() as connection:
         assert connection.scalars(select(patients.c.name)).all() == []
     engine.dispose()

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import Connection, Engine, event, func, select
 
 from toxgrade.grading.result import Course
-from toxgrade.server.records.db.append import append, take
-from toxgrade.server.records.db.engine import build_engine, reading
+from toxgrade.server.records.db.append import append, pop_written
+from toxgrade.server.records.db.engine import build_engine, read_only
 from toxgrade.server.records.db.tables import treatments
-from toxgrade.server.records.db.unit_of_work import undoable, unit_of
+from toxgrade.server.records.db.unit_of_work import undoable, unit_of_work
 from toxgrade.server.records.patients import lock_patient, lock_patient_row, save_courses
 from toxgrade.server.records.studies import Study, find_study
 
@@ -28,7 +28,7 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 @pytest.fixture
 def study(engine: Engine) -> Study:
-    with reading(engine).connect() as connection:
+    with read_only(engine).connect() as connection:
         return find_study(connection, "default")
 
 
@@ -52,7 +52,7 @@ def test_rows_of_many_patients_are_written_by_one_statement(engine: Engine, stud
             save_courses(connection, patient, _COURSE, ())
     # COPY goes past SQLAlchemy; no INSERT for each patient is what matters.
     assert sum("treatments" in statement for statement in written) <= 1
-    with reading(engine).connect() as connection:
+    with read_only(engine).connect() as connection:
         assert _count(connection) == 5
 
 
@@ -61,7 +61,7 @@ def test_rows_are_there_for_who_asks_in_the_same_transaction(engine: Engine, stu
         patient = lock_patient(connection, study, "P1").id
         (number,) = append(connection, treatments, [_row(patient)])
         assert connection.scalars(select(treatments.c.id)).all() == [number]
-        assert set(take(connection).digests["treatments"]) == {number}
+        assert set(pop_written(connection).digests["treatments"]) == {number}
 
 
 def test_an_error_leaves_nothing_of_a_savepoint_and_all_from_before(
@@ -75,8 +75,8 @@ def test_an_error_leaves_nothing_of_a_savepoint_and_all_from_before(
             raise ValueError("no")
         with undoable(connection):
             (after,) = append(connection, treatments, [_row(patient)])
-        assert set(take(connection).digests["treatments"]) == {kept, after}
-    with reading(engine).connect() as connection:
+        assert set(pop_written(connection).digests["treatments"]) == {kept, after}
+    with read_only(engine).connect() as connection:
         assert set(connection.scalars(select(treatments.c.id))) == {kept, after}
 
 
@@ -100,7 +100,7 @@ def test_what_is_rolled_back_is_not_written_by_the_next_transaction(
             append(connection, treatments, [_row(patient)])
             transaction.rollback()
         with connection.begin():
-            assert not take(connection).digests
+            assert not pop_written(connection).digests
             lock_patient(connection, study, "P2")
         assert _count(connection) == 0
 
@@ -113,7 +113,7 @@ def test_a_number_is_never_older_than_the_lock_it_is_written_under(new_postgresq
         both = [lock_patient(connection, study, name).id for name in ("P1", "P2")]
     with one.begin() as mine:
         lock_patient_row(mine, study, "P1")
-        unit_of(mine).panels = 50  # numbers for as many are reserved with the first
+        unit_of_work(mine).panels = 50  # numbers for as many are reserved with the first
         append(mine, treatments, [_row(both[0])])
         with other.begin() as theirs:
             lock_patient_row(theirs, study, "P2")

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from toxgrade.errors import Conflict, Unavailable
-from toxgrade.server.records.db.engine import build_engine, reading
+from toxgrade.server.records.db.engine import build_engine, read_only
 from toxgrade.server.records.writer import Writer
 
 Job = Callable[[Connection], str]
@@ -34,7 +34,7 @@ def _insert(name: str) -> Job:
 
 
 def _names(engine: Engine) -> set[str]:
-    with reading(engine).begin() as connection:
+    with read_only(engine).begin() as connection:
         return set(connection.scalars(text("SELECT name FROM studies")))
 
 

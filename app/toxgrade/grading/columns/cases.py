@@ -4,13 +4,13 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from toxgrade.grading.columns.kernel import GRADED, by_thresholds, decide
+from toxgrade.grading.columns.kernel import GRADED, grade_by_thresholds, grade_group
 from toxgrade.grading.columns.lookup_tables import REASON_CODES, Group
-from toxgrade.grading.columns.normalize import is_active, judge, written
+from toxgrade.grading.columns.normalize import is_active, normalize, written
 from toxgrade.grading.columns.output import FLAG_BITS, flags_of_grade
 from toxgrade.grading.columns.parse import read_values
-from toxgrade.grading.columns.spellings import Numbers, Spellings
-from toxgrade.grading.grader import OWN_LIMITS, Baseline, Grader
+from toxgrade.grading.columns.spellings import Spellings, TextIndex
+from toxgrade.grading.grader import REFERENCE_RANGE_ONLY, Baseline, TermGrader
 from toxgrade.grading.parse import lab_result
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.units import UnitKeys
@@ -28,12 +28,12 @@ def by_groups(
     for index in which.filter(among).unique(maintain_order=True):
         places = (among & (which == index)).arg_true()
         part = tests[places].with_columns(test_row=f"{side}_row")
-        tests = put(tests, places, decide(part, groups[index]))
+        tests = put(tests, places, grade_group(part, groups[index]))
     return tests
 
 
 def by_plain_grader(
-    grader: Grader, asked: Iterable[tuple[LabResult, int | None, Baseline]]
+    grader: TermGrader, asked: Iterable[tuple[LabResult, int | None, Baseline]]
 ) -> pl.DataFrame:
     """``at_least``, ``at_most``, ``reason`` and ``flags`` of results, each for one term (by its
     place in the edition; None: its analyte is not graded).
@@ -64,20 +64,20 @@ _BASELINE = {
     "baseline": pl.Int64, "baseline_comparator": pl.Int8, "b_times": pl.Int64,
     "v_times": pl.Int64, "baseline_above_uln": pl.Boolean, "baseline_below_lln": pl.Boolean,
 }  # fmt: skip
-"""What ``decide`` asks of a baseline."""
+"""What ``grade_group`` asks of a baseline."""
 
 
 class Cases:
     """The cases met so far, numbered as they are met; none gets the number of another.
 
-    ``tests``, by case and term: the columns of ``judge`` and of ``Spellings.tests``, ``compares``
-    Boolean (its term compares with a baseline), ``at_least``, ``at_most``, ``reason`` Int8 and
-    ``flags`` Int16 (bits).
+    ``tests``, by case and term: the columns of ``normalize`` and of ``Spellings.tests``,
+    ``compares`` Boolean (its term compares with a baseline), ``at_least``, ``at_most``, ``reason``
+    Int8 and ``flags`` Int16 (bits).
 
     ``units`` numbers the analytes' units, for good.
     """
 
-    def __init__(self, grader: Grader) -> None:
+    def __init__(self, grader: TermGrader) -> None:
         self._grader = grader
         self.units = UnitKeys()
         self._begun = 0
@@ -85,7 +85,7 @@ class Cases:
 
     def _start_anew(self) -> None:
         self._spellings = Spellings(self._grader, self.units)
-        self._numbers = {name: Numbers() for name in _TEXTS}
+        self._numbers = {name: TextIndex() for name in _TEXTS}
         self._known = pl.DataFrame(schema={**_KEY, "case": pl.UInt32})
         self._tests_by_case = pl.DataFrame(schema={"begin": pl.UInt32, "count": pl.UInt32})
         self.tests = pl.DataFrame()  # its columns come with the first rows, were it none
@@ -158,7 +158,7 @@ class Cases:
         spellings = self._spellings.look_up(texts)
         facts = self._spellings.facts[spellings]
         values = read_values(texts["value"].fill_null(""))
-        read = judge(facts.hstack(values).hstack(marks), self._grader.implausible)
+        read = normalize(facts.hstack(values).hstack(marks), self._grader.implausible)
         begin, first = len(self._known), len(self.tests)
         places = each_test(read.select("begin", count="tests"))
         tests = read.drop("begin", "tests")[places["at"]].hstack(
@@ -174,7 +174,7 @@ class Cases:
         self.tests = pl.concat([self.tests, graded], rechunk=True) if first else graded
 
     def _graded(self, tests: pl.DataFrame, texts: pl.DataFrame) -> pl.DataFrame:
-        tests = tests.with_columns(by_thresholds()).with_columns(
+        tests = tests.with_columns(grade_by_thresholds()).with_columns(
             *(pl.lit(None, dtype=dtype).alias(name) for name, dtype in _BASELINE.items()),
             compares=pl.col("full_group").is_not_null(),
         )
@@ -185,7 +185,7 @@ class Cases:
         places = by_hand.arg_true()
         asked = zip(texts[places].iter_rows(named=True), tests["term"].gather(places), strict=True)
         graded = by_plain_grader(
-            self._grader, ((lab_result(row), term, OWN_LIMITS) for row, term in asked)
+            self._grader, ((lab_result(row), term, REFERENCE_RANGE_ONLY) for row, term in asked)
         )
         return put(tests, places, graded).drop(_BASELINE)
 

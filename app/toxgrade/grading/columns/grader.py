@@ -11,11 +11,11 @@ from toxgrade.grading.columns.baselines import Baselines
 from toxgrade.grading.columns.cases import Cases, by_groups, by_plain_grader, put
 from toxgrade.grading.columns.kernel import GRADED
 from toxgrade.grading.columns.normalize import is_declared
-from toxgrade.grading.columns.output import answer, flags_of_grade
+from toxgrade.grading.columns.output import flags_of_grade, to_output
 from toxgrade.grading.columns.parse import read_dates
 from toxgrade.grading.columns.phase import last_acute_days, place_columns
-from toxgrade.grading.columns.spellings import ReadOnce, numbered
-from toxgrade.grading.grader import Grader
+from toxgrade.grading.columns.spellings import CachedParser, text_index
+from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.phase import OLD_BASELINE, Window
 
@@ -27,7 +27,7 @@ _OF_BASELINES = [
 """What is looked up of each test, to be graded or to be a baseline: all else costs time."""
 
 
-def grade_rows(rows: pl.DataFrame, grader: Grader, window: Window) -> pl.DataFrame:
+def grade_rows(rows: pl.DataFrame, grader: TermGrader, window: Window) -> pl.DataFrame:
     """Grade every row of ``rows`` for every term of its analyte, all at once.
 
     ``rows``: the columns of ``COLUMNS`` and ``rt_start``, ``rt_end`` (null: unknown), which are the
@@ -48,11 +48,11 @@ class ColumnGrader:
     patient; a patient who is not among them has no dates.
     """
 
-    def __init__(self, grader: Grader, window: Window, courses: pl.DataFrame) -> None:
+    def __init__(self, grader: TermGrader, window: Window, courses: pl.DataFrame) -> None:
         self._grader, self._window = grader, window
-        self._cases, self._dates = Cases(grader), ReadOnce(read_dates)
+        self._cases, self._dates = Cases(grader), CachedParser(read_dates)
         self._baselines = Baselines(len(grader.edition.terms), self._cases.units)
-        self._names = numbered()
+        self._names = text_index()
         self._courses = courses
         self._treated = self._with_courses(self._names.known)  # by the patient's number
 
@@ -129,7 +129,7 @@ class ColumnGrader:
         cases = self._cases.still(read["case"], rows, read["unreadable_date"])
         tests = self._baselines.beside(self._tests(cases, placed, _OF_ROWS))
         graded = self._against_baselines(tests, rows)
-        return answer(graded, self._grader.edition.terms)
+        return to_output(graded, self._grader.edition.terms)
 
     def other_baselines(self) -> pl.DataFrame:
         """``declared``, ``by_date`` (Int64): rows where the sender declared another baseline than
@@ -175,12 +175,12 @@ class ColumnGrader:
         graded = graded.with_columns(flags=flags_of_grade())
         asked = graded.select("at", "term", "b")[by_hand.arg_true()].iter_rows()
         texts = rows.select(COLUMNS)
-        plain = by_plain_grader(
+        to_plain_text = by_plain_grader(
             self._grader,
             (
                 (lab_result(texts.row(at, named=True)), term, self._baselines.as_written(b))
                 for at, term, b in asked
             ),
         )
-        graded = put(graded, by_hand.arg_true(), plain)
+        graded = put(graded, by_hand.arg_true(), to_plain_text)
         return put(tests, concerned, graded.select(*GRADED, "flags"))

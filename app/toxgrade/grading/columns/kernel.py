@@ -27,11 +27,11 @@ _NO_ULN, _NO_LLN = _code(Reason.MISSING_ULN), _code(Reason.MISSING_LLN)
 _LESS, _LESS_OR_EQUAL, _MORE = 1, 2, 3
 
 
-def by_thresholds() -> list[pl.Expr]:
+def grade_by_thresholds() -> list[pl.Expr]:
     """``at_least``, ``at_most`` and ``reason`` of plain values by the limits of normal alone.
 
     Reads ``value``, ``refused`` (Int8, null: nothing) and the columns of ``Spellings.tests``. Right
-    for tests of the simple group; the others are graded again by ``decide``.
+    for tests of the simple group; the others are graded again by ``grade_group``.
     """
     value = pl.when("high").then("value").otherwise(-pl.col("value"))
     refused, implausible = pl.col("refused"), _code(Reason.IMPLAUSIBLE_LIMIT)
@@ -55,7 +55,7 @@ def by_thresholds() -> list[pl.Expr]:
     ]
 
 
-def decide(rows: pl.DataFrame, group: Group) -> pl.DataFrame:
+def grade_group(rows: pl.DataFrame, group: Group) -> pl.DataFrame:
     """Grade every row by its test in ``group``.
 
     ``rows``: ``test_row`` (its test in the group), ``value`` Int64 millionths, ``comparator`` Int8,

@@ -14,7 +14,7 @@ import polars as pl
 
 from toxgrade.criteria.model import Analyte, Band, Condition, Limit, Term, Unit
 from toxgrade.grading.columns.parse import SCALE
-from toxgrade.grading.grader import Grader
+from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.limits import ResolvedLimit, applicable, resolve
 from toxgrade.grading.result import Reason
 from toxgrade.grading.units import UnitKeys
@@ -90,7 +90,7 @@ class Combination(NamedTuple):
 class Tables:
     """The combinations of one frame, laid out for look-up; filled by ``add`` in order."""
 
-    def __init__(self, grader: Grader, units: UnitKeys) -> None:
+    def __init__(self, grader: TermGrader, units: UnitKeys) -> None:
         self.grader, self._units = grader, units
         self.combinations: list[Combination] = []
         self.tests: list[Test] = []

@@ -23,7 +23,7 @@ def is_declared(rows: pl.DataFrame) -> pl.Series:
     return rows.select(declared=(text == "Y").fill_null(False)).to_series()
 
 
-def judge(cases: pl.DataFrame, implausible: Implausible) -> pl.DataFrame:
+def normalize(cases: pl.DataFrame, implausible: Implausible) -> pl.DataFrame:
     """Judge whether a value in its spelling can be graded.
 
     ``cases``: the columns of ``Spellings.facts`` and of ``read_values``, and ``active`` and
@@ -82,7 +82,7 @@ def _judged(implausible: Implausible) -> list[pl.Expr]:
 
 
 def _above_uln() -> pl.Expr:
-    """Whether the value is above its own ULN, as ``Measured.beyond`` says it; null: unknown."""
+    """Whether the value is above its own ULN, as ``NormalizedResult.beyond``; null: unknown."""
     value, bound, how = (
         pl.col("value") * pl.col("value_times"),
         pl.col("uln_bound"),

@@ -56,7 +56,7 @@ def flag_texts() -> tuple[str, ...]:
 _GRADES = 6  # 0 to 5
 
 
-def answer(tests: pl.DataFrame, terms: Sequence[Term]) -> pl.DataFrame:
+def to_output(tests: pl.DataFrame, terms: Sequence[Term]) -> pl.DataFrame:
     """Name the term, reason, flags and criterion of every test; compare it with its baseline."""
     phase = (
         pl.when("is_baseline")

@@ -6,7 +6,7 @@ from datetime import date
 
 import polars as pl
 
-from toxgrade.errors import ReadingError
+from toxgrade.errors import ParseError
 from toxgrade.grading.parse import FULL_DATE, WHITE_SPACE, read_collected, read_value
 from toxgrade.grading.result import Reported
 
@@ -43,14 +43,15 @@ def read_column(texts: pl.Series, read: Callable[[str], Reported]) -> NumberColu
     text = pl.col("text")
     floats = text.cast(pl.Float64, strict=False)
     millionths = (floats * SCALE).round()
-    plain = (
+    to_plain_text = (
         (text.str.len_bytes() <= _PLAIN_DIGITS)
         & (text.str.strip_chars("0123456789.") == "")
         & (millionths < 1e15)
         & (millionths / SCALE == floats)
     ).fill_null(False)
     frame = stripped.to_frame().with_columns(
-        scaled=pl.when(plain).then(millionths).cast(pl.Int64), odd=text.is_not_null() & ~plain
+        scaled=pl.when(to_plain_text).then(millionths).cast(pl.Int64),
+        odd=text.is_not_null() & ~to_plain_text,
     )
     odd = frame.filter("odd")["text"].unique()
     if odd.len() == 0:
@@ -80,7 +81,7 @@ def _scale(text: str, read: Callable[[str], Reported]) -> tuple[int | None, int,
     """A text's millionths, comparator, and whether it is unreadable or does not fit the scale."""
     try:
         reported = read(text)
-    except ReadingError:
+    except ParseError:
         return None, 0, True, False
     numerator, denominator = (reported.number * SCALE).as_integer_ratio()
     fits = denominator == 1 and numerator < 10**15
@@ -149,6 +150,6 @@ def _read(text: str) -> tuple[str, date | None, date | None]:
     """A text that is no full date, with the days it may mean: none if it is unreadable."""
     try:
         collected = read_collected(text)
-    except ReadingError:
+    except ParseError:
         return text, None, None
     return text, collected.first, collected.last

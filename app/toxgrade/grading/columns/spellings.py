@@ -7,13 +7,13 @@ import polars as pl
 from toxgrade.grading.columns.lookup_tables import SIMPLE, Combination, Tables
 from toxgrade.grading.columns.output import FLAG_BITS, flag_bit
 from toxgrade.grading.columns.parse import read_column
-from toxgrade.grading.grader import Grader
+from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import read_limit
 from toxgrade.grading.result import Flag
 from toxgrade.grading.units import UnitKeys
 
 
-class Numbers:
+class TextIndex:
     """Numbers the texts of a column as they are met, from 0.
 
     To number a text costs a row one look at a hash table; where the column is Categorical already,
@@ -41,7 +41,7 @@ class Numbers:
         return numbers.cat.to(self._none.dtype).cast(pl.String)
 
 
-class ReadOnce:
+class CachedParser:
     """Reads each text of a column once.
 
     An export of millions of rows has some thousand days and some ten thousand patients.
@@ -58,11 +58,11 @@ class ReadOnce:
         self._start_anew()
 
     def _start_anew(self) -> None:
-        self._numbers = Numbers()
+        self._numbers = TextIndex()
         self.known = self._read(pl.Series(dtype=pl.String))
 
     def numbers(self, texts: pl.Series) -> pl.Series:
-        """The number of each text, as ``Numbers.of``, until the next call."""
+        """The number of each text, as ``TextIndex.of``, until the next call."""
         if self._most is not None and len(self.known) > self._most:
             self._start_anew()
         numbers = self._numbers.of(texts)
@@ -73,9 +73,9 @@ class ReadOnce:
         return numbers
 
 
-def numbered() -> ReadOnce:
+def text_index() -> CachedParser:
     """Texts of which nothing is read: ``text``, by number, for good."""
-    return ReadOnce(lambda texts: pl.DataFrame({"text": texts}), most=None)
+    return CachedParser(lambda texts: pl.DataFrame({"text": texts}), most=None)
 
 
 GRADES = (1, 2, 3, 4)
@@ -110,7 +110,7 @@ class Spellings:
     (p) or possibly (q) of at least that grade where it is larger.
     """
 
-    def __init__(self, grader: Grader, units: UnitKeys) -> None:
+    def __init__(self, grader: TermGrader, units: UnitKeys) -> None:
         self._grader = grader
         self.tables = Tables(grader, units)
         self._combinations: dict[tuple[str | None, ...], int] = {}

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from sqlalchemy import Connection
 
 from toxgrade.server.api.fields import PatientName, StudyName
-from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import JsonRoute
 from toxgrade.server.http.service import TheService
 from toxgrade.server.records.audit_log import list_entries
@@ -16,7 +16,7 @@ router = APIRouter(
     prefix="/v1/studies/{study}",
     tags=["audit"],
     route_class=JsonRoute,
-    dependencies=[needs("manager")],
+    dependencies=[require_role("manager")],
 )
 
 

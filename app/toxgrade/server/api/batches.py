@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.server.api.fields import StudyName, Text
-from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.multipart import UPLOAD
 from toxgrade.server.http.service import TheService
 from toxgrade.server.http.transfers import PARQUET, graded_rows, receive, rejects_csv
@@ -25,7 +25,7 @@ from toxgrade.server.jobs.batches import (
     list_batches,
     list_rejects,
 )
-from toxgrade.server.jobs.upload_store import Store
+from toxgrade.server.jobs.upload_store import UploadStore
 from toxgrade.server.records.studies import find_study
 
 router = APIRouter(prefix="/v1/studies/{study}/batches", tags=["batches"])
@@ -94,7 +94,7 @@ class RejectPage(BaseModel):
 
 @router.post(
     "", status_code=202, response_model=BatchAnswer, summary="Store a lab export",
-    openapi_extra=UPLOAD, dependencies=[needs("writer")],
+    openapi_extra=UPLOAD, dependencies=[require_role("writer")],
 )  # fmt: skip
 async def post_batch(
     request: Request, service: TheService, study: StudyName, filename: Text | None = None
@@ -107,7 +107,7 @@ async def post_batch(
     """
     await service.read(lambda c: find_study(c, study))
     settings = service.settings
-    store = Store(settings.batches_dir)
+    store = UploadStore(settings.batches_dir)
     upload = await receive(request, filename, store, settings.max_batch_bytes)
     try:
         answer = await service.store(
@@ -125,7 +125,7 @@ async def post_batch(
     return answer
 
 
-@router.get("", response_model=BatchList, summary="Batches", dependencies=[needs("reader")])
+@router.get("", response_model=BatchList, summary="Batches", dependencies=[require_role("reader")])
 async def get_batches(
     service: TheService, study: StudyName, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> dict[str, Any]:
@@ -136,7 +136,7 @@ async def get_batches(
 
 @router.get(
     "/{batch}", response_model=BatchAnswer, summary="How far a batch has come",
-    dependencies=[needs("reader")],
+    dependencies=[require_role("reader")],
 )  # fmt: skip
 async def get_batch(service: TheService, study: StudyName, batch: BatchId) -> dict[str, Any]:
     """State and counts; a batch has ended when it has ``finished_at``."""
@@ -145,18 +145,18 @@ async def get_batch(service: TheService, study: StudyName, batch: BatchId) -> di
 
 @router.delete(
     "/{batch}", response_model=BatchAnswer, summary="Cancel a batch",
-    dependencies=[needs("writer")],
+    dependencies=[require_role("writer")],
 )  # fmt: skip
 async def delete_batch(service: TheService, study: StudyName, batch: BatchId) -> dict[str, Any]:
     """Stop a batch and remove its file. What it has stored stays: nothing is ever deleted."""
     cancelled = await service.write(lambda c: cancel_batch(c, study, batch))
-    await run_in_threadpool(Store(service.settings.batches_dir).remove, batch)
+    await run_in_threadpool(UploadStore(service.settings.batches_dir).remove, batch)
     return _answer(study, cancelled)
 
 
 @router.get(
     "/{batch}/rejects", response_model=RejectPage, summary="Rows that could not be read",
-    dependencies=[needs("reader")],
+    dependencies=[require_role("reader")],
     responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
 )  # fmt: skip
 async def get_rejects(
@@ -181,7 +181,7 @@ async def get_rejects(
 
 @router.get(
     "/{batch}/grades.parquet", response_class=FileResponse, summary="The graded rows",
-    dependencies=[needs("reader")],
+    dependencies=[require_role("reader")],
     responses={200: {"content": {PARQUET: {"schema": {"type": "string", "format": "binary"}}}}},
 )  # fmt: skip
 async def get_grades(service: TheService, study: StudyName, batch: BatchId) -> FileResponse:

@@ -7,13 +7,13 @@ from fastapi import APIRouter, Query
 from toxgrade.criteria.describe import compare
 from toxgrade.criteria.model import Analyte, Band, Edition, GradeCriterion, Limit, Term
 from toxgrade.errors import CriteriaError, FieldFault, RequestError
-from toxgrade.grading.result import plain
+from toxgrade.grading.result import to_plain_text
 from toxgrade.grading.rules import Rules
 from toxgrade.server.api.grading import grader_for
-from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.service import Service, TheService
 
-router = APIRouter(prefix="/v1", tags=["criteria"], dependencies=[needs("reader")])
+router = APIRouter(prefix="/v1", tags=["criteria"], dependencies=[require_role("reader")])
 
 
 @router.get("/criteria", summary="The terms of an edition, in NCI's wording with the limits used")
@@ -35,8 +35,8 @@ async def criteria(
                 "interpretation": i.name,
                 "terms": list(i.terms),
                 "question": i.question,
-                "default": i.readings[0].name,
-                "readings": [{"reading": r.name, "says": r.says} for r in i.readings],
+                "default": i.choices[0].name,
+                "readings": [{"reading": r.name, "says": r.says} for r in i.choices],
             }
             for i in chosen.interpretations
         ],
@@ -140,4 +140,4 @@ def _analyte(analyte: Analyte) -> dict[str, Any]:
 
 
 def _band(band: Band) -> list[str]:
-    return [plain(band.low), plain(band.high)]
+    return [to_plain_text(band.low), to_plain_text(band.high)]

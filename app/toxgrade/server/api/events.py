@@ -12,8 +12,16 @@ from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.event import Attribution, Event, EventStatus, term_to_grade
 from toxgrade.grading.parse import read_collected
 from toxgrade.grading.phase import place
-from toxgrade.server.api.fields import Asked, CollectedAt, Day, Name, PatientName, StudyName, Text
-from toxgrade.server.http.authorization import needs
+from toxgrade.server.api.fields import (
+    CollectedAt,
+    Day,
+    Name,
+    PatientName,
+    RequestModel,
+    StudyName,
+    Text,
+)
+from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import JsonRoute
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.current_state import current_courses
@@ -28,7 +36,7 @@ router = APIRouter(
 )
 
 
-class EventRequest(Asked):
+class EventRequest(RequestModel):
     """A clinician's grade; sent again with other content it corrects the earlier version."""
 
     term: Name = Field(description="A CTCAE term, or a label such as liver pain.")
@@ -67,7 +75,7 @@ _EXAMPLE = {"term": "Nausea", "grade": 2, "onset": "2006-05-14", "attribution": 
 
 
 @router.post(
-    "", status_code=201, summary="Store a clinician's grade", dependencies=[needs("writer")]
+    "", status_code=201, summary="Store a clinician's grade", dependencies=[require_role("writer")]
 )
 async def post(
     service: TheService,
@@ -90,7 +98,7 @@ async def post(
 @router.get(
     "",
     summary="A patient's clinical events with their history",
-    dependencies=[needs("reader")],
+    dependencies=[require_role("reader")],
 )
 async def events(service: TheService, study: StudyName, patient: PatientName) -> dict[str, Any]:
     """Every version of every event, in the order in which they were recorded."""

@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import no_info_wrap_validator_function
 
-from toxgrade.errors import ReadingError
+from toxgrade.errors import ParseError
 from toxgrade.grading import parse
 from toxgrade.grading.result import Collected, LabResult, Reported
 from toxgrade.server.records.studies import PATIENT_NAME, STUDY_NAME
@@ -50,7 +50,7 @@ def _number(
             raise refuse(code, f"expected {accepted}")
         try:
             return read(str(given))
-        except ReadingError as error:
+        except ParseError as error:
             raise refuse(error.code, error.message) from None
 
     return validate
@@ -63,7 +63,7 @@ def _read_date(given: object, code: str, message: str) -> Collected | None:
         raise refuse(code, message)
     try:
         return parse.read_collected(given)
-    except ReadingError:
+    except ParseError:
         raise refuse(code, message) from None
 
 
@@ -145,13 +145,13 @@ StudyName = Annotated[str, Field(pattern=f"^{STUDY_NAME.pattern}$", examples=["d
 PatientName = Annotated[str, Field(pattern=f"^{PATIENT_NAME.pattern}$", examples=["P01"])]
 
 
-class Asked(BaseModel):
+class RequestModel(BaseModel):
     """Unknown fields are refused: a misspelt ``uln`` must not pass as a missing one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class LabValue(Asked):
+class LabValue(RequestModel):
     """One laboratory value as the laboratory reported it."""
 
     analyte: Name = Field(description="A name, alias or LOINC code.", examples=["bilirubin"])

@@ -9,20 +9,20 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from toxgrade.errors import CriteriaError, FieldFault, RequestError, TooLarge
-from toxgrade.grading.grader import Grader
+from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.patient import grade_patient, refuse_late_baseline
 from toxgrade.grading.phase import Window
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Rules
 from toxgrade.server.api.requests import GradeRequest, Panel
 from toxgrade.server.api.responses import PanelAnswer, panel
-from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import DirectRoute
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.identity import Loc, refuse_contradictions
 
 router = APIRouter(
-    prefix="/v1", tags=["grading"], route_class=DirectRoute, dependencies=[needs("reader")]
+    prefix="/v1", tags=["grading"], route_class=DirectRoute, dependencies=[require_role("reader")]
 )
 
 IN_THE_LOOP = 1000
@@ -54,8 +54,8 @@ async def grade(
 ) -> Response:
     """Grade a panel by CTCAE, place each result as acute or late, and say why. Nothing is kept."""
     refuse_too_many(asked, service)
-    readings = tuple(asked.interpretations.items())
-    rules = Rules(asked.edition, asked.window.window(), readings=readings)
+    choices = tuple(asked.interpretations.items())
+    rules = Rules(asked.edition, asked.window.window(), interpretations=choices)
     grader = grader_for(rules, service)
     labs = asked.labs()
     refuse_contradictions(labs, grader.names)
@@ -68,7 +68,10 @@ async def grade(
 
 
 def _graded(
-    sent: Sequence[tuple[Loc, LabResult]], courses: Sequence[Course], grader: Grader, window: Window
+    sent: Sequence[tuple[Loc, LabResult]],
+    courses: Sequence[Course],
+    grader: TermGrader,
+    window: Window,
 ) -> bytes:
     labs = [lab for _, lab in sent]
     return msgspec.json.encode(panel(labs, grade_patient(labs, courses, grader, window), grader))
@@ -88,7 +91,7 @@ def refuse_too_many(asked: Panel, service: Service) -> None:
         )
 
 
-def grader_for(rules: Rules, service: Service) -> Grader:
+def grader_for(rules: Rules, service: Service) -> TermGrader:
     """The grader for the rules asked for.
 
     Raises:
@@ -100,7 +103,7 @@ def grader_for(rules: Rules, service: Service) -> Grader:
         fault = FieldFault(("edition",), "unknown-edition", str(error))
         raise RequestError("there is no such edition", [fault]) from None
     try:
-        return service.graders.under(rules)
+        return service.graders.for_rules(rules)
     except CriteriaError as error:
         fault = FieldFault(("interpretations",), "unknown-interpretation", str(error))
         raise RequestError("the edition has no such interpretation", [fault]) from None

@@ -10,12 +10,12 @@ from starlette.concurrency import run_in_threadpool
 
 from toxgrade.errors import PreconditionMissing
 from toxgrade.server.api import responses
-from toxgrade.server.api.fields import Asked, PatientName, StudyName, Text
-from toxgrade.server.http.authorization import needs
+from toxgrade.server.api.fields import PatientName, RequestModel, StudyName, Text
+from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import JsonRoute
 from toxgrade.server.http.service import TheService
 from toxgrade.server.jobs.batches import ended_batches
-from toxgrade.server.jobs.upload_store import Store, leave_out
+from toxgrade.server.jobs.upload_store import UploadStore, leave_out
 from toxgrade.server.records.db.engine import empty_write_ahead_log
 from toxgrade.server.records.erase import erase_patient, withdraw
 from toxgrade.server.records.grade_queries import grade_history
@@ -27,7 +27,7 @@ router = APIRouter(
 GradeId = Annotated[int, Path(ge=1, le=2**53, description="As the answers' `id`.")]
 
 
-class ReasonRequest(Asked):
+class ReasonRequest(RequestModel):
     """Why; it is kept in the audit. No patient's values, no names."""
 
     reason: Annotated[Text, Field(min_length=3, examples=["sent for the wrong patient"])]
@@ -36,7 +36,7 @@ class ReasonRequest(Asked):
 @router.get(
     "/grades/{grade}/history",
     summary="Every version of a grade, and who brought it about",
-    dependencies=[needs("reader")],
+    dependencies=[require_role("reader")],
 )
 async def history(
     service: TheService, study: StudyName, patient: PatientName, grade: GradeId
@@ -54,7 +54,7 @@ async def history(
     "/grades/{grade}/withdrawal",
     status_code=201,
     summary="Withdraw the result of a grade",
-    dependencies=[needs("writer")],
+    dependencies=[require_role("writer")],
 )
 async def withdrawal(
     service: TheService,
@@ -76,7 +76,9 @@ async def withdrawal(
     return await service.store(save)
 
 
-@router.delete("", summary="Erase a patient's values for good", dependencies=[needs("admin")])
+@router.delete(
+    "", summary="Erase a patient's values for good", dependencies=[require_role("admin")]
+)
 async def erase(
     service: TheService,
     study: StudyName,
@@ -95,7 +97,7 @@ async def erase(
     def save(connection: Connection) -> int:
         rows = erase_patient(connection, study, patient, asked.reason)
         if ended := ended_batches(connection, study):
-            leave_out([patient], Store(service.settings.batches_dir), ended)
+            leave_out([patient], UploadStore(service.settings.batches_dir), ended)
         return rows
 
     rows = await service.write(save)

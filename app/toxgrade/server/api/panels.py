@@ -11,7 +11,7 @@ from toxgrade.server.api import responses
 from toxgrade.server.api.fields import PatientName, StudyName
 from toxgrade.server.api.grading import EXAMPLE, refuse_too_many
 from toxgrade.server.api.requests import Panel
-from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import DirectRoute
 from toxgrade.server.http.service import TheService
 from toxgrade.server.records.store import Submission, store
@@ -26,7 +26,7 @@ router = APIRouter(
     status_code=201,
     response_model=responses.StoredPanelAnswer,
     summary="Grade and store",
-    dependencies=[needs("writer")],
+    dependencies=[require_role("writer")],
 )
 async def post_results(
     service: TheService,

@@ -14,9 +14,9 @@ from toxgrade.grading.phase import course_faults
 from toxgrade.grading.reference_ranges import Sex
 from toxgrade.grading.result import Course, Phase
 from toxgrade.server.api import responses
-from toxgrade.server.api.fields import Asked, Day, Dose, PatientName, StudyName, Text, refuse
+from toxgrade.server.api.fields import Day, Dose, PatientName, RequestModel, StudyName, Text, refuse
 from toxgrade.server.api.requests import Radiotherapy
-from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import JsonRoute
 from toxgrade.server.http.service import TheService, as_of
 from toxgrade.server.records.current_state import FollowUp, VitalStatus
@@ -49,7 +49,7 @@ class CourseRequest(Radiotherapy):
         return Course(self.start, self.end, ongoing, dose, self.fractions)
 
 
-class PatientRequest(Asked):
+class PatientRequest(RequestModel):
     """What is left out stays as it is; ``courses`` are listed by start, empty clears them."""
 
     courses: Annotated[list[CourseRequest], Field(max_length=20)] | None = None
@@ -111,7 +111,7 @@ _EXAMPLE = {
 @router.put(
     "",
     summary="Record courses of radiotherapy and the last contact",
-    dependencies=[needs("writer")],
+    dependencies=[require_role("writer")],
 )
 async def put(
     service: TheService,
@@ -132,7 +132,7 @@ async def put(
     return JSONResponse(_answer(study, patient, now), headers={"ETag": newest})
 
 
-@router.get("", summary="A patient's courses and follow-up", dependencies=[needs("reader")])
+@router.get("", summary="A patient's courses and follow-up", dependencies=[require_role("reader")])
 async def get(service: TheService, study: StudyName, patient: PatientName) -> JSONResponse:
     """What is recorded beside results; the ETag is of all there is of the patient."""
 
@@ -167,7 +167,7 @@ def _answer(study: str, patient: str, now: PatientRecord) -> dict[str, Any]:
     "/grades",
     response_model=responses.GradePage,
     summary="A patient's grades",
-    dependencies=[needs("reader"), as_of()],
+    dependencies=[require_role("reader"), as_of()],
 )
 async def grades(
     service: TheService,
@@ -192,14 +192,14 @@ async def grades(
     "/toxicity",
     response_model=responses.ToxicityAnswer,
     summary="A patient's worst grades",
-    dependencies=[needs("reader"), as_of()],
+    dependencies=[require_role("reader"), as_of()],
 )
 async def toxicity(service: TheService, study: StudyName, patient: PatientName) -> dict[str, Any]:
     """Per term the baseline, the worst acute and the worst late grade; and liver safety."""
 
     def query(connection: Connection) -> dict[str, Any]:
         found = find_study(connection, study)
-        grader = service.graders.under(found.rules)
+        grader = service.graders.for_rules(found.rules)
         courses, summary = patient_toxicity(connection, study, patient)
         return {
             "patient": patient,

@@ -7,9 +7,9 @@ from pydantic import BaseModel, Field, Strict
 
 from toxgrade.grading.reference_ranges import Sex, StudyRange
 from toxgrade.grading.study_ranges import MOST_ROWS, RangeTable
-from toxgrade.server.api.fields import Asked, Day, LimitOfNormal, Name, StudyName, Text
+from toxgrade.server.api.fields import Day, LimitOfNormal, Name, RequestModel, StudyName, Text
 from toxgrade.server.api.responses import StudyRangeAnswer
-from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import JsonRoute
 from toxgrade.server.http.service import TheService
 from toxgrade.server.records.regrade import put_ranges
@@ -23,7 +23,7 @@ router = APIRouter(
 Years = Annotated[int, Strict(), Field(ge=0, le=150)]
 
 
-class RangeRequest(Asked):
+class RangeRequest(RequestModel):
     """A row: the limits of one analyte, for the patients and from the day that it names."""
 
     analyte: Name = Field(description="A name, alias or LOINC code.")
@@ -50,7 +50,7 @@ class RangeRequest(Asked):
         )
 
 
-class RangesRequest(Asked):
+class RangesRequest(RequestModel):
     """The whole table; it replaces the one before."""
 
     ranges: Annotated[list[RangeRequest], Field(max_length=MOST_ROWS)]
@@ -82,7 +82,7 @@ _EXAMPLE = {
     "",
     response_model=SavedRangesAnswer,
     summary="Replace the study's reference ranges",
-    dependencies=[needs("manager")],
+    dependencies=[require_role("manager")],
 )
 async def put(
     service: TheService,
@@ -102,7 +102,7 @@ async def put(
     "",
     response_model=RangesAnswer,
     summary="The study's reference ranges",
-    dependencies=[needs("reader")],
+    dependencies=[require_role("reader")],
 )
 async def get(service: TheService, study: StudyName) -> dict[str, Any]:
     """The table as it is now, in the order in which it was sent."""

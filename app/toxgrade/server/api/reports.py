@@ -7,11 +7,11 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from sqlalchemy import Connection
 from starlette.requests import Request
 
-from toxgrade.cohort.definition import Report, Scope, TableRow
+from toxgrade.cohort.definition import ReportPhase, Scope, TableRow
 from toxgrade.cohort.table_document import table_csv, table_html
 from toxgrade.cohort.toxicity_table import shift_table
 from toxgrade.server.api.fields import Name, PatientName, StudyName
-from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import JsonRoute
 from toxgrade.server.http.service import Service, TheService, as_of
 from toxgrade.server.records.studies import Study, find_study, list_patients
@@ -29,7 +29,7 @@ router = APIRouter(
     prefix="/v1/studies/{study}",
     tags=["reports"],
     route_class=JsonRoute,
-    dependencies=[needs("reader"), as_of()],
+    dependencies=[require_role("reader"), as_of()],
 )
 
 LATE = (
@@ -42,7 +42,7 @@ Term = Annotated[Name, Query(description="A CTCAE term, or the label of a table'
 
 
 async def _scope(
-    phase: Report = "acute",
+    phase: ReportPhase = "acute",
     course: Annotated[int, Query(ge=1, le=20, description="1: the first.")] = 1,
     on_treatment: Annotated[bool, Query(description="false: only after the end.")] = True,
     include_baseline: Annotated[bool, Query(description="In the worst grade.")] = False,
@@ -50,7 +50,7 @@ async def _scope(
     return Scope(phase, course, on_treatment, include_baseline)
 
 
-AskedScope = Annotated[Scope, Depends(_scope)]
+ScopeQuery = Annotated[Scope, Depends(_scope)]
 
 
 @router.get(
@@ -59,13 +59,13 @@ AskedScope = Annotated[Scope, Depends(_scope)]
     responses={200: {"content": {"text/csv": {}, "text/html": {}}}},
 )
 async def toxicity(
-    request: Request, service: TheService, study: StudyName, scope: AskedScope
+    request: Request, service: TheService, study: StudyName, scope: ScopeQuery
 ) -> Response:
     """The table of a paper, every number with its definition; as `Accept` says JSON, CSV, HTML."""
 
     def query(connection: Connection) -> dict[str, Any]:
         found = find_study(connection, study)
-        edition = service.graders.under(found.rules).edition
+        edition = service.graders.for_rules(found.rules).edition
         return table_document(connection, found, edition, scope)
 
     document = await service.read(query)
@@ -79,7 +79,7 @@ async def toxicity(
 
 @router.get("/shift-table", summary="Baseline grade by worst grade")
 async def shift(
-    service: TheService, study: StudyName, term: Term, scope: AskedScope
+    service: TheService, study: StudyName, term: Term, scope: ScopeQuery
 ) -> dict[str, Any]:
     """Where each patient began and how far it went, with the patients behind each cell."""
 
@@ -106,7 +106,7 @@ async def shift(
 
 
 def _row(name: str, study: Study, service: Service) -> TableRow:
-    edition = service.graders.under(study.rules).edition
+    edition = service.graders.for_rules(study.rules).edition
     return find_row(name, study, edition, service.vocabularies[edition.name])
 
 
@@ -120,7 +120,7 @@ async def late(
 
     def query(connection: Connection) -> dict[str, Any]:
         found = find_study(connection, study)
-        edition = service.graders.under(found.rules).edition
+        edition = service.graders.for_rules(found.rules).edition
         return {
             "study": found.name,
             "synthetic": found.synthetic,
@@ -196,7 +196,7 @@ async def study_liver_safety(
 
     def query(connection: Connection) -> dict[str, Any]:
         found = find_study(connection, study)
-        grader = service.graders.under(found.rules)
+        grader = service.graders.for_rules(found.rules)
         names = list_patients(connection, found, limit + 1, cursor)
         return {
             "study": found.name,

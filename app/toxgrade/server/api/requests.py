@@ -10,13 +10,13 @@ from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.normalize import Implausible
 from toxgrade.grading.phase import PRESETS, Window, course_faults
 from toxgrade.grading.result import Course, LabResult
-from toxgrade.server.api.fields import Asked, Day, Lab, Name, Text, refuse
+from toxgrade.server.api.fields import Day, Lab, Name, RequestModel, Text, refuse
 from toxgrade.server.records.identity import Loc
 
 _StrictInt = Annotated[int, Strict()]
 
 
-class Radiotherapy(Asked):
+class Radiotherapy(RequestModel):
     """A course of radiotherapy; ``in-progress`` says that it has not ended yet."""
 
     start: Day = None
@@ -33,7 +33,7 @@ class Radiotherapy(Asked):
         return Course(self.start, self.end, ongoing=self.status == "in-progress")
 
 
-class WindowLength(Asked):
+class WindowLength(RequestModel):
     """How long toxicity counts as acute after ``anchor``: so many months, or so many days."""
 
     anchor: Literal["end", "start"]
@@ -79,10 +79,10 @@ _WINDOW_SCHEMA = {
     "description": "A preset, or the acute window's anchor with its months or days.",
     "examples": ["paper", {"anchor": "end", "months": 3}],
 }
-AskedWindow = Annotated[WindowLength, BeforeValidator(_preset), WithJsonSchema(_WINDOW_SCHEMA)]
+WindowField = Annotated[WindowLength, BeforeValidator(_preset), WithJsonSchema(_WINDOW_SCHEMA)]
 
 
-AskedReadings = Annotated[
+InterpretationsField = Annotated[
     dict[Text, Text],
     AfterValidator(lambda readings: dict(sorted(readings.items()))),
     Field(
@@ -95,7 +95,7 @@ AskedReadings = Annotated[
 ]
 
 
-class Panel(Asked):
+class Panel(RequestModel):
     """Results of one patient, with the baseline and the course of radiotherapy they belong to."""
 
     radiotherapy: Radiotherapy | None = None
@@ -130,11 +130,11 @@ class GradeRequest(Panel):
     """A panel to grade without storing it."""
 
     edition: Text = Field("4.03", description="`4.0` means `4.03`.")
-    window: AskedWindow = WindowLength(anchor="end", months=3)
-    interpretations: AskedReadings
+    window: WindowField = WindowLength(anchor="end", months=3)
+    interpretations: InterpretationsField
 
 
-class RowRequest(Asked):
+class RowRequest(RequestModel):
     """A row of the toxicity table: the highest grade of its terms."""
 
     label: Name
@@ -142,16 +142,16 @@ class RowRequest(Asked):
     with_baseline: bool = False
 
 
-class StudyRequest(Asked):
+class StudyRequest(RequestModel):
     """What a study chooses; what is left out takes its default."""
 
     edition: Text = "4.03"
-    window: AskedWindow = WindowLength(anchor="end", months=3)
+    window: WindowField = WindowLength(anchor="end", months=3)
     liver_enzymes: list[Text] = Field(list(LIVER_ENZYMES), min_length=1, max_length=20)
     rows: list[RowRequest] | None = Field(
         None, min_length=1, max_length=100, description="Of the toxicity table; null: the paper's."
     )
-    interpretations: AskedReadings
+    interpretations: InterpretationsField
     implausible: Implausible = Field(
         "refuse", description="A number outside the plausible band is left ungraded, or flagged."
     )

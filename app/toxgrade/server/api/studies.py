@@ -13,7 +13,7 @@ from toxgrade.grading.rules import Rules
 from toxgrade.server.api.fields import PatientName, StudyName
 from toxgrade.server.api.grading import grader_for
 from toxgrade.server.api.requests import StudyRequest
-from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import JsonRoute
 from toxgrade.server.http.service import TheService
 from toxgrade.server.records.preconditions import tag
@@ -31,7 +31,7 @@ from toxgrade.server.records.studies import (
 router = APIRouter(prefix="/v1/studies", tags=["studies"], route_class=JsonRoute)
 
 
-@router.get("", summary="Your studies with their rules", dependencies=[needs("reader")])
+@router.get("", summary="Your studies with their rules", dependencies=[require_role("reader")])
 async def studies(service: TheService) -> dict[str, Any]:
     """Every study that the caller has a role on, and what it has chosen, by name."""
     found = await service.read(list_studies)
@@ -42,7 +42,7 @@ async def studies(service: TheService) -> dict[str, Any]:
     "/{study}",
     summary="Create a study or change its rules",
     responses={201: {}, 409: {}},
-    dependencies=[needs("manager")],
+    dependencies=[require_role("manager")],
 )
 async def put_study(
     service: TheService,
@@ -82,7 +82,7 @@ async def put_study(
     return JSONResponse(answer, 201 if saved.is_new else 200, headers={"ETag": newest})
 
 
-@router.get("/{study}", summary="A study's rules", dependencies=[needs("reader")])
+@router.get("/{study}", summary="A study's rules", dependencies=[require_role("reader")])
 async def get_study(service: TheService, study: StudyName) -> JSONResponse:
     """What the study has chosen; its ETag for `If-Match` when it is changed."""
 
@@ -116,7 +116,9 @@ def _rows(
     return tuple(rows)
 
 
-@router.get("/{study}/patients", summary="The patients of a study", dependencies=[needs("reader")])
+@router.get(
+    "/{study}/patients", summary="The patients of a study", dependencies=[require_role("reader")]
+)
 async def patients(
     service: TheService,
     study: StudyName,
@@ -143,6 +145,6 @@ def _answer(study: Study) -> dict[str, Any]:
         "window": {"anchor": window.anchor, **length},
         "liver_enzymes": list(study.liver_enzymes),
         "rows": None if study.rows is None else [asdict(row) for row in study.rows],
-        "interpretations": dict(study.rules.readings),
+        "interpretations": dict(study.rules.interpretations),
         "implausible": study.rules.implausible,
     }

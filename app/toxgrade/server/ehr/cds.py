@@ -18,7 +18,7 @@ from toxgrade.grading.rules import Rules
 from toxgrade.server.ehr.cards import cards, notice
 from toxgrade.server.ehr.fhir_http import BundleRoute
 from toxgrade.server.ehr.grade_bundle import Grouped, grade, observe
-from toxgrade.server.http.authorization import needs, public
+from toxgrade.server.http.authorization import public, require_role
 from toxgrade.server.http.body import BodyProblem, read_json
 from toxgrade.server.http.service import Service, TheService
 
@@ -70,7 +70,7 @@ def _prefetch(criteria: Criteria) -> dict[str, str]:
     f"/{_SERVICE}",
     summary="Cards about laboratory toxicity",
     openapi_extra={"requestBody": _BODY},
-    dependencies=[needs("reader", tokens_once=True)],
+    dependencies=[require_role("reader", tokens_once=True)],
 )
 async def ctcae_labs(request: Request, service: TheService) -> Response:
     """One card for the latest result of each term that is graded 2 or higher, or may be 3."""
@@ -87,7 +87,7 @@ def _cards(document: object, pages: str, service: Service) -> list[dict[str, Any
     labs = _read(prefetch, _LABS, service)
     courses = _read(prefetch, _COURSES, service) if prefetch[_COURSES] is not None else Contents()
     rules = Rules()
-    grader = service.graders.under(rules)
+    grader = service.graders.for_rules(rules)
     accepted = Accepted(unknown=service.settings.fhir_unknown_status == "final")
     observed = observe(labs, grader.names, accepted)
     _refuse_others(patient, labs)

@@ -10,10 +10,10 @@ from toxgrade.errors import FieldFault, RequestError
 from toxgrade.fhir.bundle import Contents, Treatment
 from toxgrade.fhir.reference_range import UNKNOWN_PERSON
 from toxgrade.fhir.results import Accepted, Observed, read_source
-from toxgrade.grading.grader import Grader
+from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.phase import Window
-from toxgrade.grading.result import Course, LabResult, PatientGrade, plain
+from toxgrade.grading.result import Course, LabResult, PatientGrade, to_plain_text
 from toxgrade.grading.units import Names
 from toxgrade.server.records.identity import Loc, refuse_contradictions
 from toxgrade.server.records.patient_state import GradeRow
@@ -63,13 +63,13 @@ class Graded:
             course=entry.course,
             baseline_grade=entry.baseline_grade,
             worse_than_baseline=entry.worse_than_baseline,
-            lln=plain(lab.lln),
-            uln=plain(lab.uln),
+            lln=to_plain_text(lab.lln),
+            uln=to_plain_text(lab.uln),
             limit_unit=lab.limit_unit or lab.unit,
         )
 
     @classmethod
-    def stored(cls, row: GradeRow, grader: Grader) -> Self:
+    def stored(cls, row: GradeRow, grader: TermGrader) -> Self:
         """From a stored grade, with the study's own range where that was used."""
         terms = {term.name: term for term in grader.edition.terms}
         shared: dict[str, Any] = {
@@ -146,7 +146,7 @@ def persons(
 
 
 def grade(
-    observed: Sequence[Observed], people: Sequence[Grouped], grader: Grader, window: Window
+    observed: Sequence[Observed], people: Sequence[Grouped], grader: TermGrader, window: Window
 ) -> Answers:
     """Grade without storing.
 

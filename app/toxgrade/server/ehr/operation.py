@@ -11,20 +11,24 @@ from starlette.responses import Response
 from toxgrade.errors import RequestError
 from toxgrade.fhir.bundle import Contents, read_bundle
 from toxgrade.fhir.results import Accepted, Observed
-from toxgrade.grading.grader import Grader
+from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.rules import Rules
 from toxgrade.server.ehr import resources
 from toxgrade.server.ehr.fhir_http import FHIR_JSON, BundleRoute, fhir_json, issue, outcome
 from toxgrade.server.ehr.grade_bundle import Answers, Grouped, grade, observe, persons
-from toxgrade.server.ehr.operation_parameters import PARAMETERS, Asked, read_asked
+from toxgrade.server.ehr.operation_parameters import (
+    PARAMETERS,
+    OperationParameters,
+    parse_parameters,
+)
 from toxgrade.server.ehr.persist import persist
-from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import read_json
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.studies import find_study
 
 router = APIRouter(
-    prefix="/fhir", tags=["EHR"], route_class=BundleRoute, dependencies=[needs("reader")]
+    prefix="/fhir", tags=["EHR"], route_class=BundleRoute, dependencies=[require_role("reader")]
 )
 
 IN_THE_LOOP = 100_000
@@ -61,7 +65,7 @@ _BODY = {
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    asked: Asked
+    asked: OperationParameters
     contents: Contents
     observed: list[Observed]
     people: list[Grouped]
@@ -89,13 +93,13 @@ async def ctcae_grade(request: Request, service: TheService) -> Response:
     prepared = await to_thread.run_sync(prepare) if in_thread else prepare()
     asked = prepared.asked
 
-    def told(answers: Answers, grader: Grader) -> resources.Resource:
+    def told(answers: Answers, grader: TermGrader) -> resources.Resource:
         return _answer(prepared, answers, grader)
 
     if asked.persist:
         return await persist(asked, prepared.observed, prepared.people, service, told)
     rules = await _rules(asked, service)
-    grader = service.graders.under(rules)
+    grader = service.graders.for_rules(rules)
 
     def graded() -> Response:
         answers = grade(prepared.observed, prepared.people, grader, rules.window)
@@ -105,8 +109,8 @@ async def ctcae_grade(request: Request, service: TheService) -> Response:
 
 
 def _prepare(body: bytes, service: Service) -> _Prepared:
-    settings, names = service.settings, service.graders.under(Rules()).names
-    asked = read_asked(read_json(body))
+    settings, names = service.settings, service.graders.for_rules(Rules()).names
+    asked = parse_parameters(read_json(body))
     contents = read_bundle(asked.bundle, asked.where, settings.max_bundle_entries)
     accepted = Accepted(asked.preliminary, settings.fhir_unknown_status == "final")
     observed = observe(contents, names, accepted)
@@ -114,7 +118,7 @@ def _prepare(body: bytes, service: Service) -> _Prepared:
     return _Prepared(asked, contents, observed, people)
 
 
-async def _rules(asked: Asked, service: Service) -> Rules:
+async def _rules(asked: OperationParameters, service: Service) -> Rules:
     """The rules of the study that was named, else the defaults."""
     study = asked.study
     if study is None:
@@ -124,7 +128,7 @@ async def _rules(asked: Asked, service: Service) -> Rules:
     return found.rules
 
 
-def _answer(prepared: _Prepared, answers: Answers, grader: Grader) -> resources.Resource:
+def _answer(prepared: _Prepared, answers: Answers, grader: TermGrader) -> resources.Resource:
     """The answers in the order of the Observations, then what is to be said of the Bundle."""
     procedures = {
         place: person.treatment.procedures for person in prepared.people for place in person.places

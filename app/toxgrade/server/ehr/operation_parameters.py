@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal, NoReturn
 
-from toxgrade.errors import FieldFault, ReadingError, RequestError
+from toxgrade.errors import FieldFault, ParseError, RequestError
 from toxgrade.fhir.elements import text_of
 from toxgrade.grading.parse import read_collected
 from toxgrade.grading.phase import course_faults
@@ -28,7 +28,7 @@ PARAMETERS: Mapping[str, tuple[tuple[str, ...], str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class OperationParameters:
     """``bundle`` still unread, and the FHIRPath where it lies.
 
     ``course`` None: no dates were given. ``study`` None: the defaults, and ``default`` where it is
@@ -50,7 +50,7 @@ class Asked:
         return self.persist or self.patient is not None or self.course is not None
 
 
-def read_asked(document: object) -> Asked:
+def parse_parameters(document: object) -> OperationParameters:
     """Read the body.
 
     Raises:
@@ -58,7 +58,7 @@ def read_asked(document: object) -> Asked:
     """
     kind = document.get("resourceType") if isinstance(document, dict) else None
     if kind == "Bundle":
-        return Asked(document, "Bundle")
+        return OperationParameters(document, "Bundle")
     if not isinstance(document, dict) or kind != "Parameters":
         _refuse("resourceType", "resource-type", "expected a Bundle, or Parameters with a bundle")
     found, places = _parameters(document)
@@ -74,7 +74,7 @@ def read_asked(document: object) -> Asked:
     for name, pattern in (("patient", PATIENT_NAME), ("study", STUDY_NAME)):
         if persist and name in found and not pattern.fullmatch(found[name]):
             _refuse(places[name], f"{name}-name", f"expected {pattern.pattern}")
-    return Asked(
+    return OperationParameters(
         bundle=found["bundle"],
         where=places["bundle"],
         patient=found.get("patient"),
@@ -134,7 +134,7 @@ def _value(name: str, parameter: Mapping[str, Any], place: str) -> tuple[object,
 def _day(text: str, where: str) -> date:
     try:
         read = read_collected(text)
-    except ReadingError:
+    except ParseError:
         read = None
     if read is None or read.first != read.last:
         _refuse(where, "unreadable-date", "expected a full date such as 2011-01-24")

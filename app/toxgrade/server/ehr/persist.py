@@ -10,13 +10,13 @@ from starlette.responses import Response
 from toxgrade.errors import FieldFault, RequestError, TooLarge
 from toxgrade.fhir.bundle import Treatment
 from toxgrade.fhir.results import Observed
-from toxgrade.grading.grader import Grader
+from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.result import Course, LabResult, Reason
 from toxgrade.grading.rules import Rules
 from toxgrade.grading.units import Names
 from toxgrade.server.ehr.fhir_http import FHIR_JSON
 from toxgrade.server.ehr.grade_bundle import Answers, Graded, Grouped, grade
-from toxgrade.server.ehr.operation_parameters import Asked
+from toxgrade.server.ehr.operation_parameters import OperationParameters
 from toxgrade.server.http.service import Service
 from toxgrade.server.records.identity import Loc, identity
 from toxgrade.server.records.patient_state import GradeRow
@@ -27,11 +27,11 @@ DEFAULT_STUDY = "default"
 
 
 async def persist(
-    asked: Asked,
+    asked: OperationParameters,
     observed: Sequence[Observed],
     people: Sequence[Grouped],
     service: Service,
-    told: Callable[[Answers, Grader], Any],
+    told: Callable[[Answers, TermGrader], Any],
 ) -> Response:
     """Store one patient's results in the group writer, and answer what ``told`` makes of them.
 
@@ -47,7 +47,7 @@ async def persist(
     study, patient = asked.study or DEFAULT_STUDY, asked.patient
     assert patient is not None, "read_asked requires it"
     service.require("writer", study)
-    names = service.graders.under(Rules()).names
+    names = service.graders.for_rules(Rules()).names
     sent = storable(observed, names)
     _refuse_too_many(sent, service.settings.max_results)
     _refuse_undated(sent)
@@ -57,7 +57,7 @@ async def persist(
     def save(connection: Connection) -> Any:
         rows = store(connection, submission, service.graders).grades
         rules = find_study(connection, study).rules
-        grader = service.graders.under(rules)
+        grader = service.graders.for_rules(rules)
         kept: dict[str, dict[int, GradeRow]] = defaultdict(dict)
         for row in rows:  # a result that was sent twice has its rows twice
             kept[row["identity"]][row["id"]] = row

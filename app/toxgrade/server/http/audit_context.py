@@ -8,15 +8,15 @@ from starlette.requests import Request
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.server.access.callers import Caller
 from toxgrade.server.process import REQUEST_ID
-from toxgrade.server.records.audit_log import Act
-from toxgrade.server.records.preconditions import Once
+from toxgrade.server.records.audit_log import AuditAction
+from toxgrade.server.records.preconditions import IdempotencyKey
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
-def act(
+def audit_action(
     request: Request, caller: Caller, study: str | None = None, patient: str | None = None
-) -> Act | None:
+) -> AuditAction | None:
     """What the audit will say; None where the request is of no study.
 
     The study and the patient are those of the path unless they are given.
@@ -24,7 +24,7 @@ def act(
     study = study or request.path_params.get("study")
     if study is None:
         return None
-    return Act(
+    return AuditAction(
         caller.name,
         f"{request.method} {request.scope['route'].path}",
         study,
@@ -34,13 +34,13 @@ def act(
     )
 
 
-async def once(
+async def idempotency_key(
     request: Request,
     caller: Caller,
-    told: Act | None,
+    told: AuditAction | None,
     content: bytes | None = None,
     part: int | None = None,
-) -> Once | None:
+) -> IdempotencyKey | None:
     """The ``Idempotency-Key`` of a request with the SHA-256 of all that was asked; None without.
 
     ``content`` stands for a body that was read as a stream. Each ``part`` of a request that takes
@@ -62,4 +62,6 @@ async def once(
     study, patient = (told.study, told.patient) if told else (None, None)
     if part is not None:
         key = f"{part}#{hashlib.sha256(key.encode()).hexdigest()}"
-    return Once(caller.name, key, hashlib.sha256(asked + body).hexdigest(), study, patient)
+    return IdempotencyKey(
+        caller.name, key, hashlib.sha256(asked + body).hexdigest(), study, patient
+    )

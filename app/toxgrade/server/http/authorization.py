@@ -18,7 +18,7 @@ SESSION = "toxgrade_session"
 """The cookie that a page's sign-in sets; routes that are not pages never read it."""
 
 
-class Needs(HTTPBearer):
+class RequireRole(HTTPBearer):
     """A dependency that lets pass who has a role on the study that the request names.
 
     The study is the path's ``{study}`` or the query's ``study``. A request that names none needs
@@ -75,13 +75,13 @@ class Public:
         """Nothing to check."""
 
 
-def needs(role: Role, *, tokens_once: bool = False, session: bool = False) -> params.Depends:
+def require_role(role: Role, *, tokens_once: bool = False, session: bool = False) -> params.Depends:
     """Declare on a route or router that callers need a role: ``dependencies=[needs("reader")]``.
 
     ``tokens_once``: a token of the issuer is accepted once, by its ``jti``, as CDS Hooks asks.
     ``session``: a page, which a browser may also ask for with the cookie of the sign-in page.
     """
-    return params.Depends(Needs(role, tokens_once=tokens_once, session=session))
+    return params.Depends(RequireRole(role, tokens_once=tokens_once, session=session))
 
 
 def public() -> params.Depends:
@@ -89,10 +89,10 @@ def public() -> params.Depends:
     return params.Depends(Public())
 
 
-def need(dependencies: Iterable[params.Depends]) -> Needs | Public | None:
+def need(dependencies: Iterable[params.Depends]) -> RequireRole | Public | None:
     """What these dependencies of a route declare; None: nothing."""
     declared = (each.dependency for each in dependencies)
-    return next((found for found in declared if isinstance(found, Needs | Public)), None)
+    return next((found for found in declared if isinstance(found, RequireRole | Public)), None)
 
 
 def undeclared(app: FastAPI) -> list[str]:

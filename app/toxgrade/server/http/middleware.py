@@ -119,7 +119,7 @@ _numbers = count()
 _log = structlog.get_logger()
 
 
-class Edge:
+class RequestMiddleware:
     """The outermost layer, in plain ASGI: a request costs it some tens of microseconds."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:

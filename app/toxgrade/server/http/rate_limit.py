@@ -14,7 +14,7 @@ _BYTES_PER_TOKEN = 4000  # about 20 laboratory values
 _MANY = 10_000  # callers remembered before those at rest are forgotten
 
 
-class Rates:
+class RateLimits:
     """One bucket per caller; ``per_second`` tokens flow in, a request takes out its cost."""
 
     def __init__(self, per_second: float) -> None:

@@ -19,7 +19,7 @@ _SLOWEST = 500
 _LONGEST_HEAD = 64 * 1024
 
 
-class PatientProtocol(HttpToolsProtocol):
+class SlowClientProtocol(HttpToolsProtocol):
     """uvicorn's protocol with deadlines.
 
     Time is cut into periods of ``patience`` seconds. A client that owed us something during a
@@ -121,7 +121,7 @@ def run(app: ASGIApp, settings: Settings) -> None:
 def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     """uvicorn's configuration: deadlines for slow clients, our own log, no name of the software."""
 
-    class Protocol(PatientProtocol):
+    class Protocol(SlowClientProtocol):
         patience = settings.slow_client_seconds / 2
 
     return uvicorn.Config(

@@ -20,10 +20,10 @@ from toxgrade.grading.rules import Graders
 from toxgrade.server.access.callers import Caller, Role
 from toxgrade.server.access.credentials import Credentials
 from toxgrade.server.http import audit_context
-from toxgrade.server.http.rate_limit import Rates
-from toxgrade.server.records.audit_log import Act
-from toxgrade.server.records.db.append import looking_back
-from toxgrade.server.records.db.engine import reading
+from toxgrade.server.http.rate_limit import RateLimits
+from toxgrade.server.records.audit_log import AuditAction
+from toxgrade.server.records.db.append import as_of_snapshot
+from toxgrade.server.records.db.engine import read_only
 from toxgrade.server.records.preconditions import Answer, require_tag
 from toxgrade.server.records.writer import Writer
 from toxgrade.server.settings import Settings
@@ -48,7 +48,7 @@ class Service(msgspec.Struct, frozen=True):
     engine: Engine
     writer: Writer
     credentials: Credentials
-    rates: Rates
+    rates: RateLimits
     request: Request | None = None
 
     @property
@@ -110,7 +110,9 @@ class Service(msgspec.Struct, frozen=True):
         act = self._act(study, patient)
         guarded, once = self._unless_stale(job, act), None
         if self.request is not None and self.caller is not None:
-            once = await audit_context.once(self.request, self.caller, act, content, part)
+            once = await audit_context.idempotency_key(
+                self.request, self.caller, act, content, part
+            )
 
         def run(connection: Connection) -> Answer:
             return Answer(status, _JSON.encode(guarded(connection)))
@@ -138,10 +140,10 @@ class Service(msgspec.Struct, frozen=True):
         moment = getattr(self.request.state, "as_of", None) if self.request else None
 
         def run() -> T:
-            with reading(self.engine).connect() as connection:
+            with read_only(self.engine).connect() as connection:
                 if moment is None:
                     return query(connection)
-                with looking_back(connection, moment):
+                with as_of_snapshot(connection, moment):
                     return query(connection)
 
         act = self._act(study, patient)
@@ -159,11 +161,11 @@ class Service(msgspec.Struct, frozen=True):
 
     async def denied(self, request: Request, caller: Caller, study: str | None) -> None:
         """Let the audit of the study, if there is one, say that the caller was turned away."""
-        if act := audit_context.act(request, caller, study):
+        if act := audit_context.audit_action(request, caller, study):
             await self._tell(replace(act, outcome="denied"))
 
     def _unless_stale(
-        self, job: Callable[[Connection], T], act: Act | None
+        self, job: Callable[[Connection], T], act: AuditAction | None
     ) -> Callable[[Connection], T]:
         """The job, refused where ``If-Match`` names another state of the patient or the study."""
         expected = self.request.headers.get("if-match") if self.request else None
@@ -176,12 +178,12 @@ class Service(msgspec.Struct, frozen=True):
 
         return run
 
-    def _act(self, study: str | None, patient: str | None) -> Act | None:
+    def _act(self, study: str | None, patient: str | None) -> AuditAction | None:
         if self.request is None or self.caller is None:
             return None
-        return audit_context.act(self.request, self.caller, study, patient)
+        return audit_context.audit_action(self.request, self.caller, study, patient)
 
-    async def _audited(self, act: Act | None, work: "Future[T] | Awaitable[T]") -> T:
+    async def _audited(self, act: AuditAction | None, work: "Future[T] | Awaitable[T]") -> T:
         """The outcome of the work; if it is refused, the audit says so before the caller hears."""
         try:
             return await (asyncio.wrap_future(work) if isinstance(work, Future) else work)
@@ -190,7 +192,7 @@ class Service(msgspec.Struct, frozen=True):
                 await self._tell(replace(act, outcome=f"refused: {type(error).__name__}"))
             raise
 
-    async def _tell(self, act: Act) -> None:
+    async def _tell(self, act: AuditAction) -> None:
         await self._in_time(self.writer.submit(lambda _: None, act))
 
     async def _in_time(self, work: "Future[T]") -> T:

@@ -35,16 +35,16 @@ from toxgrade.server.jobs.batches import (
     list_rejects,
     new_batch_id,
 )
-from toxgrade.server.jobs.upload_store import Store
-from toxgrade.server.records.db.engine import reading
+from toxgrade.server.jobs.upload_store import UploadStore
+from toxgrade.server.records.db.engine import read_only
 from toxgrade.tabular.file_format import shape
 from toxgrade.tabular.mapping import Document
-from toxgrade.tabular.read_options import AS_IT_COMES, as_json, declared
+from toxgrade.tabular.read_options import DEFAULT_OPTIONS, as_json, parse_options
 
 _PIECE = 1 << 20
 
 
-async def receive(request: Request, filename: str | None, store: Store, most: int) -> Upload:
+async def receive(request: Request, filename: str | None, store: UploadStore, most: int) -> Upload:
     """Write the body, or the files ``labs`` and ``patients`` of a form, into a new folder.
 
     How they are to be read may be declared by ``OPTIONS``, as query parameters or as fields of the
@@ -86,7 +86,7 @@ async def _files(request: Request, filename: str | None, most: int, folder: Path
     else:
         files = await write_body(limited, filename, kind.decode("latin-1"), folder)
     for name in files.names.values():
-        await run_in_threadpool(shape, folder / name, name, AS_IT_COMES)
+        await run_in_threadpool(shape, folder / name, name, DEFAULT_OPTIONS)
     return files
 
 
@@ -108,7 +108,7 @@ def _reading(words: Sequence[tuple[str, str]], mapping: Document | None) -> str 
     if odd:
         faults = [FieldFault((name,), "unprintable", text) for name in odd]
         raise RequestError("how the file is to be read cannot be accepted as declared", faults)
-    return as_json(declared(words, mapping))
+    return as_json(parse_options(words, mapping))
 
 
 def _refuse_other_sites(request: Request) -> None:
@@ -150,7 +150,7 @@ async def graded_rows(service: Service, study: str, batch: str) -> FileResponse:
         Conflict: the batch has not ended, or nothing of it could be stored.
     """
     found = await service.read(lambda c: find_batch(c, study, batch))
-    path = Store(service.settings.batches_dir).grades(batch)
+    path = UploadStore(service.settings.batches_dir).grades(batch)
     if found.state not in ("done", "incomplete"):
         raise Conflict(f"there are graded rows once the batch is done; it is {found.state}")
     if not path.exists():
@@ -171,7 +171,7 @@ def _rows(service: Service, study: str, batch: str) -> Iterator[str]:
     yield ",".join(field.name for field in fields(Reject)) + "\n"
     after: Place | None = (0, 0)
     while after is not None:
-        with reading(service.engine).begin() as connection:
+        with read_only(service.engine).begin() as connection:
             rows, after = list_rejects(connection, study, batch, _PAGE, after)
         out = io.StringIO()
         csv.writer(out, lineterminator="\n").writerows(astuple(row) for row in rows)

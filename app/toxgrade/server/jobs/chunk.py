@@ -13,24 +13,24 @@ from sqlalchemy import Connection, Engine
 
 from toxgrade.errors import RequestError
 from toxgrade.exports.run_report import COLUMN_OF
-from toxgrade.grading.grader import Grader
+from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import lab_result
 from toxgrade.grading.result import Course, LabResult, Reason
 from toxgrade.grading.rules import Graders
 from toxgrade.server.jobs.batches import Reject
 from toxgrade.server.jobs.upload_store import PATIENT
 from toxgrade.server.jobs.validation import BECAUSE, Refusal, Texts, contradicting, refusal
-from toxgrade.server.records.db.engine import reading
+from toxgrade.server.records.db.engine import read_only
 from toxgrade.server.records.identity import identity
 from toxgrade.server.records.store_many import (
     GradesOf,
-    Sent,
+    SentPatient,
     known_patients,
     merge_patient,
     prepare,
     store_new,
 )
-from toxgrade.server.records.studies import find_study, hold_study
+from toxgrade.server.records.studies import find_study, lock_study
 from toxgrade.server.records.study_ranges import current_ranges
 from toxgrade.tabular.table import CELL, apart
 
@@ -56,17 +56,17 @@ class _Patient:
     keys: dict[int, str] = field(default_factory=dict)
     refused: dict[int, Refusal] = field(default_factory=dict)
 
-    def sent(self) -> Sent | None:
+    def sent(self) -> SentPatient | None:
         """What is to be stored; None: nothing."""
         places = [at for at in self.labs if at not in self.refused]
         if not places:
             return None
         located = tuple((("rows", at), self.labs[at]) for at in places)
         keys = tuple(self.keys[at] for at in places)
-        return Sent(self.name or "", located, keys, self.courses or None)
+        return SentPatient(self.name or "", located, keys, self.courses or None)
 
 
-class Chunk:
+class StoredChunk:
     """The rows of one chunk on their way into the database.
 
     ``frame``: as ``Partition.read`` gives it. Patients who are new to the study are graded at once,
@@ -76,9 +76,9 @@ class Chunk:
     def __init__(self, frame: pl.DataFrame, engine: Engine, study: str, graders: Graders) -> None:
         self._frame = frame
         self._graders = graders
-        with reading(engine).begin() as connection:
+        with read_only(engine).begin() as connection:
             self._study = find_study(connection, study)
-            self._grader = graders.under(self._study.rules)
+            self._grader = graders.for_rules(self._study.rules)
             self._ranges = current_ranges(connection, self._study)
             self._patients = _patients(frame, self._grader)
             sent = [found for patient in self._patients if (found := patient.sent())]
@@ -93,7 +93,7 @@ class Chunk:
             RulesChanged: the study's rules or ranges are no longer those it was graded under.
             Conflict: a patient who was new has come and been erased meanwhile.
         """
-        study = hold_study(connection, self._study.name)
+        study = lock_study(connection, self._study.name)
         ranges = current_ranges(connection, study)
         if (study.rules, ranges.rows) != (self._study.rules, self._ranges.rows):
             raise RulesChanged
@@ -122,7 +122,7 @@ class Outcome:
     _frame: pl.DataFrame
     _patients: Sequence[_Patient]
     _graded: Mapping[str, GradesOf]
-    _grader: Grader
+    _grader: TermGrader
 
     def rejects(self, named: Mapping[str, str]) -> list[Reject]:
         """The rows that cannot be read or stored as they are; ``named``: the input's columns."""
@@ -185,7 +185,7 @@ class Outcome:
             yield (at, *(nothing | {"term": term}).values(), False)
 
 
-def _patients(frame: pl.DataFrame, grader: Grader) -> list[_Patient]:
+def _patients(frame: pl.DataFrame, grader: TermGrader) -> list[_Patient]:
     """The rows by patient, in the order in which patients first appear."""
     found: dict[str | None, _Patient] = {}
     rows = frame.select("read", "rt_start", "rt_end").iter_rows()

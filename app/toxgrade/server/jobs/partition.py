@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from toxgrade.errors import FileError
-from toxgrade.grading.columns.spellings import numbered
+from toxgrade.grading.columns.spellings import text_index
 from toxgrade.tabular.courses import NO_COURSES, Courses, read_patients
 from toxgrade.tabular.lab_export import Labs, open_labs
 from toxgrade.tabular.layouts import recognise
-from toxgrade.tabular.read_options import AS_IT_COMES, Reading
+from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions
 from toxgrade.tabular.table import LINE, ROW
 
 CHUNK = 5_000
@@ -35,7 +35,7 @@ class Cut(NamedTuple):
 class Partition:
     """The chunks of one upload, kept in ``folder``; ``reading``: how its files are to be read."""
 
-    def __init__(self, folder: Path, reading: Reading = AS_IT_COMES) -> None:
+    def __init__(self, folder: Path, reading: ReadOptions = DEFAULT_OPTIONS) -> None:
         self._folder, self._reading = folder, reading
 
     def write(self, labs: Path, patients: Path | None) -> Cut:
@@ -106,7 +106,7 @@ def _first_pass(export: Labs) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
     """
     counted = pl.DataFrame(schema={"patient": pl.String, "rows": pl.Int64})
     columns, learned = export.treatment_columns, list[pl.DataFrame]()
-    courses, names = (Courses(columns) if columns else None), numbered()
+    courses, names = (Courses(columns) if columns else None), text_index()
     for piece in export.chunks(whole=False):
         if courses is not None:
             who = names.numbers(piece.rows["patient"])

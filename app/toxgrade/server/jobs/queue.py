@@ -140,7 +140,7 @@ def renew(connection: Connection, task: Task, lease: float) -> bool:
     return connection.execute(still.values(lease_until=until)).rowcount == 1
 
 
-def hold(connection: Connection, task: Task) -> None:
+def assert_lease(connection: Connection, task: Task) -> None:
     """Make sure, until this transaction ends, that the task is ours and its batch goes on.
 
     Raises:

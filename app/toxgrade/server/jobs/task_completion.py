@@ -1,6 +1,7 @@
 """How tasks end: done, set aside, or the whole batch failed; the last one ends the batch.
 
-Each in the transaction that stores what the task made, and, but for a failure, after ``hold``.
+Each in the transaction that stores what the task made, and, but for a failure, after
+``assert_lease``.
 """
 
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from toxgrade.server.jobs.queue import Kind, Task, hold, is_task
+from toxgrade.server.jobs.queue import Kind, Task, assert_lease, is_task
 from toxgrade.server.records.db.service_tables import batch_tasks, batches
 
 
@@ -24,7 +25,7 @@ def pin(
 
     ``read_as``: how the file was read, for people.
     """
-    hold(connection, task)
+    assert_lease(connection, task)
     tasks = [
         new_task(task.batch_id, number, "grade", count) for number, count in enumerate(rows, 1)
     ]
@@ -45,7 +46,7 @@ def pin(
 
 
 def finish(connection: Connection, task: Task, rows_rejected: int = 0) -> None:
-    """Mark a task done, in the transaction that stores what it made; ``hold`` it before."""
+    """Mark a task done, in the transaction that stores what it made; ``assert_lease`` it before."""
     _settle(connection, task, "done", rows_rejected, None)
 
 
@@ -56,7 +57,7 @@ def quarantine(connection: Connection, task: Task, reason: str) -> None:
 
 def fail(connection: Connection, task: Task, detail: str) -> None:
     """End a batch whose file cannot be used."""
-    hold(connection, task)
+    assert_lease(connection, task)
     _end(connection, task.batch_id, "failed", detail)
 
 

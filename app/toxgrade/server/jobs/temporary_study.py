@@ -10,19 +10,19 @@ from sqlalchemy.exc import OperationalError
 
 from toxgrade.cohort.definition import LIVER_ENZYMES, paper_rows
 from toxgrade.grading.rules import Graders, Rules
-from toxgrade.server.jobs.chunk import Chunk
+from toxgrade.server.jobs.chunk import StoredChunk
 from toxgrade.server.jobs.partition import Partition
-from toxgrade.server.records.db.append import take
+from toxgrade.server.records.db.append import pop_written
 from toxgrade.server.records.db.engine import build_engine, transaction, upgrade
 from toxgrade.server.records.studies import RowChoice, Study, find_study, save_study
-from toxgrade.tabular.read_options import Reading
+from toxgrade.tabular.read_options import ReadOptions
 from toxgrade.tabular.spill import temporary_folder
 
 _STUDY = "export"
 
 
 @dataclass(frozen=True, slots=True)
-class Scratch:
+class TemporaryStudy:
     """The study; ``rejected``: rows of the export that could not be read as they are."""
 
     connection: Connection
@@ -31,9 +31,9 @@ class Scratch:
 
 
 @contextmanager
-def stored_aside(
-    labs: Path, patients: Path | None, reading: Reading, rules: Rules, graders: Graders
-) -> Iterator[Scratch]:
+def temporary_study(
+    labs: Path, patients: Path | None, reading: ReadOptions, rules: Rules, graders: Graders
+) -> Iterator[TemporaryStudy]:
     """Store an export as a batch is stored, in a database in a temporary folder.
 
     The study's table has the paper's laboratory rows.
@@ -46,7 +46,7 @@ def stored_aside(
         url = f"sqlite:///{folder / 'export.db'}"
         upgrade(url)
         partition, rejected = Partition(folder, reading), 0
-        edition = graders.under(rules).edition
+        edition = graders.for_rules(rules).edition
         rows = tuple(  # clinicians' grades are in no export: not absent, but not known
             RowChoice(row.label, row.terms, row.with_baseline)
             for row in paper_rows(edition, LIVER_ENZYMES)
@@ -57,13 +57,13 @@ def stored_aside(
         engine = build_engine(url)
         for number, _ in enumerate(partition.write(labs, patients).rows):
             frame = partition.read(number)
-            chunk = Chunk(frame, engine, _STUDY, graders)
+            chunk = StoredChunk(frame, engine, _STUDY, graders)
             with engine.begin() as connection:
-                take(connection)
+                pop_written(connection)
                 outcome = chunk.store(connection)
             rejected += len({one.row for one in outcome.rejects(partition.named_columns(frame))})
         with engine.begin() as connection:
-            yield Scratch(connection, find_study(connection, _STUDY), rejected)
+            yield TemporaryStudy(connection, find_study(connection, _STUDY), rejected)
         engine.dispose()
 
 

@@ -26,7 +26,7 @@ _BATCH = re.compile(r"[0-9a-f]{32}")  # the folder may hold what is not ours
 _STILL = 24 * 3600  # seconds without a change: nobody is uploading there or removing what was
 
 
-class Store:
+class UploadStore:
     """The folder ``root``, made if it is not there.
 
     Raises:
@@ -103,7 +103,7 @@ PATIENT = "\x00patient"
 """The column of a graded chunk that tells whose a row is; no input has one of this name."""
 
 
-def assemble(chunks: Sequence[Path], store: Store, batch_id: str) -> None:
+def assemble(chunks: Sequence[Path], store: UploadStore, batch_id: str) -> None:
     """Write the rows of ``chunks`` to the graded rows of the batch, by ``row``, and whose they are
     beside them. Each file is there only when whole.
     """
@@ -112,7 +112,7 @@ def assemble(chunks: Sequence[Path], store: Store, batch_id: str) -> None:
     _write(_in_order(chunks).drop(PATIENT), store.grades(batch_id))
 
 
-def leave_out(erased: Collection[str], store: Store, batch_ids: Iterable[str]) -> None:
+def leave_out(erased: Collection[str], store: UploadStore, batch_ids: Iterable[str]) -> None:
     """Take the rows of erased patients out of the graded rows of batches.
 
     Where it is not known whose the rows are, none of them stays.

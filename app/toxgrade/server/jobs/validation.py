@@ -7,7 +7,7 @@ read; and every row that is refused is listed with its place and what to mend.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from toxgrade.errors import ReadingError
+from toxgrade.errors import ParseError
 from toxgrade.grading.parse import ACCEPTED_DATE, ACCEPTED_LIMIT, ACCEPTED_VALUE, read_limit
 from toxgrade.grading.patient import starts_before
 from toxgrade.grading.result import GRADED_STATUSES, OTHER_STATUSES, Course, LabResult, Reason
@@ -80,7 +80,7 @@ def _refusals(texts: Texts, lab: LabResult, courses: Sequence[Course]) -> Iterat
 def _unreadable_limit(texts: Texts) -> str:
     try:
         read_limit(texts["lln"] or "0")
-    except ReadingError:
+    except ParseError:
         return "lln"
     return "uln"
 

@@ -19,13 +19,13 @@ from toxgrade.errors import Conflict, FileError, Unavailable
 from toxgrade.grading.rules import Graders
 from toxgrade.server.jobs import queue, task_completion
 from toxgrade.server.jobs.batches import Reject, add_rejects, batch_state
-from toxgrade.server.jobs.chunk import Chunk, RulesChanged
+from toxgrade.server.jobs.chunk import RulesChanged, StoredChunk
 from toxgrade.server.jobs.partition import Partition
 from toxgrade.server.jobs.queue import LostTask, Task
-from toxgrade.server.jobs.upload_store import Store, assemble, leave_out
-from toxgrade.server.records.audit_log import Act, enter
-from toxgrade.server.records.db.append import take
-from toxgrade.server.records.db.engine import reading
+from toxgrade.server.jobs.upload_store import UploadStore, assemble, leave_out
+from toxgrade.server.records.audit_log import AuditAction, write_entries
+from toxgrade.server.records.db.append import pop_written
+from toxgrade.server.records.db.engine import read_only
 from toxgrade.server.records.erase import erased_patients
 from toxgrade.server.records.studies import find_study
 from toxgrade.tabular.read_options import from_json
@@ -43,7 +43,7 @@ class Worker:
     ``lease``: seconds after which another worker takes over what this one holds, unless renewed.
     """
 
-    def __init__(self, engine: Engine, graders: Graders, store: Store, lease: float) -> None:
+    def __init__(self, engine: Engine, graders: Graders, store: UploadStore, lease: float) -> None:
         self._engine, self._graders, self._store = engine, graders, store
         criteria = [edition.sha256 for edition in graders.criteria.editions.values()]
         self._self = queue.Worker(store.name, __version__, criteria, lease)
@@ -80,7 +80,7 @@ class Worker:
         try:
             self._attempt(task)
         except LostTask:
-            with reading(self._engine).begin() as connection:
+            with read_only(self._engine).begin() as connection:
                 state = batch_state(connection, task.batch_id)
             if state == "cancelled":
                 self._store.remove(task.batch_id)
@@ -117,7 +117,7 @@ class Worker:
         cut = self._parts(task).write(folder / task.labs, patients)
         with self._engine.begin() as connection:
             rules = find_study(connection, task.study).rules
-            criteria = self._graders.under(rules).edition.sha256
+            criteria = self._graders.for_rules(rules).edition.sha256
             task_completion.pin(connection, task, cut.rows, cut.read_as, __version__, criteria)
 
     def _grade(self, task: Task) -> None:
@@ -126,20 +126,23 @@ class Worker:
         parts = self._parts(task)
         frame = parts.read(task.number - 1)
         while True:
-            chunk = Chunk(frame, self._engine, task.study, self._graders)
+            chunk = StoredChunk(frame, self._engine, task.study, self._graders)
             try:
                 with self._engine.begin() as connection:
-                    take(connection)
+                    pop_written(connection)
                     outcome = chunk.store(connection)
                     outcome.frame().write_parquet(folder / _graded(task.number, task.fence))
                     rejects = outcome.rejects(parts.named_columns(frame))
-                    queue.hold(connection, task)
+                    queue.assert_lease(connection, task)
                     add_rejects(connection, task.batch_id, rejects)
                     task_completion.finish(
                         connection, task, len({reject.row for reject in rejects})
                     )
                     what = f"store chunk {task.number} of batch {task.batch_id}"
-                    enter(connection, [(Act("worker", what, task.study), take(connection))])
+                    write_entries(
+                        connection,
+                        [(AuditAction("worker", what, task.study), pop_written(connection))],
+                    )
                 return
             except (RulesChanged, Conflict):  # what it was graded by is no longer so
                 continue
@@ -149,14 +152,14 @@ class Worker:
 
     def _assemble(self, task: Task) -> None:
         folder = self._store.folder(task.batch_id)
-        with reading(self._engine).begin() as connection:
+        with read_only(self._engine).begin() as connection:
             done = task_completion.done_chunks(connection, task.batch_id)
             erased = erased_patients(connection, find_study(connection, task.study))
         assemble([folder / _graded(*chunk) for chunk in done], self._store, task.batch_id)
         if erased:  # whose rows are refused, but were in the upload
             leave_out(erased, self._store, [task.batch_id])
         with self._engine.begin() as connection:
-            queue.hold(connection, task)
+            queue.assert_lease(connection, task)
             task_completion.finish(connection, task)
         self._store.keep_grades_only(task.batch_id)
 
@@ -167,7 +170,7 @@ class Worker:
             if task.kind == "partition":
                 task_completion.fail(connection, task, reason)
                 return
-            queue.hold(connection, task)
+            queue.assert_lease(connection, task)
             if task.kind == "grade":
                 rows = self._parts(task).read(task.number - 1)
                 places = rows.select("row", "line").iter_rows()
@@ -207,7 +210,7 @@ class Worker:
     def sweep(self) -> None:
         """Remove uploads that never became a batch, and those of batches that have ended."""
         for batch_id in self._store.leftovers():
-            with reading(self._engine).begin() as connection:
+            with read_only(self._engine).begin() as connection:
                 state = batch_state(connection, batch_id)
             if state in ("done", "incomplete"):
                 self._store.keep_grades_only(batch_id)

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, bindparam, insert, select, text, update
 
-from toxgrade.server.records.db.append import COVERED, digest, take
+from toxgrade.server.records.db.append import COVERED, digest, pop_written
 from toxgrade.server.records.db.engine import transaction
 from toxgrade.server.records.db.service_tables import audit, audit_heads
 from toxgrade.server.records.db.tables import patients, studies
@@ -42,7 +42,7 @@ _MOVE = update(audit_heads).where(audit_heads.c.study_id == bindparam("of_study"
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class AuditAction:
     """What was done: by whom, through what, in which study, to which patient (None: to all).
 
     ``source`` is the caller's address and ``request`` the number of the request, None where there
@@ -58,7 +58,7 @@ class Act:
     outcome: str = "done"
 
 
-def enter(connection: Connection, acts: Sequence[tuple[Act, Written]]) -> None:
+def write_entries(connection: Connection, acts: Sequence[tuple[AuditAction, Written]]) -> None:
     """Append an entry for each act whose study there is, in the transaction of what was done.
 
     Heads are locked last and in the order of their studies, so that several processes neither fork
@@ -86,11 +86,11 @@ def enter(connection: Connection, acts: Sequence[tuple[Act, Written]]) -> None:
 
 
 @contextmanager
-def acting(url: str, actor: str, action: str, study: str) -> Iterator[Connection]:
+def audited_transaction(url: str, actor: str, action: str, study: str) -> Iterator[Connection]:
     """One transaction of a command, with its entry in the audit of the study."""
     with transaction(url) as connection:
         yield connection
-        enter(connection, [(Act(actor, action, study), take(connection))])
+        write_entries(connection, [(AuditAction(actor, action, study), pop_written(connection))])
 
 
 def genesis(study_id: int) -> str:
@@ -129,7 +129,7 @@ def numbers(spans: str) -> list[int]:
     return found
 
 
-def _entry(seq: int, act: Act, written: Written) -> str:
+def _entry(seq: int, act: AuditAction, written: Written) -> str:
     said: dict[str, Any] = {
         "seq": seq,
         "at": datetime.now(UTC).isoformat(),

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from toxgrade.grading.parse import read_collected, read_value
-from toxgrade.grading.result import Course, Flag, LabResult, Reason, plain
+from toxgrade.grading.result import Course, Flag, LabResult, Reason, to_plain_text
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.tables import follow_ups, grades, results, treatments
 
@@ -113,7 +113,7 @@ def courses_document(courses: Sequence[Course]) -> str:
                 "start": course.start.isoformat() if course.start else None,
                 "end": course.end.isoformat() if course.end else None,
                 "ongoing": course.ongoing,
-                "dose_gy": plain(course.dose_gy),
+                "dose_gy": to_plain_text(course.dose_gy),
                 "fractions": course.fractions,
             }
             for course in courses

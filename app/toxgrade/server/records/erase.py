@@ -8,13 +8,13 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from toxgrade.errors import NotFound
 from toxgrade.grading.rules import Graders
-from toxgrade.server.records.db.append import COVERED, append, digest, remark
+from toxgrade.server.records.db.append import COVERED, add_audit_note, append, digest
 from toxgrade.server.records.db.service_tables import erasures, idempotency_keys
 from toxgrade.server.records.db.tables import grades, patients, results
-from toxgrade.server.records.db.unit_of_work import unit_of
+from toxgrade.server.records.db.unit_of_work import unit_of_work
 from toxgrade.server.records.patients import lock_patient_row
 from toxgrade.server.records.regrade import regrade
-from toxgrade.server.records.studies import Study, hold_study
+from toxgrade.server.records.studies import Study, lock_study
 
 
 def erase_patient(connection: Connection, study_name: str, patient: str, reason: str) -> int:
@@ -26,7 +26,7 @@ def erase_patient(connection: Connection, study_name: str, patient: str, reason:
     Raises:
         NotFound: no such study or patient.
     """
-    study = hold_study(connection, study_name, to_change=True)  # who erases does it alone
+    study = lock_study(connection, study_name, to_change=True)  # who erases does it alone
     patient_id = lock_patient_row(connection, study, patient)
     mine = {table: table.c.patient_id == patient_id for table in COVERED if "patient_id" in table.c}
     erased = {
@@ -49,8 +49,10 @@ def erase_patient(connection: Connection, study_name: str, patient: str, reason:
     connection.execute(
         delete(idempotency_keys).where(kept.study == study_name, kept.patient == patient)
     )
-    unit_of(connection).seen.clear()
-    remark(connection, reason=reason, erased={name: rows for name, rows in erased.items() if rows})
+    unit_of_work(connection).seen.clear()
+    add_audit_note(
+        connection, reason=reason, erased={name: rows for name, rows in erased.items() if rows}
+    )
     return sum(map(len, erased.values()))
 
 
@@ -71,7 +73,7 @@ def withdraw(
     Raises:
         NotFound: no such study, patient or grade.
     """
-    study = hold_study(connection, study_name)
+    study = lock_study(connection, study_name)
     patient_id = lock_patient_row(connection, study, patient)
     of_grade = (
         select(results.c.identity)
@@ -86,7 +88,7 @@ def withdraw(
     )
     newest = connection.execute(versions.order_by(results.c.version.desc())).mappings().first()
     assert newest is not None
-    remark(connection, reason=reason)
+    add_audit_note(connection, reason=reason)
     if newest["status"] == "entered-in-error":
         return
     row: dict[str, Any] = {name: value for name, value in newest.items() if name != "id"}
@@ -96,4 +98,4 @@ def withdraw(
         "recorded_at": datetime.now(UTC),
     }
     append(connection, results, [row | changed])
-    regrade(connection, patient_id, graders.under(study.rules), study)
+    regrade(connection, patient_id, graders.for_rules(study.rules), study)

@@ -9,7 +9,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from toxgrade.errors import FieldFault, RequestError
-from toxgrade.grading.result import LabResult, plain
+from toxgrade.grading.result import LabResult, to_plain_text
 from toxgrade.grading.units import Names
 
 Loc = tuple[str | int, ...]
@@ -61,7 +61,7 @@ def _measurement(result: LabResult, names: Names) -> list[str | None]:
 
 
 def _number(number: Decimal | None) -> str | None:
-    return None if number is None else plain(number.normalize())
+    return None if number is None else to_plain_text(number.normalize())
 
 
 def identities(sent: Sequence[tuple[Loc, LabResult]], names: Names) -> list[str]:

@@ -25,7 +25,7 @@ from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.tables import events, patients
 from toxgrade.server.records.patients import lock_patient, save_courses
 from toxgrade.server.records.regrade import regrade
-from toxgrade.server.records.studies import hold_study
+from toxgrade.server.records.studies import lock_study
 from toxgrade.server.records.study_ranges import current_person, save_person
 
 
@@ -54,7 +54,7 @@ def put_patient(
         NotFound: no such study.
         RequestError: the name is not a pseudonym, or the death is before the last result.
     """
-    study = hold_study(connection, study_name)
+    study = lock_study(connection, study_name)
     patient_id = lock_patient(connection, study, name).id
     before = current_courses(connection, patient_id)
     courses = save_courses(connection, patient_id, sent.courses, before)
@@ -62,7 +62,7 @@ def put_patient(
     now = replace(person, **sent.person)
     save_person(connection, patient_id, now)
     if courses != before or now != person:
-        regrade(connection, patient_id, graders.under(study.rules), study)
+        regrade(connection, patient_id, graders.for_rules(study.rules), study)
     if sent.follow_up is not None:
         _refuse_early_death(connection, patient_id, sent.follow_up)
         save_follow_up(connection, patient_id, sent.follow_up)

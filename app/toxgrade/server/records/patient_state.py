@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Integer, MappingResult, bindparam, select
 from toxgrade.grading.result import Course
 from toxgrade.server.records.current_state import grades_now, newest_results, read_courses
 from toxgrade.server.records.db.tables import grades, patients, results, treatments
-from toxgrade.server.records.db.unit_of_work import unit_of
+from toxgrade.server.records.db.unit_of_work import unit_of_work
 from toxgrade.server.records.patients import lock_panels
 
 _PATIENTS = bindparam("of_patients", type_=Integer, expanding=True)
@@ -28,7 +28,7 @@ GradeRow = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class PatientState:
     """What is stored of a patient now: the courses of radiotherapy, the results by their columns,
     and the current grades.
     """
@@ -38,26 +38,26 @@ class Known:
     grades: Sequence[GradeRow] = ()
 
 
-def read_known(connection: Connection, patient_id: int) -> Known:
+def load_patient_state(connection: Connection, patient_id: int) -> PatientState:
     """What is stored of a patient now, who is locked."""
-    ahead: Known | None = unit_of(connection).seen.pop((patients, patient_id), None)
+    ahead: PatientState | None = unit_of_work(connection).seen.pop((patients, patient_id), None)
     return ahead or _read(connection, [patient_id])[patient_id]
 
 
-def hold_panels(connection: Connection, study: str, names: Collection[str]) -> None:
+def lock_and_load_patients(connection: Connection, study: str, names: Collection[str]) -> None:
     """Lock the patients of a group of panels and read what is stored of them, in few statements.
 
-    What ``read_known`` gives then, unless something was appended to the patient before.
+    What ``load_patient_state`` gives then, unless something was appended to the patient before.
 
     Raises:
         Conflict: one of them was erased just now.
     """
     if ids := lock_panels(connection, study, names):
         found = _read(connection, ids)
-        unit_of(connection).seen.update({(patients, number): found[number] for number in ids})
+        unit_of_work(connection).seen.update({(patients, number): found[number] for number in ids})
 
 
-def _read(connection: Connection, ids: Sequence[int]) -> dict[int, Known]:
+def _read(connection: Connection, ids: Sequence[int]) -> dict[int, PatientState]:
     mine = {"of_patients": ids}
     # Of several courses documents of a patient the last one holds.
     courses = {row.patient_id: row.courses for row in connection.execute(_COURSES, mine)}
@@ -65,7 +65,7 @@ def _read(connection: Connection, ids: Sequence[int]) -> dict[int, Known]:
         _by_patient(connection.execute(query, mine).mappings()) for query in (_RESULTS, _GRADES)
     )
     return {
-        number: Known(
+        number: PatientState(
             read_courses(json.loads(courses.get(number, "[]"))), stored[number], graded[number]
         )
         for number in ids

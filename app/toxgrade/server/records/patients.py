@@ -13,8 +13,8 @@ from toxgrade.server.records.current_state import courses_document
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.service_tables import erasures
 from toxgrade.server.records.db.tables import patients, treatments
-from toxgrade.server.records.db.unit_of_work import unit_of
-from toxgrade.server.records.studies import PATIENT_NAME, Study, hold_study
+from toxgrade.server.records.db.unit_of_work import unit_of_work
+from toxgrade.server.records.studies import PATIENT_NAME, Study, lock_study
 
 # Built once, as all that every panel runs through.
 _ADD = text(
@@ -76,7 +76,7 @@ def lock_patient(connection: Connection, study: Study, name: str) -> Locked:
     if not PATIENT_NAME.fullmatch(name):
         fault = FieldFault(("patient",), "patient-name", f"expected {PATIENT_NAME.pattern}")
         raise RequestError("a patient is named by the study's pseudonym", [fault])
-    if (ahead := unit_of(connection).seen.pop((patients, study.id, name), None)) is not None:
+    if (ahead := unit_of_work(connection).seen.pop((patients, study.id, name), None)) is not None:
         locked: Locked = ahead
         return locked
     who = {"study": study.id, "name": name}
@@ -102,7 +102,7 @@ def lock_panels(connection: Connection, study_name: str, names: Collection[str])
         Conflict: as ``add_patients``.
     """
     try:
-        study = hold_study(connection, study_name)
+        study = lock_study(connection, study_name)
     except NotFound:
         return []
     gone = erased(connection, study, sorted(names))
@@ -111,7 +111,7 @@ def lock_panels(connection: Connection, study_name: str, names: Collection[str])
     known = [name for name in wanted if name not in new]
     among = {"study": study.id, "names": known}
     locked = connection.execute(_LOCK_MANY, among).all() if known else []
-    unit = unit_of(connection)
+    unit = unit_of_work(connection)
     unit.panels = len(wanted)
     for name, number in new.items():
         unit.seen[patients, study.id, name] = Locked(number, is_new=True)

@@ -16,14 +16,14 @@ from toxgrade.errors import FieldFault, NotFound, RequestError, Stale
 from toxgrade.server.records.db.append import COVERED
 from toxgrade.server.records.db.service_tables import idempotency_keys as table
 from toxgrade.server.records.patients import lock_patient_row
-from toxgrade.server.records.studies import Study, find_study, hold_study
+from toxgrade.server.records.studies import Study, find_study, lock_study
 
 KEPT_HOURS = 24
 """At least so long an answer is kept; afterwards a key is a new one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Once:
+class IdempotencyKey:
     """A request that is to take effect once: whose, under which key, and its SHA-256."""
 
     caller: str
@@ -45,7 +45,7 @@ class Answer:
 class Claims:
     """The keys that one transaction holds, and the answers that earlier requests got."""
 
-    def __init__(self, connection: Connection, wanted: Iterable[Once]) -> None:
+    def __init__(self, connection: Connection, wanted: Iterable[IdempotencyKey]) -> None:
         """Claim keys, in a fixed order; waits for whoever is storing under one of them."""
         self._connection = connection
         claims = {(once.caller, once.key): once for once in wanted}
@@ -56,7 +56,7 @@ class Claims:
                 earlier = None if row.status is None else Answer(row.status, row.answer, True)
                 self._known[row.caller, row.key] = (row.request_sha256, earlier)
 
-    def answer(self, once: Once) -> Answer | None:
+    def answer(self, once: IdempotencyKey) -> Answer | None:
         """What an earlier request with this key was answered; None: this is the first.
 
         Raises:
@@ -69,11 +69,11 @@ class Claims:
             raise RequestError("this key came with another request before", [fault])
         return earlier
 
-    def is_new(self, once: Once | None) -> bool:
+    def is_new(self, once: IdempotencyKey | None) -> bool:
         """Whether this request has got no answer before."""
         return once is None or self._known[once.caller, once.key][1] is None
 
-    def keep(self, once: Once, answer: Answer) -> None:
+    def keep(self, once: IdempotencyKey, answer: Answer) -> None:
         """Keep the answer for whoever asks again."""
         again = Answer(answer.status, answer.body, replayed=True)
         self._known[once.caller, once.key] = (once.request_sha256, again)
@@ -95,7 +95,7 @@ def forget_old_answers(connection: Connection) -> None:
     connection.execute(delete(table).where(table.c.recorded_at < until))
 
 
-def _claim(connection: Connection, wanted: list[Once]) -> Iterable[Row[Any]]:
+def _claim(connection: Connection, wanted: list[IdempotencyKey]) -> Iterable[Row[Any]]:
     claim = text(
         "INSERT INTO idempotency_keys (caller, key, request_sha256, study, patient, recorded_at)"
         " VALUES (:caller, :key, :request_sha256, :study, :patient, :recorded_at)"
@@ -132,7 +132,7 @@ def require_tag(connection: Connection, study: str, patient: str | None, expecte
         NotFound: no such study.
         Stale: it has changed since, or there is no such patient.
     """
-    found = hold_study(connection, study, to_change=patient is None)
+    found = lock_study(connection, study, to_change=patient is None)
     try:
         number = None if patient is None else lock_patient_row(connection, found, patient)
     except NotFound:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, select
 
 from toxgrade import __version__
-from toxgrade.grading.grader import Grader
+from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.reference_ranges import StudyRange
 from toxgrade.grading.result import LabResult, PatientGrade, Reason
@@ -17,9 +17,9 @@ from toxgrade.grading.study_ranges import RangeTable, range_table
 from toxgrade.server.records.current_state import REPORTED, stored_result
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.tables import grades, patients
-from toxgrade.server.records.patient_state import GradeRow, Known, read_known
+from toxgrade.server.records.patient_state import GradeRow, PatientState, load_patient_state
 from toxgrade.server.records.patients import lock_patients
-from toxgrade.server.records.studies import Study, hold_study
+from toxgrade.server.records.studies import Study, lock_study
 from toxgrade.server.records.study_ranges import (
     current_ranges,
     range_used,
@@ -30,7 +30,7 @@ from toxgrade.server.records.study_ranges import (
 
 def regrade_study(connection: Connection, study: Study, graders: Graders) -> None:
     """Grade every patient of a study again by its rules as they are now."""
-    grader = graders.under(study.rules)
+    grader = graders.for_rules(study.rules)
     for patient_id in lock_patients(connection, patients.c.study_id == study.id):
         regrade(connection, patient_id, grader, study)
 
@@ -38,15 +38,15 @@ def regrade_study(connection: Connection, study: Study, graders: Graders) -> Non
 def regrade(
     connection: Connection,
     patient_id: int,
-    grader: Grader,
+    grader: TermGrader,
     study: Study,
-    known: Known | None = None,
+    known: PatientState | None = None,
 ) -> dict[str, list[GradeRow]]:
     """Grade all results of a patient again and append what changed; current grades by identity.
 
     ``known`` None: it is read.
     """
-    known, now = known or read_known(connection, patient_id), datetime.now(UTC)
+    known, now = known or load_patient_state(connection, patient_id), datetime.now(UTC)
     rows = known.results
     reported = [stored_result(row) for row in rows]
     labs = with_study_ranges(connection, study, patient_id, reported, grader.names)
@@ -98,7 +98,7 @@ def _take(dropped: list[GradeRow], identity: str) -> GradeRow | None:
     return taken
 
 
-def _closing(row: GradeRow, grader: Grader, now: datetime) -> dict[str, Any]:
+def _closing(row: GradeRow, grader: TermGrader, now: datetime) -> dict[str, Any]:
     """What supersedes the grade of a term that the edition does not have and nothing replaces."""
     no_grade = (
         "term", "meddra", "soc", "grade", "at_least", "at_most", "criterion", "baseline_grade",
@@ -121,7 +121,7 @@ def _closing(row: GradeRow, grader: Grader, now: datetime) -> dict[str, Any]:
     )
 
 
-def grade_row(entry: PatientGrade, lab: LabResult, grader: Grader) -> dict[str, Any]:
+def grade_row(entry: PatientGrade, lab: LabResult, grader: TermGrader) -> dict[str, Any]:
     """One grade as it is stored, but for the rows it belongs to."""
     grade, term = entry.grade, entry.grade.term
     analyte = grader.names.analyte(lab.analyte)
@@ -168,8 +168,8 @@ def put_ranges(
         NotFound: no such study.
         RequestError: a row that cannot be accepted.
     """
-    study = hold_study(connection, study_name, to_change=True)
-    grader = graders.under(study.rules)
+    study = lock_study(connection, study_name, to_change=True)
+    grader = graders.for_rules(study.rules)
     table = range_table(rows, grader)
     changed = current_ranges(connection, study).changed(table)
     if not changed:

@@ -9,20 +9,20 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from toxgrade.errors import FieldFault, RequestError
-from toxgrade.grading.grader import Grader
+from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.patient import refuse_late_baseline
 from toxgrade.grading.phase import course_faults
-from toxgrade.grading.result import Course, LabResult, plain
+from toxgrade.grading.result import Course, LabResult, to_plain_text
 from toxgrade.grading.rules import Graders
 from toxgrade.grading.summary import Graded, TermSummary, summarise
 from toxgrade.server.records.current_state import stored_result, unreadable_marks
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.tables import results
 from toxgrade.server.records.identity import Loc, content, distinct, identities
-from toxgrade.server.records.patient_state import GradeRow, Known, read_known
+from toxgrade.server.records.patient_state import GradeRow, PatientState, load_patient_state
 from toxgrade.server.records.patients import lock_patient, save_courses
 from toxgrade.server.records.regrade import regrade
-from toxgrade.server.records.studies import hold_study
+from toxgrade.server.records.studies import lock_study
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +58,17 @@ def store(connection: Connection, submission: Submission, graders: Graders) -> S
         NotFound: no such study.
         RequestError: a name, a baseline or a result that cannot be accepted; names the place.
     """
-    study = hold_study(connection, submission.study)
-    grader = graders.under(study.rules)
+    study = lock_study(connection, submission.study)
+    grader = graders.for_rules(study.rules)
     keys = identities(submission.results, grader.names)
     sent = distinct(submission.results, keys, grader.names)
     patient_id, is_new = lock_patient(connection, study, submission.patient)
-    known = Known() if is_new else read_known(connection, patient_id)
+    known = PatientState() if is_new else load_patient_state(connection, patient_id)
     wanted = _courses(known.courses, submission)
     courses = save_courses(connection, patient_id, wanted, known.courses)
     refuse_late_baseline(submission.results, courses)
     stored = _append(connection, patient_id, sent, known.results, grader)
-    now = Known(courses, stored, known.grades)
+    now = PatientState(courses, stored, known.grades)
     current = regrade(connection, patient_id, grader, study, now)
     sent_rows = [row for key in keys for row in current[key]]
     rows = sorted(
@@ -100,7 +100,7 @@ def _append(
     patient_id: int,
     sent: Mapping[str, LabResult],
     stored_now: Sequence[Mapping[str, Any]],
-    grader: Grader,
+    grader: TermGrader,
 ) -> list[Mapping[str, Any]]:
     """Append the results that are new or supersede what is stored; all that are stored then."""
     stored = {row["identity"]: row for row in stored_now}
@@ -122,7 +122,7 @@ def _append(
     return sorted(stored.values(), key=lambda row: row["id"])
 
 
-def _supersedes(result: LabResult, before: LabResult, grader: Grader) -> bool:
+def _supersedes(result: LabResult, before: LabResult, grader: TermGrader) -> bool:
     if result.issued and before.issued and result.issued < before.issued:
         return False
     changed = content(result, grader.names) != content(before, grader.names)
@@ -135,8 +135,8 @@ def result_row(result: LabResult) -> dict[str, object]:
         "analyte": result.analyte,
         "value": result.value.text if result.value else None,
         "unit": result.unit,
-        "lln": plain(result.lln),
-        "uln": plain(result.uln),
+        "lln": to_plain_text(result.lln),
+        "uln": to_plain_text(result.uln),
         "limit_unit": result.limit_unit,
         "collected": result.collected.text if result.collected else None,
         "status": result.status,

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from toxgrade.errors import RequestError
-from toxgrade.grading.grader import Grader
+from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Graders
@@ -30,7 +30,7 @@ GradesOf = Mapping[str, list[GradeRow]]
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentPatient:
     """What a batch holds of one patient: results with their places, and their identities as
     ``keys``, of which no two results that differ share one.
 
@@ -44,7 +44,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedPatient:
     """A patient whom the study does not know yet, graded before the transaction begins.
 
     ``results``: the rows of ``results``, which get their ids when they are stored. ``grades``:
@@ -52,7 +52,7 @@ class Prepared:
     result's identity.
     """
 
-    sent: Sent
+    sent: SentPatient
     results: list[dict[str, Any]]
     grades: list[tuple[int, GradeRow]]
     of_identity: GradesOf
@@ -65,7 +65,9 @@ def known_patients(connection: Connection, study: Study, names: Sequence[str]) -
     return there | erased(connection, study, names)
 
 
-def prepare(sent: Sent, study: Study, table: RangeTable, grader: Grader) -> Prepared:
+def prepare(
+    sent: SentPatient, study: Study, table: RangeTable, grader: TermGrader
+) -> PreparedPatient:
     """Grade a patient of whom nothing is stored; the same as storing the results would.
 
     ``table``: the study's own reference ranges.
@@ -81,11 +83,11 @@ def prepare(sent: Sent, study: Study, table: RangeTable, grader: Grader) -> Prep
     rows = [
         {"identity": identity, "version": 1} | result_row(lab) for identity, lab in found.items()
     ]
-    return Prepared(sent, rows, graded, of_identity)
+    return PreparedPatient(sent, rows, graded, of_identity)
 
 
 def store_new(
-    connection: Connection, study: Study, prepared: Sequence[Prepared]
+    connection: Connection, study: Study, prepared: Sequence[PreparedPatient]
 ) -> dict[str, GradesOf]:
     """Store patients who are new, in bulk; the grades of each by the patient's name.
 
@@ -113,7 +115,7 @@ def store_new(
 
 
 def merge_patient(
-    connection: Connection, study: Study, sent: Sent, graders: Graders
+    connection: Connection, study: Study, sent: SentPatient, graders: Graders
 ) -> GradesOf | RequestError:
     """Store results of a patient whom the study knows, as ``store`` does, or say why not.
 

@@ -15,7 +15,7 @@ from toxgrade.grading.phase import Window
 from toxgrade.grading.rules import Rules
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.tables import patients, studies, study_rules
-from toxgrade.server.records.db.unit_of_work import unit_of
+from toxgrade.server.records.db.unit_of_work import unit_of_work
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 PATIENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,127}")
@@ -86,7 +86,7 @@ def find_study(connection: Connection, name: str) -> Study:
     return _study(row)
 
 
-def hold_study(connection: Connection, name: str, *, to_change: bool = False) -> Study:
+def lock_study(connection: Connection, name: str, *, to_change: bool = False) -> Study:
     """The study, whose rules nobody else changes until the transaction ends.
 
     Those who store hold it together; who is ``to_change`` it holds it alone. The lock comes in a
@@ -95,7 +95,7 @@ def hold_study(connection: Connection, name: str, *, to_change: bool = False) ->
     Raises:
         NotFound: there is none.
     """
-    seen, place = unit_of(connection).seen, (studies, name)
+    seen, place = unit_of_work(connection).seen, (studies, name)
     if place in seen and not to_change:
         held: Study = seen[place]
         return held
@@ -130,7 +130,7 @@ def save_study(
         raise RequestError("a study cannot have this name", [fault])
     is_new = False
     try:
-        before = hold_study(connection, name, to_change=True)
+        before = lock_study(connection, name, to_change=True)
     except NotFound:
         connection.execute(
             insert(studies).values(name=name, synthetic=synthetic, recorded_at=datetime.now(UTC))
@@ -156,7 +156,7 @@ def _document(study: Study) -> str:
     """What a study has chosen, as it is stored; ``_study`` reads it back."""
     rows = None if study.rows is None else [asdict(row) for row in study.rows]
     return json.dumps(
-        asdict(study.rules) | {"liver_enzymes": list(study.liver_enzymes), "rows": rows}
+        study.rules.document() | {"liver_enzymes": list(study.liver_enzymes), "rows": rows}
     )
 
 
@@ -180,8 +180,8 @@ def _study(row: Row[Any]) -> Study:
     rows = document.pop("rows", None)  # absent in rows of version 0.1
     chosen = None if rows is None else tuple(_row(choice) for choice in rows)
     window = Window(**document.pop("window"))
-    readings = tuple((name, reading) for name, reading in document.pop("readings", ()))
-    rules = Rules(window=window, readings=readings, **document)
+    choices = tuple((name, choice) for name, choice in document.pop("readings", ()))
+    rules = Rules(window=window, interpretations=choices, **document)
     return Study(row.id, row.name, row.synthetic, rules, enzymes, chosen)
 
 

@@ -11,12 +11,12 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, bindparam, select
 
 from toxgrade.grading.reference_ranges import StudyRange
-from toxgrade.grading.result import Flag, Grade, LabResult, plain
+from toxgrade.grading.result import Flag, Grade, LabResult, to_plain_text
 from toxgrade.grading.study_ranges import Person, RangeTable
 from toxgrade.grading.units import Names
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.tables import demographics, study_ranges
-from toxgrade.server.records.db.unit_of_work import unit_of
+from toxgrade.server.records.db.unit_of_work import unit_of_work
 from toxgrade.server.records.studies import Study
 
 _RANGES = (
@@ -29,7 +29,7 @@ _RANGES = (
 
 def current_ranges(connection: Connection, study: Study) -> RangeTable:
     """The study's table as last recorded; empty if none was."""
-    seen, place = unit_of(connection).seen, (study_ranges, study.id)
+    seen, place = unit_of_work(connection).seen, (study_ranges, study.id)
     if place not in seen:
         document = connection.scalar(_RANGES, {"study": study.id})
         seen[place] = RangeTable(read_range(row) for row in json.loads(document or "[]"))
@@ -47,8 +47,8 @@ def save_ranges(connection: Connection, study: Study, table: RangeTable) -> None
 def range_document(row: StudyRange) -> dict[str, Any]:
     """A range as it is stored and shown: numbers as texts, dates as ISO 8601."""
     return asdict(row) | {
-        "lln": plain(row.lln),
-        "uln": plain(row.uln),
+        "lln": to_plain_text(row.lln),
+        "uln": to_plain_text(row.uln),
         "valid_from": row.valid_from.isoformat() if row.valid_from else None,
     }
 

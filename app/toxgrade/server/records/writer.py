@@ -20,11 +20,11 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from toxgrade.errors import Unavailable
-from toxgrade.server.records.audit_log import Act, enter
-from toxgrade.server.records.db.append import take
-from toxgrade.server.records.db.unit_of_work import Written, unit_of
-from toxgrade.server.records.patient_state import hold_panels
-from toxgrade.server.records.preconditions import Answer, Claims, Once, forget_old_answers
+from toxgrade.server.records.audit_log import AuditAction, write_entries
+from toxgrade.server.records.db.append import pop_written
+from toxgrade.server.records.db.unit_of_work import Written, unit_of_work
+from toxgrade.server.records.patient_state import lock_and_load_patients
+from toxgrade.server.records.preconditions import Answer, Claims, IdempotencyKey, forget_old_answers
 
 T = TypeVar("T")
 
@@ -39,8 +39,8 @@ _CIRCLES = ("40P01", "40001")  # PostgreSQL: deadlock, serialization failure; tr
 @dataclass(slots=True)
 class _Job:
     run: Callable[[Connection], Any]
-    act: Act | None
-    once: Once | None
+    act: AuditAction | None
+    once: IdempotencyKey | None
     is_panel: bool = False
     answer: "Future[Any]" = field(default_factory=Future)
 
@@ -80,8 +80,8 @@ class Writer:
     def submit(
         self,
         run: Callable[[Connection], T],
-        act: Act | None = None,
-        once: Once | None = None,
+        act: AuditAction | None = None,
+        once: IdempotencyKey | None = None,
         *,
         is_panel: bool = False,
     ) -> "Future[T]":
@@ -183,23 +183,23 @@ class Writer:
                 self._forget_at = time.monotonic() + _FORGET_EVERY
             claims = Claims(connection, [job.once for job in group if job.once])
             panels, answers = _panels(group, claims), dict[int, Any]()
-            acts: list[tuple[Act, Written]] = []
+            acts: list[tuple[AuditAction, Written]] = []
             for job in sorted(group, key=lambda job: job.place):
                 if job.is_panel and job.act and (names := panels.pop(job.act.study, None)):
-                    hold_panels(connection, job.act.study, names)
-                take(connection)
+                    lock_and_load_patients(connection, job.act.study, names)
+                pop_written(connection)
                 try:
                     answers[id(job)] = answer = _run(connection, job, claims)
                 except Exception as error:
                     raise _JobFailed(job, error) from error
-                written = take(connection)
+                written = pop_written(connection)
                 if job.act:
                     acts.append((_after(job.act, answer), written))
                 elif written.digests:
                     raise _JobFailed(job, AssertionError("a write that the audit does not tell of"))
-            unit_of(connection).write(connection)
+            unit_of_work(connection).write(connection)
             claims.write()
-            enter(connection, acts)
+            write_entries(connection, acts)
         return [answers[id(job)] for job in group]
 
 
@@ -222,7 +222,7 @@ def _run(connection: Connection, job: _Job, claims: Claims) -> Any:
     return answer
 
 
-def _after(act: Act, answer: object) -> Act:
+def _after(act: AuditAction, answer: object) -> AuditAction:
     """The act with its outcome: an answer from an earlier request changed nothing."""
     replayed = isinstance(answer, Answer) and answer.replayed
     return replace(act, outcome="replayed") if replayed else act

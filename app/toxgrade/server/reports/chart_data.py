@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from toxgrade.cohort.definition import Scope, TableRow
 from toxgrade.cohort.liver_day import x_uln
-from toxgrade.grading.grader import Grader
+from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import read_value
 from toxgrade.grading.result import LabResult
 from toxgrade.server.records.db.tables import grades, patients, results
@@ -41,7 +41,7 @@ class Lane:
         return max((grade for _, grade in self.reached), default=0)
 
 
-def lanes(connection: Connection, study: Study, rows: Sequence[TableRow]) -> list[Lane]:
+def swimmer_lanes(connection: Connection, study: Study, rows: Sequence[TableRow]) -> list[Lane]:
     """The patients with a start and a later contact, over the terms of these rows; by name."""
     terms = tuple({term: None for row in rows for term in (*row.terms, *row.also)})
     every = TableRow("any", terms, clinical=True)
@@ -86,7 +86,9 @@ _AS_REPORTED = ("value", "unit", "lln", "uln", "limit_unit", "status")
 _FULL_DATE = len("2011-04-23")
 
 
-def peaks(connection: Connection, study: Study, grader: Grader, analytes: tuple[str, ...]) -> Peaks:
+def edish_peaks(
+    connection: Connection, study: Study, grader: TermGrader, analytes: tuple[str, ...]
+) -> Peaks:
     """Of results dated to the day, acute or late, first course."""
     shown = [results.c[name] for name in _AS_REPORTED]
     rows = connection.execute(
@@ -121,7 +123,7 @@ def _x_uln(
     status: str,
     study_range: str | None,
     *,
-    grader: Grader,
+    grader: TermGrader,
 ) -> Fraction | None:
     result = LabResult(
         analyte=analyte,

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from toxgrade.cohort.liver import Jaundice, LiverSafety, Rild, liver_safety
 from toxgrade.cohort.liver_day import ChildPugh, Day, Recorded, albi_grade, liver_days
-from toxgrade.grading.grader import Grader
+from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import read_collected
 from toxgrade.server.records.current_state import current_courses, current_results, stored_result
 from toxgrade.server.records.patient_record import current_events
@@ -41,7 +41,7 @@ DEFINITIONS = {
 
 
 def liver_document(
-    connection: Connection, study: Study, patient: str, grader: Grader, within_days: int = 0
+    connection: Connection, study: Study, patient: str, grader: TermGrader, within_days: int = 0
 ) -> dict[str, Any]:
     """One patient's liver safety; null where a figure cannot be computed.
 

@@ -6,14 +6,14 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from toxgrade.cohort.definition import Scope, TableRow, paper_rows, rule
+from toxgrade.cohort.definition import Scope, TableRow, definition_text, paper_rows
 from toxgrade.cohort.survival import Step, at, at_risk, cumulative_incidence, kaplan_meier, median
 from toxgrade.cohort.table_document import counted_document
 from toxgrade.cohort.toxicity_table import toxicity_table
 from toxgrade.criteria.model import Direction, Edition
 from toxgrade.criteria.vocabulary import Vocabulary
 from toxgrade.errors import CriteriaError, FieldFault, RequestError
-from toxgrade.grading.grader import Grader
+from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course, Grade, LabResult
 from toxgrade.grading.rules import Graders, Rules
@@ -34,7 +34,7 @@ def table_document(
     return {
         "study": study.name,
         "synthetic": study.synthetic,
-    } | counted_document(table, rule(edition, window, rows, scope))
+    } | counted_document(table, definition_text(edition, window, rows, scope))
 
 
 def study_rows(study: Study, edition: Edition) -> tuple[TableRow, ...]:
@@ -177,7 +177,7 @@ def changed_grades(
     Raises:
         CriteriaError: no such edition, interpretation or reading.
     """
-    old, new = graders.under(study.rules), graders.under(rules)
+    old, new = graders.for_rules(study.rules), graders.for_rules(rules)
     mine = select(patients.c.id, patients.c.name).where(patients.c.study_id == study.id)
     for patient_id, name in connection.execute(mine.order_by(patients.c.name)).all():
         results = [stored_result(row) for row in current_results(connection, patient_id)]
@@ -195,7 +195,7 @@ _Key = tuple[int, Direction]
 
 
 def _graded(
-    labs: list[LabResult], courses: tuple[Course, ...], grader: Grader, rules: Rules
+    labs: list[LabResult], courses: tuple[Course, ...], grader: TermGrader, rules: Rules
 ) -> dict[_Key, Grade]:
     return {
         (entry.index, entry.grade.term.direction): entry.grade

@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from toxgrade.criteria.model import Analyte, Condition, GradeCriterion, Limit, Term
-from toxgrade.grading.grader import Grader
+from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.limits import EXACT, applicable
-from toxgrade.grading.normalize import Measured, measure
+from toxgrade.grading.normalize import NormalizedResult, normalize
 from toxgrade.grading.parse import read_collected
 from toxgrade.grading.result import Course, Phase
 from toxgrade.server.records.current_state import (
@@ -90,7 +90,7 @@ class Timeline:
 class _Result:
     """A stored result with what its last grades say."""
 
-    measured: Measured
+    measured: NormalizedResult
     day: date | None
     shown: str
     at_least: int | None
@@ -100,7 +100,7 @@ class _Result:
 
 
 def timeline(
-    connection: Connection, study: Study, patient: str, grader: Grader, order: Iterable[str]
+    connection: Connection, study: Study, patient: str, grader: TermGrader, order: Iterable[str]
 ) -> Timeline:
     """What is stored of a patient, whatever was corrected or withdrawn too.
 
@@ -126,7 +126,7 @@ def timeline(
 
 
 def _results(
-    connection: Connection, study: Study, patient_id: int, grader: Grader
+    connection: Connection, study: Study, patient_id: int, grader: TermGrader
 ) -> Iterable[_Result]:
     """Every version of every result whose number can be placed on an axis."""
     newest = {row["id"] for row in current_results(connection, patient_id)}
@@ -141,9 +141,9 @@ def _results(
     labs = with_study_ranges(connection, study, patient_id, labs, grader.names)
     for row, lab in zip(rows, labs, strict=True):
         with localcontext(EXACT):
-            measured = measure(lab, grader.names, "flag")
+            measured = normalize(lab, grader.names, "flag")
         found = list(graded.get(row.id, {}).values())
-        if isinstance(measured, Measured) and found:
+        if isinstance(measured, NormalizedResult) and found:
             yield _Result(
                 measured,
                 found[0].collected_on,
@@ -155,7 +155,7 @@ def _results(
             )
 
 
-def _panel(found: Sequence[_Result], grader: Grader) -> Panel:
+def _panel(found: Sequence[_Result], grader: TermGrader) -> Panel:
     analyte = found[0].measured.analyte
     terms = grader.terms(analyte.name)
     unit = X_ULN if all(_by_uln(term) for term in terms) else analyte.canonical_unit
@@ -175,7 +175,7 @@ def _by_uln(term: Term) -> bool:
     return all(limit.reference in ("ULN", "baseline") and not limit.unit for limit in limits)
 
 
-def _number(measured: Measured, unit: str) -> Fraction | None:
+def _number(measured: NormalizedResult, unit: str) -> Fraction | None:
     """The printed number in the panel's unit; as a multiple of ULN only where there is one."""
     number = Fraction(measured.reported.number) * measured.unit.factor
     if unit != X_ULN:
@@ -192,8 +192,8 @@ def _float(number: Fraction | None) -> float | None:
 class _Bands:
     """The limits of grades as numbers of a panel's axis, by the last result's range."""
 
-    last: Measured
-    baseline: Measured | None
+    last: NormalizedResult
+    baseline: NormalizedResult | None
     unit: str
 
     def of(self, term: Term) -> list[Band]:

@@ -6,14 +6,16 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
-from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.service import TheService
 from toxgrade.server.records.audit_log import list_entries
 from toxgrade.server.records.studies import Study, find_study
 from toxgrade.server.web.page import PageRoute, page
 
 router = APIRouter(
-    route_class=PageRoute, include_in_schema=False, dependencies=[needs("manager", session=True)]
+    route_class=PageRoute,
+    include_in_schema=False,
+    dependencies=[require_role("manager", session=True)],
 )
 
 PER_PAGE = 100

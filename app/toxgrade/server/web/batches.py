@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.service import TheService
 from toxgrade.server.http.transfers import graded_rows, receive, rejects_csv
 from toxgrade.server.jobs.batches import (
@@ -20,7 +20,7 @@ from toxgrade.server.jobs.batches import (
     list_batches,
     list_rejects,
 )
-from toxgrade.server.jobs.upload_store import Store
+from toxgrade.server.jobs.upload_store import UploadStore
 from toxgrade.server.records.studies import Study, find_study
 from toxgrade.server.web.page import PageRoute, page
 from toxgrade.tabular.read_options import OPTIONS
@@ -28,7 +28,7 @@ from toxgrade.tabular.read_options import OPTIONS
 router = APIRouter(
     prefix="/studies/{study}/batches", route_class=PageRoute, include_in_schema=False
 )
-_READER, _WRITER = needs("reader", session=True), needs("writer", session=True)
+_READER, _WRITER = require_role("reader", session=True), require_role("writer", session=True)
 
 BatchId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 _NEWEST = 50
@@ -53,7 +53,7 @@ async def upload(request: Request, service: TheService, study: str) -> RedirectR
     """Receive a form with ``labs`` and ``patients``; the same files again are the same batch."""
     await service.read(lambda c: find_study(c, study))
     settings = service.settings
-    store = Store(settings.batches_dir)
+    store = UploadStore(settings.batches_dir)
     received = await receive(request, None, store, settings.max_batch_bytes)
     try:
         batch = await service.write(lambda c: create_batch(c, study, received))
@@ -82,7 +82,7 @@ async def batch(service: TheService, study: str, batch: BatchId) -> HTMLResponse
 async def cancel(service: TheService, study: str, batch: BatchId) -> RedirectResponse:
     """Stop a batch and remove its file; what it has stored stays."""
     await service.write(lambda c: cancel_batch(c, study, batch))
-    await run_in_threadpool(Store(service.settings.batches_dir).remove, batch)
+    await run_in_threadpool(UploadStore(service.settings.batches_dir).remove, batch)
     return RedirectResponse(f"/studies/{study}/batches/{batch}", 303)
 
 

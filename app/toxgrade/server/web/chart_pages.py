@@ -10,29 +10,31 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from toxgrade.cohort.definition import Report
+from toxgrade.cohort.definition import ReportPhase
 from toxgrade.errors import NotFound
-from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.studies import Study, count_patients, find_study
 from toxgrade.server.web.charts.chart import MEDIA, WIDTH, Kind, Picture
-from toxgrade.server.web.charts.gallery import NAMES, Asked, Gallery, Name
+from toxgrade.server.web.charts.gallery import NAMES, ChartRequest, Gallery, Name
 from toxgrade.server.web.charts.swimmer import PER_PICTURE
 from toxgrade.server.web.page import PageRoute, page
 
 router = APIRouter(
-    route_class=PageRoute, include_in_schema=False, dependencies=[needs("reader", session=True)]
+    route_class=PageRoute,
+    include_in_schema=False,
+    dependencies=[require_role("reader", session=True)],
 )
 
 
 def _asked(
-    phase: Report = "acute",
+    phase: ReportPhase = "acute",
     row: Annotated[str, Query(max_length=200)] = "",
     grade: Annotated[int, Query(ge=1, le=5)] = 2,
     number: Annotated[int, Query(alias="page", ge=1, le=100_000)] = 1,
     width: Annotated[int, Query(ge=280, le=1600)] = WIDTH,
-) -> Asked:
-    return Asked(phase, row or None, grade, number, width)
+) -> ChartRequest:
+    return ChartRequest(phase, row or None, grade, number, width)
 
 
 @router.get("/studies/{study}/pictures/{file}")
@@ -41,7 +43,7 @@ async def study_picture(
     service: TheService,
     study: str,
     file: str,
-    asked: Annotated[Asked, Depends(_asked)],
+    asked: Annotated[ChartRequest, Depends(_asked)],
 ) -> Response:
     """A picture of a study: ``edish`` is a page, ``edish.svg`` the file."""
     gallery = Gallery(service.graders, service.vocabularies)
@@ -65,7 +67,7 @@ async def patient_picture(
     study: str,
     patient: str,
     file: str,
-    asked: Annotated[Asked, Depends(_asked)],
+    asked: Annotated[ChartRequest, Depends(_asked)],
 ) -> Response:
     """The timeline of a patient: ``timeline.svg``, or ``timeline`` by ``Accept``."""
     kind, stem = _kind(request, file)
@@ -102,7 +104,7 @@ def _kind(request: Request, file: str) -> tuple[Kind | None, str]:
 
 
 async def _page(
-    service: Service, gallery: Gallery, study: str, name: Name, asked: Asked
+    service: Service, gallery: Gallery, study: str, name: Name, asked: ChartRequest
 ) -> HTMLResponse:
     def query(connection: Connection) -> tuple[Study, Picture, int]:
         found = find_study(connection, study)

@@ -5,12 +5,14 @@ from fastapi.responses import HTMLResponse
 
 from toxgrade.criteria.model import Criteria, Edition, Term
 from toxgrade.errors import CriteriaError, NotFound
-from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.service import TheService
 from toxgrade.server.web.page import PageRoute, page
 
 router = APIRouter(
-    route_class=PageRoute, include_in_schema=False, dependencies=[needs("reader", session=True)]
+    route_class=PageRoute,
+    include_in_schema=False,
+    dependencies=[require_role("reader", session=True)],
 )
 
 

@@ -10,19 +10,21 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 from starlette.requests import Request
 
-from toxgrade.errors import CriteriaError, FieldFault, ReadingError, RequestError
-from toxgrade.grading.grader import Grader
+from toxgrade.errors import CriteriaError, FieldFault, ParseError, RequestError
+from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import read_collected, read_limit, read_value
 from toxgrade.grading.patient import grade_patient, refuse_late_baseline
 from toxgrade.grading.phase import PRESETS, course_faults
 from toxgrade.grading.result import Course, LabResult, PatientGrade
 from toxgrade.grading.rules import Rules
-from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.web.page import PageRoute, page, read_form
 
 router = APIRouter(
-    route_class=PageRoute, include_in_schema=False, dependencies=[needs("reader", session=True)]
+    route_class=PageRoute,
+    include_in_schema=False,
+    dependencies=[require_role("reader", session=True)],
 )
 
 T = TypeVar("T")
@@ -59,7 +61,7 @@ def _form(sent: Mapping[str, str], service: Service) -> HTMLResponse:
     reading = _Reading(sent)
     found: list[Graded] = []
     try:
-        grader = service.graders.under(Rules(sent.get("edition") or "4.03"))
+        grader = service.graders.for_rules(Rules(sent.get("edition") or "4.03"))
         found = _grade(reading, grader)
     except CriteriaError as error:
         reading.faults.append(FieldFault(("edition",), "unknown-edition", str(error)))
@@ -78,7 +80,7 @@ def _form(sent: Mapping[str, str], service: Service) -> HTMLResponse:
     )
 
 
-def _grade(reading: "_Reading", grader: Grader) -> list[Graded]:
+def _grade(reading: "_Reading", grader: TermGrader) -> list[Graded]:
     courses, labs = reading.courses(), reading.labs()
     window = PRESETS.get(reading.sent.get("window", "paper"), PRESETS["paper"])
     refuse_late_baseline([(("before",), lab) for lab in labs], courses)
@@ -133,6 +135,6 @@ class _Reading:
         text = self.sent.get(name, "")
         try:
             return read(text) if text else None
-        except ReadingError as error:
+        except ParseError as error:
             self.faults.append(FieldFault((name,), error.code, error.message))
             return None

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from toxgrade.grading.result import Course
 from toxgrade.grading.summary import TermSummary
-from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.service import TheService
 from toxgrade.server.records.current_state import FollowUp, current_follow_up, current_grades
 from toxgrade.server.records.db.tables import grades
@@ -22,7 +22,9 @@ from toxgrade.server.web.charts.gallery import Gallery
 from toxgrade.server.web.page import PageRoute, page
 
 router = APIRouter(
-    route_class=PageRoute, include_in_schema=False, dependencies=[needs("reader", session=True)]
+    route_class=PageRoute,
+    include_in_schema=False,
+    dependencies=[require_role("reader", session=True)],
 )
 
 PER_PAGE = 100

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
-from toxgrade.cohort.definition import Report, Scope
+from toxgrade.cohort.definition import ReportPhase, Scope
 from toxgrade.errors import NotFound
-from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.studies import (
     Study,
@@ -21,7 +21,9 @@ from toxgrade.server.reports.study_reports import table_document
 from toxgrade.server.web.page import PageRoute, page
 
 router = APIRouter(
-    route_class=PageRoute, include_in_schema=False, dependencies=[needs("reader", session=True)]
+    route_class=PageRoute,
+    include_in_schema=False,
+    dependencies=[require_role("reader", session=True)],
 )
 
 PER_PAGE = 200
@@ -51,7 +53,7 @@ async def studies(service: TheService) -> HTMLResponse:
 
 
 @router.get("/studies/{study}")
-async def table(service: TheService, study: str, phase: Report = "acute") -> HTMLResponse:
+async def table(service: TheService, study: str, phase: ReportPhase = "acute") -> HTMLResponse:
     """The toxicity table, each number leading to its patients."""
     found, document = await _table(service, study, phase)
     labels = [row["label"] for row in document["rows"]]
@@ -63,7 +65,7 @@ async def table(service: TheService, study: str, phase: Report = "acute") -> HTM
 async def behind_reading(
     service: TheService,
     study: str,
-    phase: Report,
+    phase: ReportPhase,
     reading: Literal["any_toxicity", "any_toxicity_alternative", "any_grade", "window_incomplete"],
 ) -> HTMLResponse:
     """The patients who meet a definition of toxicity, or were not followed long enough."""
@@ -80,7 +82,7 @@ async def behind_reading(
 async def behind_cell(
     service: TheService,
     study: str,
-    phase: Report,
+    phase: ReportPhase,
     label: str,
     kind: Literal["baseline", "worst"],
     what: Literal["1", "2", "3", "4", "5"] | Note,
@@ -118,10 +120,10 @@ async def patients(
     )
 
 
-async def _table(service: Service, study: str, phase: Report) -> tuple[Study, dict[str, Any]]:
+async def _table(service: Service, study: str, phase: ReportPhase) -> tuple[Study, dict[str, Any]]:
     def query(connection: Connection) -> tuple[Study, dict[str, Any]]:
         found = find_study(connection, study)
-        edition = service.graders.under(found.rules).edition
+        edition = service.graders.for_rules(found.rules).edition
         return found, table_document(connection, found, edition, Scope(phase))
 
     return await service.read(query)

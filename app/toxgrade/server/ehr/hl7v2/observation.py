@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from toxgrade.errors import FieldFault, ReadingError, RequestError
+from toxgrade.errors import FieldFault, ParseError, RequestError
 from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.reference_ranges import PrintedRange, read_range
 from toxgrade.grading.result import Collected, LabResult, Reason, Reported
@@ -43,7 +43,7 @@ def read_time(text: str) -> Collected:
     """
     match = _TIME.fullmatch(text)
     if match is None:
-        raise ReadingError("unreadable-date", f"expected {ACCEPTED_TIME}")
+        raise ParseError("unreadable-date", f"expected {ACCEPTED_TIME}")
     year, month, day, hour, minute, second, fraction, offset = match.groups()
     written = "-".join(filter(None, (year, month, day)))
     if hour:
@@ -51,15 +51,15 @@ def read_time(text: str) -> Collected:
         written += (f".{fraction}" if fraction else "") + (offset or "")
     try:
         return read_collected(written)
-    except ReadingError:
-        raise ReadingError("unreadable-date", f"expected {ACCEPTED_TIME}") from None
+    except ParseError:
+        raise ParseError("unreadable-date", f"expected {ACCEPTED_TIME}") from None
 
 
 def read_issued(text: str) -> datetime | None:
     """When a version was released; None where the time has no offset and so cannot be ordered."""
     try:
         issued = datetime.fromisoformat(read_time(text).text)
-    except (ReadingError, ValueError):
+    except (ParseError, ValueError):
         return None
     return issued if issued.tzinfo else None
 
@@ -80,12 +80,12 @@ def read_reported(obx: Segment) -> Reported | None:
     if not whole:
         return None
     if kind not in _NUMERIC or len(obx.repetitions(5)) > 1:
-        raise ReadingError("unreadable-value", "expected one number")
+        raise ParseError("unreadable-value", "expected one number")
     if kind != "SN":
         return read_value(whole)
     comparator, first, separator, second = (obx.component(5, n) for n in range(1, 5))
     if separator or second:
-        raise ReadingError("unreadable-value", "expected one number")
+        raise ParseError("unreadable-value", "expected one number")
     return read_value(("" if comparator == "=" else comparator) + first)
 
 
@@ -203,7 +203,7 @@ def read_observation(
 def _reported(obx: Segment) -> tuple[Reported | None, Literal[Reason.UNREADABLE_VALUE] | None]:
     try:
         return read_reported(obx), None
-    except ReadingError:
+    except ParseError:
         return None, Reason.UNREADABLE_VALUE
 
 
@@ -211,7 +211,7 @@ def _range(obx: Segment) -> PrintedRange | None:
     """The reference range (OBX-7); None where one was sent and cannot be read."""
     try:
         return read_range(obx.text(7))
-    except ReadingError:
+    except ParseError:
         return None
 
 
@@ -228,7 +228,7 @@ def _collected(
         return None
     try:
         return read_time(told)
-    except ReadingError as error:
+    except ParseError as error:
         refuse(14, DATA_TYPE, error.message)
         return None
 

@@ -187,7 +187,7 @@ class Receiver:
         """
         if sum(segment.name == "OBX" for segment in message.segments) > self.most_results:
             raise RequestError(f"more than {self.most_results} results: send a batch")
-        return read_oru(message, self.graders.under(Rules()).names, self.site)
+        return read_oru(message, self.graders.for_rules(Rules()).names, self.site)
 
 
 def _accepted(header: Segment, sent: Sequence[Submission], stored: Sequence[Stored]) -> str:

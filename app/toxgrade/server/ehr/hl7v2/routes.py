@@ -13,7 +13,7 @@ from toxgrade.errors import RequestError
 from toxgrade.server.ehr.hl7v2.acknowledge import refused
 from toxgrade.server.ehr.hl7v2.observation import Site
 from toxgrade.server.ehr.hl7v2.receive import Received, Receiver
-from toxgrade.server.http.authorization import needs
+from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import BodyProblem, limited_body
 from toxgrade.server.http.service import REPLAYED, TheService
 
@@ -33,7 +33,7 @@ _CONTENT: dict[str, Any] = {_MEDIA: {"schema": {"type": "string"}}}
 @router.post(
     "/hl7v2",
     summary="Grade and store HL7 v2 messages",
-    dependencies=[needs("writer")],
+    dependencies=[require_role("writer")],
     response_class=Response,
     responses={
         200: {"description": "AA, AE or AR for each message", "content": _CONTENT},

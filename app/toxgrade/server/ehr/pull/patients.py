@@ -23,7 +23,7 @@ from toxgrade.server.records.identity import Loc
 from toxgrade.server.records.patient_record import PatientRecord, put_patient
 from toxgrade.server.records.patients import lock_patient
 from toxgrade.server.records.store import Submission, store
-from toxgrade.server.records.studies import PATIENT_NAME, hold_study
+from toxgrade.server.records.studies import PATIENT_NAME, lock_study
 
 _FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
@@ -139,7 +139,7 @@ def pull_patient(server: Server, fhir_id: str, graders: Graders, accepted: Accep
     bundle = {"resourceType": "Bundle", "type": "collection", "entry": entry}
     contents = read_bundle(bundle, "Bundle", len(entry))
     _refuse_others(contents, fhir_id)
-    names = graders.under(Rules()).names
+    names = graders.for_rules(Rules()).names
     observed = observe(contents, names, accepted)
     (person,) = persons(contents, observed, of_one=True)
     results = storable(observed, names)
@@ -172,7 +172,7 @@ def keep(
         RequestError: a name or a result that cannot be accepted, or the patient was erased.
     """
     if pulled.courses:
-        number = lock_patient(connection, hold_study(connection, study), patient).id
+        number = lock_patient(connection, lock_study(connection, study), patient).id
         recorded = {_days(course): course for course in current_courses(connection, number)}
         # A course that is recorded with its dose keeps it: Procedures have none.
         courses = tuple(recorded.get(_days(course), course) for course in pulled.courses)

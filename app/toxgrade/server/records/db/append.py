@@ -27,7 +27,7 @@ from toxgrade.server.records.db.tables import (
     study_rules,
     treatments,
 )
-from toxgrade.server.records.db.unit_of_work import Written, unit_of
+from toxgrade.server.records.db.unit_of_work import Written, unit_of_work
 
 COVERED: tuple[Table, ...] = (
     demographics, events, follow_ups, grades, results, study_ranges, study_rules, treatments,
@@ -47,7 +47,7 @@ def append(connection: Connection, table: Table, rows: Sequence[dict[str, Any]])
     """
     if not rows:
         return []
-    unit = unit_of(connection)
+    unit = unit_of_work(connection)
     if table in _OF_A_STUDY:
         unit.seen.clear()
     noted = unit.written.digests.setdefault(table.name, {})
@@ -66,14 +66,14 @@ def append(connection: Connection, table: Table, rows: Sequence[dict[str, Any]])
     return ids
 
 
-def remark(connection: Connection, **facts: Any) -> None:
+def add_audit_note(connection: Connection, **facts: Any) -> None:
     """Add to the audit entry of what is being done, such as a reason; never a clinical value."""
-    unit_of(connection).written.remarks.update(facts)
+    unit_of_work(connection).written.remarks.update(facts)
 
 
-def take(connection: Connection) -> Written:
+def pop_written(connection: Connection) -> Written:
     """What was written in this transaction since it was last asked."""
-    unit = unit_of(connection)
+    unit = unit_of_work(connection)
     written, unit.written = unit.written, Written()
     return written
 
@@ -100,7 +100,7 @@ def _form(
 
 
 @contextmanager
-def looking_back(connection: Connection, moment: datetime) -> Iterator[None]:
+def as_of_snapshot(connection: Connection, moment: datetime) -> Iterator[None]:
     """Within this, ``connection`` sees what was stored up to ``moment``; then it is rolled back."""
     on_sqlite = connection.dialect.name == "sqlite"
     schema = "main" if on_sqlite else connection.exec_driver_sql("SELECT current_schema()").scalar()

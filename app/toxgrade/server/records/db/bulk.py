@@ -99,7 +99,7 @@ def _as_sqlite_keeps_them(
         or set(map(itemgetter(place), rows)) != {None}
     ]
     otherwise = [place for place in told if isinstance(columns[place].type, _OTHERWISE_KEPT)]
-    plain = [place for place in told if place not in otherwise]
+    to_plain_text = [place for place in told if place not in otherwise]
     converted = zip(
         *(
             map(_Kept(columns[place], dialect).__getitem__, map(itemgetter(place), rows))
@@ -108,9 +108,9 @@ def _as_sqlite_keeps_them(
         strict=True,
     )
     # Each table has an id, a column beside it, and a moment or a boolean.
-    as_they_are = map(itemgetter(*plain), rows)
+    as_they_are = map(itemgetter(*to_plain_text), rows)
     tuples = [one + other for one, other in zip(as_they_are, converted, strict=True)]
-    return [columns[place].name for place in (*plain, *otherwise)], tuples
+    return [columns[place].name for place in (*to_plain_text, *otherwise)], tuples
 
 
 class _Kept(dict[Any, Any]):

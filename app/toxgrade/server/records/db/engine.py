@@ -146,7 +146,7 @@ def empty_write_ahead_log(engine: Engine) -> None:
             connection.close()
 
 
-def reading(engine: Engine) -> Engine:
+def read_only(engine: Engine) -> Engine:
     """The same engine for transactions that only read: on SQLite they never wait for a writer."""
     return engine.execution_options(reads_only=True)
 
@@ -156,7 +156,7 @@ def transaction(url: str, *, reads_only: bool = False, new: bool = False) -> Ite
     """One transaction on a database that nothing else of this process uses."""
     engine = build_engine(url, new=new)
     try:
-        with (reading(engine) if reads_only else engine).begin() as connection:
+        with (read_only(engine) if reads_only else engine).begin() as connection:
             yield connection
     finally:
         engine.dispose()
@@ -168,7 +168,7 @@ def snapshot(url: str) -> Iterator[Connection]:
     engine = build_engine(url)
     try:
         level = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
-        with reading(engine).execution_options(**level).begin() as connection:
+        with read_only(engine).execution_options(**level).begin() as connection:
             yield connection
     finally:
         engine.dispose()

@@ -83,7 +83,7 @@ class UnitOfWork:
         self.seen.clear()
 
 
-def unit_of(connection: Connection) -> UnitOfWork:
+def unit_of_work(connection: Connection) -> UnitOfWork:
     """That of the connection's transaction, which begins if there is none."""
     transaction = connection.get_transaction() or connection.begin()
     unit = _found(connection)
@@ -95,7 +95,7 @@ def unit_of(connection: Connection) -> UnitOfWork:
 @contextmanager
 def undoable(connection: Connection) -> Iterator[None]:
     """A savepoint: what an error takes back is not noted either."""
-    unit = unit_of(connection)
+    unit = unit_of_work(connection)
     before, unit.written = unit.written, Written()
     try:
         with connection.begin_nested():
