@@ -4,7 +4,7 @@ ToxgradeError
 ├── CriteriaError      a criteria or analyte file is incomplete or contradicts itself
 ├── FileError          a file cannot be graded as it is; names line and column
 ├── SourceError        another system did not give what was asked of it
-├── ReadingError       a reported number or date cannot be read; says what is accepted
+├── ParseError         a reported number or date cannot be read; says what is accepted
 ├── RequestError       what was asked cannot be done as asked; names the fields
 │   ├── NotFound       no such study, patient, edition, …
 │   ├── Conflict       it contradicts what is stored

@@ -109,8 +109,8 @@ def test_what_a_library_makes_of_the_interrupt_is_one_too(tmp_path: Path) -> Non
     """polars made a TypeError of it, once in some hundred times: a traceback and exit code 1."""
     program = """
 import os, signal, time
-from toxgrade.cli.options import tidied_when_ended
-with tidied_when_ended():
+from toxgrade.cli.options import cleanup_on_signal
+with cleanup_on_signal():
     try:
         os.kill(os.getpid(), signal.SIGTERM)
         while True:
@@ -486,3 +486,20 @@ def test_a_worker_says_which_folder_it_cannot_use(tmp_path: Path) -> None:
     refused = toxgrade("worker", cwd=tmp_path, TOXGRADE_BATCHES_DIR="file/batches")
     assert refused.returncode == 2
     assert "TOXGRADE_BATCHES_DIR cannot be used: Not a directory" in refused.stderr
+
+
+def test_the_former_names_of_options_still_work_and_are_hidden() -> None:
+    """They are accepted until 1.0."""
+    for command, former, given, field in (
+        ("grade", "--reading", "hypokalemia=grade-1", "interpretations"),
+        ("regrade", "--reading", "hypokalemia=grade-1", "interpretations"),
+        ("grade", "--rt-from", "A,B", "treatment"),
+        ("plot", "--row", "Albumin", "term"),
+    ):
+        parser = Parser(prog=f"toxgrade {command}")
+        import_module(f"toxgrade.cli.{command}").arguments(parser)
+        files = {"grade": ["labs.csv", "-o", "x.csv"], "regrade": ["demo"]}
+        positional = files.get(command, ["shift", "-o", "x.svg"])
+        chosen = vars(parser.parse_intermixed_args([*positional, former, given]))
+        assert chosen[field] in ([given], ("A", "B"), given)
+        assert former not in parser.format_help()

@@ -1,16 +1,18 @@
 """Editions of CTCAE: what differs between two, and what that would change in a stored study."""
 
 import sys
+from argparse import SUPPRESS
 from typing import TYPE_CHECKING
 
-from toxgrade.cli.options import settings
+from toxgrade.cli.options import Parser, settings
 
 if TYPE_CHECKING:
+    from argparse import _ActionsContainer
+
     from toxgrade.criteria.describe import Difference
     from toxgrade.criteria.model import Edition
     from toxgrade.grading.result import Grade
     from toxgrade.grading.rules import Rules
-from toxgrade.cli.options import Parser
 
 
 def compare(before: str, after: str, study: str | None) -> None:
@@ -77,26 +79,38 @@ def _shown(grade: "Grade | None") -> tuple[str, str]:
     return grade.term.name, f"{grade.at_least}" if decided else f"{grade.at_least}-{grade.at_most}"
 
 
-def changed_rules(rules: "Rules", edition: "Edition", given: list[str]) -> "Rules":
-    """The rules with another edition and readings.
+def add_interpretations(parser: "_ActionsContainer") -> None:
+    """Let a command take ``--interpretation``; ``--reading`` was its name until 1.0."""
+    for name, shown in (
+        ("--interpretation", "the choice where CTCAE's text leaves one; repeatable"),
+        ("--reading", SUPPRESS),
+    ):
+        parser.add_argument(
+            name, dest="interpretations", action="append", default=[],
+            metavar="INTERPRETATION=CHOICE", help=shown,
+        )  # fmt: skip
 
-    A reading of an interpretation that the other edition does not have is dropped.
+
+def changed_rules(rules: "Rules", edition: "Edition", given: list[str]) -> "Rules":
+    """Return the rules with another edition and the interpretations given as A=B.
+
+    A choice for an interpretation that the other edition does not have is dropped.
 
     Raises:
-        RequestError: a reading is not INTERPRETATION=READING.
+        RequestError: a text is not INTERPRETATION=CHOICE.
     """
     from dataclasses import replace
 
     from toxgrade.errors import RequestError
 
     known = {interpretation.name for interpretation in edition.interpretations}
-    readings = {old: reading for old, reading in rules.interpretations if old in known}
+    choices = {old: choice for old, choice in rules.interpretations if old in known}
     for text in given:
-        interpretation, equals, reading = text.partition("=")
+        interpretation, equals, choice = text.partition("=")
         if not equals:
-            raise RequestError("--reading: expected INTERPRETATION=READING")
-        readings[interpretation] = reading
-    return replace(rules, edition=edition.name, interpretations=tuple(sorted(readings.items())))
+            raise RequestError("--interpretation: expected INTERPRETATION=CHOICE")
+        choices[interpretation] = choice
+    return replace(rules, edition=edition.name, interpretations=tuple(sorted(choices.items())))
 
 
 def arguments(parser: Parser) -> None:

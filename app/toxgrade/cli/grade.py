@@ -1,25 +1,22 @@
-"""What a batch tells while it runs and at its end, on standard error: it disturbs no output."""
+"""``toxgrade grade``: grade lab exports, and report on standard error what came of it."""
 
+import os
 import sys
 from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from toxgrade.cli.criteria import add_interpretations
+from toxgrade.cli.options import Parser, add_file_options, cleanup_on_signal, read_options
+from toxgrade.cohort.definition import ReportPhase
 
 if TYPE_CHECKING:
     from toxgrade.criteria.model import Criteria
     from toxgrade.exports.grade_file import Progress
     from toxgrade.exports.run_report import RunSummary
-import os
-from typing import TYPE_CHECKING, Any, Literal, get_args
-
-from toxgrade.cli.options import Parser, add_file_options, cleanup_on_signal, read_options
-from toxgrade.cohort.definition import ReportPhase as Phase
-
-if TYPE_CHECKING:
     from toxgrade.grading.phase import Window
-
 
 _EVERY = 10.0
 _SHOWN = 10
@@ -105,7 +102,9 @@ def arguments(parser: Parser) -> None:
     add("--rejects", type=Path, help="rows that could not be read")
     add("--worst", type=Path, help="worst grades per patient and term")
     add("--table", type=Path, help="the toxicity table: .csv, .json or .html")
-    add("--phase", choices=get_args(Phase), default="acute", help="of the table (%(default)s)")
+    add(
+        "--phase", choices=get_args(ReportPhase), default="acute", help="of the table (%(default)s)"
+    )
     add("--names", choices=("own", "adam"), default="own", help="of our columns (%(default)s)")
     add("--strict", action="store_true", help="exit with 1 if a row was rejected")
     _rules(parser)
@@ -113,23 +112,21 @@ def arguments(parser: Parser) -> None:
 
 
 def _rules(parser: Parser) -> None:
-    add = parser.add_argument_group("how results are graded").add_argument
+    group = parser.add_argument_group("how results are graded")
+    add = group.add_argument
     add("--edition", default="4.03", help="the edition of CTCAE (%(default)s)")
     add(
         "--window", default="paper",
         help="paper, rtog90, end90, or such as end+3m, start+90d (%(default)s)",
     )  # fmt: skip
-    add(
-        "--reading", dest="readings", action="append", default=[], metavar="INTERPRETATION=READING",
-        help="a reading where CTCAE leaves a choice; repeatable",
-    )  # fmt: skip
+    add_interpretations(group)
 
 
 @cleanup_on_signal()
 def grade(
     labs: list[str], output: Path, patients: Path | None, rejects: Path | None,
-    worst: Path | None, table: Path | None, phase: Phase, names: Literal["own", "adam"],
-    strict: bool, edition: str, window: str, readings: list[str], **files: Any,
+    worst: Path | None, table: Path | None, phase: ReportPhase, names: Literal["own", "adam"],
+    strict: bool, edition: str, window: str, interpretations: list[str], **files: Any,
 ) -> int:  # fmt: skip
     """Grade lab exports; every row comes out, with its grades or the reason why not."""
     # polars' allocator, told before polars is there to keep what it will need again in a moment:
@@ -143,7 +140,7 @@ def grade(
 
     graders = Graders(load(only=edition))
     rules = changed_rules(
-        Rules(window=_window(window)), graders.criteria.edition(edition), readings
+        Rules(window=_window(window)), graders.criteria.edition(edition), interpretations
     )
     batch = GradeFileRequest(
         tuple(labs),

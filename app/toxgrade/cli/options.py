@@ -6,20 +6,16 @@ file.
 
 import os
 import sys
-from argparse import Action, ArgumentParser, ArgumentTypeError
-from collections.abc import Callable, Iterable, Iterator
+from argparse import SUPPRESS, Action, ArgumentParser, ArgumentTypeError
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
-
-if TYPE_CHECKING:
-    from toxgrade.server.settings import Settings
-from collections.abc import Collection
-from typing import TYPE_CHECKING
 
 from toxgrade.errors import ParseError
 from toxgrade.tabular.read_options import FORMAT, OPTIONS, Option
 
 if TYPE_CHECKING:
+    from toxgrade.server.settings import Settings
     from toxgrade.tabular.read_options import ReadOptions
 
 
@@ -168,15 +164,18 @@ def add_file_options(
     """Let the command take them; each is kept under its field of ``ReadOptions``."""
     add = parser.add_argument_group(title).add_argument
     for option in (option for option in (FORMAT, *OPTIONS) if option.name in only):
-        add(
-            f"--{option.name.replace('_', '-')}",
-            dest=option.field,
-            type=_reader(option),
-            choices=option.choices or None,
-            action="append" if option.repeatable else "store",
-            metavar=option.shown_as,
-            help=_HELP.get(option.name, option.help).replace("%", "%%"),
-        )
+        text = _HELP.get(option.name, option.help).replace("%", "%%")
+        for name, shown in ((option.name, text), (option.formerly, SUPPRESS)):
+            if name is not None:
+                add(
+                    f"--{name.replace('_', '-')}",
+                    dest=option.field,
+                    type=_reader(option),
+                    choices=option.choices or None,
+                    action="append" if option.repeatable else "store",
+                    metavar=option.shown_as,
+                    help=shown,
+                )
 
 
 def _reader(option: Option) -> Callable[[str], Any]:

@@ -1,6 +1,7 @@
 """Pictures as files: of a stored study, or of an export that is stored nowhere."""
 
 import sys
+from argparse import SUPPRESS
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,7 +40,8 @@ def arguments(parser: Parser) -> None:
     add(
         "--phase", choices=get_args(ReportPhase), default="acute", help="of the shift (%(default)s)"
     )
-    add("--row", help="a row of the study's table, or a term: shift, incidence")
+    add("--term", help="a term, or a row of the study's table: shift, incidence")
+    add("--row", dest="term", help=SUPPRESS)  # its name until 1.0
     add("--min-grade", type=whole_number(1, 5), default=2, help="of the incidence (%(default)s)")
     add("--page", type=whole_number(1, 10**6), default=1, help="of the swimmer plot (%(default)s)")
     add("--width", type=whole_number(280, 1600), default=720, help="in pixels (%(default)s)")
@@ -49,7 +51,7 @@ def arguments(parser: Parser) -> None:
 @cleanup_on_signal()
 def plot(
     picture: str, output: Path, study: str | None, labs: Path | None, patients: Path | None,
-    edition: str, patient: str | None, phase: ReportPhase, row: str | None, min_grade: int,
+    edition: str, patient: str | None, phase: ReportPhase, term: str | None, min_grade: int,
     page: int, width: int, **files: Any,
 ) -> None:  # fmt: skip
     """Draw a picture of a cohort, or the timeline of one patient."""
@@ -67,7 +69,7 @@ def plot(
         found,
     ):
         if name is not None:
-            asked = ChartRequest(phase, row, min_grade, page, width)
+            asked = ChartRequest(phase, term, min_grade, page, width)
             drawn = gallery.study(connection, found, name, asked)
         else:
             drawn = gallery.patient(connection, found, patient or "", width)

@@ -1,6 +1,6 @@
-"""Grading a stored study again, by another edition or reading."""
+"""``toxgrade regrade``: grade a stored study again, by another edition or interpretation."""
 
-from toxgrade.cli.criteria import changed_rules
+from toxgrade.cli.criteria import add_interpretations, changed_rules
 from toxgrade.cli.options import Parser, settings
 
 
@@ -8,13 +8,11 @@ def arguments(parser: Parser) -> None:
     parser.runs(regrade)
     parser.add_argument("study", help="a stored study")
     parser.add_argument("--edition", help="the edition of CTCAE from now on")
-    parser.add_argument(
-        "--reading", action="append", default=[], help="INTERPRETATION=READING; repeatable"
-    )
+    add_interpretations(parser)
 
 
-def regrade(study: str, edition: str | None, reading: list[str]) -> None:
-    """Grade a study again by another edition or reading; the old grades stay readable."""
+def regrade(study: str, edition: str | None, interpretations: list[str]) -> None:
+    """Grade a study again by another edition or interpretation; the old grades stay readable."""
     from getpass import getuser
 
     from toxgrade.criteria.reader import load
@@ -28,7 +26,7 @@ def regrade(study: str, edition: str | None, reading: list[str]) -> None:
     with audited_transaction(url, actor, "toxgrade regrade", study) as connection:
         found = find_study(connection, study)
         asked = graders.criteria.edition(edition or found.rules.edition)
-        rules = changed_rules(found.rules, asked, reading)
+        rules = changed_rules(found.rules, asked, interpretations)
         chosen = graders.for_rules(rules).edition
         saved = save_study(connection, study, rules, found.liver_enzymes, found.rows)
         regrade_study(connection, saved.study, graders)

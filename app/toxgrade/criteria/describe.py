@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from toxgrade.criteria.model import Criteria, Direction, Edition, GradeCriterion, Term
 
 _HEAD = """\
-# Editions and readings of CTCAE
+# Editions and interpretations of CTCAE
 
 Written by `toxgrade criteria page`; a test holds it equal to the criteria files. The wording is the
 US National Cancer Institute's.
 
 CTCAE is written for a clinician at the bedside. Where a number alone cannot follow its letter, the
-criteria file names the question, the reading that is the default, and what else a study may choose:
+criteria file names the question, the choice that is the default, and what else a study may choose:
 `"interpretations": {"hypokalemia": "grade-1"}` in `PUT /v1/studies/{study}` or `POST /v1/grade`, or
-`toxgrade regrade STUDY --reading hypokalemia=grade-1`. Reports print how the text was read wherever
-their rows depend on it.
+`toxgrade regrade STUDY --interpretation hypokalemia=grade-1`. Reports print the choices
+wherever their rows depend on them.
 """
 
 

@@ -60,7 +60,7 @@ def grade(
     Raises:
         FileError: columns are missing, or treatment dates cannot be read or contradict each other.
         CriteriaError: there is no such edition or interpretation.
-        ReadingError: ``window`` is no window.
+        ParseError: ``window`` is no window.
     """
     layout = recognise(labs.columns, "labs", DEFAULT_OPTIONS)
     rules = Rules(edition, as_window(window), implausible, tuple((interpretations or {}).items()))

@@ -33,7 +33,7 @@ def read_value(text: str) -> Reported:
     """Read a reported value with its comparator, exactly.
 
     Raises:
-        ReadingError: ``unreadable-value``; the message says what is accepted.
+        ParseError: ``unreadable-value``; the message says what is accepted.
     """
     match = _REPORTED.fullmatch(text.strip(" \t\r\n"))
     if match is None:
@@ -52,7 +52,7 @@ def read_limit(text: str) -> Reported:
     """Read a limit of the reference range (LLN or ULN), exactly; a comparator is refused.
 
     Raises:
-        ReadingError: ``unreadable-limit``; the message says what is accepted.
+        ParseError: ``unreadable-limit``; the message says what is accepted.
     """
     try:
         reported = read_value(text)
@@ -86,7 +86,7 @@ def read_collected(text: str) -> Collected:
     The time of day is kept to the microsecond; an hour alone (``T14``) gives none.
 
     Raises:
-        ReadingError: ``unreadable-date``; the message says what is accepted.
+        ParseError: ``unreadable-date``; the message says what is accepted.
     """
     written = text.strip(WHITE_SPACE)
     match = _COLLECTED.fullmatch(written)

@@ -55,7 +55,7 @@ def read_window(text: str) -> Window:
     """Return the window that a text means: a preset's name, or such as ``end+3m``, ``start+90d``.
 
     Raises:
-        ReadingError: ``window``; the message says what is accepted.
+        ParseError: ``window``; the message says what is accepted.
     """
     match = _WRITTEN.fullmatch(text)
     if text in PRESETS:

@@ -73,7 +73,7 @@ def read_range(text: str) -> PrintedRange:
     ``Negative``, nothing at all) gives neither. The numbers are not judged: ``0-0`` is read.
 
     Raises:
-        ReadingError: ``unreadable-limit``, a text with digits that is no single range
+        ParseError: ``unreadable-limit``, a text with digits that is no single range
             (``0-2-7.2``, ``3,5-5,0``, ``M: 13-17 F: 12-15``); the message says what is accepted.
     """
     printed = text.strip()

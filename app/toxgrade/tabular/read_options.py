@@ -19,7 +19,7 @@ class Option:
     """Something that may be declared: ``name`` in words, ``field`` of ``ReadOptions``.
 
     ``choices``: the texts it takes (none: what ``read`` takes). ``repeatable``: given more than
-    once, every one counts.
+    once, every one counts. ``formerly``: a name it had before, accepted until 1.0.
     """
 
     name: str
@@ -29,12 +29,13 @@ class Option:
     read: Callable[[str], Any] = str
     repeatable: bool = False
     shown_as: str | None = None
+    formerly: str | None = None
 
     def value(self, text: str) -> Any:
         """What a text declares.
 
         Raises:
-            ReadingError: says what is accepted.
+            ParseError: says what is accepted.
         """
         if self.choices and text not in self.choices:
             raise ParseError("not-a-choice", f"expected one of {' '.join(self.choices)}")
@@ -83,8 +84,8 @@ OPTIONS = (
            ("reported", "standard")),
     Option("baseline", "baseline",
            "flag: declared baselines (SDTM's flags) count; rule: none", ("rule", "flag")),
-    Option("rt_from", "treatment", "the columns of the treatment dates", read=_pair,
-           shown_as="START,END"),
+    Option("treatment_columns", "treatment", "the columns of the treatment dates", read=_pair,
+           shown_as="START,END", formerly="rt_from"),
 )  # fmt: skip
 """All but ``FORMAT``, which HTTP takes from a file's name or media type."""
 
@@ -134,13 +135,14 @@ def parse_options(
     Raises:
         RequestError: naming each option that there is not, is given twice or cannot be accepted.
     """
-    options = {option.name: option for option in OPTIONS}
+    names = [option.name for option in OPTIONS]
+    options = {name: option for option in OPTIONS for name in (option.name, option.formerly)}
     given: dict[str, list[Any]] = {}
     faults = []
     for name, text in words:
         try:
             if name not in options:
-                raise ParseError("unknown-field", f"accepted are {', '.join(options)}")
+                raise ParseError("unknown-field", f"accepted are {', '.join(names)}")
             option = options[name]
             if text:
                 given.setdefault(option.field, []).append(option.value(text))
@@ -161,15 +163,24 @@ def parse_options(
 
 
 def as_json(options: ReadOptions) -> str | None:
-    """What is declared by ``OPTIONS``, to be kept; None: nothing."""
-    named = {option.name: getattr(options, option.field) for option in OPTIONS}
-    usual = {option.name: getattr(DEFAULT_OPTIONS, option.field) for option in OPTIONS}
-    told = {name: value for name, value in named.items() if value != usual[name]}
-    return msgspec.json.encode(told, order="sorted").decode() if told else None
+    """Return what is declared by ``OPTIONS`` as JSON; None: nothing is.
+
+    A renamed option is kept and answered under its former name until 1.0.
+    """
+    kept = {
+        option.formerly or option.name: getattr(options, option.field)
+        for option in OPTIONS
+        if getattr(options, option.field) != getattr(DEFAULT_OPTIONS, option.field)
+    }
+    return msgspec.json.encode(kept, order="sorted").decode() if kept else None
 
 
 def from_json(text: str | None) -> ReadOptions:
-    """What ``as_json`` kept."""
-    told: dict[str, Any] = msgspec.json.decode(text) if text else {}
-    fields = {option.field: told[option.name] for option in OPTIONS if option.name in told}
+    """Return the options that ``as_json`` wrote."""
+    kept: dict[str, Any] = msgspec.json.decode(text) if text else {}
+    fields = {
+        option.field: kept[name]
+        for option in OPTIONS
+        if (name := option.formerly or option.name) in kept
+    }
     return msgspec.convert(fields, ReadOptions)

@@ -31,7 +31,7 @@ def event(api: httpx.Client, patient: str, **what: object) -> None:
 
 
 def time_to(api: httpx.Client, grade: int, term: str = "Bilirubin") -> dict[str, Any]:
-    answer = api.get(f"{_STUDY}/time-to-grade", params={"term": term, "grade": grade})
+    answer = api.get(f"{_STUDY}/time-to-grade", params={"term": term, "min_grade": grade})
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
@@ -103,7 +103,12 @@ def test_survival_runs_through_later_courses(api: httpx.Client) -> None:
 
 @pytest.mark.parametrize(
     ("query", "field"),
-    [("term=Nausia&grade=2", "term"), ("term=Nausea", "grade"), ("term=Nausea&grade=6", "grade")],
+    [
+        ("term=Nausia&grade=2", "term"),
+        ("term=Nausea", "min_grade"),
+        ("term=Nausea&min_grade=6", "min_grade"),
+        ("term=Nausea&grade=6", "grade"),
+    ],
 )
 def test_a_wrong_question_is_refused_by_field(api: httpx.Client, query: str, field: str) -> None:
     answer = api.get(f"{_STUDY}/time-to-grade?{query}")

@@ -136,7 +136,7 @@ def test_the_same_bytes_read_otherwise_are_another_batch(service: Stored) -> Non
         ([("dates", "%d.%m.%Y%")], "dates", "expected %Y, %m"),
         ([("delimiter", ";;")], "delimiter", "expected one character"),
         ([("sheet", "a"), ("sheet", "b")], "sheet", "expected once"),
-        ([("rt_from", "A")], "rt_from", "expected two columns"),
+        ([("treatment_columns", "A")], "treatment_columns", "expected two columns"),
         ([("map", "patients=id")], "map", "a column that is not one of ours"),
         ([("map", "/etc/passwd.toml")], "map", "expected OURS=THEIRS"),
         ([("null", "x" * 201)], "null", "expected at most 200"),

@@ -73,7 +73,7 @@ def test_a_picture_is_a_file_by_suffix_and_by_accept(
     ("path", "status"),
     [
         ("pictures/pie", 404), ("pictures/edish.gif", 404), ("pictures/edish.svg?width=9", 422),
-        ("pictures/incidence.svg?grade=6", 422), ("pictures/shift.svg?row=Nausia", 422),
+        ("pictures/incidence.svg?min_grade=6", 422), ("pictures/shift.svg?term=Nausia", 422),
         ("patients/P13/story.svg", 404), ("patients/P99/timeline.svg", 404),
     ],
 )  # fmt: skip
@@ -93,7 +93,7 @@ def test_the_butterfly_counts_as_the_table_does(demo: httpx.Client) -> None:
 
 
 def test_shifts_are_those_of_the_shift_table(demo: httpx.Client) -> None:
-    spec = _spec(demo, _PLACES[1], row="Liver enzymes")
+    spec = _spec(demo, _PLACES[1], term="Liver enzymes")
     drawn = {(r["baseline"], r["worst"], r["n"]) for r in _values(spec) if "n" in r}
     cells = demo.get("/v1/studies/demo/shift-table?term=Liver enzymes").json()["cells"]
     assert drawn == {(cell["baseline"], cell["worst"], cell["n"]) for cell in cells}
@@ -118,7 +118,7 @@ def test_swimmer_lanes_end_at_the_last_contact(demo: httpx.Client) -> None:
 
 
 def test_the_curve_is_that_of_time_to_grade(demo: httpx.Client) -> None:
-    spec = _spec(demo, _PLACES[4], row="Liver enzymes", grade=1)
+    spec = _spec(demo, _PLACES[4], term="Liver enzymes", min_grade=1)
     curve = demo.get("/v1/studies/demo/time-to-grade?term=Liver enzymes&grade=1").json()
     drawn = {(r["days"], r["estimate"]) for r in _values(spec) if "estimate" in r}
     assert drawn == {(0, 0.0)} | {(s["days"], s["estimate"]) for s in curve["steps"]}

@@ -112,7 +112,7 @@ def test_every_picture_of_an_export_and_every_format(
         (["edish", "-o", "x.svg"], "give --study, or --labs"),
         (["timeline", "--study", "demo", "-o", "x.svg"], "--patient: a timeline is of one patient"),
         (["timeline", "--study", "demo", "--patient", "P99", "-o", "x.svg"], "no such patient"),
-        (["shift", "--study", "demo", "--row", "Bilirubn", "-o", "x.svg"], "no such term or row"),
+        (["shift", "--study", "demo", "--term", "Bilirubn", "-o", "x.svg"], "no such term or row"),
         (["edish", "--study", "nowhere", "-o", "x.svg"], "no such study"),
         (["edish", "--labs", "none.csv", "-o", "x.svg"], "none.csv"),
     ],

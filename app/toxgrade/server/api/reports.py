@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse, JSONResponse, Response
+from pydantic import AliasChoices
 from sqlalchemy import Connection
 from starlette.requests import Request
 
@@ -164,14 +165,16 @@ async def time_to(
     service: TheService,
     study: StudyName,
     term: Term,
-    grade: Annotated[int, Query(ge=1, le=5)],
+    min_grade: Annotated[
+        int, Query(ge=1, le=5, validation_alias=AliasChoices("min_grade", "grade"))
+    ],
     course: Annotated[int, Query(ge=1, le=20)] = 1,
 ) -> dict[str, Any]:
     """Aalen-Johansen estimate by day with confidence limits and the number at risk."""
 
     def query(connection: Connection) -> dict[str, Any]:
         found = find_study(connection, study)
-        return incidence_document(connection, found, _row(term, found, service), grade, course)
+        return incidence_document(connection, found, _row(term, found, service), min_grade, course)
 
     return await service.read(query)
 

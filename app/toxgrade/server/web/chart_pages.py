@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse
+from pydantic import AliasChoices
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -29,12 +30,14 @@ router = APIRouter(
 
 def _asked(
     phase: ReportPhase = "acute",
-    row: Annotated[str, Query(max_length=200)] = "",
-    grade: Annotated[int, Query(ge=1, le=5)] = 2,
+    term: Annotated[str, Query(max_length=200, validation_alias=AliasChoices("term", "row"))] = "",
+    min_grade: Annotated[
+        int, Query(ge=1, le=5, validation_alias=AliasChoices("min_grade", "grade"))
+    ] = 2,
     number: Annotated[int, Query(alias="page", ge=1, le=100_000)] = 1,
     width: Annotated[int, Query(ge=280, le=1600)] = WIDTH,
 ) -> ChartRequest:
-    return ChartRequest(phase, row or None, grade, number, width)
+    return ChartRequest(phase, term or None, min_grade, number, width)
 
 
 @router.get("/studies/{study}/pictures/{file}")

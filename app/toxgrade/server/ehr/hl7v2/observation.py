@@ -39,7 +39,7 @@ def read_time(text: str) -> Collected:
     """A time stamp (TS, DTM) of any precision, as written.
 
     Raises:
-        ReadingError: ``unreadable-date``; the message says what is accepted.
+        ParseError: ``unreadable-date``; the message says what is accepted.
     """
     match = _TIME.fullmatch(text)
     if match is None:
@@ -74,7 +74,7 @@ def read_reported(obx: Segment) -> Reported | None:
     """The reported number (OBX-5) of a NM, SN, ST, TX or FT; None where there is none.
 
     Raises:
-        ReadingError: ``unreadable-value``, also for repeated values, ratios and ranges.
+        ParseError: ``unreadable-value``, also for repeated values, ratios and ranges.
     """
     kind, whole = obx.component(2), obx.text(5).strip()
     if not whole:

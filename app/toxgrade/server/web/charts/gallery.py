@@ -31,13 +31,14 @@ NAMES: tuple[Name, ...] = get_args(Name)
 class ChartRequest:
     """What of a picture is wanted; each takes what it has use for.
 
-    ``row`` None: all rows with a baseline (shift), or the first of the table (incidence).
+    ``term``: a term or a row's label; None: all rows with a baseline (shift), or the first of the
+    table (incidence).
     ``page`` from 1, of the swimmer plot. ``width`` in pixels.
     """
 
     phase: ReportPhase = "acute"
-    row: str | None = None
-    grade: int = 2
+    term: str | None = None
+    min_grade: int = 2
     page: int = 1
     width: int = WIDTH
 
@@ -55,7 +56,7 @@ class Gallery:
         """A picture of a study.
 
         Raises:
-            RequestError: ``row`` is neither a row of the study's table nor a term.
+            RequestError: ``term`` is neither a row of the study's table nor a term.
         """
         draw: dict[Name, Callable[[Connection, Study, ChartRequest], Picture]] = {
             "butterfly": self._butterfly,
@@ -96,7 +97,7 @@ class Gallery:
 
     def _shift(self, connection: Connection, study: Study, asked: ChartRequest) -> Picture:
         rows = [row for row in self.rows(study) if row.with_baseline]
-        chosen = [self._row(study, asked.row)] if asked.row else rows or self.rows(study)
+        chosen = [self._row(study, asked.term)] if asked.term else rows or self.rows(study)
         scope = Scope(asked.phase)
         patients = list(cohort(connection, study, scope))
         tables = {row.label: shift_table(patients, row, scope) for row in chosen}
@@ -111,6 +112,6 @@ class Gallery:
         return swimmer(swimmer_lanes(connection, study, self.rows(study)), asked.page, asked.width)
 
     def _incidence(self, connection: Connection, study: Study, asked: ChartRequest) -> Picture:
-        row = self._row(study, asked.row) if asked.row else self.rows(study)[0]
-        document = incidence_document(connection, study, row, asked.grade, course=1)
+        row = self._row(study, asked.term) if asked.term else self.rows(study)[0]
+        document = incidence_document(connection, study, row, asked.min_grade, course=1)
         return incidence(document, asked.width)
