@@ -17,10 +17,10 @@ import pytest
 from toxgrade import __version__
 from toxgrade.cli import COMMANDS, GROUPS
 from toxgrade.cli.options import Parser
-from toxgrade.cohort.table_document import table_csv, table_html
-from toxgrade.demo.load import load_demo
+from toxgrade.cohort.toxicity_table import table_csv, table_html
+from toxgrade.demo import load_demo
 from toxgrade.grading.rules import Rules
-from toxgrade.server.access.callers import Role
+from toxgrade.server.access import Role
 from toxgrade.server.records.db.engine import transaction, upgrade
 from toxgrade.server.records.studies import save_study
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toxgrade.cohort.definition import Scope, TableRow
-from toxgrade.cohort.toxicity_table import percent, shift_table, toxicity_table
-from toxgrade.cohort.worst import Bounds, CohortPatient, highest, patient_row
+from toxgrade.cohort.toxicity_table import percent, toxicity_table
+from toxgrade.cohort.worst import Bounds, CohortPatient, highest, patient_row, shift_table
 from toxgrade.grading.phase import PRESETS
 
 ONE = TableRow("One", ("A",), with_baseline=True)

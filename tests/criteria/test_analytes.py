@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from toxgrade.criteria.analytes import check_loinc
-from toxgrade.criteria.reader import load
+from toxgrade.criteria.reader import check_loinc, load
 from toxgrade.errors import CriteriaError
 from toxgrade.grading.units import Names
 

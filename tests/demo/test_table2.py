@@ -12,7 +12,7 @@ from msgspec import structs
 
 from tests.conftest import NewDatabase, served
 from toxgrade.criteria.reader import load
-from toxgrade.demo.load import load_demo, submissions
+from toxgrade.demo import load_demo, submissions
 from toxgrade.grading.parse import read_value
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.records.db.engine import transaction

@@ -11,7 +11,7 @@ import toxgrade.demo
 from tests.conftest import NewDatabase
 from toxgrade.cohort.definition import Scope
 from toxgrade.criteria.reader import load
-from toxgrade.demo.load import load_demo
+from toxgrade.demo import load_demo
 from toxgrade.exports.grade_file import grade_file
 from toxgrade.exports.run_report import GradeFileRequest
 from toxgrade.grading.rules import Graders, Rules

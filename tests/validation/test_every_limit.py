@@ -8,7 +8,7 @@ import pytest
 
 from toxgrade.criteria.model import Analyte, Condition, Limit, Term
 from toxgrade.criteria.reader import load
-from toxgrade.validation.cases import Case, tables
+from toxgrade.validation.checks import Case, tables
 
 _CRITERIA = load()
 _NEAR = Fraction(1, 20)  # a case tries a limit that it lies within 5 % of

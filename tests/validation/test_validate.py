@@ -11,16 +11,17 @@ import pytest
 from toxgrade.criteria.reader import load
 from toxgrade.grading.rules import Graders
 from toxgrade.validation import run
-from toxgrade.validation.cases import (
+from toxgrade.validation.checks import (
     Case,
     Outcome,
+    check_cohort_table,
+    check_patients,
     check_table,
+    expected,
     graded_as_columns,
     graded_one_by_one,
     tables,
 )
-from toxgrade.validation.cohort import check_patients, expected
-from toxgrade.validation.cohort import check_table as check_toxicity_table
 
 _GRADERS = Graders(load())
 _TABLES = tables()
@@ -97,7 +98,7 @@ def test_a_figure_that_differs_is_named() -> None:
     failures = check_patients(grades, patients).failures
     assert "P01, acute, WBC: expected 4, found 3" in failures
     table = {"rows": [], "any_toxicity": {"patients": ["P01"]}}
-    assert len(check_toxicity_table(table, wanted).failures) == 11 * 4 + 1
+    assert len(check_cohort_table(table, wanted).failures) == 11 * 4 + 1
 
 
 def test_a_check_that_cannot_run_has_failed_and_the_others_run(

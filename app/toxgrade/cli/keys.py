@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from toxgrade.cli.options import Parser, settings, whole_number
 
 if TYPE_CHECKING:
-    from toxgrade.server.access.callers import Role
+    from toxgrade.server.access import Role
 
 
 def arguments(parser: Parser) -> None:

@@ -115,7 +115,7 @@ def _cohort(
     if (study is None) == (labs is None):
         raise RequestError("give --study, or --labs")
     if labs is not None:
-        from toxgrade.server.jobs.temporary_study import temporary_study
+        from toxgrade.server.jobs.partition import temporary_study
 
         asked = graders.criteria.edition(edition)
         rules = Rules(edition=asked.name)

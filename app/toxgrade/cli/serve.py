@@ -25,7 +25,7 @@ def serve(host: str | None, port: int | None, demo: bool) -> None:
     check_address(chosen.host, chosen.port)
     upgrade(chosen.database_url)
     if demo:
-        from toxgrade.demo.load import load_demo
+        from toxgrade.demo import load_demo
 
         load_demo(chosen.database_url)
     start_workers(chosen.workers)

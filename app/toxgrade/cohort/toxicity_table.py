@@ -1,12 +1,17 @@
 """The toxicity table of a study: how many patients had which grade, by row, in a window."""
 
-from collections.abc import Iterable, Sequence
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Literal
+from typing import Any, Literal
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from toxgrade.cohort.definition import Scope, TableRow
-from toxgrade.cohort.worst import Bounds, CohortPatient, PatientRows, any_of, patient_row
+from toxgrade.cohort.worst import Bounds, CohortPatient, PatientRows, any_of
 from toxgrade.grading.phase import Window
 
 Kind = Literal["baseline", "worst"]
@@ -136,23 +141,91 @@ def percent(n: int, of: int) -> int | float | None:
     return int(exact) if exact == exact.to_integral_value() else float(exact)
 
 
-@dataclass(slots=True)
-class ShiftTable:
-    """Patients by (baseline grade, worst grade); ``not_evaluable``: one of the two is not known."""
-
-    cells: dict[tuple[int, int], list[str]] = field(default_factory=dict)
-    not_evaluable: list[str] = field(default_factory=list)
+_TEMPLATES = Environment(
+    loader=PackageLoader("toxgrade.cohort", ""), autoescape=True, undefined=StrictUndefined,
+    trim_blocks=True, lstrip_blocks=True,
+)  # fmt: skip
 
 
-def shift_table(cohort: Iterable[CohortPatient], row: TableRow, scope: Scope) -> ShiftTable:
-    """Count a cohort that was read for ``scope`` by where each began and how far it went."""
-    table = ShiftTable()
-    for patient in cohort:
-        found = patient_row(row, patient.windows, scope.windows)
-        before = found.baseline.shown if found.baseline else None
-        after = found.worst.shown if found.worst else None
-        if before is None or after is None:
-            table.not_evaluable.append(patient.name)
-        else:
-            table.cells.setdefault((before, after), []).append(patient.name)
-    return table
+def counted_document(table: ToxicityTable, definition: str) -> dict[str, Any]:
+    """A counted table without its study: what files that never enter the database are given."""
+    n, scope = table.n_patients, table.scope
+    return {
+        "phase": scope.phase,
+        "course": scope.course,
+        "on_treatment": scope.on_treatment,
+        "include_baseline": scope.include_baseline,
+        "n_patients": n,
+        "definition": definition,
+        "rows": [_row_document(row, n) for row in table.rows],
+        "any_toxicity": _any(table.worse_than_baseline, n),
+        "any_toxicity_alternative": _any(table.clinical_or_haematological, n),
+        "any_grade": _any(table.any_grade, n),
+        "window_complete": n - len(table.window_incomplete),
+        "window_incomplete": table.window_incomplete,
+    }
+
+
+def _row_document(count: RowCount, n: int) -> dict[str, Any]:
+    return {
+        "label": count.row.label,
+        "kind": count.kind,
+        "terms": list(count.row.terms),
+        "counts": {str(grade): len(count.by_grade[grade]) for grade in GRADES},
+        "percent": {str(grade): percent(len(count.by_grade[grade]), n) for grade in GRADES},
+        "n_evaluable": count.n_evaluable,
+        "undecided": len(count.undecided),
+        "not_measured": count.not_measured,
+        "could_be_higher": len(count.could_be_higher),
+        "patients": {
+            "by_grade": {str(grade): count.by_grade[grade] for grade in GRADES if grade},
+            "undecided": count.undecided,
+            "could_be_higher": count.could_be_higher,
+            "partial": count.partial,
+            "member_worse": count.member_worse,
+        },
+    }
+
+
+def _any(toxicity: AnyToxicity, n: int) -> dict[str, Any]:
+    return {
+        "n": len(toxicity.patients),
+        "percent": percent(len(toxicity.patients), n),
+        "unknown": toxicity.unknown,
+        "definition": toxicity.definition,
+        "patients": toxicity.patients,
+    }
+
+
+def table_csv(document: dict[str, Any]) -> str:
+    """One line per row and kind: n and percent of each grade, then what is not known."""
+    numbers = ("n_evaluable", "undecided", "not_measured", "could_be_higher")
+    grades = [str(grade) for grade in GRADES]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    shown = [name for g in grades for name in (f"grade_{g}_n", f"grade_{g}_percent")]
+    writer.writerow(["study", "phase", "n_patients", "label", "kind", *shown, *numbers])
+    study = document.get("study")
+    for row in document["rows"]:
+        cells = [part for g in grades for part in (row["counts"][g], row["percent"][g])]
+        head = (study, document["phase"], document["n_patients"], row["label"], row["kind"])
+        writer.writerow([*head, *cells, *(row[name] for name in numbers)])
+    return out.getvalue()
+
+
+def table_html(document: dict[str, Any]) -> str:
+    """A page to print or to paste into a manuscript; nothing in it is loaded from elsewhere."""
+    return _TEMPLATES.get_template("toxicity_table.html").render(document)
+
+
+def table_json(document: dict[str, Any]) -> str:
+    """The document itself, indented."""
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+WRITERS: Mapping[str, Callable[[dict[str, Any]], str]] = {
+    ".html": table_html,
+    ".csv": table_csv,
+    ".json": table_json,
+}
+"""What a file with a toxicity table holds, by its suffix."""

@@ -4,12 +4,12 @@ Undecided results bound it: ``at_least`` is certain, ``at_most`` is what the num
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 import msgspec
 
-from toxgrade.cohort.definition import TableRow
+from toxgrade.cohort.definition import Scope, TableRow
 from toxgrade.grading.result import Course
 from toxgrade.grading.summary import worse
 
@@ -165,3 +165,25 @@ def _worse(after: Mapping[str, Bounds], before: Mapping[str, Bounds]) -> bool | 
     if any(term not in before or before[term].at_most is None for term in after):
         baseline = Bounds(baseline.at_least, _ANY, baseline.decided)
     return worse(worst.at_least, worst.at_most, baseline)
+
+
+@dataclass(slots=True)
+class ShiftTable:
+    """Patients by (baseline grade, worst grade); ``not_evaluable``: one of the two is not known."""
+
+    cells: dict[tuple[int, int], list[str]] = field(default_factory=dict)
+    not_evaluable: list[str] = field(default_factory=list)
+
+
+def shift_table(cohort: Iterable[CohortPatient], row: TableRow, scope: Scope) -> ShiftTable:
+    """Count a cohort that was read for ``scope`` by where each began and how far it went."""
+    table = ShiftTable()
+    for patient in cohort:
+        found = patient_row(row, patient.windows, scope.windows)
+        before = found.baseline.shown if found.baseline else None
+        after = found.worst.shown if found.worst else None
+        if before is None or after is None:
+            table.not_evaluable.append(patient.name)
+        else:
+            table.cells.setdefault((before, after), []).append(patient.name)
+    return table

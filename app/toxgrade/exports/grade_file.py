@@ -54,7 +54,7 @@ def grade_file(
         if path is not None:
             check_output(path)
     if batch.table is not None:
-        from toxgrade.exports.table_file import check_table
+        from toxgrade.exports.worst_grades import check_table
 
         check_table(batch.table)
     with temporary_folder() as folder:
@@ -173,7 +173,7 @@ class _Run:
         if batch.worst is not None:
             write([worst_grades(bounds)], batch.worst)
         if batch.table is not None:
-            from toxgrade.exports.table_file import write_table
+            from toxgrade.exports.worst_grades import write_table
 
             scope = Scope(batch.phase)
             days = self._worst.last_days(courses["patient"])

@@ -16,20 +16,18 @@ from toxgrade.server import process
 from toxgrade.server.access.credentials import Credentials
 from toxgrade.server.access.tokens import Issuer, Tokens
 from toxgrade.server.api import (
-    audit,
     batches,
     criteria,
     events,
     grading,
     health,
     history,
-    panels,
     patients,
     ranges,
     reports,
     studies,
 )
-from toxgrade.server.ehr import capability, cds, operation
+from toxgrade.server.ehr import cds, fhir_http, operation
 from toxgrade.server.ehr.fhir_http import OUTCOMES, error_outcome
 from toxgrade.server.ehr.hl7v2 import routes as hl7v2
 from toxgrade.server.ehr.hl7v2.observation import check_codes
@@ -41,10 +39,8 @@ from toxgrade.server.http.service import Service
 from toxgrade.server.records.db.engine import build_engine
 from toxgrade.server.records.writer import Writer
 from toxgrade.server.settings import Settings
-from toxgrade.server.web import audit as audit_page
 from toxgrade.server.web import batches as batch_pages
-from toxgrade.server.web import chart_pages, page, panel, patient, sign_in
-from toxgrade.server.web import criteria as criteria_page
+from toxgrade.server.web import page, panel, patient, sign_in
 from toxgrade.server.web import studies as study_pages
 
 _LARGEST_KEYS = 256 * 1024  # bytes
@@ -55,31 +51,30 @@ and labels each toxicity acute or late after radiotherapy. A clinician decides; 
 CTCAE is a work of the US National Cancer Institute.
 """
 
-_DOORS = (
-    grading,  # these two first: the hottest
-    panels,
-    health,
-    criteria,
-    studies,
-    ranges,
-    patients,
-    events,
-    reports,
-    batches,
-    audit,
-    history,
-    hl7v2,
+_JSON = (
+    grading.router,  # these two first: they are asked most
+    grading.panel_router,
+    health.router,
+    criteria.router,
+    studies.router,
+    ranges.router,
+    patients.router,
+    events.router,
+    reports.router,
+    batches.router,
+    history.audit_router,
+    history.router,
+    hl7v2.router,
 )
+_FHIR = (operation.router, fhir_http.capability_router, cds.router)
 _PAGES = (
-    sign_in,
-    audit_page,
-    batch_pages,
-    study_pages,
-    patient,
-    chart_pages,
-    panel,
-    criteria_page,
-    page,
+    sign_in.router,
+    study_pages.audit_router,
+    batch_pages.router,
+    study_pages.router,
+    patient.router,
+    panel.router,
+    page.router,
 )
 
 
@@ -106,12 +101,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(BrowserClients, origins=chosen.cors_origins)
     app.add_middleware(RequestMiddleware, metrics=metrics)
     app.state.metrics = metrics
-    for door in _DOORS:
-        app.include_router(door.router, responses=PROBLEMS)
-    for ehr in (operation, capability, cds):
-        app.include_router(ehr.router, responses=OUTCOMES)
-    for pages in _PAGES:
-        app.include_router(pages.router)
+    for router in _JSON:
+        app.include_router(router, responses=PROBLEMS)
+    for router in _FHIR:
+        app.include_router(router, responses=OUTCOMES)
+    for router in _PAGES:
+        app.include_router(router)
     if found := undeclared(app):
         raise RuntimeError(f"these routes do not declare what they need: {', '.join(found)}")
     return app

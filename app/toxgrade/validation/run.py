@@ -18,13 +18,12 @@ from sqlalchemy import Connection, text
 
 from toxgrade import __version__
 from toxgrade.criteria.reader import describe, load
-from toxgrade.demo.load import STUDY, load_demo
+from toxgrade.demo import STUDY, load_demo
 from toxgrade.errors import ToxgradeError
 from toxgrade.grading.rules import Graders
 from toxgrade.server.records.audit_verify import heads, verify
 from toxgrade.server.records.db.engine import transaction, upgrade
-from toxgrade.validation.cases import Outcome, check_cases
-from toxgrade.validation.cohort import check_cohort
+from toxgrade.validation.checks import Outcome, check_cases, check_cohort
 
 
 def installed() -> dict[str, Any]:

@@ -20,7 +20,7 @@ from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.phase import PRESETS, Window
 from toxgrade.grading.result import Course
 from toxgrade.grading.rules import Graders, Rules
-from toxgrade.validation.cases import Case, tables
+from toxgrade.validation.checks import Case, tables
 
 GRADERS = Graders(strategies.CRITERIA)
 Rows = Sequence[dict[str, str | None]]

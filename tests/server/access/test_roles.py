@@ -13,7 +13,7 @@ from tests.conftest import NewDatabase, served
 from tests.server.api.panels import panel
 from toxgrade.errors import Forbidden, NotFound, RequestError
 from toxgrade.grading.rules import Rules
-from toxgrade.server.access.callers import ROLES, Caller, Role
+from toxgrade.server.access import ROLES, Caller, Role
 from toxgrade.server.access.credentials import create_key, list_keys, revoke_key
 from toxgrade.server.http.authorization import RequireRole, need, undeclared
 from toxgrade.server.main import create_app

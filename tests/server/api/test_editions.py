@@ -11,7 +11,7 @@ import pytest
 from tests.cli.test_cli import toxgrade
 from tests.server.api.panels import baseline, panel, value
 from tests.server.jobs.stored import HEADER, Stored, stored
-from toxgrade.demo.load import load_demo
+from toxgrade.demo import load_demo
 from toxgrade.grading.rules import Rules
 from toxgrade.server.records.db.engine import transaction, upgrade
 from toxgrade.server.records.studies import save_study

@@ -13,7 +13,7 @@ from schemathesis.core.result import Ok
 
 from tests.conftest import FULL, NewDatabase, served
 from tests.server.api.test_schema import CHECKS
-from toxgrade.server.access.callers import ROLES, Role
+from toxgrade.server.access import ROLES, Role
 from toxgrade.server.access.credentials import create_key
 from toxgrade.server.records.db.engine import transaction
 from toxgrade.server.settings import Settings

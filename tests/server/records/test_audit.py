@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from tests.cli.test_cli import toxgrade
 from tests.conftest import FULL, NewDatabase, served
 from tests.server.api.panels import RADIOTHERAPY, baseline, panel, value
-from toxgrade.demo.load import load_demo
+from toxgrade.demo import load_demo
 from toxgrade.server.access.credentials import create_key
 from toxgrade.server.records.audit_log import chained, genesis, numbers, ranges
 from toxgrade.server.records.audit_verify import Broken, Head, heads, verify

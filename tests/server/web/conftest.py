@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 from tests.conftest import NewDatabase, missing, served
-from toxgrade.demo.load import load_demo
+from toxgrade.demo import load_demo
 from toxgrade.server.settings import Settings
 
 _FLAGS = [

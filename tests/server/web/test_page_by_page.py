@@ -37,7 +37,7 @@ def test_the_audit(demo: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Looking is told of as well: the last page grows by each look."""
     for _ in range(45):
         demo.get("/v1/studies/demo/patients")
-    monkeypatch.setattr("toxgrade.server.web.audit.PER_PAGE", 20)
+    monkeypatch.setattr("toxgrade.server.web.studies.ENTRIES_PER_PAGE", 20)
     pages = _followed(demo, "/studies/demo/audit", r'<tr><td class="n">(\d+)<')
     assert {len(page) for page in pages[:-1]} == {20}
     found = [int(seq) for page in pages for seq in page]
@@ -55,7 +55,7 @@ def test_grades_of_a_patient(demo: httpx.Client, monkeypatch: pytest.MonkeyPatch
 def test_the_swimmer_picture(demo: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     every = demo.get("/v1/studies/demo/patients", params={"limit": 1000}).json()["patients"]
     n_pages = -(-len(every) // 16)
-    for place in ("toxgrade.server.web.chart_pages", "toxgrade.server.web.charts.swimmer"):
+    for place in ("toxgrade.server.web.patient", "toxgrade.server.web.charts.over_time"):
         monkeypatch.setattr(f"{place}.PER_PICTURE", 16)
     address, html, seen = "/studies/demo/pictures/swimmer", {"Accept": "text/html"}, list[str]()
     for number in range(1, n_pages + 1):

@@ -17,7 +17,7 @@ import pytest
 
 import toxgrade.demo
 from tests.conftest import NewDatabase
-from toxgrade.demo.load import load_demo
+from toxgrade.demo import load_demo
 
 _TOXGRADE = str(Path(sys.executable).parent / "toxgrade")
 _MAGIC = {"svg": b"<svg", "png": b"\x89PNG", "pdf": b"%PDF", "json": b"{"}

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from tests.conftest import NewDatabase, served
 from tests.ports import free_port
 from tests.server.web.conftest import watched
-from toxgrade.demo.load import load_demo
+from toxgrade.demo import load_demo
 from toxgrade.server.access.credentials import create_key
 from toxgrade.server.records.db.engine import transaction
 from toxgrade.server.settings import Settings

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from toxgrade.errors import NotFound, RequestError, Unauthorized
-from toxgrade.server.access.callers import EVERY_STUDY, Caller, Role
+from toxgrade.server.access import EVERY_STUDY, Caller, Role
 from toxgrade.server.access.tokens import Token, Tokens
 from toxgrade.server.records.db.tables import api_keys, key_studies, studies
 from toxgrade.server.records.studies import find_study

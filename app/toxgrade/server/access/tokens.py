@@ -18,7 +18,7 @@ from joserfc.jwt import JWTClaimsRegistry
 from sqlalchemy import Connection, bindparam, delete, text
 
 from toxgrade.errors import Unauthorized, Unavailable
-from toxgrade.server.access.callers import EVERY_STUDY, ROLES, Caller
+from toxgrade.server.access import EVERY_STUDY, ROLES, Caller
 from toxgrade.server.records.db.service_tables import used_tokens as table
 from toxgrade.server.records.studies import STUDY_NAME
 

@@ -1,11 +1,12 @@
 """``POST /v1/grade``: grade a panel without storing it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Body
 from fastapi.responses import Response
+from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
 from toxgrade.errors import CriteriaError, FieldFault, RequestError, TooLarge
@@ -14,12 +15,15 @@ from toxgrade.grading.patient import grade_patient, refuse_late_baseline
 from toxgrade.grading.phase import Window
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Rules
+from toxgrade.server.api import responses
+from toxgrade.server.api.fields import PatientName, StudyName
 from toxgrade.server.api.requests import GradeRequest, Panel
 from toxgrade.server.api.responses import PanelAnswer, panel
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import DirectRoute
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.identity import Loc, refuse_contradictions
+from toxgrade.server.records.store import Submission, store
 
 router = APIRouter(
     prefix="/v1", tags=["grading"], route_class=DirectRoute, dependencies=[require_role("reader")]
@@ -107,3 +111,50 @@ def grader_for(rules: Rules, service: Service) -> TermGrader:
     except CriteriaError as error:
         fault = FieldFault(("interpretations",), "unknown-interpretation", str(error))
         raise RequestError("the edition has no such interpretation", [fault]) from None
+
+
+panel_router = APIRouter(
+    prefix="/v1/studies/{study}/patients/{patient}", tags=["patients"], route_class=DirectRoute
+)
+
+
+@panel_router.post(
+    "/results",
+    status_code=201,
+    response_model=responses.StoredPanelAnswer,
+    summary="Grade and store",
+    dependencies=[require_role("writer")],
+)
+async def post_results(
+    service: TheService,
+    study: StudyName,
+    patient: PatientName,
+    asked: Annotated[Panel, Body(openapi_examples={"panel": {"value": EXAMPLE}})],
+) -> Response:
+    """Store results and grade the patient again by the study's rules; durable before the answer.
+
+    A result sent again unchanged changes nothing; with other content it supersedes. Radiotherapy
+    that is left out stays as it is, null clears it.
+    """
+    refuse_too_many(asked, service)
+    faults = [
+        FieldFault(("results", i, "collected"), "missing", "required to store a result")
+        for i, result in enumerate(asked.results)
+        if result.collected is None
+    ]
+    if faults:
+        raise RequestError("a stored result needs the date it was taken", faults)
+    courses = asked.courses() if "radiotherapy" in asked.model_fields_set else None
+    sent = Submission(study, patient, tuple(asked.labs()), courses)
+
+    def save(connection: Connection) -> dict[str, Any]:
+        stored = store(connection, sent, service.graders)
+        return {
+            "study": study,
+            "patient": patient,
+            "edition": stored.edition,
+            "grades": [responses.stored(row) for row in stored.grades],
+            "summary": stored.summary,
+        }
+
+    return await service.store(save, is_panel=True)

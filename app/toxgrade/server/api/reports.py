@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 
 from toxgrade.cohort.definition import ReportPhase, Scope, TableRow
-from toxgrade.cohort.table_document import table_csv, table_html
-from toxgrade.cohort.toxicity_table import shift_table
+from toxgrade.cohort.toxicity_table import table_csv, table_html
+from toxgrade.cohort.worst import shift_table
 from toxgrade.server.api.fields import Name, PatientName, StudyName
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import JsonRoute

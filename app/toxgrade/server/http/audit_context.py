@@ -6,7 +6,7 @@ import re
 from starlette.requests import Request
 
 from toxgrade.errors import FieldFault, RequestError
-from toxgrade.server.access.callers import Caller
+from toxgrade.server.access import Caller
 from toxgrade.server.process import REQUEST_ID
 from toxgrade.server.records.audit_log import AuditAction
 from toxgrade.server.records.preconditions import IdempotencyKey

@@ -8,7 +8,7 @@ from fastapi.security import HTTPBearer
 from starlette.requests import Request
 
 from toxgrade.errors import Forbidden, NotFound, Unauthorized
-from toxgrade.server.access.callers import ANYONE, Caller, Role
+from toxgrade.server.access import ANYONE, Caller, Role
 from toxgrade.server.access.credentials import ACCEPTED
 from toxgrade.server.access.tokens import use_token
 from toxgrade.server.http.rate_limit import cost

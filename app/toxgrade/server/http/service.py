@@ -17,7 +17,7 @@ from starlette.responses import Response
 from toxgrade.criteria.vocabulary import Vocabulary
 from toxgrade.errors import FieldFault, RequestError, Unavailable
 from toxgrade.grading.rules import Graders
-from toxgrade.server.access.callers import Caller, Role
+from toxgrade.server.access import Caller, Role
 from toxgrade.server.access.credentials import Credentials
 from toxgrade.server.http import audit_context
 from toxgrade.server.http.rate_limit import RateLimits

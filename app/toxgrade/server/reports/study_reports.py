@@ -8,8 +8,7 @@ from sqlalchemy import Connection, select
 
 from toxgrade.cohort.definition import Scope, TableRow, definition_text, paper_rows
 from toxgrade.cohort.survival import Step, at, at_risk, cumulative_incidence, kaplan_meier, median
-from toxgrade.cohort.table_document import counted_document
-from toxgrade.cohort.toxicity_table import toxicity_table
+from toxgrade.cohort.toxicity_table import counted_document, toxicity_table
 from toxgrade.criteria.model import Direction, Edition
 from toxgrade.criteria.vocabulary import Vocabulary
 from toxgrade.errors import CriteriaError, FieldFault, RequestError

@@ -10,6 +10,7 @@ from toxgrade.cohort.definition import ReportPhase, Scope
 from toxgrade.errors import NotFound
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.service import Service, TheService
+from toxgrade.server.records.audit_log import list_entries
 from toxgrade.server.records.studies import (
     Study,
     count_patients,
@@ -142,3 +143,27 @@ def _behind(
         meaning=meaning,
         phase=document["phase"],
     )
+
+
+audit_router = APIRouter(
+    route_class=PageRoute,
+    include_in_schema=False,
+    dependencies=[require_role("manager", session=True)],
+)
+
+ENTRIES_PER_PAGE = 100
+
+
+@audit_router.get("/studies/{study}/audit")
+async def audit(
+    service: TheService, study: str, after: Annotated[int, Query(ge=0, le=2**53)] = 0
+) -> HTMLResponse:
+    """The audit in order; ``after`` is the number of the last entry of the page before."""
+
+    def query(connection: Connection) -> tuple[Study, list[dict[str, Any]]]:
+        found = find_study(connection, study)
+        return found, list_entries(connection, found, None, ENTRIES_PER_PAGE + 1, after)
+
+    found, entries = await service.read(query)
+    following = entries[ENTRIES_PER_PAGE - 1]["seq"] if len(entries) > ENTRIES_PER_PAGE else None
+    return page("audit.html", study=found, entries=entries[:ENTRIES_PER_PAGE], following=following)

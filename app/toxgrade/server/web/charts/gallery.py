@@ -7,7 +7,8 @@ from typing import Literal, get_args
 from sqlalchemy import Connection
 
 from toxgrade.cohort.definition import ReportPhase, Scope, TableRow
-from toxgrade.cohort.toxicity_table import shift_table, toxicity_table
+from toxgrade.cohort.toxicity_table import toxicity_table
+from toxgrade.cohort.worst import shift_table
 from toxgrade.criteria.vocabulary import Vocabulary
 from toxgrade.grading.rules import Graders
 from toxgrade.server.records.studies import Study, count_patients
@@ -15,13 +16,11 @@ from toxgrade.server.reports.chart_data import edish_peaks, swimmer_lanes
 from toxgrade.server.reports.cohort_queries import cohort
 from toxgrade.server.reports.study_reports import find_row, incidence_document, study_rows
 from toxgrade.server.reports.timeline import timeline as read_timeline
-from toxgrade.server.web.charts.butterfly import butterfly
 from toxgrade.server.web.charts.chart import WIDTH, Picture
 from toxgrade.server.web.charts.edish import edish
-from toxgrade.server.web.charts.incidence import incidence
-from toxgrade.server.web.charts.shift import shift
-from toxgrade.server.web.charts.swimmer import swimmer
+from toxgrade.server.web.charts.over_time import incidence, swimmer
 from toxgrade.server.web.charts.timeline import timeline
+from toxgrade.server.web.charts.worst_grades import butterfly, shift
 
 Name = Literal["butterfly", "shift", "edish", "swimmer", "incidence"]
 NAMES: tuple[Name, ...] = get_args(Name)
