@@ -1,7 +1,7 @@
-"""Toxgrade: laboratory toxicity graded per CTCAE, acute or late, with the reason of every grade.
+"""Toxgrade grades laboratory toxicity by CTCAE, acute or late, and explains every grade.
 
-The names in ``__all__`` are the public face; nothing else is promised. Each is imported when it is
-first used (PEP 562): polars alone takes 170 ms to import, and ``toxgrade --help`` needs none of it.
+The names in ``__all__`` are the public API; nothing else is promised. Each is imported when it is
+first used (PEP 562): polars alone takes 170 ms to import, and ``toxgrade --help`` does not need it.
 """
 
 from importlib import import_module
@@ -39,7 +39,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used."""
+    """Return a public name, imported when it is first used."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

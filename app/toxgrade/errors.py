@@ -1,48 +1,48 @@
-"""Every error that Toxgrade raises on purpose. No HTTP here: doors map these to their own answers.
+"""The errors that Toxgrade raises on purpose. None knows HTTP: each door maps them to its own.
 
 ToxgradeError
-├── CriteriaError      a criteria or analyte file is incomplete or contradicts itself
+├── CriteriaError      a criteria file is faulty, or lacks the edition, choice or term
 ├── FileError          a file cannot be graded as it is; names line and column
-├── SourceError        another system did not give what was asked of it
-├── ParseError         a reported number or date cannot be read; says what is accepted
-├── RequestError       what was asked cannot be done as asked; names the fields
-│   ├── NotFound       no such study, patient, edition, …
-│   ├── Conflict       it contradicts what is stored
-│   ├── Stale          it has changed since the caller read it
-│   ├── PreconditionMissing  it is not done without saying which state was read
-│   └── TooLarge       more than this door takes; names the door that takes it
-├── Unauthorized       no credentials, or some that are unknown, expired or revoked
+├── SourceError        another system did not send what Toxgrade requested
+├── ParseError         a number, date or window cannot be parsed; says what is accepted
+├── RequestError       a request cannot be carried out; names the fields
+│   ├── NotFound       there is no such study, patient or edition
+│   ├── Conflict       the request contradicts what is stored
+│   ├── Stale          the record has changed since the caller read it
+│   ├── PreconditionMissing  the request does not say which state the caller read
+│   └── TooLarge       the request is too large for this door; names the door for it
+├── Unauthorized       the credentials are missing, unknown, expired or revoked
 ├── Forbidden          the caller's role does not allow it
-├── TooManyRequests    this caller's share is used up for now; says when to come again
-└── Unavailable        the database or the writer cannot answer now; try again
-    └── NoSpace        the disk is full; free some space and try again
+├── TooManyRequests    the caller has reached a rate limit; says when to try again
+└── Unavailable        the database or the writer does not respond; trying again is safe
+    └── NoSpace        the disk is full; trying again is safe when there is space
 """
 
 from dataclasses import dataclass, field
 
 
 class ToxgradeError(Exception):
-    """The root; catch it to catch everything that Toxgrade raises on purpose."""
+    """The base class of every error that Toxgrade raises on purpose."""
 
 
 class CriteriaError(ToxgradeError):
-    """A criteria or analyte file is incomplete or contradicts itself; the message says where."""
+    """A criteria or analyte file is faulty, or does not hold the name that was looked up."""
 
 
 class FileError(ToxgradeError):
-    """A file cannot be graded as it is; the message names file, line and column, no values."""
+    """A file cannot be graded as it is; the message names file, line and column, never a value."""
 
 
 class SourceError(ToxgradeError):
-    """Another system, such as an EHR's FHIR server, did not give what was asked of it."""
+    """Another system, such as an EHR's FHIR server, did not send what Toxgrade requested."""
 
 
 @dataclass
 class ParseError(ToxgradeError):
-    """A text cannot be read as a number, date or comparator.
+    """A text cannot be parsed as a number, limit, date, reference range or window.
 
     ``code`` is stable and machine-readable; ``message`` says what is accepted and never repeats
-    the text that was read.
+    the text itself.
     """
 
     code: str
@@ -54,7 +54,7 @@ class ParseError(ToxgradeError):
 
 @dataclass
 class FieldFault:
-    """One field that is wrong: where it is, a stable code, and what would be accepted."""
+    """A field that is wrong: its path, a stable code, and what would be accepted."""
 
     loc: tuple[str | int, ...]
     code: str
@@ -63,7 +63,7 @@ class FieldFault:
 
 @dataclass
 class RequestError(ToxgradeError):
-    """What was asked cannot be done as asked. ``faults`` name the fields; no caller's values."""
+    """A request cannot be carried out. ``faults`` name the fields, never the caller's values."""
 
     detail: str
     faults: list[FieldFault] = field(default_factory=list)
@@ -73,36 +73,36 @@ class RequestError(ToxgradeError):
 
 
 class NotFound(RequestError):
-    """No such study, patient or edition."""
+    """There is no such study, patient or edition."""
 
 
 class Conflict(RequestError):
-    """It contradicts what is stored."""
+    """The request contradicts what is stored."""
 
 
 class Stale(RequestError):
-    """It has changed since the caller read it."""
+    """The record has changed since the caller read it."""
 
 
 class PreconditionMissing(RequestError):
-    """It is not done unless the caller says which state was read."""
+    """The request does not say which state of the record the caller has read."""
 
 
 class TooLarge(RequestError):
-    """More than this door takes; the detail names the door that takes it."""
+    """The request is too large for this door; the detail names the door for it."""
 
 
 class Unauthorized(ToxgradeError):
-    """No credentials, or some that are unknown, expired or revoked."""
+    """The credentials are missing, unknown, expired or revoked."""
 
 
 class Forbidden(ToxgradeError):
-    """The caller's role does not allow it; the message names the role that would."""
+    """The caller's role does not allow the request; the message names the role that would."""
 
 
 @dataclass
 class TooManyRequests(ToxgradeError):
-    """This caller's share is used up; trying again after ``retry_after`` seconds is safe."""
+    """The caller has reached a rate limit and may try again after ``retry_after`` seconds."""
 
     retry_after: int
 
@@ -111,8 +111,8 @@ class TooManyRequests(ToxgradeError):
 
 
 class Unavailable(ToxgradeError):
-    """The database or the writer cannot answer now; trying again is safe."""
+    """The database or the writer does not respond; trying again is safe."""
 
 
 class NoSpace(Unavailable):
-    """The disk is full; trying again is safe once there is space."""
+    """The disk is full; trying again is safe when there is space."""

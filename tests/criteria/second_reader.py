@@ -17,9 +17,9 @@ NCI: dict[str, Any] = json.loads(
 
 
 class Read(NamedTuple):
-    """One limit as a plain tuple; ``number`` multiplies the reference or stands alone.
+    """One limit as a tuple; ``number`` multiplies the reference, or is the limit without one.
 
-    ``added`` is put on top of the reference (hemoglobin increased).
+    ``added`` is added to the reference (hemoglobin increased).
     """
 
     comparison: str
@@ -38,14 +38,14 @@ _UNITS: dict[str | None, str] = {
 }  # fmt: skip
 _LOW_TERM = re.compile(r"decreased|^Hypo|Anemia|penia$|Acidosis|globin decreased")
 
-# The parts of a cell that no number decides.
+# No number decides these parts of a cell.
 _WORDS = {
     "transfusion indicated", "hemorrhage", "bleeding", "symptomatic", "seizures",
     "hospitalization indicated", "life-threatening consequences", "intervention indicated",
     "intervention initiated", "urgent intervention indicated", "monitoring only indicated",
     "dose adjustment indicated",
 }  # fmt: skip
-# A reading without symptoms is the milder one: its part of the cell is passed over.
+# The grade without symptoms is the milder one, so its part of the cell is ignored.
 _MILDER = re.compile(r" and asymptomatic( or with mild signs or symptoms)?$")
 _SYMPTOMS = re.compile(
     r"( and)?( with( moderate or severe)? signs or symptoms| symptomatic| regardless of symptoms"
@@ -72,7 +72,7 @@ _MISPRINTS = {
 
 
 def read_cell(text: str, name: str, analyte: str) -> set[Read]:
-    """Every limit that a grade's cell prints for a test, by the end nearer to normal."""
+    """Return every limit that a grade's cell prints for a test, by the end nearer to normal."""
     if found := re.fullmatch(
         rf"Increase in >({_NUMBER})(?: - {_NUMBER})? gm?/dL(.*)", text.replace(",", "")
     ):
@@ -83,12 +83,12 @@ def read_cell(text: str, name: str, analyte: str) -> set[Read]:
         return {Read(found[1], Decimal(found[2]), None, "1")}
     if text in (">Baseline and ULN", ">ULN and >Baseline"):
         return {Read(">", Decimal(1), "ULN", None, "value > baseline")}
-    to_plain_text = re.sub(r"(?<=\d),(?=\d{3})", "", text)
+    cleaned = re.sub(r"(?<=\d),(?=\d{3})", "", text)
     for wrong, right in _MISPRINTS.items():
-        to_plain_text = to_plain_text.replace(wrong, right)
+        cleaned = cleaned.replace(wrong, right)
     low = bool(_LOW_TERM.search(name))
     found_: set[Read] = set()
-    for part in re.split(r"; ?| or (?!less|severe|symptoms|with)", to_plain_text):
+    for part in re.split(r"; ?| or (?!less|severe|symptoms|with)", cleaned):
         if part in _WORDS or _MILDER.search(part):
             continue
         if name.endswith("calcemia"):
@@ -152,13 +152,13 @@ def _part(part: str, low: bool) -> Read:
 
 
 def _nearest(reads: Iterable[Read]) -> set[Read]:
-    """Of several limits of one kind the one nearest to normal: the others follow from it."""
+    """Return the limit nearest to normal of each kind; the others of its kind follow from it."""
     kinds: dict[object, Read] = {}
     for read in reads:
         kind = (read.comparison[0], read.reference, read.unit, read.condition)
-        kept = kinds.setdefault(kind, read)
+        best = kinds.setdefault(kind, read)
         nearer = (
-            read.number > kept.number if read.comparison[0] == "<" else read.number < kept.number
+            read.number > best.number if read.comparison[0] == "<" else read.number < best.number
         )
         if nearer:
             kinds[kind] = read
@@ -166,7 +166,7 @@ def _nearest(reads: Iterable[Read]) -> set[Read]:
 
 
 def limit(comparison: str, number: str, what: str, condition: str | None = None) -> Read:
-    """``limit("<", "130", "mmol/L")``, ``limit(">", "1", "ULN")``."""
+    """Return such as ``limit("<", "130", "mmol/L")`` or ``limit(">", "1", "ULN")``."""
     if what in ("ULN", "LLN", "baseline"):
         return Read(comparison, Decimal(number), what, None, condition)
     return Read(comparison, Decimal(number), None, what, condition)
@@ -181,11 +181,11 @@ INTERPRETED: dict[tuple[str, str, int], tuple[str, set[Read]]] = {
     ("5.0", "Hyponatremia", 3): ("hyponatremia", {limit("<", "130", "mmol/L")}),
     ("6.0", "Lymphopenia", 1): ("lymphopenia", {limit("<", "1", "LLN")}),
 }
-"""Where a file's default reading is not the letter: the interpretation, and what it reads."""
+"""Grades whose default choice departs from NCI's wording: the interpretation and its limits."""
 
 
 def limits_of(edition: str, name: str, grade: int, analyte: str) -> set[Read]:
-    """The limits of a grade for a test: the wording's, or the default interpretation's."""
+    """Return the limits of a grade for a test, by the wording or by the default choice."""
     if (edition, name, grade) in INTERPRETED:
         return INTERPRETED[edition, name, grade][1]
     wording = NCI[name][edition]["grades"][str(grade)]
@@ -193,5 +193,5 @@ def limits_of(edition: str, name: str, grade: int, analyte: str) -> set[Read]:
 
 
 def prints_a_limit(wording: str) -> bool:
-    """Whether a cell has anything that a number can be compared with."""
+    """Return whether a cell has anything that a number can be compared with."""
     return bool(re.search(r"\d|ULN|LLN|>Baseline", wording))

@@ -1,4 +1,4 @@
-"""Names, codes and units: every one that real systems were seen to send, or refused on purpose."""
+"""Names, codes and units that real systems send: each is recognised, or refused on purpose."""
 
 import csv
 from fractions import Fraction

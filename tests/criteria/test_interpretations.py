@@ -1,4 +1,4 @@
-"""Where the text leaves a choice: every reading grades as it says."""
+"""Every choice for an interpretation of CTCAE's text grades as it says."""
 
 import re
 import shutil
@@ -23,13 +23,13 @@ _FIELDS = ("value", "unit", "lln", "uln")
 
 
 def _lab(analyte: str, text: str) -> dict[str, str | None]:
-    """``3.2 mmol/L 3.5 5``: value, unit, LLN, ULN; ``-`` is absent."""
+    """Return a row from ``3.2 mmol/L 3.5 5``: value, unit, LLN, ULN; ``-`` is absent."""
     fields = dict(zip(_FIELDS, text.split(), strict=True))
     absent = dict.fromkeys(("collected", "limit_unit", "status", "baseline"))
     return {**absent, "analyte": analyte} | {n: None if t == "-" else t for n, t in fields.items()}
 
 
-# edition, interpretation, analyte, result, baseline, term, grade by each reading
+# Each case: edition, interpretation, analyte, result, baseline, term, grade by each choice.
 _CASES = [
     ("4.03", "hypokalemia", "potassium", "3.2 mmol/L 3.5 5", None, "Hypokalemia",
      {"grade-2": "2", "grade-1": "1"}),
@@ -83,7 +83,7 @@ _CASES = [
 @pytest.mark.parametrize(
     ("edition", "name", "analyte", "result", "before", "term", "grades"), _CASES
 )
-def test_each_reading_grades_as_it_says(
+def test_each_choice_grades_as_it_says(
     edition: str,
     name: str,
     analyte: str,
@@ -93,14 +93,14 @@ def test_each_reading_grades_as_it_says(
     grades: dict[str, str],
 ) -> None:
     interpretation = next(i for i in _CRITERIA.edition(edition).interpretations if i.name == name)
-    assert [reading.name for reading in interpretation.choices] == list(grades)
+    assert [choice.name for choice in interpretation.choices] == list(grades)
     baseline: Baseline = (
         REFERENCE_RANGE_ONLY if before is None else lab_result(_lab(analyte, before))
     )
-    for reading, expected in grades.items():
-        grader = _GRADERS.for_rules(Rules(edition, interpretations=((name, reading),)))
-        asked = next(t for t in grader.terms(analyte) if t.name == term)
-        found = grader.grade(lab_result(_lab(analyte, result)), asked, baseline)
+    for choice, expected in grades.items():
+        grader = _GRADERS.for_rules(Rules(edition, interpretations=((name, choice),)))
+        wanted = next(t for t in grader.terms(analyte) if t.name == term)
+        found = grader.grade(lab_result(_lab(analyte, result)), wanted, baseline)
         decided = found.at_least == found.at_most
         assert (f"{found.at_least}" if decided else f"{found.at_least}-{found.at_most}") == expected
 

@@ -12,8 +12,8 @@ for _edition in _EDITIONS.values():
     for _term in _edition.terms:
         _TERMS.setdefault((_edition.name, _term.name), []).append(_term)
 
-# The laboratory terms of an edition whose every cell is a matter of treatment or symptoms.
-_CLINICAL_ALONE = {
+# These laboratory terms have only cells about treatment or symptoms in that edition.
+_CLINICAL_ONLY = {
     "4.03": set(),
     "5.0": {"Hyperglycemia", "Hypophosphatemia"},
     "6.0": {"Hypophosphatemia"},
@@ -24,20 +24,20 @@ _CLINICAL_ALONE = {
 def test_the_file_has_all_laboratory_terms_that_a_number_can_grade(edition: str) -> None:
     printed = {name for name, editions in NCI.items() if edition in editions}
     found = {name for where, name in _TERMS if where == edition}
-    assert found == printed - _CLINICAL_ALONE[edition]
-    for name in _CLINICAL_ALONE[edition]:
+    assert found == printed - _CLINICAL_ONLY[edition]
+    for name in _CLINICAL_ONLY[edition]:
         assert not any(prints_a_limit(text) for text in NCI[name][edition]["grades"].values())
 
 
 @pytest.mark.parametrize(("edition", "name"), _TERMS)
 def test_every_grade_says_what_nci_prints(edition: str, name: str) -> None:
     printed = {int(grade): text for grade, text in NCI[name][edition]["grades"].items() if text}
-    said: dict[int, str] = {}
+    wordings: dict[int, str] = {}
     for term in _TERMS[edition, name]:
-        mine = {c.grade: c.says for c in term.grades}
-        assert mine.items() <= printed.items()
-        said |= mine
-    assert said == printed
+        own = {c.grade: c.says for c in term.grades}
+        assert own.items() <= printed.items()
+        wordings |= own
+    assert wordings == printed
 
 
 @pytest.mark.parametrize(("edition", "name"), _TERMS)

@@ -1,4 +1,4 @@
-"""Both graders on the rows of the oracle: each result against its baseline, and the baseline."""
+"""Both graders on the oracle's rows: each result against its baseline, and the baseline itself."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -40,7 +40,7 @@ def one_by_one(rows: list[oracle.Row], grader: TermGrader) -> Iterator[Found]:
 
 
 def by_column(rows: list[oracle.Row], grader: TermGrader) -> Iterator[Found]:
-    """The same by the column grader: one patient each, the baseline a day before the start."""
+    """Grade them by the column grader: one patient per row, the baseline a day before the start."""
     start = date(2012, 1, 2)
     entries = [
         {**_ABSENT, **row.fields(which), "patient": str(i), "collected": f"2012-01-0{day}"}

@@ -2,7 +2,7 @@
 
 Its limits come from NCI's wording by the second reader, its arithmetic from ``fractions``; it
 shares only the units' factors with the graders it checks. Where NCI prints a limit in several unit
-systems it takes the value's own, or else the nearest, by a rule of its own.
+systems, its own code chooses the value's unit, or else the nearest.
 """
 
 import random
@@ -23,7 +23,7 @@ Range = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Row:
-    """A result on a limit or beside it, and the patient's baseline, each as printed."""
+    """A result on or next to a limit, and the patient's baseline, each as printed."""
 
     analyte: str
     unit: str
@@ -32,7 +32,7 @@ class Row:
     baseline: Range
 
     def fields(self, which: str) -> dict[str, str]:
-        """``result`` or ``baseline`` as the columns of a file."""
+        """Return ``result`` or ``baseline`` as the columns of a file."""
         numbers = self.result if which == "result" else self.baseline
         unit = self.unit if which == "result" else self.baseline_unit
         named = dict(zip(("value", "lln", "uln"), numbers, strict=True))
@@ -41,7 +41,7 @@ class Row:
 
 @cache
 def limits(edition: str, name: str, analyte: str, unit: str) -> Limits:
-    """(grade, limit) of a term for a value in ``unit``: of several unit systems the nearest."""
+    """Return (grade, limit) of a term for a value in ``unit``, in the nearest unit system."""
     term = next(t for t in CRITERIA.edition(edition).terms_of(analyte) if t.name == name)
     found = [
         (c.grade, read)
@@ -51,13 +51,13 @@ def limits(edition: str, name: str, analyte: str, unit: str) -> Limits:
     kinds = {known.name: known.kind for known in CRITERIA.analytes[analyte].units}
     printed = {read.unit for _, read in found if read.reference is None and read.unit}
     nearest = {u for u in printed if u == unit} or {u for u in printed if kinds[u] == kinds[unit]}
-    assert len({kinds[u] for u in nearest}) < 2  # those that are left convert exactly
+    assert len({kinds[u] for u in nearest}) < 2  # They convert exactly.
     chosen = nearest or printed
     return tuple((g, r) for g, r in found if r.reference is not None or r.unit in chosen)
 
 
 def expected(edition: str, row: Row, term: Term, *, own: bool = False) -> int:
-    """The grade of a row against its baseline, or of the baseline itself (``own``)."""
+    """Return the grade of a row against its baseline, or of the baseline itself (``own``)."""
     unit = row.baseline_unit if own else row.unit
     value, lln, uln = _canonical(row, "baseline" if own else "result")
     before, before_lln, before_uln = _canonical(row, "baseline")
@@ -93,7 +93,7 @@ def _canonical(row: Row, which: str) -> tuple[Fraction, ...]:
 
 
 def boundary_rows(edition: Edition, count: int, seed: int) -> list[Row]:
-    """Rows whose value lies on a limit of the edition or one last digit beside it."""
+    """Return rows whose value is on a limit of the edition, or one last digit above or below."""
     chance = random.Random(seed)
     terms = chance.choices(edition.terms, k=count)
     return [_row(chance, edition, term) for term in terms]
@@ -140,7 +140,7 @@ def _range(chance: random.Random, analyte: str, unit: Unit) -> tuple[str, str]:
     spread = 3 if analyte in NARROW else 30
     stretch = Fraction(100 + chance.randint(-spread, spread), 100)
     places, lln, uln = chance.randint(-1, 4), "0", "0"
-    while not 0 < Fraction(lln) < Fraction(uln):  # as many decimals as tell the limits apart
+    while not 0 < Fraction(lln) < Fraction(uln):  # The limits must differ.
         places += 1
         lln = _printed(low * stretch / unit.factor, places)
         uln = _printed(high * stretch / unit.factor, places)
@@ -148,6 +148,6 @@ def _range(chance: random.Random, analyte: str, unit: Unit) -> tuple[str, str]:
 
 
 def _printed(number: Fraction, places: int) -> str:
-    """The number cut to so many decimals."""
+    """Return the number truncated to so many decimals."""
     whole = number.numerator * 10**places // number.denominator
     return f"{whole // 10**places}.{whole % 10**places:0{places}d}" if places else str(whole)

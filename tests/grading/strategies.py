@@ -1,4 +1,4 @@
-"""Rows as laboratories write them, crowded around every limit of every term."""
+"""Strategies for rows as laboratories write them, many of them at a limit of a term."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -40,7 +40,7 @@ ODD_DATES = [
 
 
 def decimal_text(number: Fraction, places: int) -> str:
-    """``number`` cut to so many decimals, as a laboratory would print it."""
+    """Return ``number`` truncated to so many decimals, as a laboratory would print it."""
     scaled = number.numerator * 10**places // number.denominator
     return f"{Decimal(scaled).scaleb(-places):f}"
 
@@ -65,9 +65,7 @@ def limits(draw: st.DrawFn, analyte: Analyte, unit: Unit) -> tuple[str | None, s
 
 @st.composite
 def exports(draw: st.DrawFn) -> list[dict[str, str | None]]:
-    """Rows of two patients, of an analyte or two, on a few days: of more, hardly any would have a
-    baseline, or several to choose from.
-    """
+    """Return rows of two patients with few analytes and days, so that many have baselines."""
     every = list(CRITERIA.analytes.values())
     analytes = draw(st.lists(st.sampled_from(every), min_size=1, max_size=2, unique_by=id))
     days = draw(st.lists(_days, min_size=1, max_size=4))
@@ -82,9 +80,7 @@ def rows(
     analytes: Sequence[Analyte] = (),
     days: Sequence[int] = (),
 ) -> dict[str, str | None]:
-    """One row, of any analyte and day (from ``START``) if none are given; about half of all values
-    lie exactly on a limit or one last digit beside it.
-    """
+    """Return a row; by default of any analyte and day. About half of all values are on a limit."""
     analyte = draw(st.sampled_from(analytes or list(CRITERIA.analytes.values())))
     unit = draw(st.sampled_from(analyte.units))
     limit_unit = draw(st.sampled_from([unit, unit, unit, *analyte.units]))

@@ -1,4 +1,4 @@
-"""A date means the calendar day as written; a column means what its texts mean one by one."""
+"""A date means the calendar day as written; columns are parsed as their texts one by one."""
 
 from calendar import monthrange
 from datetime import date, time
@@ -100,7 +100,7 @@ def test_every_day_and_every_day_that_is_none() -> None:
 
 
 def one_by_one(text: str | None) -> tuple[date | None, date | None, time | None, bool]:
-    """What a column gives for a text: null and blank are absent, the rest as read alone."""
+    """Return the expected row of a text: null and blank are absent, the rest as parsed alone."""
     if text is None or not text.strip(" \t\r\n"):
         return None, None, None, False
     try:
@@ -120,7 +120,7 @@ NASTY = "0123456789-+:. TZtz\t\n/,x٣０−\u00a0\x00\ufeff\U0001f600"
 
 @st.composite
 def nearly_dates(draw: st.DrawFn) -> str:
-    """A date-time cut off somewhere, with up to two characters changed, dropped or put in."""
+    """Return a truncated date-time with up to two characters changed, removed or inserted."""
     number = st.integers(0, 99).map("{:02}".format)
     year = draw(st.integers(1890, 2210).map(str) | st.sampled_from(["0000", "0011", "9999"]))
     parts = [year, "-", draw(number), "-", draw(number), draw(st.sampled_from("T "))]

@@ -18,7 +18,7 @@ _GRADERS = Graders(oracle.CRITERIA)
 
 @pytest.mark.parametrize("edition", _EDITIONS)
 def test_the_rows_are_worth_testing(edition: str) -> None:
-    """Every grade of every term occurs: most values lie on a limit or one digit beside it."""
+    """Every grade of every term occurs, as most values are on a limit or one digit from it."""
     grader = _GRADERS.for_rules(Rules(edition))
     seen = {
         (term.name, term.analyte, oracle.expected(edition, row, term))
@@ -36,15 +36,15 @@ def _key(term: Term) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("edition", _EDITIONS)
-@pytest.mark.parametrize("reading", ["one", "many"])
-def test_no_row_is_graded_wrongly(reading: str, edition: str) -> None:
+@pytest.mark.parametrize("which_grader", ["one", "many"])
+def test_no_row_is_graded_wrongly(which_grader: str, edition: str) -> None:
     grader = _GRADERS.for_rules(Rules(edition))
-    found = list((one_by_one if reading == "one" else by_column)(_ROWS[edition], grader))
+    found = list((one_by_one if which_grader == "one" else by_column)(_ROWS[edition], grader))
     refused = [f for f in found if f.reason in _REFUSED]
     graded = [f for f in found if f.reason is None]
     by_baseline = [f for f in found if f.reason == "missing-baseline"]
     assert len(refused) + len(graded) + len(by_baseline) == len(found)
     assert len(graded) > 2 * len(refused)
-    assert all(f.term.uses_baseline for f in by_baseline)  # the baseline's own limit was refused
+    assert all(f.term.uses_baseline for f in by_baseline)  # The baseline's own limit was refused.
     wrong = [f for f in graded if f.grade != oracle.expected(edition, f.row, f.term, own=f.own)]
     assert wrong == []

@@ -1,6 +1,6 @@
-"""Grades of single results: what is not known, flags, reasons.
+"""Grades of single results by the plain grader: missing facts, flags, reasons.
 
-The cases on and above every limit ship as evidence, in ``app/toxgrade/evidence/cases``.
+The cases on and above every limit are part of the package, in ``app/toxgrade/validation/cases``.
 """
 
 from decimal import Decimal

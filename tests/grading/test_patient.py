@@ -1,4 +1,4 @@
-"""One patient's results in time: which is the baseline, what is acute or late, what is worse."""
+"""One patient's results: the choice of the baseline, acute and late, worse than baseline."""
 
 from datetime import date
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Acute or late, over all dates; a column of places is what each row's place is alone."""
+"""Acute or late, over all dates; a column is placed exactly as each row alone."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -48,7 +48,7 @@ def course(start: str | None, end: str | None = None, ongoing: bool = False) -> 
 
 
 def three_months_later(end: date) -> date:
-    """Counted on a calendar: turn three pages; there the same day, or the last that there is."""
+    """Return the same day three calendar months on, or that month's last, by counting days."""
     day, pages = end, 0
     while pages < 3 or day.day != end.day:
         day += ONE_DAY
@@ -243,7 +243,7 @@ def test_course_faults(courses: Sequence[Course], faults: list[tuple[int, str, s
     assert [(*fault.loc, fault.code) for fault in found] == faults
 
 
-# What is said holds, whatever is not known
+# Missing dates never make a placement wrong
 
 STARTS = st.dates(date(2011, 10, 1), date(2012, 3, 31))
 DAYS = st.dates(date(2011, 9, 1), date(2012, 12, 31))
@@ -265,10 +265,10 @@ def test_a_missing_date_never_makes_a_phase_wrong(
 ) -> None:
     start, end, day = dates
     known = Course(None if missing != "end" else start, None if missing != "start" else end)
-    true, said = (place(on(day), [c], window) for c in (Course(start, end), known))
-    assert said.phase in (true.phase, "unknown")
-    assert said.on_treatment in (true.on_treatment, None)
-    assert said.days_from_end in (true.days_from_end, None)
+    true, known_only = (place(on(day), [c], window) for c in (Course(start, end), known))
+    assert known_only.phase in (true.phase, "unknown")
+    assert known_only.on_treatment in (true.on_treatment, None)
+    assert known_only.days_from_end in (true.days_from_end, None)
 
 
 @settings(max_examples=300, deadline=None)
@@ -278,8 +278,8 @@ def test_while_ongoing_it_is_as_if_the_end_came_later(
 ) -> None:
     start, _, day = dates
     later = Course(start, max(start, day))
-    said, true = (place(on(day), [c], window) for c in (Course(start, None, True), later))
-    assert (said.phase, said.on_treatment) == (true.phase, true.on_treatment)
+    placed, true = (place(on(day), [c], window) for c in (Course(start, None, True), later))
+    assert (placed.phase, placed.on_treatment) == (true.phase, true.on_treatment)
 
 
 @settings(max_examples=200, deadline=None)
@@ -298,16 +298,16 @@ def test_a_partial_date_says_what_every_day_says(
         courses += data.draw(st.sampled_from([[], [Course(after)]]))
     text = day.isoformat()[: data.draw(st.sampled_from([4, 7]))]
     collected = read_collected(text)
-    said = place(collected, courses, window)
+    placed = place(collected, courses, window)
     days = days_from(collected.first, (collected.last - collected.first).days + 1)
     every = [place(on(one), courses, window) for one in days]
     if len({(one.phase, one.course) for one in every}) == 1:
-        assert (said.phase, said.course) == (every[0].phase, every[0].course)
+        assert (placed.phase, placed.course) == (every[0].phase, every[0].course)
         treated = {one.on_treatment for one in every}
-        assert said.on_treatment == (treated.pop() if len(treated) == 1 else None)
+        assert placed.on_treatment == (treated.pop() if len(treated) == 1 else None)
     else:
-        assert (said.phase, said.on_treatment) == ("unknown", None)
-    assert said.days_from_end is None
+        assert (placed.phase, placed.on_treatment) == ("unknown", None)
+    assert placed.days_from_end is None
 
 
 # The column
@@ -346,7 +346,7 @@ def one_by_one(rows: Sequence[Row], window: Window) -> list[tuple[object, ...]]:
 
 
 def rows_of(collected: Sequence[Collected | None], courses: Sequence[Course]) -> list[Row]:
-    """Every pair; not being declared ongoing is alternately false and null."""
+    """Return every pair; a course that is not ongoing has false and null in turn."""
     return [
         (when, treated, treated.ongoing or (None if i % 2 else False))
         for i, (when, treated) in enumerate(product(collected, courses))

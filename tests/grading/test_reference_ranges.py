@@ -1,4 +1,4 @@
-"""Printed reference ranges: what is read from which text, and what is refused."""
+"""Printed reference ranges: which texts are parsed, to what, and which are refused."""
 
 from decimal import Decimal
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from toxgrade.errors import ParseError
 from toxgrade.grading.reference_ranges import PrintedRange, read_range
 
-# printed, LLN, ULN, unit
+# Each case: printed text, LLN, ULN, unit.
 _READ = [
     ("7-56", "7", "56", None),
     ("0.0 to 1.2", "0.0", "1.2", None),

@@ -24,7 +24,7 @@ def alt(uln: str, **of: Any) -> StudyRange:
     return StudyRange("ALT", None, Decimal(uln), "U/L", **of)
 
 
-# The table of a site. ULN of ALT in U/L:
+# The table of a site, with the ULN of ALT in U/L.
 _TABLE = [
     alt("40"),
     alt("34", sex="female"),
@@ -36,7 +36,7 @@ _TABLE = [
 _WOMAN, _MAN = Person("female", 1960), Person("male", 1960)
 _GIRL, _SIX, _UNKNOWN = Person("female", 2000), Person("female", 2004), Person()
 
-# laboratory, collected, patient, ULN that applies (None: cannot be said)
+# Each case: laboratory, collected, patient, ULN that applies (None: not known).
 _CASES = [
     ("", "2010-05-01", _MAN, "40"),
     ("", "2010-05-01", _WOMAN, "34"),
@@ -66,7 +66,7 @@ def test_the_row_that_certainly_applies(
     assert (found and str(found.uln)) == uln
 
 
-# birth year, collected, ULN: rows up to 17 years (30) and from 18 years (40)
+# Each case: birth year, collected, ULN. Rows: up to 17 years (30) and from 18 years (40).
 @pytest.mark.parametrize(
     ("born", "collected", "uln"),
     [
@@ -102,7 +102,7 @@ def test_a_partial_date_that_spans_a_change_has_no_range() -> None:
         assert (found and str(found.uln)) == uln, collected
 
 
-# what the laboratory sent (lln, uln, more), grade, flags; the study's range is ULN 40 U/L
+# Each case: what the laboratory sent, grade, flags. The study's range is ULN 40 U/L.
 @pytest.mark.parametrize(
     ("sent", "grade", "flags"),
     [

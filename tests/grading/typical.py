@@ -15,4 +15,4 @@ TYPICAL = {
     "triglycerides": ("0.5", "1.7"), "uric acid": ("200", "420"), "pH": ("7.35", "7.45"),
 }  # fmt: skip
 NARROW = {"sodium", "pH", "calcium", "corrected calcium", "ionized calcium"}
-"""Tests whose plausible ranges lie close together: theirs are stretched by a few percent only."""
+"""Tests with narrow plausible bands: the oracle stretches their ranges by at most 3 percent."""

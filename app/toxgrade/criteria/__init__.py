@@ -1,1 +1,1 @@
-"""What the rules are: CTCAE's criteria as data that a clinician can read."""
+"""CTCAE's criteria as data that a clinician can read."""

@@ -1,4 +1,4 @@
-"""``docs/criteria.md``: what CTCAE leaves to a choice, and how it is read."""
+"""The page ``docs/criteria.md`` of editions and interpretations, and how two editions differ."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,17 +20,17 @@ wherever their rows depend on them.
 
 
 def page(criteria: Criteria) -> str:
-    """The whole page in Markdown."""
+    """Return the whole page in Markdown."""
     return "\n".join([_HEAD, *_editions(criteria), *_interpretations(criteria)])
 
 
 def _editions(criteria: Criteria) -> Iterator[str]:
     yield "## Editions\n\n| edition | terms | tests | not graded from a number |\n|---|---|---|---|"
-    everything = {term.name for e in criteria.editions.values() for term in e.terms}
+    all_terms = {term.name for e in criteria.editions.values() for term in e.terms}
     for edition in criteria.editions.values():
         names = {term.name for term in edition.terms}
         analytes = {term.analyte for term in edition.terms}
-        absent = ", ".join(sorted(everything - names))
+        absent = ", ".join(sorted(all_terms - names))
         yield f"| {edition.label} | {len(names)} | {len(analytes)} | {absent} |"
     yield ""
 
@@ -40,31 +40,32 @@ def _interpretations(criteria: Criteria) -> Iterator[str]:
     names = {i.name: None for e in criteria.editions.values() for i in e.interpretations}
     for name in names:
         yield f"### {name}\n"
-        said: dict[str, list[str]] = {}
+        editions_by_text: dict[str, list[str]] = {}
         for edition in criteria.editions.values():
-            if text := _said(edition, name):
-                said.setdefault(text, []).append(edition.name)
-        for text, editions in said.items():
+            if text := _interpretation(edition, name):
+                editions_by_text.setdefault(text, []).append(edition.name)
+        for text, editions in editions_by_text.items():
             yield f"In {', '.join(editions)}. {text}\n"
 
 
-def _said(edition: Edition, name: str) -> str | None:
+def _interpretation(edition: Edition, name: str) -> str | None:
+    """Return the question and the choices as Markdown; None if the edition has no such question."""
     for found in edition.interpretations:
         if found.name == name:
             terms = f" ({', '.join(found.terms)})" if found.terms else ""
             lines = [f"{found.question}{terms}\n"]
-            for place, reading in enumerate(found.choices):
+            for place, choice in enumerate(found.choices):
                 default = " (default)" if place == 0 else ""
-                lines.append(f"- `{reading.name}`{default}: {reading.says}")
+                lines.append(f"- `{choice.name}`{default}: {choice.says}")
             return "\n".join(lines)
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One test in one direction. A side is None where the edition does not grade it.
+    """A difference in one test and direction; a term is None where that edition does not grade it.
 
-    ``grades``: those whose limits differ, each with both sides' criteria (None: no such grade).
+    ``grades`` are those whose limits differ, each with both criteria (None: no such grade).
     """
 
     analyte: str
@@ -75,7 +76,7 @@ class Difference:
 
 
 def compare(before: Edition, after: Edition) -> list[Difference]:
-    """Every term that is not graded alike, in the order of ``before``, then what ``after`` adds."""
+    """Return every test whose term or limits differ, in the order of ``before``, then new ones."""
     old, new = _by_test(before), _by_test(after)
     found = [_difference(test, old.get(test), new.get(test)) for test in old | new]
     return [d for d in found if d.grades or _name(d.before) != _name(d.after)]
@@ -100,7 +101,7 @@ def _difference(test: _Test, before: Term | None, after: Term | None) -> Differe
 
 
 def _limits(criterion: GradeCriterion | None) -> frozenset[object]:
-    """The limits without regard to their order; a clinical grade has none, like no grade."""
+    """Return the limits without their order; a clinical grade has none, like a missing one."""
     return frozenset(criterion.limits if criterion else ())
 
 

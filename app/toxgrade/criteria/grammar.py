@@ -1,4 +1,4 @@
-"""The grammar of ``when`` in a criteria file: parsed to a ``Limit``, never evaluated.
+"""Parser for ``when`` in a criteria file: a text becomes a ``Limit``; nothing is evaluated.
 
     COMPARISON AMOUNT [if baseline|value COMPARISON ULN|LLN|baseline]
 
@@ -37,7 +37,7 @@ _LIMIT = re.compile(
     re.VERBOSE,
 )
 NEVER = "never"
-"""Instead of a limit: no number decides this grade, though NCI prints one (an interpretation)."""
+"""Stands for no limit: by an interpretation no number decides this grade, though NCI prints one."""
 _CONDITIONS = {
     "baseline > ULN", "baseline <= ULN", "baseline < LLN", "baseline >= LLN",
     "value > ULN", "value < LLN", "value > baseline", "value < baseline",
@@ -46,11 +46,11 @@ _MIRRORED: dict[Comparison, Comparison] = {">": "<", ">=": "<=", "<": ">", "<=":
 
 
 def parse_when(when: str | Sequence[str], analyte: Analyte, place: str) -> tuple[Limit, ...]:
-    """Parse the alternatives of one grade; ``never`` has none.
+    """Parse the alternative limits of one grade; ``never`` gives none.
 
     Raises:
-        CriteriaError: naming ``place``; a limit is outside the grammar or in a unit that the
-            analyte does not come in.
+        CriteriaError: a limit is outside the grammar, or its unit is not one of the analyte's;
+            the message names ``place``.
     """
     texts = [when] if isinstance(when, str) else list(when)
     try:
@@ -91,7 +91,7 @@ def parse_limit(text: str) -> Limit:
 
 
 def _change(comparison: Comparison, match: re.Match[str], condition: Condition | None) -> Limit:
-    """``>= 25 % below baseline`` is ``<= 0.75 x baseline``: a larger fall is a smaller value."""
+    """Return ``>= 25 % below baseline`` as ``<= 0.75 x baseline``; a rise keeps its comparison."""
     percent = Decimal(match["percent"])
     below = match["side"] == "below"
     multiple = (100 - percent if below else 100 + percent) / 100
@@ -105,15 +105,15 @@ def _condition(subject: str | None, comparison: str, limit: str) -> Condition | 
         return None
     if (text := f"{subject} {comparison} {limit}") not in _CONDITIONS:
         raise CriteriaError(f"if {text!r}: a condition is {', '.join(sorted(_CONDITIONS))}")
-    whose = cast(Literal["baseline", "value"], subject)
-    return Condition(whose, cast(Comparison, comparison), cast(Reference, limit))
+    compared = cast(Literal["baseline", "value"], subject)
+    return Condition(compared, cast(Comparison, comparison), cast(Reference, limit))
 
 
 def check_grades(grades: Sequence[GradeCriterion], place: str) -> Direction:
-    """The direction of a term with these grades.
+    """Return the direction of a term with these grades, or refuse contradictory limits.
 
     Raises:
-        CriteriaError: naming ``place`` and what contradicts what.
+        CriteriaError: the message names ``place`` and the contradiction.
     """
     direction = _direction([limit for c in grades for limit in c.limits], place)
     _check_order(grades, direction, place)
@@ -122,7 +122,7 @@ def check_grades(grades: Sequence[GradeCriterion], place: str) -> Direction:
 
 
 def _direction(limits: Sequence[Limit], place: str) -> Direction:
-    """High or low, by the comparisons; the reference range must be read on that side."""
+    """Return the direction of all limits; refuse an LLN in a high term and a ULN in a low one."""
     signs = {limit.comparison[0] for limit in limits}
     if len(signs) != 1:
         raise CriteriaError(f"{place}: its limits must all be above, or all below, something")
@@ -134,7 +134,7 @@ def _direction(limits: Sequence[Limit], place: str) -> Direction:
 
 
 def _check_order(grades: Sequence[GradeCriterion], direction: Direction, place: str) -> None:
-    """Limits of the same kind get strictly harder to reach from grade to grade."""
+    """Refuse limits of one kind that do not get strictly harder to reach from grade to grade."""
     kinds: dict[object, list[tuple[int, Limit]]] = {}
     for criterion in grades:
         for limit in criterion.limits:
@@ -153,7 +153,7 @@ def _check_order(grades: Sequence[GradeCriterion], direction: Direction, place: 
 
 
 def _check_units(grades: Sequence[GradeCriterion], place: str) -> None:
-    """A unit system printed for one grade is printed for every grade with absolute limits."""
+    """Refuse a unit that only some of the grades with absolute limits use."""
     printed = {
         criterion.grade: {limit.unit for limit in criterion.limits if limit.reference is None}
         for criterion in grades

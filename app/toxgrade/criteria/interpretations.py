@@ -1,4 +1,4 @@
-"""Where a number alone cannot follow CTCAE's letter: named readings, of which a study chooses."""
+"""Interpretations of CTCAE's text where a number alone cannot follow it, and a study's choices."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,9 +19,9 @@ from toxgrade.errors import CriteriaError
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One way to read the text. ``terms`` are those it changes, as it reads them.
+    """One choice for an interpretation. ``terms`` are the terms that it changes, as changed.
 
-    ``beyond_range``: absolute limits count only beyond the laboratory's own range, for every term.
+    ``beyond_range``: in every term, absolute limits count only beyond the laboratory's own range.
     """
 
     name: str
@@ -32,9 +32,9 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Interpretation:
-    """A question that NCI's text leaves open, and its readings; the first is the default.
+    """A question that NCI's text leaves open, and its choices; the first is the default.
 
-    ``terms``: the names of those concerned, empty where any may be.
+    ``terms`` are the names of the terms it concerns; empty means that it may concern any.
     """
 
     name: str
@@ -43,27 +43,27 @@ class Interpretation:
     choices: tuple[Choice, ...]
 
     def choice(self, name: str) -> Choice:
-        """The reading of that name.
+        """Return the choice of that name.
 
         Raises:
-            CriteriaError: naming those there are.
+            CriteriaError: there is none; the message names the choices.
         """
-        for reading in self.choices:
-            if reading.name == name:
-                return reading
-        names = ", ".join(reading.name for reading in self.choices)
+        for choice in self.choices:
+            if choice.name == name:
+                return choice
+        names = ", ".join(choice.name for choice in self.choices)
         raise CriteriaError(f"the readings of {self.name} are {names}")
 
     def concerns(self, terms: Sequence[str]) -> bool:
-        """Whether one of these terms is graded otherwise by another reading."""
+        """Return whether it names one of ``terms``; False if it names none (it may concern any)."""
         return bool({*self.terms} & {*terms})
 
 
 def with_interpretations(edition: Edition, chosen: Mapping[str, str]) -> Edition:
-    """The edition with the readings that a study chose; what it did not choose is the default.
+    """Return the edition with a study's choices; every other interpretation keeps its default.
 
     Raises:
-        CriteriaError: there is no such interpretation or reading; names those there are.
+        CriteriaError: there is no such interpretation or choice; the message names those there are.
     """
     known = {interpretation.name: interpretation for interpretation in edition.interpretations}
     if unknown := chosen.keys() - known:
@@ -71,28 +71,28 @@ def with_interpretations(edition: Edition, chosen: Mapping[str, str]) -> Edition
         raise CriteriaError(
             f"{len(unknown)} of the interpretations are not of {edition.name}: {names}"
         )
-    choices = [known[name].choice(reading) for name, reading in chosen.items()]
-    changed = {(t.name, t.analyte): t for reading in choices for t in reading.terms}
+    choices = [known[name].choice(choice_name) for name, choice_name in chosen.items()]
+    changed = {(t.name, t.analyte): t for choice in choices for t in choice.terms}
     terms = tuple(changed.get((term.name, term.analyte), term) for term in edition.terms)
-    if any(reading.beyond_range for reading in choices):
+    if any(choice.beyond_range for choice in choices):
         terms = tuple(_beyond_range(term) for term in terms)
-    others = {n: r for n, r in chosen.items() if r != known[n].choices[0].name}
-    return replace(edition, terms=terms, chosen=others)
+    not_default = {n: c for n, c in chosen.items() if c != known[n].choices[0].name}
+    return replace(edition, terms=terms, chosen=not_default)
 
 
 def read_interpretations(
     entries: Sequence[Mapping[str, Any]], terms: Sequence[Term], analytes: Mapping[str, Analyte]
 ) -> tuple[Interpretation, ...]:
-    """The ``[[interpretation]]`` tables of a criteria file.
+    """Read the ``[[interpretation]]`` tables of a criteria file.
 
     Raises:
-        CriteriaError: naming the interpretation that is incomplete or contradicts the terms.
+        CriteriaError: an interpretation is incomplete or contradicts the terms; it is named.
     """
-    found = tuple(_interpretation(entry, terms, analytes) for entry in entries)
-    names = [interpretation.name for interpretation in found]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise CriteriaError(f"interpretation {', '.join(sorted(twice))} is there twice")
-    return found
+    interpretations = tuple(_interpretation(entry, terms, analytes) for entry in entries)
+    names = [interpretation.name for interpretation in interpretations]
+    if duplicates := {name for name in names if names.count(name) > 1}:
+        raise CriteriaError(f"interpretation {', '.join(sorted(duplicates))} is there twice")
+    return interpretations
 
 
 def _interpretation(
@@ -109,33 +109,33 @@ def _interpretation(
     choices = [Choice(default["name"], default["says"])]
     for other in others:
         where = f"{place}, {other.get('name')}"
-        choices.append(_reading(other, terms, analytes, where))
+        choices.append(_choice(other, terms, analytes, where))
     return Interpretation(entry["name"], tuple(entry["terms"]), entry["question"], tuple(choices))
 
 
-def _reading(
-    reading: Mapping[str, Any],
+def _choice(
+    entry: Mapping[str, Any],
     terms: Sequence[Term],
     analytes: Mapping[str, Analyte],
     place: str,
 ) -> Choice:
-    if reading.keys() == {"name", "says", "beyond_range"}:
-        return Choice(reading["name"], reading["says"], beyond_range=reading["beyond_range"])
-    if reading.keys() != {"name", "says", "when"}:
+    if entry.keys() == {"name", "says", "beyond_range"}:
+        return Choice(entry["name"], entry["says"], beyond_range=entry["beyond_range"])
+    if entry.keys() != {"name", "says", "when"}:
         raise CriteriaError(f"{place}: has exactly name, says, and when or beyond_range")
     by_name = {term.name: term for term in terms}
-    if unknown := reading["when"].keys() - by_name:
+    if unknown := entry["when"].keys() - by_name:
         raise CriteriaError(f"{place}: {', '.join(sorted(unknown))} is not a term of the file")
     changed = (
-        _with_limits(by_name[name], when, analytes, place) for name, when in reading["when"].items()
+        _with_limits(by_name[name], when, analytes, place) for name, when in entry["when"].items()
     )
-    return Choice(reading["name"], reading["says"], tuple(changed))
+    return Choice(entry["name"], entry["says"], tuple(changed))
 
 
 def _with_limits(
     term: Term, when: Mapping[str, Any], analytes: Mapping[str, Analyte], place: str
 ) -> Term:
-    """The term with other limits for the grades that ``when`` names."""
+    """Return the term with the limits of ``when`` for the grades that it names."""
     if unknown := {*when} - {str(criterion.grade) for criterion in term.grades}:
         raise CriteriaError(f"{place}: {term.name} has no grade {', '.join(sorted(unknown))}")
     grades = tuple(
@@ -149,17 +149,17 @@ def _with_limits(
 
 
 def _beyond_range(term: Term) -> Term:
-    """The term with its absolute limits held back inside the laboratory's own range."""
+    """Make absolute limits hold only beyond the ULN or LLN, in a term that has a limit by that."""
     side: Reference = "ULN" if term.direction == "high" else "LLN"
     if not any(limit.reference == side for c in term.grades for limit in c.limits):
         return term
     beyond = Condition("value", ">" if term.direction == "high" else "<", side)
 
-    def held_back(limit: Limit) -> Limit:
-        plain = limit.reference is None and limit.condition is None
-        return replace(limit, condition=beyond) if plain else limit
+    def only_beyond(limit: Limit) -> Limit:
+        unconditional = limit.reference is None and limit.condition is None
+        return replace(limit, condition=beyond) if unconditional else limit
 
-    def criterion(found: GradeCriterion) -> GradeCriterion:
-        return replace(found, limits=tuple(held_back(limit) for limit in found.limits))
+    def restricted(criterion: GradeCriterion) -> GradeCriterion:
+        return replace(criterion, limits=tuple(only_beyond(limit) for limit in criterion.limits))
 
-    return replace(term, grades=tuple(criterion(found) for found in term.grades))
+    return replace(term, grades=tuple(restricted(criterion) for criterion in term.grades))

@@ -1,6 +1,6 @@
-"""The rules as plain data: editions of CTCAE, their terms and limits, and the analytes.
+"""The criteria as plain data: editions of CTCAE, their terms and limits, and the analytes.
 
-Everything here is frozen and built once by ``reader.py`` from the TOML files beside it. Numbers are
+All classes are frozen; ``reader.py`` builds them from the TOML files in its directory. Numbers are
 exact: limits are ``Decimal`` as NCI printed them, unit factors are ``Fraction``.
 """
 
@@ -20,14 +20,14 @@ Reference = Literal["ULN", "LLN", "baseline"]
 Direction = Literal["high", "low"]
 
 PURE = "1"
-"""The unit of a quantity that has none: INR, pH."""
+"""The name of the unit of dimensionless quantities such as INR and pH."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """``if baseline > ULN``: whether the patient's own baseline, or the value itself, was beyond.
+    """A condition of a limit, such as ``if baseline > ULN`` or ``if value < LLN``.
 
-    A baseline is judged with its own reference range, never with a later laboratory's.
+    A baseline is compared with its own reference range, never with that of a later result.
     """
 
     subject: Literal["baseline", "value"]
@@ -36,18 +36,18 @@ class Condition:
 
     @property
     def wants_beyond(self) -> bool:
-        """True for ``> ULN`` and ``< LLN``, False for ``<= ULN`` and ``>= LLN``."""
+        """Return whether it is met beyond the limit (``> ULN``, ``< LLN``), not within it."""
         return self.comparison in (">", "<")
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One way to reach a grade: compared with ``multiple`` x ``reference`` + ``amount`` ``unit``.
+    """A threshold of a grade: ``comparison`` ``multiple`` x ``reference`` + ``amount`` ``unit``.
 
     ``reference`` None means an absolute limit (``< 30 g/L``; multiple is 0). ``unit`` None means
-    that ``amount`` is 0 and the limit carries no unit of its own (``> 1.5 x ULN``); ``PURE`` that
-    the quantity has none (pH ``< 7.3``).
-    A fall of 25 % from baseline is kept as 0.75 x baseline, which is the same number.
+    that ``amount`` is 0 and the limit has no unit of its own (``> 1.5 x ULN``); ``PURE`` means that
+    the quantity is dimensionless (pH ``< 7.3``).
+    A fall of 25 % from baseline is stored as 0.75 x baseline, which is the same number.
     """
 
     comparison: Comparison
@@ -57,22 +57,22 @@ class Limit:
     unit: str | None
     condition: Condition | None
     text: str
-    """The limit as the criteria file writes it, without condition: ``1.5 x ULN``, ``30 g/L``."""
+    """The limit without comparison and condition: ``1.5 x ULN``, ``30 g/L``."""
 
     @property
     def when(self) -> str:
-        """The whole limit in words: ``> 1.5 x ULN if baseline <= ULN``."""
-        asked = self.condition
-        given = f" if {asked.subject} {asked.comparison} {asked.limit}" if asked else ""
-        return f"{self.comparison} {self.text}{given}"
+        """Return the whole limit as text: ``> 1.5 x ULN if baseline <= ULN``."""
+        found = self.condition
+        condition = f" if {found.subject} {found.comparison} {found.limit}" if found else ""
+        return f"{self.comparison} {self.text}{condition}"
 
 
 @dataclass(frozen=True, slots=True)
 class GradeCriterion:
-    """What one grade of a term asks for.
+    """The criterion of one grade of a term.
 
-    ``says`` is NCI's wording. ``limits`` are alternatives (any one is enough); empty means that a
-    number cannot decide this grade (``clinical``: a symptom, an intervention, death).
+    ``says`` is NCI's wording. ``limits`` are alternatives (any one is enough); they are empty where
+    no number decides this grade (``clinical``: a symptom, an intervention, death).
     """
 
     grade: int
@@ -92,7 +92,7 @@ class Term:
     ``analyte`` the canonical name of the laboratory test, ``direction`` whether high or low
     values are toxic, ``grades`` the criteria from grade 1 up. Several tests may grade one term
     (calcium total and ionized): there is then one ``Term`` of the same name for each. ``flag`` is
-    what a reader must know beside every grade from this test; None: nothing.
+    the flag that every grade from this test carries; None: no flag.
     """
 
     name: str
@@ -105,12 +105,12 @@ class Term:
 
     @property
     def highest_numeric_grade(self) -> int:
-        """The highest grade that a number can decide (albumin: 3)."""
+        """Return the highest grade that a number can decide (albumin: 3)."""
         return max(criterion.grade for criterion in self.grades if not criterion.clinical)
 
     @property
     def has_clinical_grade_above(self) -> bool:
-        """Whether a clinician could grade higher than any number does; death (5) not counted."""
+        """Return whether a clinician can give a higher grade than any number, except death (5)."""
         return any(
             criterion.clinical and self.highest_numeric_grade < criterion.grade < 5
             for criterion in self.grades
@@ -118,18 +118,19 @@ class Term:
 
     @property
     def uses_baseline(self) -> bool:
-        return self.asks_baseline or any(
+        """Return whether a limit is relative to the baseline, or has a condition about it."""
+        return self.has_baseline_condition or any(
             limit.reference == "baseline" for c in self.grades for limit in c.limits
         )
 
     @property
-    def asks_baseline(self) -> bool:
-        """Whether a limit holds only for some baselines (``if baseline > ULN``)."""
+    def has_baseline_condition(self) -> bool:
+        """Return whether a limit has a condition about the baseline (``if baseline > ULN``)."""
         conditions = [limit.condition for c in self.grades for limit in c.limits]
         return any(c and "baseline" in (c.subject, c.limit) for c in conditions)
 
     def says(self, grade: int) -> str | None:
-        """NCI's wording of ``grade``; None for grade 0 and for a grade the term does not have."""
+        """Return NCI's wording of ``grade``; None for 0 and for a grade that the term lacks."""
         for criterion in self.grades:
             if criterion.grade == grade:
                 return criterion.says
@@ -142,8 +143,8 @@ class Unit:
 
     ``factor`` takes a number in this unit to the analyte's canonical unit, exactly.
     ``kind`` groups units that convert without a molar mass: ``mass``, ``molar``, ``count``,
-    ``activity``, ``time``, ``flow``, ``ratio``. ``spellings`` are the other ways laboratories write
-    it; an empty one means that a bare number is enough.
+    ``activity``, ``time``, ``flow``, ``ratio``. ``spellings`` are the other ways in which
+    laboratories write it; an empty one means that a number needs no unit.
     """
 
     name: str
@@ -153,13 +154,13 @@ class Unit:
 
     @property
     def after_number(self) -> str:
-        """As printed after a number: `` mg/dL``; empty for a quantity that has no unit."""
+        """Return the unit as printed after a number, `` mg/dL``; empty if it is ``PURE``."""
         return "" if self.name == PURE else f" {self.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """A closed range of plausible numbers, in the analyte's canonical unit."""
+    """A closed range of plausible numbers in the analyte's canonical unit."""
 
     low: Decimal
     high: Decimal
@@ -167,10 +168,11 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Analyte:
-    """A laboratory test: what it is called, how it is coded, in which units it may come.
+    """A laboratory test: its names, LOINC codes, accepted units and plausible bands.
 
     ``canonical_unit`` is the unit of the plausible bands. ``loinc`` are the codes graded as this
-    analyte, ``refused_loinc`` codes that look like it and are something else, with the reason.
+    analyte. ``refused_loinc`` are similar codes that are not, each with what it means instead.
+    ``never_units`` are spellings that are not accepted in any capitals (``g/L`` is no count).
     """
 
     name: str
@@ -187,11 +189,11 @@ class Analyte:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Everything it may be called in words."""
+        """Return its names: canonical name, full name and aliases."""
         return (self.name, self.full_name, *self.aliases)
 
     def unit(self, name: str) -> Unit:
-        """The unit of that exact name, which is how limits in the criteria files name it."""
+        """Return the unit of that exact name, by which the criteria files name it."""
         return next(unit for unit in self.units if unit.name == name)
 
 
@@ -199,9 +201,9 @@ class Analyte:
 class Edition:
     """One release of CTCAE with every term that a number can grade.
 
-    ``also`` are other names callers may use (4.0 means 4.03), ``label`` is how reports name it;
-    ``sha256`` identifies the criteria and analyte files together; ``chosen`` are the readings other
-    than the default that its ``interpretations`` were given.
+    ``also`` are other names that callers may use (4.0 means 4.03), ``label`` its name in reports.
+    ``sha256`` identifies its criteria file and the analyte file together. ``chosen`` maps an
+    interpretation to the study's choice where that is not the default.
     """
 
     name: str
@@ -215,22 +217,22 @@ class Edition:
     chosen: Mapping[str, str] = field(default_factory=dict)
 
     def terms_of(self, analyte: str) -> tuple[Term, ...]:
-        """The terms graded from ``analyte`` in file order (WBC has two); empty if it has none."""
+        """Return the terms graded from ``analyte`` in file order (WBC has two); empty if none."""
         return tuple(term for term in self.terms if term.analyte == analyte)
 
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """All that the criteria files hold: editions by name, analytes by canonical name."""
+    """The content of all criteria files: editions by name, analytes by canonical name."""
 
     editions: Mapping[str, Edition]
     analytes: Mapping[str, Analyte]
 
     def edition(self, name: str) -> Edition:
-        """The edition of that name, or of one of its other names.
+        """Return the edition of that name, or of one of its other names.
 
         Raises:
-            CriteriaError: naming the editions there are.
+            CriteriaError: there is none; the message names the editions.
         """
         for edition in self.editions.values():
             if name in (edition.name, *edition.also):

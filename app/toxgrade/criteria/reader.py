@@ -1,4 +1,4 @@
-"""Reading ``analytes.toml``: names, codes, units and plausible bands, refused if contradictory."""
+"""Loader of the criteria files: ``analytes.toml`` and every ``ctcae_*.toml``."""
 
 import hashlib
 import tomllib
@@ -13,15 +13,64 @@ from toxgrade.criteria.interpretations import read_interpretations
 from toxgrade.criteria.model import Analyte, Band, Criteria, Edition, GradeCriterion, Term, Unit
 from toxgrade.errors import CriteriaError
 
-_KEYS = {"name", "full_name", "aliases", "units", "plausible", "loinc", "refused"}
+_HERE = Path(__file__).parent
+_ANALYTE_KEYS = {"name", "full_name", "aliases", "units", "plausible", "loinc", "refused"}
+_HEAD_KEYS = {"name", "also", "label", "released", "source"}
+_TERM_KEYS = {"name", "meddra", "soc", "analyte", "grade"}
 _KINDS = {"mass", "molar", "count", "activity", "time", "flow", "ratio"}
 
 
-def read_analytes(document: Mapping[str, Any]) -> dict[str, Analyte]:
-    """The analytes by canonical name.
+def load(directory: Path = _HERE, only: str | None = None) -> Criteria:
+    """Load ``analytes.toml`` and every ``ctcae_*.toml`` of a directory.
+
+    ``only`` is a name of the one edition to load, as each takes 6 ms; all are loaded where it is
+    None or no file has that name.
 
     Raises:
-        CriteriaError: naming the analyte or unit that is incomplete or contradicts another.
+        CriteriaError: a file is incomplete or contradictory; the message names the place in it.
+    """
+    analyte_bytes = (directory / "analytes.toml").read_bytes()
+    try:
+        analytes = read_analytes(_parse(analyte_bytes))
+    except CriteriaError as error:
+        raise CriteriaError(f"analytes.toml: {error}") from error
+    editions: dict[str, Edition] = {}
+    paths = sorted(directory.glob("ctcae_*.toml"))
+    named = [path for path in paths if only is not None and only in _names(path)]
+    for path in named or paths:
+        content = path.read_bytes()
+        digest = hashlib.sha256(content + analyte_bytes).hexdigest()
+        try:
+            edition = _edition(_parse(content), analytes, digest)
+        except CriteriaError as error:
+            raise CriteriaError(f"{path.name}: {error}") from error
+        if edition.name in editions:
+            raise CriteriaError(f"{path.name}: edition {edition.name} is there twice")
+        editions[edition.name] = edition
+    if not editions:
+        raise CriteriaError("there is no ctcae_*.toml")
+    return Criteria(editions, analytes)
+
+
+def describe(criteria: Criteria) -> list[str]:
+    """Return a summary in lines of text: one per edition and one for the analytes."""
+    lines = [
+        f"{edition.label}: {len(edition.terms)} terms,"
+        f" {sum(len(c.limits) for term in edition.terms for c in term.grades)} limits,"
+        f" sha256 {edition.sha256}"
+        for edition in criteria.editions.values()
+    ]
+    analytes = criteria.analytes.values()
+    codes = sum(len(analyte.loinc) for analyte in analytes)
+    refused = sum(len(analyte.refused_loinc) for analyte in analytes)
+    return [*lines, f"{len(analytes)} analytes, {codes} LOINC codes graded, {refused} refused"]
+
+
+def read_analytes(document: Mapping[str, Any]) -> dict[str, Analyte]:
+    """Read the analytes, by canonical name.
+
+    Raises:
+        CriteriaError: an analyte or unit is incomplete or contradicts another; it is named.
     """
     sets = document.get("units", {})
     analytes = [_analyte(entry, sets) for entry in document.get("analyte", [])]
@@ -33,9 +82,9 @@ def read_analytes(document: Mapping[str, Any]) -> dict[str, Analyte]:
 
 def _analyte(entry: Mapping[str, Any], sets: Mapping[str, Any]) -> Analyte:
     place = f"analyte {entry.get('name', '(without a name)')}"
-    if unknown := entry.keys() - _KEYS:
+    if unknown := entry.keys() - _ANALYTE_KEYS:
         raise CriteriaError(f"{place}: unknown key {', '.join(sorted(unknown))}")
-    if missing := _KEYS - {"refused"} - entry.keys():
+    if missing := _ANALYTE_KEYS - {"refused"} - entry.keys():
         raise CriteriaError(f"{place}: missing {', '.join(sorted(missing))}")
     if entry["units"] not in sets:
         raise CriteriaError(f"{place}: there is no set of units {entry['units']!r}")
@@ -90,10 +139,10 @@ def _band(plausible: Mapping[str, Any], side: str, place: str) -> Band:
 
 
 def check_loinc(code: str, place: str) -> None:
-    """Refuse a LOINC code whose check digit is wrong (mod 10, as Regenstrief defines it).
+    """Refuse a text that is not a LOINC code, by its form and check digit (Regenstrief's mod 10).
 
     Raises:
-        CriteriaError: naming the code.
+        CriteriaError: the message names the code.
     """
     number, dash, check = code.partition("-")
     if not (dash and number.isdecimal() and check.isdecimal() and len(check) == 1):
@@ -113,56 +162,6 @@ def _unique(names: Iterable[str]) -> None:
         seen.add(name)
 
 
-_HERE = Path(__file__).parent
-_EDITION = {"name", "also", "label", "released", "source"}
-_TERM = {"name", "meddra", "soc", "analyte", "grade"}
-
-
-def load(directory: Path = _HERE, only: str | None = None) -> Criteria:
-    """Read ``analytes.toml`` and every ``ctcae_*.toml`` of a directory.
-
-    ``only``: a name of the one edition that is read, if there is such a one: each takes 6 ms.
-
-    Raises:
-        CriteriaError: naming the file, term and grade that is incomplete or contradictory.
-    """
-    analyte_bytes = (directory / "analytes.toml").read_bytes()
-    try:
-        analytes = read_analytes(_parse(analyte_bytes))
-    except CriteriaError as error:
-        raise CriteriaError(f"analytes.toml: {error}") from error
-    editions: dict[str, Edition] = {}
-    paths = sorted(directory.glob("ctcae_*.toml"))
-    named = [path for path in paths if only is not None and only in _names(path)]
-    for path in named or paths:
-        content = path.read_bytes()
-        digest = hashlib.sha256(content + analyte_bytes).hexdigest()
-        try:
-            edition = _edition(_parse(content), analytes, digest)
-        except CriteriaError as error:
-            raise CriteriaError(f"{path.name}: {error}") from error
-        if edition.name in editions:
-            raise CriteriaError(f"{path.name}: edition {edition.name} is there twice")
-        editions[edition.name] = edition
-    if not editions:
-        raise CriteriaError("there is no ctcae_*.toml")
-    return Criteria(editions, analytes)
-
-
-def describe(criteria: Criteria) -> list[str]:
-    """What was read, for a person: one line per edition and one for the analytes."""
-    lines = [
-        f"{edition.label}: {len(edition.terms)} terms,"
-        f" {sum(len(c.limits) for term in edition.terms for c in term.grades)} limits,"
-        f" sha256 {edition.sha256}"
-        for edition in criteria.editions.values()
-    ]
-    analytes = criteria.analytes.values()
-    codes = sum(len(analyte.loinc) for analyte in analytes)
-    refused = sum(len(analyte.refused_loinc) for analyte in analytes)
-    return [*lines, f"{len(analytes)} analytes, {codes} LOINC codes graded, {refused} refused"]
-
-
 def _parse(content: bytes) -> dict[str, Any]:
     try:
         return tomllib.loads(content.decode())
@@ -171,18 +170,18 @@ def _parse(content: bytes) -> dict[str, Any]:
 
 
 def _names(path: Path) -> tuple[str, ...]:
-    """What an edition is called, from the head of its file alone."""
+    """Return the names of an edition from the head of its file; none if that is faulty."""
     try:
         head = _parse(path.read_bytes().partition(b"\n[[")[0])["edition"]
         return head["name"], *head["also"]
     except (CriteriaError, KeyError):
-        return ()  # a file that is refused, where it is read
+        return ()  # ``load`` raises the error when it reads the whole file
 
 
 def _edition(document: Mapping[str, Any], analytes: Mapping[str, Analyte], digest: str) -> Edition:
     head = document.get("edition", {})
-    if head.keys() != _EDITION or document.keys() - {"interpretation"} != {"edition", "term"}:
-        raise CriteriaError(f"[edition] has exactly {', '.join(sorted(_EDITION))}, then [[term]]")
+    if head.keys() != _HEAD_KEYS or document.keys() - {"interpretation"} != {"edition", "term"}:
+        raise CriteriaError(f"[edition] has exactly {', '.join(sorted(_HEAD_KEYS))}, then [[term]]")
     terms = tuple(_term(entry, analytes) for entry in document["term"])
     _check_names(terms)
     return Edition(
@@ -199,8 +198,8 @@ def _edition(document: Mapping[str, Any], analytes: Mapping[str, Analyte], diges
 
 def _term(entry: Mapping[str, Any], analytes: Mapping[str, Analyte]) -> Term:
     place = f"term {entry.get('name', '(without a name)')}"
-    if entry.keys() - {"flag"} != _TERM:
-        raise CriteriaError(f"{place}: has exactly {', '.join(sorted(_TERM))}")
+    if entry.keys() - {"flag"} != _TERM_KEYS:
+        raise CriteriaError(f"{place}: has exactly {', '.join(sorted(_TERM_KEYS))}")
     if not (len(entry["meddra"]) == 8 and entry["meddra"].isdecimal()):
         raise CriteriaError(f"{place}: a MedDRA code has 8 digits")
     if entry["analyte"] not in analytes:
@@ -222,13 +221,13 @@ def _term(entry: Mapping[str, Any], analytes: Mapping[str, Analyte]) -> Term:
 
 
 def _check_names(terms: Sequence[Term]) -> None:
-    """A name has one code; several tests may grade it, each once and without a baseline."""
+    """Refuse duplicate names and codes, except where several comparable tests grade one term."""
     by_name: dict[str, list[Term]] = {}
     for term in terms:
         by_name.setdefault(term.name, []).append(term)
     codes = [found[0].meddra for found in by_name.values()]
-    if twice := {code for code in codes if codes.count(code) > 1}:
-        raise CriteriaError(f"{', '.join(sorted(twice))} is there twice")
+    if duplicates := {code for code in codes if codes.count(code) > 1}:
+        raise CriteriaError(f"{', '.join(sorted(duplicates))} is there twice")
     for name, found in by_name.items():
         if len({term.analyte for term in found}) < len(found):
             raise CriteriaError(f"{name} is there twice")

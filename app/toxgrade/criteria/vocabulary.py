@@ -1,4 +1,4 @@
-"""Every term of a CTCAE edition with the grades it has: what a clinician may grade by hand."""
+"""All terms of a CTCAE edition with their grades, for toxicities that a clinician grades."""
 
 import csv
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ LABELS = {
     "leukopenia": "White blood cell decreased",
     "thrombocytopenia": "Platelet count decreased",
 }
-"""What papers call a term, in lower case, and CTCAE's name where an edition has no such term."""
+"""Names that papers use, in lower case, with CTCAE's name for editions that lack such a term."""
 
 
 @dataclass(frozen=True, slots=True)
 class VocabularyTerm:
-    """A term of CTCAE; ``grades`` are those it has, for nausea 1 to 3; ``soc`` its MedDRA class."""
+    """A term of CTCAE with its grades (nausea: 1 to 3); ``soc`` is its system organ class."""
 
     name: str
     meddra: str
@@ -28,16 +28,16 @@ class VocabularyTerm:
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """The terms of one edition by their names in lower case."""
+    """The terms of one edition, by their names in lower case."""
 
     edition: str
     terms: Mapping[str, VocabularyTerm]
 
     def term(self, name: str) -> VocabularyTerm:
-        """The term of that name or label, in any case.
+        """Return the term of that name or label; capitals do not matter.
 
         Raises:
-            CriteriaError: the edition has none; names up to three that are spelled alike.
+            CriteriaError: the edition has none; the message names up to three similar names.
         """
         key = " ".join(name.split()).casefold()
         label = LABELS.get(key, key).casefold()
@@ -49,13 +49,13 @@ class Vocabulary:
 
 
 def stored_term(vocabularies: Mapping[str, Vocabulary], edition: str, name: str) -> VocabularyTerm:
-    """A term as it was stored: the study's edition may have dropped it since; another has it."""
+    """Return a stored term, from another edition if the study's present one lacks it."""
     by_edition = [vocabularies[edition], *vocabularies.values()]
     return next(v.terms[name.casefold()] for v in by_edition if name.casefold() in v.terms)
 
 
 def load_vocabularies() -> dict[str, Vocabulary]:
-    """The vocabulary of every edition in ``ctcae_terms.csv`` (source: NCI)."""
+    """Load the vocabulary of every edition from ``ctcae_terms.csv`` (source: NCI)."""
     text = (files("toxgrade.criteria") / "ctcae_terms.csv").read_text(encoding="utf-8")
     by_edition: dict[str, dict[str, VocabularyTerm]] = {}
     for row in csv.DictReader(text.splitlines()):

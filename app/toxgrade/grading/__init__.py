@@ -1,1 +1,1 @@
-"""How a result is graded: pure functions over the standard library and polars."""
+"""Grading of laboratory results: pure functions over the standard library and polars."""

@@ -14,11 +14,11 @@ EventStatus = Literal["final", "entered-in-error"]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A clinician's grade of a CTCAE term from its onset on.
+    """A clinician's grade of a CTCAE term, from its onset on.
 
-    ``grade`` 0: absent, or resolved by then. ``resolved`` None: not known to be resolved.
-    ``attribution`` is to radiotherapy. ``source_id`` tells a correction from another event;
-    ``entered-in-error`` withdraws it.
+    ``grade`` 0 means absent, or resolved by then. ``resolved`` None: not known to be resolved.
+    ``attribution`` is to radiotherapy. ``source_id`` distinguishes a correction from another event;
+    the status ``entered-in-error`` withdraws the event.
     """
 
     term: VocabularyTerm
@@ -31,10 +31,10 @@ class Event:
 
 
 def term_to_grade(vocabulary: Vocabulary, name: str, grade: int) -> VocabularyTerm:
-    """The term, if it has that grade; every term has 0 (absent, resolved).
+    """Return the term of that name or label, if it has the grade; every term has 0 (absent).
 
     Raises:
-        RequestError: naming near terms, or the grades that the term has.
+        RequestError: there is none, or it lacks the grade; the fault names similar terms or grades.
     """
     try:
         term = vocabulary.term(name)

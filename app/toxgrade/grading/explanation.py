@@ -1,4 +1,4 @@
-"""Why a grade is what it is, in one sentence that a clinician can check by hand."""
+"""Sentences that explain a grade so that a clinician can check it by hand."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _CAUSES = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One limit held against a result: reached or not, or None and what is missing to say so.
+    """The comparison of a result with a limit: whether it is reached; if None, what is missing.
 
     ``applies``: whether its condition is met (``if baseline > ULN``); True if it has none.
     """
@@ -34,12 +34,13 @@ class Verdict:
 
     @property
     def shown(self) -> bool:
-        """Whether it bears on this patient: not if it is for others' baselines."""
+        """Return whether it concerns this patient: not if the baseline fails its condition."""
         condition = self.limit.limit.condition
         return self.applies is not False or condition is None or condition.subject == "value"
 
     @property
     def text(self) -> str:
+        """Return it in words: ``above 1.5 x ULN``, ``not above 3 x ULN``."""
         limit = self.limit.limit
         if self.applies is False and limit.condition:
             return f"not {_WORDS[limit.condition.comparison]} {limit.condition.limit}"
@@ -49,8 +50,8 @@ class Verdict:
         return words if self.holds else f"not {words}"
 
     @property
-    def given(self) -> str | None:
-        """What the limit asks of the baseline and is so: ``the baseline was above its ULN``."""
+    def condition(self) -> str | None:
+        """Return a condition that the baseline meets: ``the baseline was above its ULN``."""
         condition = self.limit.limit.condition
         if not self.applies or condition is None or condition.subject == "value":
             return None
@@ -59,61 +60,61 @@ class Verdict:
 
 
 def compared(
-    measured: NormalizedResult,
+    normalized: NormalizedResult,
     baseline: NormalizedResult | None,
     verdicts: Sequence[Verdict],
     at_least: int,
     at_most: int,
 ) -> str:
-    """``1.8 mg/dL is 1.5 x ULN (1.2 mg/dL): above 1 x ULN, not above 1.5 x ULN``."""
-    mine = [v for v in verdicts if v.shown]
-    reached = [v for v in mine if v.grade == at_least and v.holds]
-    next_up = min((v.grade for v in mine if v.grade > at_least), default=None)
-    missed = [v for v in mine if v.grade == next_up and v.holds is False]
-    open_ = [v for v in mine if v.grade > at_least and v.holds is None]
-    head = _head(measured, baseline, [*reached, *missed, *open_])
-    said = ", ".join(v.text for v in (*reached, *missed)) or "no limit is certainly reached"
-    if given := dict.fromkeys(v.given for v in (*reached, *missed) if v.given):
-        said = f"{said}; {' and '.join(given)}"
+    """Return such as ``1.8 mg/dL is 1.5 x ULN (1.2 mg/dL): above 1 x ULN, not above 1.5 x ULN``."""
+    shown = [v for v in verdicts if v.shown]
+    reached = [v for v in shown if v.grade == at_least and v.holds]
+    next_up = min((v.grade for v in shown if v.grade > at_least), default=None)
+    missed = [v for v in shown if v.grade == next_up and v.holds is False]
+    undecided = [v for v in shown if v.grade > at_least and v.holds is None]
+    head = _head(normalized, baseline, [*reached, *missed, *undecided])
+    outcome = ", ".join(v.text for v in (*reached, *missed)) or "no limit is certainly reached"
+    if conditions := dict.fromkeys(v.condition for v in (*reached, *missed) if v.condition):
+        outcome = f"{outcome}; {' and '.join(conditions)}"
     if at_least == at_most:
-        return f"{head}: {said}"
-    causes = " and ".join(dict.fromkeys(_CAUSES[c] for v in open_ for c in v.causes))
-    return f"{head}: {said}; grade {at_least} to {at_most} is possible because {causes}"
+        return f"{head}: {outcome}"
+    causes = " and ".join(dict.fromkeys(_CAUSES[c] for v in undecided for c in v.causes))
+    return f"{head}: {outcome}; grade {at_least} to {at_most} is possible because {causes}"
 
 
 def _head(
-    measured: NormalizedResult, baseline: NormalizedResult | None, shown: Iterable[Verdict]
+    normalized: NormalizedResult, baseline: NormalizedResult | None, shown: Iterable[Verdict]
 ) -> str:
-    value = measured.reported
+    value = normalized.reported
     names = dict.fromkeys(v.limit.limit.reference for v in shown)
-    against = [_multiple(measured, baseline, name) for name in names if name]
-    head = f"{value.comparator}{_shortest(value.number)}{measured.unit.after_number}"
-    known = [text for text in against if text]
+    multiples = [_multiple(normalized, baseline, name) for name in names if name]
+    head = f"{value.comparator}{_shortest(value.number)}{normalized.unit.after_number}"
+    known = [text for text in multiples if text]
     if not known:
         return head
     return f"{head} is {' and '.join(known)}"
 
 
 def _multiple(
-    measured: NormalizedResult, baseline: NormalizedResult | None, name: Reference
+    normalized: NormalizedResult, baseline: NormalizedResult | None, name: Reference
 ) -> str | None:
-    """``1.5 x ULN (1.2 mg/dL)``; None where the reference is not known."""
+    """Return such as ``1.5 x ULN (1.2 mg/dL)``; None where the reference is not known."""
     if name == "baseline":
         if baseline is None:
             return None
         reference, unit = baseline.value, baseline.unit
     else:
-        known = measured.reference(name)
+        known = normalized.reference(name)
         if known is None:
             return None
-        reference, unit = known, measured.limit_unit
+        reference, unit = known, normalized.limit_unit
     shown = f"{_shortest(reference.high)}{unit.after_number}"
-    if not (_exact(measured.value) and _exact(reference)) or reference.high == 0:
+    if not (_exact(normalized.value) and _exact(reference)) or reference.high == 0:
         return f"reported against {name} {shown}"
-    to_value = unit.factor / measured.unit.factor
+    to_value = unit.factor / normalized.unit.factor
     context = Context(prec=4)
     ratio = context.divide(
-        measured.value.low * to_value.denominator, reference.high * to_value.numerator
+        normalized.value.low * to_value.denominator, reference.high * to_value.numerator
     )
     about = "about " if context.flags[Inexact] else ""
     return f"{about}{_shortest(ratio)} x {name} ({shown})"
@@ -133,14 +134,14 @@ def not_final() -> str:
 
 
 def unknown_analyte(refusal: str | None) -> str:
-    """``refusal`` is what a LOINC code means that looks like a graded analyte but is not."""
+    """Explain an unknown analyte; ``refusal`` is what a similar but refused LOINC code means."""
     if refusal:
         return f"the code is {refusal}: not graded"
     return "the analyte is not one that this edition grades; see GET /v1/analytes"
 
 
-def unmeasured(reason: Reason, analyte: Analyte) -> str:
-    """Why a result's number cannot be used, and what would be accepted."""
+def not_normalized(reason: Reason, analyte: Analyte) -> str:
+    """Explain why a result's number cannot be used, and what would be accepted."""
     units = ", ".join(unit.name for unit in analyte.units)
     return {
         Reason.MISSING_VALUE: "no value was reported",

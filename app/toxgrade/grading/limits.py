@@ -1,4 +1,4 @@
-"""Comparing exactly: limits brought to the unit of the value, and three-valued comparison.
+"""Exact, three-valued comparison of a value with a limit in the value's unit.
 
 Every limit becomes ``value_times x value  >  reference_times x reference + plus`` (or >=, <, <=) in
 whole numbers, so that no division and no rounding ever happens: bilirubin 1.8 mg/dL against
@@ -15,14 +15,14 @@ from toxgrade.criteria.model import Analyte, GradeCriterion, Limit, Unit
 from toxgrade.grading.result import Reported
 
 EXACT = Context(prec=200, traps=[Inexact, InvalidOperation, Overflow])
-"""Products of numbers of at most 30 digits always fit; if one ever did not, it raises."""
+"""Products of numbers of at most 30 digits always fit; one that did not would raise."""
 
 _INFINITY = Decimal("Infinity")
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """What is known of a number: every number from ``low`` to ``high``, ends open or closed."""
+    """The numbers that a reported one may be, from ``low`` to ``high``, each end open or closed."""
 
     low: Decimal
     high: Decimal
@@ -31,7 +31,7 @@ class Interval:
 
     @classmethod
     def of(cls, reported: Reported) -> "Interval":
-        """``<5`` is [0, 5): laboratory values are never negative."""
+        """Return the interval of a reported number; ``<5`` is [0, 5), as no value is negative."""
         number = reported.number
         match reported.comparator:
             case "<" | "<=":
@@ -42,13 +42,14 @@ class Interval:
                 return cls(number, number)
 
     def times(self, factor: int, plus: int = 0) -> "Interval":
+        """Return the interval times ``factor`` (not negative), plus ``plus``."""
         return Interval(
             self.low * factor + plus, self.high * factor + plus, self.low_open, self.high_open
         )
 
 
 def above(value: Interval, limit: Interval, *, or_equal: bool) -> bool | None:
-    """Whether ``value`` lies above ``limit``; None where possible pairs of numbers disagree."""
+    """Return whether ``value`` is above ``limit``; None if possible pairs of numbers disagree."""
     if value.low > limit.high:
         return True
     if value.low == limit.high and (or_equal or value.low_open or limit.high_open):
@@ -60,12 +61,12 @@ def above(value: Interval, limit: Interval, *, or_equal: bool) -> bool | None:
 
 
 ZERO = Interval(Decimal(0), Decimal(0))
-"""What an absolute limit is relative to."""
+"""The reference of an absolute limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedLimit:
-    """A limit in whole numbers, for a value in one unit and a reference in this or another one."""
+    """A limit in whole numbers, for a value in one unit and a reference in the same or another."""
 
     limit: Limit
     value_times: int
@@ -73,10 +74,10 @@ class ResolvedLimit:
     plus: int
 
     def holds(self, value: Interval, reference: Interval) -> bool | None:
-        """Whether the value reaches the limit; None if what is known cannot say.
+        """Return whether the value reaches the limit; None if that is not decided.
 
         ``reference`` is the ULN, LLN or baseline that the limit names; ``ZERO`` for an absolute
-        one. Use inside a context of ``EXACT``.
+        one. Call it in the context ``EXACT``.
         """
         scaled = value.times(self.value_times)
         bound = reference.times(self.reference_times, self.plus)
@@ -89,7 +90,7 @@ class ResolvedLimit:
 def resolve(
     limit: Limit, unit: Unit, limit_unit: Unit, baseline_unit: Unit, analyte: Analyte
 ) -> ResolvedLimit:
-    """Bring ``limit`` to a value in ``unit``, with ULN and LLN in ``limit_unit``."""
+    """Return ``limit`` in whole numbers for a value and references in the given units."""
     reference_unit = baseline_unit if limit.reference == "baseline" else limit_unit
     multiple = Fraction(limit.multiple) * reference_unit.factor / unit.factor
     amount_unit = analyte.unit(limit.unit) if limit.unit else unit
@@ -99,11 +100,11 @@ def resolve(
 
 
 def applicable(criterion: GradeCriterion, unit: Unit, analyte: Analyte) -> Iterable[Limit]:
-    """The limits of a grade that apply to a value in ``unit``.
+    """Return the limits of a grade that apply to a value in ``unit``.
 
-    NCI prints some limits in several unit systems, and they are not exact conversions of each
-    other: the one printed in the value's own unit applies, else one of the same kind (mass, molar),
-    which reaches it by an exact factor, else the first printed.
+    NCI prints some limits in several unit systems that are not exact conversions of each other. The
+    limit in the value's own unit applies, else one of the same kind (mass, molar), which an exact
+    factor converts, else the first printed.
     """
     chosen: dict[object, Limit] = {}
     for limit in criterion.limits:
@@ -115,6 +116,7 @@ def applicable(criterion: GradeCriterion, unit: Unit, analyte: Analyte) -> Itera
 
 
 def _distance(limit: Limit, unit: Unit, analyte: Analyte) -> int:
+    """Return 0 for a limit in ``unit`` or without a unit, 1 for one of its kind, else 2."""
     if limit.unit is None or limit.unit == unit.name:
         return 0
     return 1 if analyte.unit(limit.unit).kind == unit.kind else 2

@@ -1,4 +1,4 @@
-"""A result understood: its analyte, unit and limits known, or the first reason why they are not."""
+"""Normalisation of a result: its analyte, unit and limits, or the first reason against it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,15 +9,15 @@ from toxgrade.grading.result import Flag, LabResult, Reason, Reported
 from toxgrade.grading.units import Names
 
 Implausible = Literal["refuse", "flag"]
-"""What to do with a number outside the plausible bands: leave it ungraded, or grade and flag it."""
+"""What to do with a number outside the plausible bands: leave it ungraded, or flag its grade."""
 
 
 @dataclass(frozen=True, slots=True)
 class NormalizedResult:
-    """A result whose numbers can be compared.
+    """A result of a known analyte and unit, whose numbers can be compared.
 
-    ``lln`` and ``uln`` are in ``limit_unit``, None where the laboratory gave none that can be used;
-    ``implausible_limit`` says that one of them was outside the plausible band and is not trusted.
+    ``lln`` and ``uln`` are in ``limit_unit``, None where there is no usable one.
+    ``implausible_limit``: one of them is outside the plausible band and the rules refuse that.
     """
 
     reported: Reported
@@ -31,17 +31,18 @@ class NormalizedResult:
     implausible_limit: bool
 
     def reference(self, name: Reference) -> Interval | None:
+        """Return the ULN or the LLN; None if unknown. The baseline is not part of the result."""
         return self.uln if name == "ULN" else self.lln
 
     def beyond(self, name: Reference) -> bool | None:
-        """Whether the value is above its own ULN, or below its own LLN; None if unknown."""
+        """Return whether the value is above its own ULN or below its own LLN; None if unknown."""
         reference = self.reference(name)
         if reference is None or self.implausible_limit:
             return None
         return self._compared(">" if name == "ULN" else "<", reference, self.limit_unit)
 
     def compared(self, comparison: Comparison, other: "NormalizedResult") -> bool | None:
-        """Whether the value is above (``>``) or below (``<``) another one; None if unknown."""
+        """Return whether the value is above (``>``) or below (``<``) another; None if unknown."""
         return self._compared(comparison, other.value, other.unit)
 
     def _compared(self, comparison: Comparison, other: Interval, unit: Unit) -> bool | None:
@@ -55,7 +56,7 @@ class NormalizedResult:
 def normalize(
     result: LabResult, names: Names, implausible: Implausible
 ) -> NormalizedResult | Reason:
-    """Understand a result, or say the first reason why not. Call inside a context of ``EXACT``."""
+    """Return the normalised result, or the first reason against it; needs the context ``EXACT``."""
     analyte = names.analyte(result.analyte)
     if analyte is None:
         return Reason.UNKNOWN_ANALYTE
@@ -96,9 +97,10 @@ def normalize(
 def _limits(
     result: LabResult, analyte: Analyte, unit: Unit, names: Names, flags: list[Flag]
 ) -> tuple[Unit, Reported | None, Reported | None]:
-    """The limits' unit, LLN and ULN; what cannot be used counts as absent and is flagged.
+    """Return the limits' unit, LLN and ULN (None: not usable); append to ``flags`` why.
 
-    The study's range stands in for an absent one, never for one that could not be understood.
+    The study's range stands in for an absent or unusable one, but not where a limit cannot be
+    parsed or its unit is unknown.
     """
     if result.unreadable_limit:
         flags.append(Flag.UNREADABLE_LIMIT)
@@ -125,7 +127,7 @@ def _limits(
 
 
 def _within(reported: Reported, unit: Unit, band: Band) -> bool:
-    """Whether the printed number is plausible; for ``<5`` that is the 5."""
+    """Return whether the printed number (5 in ``<5``) is plausible."""
     canonical = reported.number * unit.factor.numerator
     denominator = unit.factor.denominator
     return band.low * denominator <= canonical <= band.high * denominator

@@ -1,6 +1,6 @@
-"""Numbers as laboratories report them (``1.8``, ``<0.2``), read from a text.
+"""Parsers for numbers, limits and dates as laboratories write them, and for rows of an export.
 
-``columns/values.py`` reads a column.
+They parse one text at a time; ``columns/parse.py`` parses whole columns.
 """
 
 import calendar
@@ -14,11 +14,22 @@ from typing import Literal
 from toxgrade.errors import ParseError
 from toxgrade.grading.result import Collected, LabResult, Reason, Reported
 
+COLUMNS = (
+    *("patient", "collected", "analyte", "value", "unit", "lln", "uln"),
+    *("limit_unit", "baseline", "status"),
+)
+"""The columns of a frame of rows, String or Categorical, null where absent."""
+
 ACCEPTED_VALUE = (
     "a number of zero or more such as 1.8 or 7200, with a decimal point and ASCII digits,"
     " optionally after <, <=, > or >="
 )
 ACCEPTED_LIMIT = "a number of zero or more such as 1.2, with a decimal point and ASCII digits"
+ACCEPTED_DATE = (
+    "a date YYYY-MM-DD, a date-time such as 2011-04-23T14:45+02:00, or a partial date YYYY-MM or"
+    " YYYY, in the years 1900 to 2199"
+)
+FIRST_YEAR, LAST_YEAR = 1900, 2199
 
 _REPORTED = re.compile(
     r"(?P<comparator><=|>=|<|>)?[ \t]*"
@@ -26,11 +37,19 @@ _REPORTED = re.compile(
 )
 _MOST_DIGITS = 30
 _SMALLEST, _LARGEST = Decimal("1e-15"), Decimal("1e15")
+_YEAR, _MONTH, _DAY = "(?:19|20|21)[0-9]{2}", "(?:0[1-9]|1[0-2])", "(?:0[1-9]|[12][0-9]|3[01])"
+_HOUR, _SIXTY = "(?:[01][0-9]|2[0-3])", "[0-5][0-9]"
+_OFFSET = f"(?:Z|[+-]{_HOUR}(?::?{_SIXTY})?)"  # RFC 3339 allows this range.
+_TIME = rf"({_HOUR})(?::({_SIXTY})(?::({_SIXTY})(?:\.([0-9]+))?)?)?{_OFFSET}?"
+_COLLECTED = re.compile(f"({_YEAR})(?:-({_MONTH})(?:-({_DAY})(?:[T ]{_TIME})?)?)?")
+FULL_DATE = f"^{_YEAR}-{_MONTH}-{_DAY}(?:[T ]{_TIME})?$"
+"""Pattern of a date or date-time without surrounding white space, for Python and for polars."""
+WHITE_SPACE = " \t\r\n"
 
 
-@lru_cache(20_000)  # about 5 MB: laboratories report the same few numbers
+@lru_cache(20_000)  # This takes about 5 MB; laboratories report the same few numbers.
 def read_value(text: str) -> Reported:
-    """Read a reported value with its comparator, exactly.
+    """Parse a reported value and its comparator exactly.
 
     Raises:
         ParseError: ``unreadable-value``; the message says what is accepted.
@@ -49,7 +68,7 @@ def read_value(text: str) -> Reported:
 
 
 def read_limit(text: str) -> Reported:
-    """Read a limit of the reference range (LLN or ULN), exactly; a comparator is refused.
+    """Parse a limit of the reference range (LLN or ULN) exactly; refuse a comparator.
 
     Raises:
         ParseError: ``unreadable-limit``; the message says what is accepted.
@@ -63,27 +82,11 @@ def read_limit(text: str) -> Reported:
     return reported
 
 
-ACCEPTED_DATE = (
-    "a date YYYY-MM-DD, a date-time such as 2011-04-23T14:45+02:00, or a partial date YYYY-MM or"
-    " YYYY, in the years 1900 to 2199"
-)
-FIRST_YEAR, LAST_YEAR = 1900, 2199
-
-_YEAR, _MONTH, _DAY = "(?:19|20|21)[0-9]{2}", "(?:0[1-9]|1[0-2])", "(?:0[1-9]|[12][0-9]|3[01])"
-_HOUR, _SIXTY = "(?:[01][0-9]|2[0-3])", "[0-5][0-9]"
-_OFFSET = f"(?:Z|[+-]{_HOUR}(?::?{_SIXTY})?)"  # the range of RFC 3339
-_TIME = rf"({_HOUR})(?::({_SIXTY})(?::({_SIXTY})(?:\.([0-9]+))?)?)?{_OFFSET}?"
-_COLLECTED = re.compile(f"({_YEAR})(?:-({_MONTH})(?:-({_DAY})(?:[T ]{_TIME})?)?)?")
-FULL_DATE = f"^{_YEAR}-{_MONTH}-{_DAY}(?:[T ]{_TIME})?$"
-"""A date or date-time without white space around it, as a pattern of Python and of polars."""
-WHITE_SPACE = " \t\r\n"
-
-
-@lru_cache(20_000)  # about 5 MB: a file has few dates
+@lru_cache(20_000)  # This takes about 5 MB; a file has few different dates.
 def read_collected(text: str) -> Collected:
-    """Read a date, date-time or partial date, with white space around it or none.
+    """Parse a date, date-time or partial date; white space around it is ignored.
 
-    The time of day is kept to the microsecond; an hour alone (``T14``) gives none.
+    The time of day is truncated to microseconds; an hour alone (``T14``) gives no time.
 
     Raises:
         ParseError: ``unreadable-date``; the message says what is accepted.
@@ -105,24 +108,15 @@ def read_collected(text: str) -> Collected:
 
 
 def _last(first: date, month: str | None, day: str | None) -> date:
-    """The last day that a partial date may mean."""
+    """Return the last day that a date, partial if ``day`` is None, may mean."""
     if day is not None:
         return first
     last_month = first.month if month is not None else 12
     return date(first.year, last_month, calendar.monthrange(first.year, last_month)[1])
 
 
-COLUMNS = (
-    *("patient", "collected", "analyte", "value", "unit", "lln", "uln"),
-    *("limit_unit", "baseline", "status"),
-)
-"""What a frame of rows holds, String (or Categorical), null where absent."""
-
-
 def lab_result(row: Mapping[str, str | None]) -> LabResult:
-    """Read one row of ``COLUMNS``, and ``source_id`` where it has one; what cannot be read is
-    marked, never raised or guessed.
-    """
+    """Parse a row of ``COLUMNS`` and optionally ``source_id``; mark what cannot be parsed."""
     text = {name: (value or "").strip(WHITE_SPACE) for name, value in row.items()}
     value, collected = None, None
     unreadable: Literal[Reason.UNREADABLE_VALUE, Reason.UNREADABLE_DATE] | None = None
@@ -134,8 +128,8 @@ def lab_result(row: Mapping[str, str | None]) -> LabResult:
         value = read_value(text["value"]) if text["value"] else None
     except ParseError:
         unreadable = Reason.UNREADABLE_VALUE
-    lln, lln_read = _limit(text["lln"])
-    uln, uln_read = _limit(text["uln"])
+    lln, lln_valid = _limit(text["lln"])
+    uln, uln_valid = _limit(text["uln"])
     return LabResult(
         analyte=text["analyte"],
         value=value,
@@ -148,12 +142,12 @@ def lab_result(row: Mapping[str, str | None]) -> LabResult:
         is_baseline=text["baseline"].upper() == "Y",
         source_id=row.get("source_id"),
         unreadable=unreadable,
-        unreadable_limit=not (lln_read and uln_read),
+        unreadable_limit=not (lln_valid and uln_valid),
     )
 
 
 def _limit(text: str) -> tuple[Decimal | None, bool]:
-    """A limit and whether it could be read; absent counts as read."""
+    """Return a limit and whether it can be parsed; a blank text is no limit, which is valid."""
     try:
         return (read_limit(text).number if text else None), True
     except ParseError:

@@ -1,6 +1,6 @@
-"""One patient's results together: baseline, acute and late, worse than baseline.
+"""The plain grader of one patient: baseline, acute and late, worse than baseline.
 
-The reading that defines the steps; ``many.py`` takes the same ones for a frame of many patients.
+It defines the steps; ``columns/grader.py`` takes the same ones for a frame of many patients.
 """
 
 from collections.abc import Sequence
@@ -24,23 +24,26 @@ from toxgrade.grading.result import (
 )
 from toxgrade.grading.summary import worse
 
+_Test = tuple[str, str]
+"""A term and the analyte that it is graded from. Results of one test share a baseline."""
+
 
 def grade_patient(
     results: Sequence[LabResult], courses: Sequence[Course], grader: TermGrader, window: Window
 ) -> list[PatientGrade]:
     """Grade all results of one patient: one entry per result and term, in the order given.
 
-    Baseline, per course, term and test (hypercalcemia has three tests): the last valid result dated
-    on or before the start (valid: an active status and a readable value, even if its grade is
-    undecided). Results that the sender declared a baseline go before that rule. On the same day the
-    later time counts if all are timed, else the worse. A later course without such a result begins
-    at the last valid one before it. The baseline and what precedes it are graded by the limits of
-    normal alone.
+    The baseline, per course, term and test (hypercalcemia has three tests), is the last valid
+    result dated on or before the start (valid: an active status, and value and date can be parsed,
+    even if the grade is undecided). Results that the sender declared a baseline take precedence. On
+    the same day the later time counts if all have one, else the worse result. A later course
+    without such a result takes the last valid one before its start. The baseline and all results
+    before treatment are graded by the limits of normal alone.
     """
-    days = {_written(result): result.collected for result in results}
-    places = {written: place(day, courses, window) for written, day in days.items()}
+    days = {_date_text(result): result.collected for result in results}
+    places = {text: place(day, courses, window) for text, day in days.items()}
     placed = [
-        _Placed(index, result, term, places[_written(result)])
+        _Placed(index, result, term, places[_date_text(result)])
         for index, result in enumerate(results)
         for term in grader.terms(result.analyte) or (None,)
     ]
@@ -51,24 +54,20 @@ def grade_patient(
             candidates.setdefault(key, []).append(_candidate(one, one.term, grader))
     baselines = {key: _choose(found) for key, found in candidates.items()}
     for index, course in enumerate(courses[1:], 1):
-        carried = _carried(placed, course, grader)
-        baselines |= {(index, t): c for t, c in carried.items() if (index, t) not in baselines}
+        carried_over = _carried_over(placed, course, grader)
+        baselines |= {(index, t): c for t, c in carried_over.items() if (index, t) not in baselines}
     return [
         _entry(one, baselines.get((one.course, one.test)) if one.test else None, courses, grader)
         for one in placed
     ]
 
 
-_Test = tuple[str, str]
-"""A term and the analyte that it is graded from: what shares a baseline."""
-
-
-def _written(result: LabResult) -> str | None:
+def _date_text(result: LabResult) -> str | None:
     return result.collected.text if result.collected else None
 
 
 class _Placed(msgspec.Struct, frozen=True, gc=False):
-    """One result for one term (None: its analyte has none), placed in time."""
+    """One result for one term (None: its analyte has none), with its place in time."""
 
     index: int
     result: LabResult
@@ -84,7 +83,7 @@ class _Placed(msgspec.Struct, frozen=True, gc=False):
         return (self.term.name, self.term.analyte) if self.term else None
 
     def before_start(self, courses: Sequence[Course]) -> bool:
-        """Whether it counts as before treatment: by its date, or because its sender says so."""
+        """Return whether it counts as before treatment, by its date or its sender's declaration."""
         if self.placement.phase == "pre_treatment":
             return True
         return self.result.is_baseline and not starts_before(self.result, courses)
@@ -99,13 +98,13 @@ class _Placed(msgspec.Struct, frozen=True, gc=False):
 
 
 def starts_before(result: LabResult, courses: Sequence[Course]) -> bool:
-    """Whether radiotherapy had certainly started before the result was taken."""
+    """Return whether radiotherapy had certainly started before the result was taken."""
     starts = [course.start for course in courses if course.start]
     return bool(starts and result.collected and result.collected.first > min(starts))
 
 
 class _Candidate(msgspec.Struct, frozen=True, gc=False):
-    """A result that may be the baseline of a term, graded by the limits of normal.
+    """A result that may be the baseline of a term, graded by the limits of normal alone.
 
     ``severity`` orders candidates of one day: by grade, then by the number itself.
     """
@@ -125,10 +124,10 @@ def _candidate(one: _Placed, term: Term, grader: TermGrader) -> _Candidate:
     return _Candidate(one.index, one.result, grade, (at_least, at_most, toxic))
 
 
-def _carried(
+def _carried_over(
     placed: Sequence[_Placed], course: Course, grader: TermGrader
 ) -> dict[_Test, _Candidate]:
-    """By test the last valid result up to the start of a course, whichever course it lies in."""
+    """Return, by test, the last valid result up to the start of a course, in whichever course."""
     before: dict[_Test, list[_Candidate]] = {}
     for one in placed:
         day = one.result.collected
@@ -145,11 +144,12 @@ def _carried(
 
 
 def _choose(candidates: Sequence[_Candidate]) -> _Candidate:
-    """The baseline among candidates, by the rule of ``grade_patient``; the same in any order."""
+    """Return the baseline among candidates by the rule of ``grade_patient``, in whatever order."""
     return _latest([c for c in candidates if c.result.is_baseline] or candidates)
 
 
 def _latest(candidates: Sequence[_Candidate]) -> _Candidate:
+    """Return the last candidate; on the last day by time if all have one, else by severity."""
     last_day = max(_day(c) for c in candidates)
     same_day = [c for c in candidates if _day(c) == last_day]
     if all(_time(c) is not None for c in same_day):
@@ -158,7 +158,7 @@ def _latest(candidates: Sequence[_Candidate]) -> _Candidate:
 
 
 def _day(candidate: _Candidate) -> date:
-    """The first possible day; an undated baseline comes before every dated one."""
+    """Return the first possible day; an undated baseline comes before every dated one."""
     collected = candidate.result.collected
     return collected.first if collected else date.min
 
@@ -208,7 +208,7 @@ def refuse_late_baseline(
     """Refuse declared baselines that were taken after the start of radiotherapy.
 
     Raises:
-        RequestError: naming the place of each.
+        RequestError: the faults name the place of each.
     """
     faults = [
         FieldFault(

@@ -1,7 +1,7 @@
-"""Acute or late: where a result lies against the courses of radiotherapy.
+"""Placement of results in time: before radiotherapy, acute or late, by the patient's courses.
 
-Default, as the paper dates its toxicity: up to 3 calendar months after the end is acute, later is
-late (doi 10.1177/0300060519892382). ``rtog90``: 90 days from the start (Cox 1995, IJROBP 31:1341).
+By default, as in the paper (doi 10.1177/0300060519892382), toxicity is acute up to 3 calendar
+months after the end, then late. ``rtog90``: 90 days from the start (Cox 1995, IJROBP 31:1341).
 """
 
 import calendar
@@ -20,10 +20,10 @@ from toxgrade.grading.result import Collected, Course, Flag, Phase
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """How long toxicity counts as acute: ``months`` or ``days`` (one of them) after ``anchor``.
+    """The time for which toxicity counts as acute: ``months`` or ``days`` after ``anchor``.
 
     Raises:
-        ValueError: unless exactly one of them is given, from 0 to 10 years.
+        ValueError: not exactly one of the two is given, or it is not within 0 to 10 years.
     """
 
     anchor: Literal["end", "start"]
@@ -37,12 +37,14 @@ class Window:
             raise ValueError("a window is 0 to 120 months or 0 to 3653 days long")
 
     def last_acute_day(self, anchor: date) -> date:
-        """The last day, included, that is acute: same day of month, clipped to the month's end."""
+        """Return the last acute day; months keep the day of the month, or end with the month."""
         if self.days is not None:
             return anchor + timedelta(days=self.days)
         return add_months(anchor, self.months or 0)
 
 
+OLD_BASELINE = timedelta(days=28)
+"""A baseline taken longer than this before the start is flagged, never excluded."""
 PRESETS = {
     "paper": Window("end", months=3),
     "rtog90": Window("start", days=90),
@@ -52,7 +54,7 @@ _WRITTEN = re.compile(r"(end|start)\+([0-9]{1,4})([md])")
 
 
 def read_window(text: str) -> Window:
-    """Return the window that a text means: a preset's name, or such as ``end+3m``, ``start+90d``.
+    """Parse a window: a preset's name, or a text such as ``end+3m`` or ``start+90d``.
 
     Raises:
         ParseError: ``window``; the message says what is accepted.
@@ -71,21 +73,18 @@ def read_window(text: str) -> Window:
         raise ParseError("window", message) from None
 
 
-OLD_BASELINE = timedelta(days=28)  # further before the start it is flagged, never excluded
-
-
 def add_months(day: date, months: int) -> date:
-    """The same day of the month, ``months`` later; 30 November + 3 is the last of February."""
+    """Return the day ``months`` later; 30 November + 3 months is the last day of February."""
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
     return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
 class Placement(msgspec.Struct, frozen=True, gc=False):
-    """Where a result lies, before a baseline is chosen.
+    """Where a result lies in time, before a baseline is chosen.
 
     ``course`` is the index of the course it belongs to, None without courses or without a date.
     ``on_treatment`` (after the first day and up to the end) and ``days_from_end`` (negative before
-    the end) are None where the dates do not say.
+    the end) are None where the dates do not decide them.
     """
 
     phase: Phase
@@ -96,13 +95,13 @@ class Placement(msgspec.Struct, frozen=True, gc=False):
 
 
 def place(collected: Collected | None, courses: Sequence[Course], window: Window) -> Placement:
-    """Place a result against the latest course started on or before it (else the first).
+    """Place a result by the latest course that started on or before its day, else by the first.
 
-    ``courses`` have no ``course_faults``; each one ends what is said of the one before. Up to and
-    including the day of the start a result is ``pre_treatment``: dated on the first day of a second
-    course it belongs to that course, whose baseline it may be. A partial date has a phase only
-    where its first and last possible day agree; phases follow each other, so the days between agree
-    too. ``collected`` None (an undated baseline): nothing can be said.
+    ``courses`` have no ``course_faults``; the phases of one end when the next starts. A result up
+    to and including the day of the start is ``pre_treatment``; on the first day of a second course
+    it belongs to that course and may be its baseline. A partial date has a phase only if its first
+    and last possible day agree; as phases follow each other, the days between then agree too.
+    Without a date (an undated baseline) or without courses the phase is ``unknown``.
     """
     if collected is None or not courses:
         return Placement("unknown", None, None, None)
@@ -123,17 +122,19 @@ def _place_day(day: date, courses: Sequence[Course], window: Window) -> Placemen
     index = started[-1] if started else 0
     course = courses[index]
     phase = _phase(day, course, window)
-    for_want_of_end = phase == "unknown" and course.start is not None  # only then: see _phase
+    # After a known start a phase is unknown only because the end is not known: see _phase.
+    end_missing = phase == "unknown" and course.start is not None
     return Placement(
         phase=phase,
         on_treatment=_on_treatment(day, course),
         days_from_end=(day - course.end).days if course.end else None,
         course=index,
-        flags=(Flag.NO_RADIOTHERAPY_END,) if for_want_of_end else (),
+        flags=(Flag.NO_RADIOTHERAPY_END,) if end_missing else (),
     )
 
 
 def _phase(day: date, course: Course, window: Window) -> Phase:
+    """Return the phase of a day by one course; without an end, what holds for every end."""
     if course.start is None:
         return _phase_without_start(day, course.end, window)
     if day <= course.start:
@@ -147,7 +148,7 @@ def _phase(day: date, course: Course, window: Window) -> Phase:
 
 
 def _phase_without_start(day: date, end: date | None, window: Window) -> Phase:
-    """The start is some day up to the end: only what holds for each such day is said."""
+    """Return the phase that holds whichever day up to the end the start was."""
     if end is None or day <= end:
         return "unknown"
     if day > window.last_acute_day(end):
@@ -156,6 +157,7 @@ def _phase_without_start(day: date, end: date | None, window: Window) -> Phase:
 
 
 def _on_treatment(day: date, course: Course) -> bool | None:
+    """Return whether a day is after a course's first day and up to its last; None if unknown."""
     if course.start is not None and day <= course.start:
         return False
     if course.end is not None and day > course.end:
@@ -166,7 +168,7 @@ def _on_treatment(day: date, course: Course) -> bool | None:
 
 
 def course_faults(courses: Sequence[Course]) -> list[FieldFault]:
-    """What is wrong with a patient's courses: ``loc`` is (index, field); empty if nothing."""
+    """Return the faults of a patient's courses, each at (index, field); empty if there are none."""
     faults: list[FieldFault] = []
     latest: date | None = None
     for i, course in enumerate(courses):

@@ -1,6 +1,6 @@
-"""Reference ranges: read as laboratories print them (``7-56``, ``<1.2``), or kept by a study.
+"""Reference ranges: a parser for printed ones (``7-56``, ``<1.2``), and the rows of a study's own.
 
-HL7 v2 prints them in OBX-7, FHIR in ``referenceRange.text``.
+HL7 v2 has printed ranges in OBX-7, FHIR in ``referenceRange.text``.
 """
 
 import re
@@ -16,7 +16,7 @@ ACCEPTED_RANGE = (
     " optionally followed by its unit"
 )
 
-_NUMBER = r"(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})"  # what `values.py` takes of a limit
+_NUMBER = r"(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})"  # As in `parse.py`.
 _RANGE = re.compile(
     rf"""
     (?: (?P<low>{_NUMBER}) \s* (?:-|–|—|_|\bto\b) \s* (?P<high>{_NUMBER})
@@ -39,7 +39,7 @@ class StudyRange:
 
     ``lln`` and ``uln`` are in ``unit``; one of them may be None: the site has none. ``lab`` None:
     any laboratory; ``sex`` None: either. ``age_from`` and ``age_to`` are completed years, both
-    included, None: without bound. ``valid_from`` is the first day of collection, None: always.
+    included, None: no bound. ``valid_from`` is the first day of collection, None: always valid.
     """
 
     analyte: str
@@ -57,8 +57,8 @@ class StudyRange:
 class PrintedRange:
     """A reference range as printed; a limit is None where the text gives none.
 
-    ``unit`` is the word behind the numbers as written, None where there is none: then the limits
-    are in the value's own unit.
+    ``unit`` is the word after the numbers, as written; None where there is none: the limits are
+    then in the value's own unit.
     """
 
     lln: Decimal | None = None
@@ -67,13 +67,13 @@ class PrintedRange:
 
 
 def read_range(text: str) -> PrintedRange:
-    """Read a printed reference range, exactly and only where it cannot mean anything else.
+    """Parse a printed reference range exactly, if it can have only one meaning.
 
     ``<1.2`` gives a ULN and no LLN, ``>59`` the reverse. A text without a digit (``Not Estab.``,
-    ``Negative``, nothing at all) gives neither. The numbers are not judged: ``0-0`` is read.
+    ``Negative``, the empty text) gives neither. The numbers are not checked: ``0-0`` is accepted.
 
     Raises:
-        ParseError: ``unreadable-limit``, a text with digits that is no single range
+        ParseError: ``unreadable-limit``: a text with digits is not one single range
             (``0-2-7.2``, ``3,5-5,0``, ``M: 13-17 F: 12-15``); the message says what is accepted.
     """
     printed = text.strip()

@@ -1,6 +1,6 @@
-"""What goes into grading and what comes out: a laboratory result, treatment courses, a grade.
+"""The types that go into grading and come out of it: laboratory results, courses and grades.
 
-Structs, for they are made by the million: one takes a tenth of the time of a frozen dataclass.
+They are structs because millions are made: one takes a tenth of the time of a frozen dataclass.
 """
 
 from datetime import date, datetime
@@ -40,26 +40,26 @@ class Reason(StrEnum):
 
 
 class Flag(StrEnum):
-    """What a reader should know beside the grade. A flag never changes a grade."""
+    """A remark that a reader should see with a grade. A flag never changes a grade."""
 
     WITHIN_REFERENCE_RANGE = "within_reference_range"
     CLINICAL_GRADE_POSSIBLE = "clinical-grade-possible"
     UNUSABLE_RANGE = "unusable-range"
-    """The range was 0-0, or its high end zero or not above its low end: counted as absent."""
+    """The ULN is zero or not above the LLN: the range counts as absent."""
     UNREADABLE_LIMIT = "unreadable-limit"
-    """A limit in a file could not be read: counted as absent."""
+    """A limit in a file cannot be parsed: it counts as absent."""
     UNKNOWN_LIMIT_UNIT = "unknown-limit-unit"
-    """The limits' own unit is not known for this analyte: the limits count as absent."""
+    """The unit of the limits is not known for this analyte: the limits count as absent."""
     IMPLAUSIBLE_VALUE = "implausible-value"
     IMPLAUSIBLE_LIMIT = "implausible-limit"
     RANGE_FROM_STUDY = "range-from-study"
-    """The laboratory sent no reference range: the study's own was used."""
+    """The laboratory sent no usable reference range: the study's own is used."""
     OLD_BASELINE = "old-baseline"
     NO_RADIOTHERAPY_END = "no-radiotherapy-end"
     ABNORMAL_NOT_GRADED = "abnormal-not-graded"
-    """Beyond its reference range, yet below every limit that the patient's own baseline sets."""
+    """The value is beyond its reference range, but grade 0 by limits relative to the baseline."""
     CALCIUM_NOT_CORRECTED = "calcium-not-corrected"
-    """Total calcium as reported; CTCAE means the calcium corrected for albumin."""
+    """The grade is from total calcium as reported; CTCAE means calcium corrected for albumin."""
 
 
 @overload
@@ -67,7 +67,7 @@ def to_plain_text(number: Decimal) -> str: ...
 @overload
 def to_plain_text(number: Decimal | None) -> str | None: ...
 def to_plain_text(number: Decimal | None) -> str | None:
-    """A number with all its digits and without an exponent; None where there is none."""
+    """Return a number with all its digits and without an exponent; None for None."""
     if number is None:
         return None
     text = str(number)
@@ -82,12 +82,12 @@ class Reported(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def text(self) -> str:
-        """As reported, without an exponent: ``<0.2``."""
+        """Return it as reported, without an exponent: ``<0.2``."""
         return f"{self.comparator}{to_plain_text(self.number)}"
 
 
 class Collected(msgspec.Struct, frozen=True, gc=False):
-    """When a specimen was taken, as written in the writer's own offset (never converted).
+    """When a specimen was taken, as written, in the writer's own UTC offset (never converted).
 
     A partial date (``2011-04``) stands for every day from ``first`` to ``last``; a full date has
     both equal. ``time`` is None when no time of day was written; ``text`` is what was written.
@@ -100,14 +100,14 @@ class Collected(msgspec.Struct, frozen=True, gc=False):
 
 
 class LabResult(msgspec.Struct, frozen=True, gc=False):
-    """One laboratory result as its sender reported it, numbers already read.
+    """One laboratory result as its sender reported it, with its numbers parsed.
 
     ``analyte`` is a name, alias or LOINC code; ``value`` None means none was sent; ``lln`` and
     ``uln`` are in ``limit_unit``, or in ``unit`` where that is None. ``is_baseline`` is the
     sender's own declaration; ``source_id`` and ``issued`` (when the laboratory released this
-    version) tell a correction from a repetition. ``unreadable`` is set by file readers for a value
-    or date that could not be read (over HTTP that is refused); ``unreadable_limit`` likewise for a
-    limit. ``lab`` is the laboratory; ``study_range`` what the study uses where none was reported.
+    version) distinguish a correction from a repetition. ``unreadable`` and ``unreadable_limit`` are
+    set for values, dates and limits of files that cannot be parsed (HTTP requests with such are
+    refused). ``lab`` is the laboratory; ``study_range`` stands in for a range that is missing.
     """
 
     analyte: str
@@ -128,7 +128,7 @@ class LabResult(msgspec.Struct, frozen=True, gc=False):
 
 
 class Course(msgspec.Struct, frozen=True, gc=False):
-    """A course of radiotherapy; ``end`` None: not known, or not ended yet where ``ongoing``.
+    """A course of radiotherapy; ``end`` None: not ended yet if ``ongoing``, else not known.
 
     ``dose_gy`` is the total dose in Gy, given in ``fractions``; None: not known.
     """
@@ -141,9 +141,9 @@ class Course(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def bed10_gy(self) -> Decimal | None:
-        """Biologically effective dose in Gy, D (1 + d / (alpha/beta)) with alpha/beta 10 Gy.
+        """Return the biologically effective dose in Gy, D (1 + d / (alpha/beta)), alpha/beta 10 Gy.
 
-        D total dose, d dose per fraction (Fowler, Br J Radiol 1989;62:679-694). None without both.
+        D: total dose, d: dose per fraction (Fowler, Br J Radiol 1989;62:679-694). None if unknown.
         """
         if self.dose_gy is None or self.fractions is None:
             return None
@@ -151,9 +151,9 @@ class Course(msgspec.Struct, frozen=True, gc=False):
 
 
 class Grade(msgspec.Struct, frozen=True, gc=False):
-    """A result graded for one term: the interval that what is known allows, and why.
+    """A result graded for one term: the lowest and highest possible grade, and the explanation.
 
-    ``at_least`` and ``at_most`` are None where nothing can be said; ``at_most`` counts only grades
+    ``at_least`` and ``at_most`` are None where nothing is known; ``at_most`` counts only grades
     that a number can decide. ``term`` is None for an analyte that is not graded. ``because`` is a
     sentence, never empty.
     """
@@ -167,16 +167,16 @@ class Grade(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def grade(self) -> int | None:
-        """The grade where both ends of the interval meet, else None."""
+        """Return the grade if it is decided (both bounds are equal), else None."""
         return self.at_least if self.at_least == self.at_most else None
 
     @property
     def criterion(self) -> str | None:
-        """NCI's wording of the grade; None for grade 0 and for no grade."""
+        """Return NCI's wording of the grade; None for grade 0 and for an undecided one."""
         return self.term.says(self.grade) if self.term and self.grade else None
 
     def flagged(self, *flags: Flag) -> Self:
-        """The same grade with more flags, in the order in which ``Flag`` lists them."""
+        """Return the same grade with more flags, in the order of ``Flag``."""
         if not flags:
             return self
         return replace(self, flags=tuple(f for f in Flag if f in (*self.flags, *flags)))
@@ -185,10 +185,10 @@ class Grade(msgspec.Struct, frozen=True, gc=False):
 class PatientGrade(msgspec.Struct, frozen=True, gc=False):
     """One result of one patient, graded for one term and placed in time.
 
-    ``index`` is the result's place in the list that was graded. ``on_treatment`` and
+    ``index`` is the result's position in the list that was graded. ``on_treatment`` and
     ``days_from_end`` (days after the end of radiotherapy, negative before) are None where the
-    dates do not say. ``baseline_grade`` None: no baseline, or an undecided one.
-    ``worse_than_baseline`` None: cannot be said.
+    dates do not decide them. ``baseline_grade`` None: there is no baseline, or it is undecided.
+    ``worse_than_baseline`` None: not known.
     """
 
     index: int

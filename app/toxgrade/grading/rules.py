@@ -1,4 +1,4 @@
-"""The rules that a study has chosen, and the grader for them."""
+"""The rules of a study, and the graders for them."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,11 +12,11 @@ from toxgrade.grading.phase import PRESETS, Window
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The rules one grading ran under; printed with every report.
+    """The rules that results are graded by; every report prints them.
 
     ``implausible``: ``refuse`` leaves a number outside the plausible bands ungraded, ``flag``
-    grades it and says so. ``interpretations``: the choice for each interpretation of CTCAE's text,
-    by name and in order; what is not listed keeps its default.
+    grades and flags it. ``interpretations`` are (interpretation, choice) pairs in order; an
+    interpretation that is not listed keeps its default.
     """
 
     edition: str = "4.03"
@@ -25,24 +25,24 @@ class Rules:
     interpretations: tuple[tuple[str, str], ...] = ()
 
     def document(self) -> dict[str, Any]:
-        """Return the rules as studies and manifests keep them, interpretations as ``readings``."""
-        kept = asdict(self)
-        return kept | {"readings": kept.pop("interpretations")}
+        """Return the rules as studies and manifests store them, interpretations as ``readings``."""
+        document = asdict(self)
+        return document | {"readings": document.pop("interpretations")}
 
 
 class Graders:
-    """One grader for each edition and choice of what to do with implausible numbers."""
+    """A cache of graders: one per edition, interpretations and treatment of implausible numbers."""
 
     def __init__(self, criteria: Criteria) -> None:
         self.criteria = criteria
         self._graders: dict[tuple[object, ...], TermGrader] = {}
 
     def for_rules(self, rules: Rules) -> TermGrader:
-        """The grader for a study's rules.
+        """Return the grader for a study's rules.
 
         Raises:
-            CriteriaError: no such edition, interpretation or reading; the message names those there
-                are.
+            CriteriaError: there is no such edition, interpretation or choice; the message names
+                those there are.
         """
         edition = self.criteria.edition(rules.edition)
         key = (edition.name, rules.implausible, rules.interpretations)

@@ -1,4 +1,4 @@
-"""A study's own reference ranges: which one applies to a result, and what is wrong with a table."""
+"""A study's own reference ranges: the choice of one for a result, and the checks of a table."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,20 +15,20 @@ from toxgrade.grading.reference_ranges import Sex, StudyRange
 from toxgrade.grading.result import Collected, LabResult, Reported
 
 MOST_ROWS = 5000
-_MOST_ALIKE = 100  # rows of one analyte, laboratory and date: they are compared pair by pair
-_OLDEST = 150  # years; stands for an age without upper bound
+_MAX_ALIKE = 100  # Rows of one analyte, laboratory and date are compared pair by pair.
+_OLDEST = 150  # This age in years stands for no upper bound.
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """What of a patient decides a reference range; None: not known."""
+    """The facts about a patient that decide a reference range; None: not known."""
 
     sex: Sex | None = None
     birth_year: int | None = None
 
 
 class RangeTable:
-    """A study's ranges, asked for one result after the other."""
+    """A study's reference ranges, from which one is chosen for each result."""
 
     def __init__(self, rows: Iterable[StudyRange]) -> None:
         self.rows = tuple(rows)
@@ -39,11 +39,11 @@ class RangeTable:
     def choose(
         self, analyte: str, lab: str | None, collected: Collected | None, person: Person
     ) -> StudyRange | None:
-        """The range that certainly applies to a result; None if there is none.
+        """Return the range that certainly applies to a result; None if there is none.
 
-        Rows of the result's own laboratory go before rows of any, then the latest ``valid_from``,
-        then the row for fewer patients. Where the first row that may apply does not certainly
-        apply, for want of sex, birth year, laboratory or a full date, there is no range.
+        Rows of the result's own laboratory precede rows of any, then the latest ``valid_from``,
+        then the row for fewer patients. If the first row that may apply is not certain to apply,
+        as sex, birth year, laboratory or the exact day is not known, there is no range.
         """
         for row in self._by_analyte.get(analyte, ()):
             applies = _applies(row, lab, collected, person)
@@ -52,12 +52,13 @@ class RangeTable:
         return None
 
     def changed(self, other: "RangeTable") -> set[str]:
-        """The analytes whose rows differ."""
+        """Return the analytes whose rows differ between the tables."""
         names = self._by_analyte.keys() | other._by_analyte.keys()
         return {n for n in names if self._by_analyte.get(n) != other._by_analyte.get(n)}
 
 
 def _priority(row: StudyRange) -> tuple[bool, int, bool, int]:
+    """Return the sort key by which ``RangeTable.choose`` prefers rows."""
     since = row.valid_from or date.min
     span = _ages(row)
     return row.lab is None, -since.toordinal(), row.sex is None, span[1] - span[0]
@@ -70,12 +71,12 @@ def _ages(row: StudyRange) -> tuple[int, int]:
 def _applies(
     row: StudyRange, lab: str | None, collected: Collected | None, person: Person
 ) -> bool | None:
-    """Whether a row applies; None where what is known cannot say."""
+    """Return whether a row applies; None if that is not known."""
     answers = (
         _same(_folded(row.lab), _folded(lab)),
         _same(row.sex, person.sex),
-        _of_age(row, collected, person.birth_year),
-        _since(row.valid_from, collected),
+        _has_age(row, collected, person.birth_year),
+        _valid_on(row.valid_from, collected),
     )
     if False in answers:
         return False
@@ -92,8 +93,8 @@ def _same(wanted: str | None, known: str | None) -> bool | None:
     return None if known is None else wanted == known
 
 
-def _of_age(row: StudyRange, collected: Collected | None, birth_year: int | None) -> bool | None:
-    """By birth year alone a patient is, on any day, of one of two ages."""
+def _has_age(row: StudyRange, collected: Collected | None, birth_year: int | None) -> bool | None:
+    """Return whether the age fits, which a birth year leaves at one of two on any day."""
     if row.age_from is None and row.age_to is None:
         return True
     if collected is None or birth_year is None:
@@ -106,7 +107,7 @@ def _of_age(row: StudyRange, collected: Collected | None, birth_year: int | None
     return True if low <= youngest and oldest <= high else None
 
 
-def _since(valid_from: date | None, collected: Collected | None) -> bool | None:
+def _valid_on(valid_from: date | None, collected: Collected | None) -> bool | None:
     if valid_from is None:
         return True
     if collected is None:
@@ -117,11 +118,11 @@ def _since(valid_from: date | None, collected: Collected | None) -> bool | None:
 
 
 def range_table(rows: Sequence[StudyRange], grader: TermGrader) -> RangeTable:
-    """A table of rows as they were sent, analytes and units by their canonical names.
+    """Return the table of rows as sent, with analytes and units under their canonical names.
 
     Raises:
-        RequestError: naming row and field: an analyte or unit that is not known, no limit or one
-            that is not plausible, ages reversed, two rows that could both apply to one patient.
+        RequestError: an analyte or unit is unknown, a limit is missing or implausible, ages are
+            reversed, or two rows could apply to one patient; the faults name row and field.
     """
     if len(rows) > MOST_ROWS:
         fault = FieldFault(("ranges",), "too-many", f"at most {MOST_ROWS} rows")
@@ -137,9 +138,9 @@ def range_table(rows: Sequence[StudyRange], grader: TermGrader) -> RangeTable:
 
 def _named(row: StudyRange, grader: TermGrader) -> StudyRange:
     analyte = grader.names.analyte(row.analyte)
-    assert analyte is not None  # _row_faults
+    assert analyte is not None  # _row_faults has checked it.
     unit = grader.names.unit(analyte, row.unit)
-    assert unit is not None  # _row_faults
+    assert unit is not None  # _row_faults has checked it.
     return replace(row, analyte=analyte.name, unit=unit.name)
 
 
@@ -168,26 +169,26 @@ def _row_faults(index: int, row: StudyRange, grader: TermGrader) -> list[FieldFa
 
 
 def _is_plausible(row: StudyRange, grader: TermGrader) -> bool:
-    """Whether a result at the limit itself would be graded by it."""
+    """Return whether a result at the limit itself is plausible and would be graded by it."""
     limit = row.uln or row.lln
     if limit is None:
         return True
     at_limit = LabResult(row.analyte, Reported(limit), row.unit, row.lln, row.uln)
     with localcontext(EXACT):
-        measured = normalize(at_limit, grader.names, grader.implausible)
-    return isinstance(measured, NormalizedResult) and not measured.implausible_limit
+        normalized = normalize(at_limit, grader.names, grader.implausible)
+    return isinstance(normalized, NormalizedResult) and not normalized.implausible_limit
 
 
 def _overlaps(rows: Sequence[StudyRange]) -> list[FieldFault]:
-    """Rows of one analyte, laboratory and date of which neither is the narrower one."""
+    """Return a fault for rows of one analyte, laboratory and date that could apply alike."""
     alike: dict[tuple[object, ...], list[int]] = {}
     for index, row in enumerate(rows):
         alike.setdefault((row.analyte, _folded(row.lab), row.valid_from), []).append(index)
     faults = []
     for group in alike.values():
-        if len(group) > _MOST_ALIKE:
-            text = f"at most {_MOST_ALIKE} rows of one analyte, laboratory and valid_from"
-            faults.append(FieldFault(("ranges", group[_MOST_ALIKE], "analyte"), "too-many", text))
+        if len(group) > _MAX_ALIKE:
+            text = f"at most {_MAX_ALIKE} rows of one analyte, laboratory and valid_from"
+            faults.append(FieldFault(("ranges", group[_MAX_ALIKE], "analyte"), "too-many", text))
             continue
         for one, other in combinations(group, 2):
             if _compete(rows[one], rows[other]):
@@ -197,10 +198,10 @@ def _overlaps(rows: Sequence[StudyRange]) -> list[FieldFault]:
 
 
 def _compete(one: StudyRange, other: StudyRange) -> bool:
-    """Whether both could apply to one patient and neither is meant for fewer patients."""
+    """Return whether both could apply to one patient and neither is for fewer patients."""
     (low, high), (from_, to) = _ages(one), _ages(other)
     if (one.sex and other.sex and one.sex != other.sex) or high < from_ or to < low:
         return False
     inside = (other.sex in (None, one.sex)) and from_ <= low and high <= to
     around = (one.sex in (None, other.sex)) and low <= from_ and to <= high
-    return inside is around  # both: the same patients; neither: they only meet
+    return inside is around  # Both: for the same patients. Neither: they overlap.

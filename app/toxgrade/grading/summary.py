@@ -1,4 +1,4 @@
-"""What a patient's grades come to: per term the baseline, worst acute and worst late grade."""
+"""Summary of a patient's grades: per term the baseline, worst acute and worst late grade."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class _Bounds(Protocol):
 
 
 def worse(at_least: int | None, at_most: int | None, baseline: _Bounds) -> bool | None:
-    """Whether an interval of grades lies above the baseline's; None where that cannot be said."""
+    """Return whether a grade is worse than the baseline's; None if their bounds do not decide."""
     if at_least is None or at_most is None or baseline.at_least is None or baseline.at_most is None:
         return None
     if at_least > baseline.at_most:
@@ -26,7 +26,7 @@ def worse(at_least: int | None, at_most: int | None, baseline: _Bounds) -> bool 
 
 
 class Graded(msgspec.Struct, frozen=True, gc=False):
-    """What the summary reads of a grade, fresh or stored; fields as in ``PatientGrade``."""
+    """The fields of a grade, new or stored, that the summary needs; as in ``PatientGrade``."""
 
     term: str | None
     phase: Phase
@@ -44,9 +44,9 @@ class Graded(msgspec.Struct, frozen=True, gc=False):
 class TermSummary(msgspec.Struct, frozen=True, gc=False):
     """One term of one patient over the first course.
 
-    ``worst_*``: the highest ``at_least`` of the window, a sound lower bound; None where nothing
-    was measured, or nothing is decided and that bound is 0. ``worst_*_at_most``: the highest grade
-    that the numbers of the window allow. ``worse_*``: against the baseline; None: cannot be said.
+    ``worst_*``: the highest ``at_least`` of the phase, a valid lower bound; None where nothing was
+    graded, or where nothing is decided and that bound is 0. ``worst_*_at_most``: the highest grade
+    that is possible. ``worse_*``: whether the worst grade is above the baseline's; None: not known.
     """
 
     term: str
@@ -61,7 +61,7 @@ class TermSummary(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(slots=True)
 class _Worst:
-    """The highest bounds of a window's grades; whether one of them is decided."""
+    """The highest bounds of the grades of a phase, and whether one of them is decided."""
 
     at_least: int | None = None
     at_most: int | None = None
@@ -80,32 +80,32 @@ class _Worst:
         return self.at_least if self.at_least or self.decided else None
 
 
-_NOTHING = _Worst()
+_NO_GRADES = _Worst()
 
 
 def summarise(grades: Iterable[Graded]) -> list[TermSummary]:
-    """Baseline and worst grades per term, in the order in which the terms first appear.
+    """Return baseline and worst grades per term, in the order in which the terms first appear.
 
-    Where several tests grade a term, its baseline is the highest of theirs.
+    The baseline of a term that several tests grade is the highest of theirs.
     """
     by_term: dict[str, dict[Phase, _Worst]] = {}
     for grade in grades:
         if grade.term is None or grade.course:
             continue
-        windows = by_term.setdefault(grade.term, {})
-        if grade.phase not in windows:
-            windows[grade.phase] = _Worst()
-        windows[grade.phase].add(grade)
-    return [_summary(term, windows) for term, windows in by_term.items()]
+        phases = by_term.setdefault(grade.term, {})
+        if grade.phase not in phases:
+            phases[grade.phase] = _Worst()
+        phases[grade.phase].add(grade)
+    return [_summary(term, phases) for term, phases in by_term.items()]
 
 
-def _summary(term: str, windows: Mapping[Phase, _Worst]) -> TermSummary:
-    baseline = windows.get("baseline")
-    acute, late = windows.get("acute", _NOTHING), windows.get("late", _NOTHING)
-    known = baseline is not None and baseline.at_least == baseline.at_most
+def _summary(term: str, phases: Mapping[Phase, _Worst]) -> TermSummary:
+    baseline = phases.get("baseline")
+    acute, late = phases.get("acute", _NO_GRADES), phases.get("late", _NO_GRADES)
+    decided = baseline is not None and baseline.at_least == baseline.at_most
     return TermSummary(
         term=term,
-        baseline_grade=baseline.at_least if baseline and known else None,
+        baseline_grade=baseline.at_least if baseline and decided else None,
         worst_acute=acute.shown,
         worst_acute_at_most=acute.at_most,
         worst_late=late.shown,

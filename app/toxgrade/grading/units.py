@@ -1,4 +1,4 @@
-"""Names and units: which analyte a name, alias or LOINC code means, which unit a spelling means."""
+"""Look-up of analytes by name, alias or LOINC code, and of units by spelling."""
 
 import re
 import unicodedata
@@ -14,21 +14,21 @@ _WHITE_SPACE = re.compile(r"\s+")
 
 
 def canonical_spelling(text: str) -> str:
-    """Bring a unit's spelling to one form without changing what it means.
+    """Return a unit's spelling in one form that means the same.
 
-    ``10³/µL`` and ``10^3 / μL`` become ``10^3/uL``; UCUM annotations (``{cells}/uL``) fall away.
-    The power is written out before NFKC, which would turn ``10³`` into ``103``.
+    ``10³/µL`` and ``10^3 / μL`` become ``10^3/uL``; UCUM annotations (``{cells}/uL``) are removed.
+    The power is written out first, because NFKC would turn ``10³`` into ``103``.
     """
     powers = _POWER_OF_TEN.sub(lambda m: "^" + m[0].translate(_SUPERSCRIPTS), text)
-    to_plain_text = unicodedata.normalize("NFKC", powers).replace("μ", "u")
-    return _WHITE_SPACE.sub("", _ANNOTATION.sub("", to_plain_text))
+    folded = unicodedata.normalize("NFKC", powers).replace("μ", "u")
+    return _WHITE_SPACE.sub("", _ANNOTATION.sub("", folded))
 
 
 def spellings(analyte: Analyte) -> dict[str, Unit]:
-    """Every accepted spelling of the analyte's units, normalised.
+    """Return every accepted spelling of the analyte's units, in canonical form, with its unit.
 
-    All-capital and all-small variants (``MG/DL`` from older interfaces) and the small litre
-    (``U/l``) are accepted where they cannot mean another unit; ``never_units`` are not (``g/L`` is
+    Variants in capitals or small letters (``MG/DL`` from older interfaces) and with the small litre
+    (``U/l``) are accepted unless they could mean another unit or are ``never_units`` (``g/L`` is
     no count, though ``G/L`` is).
     """
     written = {
@@ -50,7 +50,7 @@ def spellings(analyte: Analyte) -> dict[str, Unit]:
 
 
 class Names:
-    """Look-ups built once from the analytes: analyte by any of its names, unit by any spelling."""
+    """Index of all analytes by name, alias and LOINC code, and of their units by spelling."""
 
     def __init__(self, analytes: Iterable[Analyte]) -> None:
         self._analytes: dict[str, Analyte] = {}
@@ -63,37 +63,37 @@ class Names:
             self._units[analyte.name] = spellings(analyte)
 
     def analyte(self, text: str) -> Analyte | None:
-        """The analyte of a name, alias or LOINC code; None if it is not one that is graded."""
+        """Return the analyte of a name, alias or LOINC code; None if it is not graded."""
         return self._analytes.get(text.strip().casefold())
 
     def refusal(self, text: str) -> str | None:
-        """What a LOINC code means that looks like a graded analyte but is not; None if nothing."""
+        """Return what a similar LOINC code means that is not graded; None for any other code."""
         return self._refused.get(text.strip())
 
     def unit(self, analyte: Analyte, text: str) -> Unit | None:
-        """The unit of a spelling, for this analyte; None if it is not accepted for it."""
+        """Return the analyte's unit of that spelling; None if it is not accepted."""
         return self._units[analyte.name].get(canonical_spelling(text))
 
 
 class UnitKeys:
-    """Numbers for the units of each analyte: for good, as baselines are kept by them."""
+    """Integer keys for the units of each analyte. A key never changes: baselines refer to it."""
 
     def __init__(self) -> None:
         self._units: list[tuple[str, Unit]] = []
 
     def of(self, analyte: Analyte, unit: Unit) -> int:
-        """The number of an analyte's unit."""
-        place = (analyte.name, unit)
-        if place not in self._units:
-            self._units.append(place)
-        return self._units.index(place)
+        """Return the key of an analyte's unit."""
+        named = (analyte.name, unit)
+        if named not in self._units:
+            self._units.append(named)
+        return self._units.index(named)
 
     def factor(self, key: int) -> Fraction:
-        """What a number in the unit is multiplied by to be in the analyte's canonical one."""
+        """Return the factor from the unit to the analyte's canonical unit."""
         return self._units[key][1].factor
 
     def ratio(self, key: int, other: int | None) -> tuple[int, int]:
-        """A number in the other unit x the first / the second is that number in the unit."""
+        """Return (n, d): a number in unit ``other`` times n / d is that number in unit ``key``."""
         if other is None:
             return 1, 1
         ratio = self._units[other][1].factor / self._units[key][1].factor

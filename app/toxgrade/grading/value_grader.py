@@ -1,4 +1,4 @@
-"""Grade one value as a caller writes it: the public ``toxgrade.Grader``."""
+"""The public ``toxgrade.Grader``, which grades one value as a caller writes it."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -13,16 +13,16 @@ from toxgrade.grading.parse import read_limit, read_value
 from toxgrade.grading.result import Flag, Grade, LabResult, Reason
 
 Number = str | int | float | Decimal
-"""A number as text or as one of Python's; of a float, the shortest text that means it counts."""
+"""A number as text or as a Python number; a float counts as its shortest text (``repr``)."""
 
 
 class ValueGrade(msgspec.Struct, frozen=True):
     """A value graded for one term of CTCAE.
 
-    ``term`` is None for an analyte that is not graded. ``grade`` is None where it is undecided: it
-    lies from ``at_least`` to ``at_most`` then (None: nothing can be said), and ``reason`` says why.
+    ``term`` is None for an analyte that is not graded. ``grade`` is None where it is undecided:
+    then it lies from ``at_least`` to ``at_most`` (None: nothing is known), and ``reason`` says why.
     ``because`` is a sentence that can be checked by hand; ``criterion`` is the wording of the US
-    National Cancer Institute, None for grade 0.
+    National Cancer Institute, None for grade 0 and for an undecided one.
     """
 
     term: str | None
@@ -36,7 +36,7 @@ class ValueGrade(msgspec.Struct, frozen=True):
 
 
 class Grader:
-    """Grades single values by one edition of CTCAE, exactly; never imports polars."""
+    """An exact grader of single values by one edition of CTCAE; it does not import polars."""
 
     def __init__(
         self,
@@ -45,14 +45,15 @@ class Grader:
         interpretations: Mapping[str, str] | None = None,
         implausible: Implausible = "refuse",
     ) -> None:
-        """Read the criteria of an edition: ``4.03``, ``5.0`` or ``6.0``.
+        """Load the criteria of an edition: ``4.03``, ``5.0`` or ``6.0``.
 
-        ``interpretations``: the choice for each interpretation of CTCAE's text that is not the
-        default one, by name. ``implausible``: ``refuse`` leaves a number outside the plausible
-        bands ungraded, ``flag`` grades it and says so.
+        ``interpretations`` maps an interpretation of CTCAE's text to a choice other than its
+        default. ``implausible``: ``refuse`` leaves a number outside the plausible bands ungraded,
+        ``flag`` grades and flags it.
 
         Raises:
-            CriteriaError: no such edition or interpretation; the message names those there are.
+            CriteriaError: there is no such edition, interpretation or choice; the message names
+                those there are.
         """
         criteria = load(only=edition)
         chosen = with_interpretations(criteria.edition(edition), interpretations or {})
@@ -71,12 +72,12 @@ class Grader:
     ) -> list[ValueGrade]:
         """Grade a value for every term of its analyte (a name, alias or LOINC code).
 
-        ``value`` and ``baseline``: a number of zero or more, as text optionally after <, <=, > or
-        >=; both in ``unit``. ``lln`` and ``uln`` limit the reference range, in ``limit_unit``
-        (None: in ``unit``), the baseline's too.
+        ``value`` and ``baseline`` are numbers of zero or more in ``unit``; a text may begin with <,
+        <=, > or >=. ``lln`` and ``uln`` are the limits of normal of both, in ``limit_unit`` (None:
+        in ``unit``).
 
         Raises:
-            ParseError: a number cannot be read; the message says what is accepted.
+            ParseError: a number cannot be parsed; the message says what is accepted.
         """
 
         def result(number: Number | None) -> LabResult:
@@ -89,13 +90,13 @@ class Grader:
                 limit_unit=limit_unit,
             )
 
-        sent = result(value)
+        graded = result(value)
         before = None if baseline is None else result(baseline)
         terms = self._grader.terms(analyte) or (None,)
-        return [_shown(self._grader.grade(sent, term, before)) for term in terms]
+        return [_value_grade(self._grader.grade(graded, term, before)) for term in terms]
 
 
-def _shown(grade: Grade) -> ValueGrade:
+def _value_grade(grade: Grade) -> ValueGrade:
     return ValueGrade(
         grade.term.name if grade.term else None,
         grade.grade,

@@ -1,4 +1,4 @@
-"""The column reading gives, row for row, what the plain reading gives."""
+"""The column grader gives, row for row, what the plain grader gives."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -48,13 +48,13 @@ def one_by_one(
     of_patient: dict[str | None, list[int]] = {}
     for i, row in enumerate(rows):
         of_patient.setdefault(row["patient"], []).append(i)
-    for mine in of_patient.values():
-        results = [lab_result(rows[i]) for i in mine]
+    for places in of_patient.values():
+        results = [lab_result(rows[i]) for i in places]
         for entry in grade_patient(results, courses, GRADERS.for_rules(rules), rules.window):
             grade = entry.grade
             graded.append(
                 (
-                    mine[entry.index], grade.term.name if grade.term else None, grade.grade,
+                    places[entry.index], grade.term.name if grade.term else None, grade.grade,
                     grade.at_least, grade.at_most, grade.reason.value if grade.reason else None,
                     " ".join(grade.flags) or None, grade.criterion, entry.phase, entry.on_treatment,
                     entry.days_from_end, entry.baseline_grade, entry.worse_than_baseline,
@@ -89,19 +89,19 @@ def _row(analyte: str, unit: str, **named: str | None) -> dict[str, str | None]:
 def _first_differences(
     rows: Rows, course: tuple[date | None, date | None], rules: Rules
 ) -> Sequence[object]:
-    """Where the two readings of many rows differ: of whole lists pytest would draw up all of it."""
+    """Return the first rows where the graders differ, as pytest would print whole lists."""
     pairs = zip(by_column(rows, course, rules), one_by_one(rows, course, rules), strict=True)
     return [pair for pair in pairs if pair[0] != pair[1]][:5]
 
 
-def _beside(number: Fraction) -> list[str]:
-    """A number cut after its sixth decimal, and one step to either side."""
+def _around(number: Fraction) -> list[str]:
+    """Return a number truncated to six decimals, and one step to either side."""
     step = Fraction(1, 10**6)
     return [strategies.decimal_text(max(number + n * step, Fraction(0)), 6) for n in (-1, 0, 1)]
 
 
 def test_plausible_limits_in_every_pair_of_units() -> None:
-    """The value in one unit, its limits in another, each at the ends of what is plausible."""
+    """Value and limits are in two units, each at the ends of what is plausible."""
     rows = []
     for analyte in strategies.CRITERIA.analytes.values():
         value = analyte.plausible_value
@@ -112,15 +112,15 @@ def test_plausible_limits_in_every_pair_of_units() -> None:
             for limit in ("lln", "uln"):
                 band = getattr(analyte, f"plausible_{limit}")
                 for end in (band.low, band.high):
-                    rows += [row | {limit: n} for n in _beside(Fraction(end) / limit_unit.factor)]
+                    rows += [row | {limit: n} for n in _around(Fraction(end) / limit_unit.factor)]
             for end in (value.low, value.high):
-                rows += [row | {"value": n} for n in _beside(Fraction(end) / unit.factor)]
+                rows += [row | {"value": n} for n in _around(Fraction(end) / unit.factor)]
     for rules in (Rules(), Rules(implausible="flag")):
         assert not _first_differences(rows, (None, None), rules)
 
 
 def _baselines(case: Case) -> Iterator[dict[str, str | None]]:
-    """A case's baseline with each comparator, and with ``<`` in another unit."""
+    """Yield a case's baseline with each comparator, and with ``<`` in another unit."""
     analyte = GRADERS.for_rules(Rules()).names.analyte(case["analyte"])
     assert analyte is not None
     unit = analyte.unit(case["baseline_unit"])
@@ -132,8 +132,8 @@ def _baselines(case: Case) -> Iterator[dict[str, str | None]]:
 
 
 @pytest.mark.parametrize("edition", strategies.CRITERIA.editions)
-def test_every_comparator_beside_every_limit(edition: str) -> None:
-    """Every case of the tables with ``<`` and its kin before the value, before its baseline."""
+def test_every_comparator_at_every_limit(edition: str) -> None:
+    """Every case of the tables has each comparator before its value and its baseline."""
     rows: list[dict[str, str | None]] = []
     for case in chain.from_iterable(tables().values()):
         if case["edition"] != edition or case["value"][:1] in "<>":
@@ -173,7 +173,7 @@ def test_no_rows_give_no_grades() -> None:
 def test_of_results_of_one_day_the_worse_is_the_baseline(
     analyte: str, worse: tuple[str, str], other: tuple[str, str]
 ) -> None:
-    """None of them is toxic: the numbers decide, exactly, and among equals the first row."""
+    """None of them is toxic, so the exact numbers decide, and among equals the first row."""
     first, second = (
         _row(analyte, unit, value=value, collected="2012-01-30", uln=None)
         for value, unit in (worse, other)
@@ -188,7 +188,7 @@ def test_of_results_of_one_day_the_worse_is_the_baseline(
 
 
 def test_a_baseline_that_cannot_be_used_is_never_that_of_another_patient() -> None:
-    """The later value is too fine for columns: the plain grader asks for the baseline's texts."""
+    """The later value is too fine for columns: the plain grader needs the baseline's texts."""
 
     def alt(patient: str, collected: str, value: str, unit: str) -> dict[str, str | None]:
         named = {"patient": patient, "collected": collected, "value": value, "unit": unit}

@@ -1,4 +1,4 @@
-"""Texts are read once each, whatever the pieces they come in."""
+"""Each text is parsed once, in whatever pieces the texts come."""
 
 from collections.abc import Sequence
 
@@ -7,37 +7,37 @@ import polars as pl
 from toxgrade.grading.columns.spellings import CachedParser, TextIndex
 
 
-def _read(once: CachedParser, texts: Sequence[str | None]) -> list[object]:
-    """What each of ``texts`` was read as."""
-    numbers = once.numbers(pl.Series(texts, dtype=pl.String))
-    return once.known[numbers].to_series().to_list()
+def _read(parser: CachedParser, texts: Sequence[str | None]) -> list[object]:
+    """Return what each of ``texts`` was parsed to."""
+    numbers = parser.numbers(pl.Series(texts, dtype=pl.String))
+    return parser.known[numbers].to_series().to_list()
 
 
 def test_each_text_is_read_once_and_keeps_its_number() -> None:
-    asked: list[str] = []
+    parsed: list[str] = []
 
     def read(texts: pl.Series) -> pl.DataFrame:
-        asked.extend(texts)
+        parsed.extend(texts)
         return pl.DataFrame({"length": texts.str.len_bytes()})
 
-    once = CachedParser(read)
-    assert _read(once, ["b", "aa", None, "b"]) == [1, 2, None, 1]
-    assert once.numbers(pl.Series(["ccc", "aa", "b"])).to_list() == [2, 1, 0]
-    assert _read(once, []) == []
-    assert asked == ["b", "aa", "ccc"]
-    assert once.known["length"].to_list() == [1, 2, 3]
+    parser = CachedParser(read)
+    assert _read(parser, ["b", "aa", None, "b"]) == [1, 2, None, 1]
+    assert parser.numbers(pl.Series(["ccc", "aa", "b"])).to_list() == [2, 1, 0]
+    assert _read(parser, []) == []
+    assert parsed == ["b", "aa", "ccc"]
+    assert parser.known["length"].to_list() == [1, 2, 3]
 
 
-def test_too_many_texts_are_let_go_and_read_anew() -> None:
-    once = CachedParser(lambda texts: pl.DataFrame({"said": texts}), most=2)
+def test_too_many_texts_are_dropped_and_parsed_again() -> None:
+    parser = CachedParser(lambda texts: pl.DataFrame({"said": texts}), most=2)
     for piece in (["a", "b", "c"], ["d", "a"], ["a", "e"]):
-        assert _read(once, piece) == piece
-    assert len(once.known) == 3  # d, a, e: begun anew after a, b, c
+        assert _read(parser, piece) == piece
+    assert len(parser.known) == 3  # d, a, e: numbering restarted after a, b, c
 
 
-def test_patients_are_never_let_go() -> None:
-    once = CachedParser(lambda texts: pl.DataFrame({"said": texts}), most=None)
-    numbers = [once.numbers(pl.Series([name])).item() for name in ("P1", "P2", "P3", "P1")]
+def test_patients_are_never_dropped() -> None:
+    parser = CachedParser(lambda texts: pl.DataFrame({"said": texts}), most=None)
+    numbers = [parser.numbers(pl.Series([name])).item() for name in ("P1", "P2", "P3", "P1")]
     assert numbers == [0, 1, 2, 0]
 
 
@@ -57,8 +57,8 @@ def test_another_categorical_is_numbered_by_its_texts() -> None:
 
 
 def test_texts_of_a_categorical_are_read_by_its_numbers() -> None:
-    once = CachedParser(lambda texts: pl.DataFrame({"said": texts}))
+    parser = CachedParser(lambda texts: pl.DataFrame({"said": texts}))
     known = pl.Series(["x", "b", "a", None], dtype=pl.Categorical(pl.Categories.random()))
     for texts in (known[2:], known):
-        numbers = once.numbers(texts)
-        assert once.known["said"].gather(numbers).to_list() == texts.to_list()
+        numbers = parser.numbers(texts)
+        assert parser.known["said"].gather(numbers).to_list() == texts.to_list()

@@ -1,4 +1,4 @@
-"""An export in pieces is graded as it is whole, also where what was met before is let go."""
+"""An export in pieces is graded as a whole one, also where earlier cases are dropped."""
 
 from datetime import date
 from unittest.mock import patch
@@ -21,7 +21,7 @@ _COURSE = (date(2011, 1, 24), date(2011, 3, 9))
 def pieces(
     rows: Rows, course: tuple[date | None, date | None], rules: Rules, size: int
 ) -> tuple[ColumnGrader, list[pl.DataFrame]]:
-    """``rows`` graded in pieces of ``size``, and what graded them."""
+    """Return the grader and ``rows`` graded in pieces of ``size``."""
     frame = pl.DataFrame(list(rows), schema=dict.fromkeys(COLUMNS, pl.String))
     courses = pl.DataFrame(
         [(patient, *course) for patient in ("P1", "P2")],
@@ -40,8 +40,8 @@ def pieces(
 def in_pieces(
     rows: Rows, course: tuple[date | None, date | None], rules: Rules, size: int, most: int
 ) -> list[tuple[object, ...]]:
-    """``rows`` graded in pieces of ``size``; more than ``most`` cases are let go."""
-    with patch.object(cases, "_MOST", most):
+    """Return ``rows`` graded in pieces of ``size``; after ``most`` cases they are dropped."""
+    with patch.object(cases, "_MAX_CASES", most):
         _, graded = pieces(rows, course, rules, size)
     return pl.concat(graded).drop("who", "last").rows()
 

@@ -1,1 +1,1 @@
-"""The column grader: millions of results at once, with exactly the grades of the plain one."""
+"""The column grader: grades millions of results at once, exactly as the plain grader does."""

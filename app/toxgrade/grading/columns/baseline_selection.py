@@ -1,4 +1,4 @@
-"""Which of the candidates is the baseline: the rule of ``patient.py`` on columns."""
+"""The choice of baselines among candidates: the rule of ``grading/patient.py`` on columns."""
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
@@ -7,23 +7,23 @@ from typing import Any
 import polars as pl
 
 KEY = "key"
-"""A patient and a term, as one number."""
+"""The column of one number for a patient and a term: patient x number of terms + term."""
 
 Canonical = Callable[[Mapping[str, Any]], Fraction]
-"""The number of a candidate, by its columns, in its analyte's canonical unit."""
+"""A function from a candidate's columns to its number in the analyte's canonical unit."""
 
 
-def nothing() -> pl.DataFrame:
-    """No candidates, in their columns.
+def no_candidates() -> pl.DataFrame:
+    """Return an empty frame with the columns of candidates.
 
-    ``number``: millionths of the reported unit; 0 where that is not known, null where it takes more
-    than those and is to be read from its text.
+    ``number``: millionths of the reported unit; 0 where that is unknown, null where they are not
+    enough and the number must be parsed from its text.
     """
     return pl.DataFrame(
         schema={
             KEY: pl.Int64, "declared": pl.Boolean, "time": pl.Time, "high": pl.Boolean,
             "day": pl.Date, "worst": pl.Int32, "number": pl.Int64, "b_row": pl.Int64,
-            "b_at_least": pl.Int8, "b_at_most": pl.Int8, "b_by_hand": pl.Boolean,
+            "b_at_least": pl.Int8, "b_at_most": pl.Int8, "b_one_by_one": pl.Boolean,
             "baseline": pl.Int64, "baseline_comparator": pl.Int8, "baseline_unit": pl.Int32,
             "baseline_above_uln": pl.Boolean, "baseline_below_lln": pl.Boolean,
         }
@@ -31,7 +31,7 @@ def nothing() -> pl.DataFrame:
 
 
 def last_days(candidates: pl.DataFrame) -> pl.DataFrame:
-    """Those that may still be chosen: of the last day, and of the last day with a declared one."""
+    """Return candidates of the last day, and declared ones of the last day with a declared one."""
     day = pl.col("day")
     last = day == day.max().over(KEY)
     if candidates["declared"].any():
@@ -40,13 +40,14 @@ def last_days(candidates: pl.DataFrame) -> pl.DataFrame:
 
 
 def choose(candidates: pl.DataFrame, canonical: Canonical) -> pl.DataFrame:
-    """One row per patient and term, in their order: declared before undeclared, then the last day.
+    """Return one row per patient and term, by ``KEY``: declared ones first, then of the last day.
 
-    On that day the later time counts if all are timed, then the worse grade, then the worse number;
+    On that day the later time counts if all have one, then the worse grade, then the worse number;
     among equals the first row.
     """
     last = candidates
-    if last["declared"].any():  # each step is a fifth of the work, and most exports need but three
+    # Each step is a fifth of the work, and most exports need only three.
+    if last["declared"].any():
         last = _highest(last, "declared")
     last = _highest(last, "day")
     if last["time"].count():
@@ -59,7 +60,7 @@ def choose(candidates: pl.DataFrame, canonical: Canonical) -> pl.DataFrame:
 
 
 def _worst_numbers(candidates: pl.DataFrame, canonical: Canonical) -> pl.DataFrame:
-    """Of each key the worst number, in columns as far as its unit goes."""
+    """Return each key's worst number: in columns within one unit, else by ``_worst``."""
     by_text = pl.col("number").is_null()
     toxic = pl.when("high").then("number").otherwise(-pl.col("number"))
     of_a_unit = [KEY, "baseline_unit"]
@@ -70,19 +71,17 @@ def _worst_numbers(candidates: pl.DataFrame, canonical: Canonical) -> pl.DataFra
     )
     several = pl.concat([worst, candidates.filter(by_text)]).with_row_index("place")
     alone = pl.len().over(KEY) == 1
-    among = _worst(several.filter(~alone), canonical)
-    return several.filter(alone | pl.col("place").is_in(among)).drop("place")
+    places = _worst(several.filter(~alone), canonical)
+    return several.filter(alone | pl.col("place").is_in(places)).drop("place")
 
 
 def _highest(candidates: pl.DataFrame, name: str) -> pl.DataFrame:
-    """Those whose ``name`` is the highest of their key's; all where it is null."""
+    """Return rows where ``name`` is the highest of their key; all where it is null for all."""
     return candidates.filter(pl.col(name).eq_missing(pl.col(name).max().over(KEY)))
 
 
 def _worst(candidates: pl.DataFrame, canonical: Canonical) -> list[int]:
-    """The ``place`` of each key's worst number: one by one, for they are in several units, or finer
-    than millionths, and no two that differ may be taken for equal.
-    """
+    """Return the ``place`` of each key's worst number, compared one by one as exact fractions."""
     worst: dict[int, tuple[Fraction, int, int]] = {}
     for one in candidates.iter_rows(named=True):
         number = canonical(one)
@@ -94,9 +93,7 @@ def _worst(candidates: pl.DataFrame, canonical: Canonical) -> list[int]:
 def declared_otherwise(
     candidates: pl.DataFrame, chosen: pl.DataFrame, canonical: Canonical
 ) -> pl.DataFrame:
-    """``declared`` and ``by_date`` (Int64): the rows of what is chosen, and of what the date rule
-    would choose, where they differ.
-    """
+    """Return rows chosen (``declared``) and rows by the date rule (``by_date``) that differ."""
     if not candidates["declared"].any():
         return pl.DataFrame(schema={"declared": pl.Int64, "by_date": pl.Int64})
     undated = pl.col("declared").fill_null(False) & (pl.col("day") == pl.date(1, 1, 1))

@@ -1,4 +1,4 @@
-"""Grading parts of a frame of tests: group by group in columns, or by the plain grader."""
+"""Cases, each graded once by the limits of normal; and grading by groups or by the plain grader."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,7 +6,7 @@ import polars as pl
 
 from toxgrade.grading.columns.kernel import GRADED, grade_by_thresholds, grade_group
 from toxgrade.grading.columns.lookup_tables import REASON_CODES, Group
-from toxgrade.grading.columns.normalize import is_active, normalize, written
+from toxgrade.grading.columns.normalize import as_strings, is_active, normalize
 from toxgrade.grading.columns.output import FLAG_BITS, flags_of_grade
 from toxgrade.grading.columns.parse import read_values
 from toxgrade.grading.columns.spellings import Spellings, TextIndex
@@ -15,124 +15,83 @@ from toxgrade.grading.parse import lab_result
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.units import UnitKeys
 
-
-def by_groups(
-    tests: pl.DataFrame, side: str, among: pl.Series, groups: Sequence[Group]
-) -> pl.DataFrame:
-    """``tests`` with those that ``among`` marks graded, each in its group.
-
-    ``side``: ``own`` (limits of normal alone) or ``full``: of ``…_group`` and ``…_row``, the number
-    among ``groups`` and the test's row there.
-    """
-    which = tests[f"{side}_group"]
-    for index in which.filter(among).unique(maintain_order=True):
-        places = (among & (which == index)).arg_true()
-        part = tests[places].with_columns(test_row=f"{side}_row")
-        tests = put(tests, places, grade_group(part, groups[index]))
-    return tests
-
-
-def by_plain_grader(
-    grader: TermGrader, asked: Iterable[tuple[LabResult, int | None, Baseline]]
-) -> pl.DataFrame:
-    """``at_least``, ``at_most``, ``reason`` and ``flags`` of results, each for one term (by its
-    place in the edition; None: its analyte is not graded).
-    """
-    graded = []
-    for result, place, baseline in asked:
-        term = None if place is None else grader.edition.terms[place]
-        grade = grader.grade(result, term, baseline)
-        reason = None if grade.reason is None else REASON_CODES[grade.reason]
-        flags = sum(FLAG_BITS[flag] for flag in grade.flags)
-        graded.append((grade.at_least, grade.at_most, reason, flags))
-    return pl.DataFrame(graded, schema={**GRADED, "flags": pl.Int16}, orient="row")
-
-
-def put(frame: pl.DataFrame, places: pl.Series, graded: pl.DataFrame) -> pl.DataFrame:
-    """Write graded rows back to their places."""
-    return frame.with_columns(
-        frame[name].clone().scatter(places, graded[name]) for name in graded.columns
-    )
-
-
-_MOST = 200_000
-"""Cases that are kept: an export with more (a range of its own on each row) starts anew."""
+_MAX_CASES = 200_000
+"""The number of cases that are kept; with more (each row with its own range) numbering restarts."""
 _TEXTS = ("analyte", "unit", "limit_unit", "lln", "uln", "value")
 _KEY = {**dict.fromkeys(_TEXTS, pl.UInt32), "marks": pl.UInt8}
-"""What makes a case: the numbers of its texts, and two yes or no in one."""
+"""The key of a case: the numbers of its texts, and two Booleans in one number."""
 _BASELINE = {
     "baseline": pl.Int64, "baseline_comparator": pl.Int8, "b_times": pl.Int64,
     "v_times": pl.Int64, "baseline_above_uln": pl.Boolean, "baseline_below_lln": pl.Boolean,
 }  # fmt: skip
-"""What ``grade_group`` asks of a baseline."""
+"""The columns of a baseline that ``grade_group`` needs."""
 
 
 class Cases:
-    """The cases met so far, numbered as they are met; none gets the number of another.
+    """The cases seen so far, numbered in order of appearance; no number is used twice.
 
-    ``tests``, by case and term: the columns of ``normalize`` and of ``Spellings.tests``,
+    ``tests`` has one row per case and term: the columns of ``normalize`` and ``Spellings.tests``,
     ``compares`` Boolean (its term compares with a baseline), ``at_least``, ``at_most``, ``reason``
     Int8 and ``flags`` Int16 (bits).
 
-    ``units`` numbers the analytes' units, for good.
+    ``units`` has the keys of the analytes' units, which never change.
     """
 
     def __init__(self, grader: TermGrader) -> None:
         self._grader = grader
         self.units = UnitKeys()
-        self._begun = 0
-        self._start_anew()
+        self._dropped = 0
+        self._restart()
 
-    def _start_anew(self) -> None:
+    def _restart(self) -> None:
         self._spellings = Spellings(self._grader, self.units)
         self._numbers = {name: TextIndex() for name in _TEXTS}
         self._known = pl.DataFrame(schema={**_KEY, "case": pl.UInt32})
         self._tests_by_case = pl.DataFrame(schema={"begin": pl.UInt32, "count": pl.UInt32})
-        self.tests = pl.DataFrame()  # its columns come with the first rows, were it none
+        self.tests = pl.DataFrame()  # The first rows, even none, set the schema.
 
     @property
     def groups(self) -> list[Group]:
-        """What ``own_group`` and ``full_group`` of a test number."""
+        """Return the groups, of which ``own_group`` and ``full_group`` of a test are indexes."""
         return self._spellings.tables.groups
 
     @property
-    def let_go(self) -> bool:
-        """Whether there were too many cases once."""
-        return self._begun > 0
+    def restarted(self) -> bool:
+        """Return whether there were too many cases, so that numbering has restarted."""
+        return self._dropped > 0
 
     def number(self, rows: pl.DataFrame, unreadable_date: pl.Series) -> pl.Series:
-        """The case of each row (UInt32), read and graded where it is new.
+        """Return the case of each row (UInt32), after parsing and grading new cases.
 
-        ``rows``: the columns ``COLUMNS``; ``unreadable_date`` of ``read_dates``. The numbers hold
-        until there are too many cases, and all are let go.
+        ``rows`` has ``COLUMNS``; ``unreadable_date`` is from ``read_dates``. The numbers are valid
+        until there are too many cases and all are dropped.
         """
-        if len(self._known) > _MOST:
-            self._begun += len(self._known)
-            self._start_anew()
+        if len(self._known) > _MAX_CASES:
+            self._dropped += len(self._known)
+            self._restart()
         marks = pl.DataFrame({"active": is_active(rows), "unreadable_date": unreadable_date})
         keys = self._keys(rows, marks)
         cases = self._look_up(keys)
         new = cases.is_null().arg_true()
         if len(new) or not self._known.height:
-            asked = keys[new]
-            first = asked.with_columns(at=new).unique([*_KEY], keep="first", maintain_order=True)
+            new_keys = keys[new]
+            first = new_keys.with_columns(at=new).unique([*_KEY], keep="first", maintain_order=True)
             at = first["at"]
-            self._add(keys[at], marks[at], written(rows[at]))
-            cases = cases.scatter(new, self._look_up(asked))
-        return cases + self._begun
+            self._add(keys[at], marks[at], as_strings(rows[at]))
+            cases = cases.scatter(new, self._look_up(new_keys))
+        return cases + self._dropped
 
-    def still(self, cases: pl.Series, rows: pl.DataFrame, unreadable_date: pl.Series) -> pl.Series:
-        """What ``number`` gave for rows before; numbered again where those cases were let go, or
-        null.
-        """
-        holds = (cases >= self._begun).fill_null(False)
+    def valid(self, cases: pl.Series, rows: pl.DataFrame, unreadable_date: pl.Series) -> pl.Series:
+        """Return ``cases`` of ``number`` if they are still valid, else number the rows again."""
+        holds = (cases >= self._dropped).fill_null(False)
         return cases if holds.all() else self.number(rows, unreadable_date)
 
     def tests_of(self, cases: pl.Series) -> pl.DataFrame:
-        """``at`` (the place among ``cases``) and ``test`` (a place in ``tests``), UInt32."""
-        return each_test(self._tests_by_case[cases - self._begun])
+        """Return each test of ``cases``: ``at`` (index in them), ``test`` (index in ``tests``)."""
+        return each_test(self._tests_by_case[cases - self._dropped])
 
     def _keys(self, rows: pl.DataFrame, marks: pl.DataFrame) -> pl.DataFrame:
+        """Return the columns of ``_KEY`` for each row."""
         nothing = pl.repeat(None, len(rows), dtype=pl.UInt32, eager=True)
         numbers = {
             name: nothing if rows[name].null_count() == len(rows) else each.of(rows[name])
@@ -142,7 +101,7 @@ class Cases:
         return pl.DataFrame(numbers).hstack(marks.select(marks=both))
 
     def _look_up(self, keys: pl.DataFrame) -> pl.Series:
-        # A column without a text is left out of the comparison: each is a fifth of its work.
+        # Columns without any text are left out of the join: each is a fifth of its work.
         empty = [name for name in _TEXTS if keys[name].null_count() == len(keys)]
         known = self._known
         if empty:
@@ -154,7 +113,7 @@ class Cases:
         return found["case"]
 
     def _add(self, keys: pl.DataFrame, marks: pl.DataFrame, texts: pl.DataFrame) -> None:
-        """Read and grade new cases, each with the texts of one of its rows."""
+        """Parse and grade new cases, each from the texts of one of its rows."""
         spellings = self._spellings.look_up(texts)
         facts = self._spellings.facts[spellings]
         values = read_values(texts["value"].fill_null(""))
@@ -174,26 +133,67 @@ class Cases:
         self.tests = pl.concat([self.tests, graded], rechunk=True) if first else graded
 
     def _graded(self, tests: pl.DataFrame, texts: pl.DataFrame) -> pl.DataFrame:
+        """Grade tests by the limits of normal; ``texts`` are those of their rows."""
         tests = tests.with_columns(grade_by_thresholds()).with_columns(
             *(pl.lit(None, dtype=dtype).alias(name) for name, dtype in _BASELINE.items()),
             compares=pl.col("full_group").is_not_null(),
         )
-        by_hand = tests["one_by_one"]
+        one_by_one = tests["one_by_one"]
         others = (tests["own_group"] != 0) | (tests["comparator"] != 0)
-        among = tests["refused"].is_null() & ~by_hand & others
-        tests = by_groups(tests, "own", among, self.groups).with_columns(flags=flags_of_grade())
-        places = by_hand.arg_true()
-        asked = zip(texts[places].iter_rows(named=True), tests["term"].gather(places), strict=True)
-        graded = by_plain_grader(
-            self._grader, ((lab_result(row), term, REFERENCE_RANGE_ONLY) for row, term in asked)
+        among = tests["refused"].is_null() & ~one_by_one & others
+        tests = grade_groups(tests, "own", among, self.groups).with_columns(flags=flags_of_grade())
+        places = one_by_one.arg_true()
+        plain = zip(texts[places].iter_rows(named=True), tests["term"].gather(places), strict=True)
+        graded = grade_one_by_one(
+            self._grader, ((lab_result(row), term, REFERENCE_RANGE_ONLY) for row, term in plain)
         )
-        return put(tests, places, graded).drop(_BASELINE)
+        return scatter(tests, places, graded).drop(_BASELINE)
 
 
-def each_test(of: pl.DataFrame) -> pl.DataFrame:
-    """``at`` (the row of ``of``) and ``test`` (UInt32), from ``begin`` on as many as ``count``."""
+def grade_groups(
+    tests: pl.DataFrame, side: str, among: pl.Series, groups: Sequence[Group]
+) -> pl.DataFrame:
+    """Grade the tests that ``among`` marks, each in its group; return all tests.
+
+    ``side`` is ``own`` (limits of normal alone) or ``full``: the columns ``…_group`` and ``…_row``
+    are the index in ``groups`` and the test's row there.
+    """
+    which = tests[f"{side}_group"]
+    for index in which.filter(among).unique(maintain_order=True):
+        places = (among & (which == index)).arg_true()
+        part = tests[places].with_columns(test_row=f"{side}_row")
+        tests = scatter(tests, places, grade_group(part, groups[index]))
+    return tests
+
+
+def grade_one_by_one(
+    grader: TermGrader, results: Iterable[tuple[LabResult, int | None, Baseline]]
+) -> pl.DataFrame:
+    """Return ``at_least``, ``at_most``, ``reason`` and ``flags`` of results by the plain grader.
+
+    Each result has the index of a term in the edition (None: not graded) and a baseline.
+    """
+    graded = []
+    for result, place, baseline in results:
+        term = None if place is None else grader.edition.terms[place]
+        grade = grader.grade(result, term, baseline)
+        reason = None if grade.reason is None else REASON_CODES[grade.reason]
+        flags = sum(FLAG_BITS[flag] for flag in grade.flags)
+        graded.append((grade.at_least, grade.at_most, reason, flags))
+    return pl.DataFrame(graded, schema={**GRADED, "flags": pl.Int16}, orient="row")
+
+
+def scatter(frame: pl.DataFrame, places: pl.Series, graded: pl.DataFrame) -> pl.DataFrame:
+    """Return ``frame`` with the columns of ``graded`` written to the rows at ``places``."""
+    return frame.with_columns(
+        frame[name].clone().scatter(places, graded[name]) for name in graded.columns
+    )
+
+
+def each_test(spans: pl.DataFrame) -> pl.DataFrame:
+    """Return ``at`` (row of ``spans``) and ``test`` (``count`` numbers from ``begin``), UInt32."""
     end = pl.col("begin") + pl.col("count")
-    return of.select(
+    return spans.select(
         at=pl.int_range(pl.len(), dtype=pl.UInt32),
         test=pl.int_ranges("begin", end, dtype=pl.UInt32),
     ).explode("test")

@@ -1,7 +1,7 @@
-"""The column kernel: the grades of all rows of one group of tests, in whole-number comparisons.
+"""The kernel of the column grader: grades all rows of a group of tests in whole numbers.
 
-Unknowns are nulls and polars' logic on them is three-valued, as in ``limits.above``: a comparison
-with a missing limit is null, ``null & false`` is false.
+What is unknown is null, and polars' logic is three-valued, as in ``limits.above``: a comparison
+with a missing limit is null, and ``null & false`` is false.
 """
 
 from collections.abc import Callable
@@ -28,10 +28,10 @@ _LESS, _LESS_OR_EQUAL, _MORE = 1, 2, 3
 
 
 def grade_by_thresholds() -> list[pl.Expr]:
-    """``at_least``, ``at_most`` and ``reason`` of plain values by the limits of normal alone.
+    """Return ``at_least``, ``at_most`` and ``reason`` of values by the limits of normal alone.
 
-    Reads ``value``, ``refused`` (Int8, null: nothing) and the columns of ``Spellings.tests``. Right
-    for tests of the simple group; the others are graded again by ``grade_group``.
+    They read ``value``, ``refused`` (Int8, null: no) and the columns of ``Spellings.tests``. Only
+    numbers without comparator in the simple group are correct; ``grade_group`` grades the others.
     """
     value = pl.when("high").then("value").otherwise(-pl.col("value"))
     refused, implausible = pl.col("refused"), _code(Reason.IMPLAUSIBLE_LIMIT)
@@ -60,8 +60,8 @@ def grade_group(rows: pl.DataFrame, group: Group) -> pl.DataFrame:
 
     ``rows``: ``test_row`` (its test in the group), ``value`` Int64 millionths, ``comparator`` Int8,
     ``high`` Boolean (high values are toxic), ``limit`` Int64 (ULN of a high term, LLN of a low one;
-    null: missing), ``baseline`` Int64 and ``baseline_comparator`` (null: there is none to compare
-    with), in the value's unit x ``b_times`` / ``v_times``, and for conditions ``above_uln``,
+    null: missing), ``baseline`` Int64 and ``baseline_comparator`` (null: none to compare with; in
+    the value's unit ``baseline`` x ``b_times`` / ``v_times``), and for conditions ``above_uln``,
     ``below_lln``, ``baseline_above_uln``, ``baseline_below_lln`` Boolean (null: unknown) and
     ``no_uln``, ``no_lln``.
 
@@ -83,8 +83,8 @@ def _graded(
     compare: Callable[[int, Slot], pl.Expr],
     met: Callable[[Condition], pl.Expr],
 ) -> pl.DataFrame:
-    """The highest grade certainly reached, the highest possible, and what is missing between."""
-    # In steps: one expression of all would repeat each comparison in every place it is used.
+    """Return the highest grade certainly reached, the highest possible, and why they differ."""
+    # Columns are added in steps, as a single expression would repeat comparisons at each use.
     comparisons, conditions, reached = [], [], []
     for place, slot in enumerate(slots):
         comparisons.append(compare(place, slot).alias(f"held{place}"))
@@ -92,10 +92,12 @@ def _graded(
         if slot.condition is not None:
             conditions.append(met(slot.condition).alias(f"met{place}"))
             reached[-1] &= pl.col(f"met{place}")
-    said = rows.with_columns(*comparisons, *conditions)
-    said = said.with_columns(each.alias(f"reached{place}") for place, each in enumerate(reached))
+    compared = rows.with_columns(*comparisons, *conditions)
+    compared = compared.with_columns(
+        each.alias(f"reached{place}") for place, each in enumerate(reached)
+    )
     names = [f"reached{place}" for place in range(len(slots))]
-    bounds = said.with_columns(
+    bounds = compared.with_columns(
         at_least=_highest(slots, [pl.col(name).fill_null(False) for name in names]),
         at_most=_highest(slots, [pl.col(name).fill_null(True) for name in names]),
     )
@@ -110,7 +112,7 @@ def _graded(
 
 
 def _sides(place: int, slot: Slot) -> tuple[pl.Expr, pl.Expr]:
-    """``a x value`` and ``b x reference + c``; null where the reference it needs is missing."""
+    """Return ``a x value`` and ``b x reference + c``; null where its reference is missing."""
     a, b, c = (pl.col(f"{letter}{place}") for letter in "abc")
     if slot.against == "baseline":
         v_times, b_times = pl.col("v_times"), pl.col("b_times")
@@ -119,32 +121,32 @@ def _sides(place: int, slot: Slot) -> tuple[pl.Expr, pl.Expr]:
 
 
 def _held(place: int, slot: Slot) -> pl.Expr:
-    """Whether a plain value reaches the slot's limit, condition aside; null: cannot be said."""
+    """Return whether a number reaches the limit, whatever its condition; null: not known."""
     side, bound = _sides(place, slot)
     return side >= bound if slot.or_equal else side > bound
 
 
 def _held_by_range(place: int, slot: Slot) -> pl.Expr:
-    """The same where the value or the baseline is ``<5`` or its kin: ``limits.above`` by column.
+    """Return ``_held`` where the value or baseline has a comparator, as ``limits.above`` does.
 
-    On the toxic side stands the value for a high term, the bound for a low one.
+    In a high term the value must be above the bound, in a low term the bound above the value.
     """
     side, bound = _sides(place, slot)
     against_baseline = slot.against == "baseline"
     constant = pl.col(f"c{place}") * (pl.col("v_times") if against_baseline else 1)
-    how = pl.col("baseline_comparator") if against_baseline else pl.lit(0, dtype=pl.Int8)
+    sign = pl.col("baseline_comparator") if against_baseline else pl.lit(0, dtype=pl.Int8)
     offset = pl.when("high").then(constant).otherwise(-constant)
     value = _Range(side.abs(), pl.col("comparator"))
-    other = _Range(pl.when("high").then(bound).otherwise(-bound), how, offset)
+    other = _Range(pl.when("high").then(bound).otherwise(-bound), sign, offset)
     toxic = pl.when("high").then(value.above(other, or_equal=slot.or_equal))
     mirrored = other.above(value, or_equal=slot.or_equal)
     return pl.when(pl.col(f"a{place}") == 0).then(False).otherwise(toxic.otherwise(mirrored))
 
 
 def _met(condition: Condition) -> pl.Expr:
-    """Whether the condition of a limit is met by plain numbers; null: cannot be said."""
+    """Return whether numbers meet the condition of a limit; null: not known."""
     if condition.limit == "baseline":
-        value, baseline = _beside_baseline()
+        value, baseline = _value_and_baseline()
         return value > baseline if condition.comparison == ">" else value < baseline
     beyond = "above_uln" if condition.limit == "ULN" else "below_lln"
     known = pl.col(beyond if condition.subject == "value" else f"baseline_{beyond}")
@@ -152,36 +154,36 @@ def _met(condition: Condition) -> pl.Expr:
 
 
 def _met_by_range(condition: Condition) -> pl.Expr:
-    """The same where the value or the baseline is ``<5`` or its kin."""
+    """Return ``_met`` where the value or the baseline has a comparator."""
     if condition.limit != "baseline":
         return _met(condition)
-    numbers = _beside_baseline()
+    numbers = _value_and_baseline()
     value, baseline = map(_Range, numbers, (pl.col("comparator"), pl.col("baseline_comparator")))
     if condition.comparison == ">":
         return value.above(baseline, or_equal=False)
     return baseline.above(value, or_equal=False)
 
 
-def _beside_baseline() -> tuple[pl.Expr, pl.Expr]:
-    """The value and the baseline, brought to whole numbers of one unit."""
+def _value_and_baseline() -> tuple[pl.Expr, pl.Expr]:
+    """Return the value and the baseline as whole numbers of one unit."""
     return pl.col("value") * pl.col("v_times"), pl.col("baseline") * pl.col("b_times")
 
 
 class _Range:
-    """A reported number times a factor plus ``offset``, as the range that its comparator leaves.
+    """The interval of a reported number times a factor plus ``offset``, by its comparator.
 
-    ``end`` is the printed number's; ``<5`` runs from the offset (laboratory values are never
-    negative) up to it, ``>5`` from it without end. ``endless`` and ``starts_open`` … are Boolean.
+    ``end`` is that of the printed number. ``<5`` reaches from the offset (no value is negative) to
+    ``end``, ``>5`` from ``end`` to infinity. ``endless`` and ``low_open`` … are Boolean.
     """
 
-    def __init__(self, end: pl.Expr, how: pl.Expr, offset: pl.Expr | None = None) -> None:
-        nothing = pl.lit(0, dtype=pl.Int64) if offset is None else offset
-        runs_down = (how == _LESS) | (how == _LESS_OR_EQUAL)
-        self.low, self.high = pl.when(runs_down).then(nothing).otherwise(end), end
-        self.low_open, self.high_open, self.endless = how == _MORE, how == _LESS, how >= _MORE
+    def __init__(self, end: pl.Expr, sign: pl.Expr, offset: pl.Expr | None = None) -> None:
+        start = pl.lit(0, dtype=pl.Int64) if offset is None else offset
+        runs_down = (sign == _LESS) | (sign == _LESS_OR_EQUAL)
+        self.low, self.high = pl.when(runs_down).then(start).otherwise(end), end
+        self.low_open, self.high_open, self.endless = sign == _MORE, sign == _LESS, sign >= _MORE
 
     def above(self, other: "_Range", *, or_equal: bool) -> pl.Expr:
-        """Whether it lies above the other; null where possible pairs of numbers disagree."""
+        """Return whether it is above the other; null if possible pairs of numbers disagree."""
         closed = ~(self.low_open | other.high_open)
         certain = (self.low > other.high) | (
             (self.low == other.high) & (pl.lit(or_equal) | ~closed)
@@ -201,7 +203,7 @@ class _Range:
 
 
 def _highest(slots: tuple[Slot, ...], reached: list[pl.Expr]) -> pl.Expr:
-    """The highest grade one of whose slots is reached, else 0."""
+    """Return the highest grade of which a slot is reached, else 0."""
     graded = pl.lit(0, dtype=pl.Int8)
     for grade in sorted({slot.grade for slot in slots}):
         places = [r for slot, r in zip(slots, reached, strict=True) if slot.grade == grade]
@@ -210,7 +212,7 @@ def _highest(slots: tuple[Slot, ...], reached: list[pl.Expr]) -> pl.Expr:
 
 
 def _cause(place: int, slot: Slot) -> pl.Expr:
-    """What is missing where a slot cannot be said to be reached or not."""
+    """Return what is missing to decide whether a slot is reached."""
     if slot.against == "baseline":
         cause = pl.when(pl.col("baseline").is_null()).then(_NO_BASELINE).otherwise(_CENSORED)
     else:
@@ -225,7 +227,7 @@ def _cause(place: int, slot: Slot) -> pl.Expr:
 
 
 def _missing(condition: Condition) -> pl.Expr:
-    """What is missing where a condition cannot be said to be met or not."""
+    """Return what is missing to decide whether a condition is met."""
     if condition.limit == "baseline":
         return pl.when(pl.col("baseline").is_null()).then(_NO_BASELINE).otherwise(_CENSORED)
     if condition.subject == "baseline":

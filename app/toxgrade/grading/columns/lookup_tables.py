@@ -1,8 +1,8 @@
-"""The criteria as integer tables: what the column reading looks up instead of reasoning per row.
+"""The criteria as integer tables, in which the column grader looks up limits for many rows.
 
 A *combination* is an analyte in one unit with its limits in one unit; a *test* is one term for one
 combination. A test has slots, one per limit: ``a x value > b x reference + c`` (or ``>=``), in
-millionths. Low limits have both sides negated.
+millionths. In a low term both sides are negated.
 """
 
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ _LARGEST = 2**63 - 1
 
 
 class Slot(NamedTuple):
-    """What all tests of a group compare at one place, and the grade it gives.
+    """One comparison that all tests of a group make, and the grade of a value that passes it.
 
-    Against ``limit`` means the ULN for a high term and the LLN for a low one, and only where the
-    test's own ``b`` is not 0 (an absolute limit). ``or_equal``: the limit itself reaches it.
+    ``against`` is ``limit`` for the ULN of a high term, the LLN of a low one, and for absolute
+    limits, whose ``b`` is 0. ``or_equal``: the limit itself reaches the grade.
     """
 
     grade: int
@@ -37,12 +37,12 @@ class Slot(NamedTuple):
 
 
 SIMPLE = tuple(Slot(grade, "limit", None) for grade in (1, 2, 3, 4))
-"""One strict limit per grade, no baseline: nearly every term, so that one pass grades them all."""
+"""One strict limit per grade and no baseline, as in nearly every term: one pass grades them all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Tests that share their slots; ``rows``: a, b, c of each slot in turn, one row per test."""
+    """Tests with the same slots; ``rows`` has one row per test: a, b and c of each slot in turn."""
 
     slots: tuple[Slot, ...]
     rows: list[tuple[int, ...]] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Group:
 
 
 class Test(NamedTuple):
-    """One term for one combination: where its numbers are, by its own limits and with baseline."""
+    """One term for one combination: group and row of its ``own`` limits of normal and of all."""
 
     combination: int
     term: int | None
@@ -64,11 +64,11 @@ class Test(NamedTuple):
 
 
 class Combination(NamedTuple):
-    """An analyte in its units: why it cannot be graded, or the plausible integers in those units.
+    """An analyte in its units: the plausible integers in those units, or why it is not graded.
 
-    ``one_by_one``: its products could leave 64 bits, so its rows go to the plain grader. A value
-    is above a limit where ``value_times x value > limit_times x limit``. ``unit_key``: for
-    ``UnitKeys.ratio``.
+    ``first_test`` and ``tests`` are the index and number of its tests. ``one_by_one``: products may
+    exceed 64 bits, so its rows go to the plain grader. A value is above a limit where
+    ``value_times x value > limit_times x limit``. ``unit_key`` is the key in ``UnitKeys``.
     """
 
     first_test: int
@@ -88,7 +88,7 @@ class Combination(NamedTuple):
 
 
 class Tables:
-    """The combinations of one frame, laid out for look-up; filled by ``add`` in order."""
+    """Tables of the combinations, tests and groups of an export, in the order of ``add``."""
 
     def __init__(self, grader: TermGrader, units: UnitKeys) -> None:
         self.grader, self._units = grader, units
@@ -97,7 +97,7 @@ class Tables:
         self.groups: list[Group] = [Group(SIMPLE)]
 
     def add(self, analyte: str | None, unit: str | None, limit_unit: str | None) -> None:
-        """Add one combination as a file spells it; null and blank texts are absent."""
+        """Add a combination by its texts; null and blank texts are absent."""
         names = self.grader.names
         known = names.analyte(analyte or "")
         terms = self.grader.terms(analyte or "")
@@ -126,6 +126,7 @@ class Tables:
         )
 
     def _refuse(self, reason: Reason, terms: Sequence[int | None]) -> None:
+        """Add a combination that is not graded, with a test for each term (None: no term)."""
         first, index = len(self.tests), len(self.combinations)
         self.tests += [Test(index, term, None, None, None, None) for term in terms]
         self.combinations.append(Combination(first, len(terms), REASON_CODES[reason]))
@@ -133,13 +134,13 @@ class Tables:
     def _add_test(
         self, term: Term, place: int, analyte: Analyte, unit: Unit, limit_unit: Unit
     ) -> bool:
-        """Add one term for the combination being added; False if its products may leave 64 bits."""
+        """Add a test of the combination; return False if its products may exceed 64 bits."""
         limits = [
             (criterion.grade, resolve(limit, unit, limit_unit, unit, analyte))
             for criterion in term.grades
             for limit in applicable(criterion, unit, analyte)
         ]
-        own = [(g, r, _own_condition(r.limit)) for g, r in limits if _of_normal(r.limit)]
+        own = [(g, r, _own_condition(r.limit)) for g, r in limits if _needs_no_baseline(r.limit)]
         own_group, own_row = self._place(own)
         full_group, full_row = None, None
         if term.uses_baseline:
@@ -159,7 +160,7 @@ class Tables:
     def _place(
         self, limits: Sequence[tuple[int, ResolvedLimit, Condition | None]]
     ) -> tuple[int, int]:
-        """Put a test's limits into the group with its slots; its group and row there."""
+        """Add a test's numbers to the group with its slots; return the indexes of group and row."""
         slots = tuple(
             Slot(
                 grade,
@@ -183,21 +184,21 @@ class Tables:
         return index, len(self.groups[index].rows) - 1
 
 
-def _of_normal(limit: Limit) -> bool:
-    """Whether a limit can be reached by the limits of normal alone, with a normal baseline."""
-    asked = limit.condition
-    abnormal = asked is not None and asked.subject == "baseline" and asked.wants_beyond
+def _needs_no_baseline(limit: Limit) -> bool:
+    """Return whether a limit can be reached by the limits of normal, if the baseline is normal."""
+    found = limit.condition
+    abnormal = found is not None and found.subject == "baseline" and found.wants_beyond
     return limit.reference != "baseline" and not abnormal
 
 
 def _own_condition(limit: Limit) -> Condition | None:
-    """What is left of a limit's condition by the limits of normal alone."""
-    asked = limit.condition
-    return asked if asked and "baseline" not in (asked.subject, asked.limit) else None
+    """Return a limit's condition unless it is about the baseline, which then counts as normal."""
+    found = limit.condition
+    return found if found and "baseline" not in (found.subject, found.limit) else None
 
 
 def _numbers(resolved: ResolvedLimit) -> tuple[int, int, int]:
-    """a, b and c of ``a x value > b x reference + c`` for one limit."""
+    """Return a, b and c of ``a x value > b x reference + c`` for one limit."""
     sign = 1 if ">" in resolved.limit.comparison else -1
     return (
         sign * resolved.value_times,
@@ -207,6 +208,7 @@ def _numbers(resolved: ResolvedLimit) -> tuple[int, int, int]:
 
 
 def _combination(first: int, analyte: Analyte, unit: Unit, limit_unit: Unit | None) -> Combination:
+    """Return a combination with its units and plausible numbers; ``Tables.add`` sets the rest."""
     lln = _integers(analyte.plausible_lln, limit_unit or unit)
     uln = _integers(analyte.plausible_uln, limit_unit or unit)
     value = _integers(analyte.plausible_value, unit)
@@ -228,7 +230,7 @@ def _combination(first: int, analyte: Analyte, unit: Unit, limit_unit: Unit | No
 
 
 def _integers(band: Band, unit: Unit) -> tuple[int, int]:
-    """The band's first and last millionth in ``unit``: exact, as values are integers too."""
+    """Return the band's first and last millionth in ``unit``: exact, as values are integers too."""
     low = band.low.as_integer_ratio()
     high = band.high.as_integer_ratio()
     return (

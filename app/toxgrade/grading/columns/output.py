@@ -1,4 +1,4 @@
-"""Flags as bits, which is how columns hold them; and back to the texts that callers see."""
+"""The output of the column grader: codes and flag bits turned into the texts that callers see."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -11,19 +11,20 @@ from toxgrade.grading.columns.phase import PHASE_TYPE
 from toxgrade.grading.result import Flag, Reason
 
 FLAG_BITS = {flag: 1 << place for place, flag in enumerate(Flag)}
+_GRADES = 6  # The grades are 0 to 5.
 
 
 def flag_bit(flag: Flag, when: pl.Expr) -> pl.Expr:
-    """The flag's bit where ``when`` is true, else 0."""
+    """Return the flag's bit where ``when`` is true, else 0."""
     bit = pl.lit(FLAG_BITS[flag], dtype=pl.Int16)
     return pl.when(when).then(bit).otherwise(pl.lit(0, dtype=pl.Int16))
 
 
 def flags_of_grade() -> pl.Expr:
-    """The flag bits that a graded test has, whenever it was taken: of its limits and its grade.
+    """Return the flag bits that a graded test has by its limits and its grade, not by its date.
 
-    Reads ``refused``, ``limit_flags``, ``above_uln``, ``below_lln``, ``at_least``, ``at_most`` and,
-    of its term, ``high``, ``highest``, ``clinical``, ``asks_baseline`` and ``term_flag``.
+    Reads ``refused``, ``limit_flags``, ``above_uln``, ``below_lln``, ``at_least``, ``at_most`` and
+    its term's ``high``, ``highest``, ``clinical``, ``has_baseline_condition`` and ``term_flag``.
     """
     graded = pl.col("refused").is_null()
     measured = graded | (pl.col("refused") == REASON_CODES[Reason.IMPLAUSIBLE_LIMIT])
@@ -35,7 +36,10 @@ def flags_of_grade() -> pl.Expr:
         | flag_bit(Flag.WITHIN_REFERENCE_RANGE, graded & (pl.col("at_least") > 0) & within)
         | flag_bit(
             Flag.ABNORMAL_NOT_GRADED,
-            graded & pl.col("asks_baseline") & (pl.col("at_most") == 0) & beyond.fill_null(False),
+            graded
+            & pl.col("has_baseline_condition")
+            & (pl.col("at_most") == 0)
+            & beyond.fill_null(False),
         )
         | flag_bit(
             Flag.CLINICAL_GRADE_POSSIBLE,
@@ -46,18 +50,15 @@ def flags_of_grade() -> pl.Expr:
 
 @cache
 def flag_texts() -> tuple[str, ...]:
-    """Every combination of flags as text, joined by a space, by its bits."""
+    """Return every combination of flags as text, joined by a space; the index is its bits."""
     texts = [""]
-    for flag in FLAG_BITS:  # by doubling: 1 ms for all 4,096
+    for flag in FLAG_BITS:  # Each flag doubles the list; all 4,096 texts take 1 ms.
         texts += [f"{text} {flag.value}".lstrip() for text in texts]
     return tuple(texts)
 
 
-_GRADES = 6  # 0 to 5
-
-
 def to_output(tests: pl.DataFrame, terms: Sequence[Term]) -> pl.DataFrame:
-    """Name the term, reason, flags and criterion of every test; compare it with its baseline."""
+    """Return the texts and grades of every test, compared with its baseline, in output columns."""
     phase = (
         pl.when("is_baseline")
         .then(pl.lit("baseline", dtype=PHASE_TYPE))
@@ -102,27 +103,25 @@ def to_output(tests: pl.DataFrame, terms: Sequence[Term]) -> pl.DataFrame:
 
 
 def _texts(texts: Sequence[str | None]) -> pl.Series:
-    """Texts to look up by their place: an Enum, which costs a row one or two bytes."""
+    """Return texts to gather by index, as an Enum, which takes one or two bytes per row."""
     kinds = pl.Enum(list(dict.fromkeys(text for text in texts if text is not None)))
     return pl.Series(texts, dtype=kinds)
 
 
 def _term_names(terms: Sequence[Term]) -> pl.Series:
-    """The terms by their place, and after them null: an analyte that is not graded."""
+    """Return the terms' names by index, followed by null for an analyte that is not graded."""
     return _texts([*(term.name for term in terms), None])
 
 
 def _criteria(terms: Sequence[Term]) -> pl.Series:
-    """NCI's wording by term and grade; null for grade 0."""
-    says = [term.says(grade) for term in terms for grade in range(_GRADES)]
-    return _texts([*says, *[None] * _GRADES])
+    """Return NCI's wording at term x 6 + grade; null for grade 0 and without a term."""
+    wordings = [term.says(grade) for term in terms for grade in range(_GRADES)]
+    return _texts([*wordings, *[None] * _GRADES])
 
 
 @cache
 def _flags() -> pl.Series:
-    """The flags by their bits, null for none: a Categorical, for an Enum says all 4,096 of its
-    texts in the head of every Parquet file, 0.6 MB.
-    """
+    """Return the flag texts by bits; an Enum would write all 4,096, 0.6 MB, into a Parquet file."""
     _, *texts = flag_texts()
     kind = pl.Categorical(pl.Categories("flags", "toxgrade", pl.UInt16))
     return pl.Series([None, *texts], dtype=kind)

@@ -1,4 +1,4 @@
-"""A column of reported numbers, read exactly as ``grading/values.py`` reads each text."""
+"""Parsers for columns of numbers and dates, exactly as ``grading/parse.py`` parses each text."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from toxgrade.grading.result import Reported
 SCALE = 1_000_000
 """Columns hold numbers as integers of millionths: laboratories report at most five decimals."""
 
-_PLAIN_DIGITS = 15  # any decimal of 15 digits survives a 64-bit float and back
+_PLAIN_DIGITS = 15  # A 64-bit float identifies any decimal of 15 digits.
 COMPARATORS = ("", "<", "<=", ">", ">=")
 
 
 @dataclass(frozen=True, slots=True)
 class NumberColumn:
-    """A column of reported numbers, read: every Series as long as the column.
+    """A parsed column of reported numbers; every Series is as long as the column.
 
     ``scaled``: Int64 millionths, null where absent, unreadable or ``unscaled``. ``comparator``:
-    Int8 index into ``COMPARATORS``. ``unreadable``: Boolean. ``unscaled``: Boolean, readable but
-    too fine or too large for the scale, to be graded one by one.
+    Int8 index into ``COMPARATORS``. ``unreadable``: Boolean. ``unscaled``: Boolean, a number that
+    is too fine or too large for the scale and goes to the plain grader.
     """
 
     scaled: pl.Series
@@ -33,25 +33,25 @@ class NumberColumn:
 
 
 def read_column(texts: pl.Series, read: Callable[[str], Reported]) -> NumberColumn:
-    """Read a String column exactly as ``read`` reads each text, mostly without Python per row.
+    """Parse a String column exactly as ``read`` parses each text, mostly without Python per row.
 
-    A text of digits and at most one point, 15 characters long at most, is a decimal that a float
-    identifies uniquely; if its millionths give back the same float, they are that decimal. Other
-    texts (comparators, many digits, not a number) are few and repeat: each is read once.
+    A text of at most 15 characters, digits and a point, is a decimal that a float identifies
+    uniquely; if its millionths give back the same float, they are that decimal. Other texts (with
+    a comparator or many digits, or not a number) are few and recur: each is parsed once.
     """
     stripped = texts.str.strip_chars(" \t\r\n").replace("", None).alias("text")
     text = pl.col("text")
     floats = text.cast(pl.Float64, strict=False)
     millionths = (floats * SCALE).round()
-    to_plain_text = (
+    is_decimal = (
         (text.str.len_bytes() <= _PLAIN_DIGITS)
         & (text.str.strip_chars("0123456789.") == "")
         & (millionths < 1e15)
         & (millionths / SCALE == floats)
     ).fill_null(False)
     frame = stripped.to_frame().with_columns(
-        scaled=pl.when(to_plain_text).then(millionths).cast(pl.Int64),
-        odd=text.is_not_null() & ~to_plain_text,
+        scaled=pl.when(is_decimal).then(millionths).cast(pl.Int64),
+        odd=text.is_not_null() & ~is_decimal,
     )
     odd = frame.filter("odd")["text"].unique()
     if odd.len() == 0:
@@ -78,7 +78,7 @@ def read_column(texts: pl.Series, read: Callable[[str], Reported]) -> NumberColu
 
 
 def _scale(text: str, read: Callable[[str], Reported]) -> tuple[int | None, int, bool, bool]:
-    """A text's millionths, comparator, and whether it is unreadable or does not fit the scale."""
+    """Return the fields of ``NumberColumn`` for one text."""
     try:
         reported = read(text)
     except ParseError:
@@ -90,9 +90,7 @@ def _scale(text: str, read: Callable[[str], Reported]) -> tuple[int | None, int,
 
 
 def read_values(texts: pl.Series) -> pl.DataFrame:
-    """``value`` Int64 millionths, ``comparator`` Int8, and Boolean ``unreadable``, ``unscaled``
-    and ``blank``.
-    """
+    """Parse a String column of values as ``read_column`` does, with ``blank`` (no text) as well."""
     read = read_column(texts, read_value)
     return pl.DataFrame(
         {
@@ -106,12 +104,12 @@ def read_values(texts: pl.Series) -> pl.DataFrame:
 
 
 def read_dates(texts: pl.Series) -> pl.DataFrame:
-    """Read a String column exactly as ``read_collected`` reads each text.
+    """Parse a String column exactly as ``read_collected`` parses each text.
 
     Returns ``first`` and ``last`` (Date), ``time`` (Time), null where absent or unreadable, and
-    ``unreadable_date`` (Boolean). Null and blank texts are absent: not unreadable. Dates and
-    date-times, the millions, are read by column; partial and unreadable texts are few and repeat:
-    each is read once, by the plain reader.
+    ``unreadable_date`` (Boolean). Null and blank texts are absent, not unreadable. Dates and
+    date-times, which are most rows, are parsed by column; partial and unreadable texts are few and
+    recur: ``read_collected`` parses each once.
     """
     frame = texts.str.strip_chars(WHITE_SPACE).replace("", None).alias("text").to_frame()
     text = pl.col("text")
@@ -134,7 +132,7 @@ def read_dates(texts: pl.Series) -> pl.DataFrame:
 
 
 def _time_of_day(text: pl.Expr) -> pl.Expr:
-    """Nanoseconds since midnight of a text that ``FULL_DATE`` matches; null without minutes."""
+    """Return nanoseconds since midnight of a ``FULL_DATE`` text; null if it has no minutes."""
 
     def number(start: int) -> pl.Expr:
         return text.str.slice(start, 2).cast(pl.Int64, strict=False)
@@ -147,7 +145,7 @@ def _time_of_day(text: pl.Expr) -> pl.Expr:
 
 
 def _read(text: str) -> tuple[str, date | None, date | None]:
-    """A text that is no full date, with the days it may mean: none if it is unreadable."""
+    """Return a text with the first and last day that it may mean; no days if it is unreadable."""
     try:
         collected = read_collected(text)
     except ParseError:

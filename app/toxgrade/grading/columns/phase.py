@@ -1,4 +1,4 @@
-"""Acute or late by column: ``grading/phase.py`` for a frame with one course per row."""
+"""Placement in time by column: ``grading/phase.py`` for a frame with one course per row."""
 
 from typing import get_args
 
@@ -11,10 +11,9 @@ PHASE_TYPE = pl.Enum(get_args(Phase))
 
 
 def last_acute_days(window: Window) -> pl.Expr:
-    """The last acute day of a course by column, of ``rt_start`` and ``rt_end``: what
-    ``place_columns`` needs, and once per patient.
+    """Return the last acute day by ``rt_start`` and ``rt_end``, which each patient needs once.
 
-    Without its anchor the other end stands in: it bounds what can be said.
+    Where the anchor is missing the other date stands in, as it bounds the last acute day.
     """
     order = ("rt_start", "rt_end") if window.anchor == "start" else ("rt_end", "rt_start")
     length = f"{window.months}mo" if window.days is None else f"{window.days}d"
@@ -24,14 +23,14 @@ def last_acute_days(window: Window) -> pl.Expr:
 def place_columns(
     window: Window, until: pl.Expr | None = None, *, partial: bool = True
 ) -> list[pl.Expr]:
-    """``place`` for a frame with one course per row.
+    """Return ``place`` as expressions, for a frame with one course per row.
 
-    Reads ``first``, ``last``, ``rt_start``, ``rt_end`` (Date) and ``ongoing`` (Boolean, null: no).
-    Gives ``phase`` (Enum), ``on_treatment`` (Boolean), ``days_from_end`` (Int32) and
+    They read ``first``, ``last``, ``rt_start``, ``rt_end`` (Date) and ``ongoing`` (Boolean, null:
+    no) and give ``phase`` (Enum), ``on_treatment`` (Boolean), ``days_from_end`` (Int32) and
     ``no_radiotherapy_end`` (Boolean), with the meanings and nulls of ``Placement``.
 
-    ``until``: ``last_acute_days``, where it is a column already. ``partial`` False: each date is a
-    full one (``first`` is ``last``), which halves the work.
+    ``until`` is ``last_acute_days`` if the frame has it as a column. ``partial`` False: no date is
+    partial (``first`` is ``last``), which halves the work.
     """
     first, last = pl.col("first"), pl.col("last")
     until = last_acute_days(window) if until is None else until
@@ -55,7 +54,7 @@ def _phase_text(phase: Phase) -> pl.Expr:
 
 
 def _phases(day: pl.Expr, window: Window, until: pl.Expr) -> pl.Expr:
-    """``_phase`` by column; null where unknown: what a missing date leaves null is never true."""
+    """Return ``_phase`` by column; null where unknown, as a comparison with null is never true."""
     start, end = pl.col("rt_start"), pl.col("rt_end")
     if window.anchor == "start":
         acute, late = (start < day) & (day <= until), day > until
@@ -74,7 +73,7 @@ def _phases(day: pl.Expr, window: Window, until: pl.Expr) -> pl.Expr:
 
 
 def _treated(day: pl.Expr) -> pl.Expr:
-    """``_on_treatment`` by column."""
+    """Return ``_on_treatment`` by column."""
     start, end = pl.col("rt_start"), pl.col("rt_end")
     return (
         pl.when((day <= start) | (day > end))

@@ -1,4 +1,4 @@
-"""The texts of a column, each read once however often they repeat."""
+"""Interning: each text of a column, and each spelling of an analyte, is parsed only once."""
 
 from collections.abc import Callable
 
@@ -11,72 +11,6 @@ from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import read_limit
 from toxgrade.grading.result import Flag
 from toxgrade.grading.units import UnitKeys
-
-
-class TextIndex:
-    """Numbers the texts of a column as they are met, from 0.
-
-    To number a text costs a row one look at a hash table; where the column is Categorical already,
-    the numbers are those it has, and cost nothing.
-    """
-
-    def __init__(self) -> None:
-        self._none: pl.Series | None = None  # polars forgets the numbers once no series has them
-
-    def of(self, texts: pl.Series) -> pl.Series:
-        """The number of each text (UInt32; null of null).
-
-        ``texts``: String, or Categorical: each text that it knows must be on a row of some piece.
-        """
-        if self._none is None and not isinstance(texts.dtype, pl.Categorical):
-            self._none = pl.Series(dtype=pl.Categorical(pl.Categories.random()))
-        found = texts if self._none is None else texts.cast(self._none.dtype)
-        self._none = found.head(0)
-        return found.to_physical()
-
-    def texts(self, first: int, end: int) -> pl.Series:
-        """The texts of the numbers from ``first`` to before ``end``, of those that were met."""
-        assert self._none is not None, "none was met"
-        numbers = pl.int_range(first, end, dtype=pl.UInt32, eager=True)
-        return numbers.cat.to(self._none.dtype).cast(pl.String)
-
-
-class CachedParser:
-    """Reads each text of a column once.
-
-    An export of millions of rows has some thousand days and some ten thousand patients.
-
-    ``read`` gives a frame with one row for each text of a String column; ``known`` is what it gave
-    so far, by number. ``most``: the texts that are kept, after which numbering starts anew; None:
-    all, and no text ever changes its number.
-    """
-
-    def __init__(
-        self, read: Callable[[pl.Series], pl.DataFrame], most: int | None = 500_000
-    ) -> None:
-        self._read, self._most = read, most
-        self._start_anew()
-
-    def _start_anew(self) -> None:
-        self._numbers = TextIndex()
-        self.known = self._read(pl.Series(dtype=pl.String))
-
-    def numbers(self, texts: pl.Series) -> pl.Series:
-        """The number of each text, as ``TextIndex.of``, until the next call."""
-        if self._most is not None and len(self.known) > self._most:
-            self._start_anew()
-        numbers = self._numbers.of(texts)
-        highest = numbers.max()
-        if isinstance(highest, int) and highest >= len(self.known):
-            new = self._read(self._numbers.texts(len(self.known), highest + 1))
-            self.known = pl.concat([self.known, new], rechunk=True)
-        return numbers
-
-
-def text_index() -> CachedParser:
-    """Texts of which nothing is read: ``text``, by number, for good."""
-    return CachedParser(lambda texts: pl.DataFrame({"text": texts}), most=None)
-
 
 GRADES = (1, 2, 3, 4)
 
@@ -95,19 +29,84 @@ _TEST = {
 }  # fmt: skip
 
 
+class TextIndex:
+    """Numbers for the texts of a column, from 0 in order of appearance.
+
+    A String column takes one look-up in a hash table per row; a Categorical column keeps its own
+    numbers, at no cost.
+    """
+
+    def __init__(self) -> None:
+        self._empty: pl.Series | None = None  # It keeps the numbers alive in polars.
+
+    def of(self, texts: pl.Series) -> pl.Series:
+        """Return the number of each text (UInt32; null for null).
+
+        ``texts`` is String, or Categorical if each of its categories is on a row of some piece.
+        """
+        if self._empty is None and not isinstance(texts.dtype, pl.Categorical):
+            self._empty = pl.Series(dtype=pl.Categorical(pl.Categories.random()))
+        categorical = texts if self._empty is None else texts.cast(self._empty.dtype)
+        self._empty = categorical.head(0)
+        return categorical.to_physical()
+
+    def texts(self, first: int, end: int) -> pl.Series:
+        """Return the texts with the numbers from ``first`` up to, not including, ``end``."""
+        assert self._empty is not None, "none was met"
+        numbers = pl.int_range(first, end, dtype=pl.UInt32, eager=True)
+        return numbers.cat.to(self._empty.dtype).cast(pl.String)
+
+
+class CachedParser:
+    """A parser that parses each text of a column once.
+
+    An export of millions of rows has some thousand days and some ten thousand patients.
+
+    ``read`` returns a frame with one row for each text of a String column; ``known`` is what it
+    returned so far, by number. After more than ``most`` texts numbering starts again; with None it
+    never does, and no text ever changes its number.
+    """
+
+    def __init__(
+        self, read: Callable[[pl.Series], pl.DataFrame], most: int | None = 500_000
+    ) -> None:
+        self._read, self._most = read, most
+        self._restart()
+
+    def _restart(self) -> None:
+        self._numbers = TextIndex()
+        self.known = self._read(pl.Series(dtype=pl.String))
+
+    def numbers(self, texts: pl.Series) -> pl.Series:
+        """Return the number of each text, as ``TextIndex.of``; it is valid until the next call."""
+        if self._most is not None and len(self.known) > self._most:
+            self._restart()
+        numbers = self._numbers.of(texts)
+        highest = numbers.max()
+        if isinstance(highest, int) and highest >= len(self.known):
+            new = self._read(self._numbers.texts(len(self.known), highest + 1))
+            self.known = pl.concat([self.known, new], rechunk=True)
+        return numbers
+
+
+def text_index() -> CachedParser:
+    """Return a parser that keeps each text as ``text`` under a number that never changes."""
+    return CachedParser(lambda texts: pl.DataFrame({"text": texts}), most=None)
+
+
 class Spellings:
-    """The spellings met so far, in two frames that rows look up by place.
+    """The spellings seen so far, in two frames from which rows look up by index.
 
-    ``facts``, by spelling: the fields of ``Combination`` (``reason`` as ``refused``), ``lln`` and
-    ``uln`` Int64 millionths (null: absent or not usable), the same times ``limit_times`` as
-    ``lln_bound`` and ``uln_bound``, ``implausible_limit`` Boolean, ``limit_flags`` Int16, and
-    ``begin``: where its ``tests`` do.
+    ``facts`` has one row per spelling: the fields of ``Combination`` (``reason`` as ``refused``),
+    ``lln`` and ``uln`` Int64 millionths (null: absent or not usable), the same times
+    ``limit_times`` as ``lln_bound`` and ``uln_bound``, ``implausible_limit`` Boolean,
+    ``limit_flags`` Int16, and ``begin``, the index of the first of its ``tests``.
 
-    ``tests``, by spelling and term: the fields of ``Test``; ``high``, ``highest``, ``clinical``,
-    ``asks_baseline`` and ``term_flag`` of its term; ``no_uln``, ``no_lln``: which limits are
-    missing; ``limit`` (the ULN of a high term, the LLN of a low one), and ``p1`` to ``p4`` and
-    ``q1`` to ``q4`` Int64: by its own limits a plain value (negated for a low term) is certainly
-    (p) or possibly (q) of at least that grade where it is larger.
+    ``tests`` has one row per spelling and term: the fields of ``Test``; ``high``, ``highest``,
+    ``clinical``, ``has_baseline_condition`` and ``term_flag`` of its term; ``no_uln``, ``no_lln``
+    (missing limits); ``limit`` (the ULN of a high term, the LLN of a low one); and thresholds
+    ``p1`` to ``p4``, ``q1`` to ``q4`` Int64: by the limits of normal a value without comparator
+    (negated for a low term) above it is certainly (p) or possibly (q) of at least that grade.
     """
 
     def __init__(self, grader: TermGrader, units: UnitKeys) -> None:
@@ -115,12 +114,12 @@ class Spellings:
         self.tables = Tables(grader, units)
         self._combinations: dict[tuple[str | None, ...], int] = {}
         self._known = pl.DataFrame(schema={**dict.fromkeys(_KEY, pl.String), "place": pl.UInt32})
-        self.facts = self.tests = pl.DataFrame()  # columns come with the first rows, were it none
+        self.facts = self.tests = pl.DataFrame()  # The first rows, even none, set the schema.
 
     def look_up(self, rows: pl.DataFrame) -> pl.Series:
-        """The place of each row's spelling in ``facts`` (UInt32).
+        """Return the index of each row's spelling in ``facts`` (UInt32), adding new ones.
 
-        ``rows``: the String columns of ``COLUMNS``.
+        ``rows`` has ``COLUMNS`` as String.
         """
         places = self._places(rows)
         if places.null_count() or not self._known.height:
@@ -135,6 +134,7 @@ class Spellings:
         return found["place"]
 
     def _add(self, new: pl.DataFrame) -> None:
+        """Add new spellings, one per row, to ``facts`` and ``tests``."""
         begin, first = len(self._known), len(self.tests)
         facts = self._read(new).with_columns(
             begin=pl.col("tests").cum_sum() - pl.col("tests") + first
@@ -146,7 +146,7 @@ class Spellings:
         self.tests = pl.concat([self.tests, tests]) if first else tests
 
     def _read(self, new: pl.DataFrame) -> pl.DataFrame:
-        """The facts of new spellings: what their combination says, and their limits."""
+        """Return the facts of new spellings: those of their combination, and their limits."""
         places = []
         for named in new.select(_NAMED).iter_rows():
             if named not in self._combinations:
@@ -165,7 +165,7 @@ class Spellings:
         ).pipe(_usable_limits)
 
     def _tests(self, facts: pl.DataFrame) -> pl.DataFrame:
-        """The tests of new spellings, in their order, with what a plain value is held against."""
+        """Return the tests of new spellings, in their order, with their thresholds."""
         terms = self._grader.edition.terms
         each = pl.int_ranges("first_test", pl.col("first_test") + pl.col("tests"))
         own = facts.select("lln", "uln", test=each).explode("test")
@@ -175,7 +175,7 @@ class Spellings:
                 "high": [term.direction == "high" for term in terms],
                 "highest": [term.highest_numeric_grade for term in terms],
                 "clinical": [term.has_clinical_grade_above for term in terms],
-                "asks_baseline": [term.asks_baseline for term in terms],
+                "has_baseline_condition": [term.has_baseline_condition for term in terms],
                 "term_flag": [FLAG_BITS[Flag(term.flag)] if term.flag else 0 for term in terms],
             },
             schema_overrides={"highest": pl.Int8, "term_flag": pl.Int16},
@@ -191,23 +191,23 @@ class Spellings:
 
 
 def _usable_limits(frame: pl.DataFrame) -> pl.DataFrame:
-    """Drop limits that cannot be used, and flag why; mark implausible ones."""
+    """Set limits that cannot be used to null, flag why, and mark implausible ones."""
     lln, uln, known = pl.col("lln"), pl.col("uln"), pl.col("limit_unit_known")
     unusable = known & ((uln == 0) | (uln <= lln)).fill_null(False)
-    kept = known & ~unusable
+    usable = known & ~unusable
     flags = (
         flag_bit(Flag.UNREADABLE_LIMIT, pl.col("unreadable_limit"))
         | flag_bit(Flag.UNKNOWN_LIMIT_UNIT, ~known)
         | flag_bit(Flag.UNUSABLE_RANGE, unusable)
     )
-    odd = pl.any_horizontal(
-        kept & ~pl.col(side).is_between(f"{side}_low", f"{side}_high") for side in ("lln", "uln")
+    implausible = pl.any_horizontal(
+        usable & ~pl.col(side).is_between(f"{side}_low", f"{side}_high") for side in ("lln", "uln")
     )
     return frame.with_columns(
         limit_flags=flags,
-        implausible_limit=odd.fill_null(False),
-        lln=pl.when(kept).then(lln),
-        uln=pl.when(kept).then(uln),
+        implausible_limit=implausible.fill_null(False),
+        lln=pl.when(usable).then(lln),
+        uln=pl.when(usable).then(uln),
     ).with_columns(
         lln_bound=pl.col("lln") * pl.col("limit_times"),
         uln_bound=pl.col("uln") * pl.col("limit_times"),
@@ -215,10 +215,10 @@ def _usable_limits(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _thresholds() -> list[pl.Expr]:
-    """``a x value > b x limit + c`` solved for the value, per grade of the simple group.
+    """Return ``a x value > b x limit + c`` solved for the value, per grade of the simple group.
 
     In whole numbers ``a x v > t`` is ``v > t // a``, and for a low term, whose a is negative,
-    ``-v > t // -a``. A grade is reached too where a higher one is.
+    ``-v > t // -a``. A value that reaches a grade reaches the lower ones too.
     """
     certain, possible = {}, {}
     for place, slot in enumerate(SIMPLE):
