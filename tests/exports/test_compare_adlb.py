@@ -1,4 +1,4 @@
-"""Another grader's ADLB beside ours: each difference is found, and told by its cause."""
+"""Comparison with another grader's ADLB: each difference is found, with its cause."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ P6,2011-04-01,ALT,250,U/L,,40,2011-01-24,2011-03-09
 P7,2011-01-20,TBIL,0.9,mg/dL,,1.2,2011-01-24,2011-03-09
 P7,2011-04-01,TBIL,1.803,mg/dL,,1.2,2011-01-24,2011-03-09
 """
-_TOXIC = [("P3", 1), ("P4", 2), ("P6", 1), ("P6", 1), ("P7", 2)]  # beside P1 and P5
+_TOXIC = [("P3", 1), ("P4", 2), ("P6", 1), ("P6", 1), ("P7", 2)]  # Apart from P1 and P5.
 _THEIRS = "USUBJID,ADTC,PARAMCD,AVAL,AVALU,ANRLO,ANRHI,BASE,ATOXGRH,ATOXGRL"
 _AFTER = "2011-04-01"
 
@@ -104,7 +104,7 @@ def test_what_is_no_grade_is_not_taken_for_none(graded: Path, tmp_path: Path) ->
 
 
 def test_an_export_is_read_as_it_was_when_it_was_graded(tmp_path: Path) -> None:
-    """With decimal commas nothing of it is a number otherwise, and every cause would be a rule."""
+    """Without the declared decimal comma no value is a number, and every cause would be a rule."""
     (tmp_path / "labs.csv").write_text(
         "id;collected;analyte;value;unit;lln;uln;rt_start;rt_end\n"
         "P3;20.01.2011;TBIL;0,9;mg/dL;;1,2;24.01.2011;09.03.2011\n"

@@ -39,7 +39,7 @@ def grade(
     (folder / "labs.csv").write_text(labs, encoding="utf-8")
     if patients is not None:
         (folder / "patients.csv").write_text(patients, encoding="utf-8")
-    batch = GradeFileRequest(
+    request = GradeFileRequest(
         (str(folder / "labs.csv"),),
         folder / output,
         Rules(),
@@ -47,7 +47,7 @@ def grade(
         folder / "rejects.csv",
         options=options,
     )
-    return grade_file(batch, _GRADERS)
+    return grade_file(request, _GRADERS)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -179,11 +179,11 @@ def test_an_export_of_one_patient_may_say_so_once(tmp_path: Path) -> None:
         "collected,analyte,value,unit,lln,uln\n2011-01-20,ALT,abc,U/L,,40\n"
     )
     options = ReadOptions(columns=ColumnMap(constants={"patient": "P1"}))
-    batch = GradeFileRequest(
+    request = GradeFileRequest(
         (str(tmp_path / "labs.csv"),), tmp_path / "out.csv", Rules(),
         rejects=tmp_path / "rejects.csv", options=options,
     )  # fmt: skip
-    assert grade_file(batch, _GRADERS).patients == 1
+    assert grade_file(request, _GRADERS).patients == 1
     assert rows(tmp_path / "rejects.csv")[0]["reason"] == "unreadable-value"
 
 
@@ -266,9 +266,9 @@ def test_a_file_that_grows_meanwhile_is_refused(tmp_path: Path) -> None:
             with labs.open("a") as file:
                 file.write("P1,2011-04-24,TBIL,1.9,mg/dL,0.2,1.2\n")
 
-    batch = GradeFileRequest((str(labs),), tmp_path / "out.csv", Rules())
+    request = GradeFileRequest((str(labs),), tmp_path / "out.csv", Rules())
     with pytest.raises(FileError, match=r"labs\.csv: it was changed while it was read"):
-        grade_file(batch, _GRADERS, grows)
+        grade_file(request, _GRADERS, grows)
     assert not (tmp_path / "out.csv").exists()
 
 

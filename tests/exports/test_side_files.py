@@ -1,4 +1,4 @@
-"""What stands beside the graded rows: worst grades, toxicity table, ADaM's names, baselines."""
+"""Side files and options of grading: worst grades, toxicity table, ADaM's names, baselines."""
 
 import json
 from pathlib import Path
@@ -53,11 +53,11 @@ def test_the_table_of_a_file_is_the_stored_study_s(
     new_sqlite: NewDatabase, tmp_path: Path, phase: Any
 ) -> None:
     labs, patients = _demo_export(tmp_path)
-    batch = GradeFileRequest(
+    request = GradeFileRequest(
         (str(labs),), tmp_path / "graded.parquet", Rules(), patients,
         worst=tmp_path / "worst.csv", table=tmp_path / "table.json", phase=phase,
     )  # fmt: skip
-    grade_file(batch, _GRADERS)
+    grade_file(request, _GRADERS)
     url = new_sqlite()
     load_demo(url)
     with transaction(url) as connection:
@@ -80,11 +80,11 @@ def test_a_patient_of_whom_nothing_counts_is_one_of_all_patients(tmp_path: Path)
     (tmp_path / "labs.csv").write_text(_NOTHING_TO_COUNT)
     dates = "".join(f"P{n},2011-01-24,2011-03-09\n" for n in (1, 2, 3))
     (tmp_path / "patients.csv").write_text("patient,rt_start,rt_end\n" + dates)
-    batch = GradeFileRequest(
+    request = GradeFileRequest(
         (str(tmp_path / "labs.csv"),), tmp_path / "graded.parquet", Rules(),
         tmp_path / "patients.csv", table=tmp_path / "table.json",
     )  # fmt: skip
-    grade_file(batch, _GRADERS)
+    grade_file(request, _GRADERS)
     table = json.loads((tmp_path / "table.json").read_text())
     (row,) = (r for r in table["rows"] if (r["label"], r["kind"]) == ("Liver enzymes", "worst"))
     assert (table["n_patients"], row["counts"]["2"], row["not_measured"]) == (3, 1, 2)
@@ -102,14 +102,14 @@ _DM = "USUBJID,RFSTDTC,RFENDTC\n1,2011-01-24,2011-03-09\n"
 def test_a_declared_baseline_counts_where_asked(
     tmp_path: Path, baseline: Any, grade: int, told: tuple[tuple[int, int], ...]
 ) -> None:
-    """The row declared one, and the row that the date alone would make one, are told."""
+    """The report has the row declared as baseline, and the row that the date alone would choose."""
     (tmp_path / "lb.csv").write_text(_SDTM)
     (tmp_path / "dm.csv").write_text(_DM)
-    batch = GradeFileRequest(
+    request = GradeFileRequest(
         (str(tmp_path / "lb.csv"),), tmp_path / "out.parquet", Rules(), tmp_path / "dm.csv",
         options=ReadOptions(baseline=baseline), names="adam",
     )  # fmt: skip
-    report = grade_file(batch, _GRADERS)
+    report = grade_file(request, _GRADERS)
     found = pl.read_parquet(tmp_path / "out.parquet")
     last = found.row(-1, named=True)
     assert (last["PARAMCD"], last["AVAL"], last["ATOXGRH"], last["ATOXGRL"]) == (

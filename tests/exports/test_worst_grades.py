@@ -1,4 +1,4 @@
-"""The worst grades beside an export are what each patient's summary says."""
+"""The worst grades of an export equal the summaries of its patients."""
 
 from datetime import date
 

@@ -38,13 +38,13 @@ _LABS = [
 )
 def test_texts_come_back_as_they_were(pieces: Sequence[Sequence[str | None]], most: int) -> None:
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spill, "_MOST", most)
-        repeated, kept = DictionaryEncoding(["n"]), SpillFile(Path(name), "n")
+        patch.setattr(spill, "_MAX_TEXTS", most)
+        encoding, spilled = DictionaryEncoding(["n"]), SpillFile(Path(name), "n")
         for piece in pieces:
-            of = repeated.of(pl.DataFrame({"n": piece}, schema={"n": pl.String}))
+            of = encoding.encode(pl.DataFrame({"n": piece}, schema={"n": pl.String}))
             assert of["n"].cast(pl.String).to_list() == piece
-            kept.add(repeated.numbers(of))
-        again = [repeated.texts(frame) for frame in kept.frames()]
+            spilled.add(encoding.to_numbers(of))
+        again = [encoding.decode(frame) for frame in spilled.frames()]
     assert [frame["n"].cast(pl.String).to_list() for frame in again] == pieces
     assert len({frame["n"].dtype for frame in again}) == 1
     met = {text for piece in pieces for text in piece} - {None}
@@ -52,14 +52,15 @@ def test_texts_come_back_as_they_were(pieces: Sequence[Sequence[str | None]], mo
 
 
 def test_texts_that_hardly_repeat_stay_texts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spill, "_LOOKED_AT", 8)
-    repeated = DictionaryEncoding(["each", "half"])
+    monkeypatch.setattr(spill, "_SAMPLE_ROWS", 8)
+    encoding = DictionaryEncoding(["each", "half"])
     each = [f"{number}" for number in range(8)]
     piece = pl.DataFrame({"each": each, "half": ["a", "b"] * 4})
+    # Seven rows are too few to decide.
     assert isinstance(
-        DictionaryEncoding(["each"]).of(piece[["each"]][:7])["each"].dtype, pl.Categorical
+        DictionaryEncoding(["each"]).encode(piece[["each"]][:7])["each"].dtype, pl.Categorical
     )
-    of = repeated.of(piece)  # seven rows are too few to say
+    of = encoding.encode(piece)
     assert of.schema["each"] == pl.String
     assert isinstance(of.schema["half"], pl.Categorical)
     assert of["each"].to_list() == each
@@ -90,8 +91,8 @@ def test_however_its_columns_are_kept_an_export_is_graded_alike(
     labs = "\n".join([_HEADER, *filled, ""])
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         expected = _graded(Path(folder), labs, name)
-        patch.setattr(spill, "_MOST", most)
-        patch.setattr("toxgrade.exports.grade_file._AT_ONCE", size)
+        patch.setattr(spill, "_MAX_TEXTS", most)
+        patch.setattr("toxgrade.exports.grade_file._PIECE", size)
         assert _graded(Path(folder), labs, name).equals(expected)
 
 
@@ -128,5 +129,5 @@ def test_a_patient_of_whom_a_wide_export_holds_no_value_is_not_counted(tmp_path:
     labs.write_text("patient,collected,ALT\nP1,2011-04-23,\nP2,2011-04-23,41\n", encoding="utf-8")
     mapping.write_text('[[wide]]\ncolumn = "ALT"\nanalyte = "ALT"\nunit = "U/L"\nuln = "40"\n')
     options = ReadOptions(columns=read_mapping([str(mapping)]))
-    batch = GradeFileRequest((str(labs),), tmp_path / "o.csv", Rules(), options=options)
-    assert grade_file(batch, _GRADERS).patients == 1
+    request = GradeFileRequest((str(labs),), tmp_path / "o.csv", Rules(), options=options)
+    assert grade_file(request, _GRADERS).patients == 1

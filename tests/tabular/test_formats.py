@@ -70,7 +70,7 @@ def test_what_was_detected_is_told(tmp_path: Path, work: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "reading", "value", "uln", "collected"),
+    ("content", "options", "value", "uln", "collected"),
     [
         # declared: decimal comma, German dates, a null marker; NA stays sodium
         ("P1;23.04.2011;NA;1,8;x;.;1,2", ReadOptions(decimal=",", dates="%d.%m.%Y", nulls=(".",)),

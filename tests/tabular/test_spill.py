@@ -1,4 +1,4 @@
-"""What is put aside between the passes comes back in order, once."""
+"""Frames that are spilled between two passes are read back in order, once."""
 
 from pathlib import Path
 

@@ -1,1 +1,1 @@
-"""A whole laboratory export: graded row by row, summarised, or compared with another grader's."""
+"""Whole laboratory exports: graded row by row, summarised, compared with another grader."""

@@ -1,4 +1,4 @@
-"""Another grader's data set (ADLB) beside ours: where the grades agree, and why they do not."""
+"""Comparison with another grader's data set (ADLB): where the grades agree, and why they differ."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import polars as pl
 
 from toxgrade.criteria.model import Edition
 from toxgrade.errors import FileError
-from toxgrade.exports.discrepancy_cause import cause, read_theirs
+from toxgrade.exports.discrepancy_cause import find_cause, read_theirs
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.result import LabResult
@@ -33,12 +33,12 @@ _GRADE = r" *([+-]?[0-5])(?:\.0*)? *"
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What came of it.
+    """The result of a comparison.
 
-    ``agreed``: equal gradings by term. ``differences``: one row per grading that differs: the keys,
-    ``term``, ``grade`` (ours), ``at_least``, ``at_most`` (Int8; null: undecided or not graded),
-    ``reason``, ``their_grade`` (Int8) and ``cause``: one of ``cause.Cause``, or ``only-ours``,
-    ``only-theirs`` where the other one has no such grading.
+    ``agreed``: the number of equal gradings by term. ``differences``: a row per grading that
+    differs: the keys, ``term``, ``grade`` (ours), ``at_least``, ``at_most`` (Int8; null: undecided
+    or not graded), ``reason``, ``their_grade`` (Int8) and ``cause``: a ``discrepancy_cause.Cause``,
+    or ``only-ours``, ``only-theirs`` where the other side has no such grading.
     """
 
     agreed: Mapping[str, int]
@@ -54,71 +54,71 @@ def compare(
 ) -> Comparison:
     """Compare a file that ``toxgrade grade`` wrote with another grader's of the same results.
 
-    ``keys``: the columns (ours, theirs) that together name a result. Their grades are ATOXGRH and
-    ATOXGRL, or ATOXGR with a minus for low values; AVAL, AVALU, ANRLO, ANRHI and BASE are used
-    where they are there. ``options``: how the export was declared when it was graded (of no matter
-    where it was written under ADaM's names); its ``nulls`` are those of both files.
+    ``keys``: the columns (ours, theirs) that together identify a result. Their grades are ATOXGRH
+    and ATOXGRL, or ATOXGR with a minus for low values; AVAL, AVALU, ANRLO, ANRHI and BASE are used
+    where they exist. ``options``: how the export was declared when it was graded (ignored for a
+    file with ADaM's names); its ``nulls`` hold for the other file too.
 
     Raises:
-        FileError: a file that lacks a column, or in which the keys do not name one result.
+        FileError: a file lacks a column, holds a text that is no grade, or the keys are not unique.
     """
     with temporary_folder() as folder:
-        mine = _ours(ours, [key for key, _ in keys], options, folder)
-        other = _theirs(theirs, [key for _, key in keys], options.nulls, folder)
-    edition = _edition(mine, graders, ours.name)
+        our_rows = _ours(ours, [key for key, _ in keys], options, folder)
+        their_rows = _theirs(theirs, [key for _, key in keys], options.nulls, folder)
+    edition = _edition(our_rows, graders, ours.name)
     sides = {term.name: term.direction for term in edition.terms}
-    mine = mine.with_columns(side=pl.col("term").replace_strict(sides, default=None))
-    places = [*_named(keys), "side"]
-    for frame, file in ((mine, ours), (other, theirs)):
-        _require_one_each(frame, places, file.name)
-    both = mine.join(other, on=places, how="full", coalesce=True, maintain_order="left_right")
-    there = pl.all_horizontal(pl.col("ours", "theirs").is_not_null())
-    equal = there & pl.col("grade").eq_missing(pl.col("their_grade"))
-    # Where only one grades, and finds no toxicity, nothing is contradicted.
-    idle = ~there & (pl.coalesce("grade", "their_grade").fill_null(0) == 0)
-    differing = both.filter(~equal & ~idle)
-    causes = _causes(differing, mine, graders.for_rules(Rules(edition=edition.name)))
+    our_rows = our_rows.with_columns(side=pl.col("term").replace_strict(sides, default=None))
+    on = [*_key_names(keys), "side"]
+    for frame, file in ((our_rows, ours), (their_rows, theirs)):
+        _require_one_each(frame, on, file.name)
+    both = our_rows.join(their_rows, on=on, how="full", coalesce=True, maintain_order="left_right")
+    in_both = pl.all_horizontal(pl.col("ours", "theirs").is_not_null())
+    equal = in_both & pl.col("grade").eq_missing(pl.col("their_grade"))
+    # A grade that is 0 or undecided, on one side alone, contradicts nothing.
+    no_toxicity = ~in_both & (pl.coalesce("grade", "their_grade").fill_null(0) == 0)
+    differing = both.filter(~equal & ~no_toxicity)
+    causes = _causes(differing, our_rows, graders.for_rules(Rules(edition=edition.name)))
     shown = ["term", "grade", "at_least", "at_most", "reason", "their_grade"]
-    names = [pl.col(place).alias(key) for place, (key, _) in zip(places, keys, strict=False)]
+    key_cols = [pl.col(place).alias(key) for place, (key, _) in zip(on, keys, strict=False)]
     return Comparison(
         dict(both.filter(equal)["term"].value_counts(sort=True).iter_rows()),
-        differing.select(*names, *shown, cause=pl.Series(list(causes), dtype=pl.String)),
+        differing.select(*key_cols, *shown, cause=pl.Series(list(causes), dtype=pl.String)),
     )
 
 
-def _named(keys: Sequence[object]) -> list[str]:
+def _key_names(keys: Sequence[object]) -> list[str]:
     return [f"key {number}" for number in range(len(keys))]
 
 
 def _ours(path: Path, keys: list[str], options: ReadOptions, folder: Path) -> pl.DataFrame:
-    """Our gradings: the keys, ``COLUMNS`` as they were read, what was graded, ``ours``."""
+    """Return our gradings: the keys, ``COLUMNS`` of the export, the grades, and ``ours`` (true)."""
     adam = "ATOXDSC" in open_table(path, DEFAULT_OPTIONS, folder).columns
     labs = open_labs([path], folder, _ADAM if adam else options)
     given = {name: _OURS[name] if adam else name for name in _OURS}
     _require(labs.columns, [*keys, *given.values()], path.name)
     graded = [pl.col(column).alias(name) for name, column in given.items()]
-    places = [pl.col(key).alias(name) for name, key in zip(_named(keys), keys, strict=True)]
+    key_cols = [pl.col(key).alias(name) for name, key in zip(_key_names(keys), keys, strict=True)]
     rows = pl.concat(
-        chunk.rows.select(COLUMNS).hstack(chunk.given.select(*places, *graded))
+        chunk.rows.select(COLUMNS).hstack(chunk.given.select(*key_cols, *graded))
         for chunk in labs.chunks()
     )
     for name in ("at_least", "at_most"):
         _require_grades(rows[name], "[0-5]", path.name, given[name])
     bounds = [pl.col(name).cast(pl.Int8) for name in ("at_least", "at_most")]
     decided = pl.when(pl.col("at_least") == pl.col("at_most")).then("at_least")
-    read = rows.drop_nulls("term").with_columns(*bounds, ours=True)
-    return read.with_columns(grade=decided)
+    gradings = rows.drop_nulls("term").with_columns(*bounds, ours=True)
+    return gradings.with_columns(grade=decided)
 
 
 def _theirs(path: Path, keys: list[str], nulls: Sequence[str], folder: Path) -> pl.DataFrame:
-    """Their gradings: the keys, ``side``, ``their_grade``, what they took, ``theirs``."""
+    """Return theirs: the keys, ``their_…`` inputs, ``side``, ``their_grade``, ``theirs`` (true)."""
     table = open_table(path, DEFAULT_OPTIONS, folder)
     sides = {side: name for side, name in _SIDES.items() if name in table.columns}
     if not sides and _SIGNED not in table.columns:
         raise FileError(f"{path.name}: the header lacks ATOXGRH and ATOXGRL, or ATOXGR")
     _require(table.columns, keys, path.name)
-    taken = {f"their_{n}": pl.col(c) for n, c in _THEIRS.items() if c in table.columns}
-    places = dict(zip(_named(keys), map(pl.col, keys), strict=True))
+    inputs = {f"their_{n}": pl.col(c) for n, c in _THEIRS.items() if c in table.columns}
+    key_cols = dict(zip(_key_names(keys), map(pl.col, keys), strict=True))
     grades = [*sides.values()] or [_SIGNED]
     others = [column for column in _THEIRS.values() if column in table.columns]
     rows = pl.concat(table.chunks(list(dict.fromkeys([*keys, *grades, *others]))))
@@ -130,10 +130,10 @@ def _theirs(path: Path, keys: list[str], nulls: Sequence[str], folder: Path) -> 
         if sides and side not in sides:
             continue
         grade = pl.col(sides.get(side, _SIGNED)).str.extract(f"^{_GRADE}$").cast(pl.Int8)
-        if not sides:  # 0 is of both sides
+        if not sides:  # 0 counts for both sides.
             grade = pl.when((grade >= 0) if side == "high" else (grade <= 0)).then(grade.abs())
         parts.append(
-            rows.select(**places, **taken, side=pl.lit(side), their_grade=grade, theirs=True)
+            rows.select(**key_cols, **inputs, side=pl.lit(side), their_grade=grade, theirs=True)
         )
     found = pl.concat(parts)
     return found.filter(pl.col("their_grade").is_not_null())
@@ -145,44 +145,44 @@ def _require(columns: Sequence[str], wanted: Sequence[str], file: str) -> None:
 
 
 def _require_grades(texts: pl.Series, pattern: str, file: str, column: str) -> None:
-    """What is no grade would be taken for none, and every difference of it for ours alone."""
+    """Refuse texts that are no grades: they would count as missing, and ours as the only grades."""
     filled = texts.filter(texts.str.strip_chars() != "")
-    if odd := len(filled) - int(filled.str.contains(f"^(?:{pattern})$").sum()):
-        text = f"{odd:,} texts that are no grade from 0 to 5; --null TEXT where one means none"
+    if invalid := len(filled) - int(filled.str.contains(f"^(?:{pattern})$").sum()):
+        text = f"{invalid:,} texts that are no grade from 0 to 5; --null TEXT where one means none"
         raise FileError(f"{file}: {column} holds {text}")
 
 
-def _require_one_each(frame: pl.DataFrame, places: list[str], file: str) -> None:
-    """No result may be named twice: it would be compared with both of the other's."""
-    many = int(frame.select(places).is_duplicated().sum())
-    if many:
-        text = f"--keys name more than one result in {many:,} gradings; add a column"
+def _require_one_each(frame: pl.DataFrame, on: list[str], file: str) -> None:
+    """Refuse keys that several gradings share: each would be compared with all of the other's."""
+    duplicates = int(frame.select(on).is_duplicated().sum())
+    if duplicates:
+        text = f"--keys name more than one result in {duplicates:,} gradings; add a column"
         raise FileError(f"{file}: {text}")
 
 
-def _edition(mine: pl.DataFrame, graders: Graders, file: str) -> Edition:
-    editions = mine["edition"].unique().to_list()
+def _edition(our_rows: pl.DataFrame, graders: Graders, file: str) -> Edition:
+    editions = our_rows["edition"].unique().to_list()
     if len(editions) != 1:
         raise FileError(f"{file}: expected gradings by one edition of CTCAE")
     return graders.criteria.edition(editions[0])
 
 
-def _causes(differing: pl.DataFrame, mine: pl.DataFrame, grader: TermGrader) -> Iterator[str]:
-    """Why each row differs, in order."""
+def _causes(differing: pl.DataFrame, our_rows: pl.DataFrame, grader: TermGrader) -> Iterator[str]:
+    """Yield why each row differs, in order."""
     terms = {term.name: term for term in grader.edition.terms}
-    compares = [name for name, term in terms.items() if term.uses_baseline]
-    chosen = mine.filter((pl.col("phase") == "baseline") & pl.col("term").is_in(compares))
-    before = {(r["patient"], r["term"]): _lab(r) for r in chosen.iter_rows(named=True)}
+    relative = [name for name, term in terms.items() if term.uses_baseline]
+    baselines = our_rows.filter((pl.col("phase") == "baseline") & pl.col("term").is_in(relative))
+    by_patient = {(r["patient"], r["term"]): _lab(r) for r in baselines.iter_rows(named=True)}
     for row in differing.iter_rows(named=True):
         if row["theirs"] is None:
             yield "only-ours"
         elif row["ours"] is None:
             yield "only-theirs"
         else:
-            their = {n: row[f"their_{n}"] for n in _THEIRS if f"their_{n}" in row}
-            theirs = read_theirs(their | {"grade": row["their_grade"]})
-            baseline = before.get((row["patient"], row["term"]))
-            yield cause(_lab(row), baseline, theirs, terms[row["term"]], grader)
+            values = {n: row[f"their_{n}"] for n in _THEIRS if f"their_{n}" in row}
+            theirs = read_theirs(values | {"grade": row["their_grade"]})
+            baseline = by_patient.get((row["patient"], row["term"]))
+            yield find_cause(_lab(row), baseline, theirs, terms[row["term"]], grader)
 
 
 def _lab(row: Mapping[str, Any]) -> LabResult:

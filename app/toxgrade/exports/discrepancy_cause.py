@@ -1,4 +1,4 @@
-"""Why two graders differ over a result: the one thing that, taken as theirs, gives their grade."""
+"""Why two graders differ over a result: the input that, changed to theirs, gives their grade."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,23 +14,23 @@ from toxgrade.grading.parse import read_limit
 from toxgrade.grading.result import LabResult, Reported
 
 Cause = Literal["censored", "unit", "range", "baseline", "rounding", "rule"]
-"""What they took differently: ``<5`` for 5, another unit, range or baseline, a number that was
-rounded (or held in binary floating point), or, where none of these explains it, another rule.
+"""What the other grader took differently: ``<5`` as 5, another unit, range or baseline, a number
+that was rounded (or held in binary floating point), or, if none of these explains it, another rule.
 """
 
-_HAIR = Decimal("1e-9")
-"""Binary floating point errs by less, relatively, in the few operations of a grade."""
+_FLOAT_ERROR = Decimal("1e-9")
+"""Relative error that binary floating point does not reach in the few operations of a grade."""
 
-_ROUNDED = Decimal("0.005")
-"""A conversion printed with three digits errs by no more."""
+_ROUNDING_ERROR = Decimal("0.005")
+"""Largest relative error of a conversion that is printed with three digits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Theirs:
-    """What their data set says of a result; None where it has no such column, or nothing in it.
+    """What their data set has for a result; None where a column is absent or empty.
 
-    ``grade`` is what they say; ``value``, ``baseline``, ``lln`` and ``uln`` are in ``unit`` (None:
-    in ours). ``has_range`` and ``has_baseline``: whether they have such columns at all.
+    ``value``, ``baseline``, ``lln`` and ``uln`` are in ``unit`` (None: in ours). ``has_range`` and
+    ``has_baseline``: whether they have such columns at all.
     """
 
     grade: int | None
@@ -44,7 +44,7 @@ class Theirs:
 
 
 def read_theirs(row: Mapping[str, Any]) -> Theirs:
-    """Read ``value``, ``unit``, ``lln``, ``uln``, ``baseline`` (String) and ``grade`` of a row."""
+    """Return a row's ``value``, ``unit``, ``lln``, ``uln``, ``baseline`` (texts) and ``grade``."""
 
     def number(name: str) -> Decimal | None:
         try:
@@ -58,12 +58,10 @@ def read_theirs(row: Mapping[str, Any]) -> Theirs:
     )  # fmt: skip
 
 
-def cause(
+def find_cause(
     ours: LabResult, before: LabResult | None, theirs: Theirs, term: Term, grader: TermGrader
 ) -> Cause:
-    """The first of ``Cause`` that gives their grade; ``before`` is our baseline (None: there is
-    none).
-    """
+    """Return the first cause that gives their grade; ``before``: our baseline, None if none."""
     own: Baseline = before if term.uses_baseline else REFERENCE_RANGE_ONLY
     for found, lab, baseline in _trials(ours, own, theirs, grader):
         grade = grader.grade(lab, term, baseline)
@@ -76,7 +74,7 @@ def cause(
 def _trials(
     ours: LabResult, own: Baseline, theirs: Theirs, grader: TermGrader
 ) -> Iterator[tuple[Cause, LabResult, Baseline]]:
-    """Our result with one thing changed to what they have, or may have, taken."""
+    """Yield our result and baseline with one input changed to what they took, or may have taken."""
     if ours.value and ours.value.comparator:
         yield "censored", replace(ours, value=Reported(ours.value.number)), own
     for unit in _units(ours, theirs, grader):
@@ -89,13 +87,13 @@ def _trials(
     if own is not REFERENCE_RANGE_ONLY:
         yield "baseline", ours, REFERENCE_RANGE_ONLY
         if theirs.has_baseline:
-            yield "baseline", ours, _baseline(ours, own, theirs)
+            yield "baseline", ours, _their_baseline(ours, own, theirs)
     for number in _nearby(ours, theirs):
         yield "rounding", replace(ours, value=Reported(number)), own
 
 
 def _units(ours: LabResult, theirs: Theirs, grader: TermGrader) -> list[str]:
-    """Their unit where it is another; where they name none, every unit of the analyte."""
+    """Return their unit if it is another; if they name none, the analyte's other units."""
     analyte = grader.names.analyte(ours.analyte)
     if analyte is None:
         return []
@@ -105,19 +103,20 @@ def _units(ours: LabResult, theirs: Theirs, grader: TermGrader) -> list[str]:
     return [] if same else [theirs.unit]
 
 
-def _baseline(ours: LabResult, own: Baseline, theirs: Theirs) -> LabResult | None:
+def _their_baseline(ours: LabResult, own: Baseline, theirs: Theirs) -> LabResult | None:
+    """Return their baseline as a result like our baseline, or like ours where we have none."""
     if theirs.baseline is None:
         return None
-    alike = own if isinstance(own, LabResult) else ours
-    return replace(alike, value=Reported(theirs.baseline), unit=theirs.unit or alike.unit)
+    template = own if isinstance(own, LabResult) else ours
+    return replace(template, value=Reported(theirs.baseline), unit=theirs.unit or template.unit)
 
 
 def _nearby(ours: LabResult, theirs: Theirs) -> list[Decimal]:
-    """Our value, a hair to either side; and theirs, where it is ours but for its last digits."""
+    """Return our value with a floating point error either way, and theirs if it is ours rounded."""
     if ours.value is None:
         return []
     number = ours.value.number
-    near = [number * (1 - _HAIR), number * (1 + _HAIR)]
-    if theirs.value is not None and abs(theirs.value - number) <= number * _ROUNDED:
+    near = [number * (1 - _FLOAT_ERROR), number * (1 + _FLOAT_ERROR)]
+    if theirs.value is not None and abs(theirs.value - number) <= number * _ROUNDING_ERROR:
         near.append(theirs.value)
     return near

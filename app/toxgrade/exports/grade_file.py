@@ -1,4 +1,4 @@
-"""Grade a lab export: every row comes out, in order, with its grades or its reason."""
+"""Grading of a lab export: every row comes out, in order, with its grades or with the reason."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
@@ -18,7 +18,7 @@ from toxgrade.exports.run_report import (
     rejected,
     write_manifest,
 )
-from toxgrade.exports.worst_grades import Worst, worst_grades
+from toxgrade.exports.worst_grades import Worst, check_table, worst_grades, write_table
 from toxgrade.grading.columns.grader import ColumnGrader
 from toxgrade.grading.rules import Graders
 from toxgrade.tabular.courses import NO_COURSES, Courses, read_patients
@@ -28,162 +28,160 @@ from toxgrade.tabular.output_files import as_adam, check_apart, check_output, wr
 from toxgrade.tabular.spill import SpillFile, temporary_folder
 from toxgrade.tabular.table import CHUNK, ROW, Table, apart
 
-_AT_ONCE = 2 * CHUNK
+_PIECE = 2 * CHUNK
 """Rows per piece here, where some hundred steps are done on each: a twentieth less work per row
-than in pieces of half the size, for 0.15 GB more."""
+than with pieces of half the size, for 0.15 GB more memory."""
 
 Progress = Callable[[str, int], None]
-"""Told after each piece what is being done and how many rows are through."""
+"""Called after each piece with the step that is being done and the number of rows done."""
 
 
 def grade_file(
-    batch: GradeFileRequest, graders: Graders, progress: Progress = lambda _what, _rows: None
+    request: GradeFileRequest, graders: Graders, progress: Progress = lambda _what, _rows: None
 ) -> RunSummary:
-    """Grade ``batch.labs`` into ``batch.output``, beside it ``….manifest.json``.
+    """Grade ``request.labs`` into ``request.output`` and write its ``….manifest.json``.
 
-    The input is read once, in pieces, so that memory is bounded whatever its size. It is gone
-    through twice: a temporary folder holds it in between, 20 bytes a row and 4 for each of its
-    columns whose texts repeat; of other columns the texts.
+    The input is read once, in pieces, so that memory is bounded whatever its size. For the second
+    pass over it a temporary folder holds 20 bytes per row, 4 more for each column whose texts
+    repeat, and the texts of the other columns.
 
     Raises:
-        FileError: a file that cannot be used as it is; nothing is written then.
+        FileError: a file cannot be used as it is; nothing is written then.
         CriteriaError: there is no such edition.
     """
-    edition = graders.for_rules(batch.rules).edition
-    for path in (batch.output, batch.rejects, batch.worst):
+    edition = graders.for_rules(request.rules).edition
+    for path in (request.output, request.rejects, request.worst):
         if path is not None:
             check_output(path)
-    if batch.table is not None:
-        from toxgrade.exports.worst_grades import check_table
-
-        check_table(batch.table)
+    if request.table is not None:
+        check_table(request.table)
     with temporary_folder() as folder:
-        paths = find_files(batch.labs, folder)
-        inputs = [*paths, batch.patients] if batch.patients else paths
-        check_apart((batch.output, batch.rejects, batch.worst, batch.table), inputs)
+        paths = find_files(request.labs, folder)
+        inputs = [*paths, request.patients] if request.patients else paths
+        check_apart((request.output, request.rejects, request.worst, request.table), inputs)
         stamps = _stamps(inputs)
-        labs = open_labs(paths, folder, batch.options).kept(folder)
-        patients, courses = _courses(labs, batch, folder)
-        columns = ColumnGrader(graders.for_rules(batch.rules), batch.rules.window, courses)
-        run = _Run(labs, columns, batch, edition, progress, folder)
-        run.read()
+        labs = open_labs(paths, folder, request.options).spilled(folder)
+        patients, courses = _courses(labs, request, folder)
+        columns = ColumnGrader(graders.for_rules(request.rules), request.rules.window, courses)
+        run = _Run(labs, columns, request, edition, progress, folder)
+        run.first_pass()
         for path, was, now in zip(inputs, stamps, _stamps(inputs), strict=True):
             if was != now:
                 raise FileError(f"{path.name}: it was changed while it was read")
-        write(run.graded(), batch.output)
+        write(run.second_pass(), request.output)
         run.write_side_files()
         report = run.report()
         tables = labs.tables if patients is None else (*labs.tables, patients)
-    write_manifest(batch, report, tables, edition.sha256)
+    write_manifest(request, report, tables, edition.sha256)
     return report
 
 
 def _stamps(paths: Iterable[Path]) -> list[tuple[int, int] | None]:
-    """What changes with a file: its size and when it was written to; None where there is none."""
+    """Return size and modification time of each file; None for one that does not exist."""
     found = [path.stat() if path.exists() else None for path in paths]
     return [stat and (stat.st_size, stat.st_mtime_ns) for stat in found]
 
 
 def _courses(
-    labs: Labs, batch: GradeFileRequest, folder: Path
+    labs: Labs, request: GradeFileRequest, folder: Path
 ) -> tuple[Table | None, pl.DataFrame]:
-    """The patients file and its treatment dates; none where the labs give them, or nobody does."""
-    if batch.patients is None:
+    """Return the patients file and its treatment dates; None and no dates where there is none."""
+    if request.patients is None:
         return None, NO_COURSES
     if labs.treatment_columns:
         text = "give the treatment dates once: as columns of the labs, or in the patients file"
         name = labs.tables[0].name
         raise FileError(f"{name} has rt_start or rt_end beside --patients: {text}")
-    return read_patients(batch.patients, batch.options, folder)
+    return read_patients(request.patients, request.options, folder)
 
 
 class _Run:
-    """One batch on its way through both passes."""
+    """One run: both passes over the export, and what is gathered on the way."""
 
     def __init__(
         self,
         labs: Labs,
         columns: ColumnGrader,
-        batch: GradeFileRequest,
+        request: GradeFileRequest,
         edition: Edition,
         progress: Progress,
         folder: Path,
     ) -> None:
-        self._labs, self._columns, self._batch, self._edition = labs, columns, batch, edition
+        self._labs, self._columns, self._request, self._edition = labs, columns, request, edition
         self._progress = progress
-        self._read, self._rejects = SpillFile(folder, "read"), SpillFile(folder, "rejects")
-        self._tally = Tally(batch.options.decimal)
+        self._parsed, self._rejects = SpillFile(folder, "read"), SpillFile(folder, "rejects")
+        self._tally = Tally(request.options.decimal)
         self._worst: Worst | None = None
 
-    def read(self) -> None:
-        """The first pass: every text read, as numbers that are kept aside for the second."""
+    def first_pass(self) -> None:
+        """Parse every text, find the baselines, and spill the parsed rows for the second pass."""
         rows, dates = 0, self._labs.treatment_columns
         courses = Courses(dates) if dates else None
-        for chunk in self._labs.chunks(size=_AT_ONCE):
+        for chunk in self._labs.chunks(size=_PIECE):
             who = self._columns.number(chunk.rows["patient"])
             if courses is not None:
                 self._columns.learn(courses.learn(chunk.rows, who, chunk.table.name))
-            self._read.add(self._columns.read(chunk.rows, who, rows))
+            self._parsed.add(self._columns.read(chunk.rows, who, rows))
             rows += len(chunk.rows)
             self._progress("baselines", rows)
-        if self._batch.worst or self._batch.table:
-            patients, with_days = len(self._columns.patients), self._batch.table is not None
+        if self._request.worst or self._request.table:
+            patients, with_days = len(self._columns.patients), self._request.table is not None
             self._worst = Worst(patients, with_days=with_days)
 
-    def graded(self) -> Iterator[pl.DataFrame]:
-        """The graded pieces as they are written; what else is wanted of them is kept aside."""
+    def second_pass(self) -> Iterator[pl.DataFrame]:
+        """Yield the graded pieces to write; count them, and gather worst grades and rejects."""
         rows = 0
-        for chunk, read in zip(self._labs.chunks(size=_AT_ONCE), self._read.frames(), strict=True):
+        for chunk, read in zip(self._labs.chunks(size=_PIECE), self._parsed.frames(), strict=True):
             graded = self._columns.grade(read, chunk.rows, rows)
-            place = graded["row"] - rows
+            places = graded["row"] - rows
             rows += len(chunk.rows)
-            self._tally.add(chunk, graded, place)
+            self._tally.add(chunk, graded, places)
             if self._worst is not None:
                 self._worst.add(graded)
-            self._keep_rejects(chunk, graded, place)
+            self._add_rejects(chunk, graded, places)
             self._progress("grades", rows)
-            yield self._written(chunk, graded, place)
+            yield self._output(chunk, graded, places)
 
-    def _written(self, chunk: ExportChunk, graded: pl.DataFrame, place: pl.Series) -> pl.DataFrame:
-        """The piece as it is written: ours beside the input's columns, or under ADaM's names."""
+    def _output(self, chunk: ExportChunk, graded: pl.DataFrame, places: pl.Series) -> pl.DataFrame:
+        """Return the piece to write: the input's columns and ours, or ours under ADaM's names."""
         name = self._edition.name
         ours = graded.drop("who", "last").with_columns(
-            (chunk.rows[ROW].gather(place) + 1).alias("row"),
+            (chunk.rows[ROW].gather(places) + 1).alias("row"),
             edition=pl.lit(name, dtype=pl.Enum([name])),
         )
-        if self._batch.names == "adam":
+        if self._request.names == "adam":
             high = {term.name: term.direction == "high" for term in self._edition.terms}
-            return as_adam(chunk.rows[place], ours, high)
-        return _beside(chunk.given, ours, place)
+            return as_adam(chunk.rows[places], ours, high)
+        return _with_input_columns(chunk.given, ours, places)
 
-    def _keep_rejects(self, chunk: ExportChunk, graded: pl.DataFrame, place: pl.Series) -> None:
-        found = rejected(chunk, graded, place, self._labs.layout)
+    def _add_rejects(self, chunk: ExportChunk, graded: pl.DataFrame, places: pl.Series) -> None:
+        found = rejected(chunk, graded, places, self._labs.layout)
         self._tally.rejected += found["row"].n_unique()
-        if self._batch.rejects is not None and len(found):
+        if self._request.rejects is not None and len(found):
             self._rejects.add(found)
 
     def write_side_files(self) -> None:
-        batch = self._batch
-        if batch.rejects is not None:
-            write(chain([NOTHING_REJECTED], self._rejects.frames()), batch.rejects)
+        """Write the rejects, the worst grades and the toxicity table where they are wanted."""
+        request = self._request
+        if request.rejects is not None:
+            write(chain([NOTHING_REJECTED], self._rejects.frames()), request.rejects)
         if self._worst is None:
             return
         courses = self._columns.patients
         bounds = self._worst.bounds(courses["patient"])
-        if batch.worst is not None:
-            write([worst_grades(bounds)], batch.worst)
-        if batch.table is not None:
-            from toxgrade.exports.worst_grades import write_table
-
-            scope = Scope(batch.phase)
+        if request.worst is not None:
+            write([worst_grades(bounds)], request.worst)
+        if request.table is not None:
+            scope = Scope(request.phase)
             days = self._worst.last_days(courses["patient"])
             write_table(
-                batch.table, bounds, days, courses, self._edition, batch.rules.window, scope
+                request.table, bounds, days, courses, self._edition, request.rules.window, scope
             )
 
     def report(self) -> RunSummary:
+        """Return the summary of the run, once all is written."""
         tally, patients = self._tally, self._columns.patients
-        undated = patients.filter(pl.col("rt_start").is_null() & pl.col("rt_end").is_null())
+        without_dates = patients.filter(pl.col("rt_start").is_null() & pl.col("rt_end").is_null())
         other = self._columns.other_baselines()
         return RunSummary(
             layout=self._labs.layout.name,
@@ -192,17 +190,17 @@ class _Run:
             graded=tally.graded,
             undecided=tally.undecided,
             rejected=tally.rejected,
-            unknown_analytes=tally.told("unknown-analyte"),
-            unknown_units=tally.told("unknown-unit"),
-            unreadable={what: tally.told(f"unreadable-{what}") for what in UNREADABLE},
+            unknown_analytes=tally.texts("unknown-analyte"),
+            unknown_units=tally.texts("unknown-unit"),
+            unreadable={what: tally.texts(f"unreadable-{what}") for what in UNREADABLE},
             patients=len(patients),
-            without_dates=len(undated),
+            without_dates=len(without_dates),
             read_as={table.name: table.told for table in self._labs.tables},
             other_baselines=tuple((a + 1, b + 1) for a, b in other.iter_rows()),
         )
 
 
-def _beside(given: pl.DataFrame, ours: pl.DataFrame, place: pl.Series) -> pl.DataFrame:
-    """The input columns, then ours; an input column with one of our names becomes ``in_NAME``."""
+def _with_input_columns(given: pl.DataFrame, ours: pl.DataFrame, places: pl.Series) -> pl.DataFrame:
+    """Return the input columns, then ours; an input column with one of our names is renamed."""
     given = given.rename(apart(given.columns, ours.columns))
-    return (given if len(ours) == len(given) else given[place]).hstack(ours)
+    return (given if len(ours) == len(given) else given[places]).hstack(ours)

@@ -1,4 +1,4 @@
-"""Grade a frame of laboratory results in memory: the front door of notebooks and pipelines."""
+"""Grading of a frame of laboratory results in memory, for notebooks and pipelines."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
@@ -25,7 +25,7 @@ GRADE_COLUMNS = (
 
 
 class Table(Protocol):
-    """A data frame of polars or Spark: only its columns are asked for here."""
+    """A data frame of polars or Spark, of which only the columns' names are used here."""
 
     @property
     def columns(self) -> list[str]: ...
@@ -49,13 +49,13 @@ def grade(
     LB, as texts, numbers or dates. ``patients``: patient, rt_start, rt_end, or SDTM DM; None:
     ``labs`` gives the dates, or there are none. ``window``: ``paper`` (3 months after the end of
     radiotherapy), ``rtog90``, ``end90``, a text such as ``start+90d``, or a ``Window``.
-    ``interpretations``: the choice for each interpretation of CTCAE's text that is not the default
-    one, by name.
+    ``interpretations``: by name, the choices that are not the default ones. ``implausible``: refuse
+    to grade such values, or grade and ``flag`` them.
 
     Returns the columns of ``labs`` (a clashing one as ``in_NAME``), then ``GRADE_COLUMNS``: one row
     for each row and term, in input order. ``term``, ``reason``, ``criterion``, ``phase`` and
-    ``flags`` are Enum or Categorical; grades are Int8, null where undecided, and then ``reason``
-    says why; the grade lies from ``at_least`` to ``at_most``.
+    ``flags`` are Enum or Categorical; grades are Int8. ``grade`` is null where it is undecided, and
+    then ``reason`` says why; it lies between ``at_least`` and ``at_most``.
 
     Raises:
         FileError: columns are missing, or treatment dates cannot be read or contradict each other.
@@ -74,7 +74,7 @@ def grade(
 def grade_dated(
     labs: pl.DataFrame, rt_start: pl.Series, rt_end: pl.Series, grader: TermGrader, window: Window
 ) -> pl.DataFrame:
-    """Grade a frame whose treatment dates (Date, null: unknown) are given for each row."""
+    """Grade a frame as ``grade`` does, by treatment dates (Date, null: unknown) for each row."""
     layout = recognise(labs.columns, "labs", DEFAULT_OPTIONS)
     rows = layout.rows(labs.with_columns(pl.col(layout.reads).cast(pl.String)))
     graded = grade_rows(rows.with_columns(rt_start=rt_start, rt_end=rt_end), grader, window)
@@ -96,8 +96,8 @@ def read_courses(
 ) -> pl.DataFrame:
     """Return ``patient``, ``rt_start`` and ``rt_end`` of each patient who has treatment dates.
 
-    ``distinct``: gives the distinct rows of some columns of a table. A row for each patient is
-    little, so that the dates of all are checked at once.
+    ``distinct`` returns the distinct rows of some columns of a table: about one for each patient,
+    few enough to check the dates of all patients at once.
 
     Raises:
         FileError: dates are given twice, cannot be read, or contradict each other.

@@ -1,4 +1,4 @@
-"""What a data manager asks to be graded."""
+"""A run over an export: its request, its counts, the rows that it rejects, and its manifest."""
 
 import json
 from collections import Counter
@@ -24,10 +24,10 @@ from toxgrade.tabular.table import CELL, LINE, ROW, Table
 
 @dataclass(frozen=True, slots=True)
 class GradeFileRequest:
-    """What to grade and where to put it; None: not given or not wanted.
+    """What to grade and where to write it; None: not given or not wanted.
 
     ``labs``: paths, patterns or ``-``. ``worst``: a file of the worst grades per patient and term;
-    ``table``: one (CSV, JSON, HTML) of the toxicity table, over ``phase``.
+    ``table``: one (CSV, JSON, HTML) of the toxicity table, over ``phase``. ``names``: of columns.
     """
 
     labs: tuple[str, ...]
@@ -44,15 +44,15 @@ class GradeFileRequest:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What came of a batch.
+    """The counts of a run.
 
     ``rows`` went in and ``entries`` (a row for each term of its analyte) came out; ``graded`` have
     a grade, ``undecided`` counts the others by reason. ``rejected`` rows cannot be read as they
-    are. ``unknown_analytes`` and ``unknown_units`` count rows by what they were called,
-    ``unreadable`` their values, dates and limits by what they look like, such as ``99.99.9999``.
+    are. ``unknown_analytes`` and ``unknown_units`` count rows by the name that they had,
+    ``unreadable`` values, dates and limits by their pattern, such as ``99.99.9999``.
     ``without_dates`` patients have no treatment dates. ``read_as``: how each file was read.
-    ``other_baselines``: rows (declared, by date) where a declared baseline is not the one that the
-    date rule would choose.
+    ``other_baselines``: rows (declared, by date) where the declared baseline is not the one that
+    the date rule would choose.
     """
 
     layout: str
@@ -70,67 +70,67 @@ class RunSummary:
     other_baselines: tuple[tuple[int, int], ...]
 
 
-_TOLD_OF = {
+_COUNTED_COLUMN = {
     "unknown-analyte": "analyte", "unknown-unit": "unit",
     "unreadable-value": "value", "unreadable-date": "collected",
 }  # fmt: skip
-"""The reasons, and the column whose text is told with each."""
+"""The column whose texts are counted, for each reason."""
 UNREADABLE = ("value", "limit", "date")
-_LOOKS = 20  # characters of what a text looks like
+_PATTERN_LENGTH = 20  # Characters.
 
 
 class Tally:
-    """Counts what ``RunSummary`` tells; of every piece, in any order.
+    """Counts for ``RunSummary`` over all pieces, in any order.
 
-    ``decimal``: the declared sign, of which the pieces have made a point.
+    ``decimal``: the declared decimal sign, which is a point in the pieces.
     """
 
     def __init__(self, decimal: str) -> None:
         self.rows = self.entries = self.graded = self.rejected = 0
         self._decimal = decimal
         self._reasons: Counter[str] = Counter()
-        self._told: dict[str, Counter[str]] = {}
+        self._texts: dict[str, Counter[str]] = {}
 
-    def add(self, chunk: ExportChunk, graded: pl.DataFrame, place: pl.Series) -> None:
-        """``graded`` as ``ColumnGrader`` gives it; ``place``: its rows' places in the piece."""
+    def add(self, chunk: ExportChunk, graded: pl.DataFrame, places: pl.Series) -> None:
+        """Count a piece; ``graded`` is ``ColumnGrader``'s, ``places`` its rows' places in it."""
         self.rows += len(chunk.rows)
         self.entries += len(graded)
         self.graded += graded["grade"].count()
         reasons = _counts(graded["reason"])
         self._reasons.update(reasons)
-        for reason in _TOLD_OF.keys() & reasons:
-            here = place.filter((graded["reason"] == reason).fill_null(False)).unique()
-            self._tell(reason, chunk.rows[_TOLD_OF[reason]].gather(here))
-        self._tell_limits(chunk.rows, graded["flags"], place)
+        for reason in _COUNTED_COLUMN.keys() & reasons:
+            found = places.filter((graded["reason"] == reason).fill_null(False)).unique()
+            self._count_texts(reason, chunk.rows[_COUNTED_COLUMN[reason]].gather(found))
+        self._count_limits(chunk.rows, graded["flags"], places)
 
-    def _tell_limits(self, rows: pl.DataFrame, flags: pl.Series, place: pl.Series) -> None:
+    def _count_limits(self, rows: pl.DataFrame, flags: pl.Series, places: pl.Series) -> None:
+        """Count the limits that cannot be read, which a flag on the grade shows."""
         flag = Flag.UNREADABLE_LIMIT.value
         if not flags.unique().cast(pl.String).str.contains(flag).any():
             return
-        here = place.filter(flags.cast(pl.String).str.contains(flag).fill_null(False)).unique()
+        found = places.filter(flags.cast(pl.String).str.contains(flag).fill_null(False)).unique()
         for column in ("lln", "uln"):
-            texts = rows[column].gather(here).cast(pl.String)
-            self._tell(flag, texts.filter(read_column(texts, read_limit).unreadable))
+            texts = rows[column].gather(found).cast(pl.String)
+            self._count_texts(flag, texts.filter(read_column(texts, read_limit).unreadable))
 
-    def _tell(self, reason: str, texts: pl.Series) -> None:
-        """Count texts; a patient's as what they look like, every digit a 9, every letter an a."""
+    def _count_texts(self, reason: str, texts: pl.Series) -> None:
+        """Count texts; unreadable ones, a patient's, as patterns: digits as 9, letters as a."""
         texts = texts.cast(pl.String).fill_null("")
         if reason.startswith("unreadable"):
             if self._decimal == "," and reason != "unreadable-date":
                 texts = texts.str.replace_many(*SIGNS_SWAPPED)
             texts = texts.str.replace_all("[0-9]", "9").str.replace_all(r"\p{L}", "a")
-            texts = texts.str.slice(0, _LOOKS)
-        self._told.setdefault(reason, Counter()).update(_counts(texts))
+            texts = texts.str.slice(0, _PATTERN_LENGTH)
+        self._texts.setdefault(reason, Counter()).update(_counts(texts))
 
     @property
     def undecided(self) -> dict[str, int]:
+        """The number of undecided gradings by reason, the most frequent first."""
         return _ordered(self._reasons)
 
-    def told(self, reason: str) -> dict[str, int]:
-        """How rows with this reason, or flag, called their analyte or unit; what their value, date
-        or limit looks like.
-        """
-        return _ordered(self._told.get(reason, Counter()))
+    def texts(self, reason: str) -> dict[str, int]:
+        """Return counts of texts for a reason or flag: names of analytes or units, or patterns."""
+        return _ordered(self._texts.get(reason, Counter()))
 
 
 def _counts(texts: pl.Series) -> dict[str, int]:
@@ -139,7 +139,7 @@ def _counts(texts: pl.Series) -> dict[str, int]:
 
 
 def _ordered(counts: Counter[str]) -> dict[str, int]:
-    """The most frequent first."""
+    """Return counts, the most frequent first."""
     return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
 
 
@@ -152,8 +152,8 @@ COLUMN_OF = {
     Reason.UNKNOWN_UNIT: "unit",
     Reason.IMPLAUSIBLE_VALUE: "value",
 }
-"""The column that keeps a row from being read. A cancelled result, or one whose limits are missing,
-is read: it is not here."""
+"""The column because of which a row cannot be read, by reason. A cancelled result, or one without
+limits, can be read: it is not here."""
 
 
 NOTHING_REJECTED = pl.DataFrame(
@@ -165,59 +165,59 @@ NOTHING_REJECTED = pl.DataFrame(
 
 
 def rejected(
-    chunk: ExportChunk, graded: pl.DataFrame, place: pl.Series, layout: Layout
+    chunk: ExportChunk, graded: pl.DataFrame, places: pl.Series, layout: Layout
 ) -> pl.DataFrame:
-    """``file``, ``line`` in it, ``row`` of all (both from 1), ``column`` (the input's name) and
-    ``reason``; no values. Of a wide export ``column`` is that of the value, whatever is wrong.
+    """Return ``file``, ``line`` in it, ``row`` of all files (both from 1), ``column`` of the input
+    and ``reason``; no values. In a wide export a fault without its own column gets the value's.
 
-    ``graded`` as ``ColumnGrader`` gives it, ``place``: its rows' places in the piece. A row without
-    a patient is here with ``missing-patient``: it is graded, but has neither baseline nor phase.
+    ``graded`` is ``ColumnGrader``'s, ``places`` its rows' places in the piece. A row without a
+    patient gets ``missing-patient``: it is graded, but has neither baseline nor phase.
     """
     names = {reason.value: layout.named.get(column, column) for reason, column in COLUMN_OF.items()}
     reasons = graded["reason"]
-    here = reasons.is_in(list(names)).arg_true()
-    unread = pl.DataFrame({"reason": reasons[here].cast(pl.String), "place": place[here]}).unique(
-        "place", keep="first"
-    )
-    unread = unread.with_columns(
+    found = reasons.is_in(list(names)).arg_true()
+    faulty = pl.DataFrame(
+        {"reason": reasons[found].cast(pl.String), "place": places[found]}
+    ).unique("place", keep="first")
+    faulty = faulty.with_columns(
         column=pl.col("reason").replace_strict(names, return_dtype=pl.String)
     )
-    nobody = chunk.rows["patient"].is_null().arg_true().cast(pl.Int64)
-    unnamed = pl.DataFrame({"place": nobody}).with_columns(
+    no_patient = chunk.rows["patient"].is_null().arg_true().cast(pl.Int64)
+    unnamed = pl.DataFrame({"place": no_patient}).with_columns(
         reason=pl.lit("missing-patient"), column=pl.lit(layout.named.get("patient", "patient"))
     )
-    both = pl.concat([unread, unnamed.select(unread.columns)]).sort("place", "reason")
+    rows = pl.concat([faulty, unnamed.select(faulty.columns)]).sort("place", "reason")
     if CELL in chunk.rows.columns:
-        cell = chunk.rows[CELL].gather(both["place"])
-        named = pl.col("column").is_in(list(layout.named.values()))
-        both = both.with_columns(column=pl.when(named).then("column").otherwise(cell))
-    return both.select(
+        cell = chunk.rows[CELL].gather(rows["place"])
+        has_column = pl.col("column").is_in(list(layout.named.values()))
+        rows = rows.with_columns(column=pl.when(has_column).then("column").otherwise(cell))
+    return rows.select(
         pl.lit(chunk.table.name).alias("file"),
-        chunk.rows[LINE].gather(both["place"]).alias("line"),
-        (chunk.rows[ROW].gather(both["place"]) + 1).alias("row"),
+        chunk.rows[LINE].gather(rows["place"]).alias("line"),
+        (chunk.rows[ROW].gather(rows["place"]) + 1).alias("row"),
         "column",
         "reason",
     )
 
 
 def write_manifest(
-    batch: GradeFileRequest, report: RunSummary, inputs: Sequence[Table], criteria: str
+    request: GradeFileRequest, report: RunSummary, inputs: Sequence[Table], criteria: str
 ) -> None:
-    """Write ``OUT.manifest.json``: hashes, versions, options, counts; none beside stdout."""
-    if batch.output == STDOUT:
+    """Write ``OUT.manifest.json``: hashes, versions, options, counts; nothing for stdout."""
+    if request.output == STDOUT:
         return
-    wanted = (batch.output, batch.rejects, batch.worst, batch.table)
+    wanted = (request.output, request.rejects, request.worst, request.table)
     outputs = [path for path in wanted if path is not None]
     document = {
         "software": f"toxgrade {__version__}",
         "polars": pl.__version__,
         "criteria_sha256": criteria,
-        "rules": batch.rules.document(),
-        "reading": asdict(batch.options),
+        "rules": request.rules.document(),
+        "reading": asdict(request.options),
         "inputs": {table.name: table.sha256 for table in inputs},
         "outputs": {path.name: sha256(path) for path in outputs},
         "counts": asdict(report),
     }
-    manifest = batch.output.with_name(f"{batch.output.name}.manifest.json")
+    manifest = request.output.with_name(f"{request.output.name}.manifest.json")
     with whole(manifest) as unfinished:
         unfinished.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", "utf-8")

@@ -1,8 +1,7 @@
 """The column grader inside Spark, for exports beyond one machine.
 
-Spark brings the rows of each patient together and hands them over as Arrow; what grades them is
-``many.grade_rows``, the same as on one machine. Needs the extra ``toxgrade[spark]`` on the driver
-and on every executor.
+Spark brings the rows of each patient together and hands them over as Arrow; ``grade_rows`` grades
+them, as on one machine. The driver and every executor need the extra ``toxgrade[spark]``.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -30,14 +29,14 @@ from toxgrade.tabular.layouts import recognise
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS
 from toxgrade.tabular.table import apart
 
-_TOGETHER = 100_000  # rows graded at a time, or one patient's if that has more: some 100 MB
+_PIECE = 100_000  # Rows graded at a time, some 100 MB; more only if one patient has more.
 _START, _END = "__rt_start", "__rt_end"
 _BYTE, _TEXT, _FLAG = ByteType(), StringType(), BooleanType()
 _TYPES: dict[str, DataType] = {
     "grade": _BYTE, "at_least": _BYTE, "at_most": _BYTE, "on_treatment": _FLAG,
     "days_from_end": IntegerType(), "baseline_grade": _BYTE, "worse_than_baseline": _FLAG,
 }  # fmt: skip
-"""The columns that are no texts."""
+"""The types of the added columns that are not text."""
 
 
 def grade(
@@ -48,15 +47,15 @@ def grade(
 ) -> DataFrame:
     """Grade a table of lab results for every term of its analytes.
 
-    ``labs``: own columns or SDTM LB, texts, numbers or dates; ``patients``: patient, rt_start,
-    rt_end, or SDTM DM; None: ``labs`` gives the dates, or there are none. ``window``: a preset's
-    name or a window.
+    ``labs``: own columns or SDTM LB, as texts, numbers or dates; ``patients``: patient, rt_start,
+    rt_end, or SDTM DM; None: ``labs`` gives the dates, or there are none. ``window``: a text such
+    as ``paper`` or ``end+3m``, or a ``Window``.
 
     Returns the columns of ``labs`` (a clashing one as ``in_NAME``), then ``term``, ``grade``,
     ``at_least``, ``at_most``, ``reason``, ``flags``, ``criterion``, ``phase``, ``on_treatment``,
     ``days_from_end``, ``baseline_grade``, ``worse_than_baseline``, ``edition`` as ``toxgrade
-    grade`` gives them: one row for each row and term, in no order. Where several rows could be a
-    baseline alike, it is the first by their columns, so that the answer depends on no order either.
+    grade`` gives them: one row for each row and term, in no order. Of several rows that could
+    equally be a baseline, the first by their columns is taken, so that no result depends on order.
 
     Raises:
         FileError: columns are missing, or treatment dates cannot be read or contradict each other.
@@ -70,14 +69,14 @@ def grade(
         {"rt_start": _START, "rt_end": _END}
     )
     courses = labs.sparkSession.createDataFrame(dates.rename({"patient": patient}).to_arrow())
-    together = (
+    sorted_rows = (
         labs.join(broadcast(courses), patient, "left")
         .select(*labs.columns, _START, _END)
         .repartition(patient)
         .sortWithinPartitions(patient, *(name for name in layout.reads if name != patient))
     )
     schema = _schema(labs)
-    return together.mapInArrow(_grading(patient, rules, schema), schema)
+    return sorted_rows.mapInArrow(_grading(patient, rules, schema), schema)
 
 
 def _distinct(table: DataFrame, columns: Sequence[str]) -> pl.DataFrame:
@@ -98,34 +97,34 @@ def _schema(labs: DataFrame) -> StructType:
 def _grading(
     patient: str, rules: Rules, schema: StructType
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """What an executor does with one partition, whose rows are sorted by patient."""
+    """Return what an executor does with one partition, whose rows are sorted by patient."""
 
-    def graded(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def graded(pieces: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         grader = Graders(load()).for_rules(rules)
-        kind = to_arrow_schema(schema)
-        for rows in _whole_patients(batches, patient):
+        arrow_schema = to_arrow_schema(schema)
+        for rows in _whole_patients(pieces, patient):
             given = rows.drop(_START, _END)
             entries = grade_dated(given, rows[_START], rows[_END], grader, rules.window)
             yield from pa.Table.from_arrays(
                 [column.to_arrow().cast(field.type) for column, field in zip(
-                    entries.iter_columns(), kind, strict=True
-                )], schema=kind,
+                    entries.iter_columns(), arrow_schema, strict=True
+                )], schema=arrow_schema,
             ).to_batches()  # fmt: skip
 
     return graded
 
 
-def _whole_patients(batches: Iterator[pa.RecordBatch], patient: str) -> Iterator[pl.DataFrame]:
-    """The rows in larger pieces, none of which ends in the middle of a patient."""
+def _whole_patients(pieces: Iterator[pa.RecordBatch], patient: str) -> Iterator[pl.DataFrame]:
+    """Yield the rows in larger pieces, none of which ends in the middle of a patient."""
     waiting: list[pl.DataFrame] = []
-    for batch in batches:
-        waiting.append(pl.DataFrame(pl.from_arrow(batch)))
-        if sum(map(len, waiting)) < _TOGETHER:
+    for piece in pieces:
+        waiting.append(pl.DataFrame(pl.from_arrow(piece)))
+        if sum(map(len, waiting)) < _PIECE:
             continue
         rows = pl.concat(waiting)
-        last = rows[patient].ne_missing(rows[patient][-1]).sum()
-        if last:
-            yield rows[:last]
-        waiting = [rows[last:]]
+        whole = rows[patient].ne_missing(rows[patient][-1]).sum()
+        if whole:
+            yield rows[:whole]
+        waiting = [rows[whole:]]
     if waiting:
         yield pl.concat(waiting)

@@ -1,4 +1,4 @@
-"""The worst grades of every patient of an export."""
+"""The worst grades of every patient of an export, and the toxicity table of them."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -19,7 +19,7 @@ from toxgrade.grading.result import Course
 from toxgrade.tabular.output_files import whole
 
 PHASES = ("baseline", "acute", "late")
-_NO_NUMBER, _UNSEEN = -1, -2
+_NO_NUMBER, _UNSEEN = -1, -2  # A cell with results but no number; a cell without results.
 _COUNTED = ("who", "term", "phase", "at_least", "at_most", "last", "reason")
 _DAY = {"who": pl.Int64, "last": pl.Date}
 
@@ -27,22 +27,22 @@ _DAY = {"who": pl.Int64, "last": pl.Date}
 class Worst:
     """Gathers the highest grades of each patient, term and phase, piece by piece.
 
-    Each of them has a cell, found by one number: to group the rows took three times as long for
-    thirty million (3.6 CPU seconds more than without worst grades, not 1.2). The cells of a term
-    lie together, and are made when it is met. ``patients``: how many there are; ``with_days``: the
-    last day of each patient is asked for too.
+    Each of these has a cell at a computed place. For thirty million rows this adds 1.2 CPU seconds
+    to a run without worst grades; grouping the rows added 3.6. The cells of a term lie together and
+    are made when the term first occurs. ``patients``: their number; ``with_days``: the last day of
+    each patient is gathered too.
     """
 
     def __init__(self, patients: int, *, with_days: bool) -> None:
         self._patients = patients
         self._terms = self._phases = pl.Enum([])
-        self._met: list[int] = []  # the terms, by their place in the Enum, in the cells' order
+        self._order: list[int] = []  # Terms by place in the Enum, in the cells' order.
         self._least, self._most = (pl.Series(dtype=pl.Int8) for _ in range(2))
         self._decided = pl.Series(dtype=pl.Boolean)
         self._days = [pl.DataFrame(schema=_DAY)] if with_days else None
 
     def add(self, graded: pl.DataFrame) -> None:
-        """``graded``: a piece as ``ColumnGrader.grade`` gives it."""
+        """Add a piece that ``ColumnGrader.grade`` gave; results that are not final do not count."""
         self._terms, self._phases = (_enum(graded[name]) for name in ("term", "phase"))
         counted = graded.select(_COUNTED).filter(
             pl.col("who").is_not_null()
@@ -50,72 +50,70 @@ class Worst:
             & pl.col("reason").ne_missing(pl.lit("not-final"))
         )
         cells, least, most = self._cells(counted), counted["at_least"], counted["at_most"]
-        _raise(self._least, cells, least.fill_null(_NO_NUMBER))
+        _lift(self._least, cells, least.fill_null(_NO_NUMBER))
         decided = (least == most).fill_null(False)
         new = decided & ~self._decided.gather(cells)
         self._decided.scatter(cells.filter(new), True)
-        # Where the grade is decided the one is the other.
-        _raise(self._most, cells.filter(~decided), most.filter(~decided).fill_null(_NO_NUMBER))
+        # Decided grades have equal bounds: only undecided ones need an upper bound of their own.
+        _lift(self._most, cells.filter(~decided), most.filter(~decided).fill_null(_NO_NUMBER))
         if self._days is not None:
             days = pl.concat([*self._days, counted.select("who", "last")])
             self._days = [days.group_by("who").agg(pl.col("last").max())]
 
     def _cells(self, counted: pl.DataFrame) -> pl.Series:
-        """The cell of each row, made where it is of a term that was not met before."""
+        """Return the cell of each row; cells of terms that are new are made."""
         phases = len(self._phases.categories)
         term, phase = counted["term"].to_physical(), counted["phase"].to_physical()
-        if new := set(term.unique()) - set(self._met):
-            more = len(new) * self._patients * phases
-            self._met += sorted(new)
+        if new_terms := set(term.unique()) - set(self._order):
+            added = len(new_terms) * self._patients * phases
+            self._order += sorted(new_terms)
             for cells, empty in (
                 (self._least, _UNSEEN), (self._most, _UNSEEN), (self._decided, False)
             ):  # fmt: skip
-                cells.append(pl.repeat(empty, more, dtype=cells.dtype, eager=True))
+                cells.append(pl.repeat(empty, added, dtype=cells.dtype, eager=True))
                 cells.rechunk(in_place=True)
-        begins = pl.repeat(0, len(self._terms.categories), dtype=pl.Int64, eager=True)
-        begins = begins.scatter(self._met, range(len(self._met))) * self._patients * phases
-        return begins.gather(term) + counted["who"] * phases + phase
+        starts = pl.repeat(0, len(self._terms.categories), dtype=pl.Int64, eager=True)
+        starts = starts.scatter(self._order, range(len(self._order))) * self._patients * phases
+        return starts.gather(term) + counted["who"] * phases + phase
 
     def bounds(self, patients: pl.Series) -> pl.DataFrame:
-        """One row per patient and term, in their order: ``patient`` String, ``term`` Enum, and of
-        each of ``PHASES`` ``…_least``, ``…_most`` (Int8, null: no number) and ``…_decided``
-        (Boolean, null: nothing counts in it).
+        """Return one row per patient and term, sorted by them: ``patient`` String, ``term`` Enum,
+        and for each of ``PHASES`` ``…_least``, ``…_most`` (Int8, null: no number) and ``…_decided``
+        (Boolean, null: no result counts).
 
         ``patients``: their names by number.
         """
         cells = pl.DataFrame({"least": self._least, "most": self._most, "decided": self._decided})
         names = self._phases.categories
         phases = {name: cells.gather_every(len(names), at) for at, name in enumerate(names)}
-        # By term and patient now; the places of those that were seen, by patient's name and term.
+        # Cells are in order of term and patient; the output is in order of patient's name and term.
         seen = reduce(or_, (phase["least"] > _UNSEEN for phase in phases.values()))
-        met = pl.Series(self._met, dtype=pl.Int64)
-        every = pl.int_range(len(seen), eager=True)
-        who = patients.arg_sort().cast(pl.Int64).gather(every // max(len(met), 1))
-        block = met.arg_sort().cast(pl.Int64).gather(every % max(len(met), 1))
+        terms = pl.Series(self._order, dtype=pl.Int64)
+        numbers = pl.int_range(len(seen), eager=True)
+        who = patients.arg_sort().cast(pl.Int64).gather(numbers // max(len(terms), 1))
+        block = terms.arg_sort().cast(pl.Int64).gather(numbers % max(len(terms), 1))
         place = block * self._patients + who
         is_seen = seen.gather(place)
         place, who, block = (column.filter(is_seen) for column in (place, who, block))
-        term = met.gather(block).cast(pl.UInt8).cat.to(self._terms)
+        term = terms.gather(block).cast(pl.UInt8).cat.to(self._terms)
         return pl.DataFrame({"patient": patients.gather(who), "term": term}).hstack(
-            [column for name in PHASES for column in phases[name][place].select(_told(name))]
+            [column for name in PHASES for column in phases[name][place].select(_columns(name))]
         )
 
     def last_days(self, patients: pl.Series) -> dict[str, date]:
-        """The last day of a result of each patient, by name; none of those who have none."""
+        """Return the last day of a result of each patient, by name; without those who have none."""
         assert self._days is not None, "the days were not asked for"
         days = self._days[0].drop_nulls()
         return dict(zip(patients.gather(days["who"]), days["last"], strict=True))
 
 
-def _raise(cells: pl.Series, places: pl.Series, values: pl.Series) -> None:
-    """Raise ``cells`` at these places to these values, where they are lower: value by value, as a
-    place may be there twice.
-    """
-    higher = cells.gather(places) < values  # few, once the first pieces are through
+def _lift(cells: pl.Series, places: pl.Series, values: pl.Series) -> None:
+    """Raise those of ``cells`` at ``places`` that are below ``values``; a place may occur twice."""
+    higher = cells.gather(places) < values  # After the first pieces these are few.
     places, values = places.filter(higher), values.filter(higher)
     for value in values.unique().sort():
-        here = places.filter(values == value)
-        cells.scatter(here.filter(cells.gather(here) < value), value)
+        found = places.filter(values == value)
+        cells.scatter(found.filter(cells.gather(found) < value), value)
 
 
 def _enum(column: pl.Series) -> pl.Enum:
@@ -123,8 +121,8 @@ def _enum(column: pl.Series) -> pl.Enum:
     return column.dtype
 
 
-def _told(phase: str) -> tuple[pl.Expr, ...]:
-    """The cells of a phase, null where there is no number or nothing was seen."""
+def _columns(phase: str) -> tuple[pl.Expr, ...]:
+    """Return the columns of a phase, null where there is no number or no result was seen."""
     least, most = pl.col("least"), pl.max_horizontal("least", "most")
     return (
         pl.when(least > _NO_NUMBER).then(least).alias(f"{phase}_least"),
@@ -134,7 +132,7 @@ def _told(phase: str) -> tuple[pl.Expr, ...]:
 
 
 def worst_grades(bounds: pl.DataFrame) -> pl.DataFrame:
-    """One row per patient and term: the fields of ``TermSummary``, with its meanings and nulls."""
+    """Return per patient and term the fields of ``TermSummary``, with its meanings and nulls."""
     known = pl.col("baseline_least") == pl.col("baseline_most")
     return bounds.select(
         "patient",
@@ -174,7 +172,7 @@ def check_table(path: Path) -> None:
     """Refuse a file for the table that could not be written, before the work is done.
 
     Raises:
-        FileError: the suffix is not one that is written.
+        FileError: the suffix is of no format that is written.
     """
     if path.suffix not in WRITERS:
         raise FileError(f"{path.name}: the table is {', '.join(WRITERS)}")
@@ -184,11 +182,11 @@ def write_table(
     path: Path, bounds: pl.DataFrame, days: Mapping[str, date], courses: pl.DataFrame,
     edition: Edition, window: Window, scope: Scope,
 ) -> None:  # fmt: skip
-    """Write the toxicity table of the laboratory rows, as ``cohort.document`` counts a study's.
+    """Write the toxicity table of the laboratory rows, counted as for a stored study.
 
-    ``bounds`` and ``days`` as ``Worst.bounds`` and ``Worst.last_days`` give them, ``courses`` as
-    ``treatment_dates`` does. Clinicians' grades are in no export: their rows are left out rather
-    than counted as absent.
+    ``bounds`` and ``days`` are those of ``Worst.bounds`` and ``Worst.last_days``, ``courses`` the
+    columns of ``treatment_dates``. Clinicians' grades are in no export: their rows are left out, as
+    without an event they would count as grade 0.
     """
     rows = tuple(row for row in paper_rows(edition, LIVER_ENZYMES) if not row.clinical)
     patients = _patients(bounds, days, courses)
@@ -201,11 +199,11 @@ def write_table(
 def _patients(
     bounds: pl.DataFrame, days: Mapping[str, date], courses: pl.DataFrame
 ) -> Iterator[CohortPatient]:
-    """Every patient of the export, by name: one of whom nothing is counted is one of all, too."""
+    """Yield every patient of the export by name, those of whom no result counts included."""
     everyone = courses.sort("patient").join(bounds, on="patient", how="left", maintain_order="left")
-    for (name, start, end), mine in groupby(everyone.iter_rows(named=True), _PATIENT):
+    for (name, start, end), rows in groupby(everyone.iter_rows(named=True), _PATIENT):
         windows: dict[str, dict[str, Bounds]] = {phase: {} for phase in PHASES}
-        for row in mine:
+        for row in rows:
             for phase, terms in windows.items():
                 if row[f"{phase}_decided"] is not None:
                     terms[row["term"]] = Bounds(*(row[f"{phase}_{side}"] for side in _BOUNDS))

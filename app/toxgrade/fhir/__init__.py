@@ -1,1 +1,1 @@
-"""FHIR R4 resources as plain objects: read leniently, checked, and turned into results."""
+"""FHIR R4 resources as plain objects: parsed leniently, checked and turned into results."""

@@ -1,4 +1,4 @@
-"""What a Bundle holds for grading: Observations, whose they are, and courses of radiotherapy."""
+"""A Bundle's contents for grading: Observations, their patients, and courses of radiotherapy."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ _NOT_DONE = ("not-done", "entered-in-error", "preparation")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An Observation as it came: where it lies (FHIRPath), and whose it is (None: not said)."""
+    """An Observation, its place in the Bundle (FHIRPath) and its subject (None: it names none)."""
 
     where: str
     resource: Mapping[str, Any]
@@ -38,7 +38,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """Courses of radiotherapy of one person, and the Procedures that say so."""
+    """One person's courses of radiotherapy, and the references of the Procedures with them."""
 
     courses: tuple[Course, ...] = ()
     procedures: tuple[str | None, ...] = ()
@@ -46,7 +46,7 @@ class Treatment:
 
 @dataclass(slots=True)
 class Contents:
-    """What a Bundle holds; ``treatments`` and ``persons`` are by subject."""
+    """The contents of a Bundle; ``treatments`` and ``persons`` are by subject."""
 
     observations: list[Source] = field(default_factory=list)
     persons: dict[str | None, Person] = field(default_factory=dict)
@@ -54,31 +54,31 @@ class Contents:
     notes: list[Note] = field(default_factory=list)
 
 
-def read_bundle(bundle: object, where: str, most: int) -> Contents:
-    """The Observations of a Bundle, those contained in others included, in order.
+def read_bundle(bundle: object, where: str, max_entries: int) -> Contents:
+    """Return a Bundle's contents: Observations in order, with those contained in other resources.
 
     Raises:
         RequestError: it is no Bundle that can be graded, or its courses contradict each other.
-        TooLarge: more than ``most`` entries.
+        TooLarge: more than ``max_entries`` entries.
     """
-    entries = _entries(bundle, where, most)
+    entries = _entries(bundle, where, max_entries)
     contents = Contents()
     names = _patients(entries, contents)
     courses: dict[str | None, list[tuple[Course, str | None, str]]] = {}
     for place, full_url, resource in entries:
         subject = _subject(resource, names, place)
         if resource.get("resourceType") == "Procedure":
-            if found := _course(resource, place, contents.notes):
+            if course := _course(resource, place, contents.notes):
                 reference = _reference(resource, full_url)
-                courses.setdefault(subject, []).append((found, reference, place))
+                courses.setdefault(subject, []).append((course, reference, place))
             continue
         contents.observations += _observations(resource, place, subject, full_url)
     contents.treatments = {who: _treatment(found) for who, found in courses.items()}
     return contents
 
 
-def _entries(bundle: object, where: str, most: int) -> list[tuple[str, str | None, dict[str, Any]]]:
-    """Place, fullUrl and resource of every entry that has one."""
+def _entries(bundle: object, where: str, cap: int) -> list[tuple[str, str | None, dict[str, Any]]]:
+    """Return place, fullUrl and resource of every entry that has a resource."""
     if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
         _refuse(f"{where}.resourceType", "resource-type", "expected a Bundle")
     if bundle.get("type") not in TYPES:
@@ -86,8 +86,8 @@ def _entries(bundle: object, where: str, most: int) -> list[tuple[str, str | Non
     entries = bundle.get("entry", [])
     if not isinstance(entries, list):
         _refuse(f"{where}.entry", "structure", "expected a list")
-    if len(entries) > most:
-        fault = FieldFault((f"{where}.entry",), "too-many", f"at most {most} entries in a Bundle")
+    if len(entries) > cap:
+        fault = FieldFault((f"{where}.entry",), "too-many", f"at most {cap} entries in a Bundle")
         text = "send the Observations as NDJSON to POST /v1/studies/{study}/batches"
         raise TooLarge(f"the Bundle is a file: {text}", [fault])
     found = []
@@ -96,7 +96,7 @@ def _entries(bundle: object, where: str, most: int) -> list[tuple[str, str | Non
             _refuse(f"{where}.entry[{i}]", "structure", "expected an object with a resource")
         resource = entry.get("resource")
         if resource is None:
-            continue  # a deletion, or the answer to one
+            continue  # Deletions and their responses have none.
         place = f"{where}.entry[{i}].resource"
         if not isinstance(resource, dict) or not text_of(resource.get("resourceType")):
             _refuse(f"{place}.resourceType", "resource-type", "expected a resource of FHIR R4")
@@ -112,7 +112,7 @@ def _refuse(where: str, code: str, message: str) -> NoReturn:
 def _patients(
     entries: Sequence[tuple[str, str | None, dict[str, Any]]], contents: Contents
 ) -> dict[str, str]:
-    """Every reference by which a Patient of the Bundle may be called, to the one that we use."""
+    """Map each reference of a Patient to the one that is used; add the persons to ``contents``."""
     names: dict[str, str] = {}
     for _, full_url, resource in entries:
         if resource["resourceType"] != "Patient":
@@ -120,7 +120,7 @@ def _patients(
         own = _reference(resource, full_url)
         if own is None:
             continue
-        names |= {called: own for called in (own, full_url) if called}
+        names |= {reference: own for reference in (own, full_url) if reference}
         sex = resource.get("gender")
         try:
             born = read_collected(text_of(resource.get("birthDate")) or "")
@@ -132,21 +132,18 @@ def _patients(
 
 
 def _reference(resource: Mapping[str, Any], full_url: str | None) -> str | None:
-    """How to refer to a resource of the Bundle; None where it has neither id nor fullUrl."""
+    """Return the reference of a resource of the Bundle; None if it has neither id nor fullUrl."""
     if found := text_of(resource.get("id")):
         return f"{resource['resourceType']}/{found}"
     return full_url
 
 
 def _subject(resource: Mapping[str, Any], names: Mapping[str, str], place: str) -> str | None:
+    """Return the subject's reference, else its identifier; a contained one gets its place."""
     subject = object_of(resource.get("subject"))
     if reference := text_of(subject.get("reference")):
-        to_plain_text = reference.partition("/_history/")[0]
-        return (
-            f"{place}{to_plain_text}"
-            if to_plain_text.startswith("#")
-            else names.get(to_plain_text, to_plain_text)
-        )
+        target = reference.partition("/_history/")[0]
+        return f"{place}{target}" if target.startswith("#") else names.get(target, target)
     identifier = object_of(subject.get("identifier"))
     if value := text_of(identifier.get("value")):
         return f"{text_of(identifier.get('system')) or ''}|{value}"
@@ -166,7 +163,7 @@ def _observations(
 
 
 def _course(resource: Mapping[str, Any], place: str, notes: list[Note]) -> Course | None:
-    """The course that a Procedure records; None where it is something else or was not done."""
+    """Return a Procedure's course; None if it is something else, was not done or has no date."""
     if RADIOTHERAPY_COURSE not in codes(resource.get("code"), SNOMED):
         return None
     status = resource.get("status")
@@ -195,7 +192,7 @@ def _course(resource: Mapping[str, Any], place: str, notes: list[Note]) -> Cours
 
 
 def _treatment(found: Sequence[tuple[Course, str | None, str]]) -> Treatment:
-    """The courses by start, each once.
+    """Return the courses by start, each once.
 
     Raises:
         RequestError: their dates contradict each other.

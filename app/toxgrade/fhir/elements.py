@@ -1,4 +1,4 @@
-"""FHIR's elements read leniently: a wrong type is an absent element, never an exception."""
+"""FHIR elements, codes and units, parsed leniently: an element of a wrong type counts as absent."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -9,42 +9,42 @@ from toxgrade.grading.units import Names
 
 UCUM = "http://unitsofmeasure.org"
 LONGEST = 200
-"""Characters of a text that is kept; longer ones are nobody's unit, code or number."""
+"""The most characters of a text that is taken: no unit, code or number is longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a sender should know of an element: its FHIRPath, a stable code, and why."""
+    """A remark to the sender about an element: its FHIRPath, a stable code, and a sentence."""
 
     path: str
     code: str
     text: str
 
     def below(self, path: str) -> Self:
-        """The same, seen from the resource that holds the element ``path``."""
+        """Return the same note with the path as seen from the resource that holds ``path``."""
         return replace(self, path=f"{path}.{self.path}") if path else self
 
 
 def text_of(value: object) -> str | None:
-    """A printable text; None for anything else and for none."""
+    """Return a printable text of 1 to ``LONGEST`` characters; None for anything else."""
     fits = isinstance(value, str) and 0 < len(value) <= LONGEST and value.isprintable()
     return value if fits else None  # type: ignore[return-value]
 
 
 def object_of(value: object) -> Mapping[str, Any]:
-    """An element with parts; empty where there is none."""
+    """Return an element that has parts; an empty one where there is none."""
     return value if isinstance(value, dict) else {}
 
 
 def objects(value: object) -> list[dict[str, Any]]:
-    """The elements of a list; older releases of FHIR have one where R4 has a list."""
+    """Return the elements of a list; older releases of FHIR have one element instead of a list."""
     if isinstance(value, dict):
         return [value]
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def codes(concept: object, *systems: str) -> Iterator[str]:
-    """The codes of a CodeableConcept, those of ``systems`` where any are named."""
+    """Yield the codes of a CodeableConcept, only those of ``systems`` where any are named."""
     for coding in objects(object_of(concept).get("coding")):
         code = text_of(coding.get("code"))
         if code and (not systems or coding.get("system") in systems):
@@ -52,7 +52,7 @@ def codes(concept: object, *systems: str) -> Iterator[str]:
 
 
 def unit_of(quantity: Mapping[str, Any]) -> str | None:
-    """The unit of a Quantity: its UCUM code before the text, and any other code last."""
+    """Return the unit of a Quantity: its UCUM code, else its text, else any other code."""
     code = text_of(quantity.get("code"))
     if code and quantity.get("system") == UCUM:
         return code
@@ -65,7 +65,7 @@ MEDDRA = "https://www.meddra.org"
 NCIT = "http://ncicb.nci.nih.gov/xml/owl/EVS/Thesaurus.owl"
 DATA_ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 OWN = "urn:toxgrade:result"
-"""What has no code elsewhere: phase, bounds, baseline grade, reasons."""
+"""Code system of what has no code elsewhere: phase, bounds, baseline grade, reasons."""
 
 RADIOTHERAPY_COURSE = "1217123003"
 """SNOMED CT: radiotherapy course of treatment, the code of mCODE's course summary."""
@@ -76,10 +76,10 @@ RADIOTHERAPY_EVENT = (
     "codexrt-radiotherapy-adverse-event"
 )
 GRADES = {0: "C75533", 1: "C41338", 2: "C41339", 3: "C41340", 4: "C41337", 5: "C48275"}
-"""NCI Thesaurus codes of grades, as the CodeX guide lists them."""
+"""NCI Thesaurus codes of the grades, as the CodeX guide lists them."""
 
-# By MedDRA code: NCI Thesaurus concepts of terms, from the CodeX guide's value set of CTCAE terms,
-# which is that of version 5.0: `method` says by which version a result was graded.
+# NCI Thesaurus concepts of terms by MedDRA code, from the CodeX guide's value set of CTCAE terms.
+# The value set is of version 5.0; `method` says by which version a result was graded.
 _NCIT = {
     "10005364": "C143325",  # Blood bilirubin increased
     "10001551": "C143267",  # Alanine aminotransferase increased
@@ -96,7 +96,7 @@ _NCIT = {
 
 
 def term_codings(term: Term) -> list[dict[str, str]]:
-    """A CTCAE term in MedDRA, and in NCI Thesaurus where its concept is known."""
+    """Return the codings of a CTCAE term: MedDRA, and NCI Thesaurus where its concept is known."""
     found = [{"system": MEDDRA, "code": term.meddra, "display": term.name}]
     if concept := _NCIT.get(term.meddra):
         found.append({"system": NCIT, "code": concept})
@@ -104,12 +104,12 @@ def term_codings(term: Term) -> list[dict[str, str]]:
 
 
 def own(code: str, display: str) -> dict[str, object]:
-    """A CodeableConcept of our own system."""
+    """Return a CodeableConcept of our own code system."""
     return {"coding": [{"system": OWN, "code": code, "display": display}]}
 
 
-_LOINC = ("http://loinc.org", "urn:oid:2.16.840.1.113883.6.1")
-# LOINC's property of the codes that come in both forms, [Mass/volume] and [Moles/volume].
+_LOINC_SYSTEMS = ("http://loinc.org", "urn:oid:2.16.840.1.113883.6.1")
+# Codes of the tests that LOINC has by both properties, [Mass/volume] and [Moles/volume].
 _MASS = {
     "1975-2", "42719-5", "59827-6", "59828-4", "1751-7", "61151-7", "61152-5", "2862-1", "76631-1",
     "718-7", "20509-6", "2160-0", "38483-4",
@@ -120,16 +120,16 @@ _MOLAR = {
 }  # fmt: skip
 
 
-def code_of(one: Mapping[str, Any], names: Names, notes: list[Note]) -> str:
-    """The LOINC code among all codings; where they name different tests, none that is graded."""
-    codings = objects(object_of(one.get("code")).get("coding"))
+def code_of(element: Mapping[str, Any], names: Names, notes: list[Note]) -> str:
+    """Return the LOINC code of all codings; where they name several tests, a text of no analyte."""
+    codings = objects(object_of(element.get("code")).get("coding"))
     written = [
         (text_of(c.get("system")), code) for c in codings if (code := text_of(c.get("code")))
     ]
-    loinc = [code for system, code in written if system in _LOINC]
-    named = {a.name for code in loinc if (a := names.analyte(code))}
-    named |= {refused for code in loinc if (refused := names.refusal(code))}
-    if len(named) > 1:
+    loinc = [code for system, code in written if system in _LOINC_SYSTEMS]
+    tests = {a.name for code in loinc if (a := names.analyte(code))}
+    tests |= {refused for code in loinc if (refused := names.refusal(code))}
+    if len(tests) > 1:
         text = "the LOINC codes name different tests: none is taken"
         notes.append(Note("code", "contradiction", text))
         return "|".join(loinc)[:LONGEST]
@@ -143,16 +143,16 @@ def note_units(
     quantity: Mapping[str, Any], unit: str | None, code: str, analyte: Analyte, names: Names,
     notes: list[Note],
 ) -> None:  # fmt: skip
-    """Say where the two spellings of the unit, or the code and the unit, disagree."""
+    """Add a note where the unit's code and text, or the LOINC code and the unit, disagree."""
     shown = text_of(quantity.get("unit"))
-    kinds = {"mass": _MOLAR, "molar": _MASS}
+    other_kind = {"mass": _MOLAR, "molar": _MASS}
     if shown == unit and code not in _MASS and code not in _MOLAR:
-        return  # nothing that could disagree
+        return  # Nothing could disagree.
     used = names.unit(analyte, unit) if unit else None
     other = names.unit(analyte, shown) if shown and shown != unit else None
     if used and other and used != other:
         text = "code and unit name different units: the code is used"
         notes.append(Note("valueQuantity.unit", "unit-disagreement", text))
-    if used and code in kinds.get(used.kind, ()):
+    if used and code in other_kind.get(used.kind, ()):
         text = f"the code is not one for {used.kind} concentrations, the unit is: the unit is used"
         notes.append(Note("valueQuantity", "code-unit-mismatch", text))

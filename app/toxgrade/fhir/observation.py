@@ -1,6 +1,6 @@
-"""FHIR R4 Observations as what laboratories reported, one reading for every door.
+"""FHIR R4 Observations as the values that laboratories reported, parsed alike for every door.
 
-Real data are messy: nothing here is guessed, and what was left aside is said in ``notes``. Paths
+Real data are messy: nothing is guessed here, and what was not taken is named in ``notes``. Paths
 are FHIRPath below the Observation.
 """
 
@@ -19,11 +19,11 @@ from toxgrade.fhir.elements import (
     text_of,
     unit_of,
 )
-from toxgrade.fhir.reference_range import UNKNOWN_PERSON, Person, chosen_range
+from toxgrade.fhir.reference_range import UNKNOWN_PERSON, Person, choose_range
 from toxgrade.grading.parse import read_value
 from toxgrade.grading.units import Names
 
-_UNREADABLE = "unreadable"  # stands for a value of the wrong type: no reader takes it for a number
+_UNREADABLE = "unreadable"  # Stands for a value of a wrong type: it parses as no number.
 _STATUSES = (
     "registered", "preliminary", "final", "amended", "corrected", "cancelled", "entered-in-error",
     "unknown",
@@ -34,10 +34,10 @@ _STATUSES = (
 class ObservedValue:
     """One value of an Observation as texts, None where nothing was sent.
 
-    ``path`` leads to the element that holds it: empty, or ``component[1]``. ``analyte`` is the
+    ``path`` leads to the element with the value: empty, or ``component[1]``. ``analyte`` is the
     LOINC code, or ``system|code`` where there is none: no other code or text is taken for a name.
     ``status`` is FHIR's own. ``lln`` and ``uln`` are in ``limit_unit``, or in ``unit`` where that
-    is None. Texts that cannot be read as numbers or dates are left for the grader to say so.
+    is None. A text that is no number or date is passed on, so that its grade gets the reason.
     """
 
     path: str
@@ -57,10 +57,10 @@ class ObservedValue:
 def read_observation(
     resource: Mapping[str, Any], names: Names, person: Person = UNKNOWN_PERSON
 ) -> list[ObservedValue]:
-    """The values of an Observation: its own, and each component's; none for a panel of members.
+    """Return the values of an Observation, its own and its components'; none of a panel of members.
 
     The date is ``effectiveDateTime``, else the end of ``effectivePeriod``, else
-    ``effectiveInstant``; ``issued`` never is. ``person`` decides which reference range applies.
+    ``effectiveInstant``, never ``issued``. ``person`` decides which reference range applies.
     """
     notes: list[Note] = []
     collected = _effective(resource, notes)
@@ -79,31 +79,31 @@ def read_observation(
         text = "a modifierExtension or implicitRules may change what the value means: not read"
         notes.append(Note("modifierExtension", "not-understood", text))
     components = objects(resource.get("component"))
-    own = bool(_values(resource)) or "dataAbsentReason" in resource
-    if not components and not own and objects(resource.get("hasMember")):
+    has_value = bool(_value_names(resource)) or "dataAbsentReason" in resource
+    if not components and not has_value and objects(resource.get("hasMember")):
         return []
-    measured = [("", resource)] if own or not components else []
-    measured += [(f"component[{i}]", component) for i, component in enumerate(components)]
-    found: list[ObservedValue] = []
-    for path, one in measured:
-        more: list[Note] = []
-        changed_here = changed or "modifierExtension" in one
-        fields = _measured(one, names, person, collected, more)
+    elements = [("", resource)] if has_value or not components else []
+    elements += [(f"component[{i}]", component) for i, component in enumerate(components)]
+    values: list[ObservedValue] = []
+    for path, element in elements:
+        element_notes: list[Note] = []
+        changed_here = changed or "modifierExtension" in element
+        fields = _element_fields(element, names, person, collected, element_notes)
         if changed_here:
             fields["value"] = _UNREADABLE
-        below = tuple(note.below(path) for note in more)
-        again = sum(before.analyte == fields["analyte"] for before in found)
-        if again and shared["source_id"]:  # the same test twice in one panel: two results
-            fields["source_id"] = f"{shared['source_id']}#{again + 1}"
-        found.append(ObservedValue(path=path, **(shared | fields), notes=(*notes, *below)))
-    return found
+        own_notes = tuple(note.below(path) for note in element_notes)
+        repeats = sum(value.analyte == fields["analyte"] for value in values)
+        if repeats and shared["source_id"]:  # The same test twice in one panel gives two results.
+            fields["source_id"] = f"{shared['source_id']}#{repeats + 1}"
+        values.append(ObservedValue(path=path, **(shared | fields), notes=(*notes, *own_notes)))
+    return values
 
 
 def observation_rows(resource: Mapping[str, Any], names: Names) -> list[dict[str, str | None]]:
-    """The values as rows of an export, by our own columns' names.
+    """Return the values of an Observation as rows of an export with our own columns.
 
     Raises:
-        ValueError: another resource; names what was expected, never the content.
+        ValueError: it is another resource; the message has what was expected, never the content.
     """
     if resource.get("resourceType") != "Observation":
         raise ValueError("expected resourceType Observation")
@@ -111,24 +111,25 @@ def observation_rows(resource: Mapping[str, Any], names: Names) -> list[dict[str
     columns = ("analyte", "value", "unit", "lln", "uln", "limit_unit", "collected", "status",
                "source_id")  # fmt: skip
     return [
-        {"patient": patient} | {name: getattr(one, name) for name in columns}
-        for one in read_observation(resource, names)
+        {"patient": patient} | {name: getattr(value, name) for name in columns}
+        for value in read_observation(resource, names)
     ]
 
 
-def _measured(
-    one: Mapping[str, Any], names: Names, person: Person, collected: str | None, notes: list[Note]
-) -> dict[str, Any]:
-    quantity = one.get("valueQuantity")
-    code = code_of(one, names, notes)
+def _element_fields(
+    element: Mapping[str, Any], names: Names, person: Person, collected: str | None,
+    notes: list[Note],
+) -> dict[str, Any]:  # fmt: skip
+    quantity = element.get("valueQuantity")
+    code = code_of(element, names, notes)
     analyte = names.analyte(code)
     unit = unit_of(quantity) if isinstance(quantity, dict) else None
     if isinstance(quantity, dict) and analyte:
         note_units(quantity, unit, code, analyte, names, notes)
-    lln, uln, limit_unit = chosen_range(one, person, collected, notes)
+    lln, uln, limit_unit = choose_range(element, person, collected, notes)
     return {
         "analyte": code,
-        "value": _value(one, notes),
+        "value": _value(element, notes),
         "unit": unit,
         "lln": lln,
         "uln": uln,
@@ -136,26 +137,26 @@ def _measured(
     }
 
 
-def _value(one: Mapping[str, Any], notes: list[Note]) -> str | None:
-    """The value as written, with its comparator; None where no number was reported."""
-    if "dataAbsentReason" in one:
-        if _values(one):
+def _value(element: Mapping[str, Any], notes: list[Note]) -> str | None:
+    """Return the value as written, with its comparator; None where no number was reported."""
+    if "dataAbsentReason" in element:
+        if _value_names(element):
             text = "a value and a dataAbsentReason contradict each other: the value is not read"
             notes.append(Note("dataAbsentReason", "contradiction", text))
         return None
-    quantity = one.get("valueQuantity")
+    quantity = element.get("valueQuantity")
     if quantity is not None:
         return _quantity(quantity, notes)
-    if one.get("valueInteger") is not None:
-        return _number(one["valueInteger"])
-    written = one.get("valueString")
+    if element.get("valueInteger") is not None:
+        return _number(element["valueInteger"])
+    written = element.get("valueString")
     if isinstance(written, str):
         try:
             return read_value(written).text
         except ParseError:
             pass
-    if found := _values(one):
-        notes.append(Note(found[0], "not-a-number", "this value is not a number: not graded"))
+    if names := _value_names(element):
+        notes.append(Note(names[0], "not-a-number", "this value is not a number: not graded"))
     return None
 
 
@@ -182,7 +183,7 @@ def _number(number: object) -> str:
 
 
 def _effective(resource: Mapping[str, Any], notes: list[Note]) -> str | None:
-    """When the specimen was taken, as written."""
+    """Return when the specimen was taken, as written; None where no time is given."""
     written = resource.get("effectiveDateTime")
     if written is None:
         written = object_of(resource.get("effectivePeriod")).get("end")
@@ -196,7 +197,7 @@ def _effective(resource: Mapping[str, Any], notes: list[Note]) -> str | None:
 
 
 def _source_id(resource: Mapping[str, Any]) -> str | None:
-    """The id, else the first identifier; None where neither can be kept as it is."""
+    """Return the id, else the first identifier; None where there is none that ``text_of`` takes."""
     if found := text_of(resource.get("id")):
         return found
     for identifier in objects(resource.get("identifier")):
@@ -206,10 +207,10 @@ def _source_id(resource: Mapping[str, Any]) -> str | None:
 
 
 def _patient(resource: Mapping[str, Any]) -> str | None:
-    """The identifier in ``Patient/123`` or ``urn:uuid:…``."""
+    """Return the id in the subject's ``Patient/123`` or ``urn:uuid:…``; None if there is none."""
     reference = text_of(object_of(resource.get("subject")).get("reference"))
     return reference and (reference.rpartition("/")[2].removeprefix("urn:uuid:") or None)
 
 
-def _values(one: Mapping[str, Any]) -> list[str]:
-    return [key for key in one if key.startswith("value") and one[key] is not None]
+def _value_names(element: Mapping[str, Any]) -> list[str]:
+    return [key for key in element if key.startswith("value") and element[key] is not None]

@@ -1,4 +1,4 @@
-"""Which reference range of an Observation applies to its patient: one, or none is taken."""
+"""The reference range of an Observation that applies to its patient: one, or none is taken."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ _DAYS = {"wk": 7, "d": 1}
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """What ranges may depend on; None where it is not known."""
+    """What a reference range may depend on; None where it is not known."""
 
     sex: Literal["male", "female"] | None = None
     born: date | None = None
@@ -38,25 +38,25 @@ class Person:
 UNKNOWN_PERSON = Person()
 
 
-def chosen_range(
-    one: Mapping[str, Any], person: Person, collected: str | None, notes: list[Note]
+def choose_range(
+    element: Mapping[str, Any], person: Person, collected: str | None, notes: list[Note]
 ) -> Limits:
-    """The limits of the one normal range that applies; nothing is taken where several might.
+    """Return the limits of the normal range that applies; none where several with others might.
 
     A range for a sex or an age applies where the person's is known and meets it; one for anything
-    else (a pregnancy, a race) is not taken. Limits that are no numbers are left for the grader to
-    flag.
+    else (a pregnancy, a race) is not taken. Limits that are no numbers are passed on, so that the
+    grader flags them.
     """
-    ranges = list(enumerate(objects(one.get("referenceRange"))))
-    found = [(i, r) for i, r in ranges if _is_normal(r) and _says_something(r)]
+    ranges = list(enumerate(objects(element.get("referenceRange"))))
+    normal = [(i, r) for i, r in ranges if _is_normal(r) and _has_content(r)]
     fitting = []
-    for i, each in found:
-        if _applies(each, person, collected):
-            fitting.append((i, each))
+    for i, range_ in normal:
+        if _applies(range_, person, collected):
+            fitting.append((i, range_))
         else:
             text = "this range is for some people, and it is not known that this is one of them"
             notes.append(Note(f"referenceRange[{i}]", "range-not-applicable", text))
-    limits = {_limits(each, f"referenceRange[{i}]", notes) for i, each in fitting}
+    limits = {_limits(range_, f"referenceRange[{i}]", notes) for i, range_ in fitting}
     if len(limits) > 1:
         text = "several ranges could apply: none is taken"
         notes.append(Note("referenceRange", "several-ranges", text))
@@ -64,9 +64,9 @@ def chosen_range(
     return limits.pop() if limits else _NONE
 
 
-def _is_normal(one: Mapping[str, Any]) -> bool:
-    """Whether it is a range of normal values: its type says so, or it has none."""
-    kind = one.get("type") or one.get("meaning")  # DSTU2's name for it
+def _is_normal(range_: Mapping[str, Any]) -> bool:
+    """Return whether it is a range of normal values: its type says so, or it has no type."""
+    kind = range_.get("type") or range_.get("meaning")  # DSTU2 calls it meaning.
     if kind is None:
         return True
     found = list(codes(kind))
@@ -75,23 +75,23 @@ def _is_normal(one: Mapping[str, Any]) -> bool:
     return (text_of(object_of(kind).get("text")) or "").casefold() in ("normal", "normal range")
 
 
-def _says_something(one: Mapping[str, Any]) -> bool:
-    return any(one.get(name) for name in ("low", "high", "text"))
+def _has_content(range_: Mapping[str, Any]) -> bool:
+    return any(range_.get(name) for name in ("low", "high", "text"))
 
 
-def _applies(one: Mapping[str, Any], person: Person, collected: str | None) -> bool:
-    if "modifierExtension" in one:
+def _applies(range_: Mapping[str, Any], person: Person, collected: str | None) -> bool:
+    if "modifierExtension" in range_:
         return False
-    for group in objects(one.get("appliesTo")):
+    for group in objects(range_.get("appliesTo")):
         sexes = {_SEX[code] for code in codes(group) if code in _SEX}
         if person.sex is None or sexes != {person.sex}:
             return False
-    age = one.get("age")
-    return age is None or _of_age(object_of(age), person, collected)
+    age = range_.get("age")
+    return age is None or _is_of_age(object_of(age), person, collected)
 
 
-def _of_age(age: Mapping[str, Any], person: Person, collected: str | None) -> bool:
-    """Whether the person was certainly of this age on every day the date may mean."""
+def _is_of_age(age: Mapping[str, Any], person: Person, collected: str | None) -> bool:
+    """Return whether the person was certainly of this age on every day that the date may mean."""
     try:
         taken = read_collected(collected or "")
     except ParseError:
@@ -100,14 +100,14 @@ def _of_age(age: Mapping[str, Any], person: Person, collected: str | None) -> bo
         return False
     low, high = (_birthday(person.born, age.get(end)) for end in ("low", "high"))
     if (low is None) != ("low" not in age) or (high is None) != ("high" not in age):
-        return False  # an age that cannot be read
+        return False  # The age cannot be read.
     since = low is None or low[0] <= taken.first
-    # "18 to 64 a" includes the year in which one is 64.
+    # "18 to 64 a" includes the year in which the person is 64.
     return since and (high is None or taken.last < high[1])
 
 
 def _birthday(born: date, age: object) -> tuple[date, date] | None:
-    """The day on which a person reaches an age, and the one on which they leave it."""
+    """Return the day on which a person reaches an age, and the day on which it ends."""
     quantity = object_of(age)
     number, unit = quantity.get("value"), unit_of(quantity) or ""
     if isinstance(number, bool) or not isinstance(number, int | Decimal):
@@ -126,10 +126,10 @@ def _birthday(born: date, age: object) -> tuple[date, date] | None:
     return None
 
 
-def _limits(one: Mapping[str, Any], path: str, notes: list[Note]) -> Limits:
-    low, high = object_of(one.get("low")), object_of(one.get("high"))
+def _limits(range_: Mapping[str, Any], path: str, notes: list[Note]) -> Limits:
+    low, high = object_of(range_.get("low")), object_of(range_.get("high"))
     if not low and not high:
-        return _printed(one.get("text"), path, notes)
+        return _printed_limits(range_.get("text"), path, notes)
     units = {unit for quantity in (low, high) if (unit := unit_of(quantity))}
     if len(units) > 1:
         text = "low and high are in different units: the range is not taken"
@@ -139,7 +139,7 @@ def _limits(one: Mapping[str, Any], path: str, notes: list[Note]) -> Limits:
 
 
 def _number(limit: Mapping[str, Any]) -> str | None:
-    """The number as written; a comparator is kept, so that the grader refuses it as a limit."""
+    """Return the number as written, with its comparator: the grader refuses that as a limit."""
     value = limit.get("value")
     if value is None:
         return None
@@ -148,12 +148,12 @@ def _number(limit: Mapping[str, Any]) -> str | None:
     return f"{text_of(limit.get('comparator')) or ''}{value}"
 
 
-def _printed(text: object, path: str, notes: list[Note]) -> Limits:
+def _printed_limits(text: object, path: str, notes: list[Note]) -> Limits:
     printed = text_of(text) or ""
     try:
         found = read_range(printed)
     except ParseError as error:
         notes.append(Note(f"{path}.text", error.code, error.message))
-        return None, printed, None  # no number: the grader flags it
+        return None, printed, None  # It is no number: the grader flags it.
     lln, uln = to_plain_text(found.lln), to_plain_text(found.uln)
     return lln, uln, found.unit

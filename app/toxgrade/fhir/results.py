@@ -1,4 +1,4 @@
-"""Observations as results to grade: texts become numbers, statuses become ours, notes are kept."""
+"""Observations as results to grade: texts are parsed, accepted statuses become ``final``."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ from toxgrade.grading.units import Names
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Statuses that count as final beside those that always do."""
+    """Statuses that count as final in addition to those that always do."""
 
     preliminary: bool = False
     unknown: bool = False
@@ -26,9 +26,9 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """One value to grade, or a panel that has none (``lab`` None): its source and what to say.
+    """One value to grade, or a panel that has none (``lab`` None), with its source and notes.
 
-    ``where`` is the FHIRPath of what holds the value; notes have whole paths too.
+    ``where`` is the FHIRPath of the element with the value; notes have whole paths too.
     """
 
     source: Source
@@ -38,13 +38,13 @@ class Observed:
 
     @property
     def is_laboratory(self) -> bool:
-        """Whether it is filed as a laboratory's, or not filed at all."""
+        """Whether its category is laboratory, or it has no category."""
         categories = objects(self.source.resource.get("category"))
         return not categories or any("laboratory" in codes(one) for one in categories)
 
 
 def read_source(source: Source, names: Names, person: Person, accepted: Accepted) -> list[Observed]:
-    """The values of an Observation as results; a panel gives one entry without."""
+    """Return the values of an Observation as results; a panel gives one entry without a result."""
     values = read_observation(source.resource, names, person)
     if not values:
         return [Observed(source, source.where, None)]
@@ -103,9 +103,9 @@ def _collected(text: str | None) -> Collected | Literal[Reason.UNREADABLE_DATE] 
         return Reason.UNREADABLE_DATE
 
 
-@lru_cache(4096)  # a laboratory's limits are few
+@lru_cache(4096)  # Laboratories use few limits.
 def _limit(text: str | None) -> Decimal | Literal[False] | None:
-    """The limit; False where there is one that cannot be read."""
+    """Return the limit; None where there is none, False where it cannot be read."""
     if text is None:
         return None
     try:
@@ -115,7 +115,7 @@ def _limit(text: str | None) -> Decimal | Literal[False] | None:
 
 
 def _issued(text: str | None) -> datetime | None:
-    """When this version was released; None where it is not said with its offset."""
+    """Return when this version was released; None if that is not given with an offset."""
     try:
         issued = datetime.fromisoformat(text) if text else None
     except ValueError:

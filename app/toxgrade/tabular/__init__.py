@@ -1,1 +1,1 @@
-"""Files and frames, in and out: formats, column layouts, mappings."""
+"""Files and data frames in and out: formats, column layouts, mappings."""

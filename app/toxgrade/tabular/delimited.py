@@ -1,4 +1,4 @@
-"""CSV and TSV: checked in one pass over the bytes, then read by column."""
+"""CSV and TSV files: checked in one pass over the bytes, then read in pieces as String columns."""
 
 import csv
 import hashlib
@@ -17,7 +17,7 @@ from toxgrade.tabular.file_format import (
     DELIMITERS,
     SPARE,
     Shape,
-    check_beginning,
+    check_signature,
     find_delimiter,
     is_utf16,
     read_header,
@@ -25,26 +25,26 @@ from toxgrade.tabular.file_format import (
     unpack,
 )
 from toxgrade.tabular.read_options import Encoding, ReadOptions
-from toxgrade.tabular.table import Table, scanned
+from toxgrade.tabular.table import Table, scan_pieces
 
-_PIECE = 1 << 22
+_PIECE = 1 << 22  # Bytes.
 _LONGEST_LINE = 4 * _PIECE
-_LARGEST_BLOCK = 16 * _PIECE  # 64 MB: some million short lines, fewer of hundreds of columns
+_LARGEST_BLOCK = 16 * _PIECE  # 64 MB hold about a million short lines, fewer of hundreds of columns
 
 
 def open_text(path: Path, name: str, shape: Shape, options: ReadOptions, folder: Path) -> Table:
-    """Open a delimited text file; ``folder`` holds what must be decompressed or transcoded.
+    """Open a delimited text file; a decompressed or transcoded copy goes into ``folder``.
 
     Raises:
-        FileError: empty, not in its encoding, a column named twice or not at all, lines that do not
-            end or end in different ways, NUL bytes.
+        FileError: the file is empty or not in its encoding, two columns have one name, a nameless
+            column is not empty, lines are too long or end in different ways, or it has NUL bytes.
     """
-    encoding = options.encoding or _encoding(path)
+    encoding = options.encoding or _detect_encoding(path)
     sha256, source = "", path
     if shape.compression or encoding != "utf-8":
         source = folder / f"{len(list(folder.iterdir()))}.text"
         encoding = unpack(path, name, shape.compression, encoding, source, options.max_bytes)
-        check_beginning(source, name, None)
+        check_signature(source, name, None)
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     checked = _check(source, name)
@@ -53,14 +53,14 @@ def open_text(path: Path, name: str, shape: Shape, options: ReadOptions, folder:
     columns = tuple(column for column in schema if not column.startswith(SPARE))
     frame = _scan(source, delimiter, schema, name)
     has_breaks = checked.has_quotes and not _one_line_each(frame, checked.lines)
-    told = [shape.kind.upper(), encoding.upper(), f"{DELIMITERS.get(delimiter, delimiter)}s"]
+    read_as = [shape.kind.upper(), encoding.upper(), f"{DELIMITERS.get(delimiter, delimiter)}s"]
     if detected:
-        told[-1] += " (detected)"
+        read_as[-1] += " (detected)"
     blocks = partial(_blocks, source, delimiter, schema, checked.lines)
     return Table(
-        name, shape.kind, sha256 or checked.sha256, scanned(frame) if has_breaks else blocks,
-        columns, ", ".join(told), has_breaks=has_breaks,
-        why=partial(_why_unreadable, source, name, delimiter),
+        name, shape.kind, sha256 or checked.sha256, scan_pieces(frame) if has_breaks else blocks,
+        columns, ", ".join(read_as), has_breaks=has_breaks,
+        explain=partial(_explain, source, name, delimiter),
     )  # fmt: skip
 
 
@@ -72,10 +72,10 @@ def _blocks(
     wanted: Sequence[str],
     size: int,
 ) -> Iterator[pl.DataFrame]:
-    """The rows of a file of which each is one line, in blocks of about ``size`` lines.
+    """Yield the rows of a file with one line per row, in blocks of about ``size`` lines.
 
-    The next block is read while one is worked with. polars' own scan reads further ahead: 0.5 GB
-    for ten million rows, where this takes 0.1.
+    The next block is read while the caller uses the current one. polars' own scan reads further
+    ahead: for ten million rows it takes 0.5 GB of memory, where this takes 0.1.
     """
     block_size = min(size * (source.stat().st_size // max(lines, 1) + 1), _LARGEST_BLOCK)
     header = delimiter.join('"' + name.replace('"', '""') + '"' for name in schema).encode() + b"\n"
@@ -85,8 +85,8 @@ def _blocks(
         return scan.select(wanted).collect()
 
     def read() -> pl.DataFrame | None:
-        # Its end is found first, so that a block is one piece of memory: to put the header, a block
-        # and the rest of its last line together cost half as much again as reading them.
+        # The end of the block is found first, so that it is read into one piece of memory: joining
+        # the header, a block and the rest of its last line cost half as much again as reading them.
         start = file.tell()
         file.seek(block_size, os.SEEK_CUR)
         file.readline()
@@ -96,7 +96,7 @@ def _blocks(
             return None
         try:
             return rows(block, has_header=False)
-        except pl.exceptions.SchemaError:  # the first row has other columns than the header
+        except pl.exceptions.SchemaError:  # The first row has more or fewer fields than the header.
             return rows(header + block, has_header=True)
 
     with source.open("rb") as file, ThreadPoolExecutor(1) as reader:
@@ -110,7 +110,7 @@ def _blocks(
 def _scan(
     source: Path, delimiter: str, schema: Mapping[str, type[pl.String]], name: str
 ) -> pl.LazyFrame:
-    """All rows, without the spare columns, of which each must be empty."""
+    """Return a scan of all rows without the spare columns, which must be empty."""
     spare = {column: at for at, column in enumerate(schema) if column.startswith(SPARE)}
     if not spare:
         return pl.scan_csv(source, separator=delimiter, schema=schema, glob=False)
@@ -118,30 +118,32 @@ def _scan(
         source, separator=delimiter, infer_schema=False, new_columns=list(schema), glob=False
     )
     has_text = [(pl.col(column).fill_null("") != "").any() for column in spare]
-    with suppress(pl.exceptions.PolarsError):  # what is wrong is said when the rows are read
+    with suppress(pl.exceptions.PolarsError):  # Reading the rows will report the error.
         found = frame.select(has_text).collect().row(0)
         refuse_spare([at for at, has in zip(spare.values(), found, strict=True) if has], name)
     return frame.drop(spare)
 
 
 def _one_line_each(frame: pl.LazyFrame, lines: int) -> bool:
-    """Whether no field runs over several lines: each row after the header is one line.
+    """Return whether no field holds a line break, so that each row after the header is one line.
 
-    To count the rows costs a fortieth of reading them, to look for breaks in every field a half.
+    Counting the rows costs a fortieth of reading them; looking for breaks in each field, a half.
     """
     try:
         return int(frame.select(pl.len()).collect().item()) == lines - 1
     except pl.exceptions.PolarsError:
-        return False  # what is wrong is said with its line when the rows are read
+        return False  # Reading the rows will report the error and its line.
 
 
-def _encoding(path: Path) -> Encoding:
+def _detect_encoding(path: Path) -> Encoding:
     with path.open("rb") as file:
         return "utf-16" if is_utf16(file.read(4)) else "utf-8"
 
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
+    """What ``_check`` found; ``lines`` counts the header too."""
+
     header: str
     lines: int
     has_quotes: bool
@@ -149,8 +151,8 @@ class _Checked:
 
 
 def _check(path: Path, name: str) -> _Checked:
-    """One pass over the bytes: the header, the hash, and what no CSV reader may be left to meet."""
-    digest, header, quotes, run, line, lone, held = hashlib.sha256(), b"", False, 0, 1, 0, False
+    """Hash the bytes in one pass and refuse what could confuse a CSV reader; ``lone``: CR alone."""
+    digest, header, quotes, tail, line, lone, cr_end = hashlib.sha256(), b"", False, 0, 1, 0, False
     with path.open("rb") as file:
         while piece := file.read(_PIECE):
             digest.update(piece)
@@ -159,12 +161,12 @@ def _check(path: Path, name: str) -> _Checked:
             if b"\x00" in piece:
                 line += piece[: piece.index(b"\x00")].count(b"\n")
                 raise FileError(f"{name}, line {line}: a NUL byte; is it text in UTF-8?")
-            run = len(piece) - piece.rindex(b"\n") - 1 if ends else run + len(piece)
-            if run > _LONGEST_LINE:
+            tail = len(piece) - piece.rindex(b"\n") - 1 if ends else tail + len(piece)
+            if tail > _LONGEST_LINE:
                 raise FileError(f"{name}, line {line + ends}: longer than {_LONGEST_LINE:,} bytes")
-            if held or b"\r" in piece:
-                lone += piece.count(b"\r") - piece.count(b"\r\n") - (held and piece[:1] == b"\n")
-                held = piece.endswith(b"\r")
+            if cr_end or b"\r" in piece:
+                lone += piece.count(b"\r") - piece.count(b"\r\n") - (cr_end and piece[:1] == b"\n")
+                cr_end = piece.endswith(b"\r")
             quotes = quotes or b'"' in piece
             line += ends
     if lone:
@@ -176,11 +178,11 @@ def _check(path: Path, name: str) -> _Checked:
         raise FileError(f"{name}: not UTF-8; declare its encoding") from None
     if not text.strip():
         raise FileError(f"{name}: empty; expected a header and rows")
-    return _Checked(text.rstrip("\r"), line - (run == 0), quotes, digest.hexdigest())
+    return _Checked(text.rstrip("\r"), line - (tail == 0), quotes, digest.hexdigest())
 
 
-def _why_unreadable(path: Path, name: str, delimiter: str) -> str:
-    """The first line that is not CSV with the header's columns; no value of it."""
+def _explain(path: Path, name: str, delimiter: str) -> str:
+    """Return a message that names the first line that is not CSV, but none of its values."""
     line = 1
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:

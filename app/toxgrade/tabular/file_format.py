@@ -1,4 +1,4 @@
-"""What kind a file is: by its suffix, held against how it begins."""
+"""File formats: kind by suffix and first bytes, decompression, encoding, delimiter and header."""
 
 import codecs
 import csv
@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NamedTuple, Protocol, get_args
+from typing import IO, NamedTuple, Protocol
 
 import polars as pl
 import zstandard
@@ -20,45 +20,51 @@ _SUFFIXES: dict[str, Kind] = {
     ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".ndjson": "ndjson", ".jsonl": "ndjson",
     ".xlsx": "xlsx", ".xpt": "xpt",
 }  # fmt: skip
-_TEXTS = ("csv", "tsv", "ndjson")
-_BEGINNINGS = (
+_TEXT_KINDS = ("csv", "tsv", "ndjson")
+_SIGNATURES = (
     (b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstandard"), (b"PAR1", "Parquet"),
     (b"PK\x03\x04", "a zip archive or XLSX"), (b"HEADER RECORD*******", "SAS XPT"),
     (b"%PDF", "PDF"), (b"\xd0\xcf\x11\xe0", "an old Office file (.xls)"),
     (b"<!doctype html", "HTML"), (b"<html", "HTML"), (b"<?xml", "XML"), (b"$fl2", "SPSS"),
     (b"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xc2\xea\x81\x60", "SAS7BDAT"),
 )  # fmt: skip
-_BEGINS = {"parquet": "Parquet", "xlsx": "a zip archive or XLSX", "xpt": "SAS XPT"}
+_SIGNATURE_OF_KIND = {"parquet": "Parquet", "xlsx": "a zip archive or XLSX", "xpt": "SAS XPT"}
 _COMPRESSED = {".gz": "gzip", ".zst": "zstandard"}
+_PIECE = 1 << 20  # Bytes.
+_BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_MOST_COLUMNS = 2000
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+SPARE = "\x00spare"
+"""Prefix under which columns without a name are scanned; no text file has such a column name."""
 
 
 class Shape(NamedTuple):
-    """``compression`` is ``.gz``, ``.zst`` or empty."""
+    """The kind of a file and its compression: ``.gz``, ``.zst``, or empty for none."""
 
     kind: Kind
     compression: str
 
 
 def shape(path: Path, name: str, options: ReadOptions) -> Shape:
-    """The kind of a file, declared or by its suffix, and how it is compressed.
+    """Return the kind of a file, declared or by its suffix, and its compression.
 
     Raises:
-        FileError: an unknown suffix, or content that is something else.
+        FileError: the suffix is unknown, or the content begins like another kind.
     """
     compression = Path(name).suffix.lower() if Path(name).suffix.lower() in _COMPRESSED else ""
     plain = Path(name).stem if compression else name
     kind = options.kind or _SUFFIXES.get(Path(plain).suffix.lower())
-    if kind is None or (compression and kind not in _TEXTS):
+    if kind is None or (compression and kind not in _TEXT_KINDS):
         known = f"{', '.join(_SUFFIXES)}; .csv, .tsv, .ndjson also with .gz or .zst"
         raise FileError(
             f"{name}: the kind of file is not known. Accepted are {known}; or declare it"
         )
-    check_beginning(path, name, _COMPRESSED.get(compression) or _BEGINS.get(kind))
+    check_signature(path, name, _COMPRESSED.get(compression) or _SIGNATURE_OF_KIND.get(kind))
     return Shape(kind, compression)
 
 
-def check_beginning(path: Path, name: str, expected: str | None) -> None:
-    """Refuse a file that begins as another kind; ``expected`` None: any text."""
+def check_signature(path: Path, name: str, expected: str | None) -> None:
+    """Refuse a file whose first bytes are not of the ``expected`` format (None: text)."""
     try:
         with path.open("rb") as file:
             head = file.read(512)
@@ -67,9 +73,9 @@ def check_beginning(path: Path, name: str, expected: str | None) -> None:
     lowered = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     found = next(
         (
-            what
-            for begin, what in _BEGINNINGS
-            if head.startswith(begin) or lowered.startswith(begin)
+            format_name
+            for signature, format_name in _SIGNATURES
+            if head.startswith(signature) or lowered.startswith(signature)
         ),
         None,
     )
@@ -79,46 +85,41 @@ def check_beginning(path: Path, name: str, expected: str | None) -> None:
         raise FileError(f"{name}: {says}{wanted}")
 
 
-KINDS: tuple[str, ...] = get_args(Kind)
-
-
-_PIECE = 1 << 20
-_BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-
-
 class _Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
 def is_utf16(head: bytes) -> bool:
-    """Whether a file says by its byte order mark that it is UTF-16."""
+    """Return whether the first bytes of a file are a byte order mark of UTF-16."""
     return head.startswith(_BYTE_ORDER_MARKS)
 
 
 def unpack(
-    path: Path, name: str, compression: str, encoding: Encoding | None, to: Path, most: int
+    path: Path, name: str, compression: str, encoding: Encoding | None, to: Path, max_bytes: int
 ) -> Encoding:
-    """Write ``path`` to ``to`` as UTF-8; the encoding that it was found to have.
+    """Write ``path``, decompressed and as UTF-8, to ``to``; return its encoding.
+
+    ``encoding`` None: UTF-8, or UTF-16 by the byte order mark. UTF-8 is copied unchecked.
 
     Raises:
-        FileError: truncated or damaged, not in that encoding, or more than ``most`` bytes.
+        FileError: truncated or damaged, not in that encoding, or more than ``max_bytes`` bytes.
         OSError: ``to`` cannot be written, as when the disk is full.
     """
-    with _opened(path, name, compression) as source, to.open("wb") as out:
+    with _open_decompressed(path, name, compression) as source, to.open("wb") as out:
         piece = source.read(_PIECE)
         found: Encoding = encoding or ("utf-16" if is_utf16(piece) else "utf-8")
         decode = None if found == "utf-8" else codecs.getincrementaldecoder(found)()
         while piece:
-            if out.tell() > most:
-                text = f"more than {most:,} bytes once decompressed; split it"
+            if out.tell() > max_bytes:
+                text = f"more than {max_bytes:,} bytes once decompressed; split it"
                 raise FileError(f"{name}: {text}")
-            out.write(_utf8(piece, decode, name, found))
+            out.write(_to_utf8(piece, decode, name, found))
             piece = source.read(_PIECE)
-        out.write(_utf8(b"", decode, name, found, final=True))
+        out.write(_to_utf8(b"", decode, name, found, final=True))
     return found
 
 
-def _utf8(
+def _to_utf8(
     piece: bytes,
     decode: codecs.IncrementalDecoder | None,
     name: str,
@@ -130,12 +131,12 @@ def _utf8(
         return piece
     try:
         return decode.decode(piece, final).encode()
-    except UnicodeError:  # UTF-16 without a byte order mark is no UnicodeDecodeError
+    except UnicodeError:  # UTF-16 without a byte order mark raises this base class.
         raise FileError(f"{name}: not {encoding}") from None
 
 
 class _Zstandard:
-    """Reads zstandard frames and, unlike the library's own reader, notices where one is cut off."""
+    """Reads zstandard frames; unlike the library's own reader, raises EOFError for a cut one."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -143,7 +144,7 @@ class _Zstandard:
         self._begun = False
 
     def read(self, _: int, /) -> bytes:
-        """The next piece; empty at the end. A kilobyte becomes at most some 32 MB."""
+        """Return the next piece, empty at the end; a kilobyte of input gives at most some 32 MB."""
         while packed := self._frame.unused_data or self._file.read(1024):
             if self._frame.eof:
                 self._frame = zstandard.ZstdDecompressor().decompressobj()
@@ -156,7 +157,7 @@ class _Zstandard:
 
 
 @contextmanager
-def _opened(path: Path, name: str, compression: str) -> Iterator[_Readable]:
+def _open_decompressed(path: Path, name: str, compression: str) -> Iterator[_Readable]:
     try:
         with path.open("rb") as file:
             if compression == ".gz":
@@ -169,14 +170,11 @@ def _opened(path: Path, name: str, compression: str) -> Iterator[_Readable]:
         raise FileError(f"{name}: damaged or cut off: it does not decompress") from None
 
 
-_MOST_COLUMNS = 2000
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-SPARE = "\x00spare"
-"""How the scanned names of columns without a name begin; no file has such a name."""
-
-
 def find_delimiter(header: str, shape: Shape, options: ReadOptions, name: str) -> tuple[str, bool]:
-    """The declared delimiter, or the one that splits the header most; whether it was detected."""
+    """Return the declared delimiter or the one that splits the header into most columns.
+
+    The second value is whether a delimiter other than the comma was detected.
+    """
     if options.delimiter is not None:
         return options.delimiter, False
     if shape.kind == "tsv":
@@ -189,7 +187,7 @@ def find_delimiter(header: str, shape: Shape, options: ReadOptions, name: str) -
 
 
 def read_header(header: str, delimiter: str, name: str) -> dict[str, type[pl.String]]:
-    """The columns as they are scanned, spare ones under names that no file has."""
+    """Return the columns to scan as String, spare ones under names that begin with ``SPARE``."""
     if header.count('"') % 2:
         raise FileError(f"{name}: the header does not end on its first line")
     columns = _split(header, delimiter)
@@ -210,28 +208,29 @@ def _split(header: str, delimiter: str) -> list[str]:
 
 
 def check_names(columns: Sequence[str], file: str) -> None:
-    """Check that a header tells its columns apart.
+    """Check that no two columns of a header have the same name.
 
     Raises:
-        FileError: two have the same name.
+        FileError: some have; it names them.
     """
-    if twice := sorted(name for name, n in Counter(columns).items() if n > 1):
-        raise FileError(f"{file}: two columns are named {', '.join(twice)}")
+    if duplicates := sorted(name for name, n in Counter(columns).items() if n > 1):
+        raise FileError(f"{file}: two columns are named {', '.join(duplicates)}")
 
 
 def spare_columns(columns: Sequence[str]) -> list[int]:
-    """The places of columns without a name, where there are several: spreadsheets write such to the
-    right of a table, and empty. One alone is a column like others.
+    """Return the places (from 0) of the columns without a name, where there are several.
+
+    Spreadsheets write such columns, empty, to the right of a table. A single one is a usual column.
     """
     nameless = [place for place, name in enumerate(columns) if not name.strip()]
     return nameless if len(nameless) > 1 else []
 
 
 def refuse_spare(filled: Sequence[int], file: str) -> None:
-    """Refuse columns without a name that hold something, by their places.
+    """Refuse columns without a name that are not empty; ``filled``: their places, from 0.
 
     Raises:
-        FileError: there are some.
+        FileError: ``filled`` is not empty.
     """
     if filled:
         places = ", ".join(str(place + 1) for place in filled)

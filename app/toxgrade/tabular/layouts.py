@@ -16,7 +16,7 @@ _SDTM_STANDARD = {
     "LBORRES": "LBSTRESC", "LBORRESU": "LBSTRESU", "LBORNRLO": "LBSTNRLO", "LBORNRHI": "LBSTNRHI",
 }  # fmt: skip
 SIGNS_SWAPPED = ([".", ","], [",", "."])
-"""Both at once: 1.234 must become unreadable, not a number a thousand times too small."""
+"""Swapped at once, so that 1.234 becomes unreadable, not a number a thousand times too small."""
 OWN, SDTM_LB, MAPPED = "Toxgrade's own columns", "SDTM LB", "mapped columns"
 
 
@@ -24,8 +24,8 @@ OWN, SDTM_LB, MAPPED = "Toxgrade's own columns", "SDTM LB", "mapped columns"
 class Layout:
     """What each of our columns is in a file.
 
-    ``ours``: an expression over the file's columns for each of ``OURS`` that it has;
-    ``named``: the file's column behind it, for messages. ``reads``: all columns those need.
+    ``ours``: an expression over the file's columns for each of ``OURS`` that the file has;
+    ``named``: the file's column behind it, for messages. ``reads``: all columns that ``ours`` uses.
     """
 
     name: str
@@ -34,57 +34,57 @@ class Layout:
     reads: tuple[str, ...]
 
     def rows(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The columns ``OURS`` of a frame with the file's columns; null where there is none."""
+        """Return the columns ``OURS`` of a frame with the file's columns; null where none."""
         return frame.select(self.of(name).alias(name) for name in OURS)
 
     def of(self, name: str) -> pl.Expr:
-        """What one of our columns is in a frame with the file's columns."""
+        """Return one of our columns as an expression over the file's columns."""
         return self.ours.get(name, pl.lit(None, dtype=pl.String))
 
 
 def recognise(header: Sequence[str], file: str, options: ReadOptions) -> Layout:
-    """The declared mapping, or the layout whose required columns are all there.
+    """Return the layout of the declared mapping, or the one whose required columns are all there.
 
     Raises:
-        FileError: naming what is missing from the layout that comes nearest.
+        FileError: names what is missing from the layout that comes nearest, or from the mapping.
     """
     if options.columns:
-        return _mapped(header, file, options)
+        return _mapped_layout(header, file, options)
     sdtm = _sdtm_required(header, options)
     missing = {
         OWN: [name for name in _REQUIRED if name not in header],
         SDTM_LB: [name for name in sdtm if name not in header],
     }
     if not missing[OWN]:
-        return _named(OWN, {name: name for name in OURS if name in header}, options)
+        return _own_layout(OWN, {name: name for name in OURS if name in header}, options)
     if not missing[SDTM_LB]:
-        return _sdtm(header, options)
+        return _sdtm_layout(header, options)
     nearest = min(missing, key=lambda name: len(missing[name]))
     accepted = f"{OWN}: {', '.join(_REQUIRED)}; or {SDTM_LB}: {', '.join(sdtm)}; or a mapping"
     lacking = ", ".join(missing[nearest])
     raise FileError(f"{file}: the header lacks {lacking}. Accepted are {accepted}")
 
 
-def _named(layout: str, named: Mapping[str, str], options: ReadOptions) -> Layout:
+def _own_layout(layout: str, named: Mapping[str, str], options: ReadOptions) -> Layout:
     ours = {name: pl.col(column) for name, column in named.items()}
     if options.baseline == "rule":
         ours.pop("baseline", None)
-    return Layout(layout, as_declared(ours, options), named, _reads(ours.values()))
+    return Layout(layout, as_declared(ours, options), named, _root_names(ours.values()))
 
 
-def _reads(expressions: Iterable[pl.Expr]) -> tuple[str, ...]:
-    names = [name for one in expressions for name in one.meta.root_names()]
+def _root_names(expressions: Iterable[pl.Expr]) -> tuple[str, ...]:
+    names = [name for expression in expressions for name in expression.meta.root_names()]
     return tuple(dict.fromkeys(names))
 
 
-def _mapped(header: Sequence[str], file: str, options: ReadOptions) -> Layout:
-    """The mapped columns, and under their own names those that are not mapped."""
+def _mapped_layout(header: Sequence[str], file: str, options: ReadOptions) -> Layout:
+    """Return the layout of a mapping; columns under our own names need not be mapped."""
     columns = options.columns
     named = {name: name for name in OURS if name in header} | dict(columns.columns)
     named = {name: column for name, column in named.items() if name not in columns.constants}
     wide = {"column", "lln_column", "uln_column"}
-    theirs = {*named.values(), *(entry[k] for entry in columns.wide for k in wide & entry.keys())}
-    if absent := sorted(theirs - set(header)):
+    used = {*named.values(), *(entry[k] for entry in columns.wide for k in wide & entry.keys())}
+    if absent := sorted(used - set(header)):
         raise FileError(
             f"{file}: the mapping names columns that are not there: {', '.join(absent)}"
         )
@@ -95,7 +95,7 @@ def _mapped(header: Sequence[str], file: str, options: ReadOptions) -> Layout:
         raise FileError(f"{file}: the mapping does not say which column is {', '.join(absent)}")
     ours = {name: pl.col(column) for name, column in named.items()}
     ours |= {name: pl.lit(text) for name, text in columns.constants.items()}
-    reads = tuple(dict.fromkeys([*_reads(ours.values()), *sorted(theirs)]))
+    reads = tuple(dict.fromkeys([*_root_names(ours.values()), *sorted(used)]))
     return Layout(MAPPED, as_declared(ours, options), named, reads)
 
 
@@ -109,11 +109,12 @@ def _standard(name: str, options: ReadOptions) -> str:
     return _SDTM_STANDARD.get(name, name) if options.values == "standard" else name
 
 
-def _sdtm(header: Sequence[str], options: ReadOptions) -> Layout:
-    """A result with the range of the same kind: never a range rounded in other units.
+def _sdtm_layout(header: Sequence[str], options: ReadOptions) -> Layout:
+    """Return the layout of SDTM LB: value, unit and range all as reported, or all standardised.
 
-    A test on anything but blood keeps its specimen in its name: urine albumin is no albumin. A test
-    that was not done has no value, whatever stands in its column.
+    So no value is compared with a range that was rounded in another unit. A test on anything but
+    blood gets its specimen into its name, as urine albumin must not be graded as albumin. A test
+    that was not done has no value, whatever its column holds.
     """
     codes = [_text(name) for name in ("LBTESTCD", "LBLOINC") if name in header]
     named = {
@@ -125,15 +126,15 @@ def _sdtm(header: Sequence[str], options: ReadOptions) -> Layout:
     ours["analyte"] = analyte = pl.coalesce(codes)
     if "LBSPEC" in header:
         specimen = _text("LBSPEC").fill_null("").str.strip_chars().str.to_uppercase()
-        other = pl.concat_str(analyte, pl.lit(" in "), specimen)
-        ours["analyte"] = pl.when(specimen.is_in(_BLOOD)).then(analyte).otherwise(other)
+        with_specimen = pl.concat_str(analyte, pl.lit(" in "), specimen)
+        ours["analyte"] = pl.when(specimen.is_in(_BLOOD)).then(analyte).otherwise(with_specimen)
     if "LBSTAT" in header:
         not_done = (_text("LBSTAT").str.strip_chars() == "NOT DONE").fill_null(False)
         ours["value"] = pl.when(~not_done).then(ours["value"])
     flags = [_text(name) for name in ("LBLOBXFL", "LBBLFL") if name in header]
     if options.baseline == "flag" and flags:
         ours["baseline"] = pl.coalesce(flags)
-    return Layout(SDTM_LB, as_declared(ours, options), named, _reads(ours.values()))
+    return Layout(SDTM_LB, as_declared(ours, options), named, _root_names(ours.values()))
 
 
 def _text(name: str) -> pl.Expr:
@@ -141,8 +142,8 @@ def _text(name: str) -> pl.Expr:
 
 
 def as_declared(ours: Mapping[str, pl.Expr], options: ReadOptions) -> dict[str, pl.Expr]:
-    """Our columns with the declared null markers, decimal sign and dates taken out of them."""
-    read = dict(ours)
+    """Return our columns with the declared null markers, decimal sign and date format applied."""
+    applied = dict(ours)
     for name, column in ours.items():
         if options.nulls and name not in ("patient", "analyte"):
             column = column.cast(pl.String).replace(list(options.nulls), None)
@@ -150,27 +151,27 @@ def as_declared(ours: Mapping[str, pl.Expr], options: ReadOptions) -> dict[str, 
             column = column.cast(pl.String).str.replace_many(*SIGNS_SWAPPED)
         if options.dates and name in ("collected", "rt_start", "rt_end"):
             column = iso_date(column, options.dates)
-        read[name] = column
-    return read
+        applied[name] = column
+    return applied
 
 
 def iso_date(column: pl.Expr, declared: str) -> pl.Expr:
-    """Dates of the declared strptime format as ISO 8601; other texts as they are."""
+    """Return dates in the declared strptime format as ISO 8601; other texts are unchanged."""
     column = column.cast(pl.String)
     if "%M" in declared:
-        read = column.str.to_datetime(declared, strict=False).dt.strftime("%Y-%m-%dT%H:%M:%S")
+        dates = column.str.to_datetime(declared, strict=False).dt.strftime("%Y-%m-%dT%H:%M:%S")
     else:
-        read = column.str.to_date(declared, strict=False).dt.strftime("%Y-%m-%d")
-    return read.fill_null(column)
+        dates = column.str.to_date(declared, strict=False).dt.strftime("%Y-%m-%d")
+    return dates.fill_null(column)
 
 
 def treatment_columns(
     header: Sequence[str], file: str, options: ReadOptions
 ) -> tuple[str, str, str]:
-    """The patient, start and end columns of a file with treatment dates.
+    """Return the patient, start and end columns of a file with treatment dates.
 
     Raises:
-        FileError: it has neither layout's columns, or not the declared ones.
+        FileError: the file has neither layout's columns, or not the declared ones.
     """
     patients = [options.columns.columns.get("patient", "patient"), "patient", "USUBJID"]
     patient = next((name for name in patients if name in header), None)

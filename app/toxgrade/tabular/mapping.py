@@ -1,4 +1,4 @@
-"""A mapping for exports that have neither our columns nor SDTM's: from a TOML file or ``a=b``.
+"""Mappings for exports that have neither our columns nor SDTM's: TOML files or ``OURS=THEIRS``.
 
 [columns]                     # our column = the file's column
 patient = "Pat-ID"
@@ -22,14 +22,14 @@ from toxgrade.errors import FileError
 from toxgrade.grading.parse import COLUMNS
 
 OURS = (*COLUMNS, "source_id", "rt_start", "rt_end")
-"""What a mapping may name: our columns of a lab export."""
+"""Our columns of a lab export, which a mapping may name."""
 
 _WIDE = ("column", "analyte", "unit", "lln", "uln", "lln_column", "uln_column", "limit_unit")
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnMap:
-    """``columns``: ours to theirs. ``constants``: ours to a text. ``wide``: see the module."""
+    """``columns``: ours to the file's; ``constants``: ours to a text; ``wide``: see the module."""
 
     columns: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, str] = field(default_factory=dict)
@@ -45,33 +45,33 @@ Document = tuple[str, bytes]
 
 
 def read_mapping(given: Iterable[str]) -> ColumnMap:
-    """Read ``OURS=THEIRS`` pairs and mapping files (``….toml``), later ones going first.
+    """Read ``OURS=THEIRS`` pairs and mapping files (``….toml``); later ones override earlier ones.
 
     Raises:
-        FileError: a file or pair that is not a mapping; says what is accepted.
+        FileError: a file or pair is not a mapping; the message says what is accepted.
     """
     return mapping(
-        one if "=" in one and not one.endswith(".toml") else _document(Path(one)) for one in given
+        item if "=" in item and not item.endswith(".toml") else _load(Path(item)) for item in given
     )
 
 
 def mapping(given: Iterable[str | Document]) -> ColumnMap:
-    """The mapping of ``OURS=THEIRS`` pairs and mapping files' contents, later ones going first.
+    """Return the mapping of pairs and mapping files' contents; later ones override earlier ones.
 
     Raises:
-        FileError: a file or pair that is not a mapping; says what is accepted.
+        FileError: a file or pair is not a mapping; the message says what is accepted.
     """
     columns: dict[str, str] = {}
     constants: dict[str, str] = {}
     wide: list[Mapping[str, str]] = []
-    for one in given:
-        if isinstance(one, str):
-            columns |= _pair(one)
+    for item in given:
+        if isinstance(item, str):
+            columns |= _pair(item)
             continue
-        read = _read(*one)
-        columns |= read.get("columns", {})
-        constants |= read.get("constants", {})
-        wide += read.get("wide", [])
+        parsed = _parse_document(*item)
+        columns |= parsed.get("columns", {})
+        constants |= parsed.get("constants", {})
+        wide += parsed.get("wide", [])
     if not {*columns, *constants} <= {*OURS}:
         raise FileError(f"a mapping: a column that is not one of ours: {', '.join(OURS)}")
     for number, entry in enumerate(wide, 1):
@@ -86,27 +86,27 @@ def _pair(text: str) -> dict[str, str]:
     return {ours: theirs}
 
 
-def _document(path: Path) -> Document:
+def _load(path: Path) -> Document:
     try:
         return path.name, path.read_bytes()
     except OSError as error:
         raise FileError(f"{path.name}: {error.strerror}") from None
 
 
-def _read(name: str, content: bytes) -> dict[str, Any]:
+def _parse_document(name: str, content: bytes) -> dict[str, Any]:
     try:
-        read = tomllib.loads(content.decode())
+        parsed = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FileError(f"{name}: not TOML ({error})") from None
     except RecursionError:
         raise FileError(f"{name}: not a mapping (nested too deep)") from None
     accepted = {"columns": dict, "constants": dict, "wide": list}
-    for key, part in read.items():
-        texts = [part] if isinstance(part, dict) else part
-        if not isinstance(part, accepted.get(key, ())) or not all(map(_holds_texts, texts)):
+    for key, section in parsed.items():
+        texts = [section] if isinstance(section, dict) else section
+        if not isinstance(section, accepted.get(key, ())) or not all(map(_holds_texts, texts)):
             text = 'expected [columns], [constants] and [[wide]] of texts in quotes, as uln = "40"'
             raise FileError(f"{name}: {text}")
-    return read
+    return parsed
 
 
 def _holds_texts(table: object) -> bool:

@@ -1,4 +1,4 @@
-"""NDJSON: an object on each line, our own columns or the FHIR R4 Observations of a bulk export."""
+"""NDJSON: one object per line, of our own columns or a FHIR R4 Observation of a bulk export."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,17 +12,17 @@ from toxgrade.errors import FileError
 from toxgrade.fhir.observation import observation_rows
 from toxgrade.grading.units import Names
 
-_AT_ONCE = 50_000
+_ROWS_PER_PIECE = 50_000
 _LONGEST_LINE = 1 << 24
 
-_decoder = msgspec.json.Decoder(float_hook=str)  # 1.80 stays 1.80
+_decoder = msgspec.json.Decoder(float_hook=str)  # A float stays as written: 1.80, not 1.8.
 
 
 def scan_ndjson(path: Path, name: str, folder: Path) -> tuple[pl.LazyFrame, str]:
-    """The objects' fields as String columns, kept as Parquet in ``folder``; and what they were.
+    """Return the objects' fields as String columns, stored in ``folder``, and what they were.
 
     Raises:
-        FileError: naming the line that is no object of texts and numbers, or no Observation.
+        FileError: names the line that is no object of texts and numbers, or no Observation.
     """
     pieces: list[Path] = []
     columns: dict[str, None] = {}
@@ -30,7 +30,7 @@ def scan_ndjson(path: Path, name: str, folder: Path) -> tuple[pl.LazyFrame, str]
     kinds = set()
     names = Names(load().analytes.values())
 
-    def keep() -> None:
+    def write_piece() -> None:
         columns.update(dict.fromkeys(column for row in rows for column in row))
         piece = folder / f"{name}-{len(pieces)}.parquet"
         frame = pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String))
@@ -46,11 +46,11 @@ def scan_ndjson(path: Path, name: str, folder: Path) -> tuple[pl.LazyFrame, str]
             rows += observation_rows(fields, names) if True in kinds else [_texts(fields)]
         except ValueError as error:
             raise FileError(f"{name}, line {number}: {error}") from None
-        if len(rows) >= _AT_ONCE:
-            keep()
+        if len(rows) >= _ROWS_PER_PIECE:
+            write_piece()
     if not columns and not rows:
         raise FileError(f"{name}: empty; expected a JSON object on each line")
-    keep()
+    write_piece()
     schema = dict.fromkeys(columns, pl.String())
     frame = pl.scan_parquet(pieces, schema=schema, missing_columns="insert", glob=False)
     return frame, "FHIR Observations" if True in kinds else "objects"
@@ -73,7 +73,7 @@ def _objects(path: Path, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _texts(fields: dict[str, Any]) -> dict[str, str | None]:
-    """One row of own columns; null and absent are the same."""
+    """Return one row of our own columns; null means the same as an absent field."""
     row: dict[str, str | None] = {}
     for key, value in fields.items():
         match value:

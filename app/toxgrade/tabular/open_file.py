@@ -1,4 +1,4 @@
-"""Any file that is read, as a table: one function whatever its format."""
+"""Opening of files: one function that returns a table, whatever the format."""
 
 import glob
 import hashlib
@@ -13,35 +13,35 @@ from toxgrade.errors import FileError
 from toxgrade.tabular.delimited import open_text
 from toxgrade.tabular.file_format import Shape, shape, unpack
 from toxgrade.tabular.read_options import ReadOptions
-from toxgrade.tabular.table import Table, scanned
+from toxgrade.tabular.table import Table, scan_pieces
 
 
 def open_table(path: Path, options: ReadOptions, folder: Path, name: str | None = None) -> Table:
-    """Open one file; ``folder`` is an empty place for what must be unpacked, and is the caller's.
+    """Open one file; ``folder`` is the caller's, empty, for files that must be unpacked.
 
-    ``name``: what messages call it and whose suffix counts, where that is not the path's own.
+    ``name``: what messages call the file; its suffix gives the format. None: the path's own name.
 
     Raises:
-        FileError: it is not what it is declared to be or cannot be used; the message says why.
+        FileError: the file is not what it is declared to be, or cannot be used; it says why.
     """
     name = name or path.name
     found = shape(path, name, options)
     if found.kind in ("csv", "tsv"):
         return open_text(path, name, found, options, folder)
-    frame, told, first_line = _scan(path, name, found, options, folder)
+    frame, read_as, first_line = _scan(path, name, found, options, folder)
     try:
         columns = tuple(frame.collect_schema().names())
     except pl.exceptions.PolarsError:
         raise FileError(f"{name}: damaged or cut off") from None
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return Table(name, found.kind, sha256, scanned(frame), columns, told, first_line)
+    return Table(name, found.kind, sha256, scan_pieces(frame), columns, read_as, first_line)
 
 
 def _scan(
     path: Path, name: str, found: Shape, options: ReadOptions, folder: Path
 ) -> tuple[pl.LazyFrame, str, int]:
-    """The frame, how it was read, and the line of its first row."""
+    """Return the frame, a description of how it was read, and the line of its first row."""
     from toxgrade.tabular.ndjson import scan_ndjson
     from toxgrade.tabular.parquet_xlsx_xpt import read_xlsx, scan_parquet, scan_xpt
 
@@ -63,21 +63,21 @@ def _scan(
 
 
 def find_files(given: Iterable[str], folder: Path) -> list[Path]:
-    """The files that paths, patterns (``labs-*.csv``) and ``-`` (standard input) stand for.
+    """Return the files that paths, patterns (``labs-*.csv``) and ``-`` (standard input) stand for.
 
     Raises:
-        FileError: a pattern that nothing matches.
+        FileError: no file matches a pattern.
     """
     paths: list[Path] = []
-    for one in given:
-        if one == "-":
-            paths.append(folder / "stdin.csv")  # unless another kind is declared
+    for text in given:
+        if text == "-":
+            paths.append(folder / "stdin.csv")  # CSV unless another kind is declared.
             with paths[-1].open("wb") as out:
                 shutil.copyfileobj(sys.stdin.buffer, out)
-        elif Path(one).exists() or not glob.has_magic(one):
-            paths.append(Path(one))
-        elif matched := sorted(glob.glob(one)):
+        elif Path(text).exists() or not glob.has_magic(text):
+            paths.append(Path(text))
+        elif matched := sorted(glob.glob(text)):
             paths += map(Path, matched)
         else:
-            raise FileError(f"{one}: no file matches")
+            raise FileError(f"{text}: no file matches")
     return paths

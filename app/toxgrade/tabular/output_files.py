@@ -1,4 +1,4 @@
-"""Our columns under the names that CDISC's ADaM gives such variables in a laboratory data set."""
+"""Output files, written by suffix; and our columns under CDISC's ADaM names of laboratory data."""
 
 import gzip
 import hashlib
@@ -16,15 +16,26 @@ from polars.io.plugins import register_io_source
 
 from toxgrade.errors import FileError
 
-_SHARED = {
+_ADAM_NAMES = {
     "row": "SRCSEQ", "term": "ATOXDSC", "reason": "ATOXREAS", "flags": "ATOXFL",
     "criterion": "ATOXCRIT", "phase": "APHASE", "on_treatment": "ONTRTFL",
     "days_from_end": "ADYEND", "edition": "ATOXVER", "at_least": "ATOXMIN", "at_most": "ATOXMAX",
 }  # fmt: skip
+_SUFFIXES = (".csv", ".tsv", ".ndjson", ".parquet")
+_COMPRESSED = (".gz", ".zst")
+STDOUT = Path("-")
+"""The path that stands for standard output, which is written as CSV."""
+
+_ROW_GROUP = 1 << 19  # Rows of a row group of Parquet.
+_ARROW_SCHEMA = "ARROW:schema"
+"""Metadata key of a Parquet file for the columns' Arrow types, apart from how they are stored."""
+
+_FORMULA = r"^[=+\-@\t\r]"
+_NUMBER = r"^[+-]?[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?$"
 
 
 def as_adam(rows: pl.DataFrame, graded: pl.DataFrame, high: Mapping[str, bool]) -> pl.DataFrame:
-    """A BDS-like frame: the result's own variables first, then its grades by direction.
+    """Return a BDS-like frame: the result's own variables first, then its grades by direction.
 
     ``rows``: our columns, one row per grading; ``high``: whether a term's high values are toxic.
     ATOXGRH and ATOXGRL hold the grade (null: undecided, or the term has the other direction),
@@ -53,29 +64,16 @@ def as_adam(rows: pl.DataFrame, graded: pl.DataFrame, high: Mapping[str, bool]) 
         pl.when(~pl.col("upward")).then("baseline_grade").alias("BTOXGRL"),
         pl.when(pl.col("phase").cast(pl.String) == "baseline").then(yes).alias("ABLFL"),
         pl.when(after & pl.col("worse_than_baseline")).then(yes).alias("TRTEMFL"),
-        *(pl.col(ours).alias(theirs) for ours, theirs in _SHARED.items() if ours in graded.columns),
+        *(pl.col(ours).alias(adam) for ours, adam in _ADAM_NAMES.items() if ours in graded.columns),
     )
     return values.hstack(grades)
 
 
-_SUFFIXES = (".csv", ".tsv", ".ndjson", ".parquet")
-_COMPRESSED = (".gz", ".zst")
-STDOUT = Path("-")
-"""Standard output, as CSV."""
-
-_GROUP = 1 << 19  # rows
-_ARROW_SCHEMA = "ARROW:schema"
-"""Where a Parquet file says what type a column was, beside what it is made of."""
-
-_FORMULA = r"^[=+\-@\t\r]"
-_NUMBER = r"^[+-]?[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?$"
-
-
 def write(frames: Iterable[pl.DataFrame], path: Path) -> None:
-    """Write frames of one schema, at least one, by the suffix; named so only once it is whole.
+    """Write frames of one schema, at least one, in the format of the suffix; never a partial file.
 
     Categorical columns are written as text. In CSV and TSV a text that a spreadsheet would take for
-    a formula is preceded by an apostrophe; numbers are not touched.
+    a formula is preceded by an apostrophe; numbers are not changed.
 
     Raises:
         FileError: the file cannot be written, as when the disk is full; nothing is left behind.
@@ -84,14 +82,14 @@ def write(frames: Iterable[pl.DataFrame], path: Path) -> None:
     if path == STDOUT:
         try:
             _write_text(frames, sys.stdout.buffer, ".csv")
-        except OSError as error:  # whoever reads it has gone, or it is a file on a full disk
+        except OSError as error:  # Its reader has gone, or its disk is full.
             raise FileError(f"standard output: {error.strerror or error}") from None
         return
     with whole(path) as unfinished:
         if path.suffix == ".parquet":
             _write_parquet(iter(frames), unfinished)
         else:
-            with _opened(unfinished, path.suffix) as file:
+            with _open_compressed(unfinished, path.suffix) as file:
                 _write_text(frames, file, _plain_suffix(path))
 
 
@@ -104,25 +102,25 @@ def _write_parquet(frames: Iterator[pl.DataFrame], path: Path) -> None:
             yield first
             yield from frames
         except BaseException as error:
-            failed.append(error)  # polars would wrap it, and tell more than we want told
+            failed.append(error)  # polars would wrap it in an error that shows too much.
             raise
 
     try:
-        # No statistics: rows in the order of an export leave no group of rows to be passed over,
-        # and to gather them was a seventh of the writing. Larger groups and lighter compression
-        # than polars' own take a tenth off it, and the file is 5 % smaller.
+        # Statistics are left out: rows in the order of an export leave no row group to be skipped,
+        # and gathering them took a seventh of the writing time. Larger groups and lighter
+        # compression than polars' defaults save a tenth of it, and the file is 5 % smaller.
         register_io_source(pieces, schema=first.schema).sink_parquet(
-            path, statistics=False, metadata=_said_as_text(first), row_group_size=_GROUP,
+            path, statistics=False, metadata=_text_metadata(first), row_group_size=_ROW_GROUP,
             compression_level=1,
         )  # fmt: skip
     except pl.exceptions.PolarsError as error:
         raise failed[0] if failed else OSError(None, str(error)) from None
 
 
-def _said_as_text(frame: pl.DataFrame) -> dict[str, str]:
-    """What makes readers take Categorical columns for text, which in the file they are.
+def _text_metadata(frame: pl.DataFrame) -> dict[str, str]:
+    """Return metadata by which readers take Categorical columns for text, as the file stores them.
 
-    polars writes a text by its number in half of the time that it takes to look the text up.
+    polars writes a category by its number in half of the time that looking up its text takes.
     """
     empty = io.BytesIO()
     _as_text(frame.head(0)).write_parquet(empty)
@@ -144,7 +142,7 @@ def _write_text(frames: Iterable[pl.DataFrame], file: IO[bytes], suffix: str) ->
 
 
 def no_formulas(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame with an apostrophe before each text that a spreadsheet would execute."""
+    """Return the frame with an apostrophe before each text that a spreadsheet would execute."""
     return frame.with_columns(
         pl.when(column.str.contains(_FORMULA) & ~column.str.contains(_NUMBER))
         .then(pl.concat_str(pl.lit("'"), column))
@@ -157,10 +155,11 @@ def no_formulas(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 @contextmanager
-def _opened(path: Path, suffix: str) -> Iterator[IO[bytes]]:
+def _open_compressed(path: Path, suffix: str) -> Iterator[IO[bytes]]:
     with path.open("wb") as file:
         if suffix == ".gz":
-            with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:  # the same bytes again
+            # Without a time stamp, equal content gives equal bytes.
+            with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
                 yield packed  # type: ignore[misc]
         elif suffix == ".zst":
             with zstandard.ZstdCompressor().stream_writer(file, closefd=False) as packed:
@@ -177,7 +176,7 @@ def check_output(path: Path) -> None:
     """Refuse an output that could not be written, before the work is done.
 
     Raises:
-        FileError: the suffix is not one that is written, or the folder is not there.
+        FileError: the suffix is of no format that is written, or the folder does not exist.
     """
     if path == STDOUT:
         return
@@ -190,10 +189,10 @@ def check_output(path: Path) -> None:
 
 
 def check_apart(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> None:
-    """Refuse an output that is an input or another output: what it replaces would be lost.
+    """Refuse an output that would overwrite an input or another output.
 
     Raises:
-        FileError: naming it.
+        FileError: there is one; the message names it.
     """
     taken = {path.resolve() for path in inputs}
     for path in filter(None, outputs):
@@ -204,7 +203,7 @@ def check_apart(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> None:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A file to write under another name that gets ``path`` when all went well."""
+    """Yield a temporary path to write to; it is renamed to ``path`` if all went well."""
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
         yield unfinished
@@ -216,6 +215,6 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file, as the manifest names it."""
+    """Return the SHA-256 of a file in hexadecimal, as in the manifest."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

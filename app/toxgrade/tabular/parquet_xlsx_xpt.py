@@ -1,7 +1,7 @@
 """Files whose cells have types: Parquet, XLSX, SAS XPT. Every cell becomes the text it stands for.
 
-Numbers become the shortest decimal that is that number; dates and times ISO 8601, in the writer's
-own offset; a number that is no number (NaN) is a missing one, as pandas and SAS mean it.
+Numbers of Parquet become the shortest decimal that is that number, of XLSX and XPT at most 15
+digits; dates and times ISO 8601 in the writer's offset; NaN is missing, as in pandas and SAS.
 """
 
 import zipfile
@@ -17,16 +17,16 @@ from toxgrade.errors import FileError
 from toxgrade.tabular.file_format import check_names, refuse_spare, spare_columns
 from toxgrade.tabular.read_options import ReadOptions
 
-_AT_ONCE = 50_000
-_MOST_CELLS_BYTES = 2**30
-_DIGITS = 15  # what survives SAS's own floating point and ours
+_ROWS_PER_PIECE = 50_000
+_MAX_UNPACKED_BYTES = 2**30
+_DIGITS = 15  # So many survive SAS's own floating point and IEEE 754's.
 
 
 def scan_parquet(path: Path, name: str) -> pl.LazyFrame:
-    """A Parquet file as String columns.
+    """Return a scan of a Parquet file, all columns String.
 
     Raises:
-        FileError: damaged, or a column is neither text, number, date nor truth value.
+        FileError: damaged, or a column is neither text, number, date, time nor truth value.
     """
     try:
         frame = pl.scan_parquet(path, glob=False)
@@ -51,18 +51,18 @@ def _as_text(name: str, dtype: pl.DataType, file: str) -> pl.Expr:
 
 
 def read_xlsx(path: Path, name: str, options: ReadOptions) -> tuple[pl.DataFrame, str]:
-    """A sheet of an XLSX workbook as String columns, and the sheet's name.
+    """Return a sheet of an XLSX workbook as String columns, and the sheet's name.
 
-    Formulas count by the value they last had.
+    A formula counts by the value that it last had.
 
     Raises:
-        FileError: no workbook, larger than its archive may become, several sheets and none named.
+        FileError: no workbook, too large once unpacked, or several filled sheets and none named.
     """
     try:
         import python_calamine as calamine  # noqa: PLC0415 - an extra
     except ImportError:
         raise FileError(f"{name}: reading XLSX needs: pip install toxgrade[xlsx]") from None
-    _check_archive(path, name, min(_MOST_CELLS_BYTES, options.max_bytes))
+    _check_archive(path, name, min(_MAX_UNPACKED_BYTES, options.max_bytes))
     try:
         with calamine.CalamineWorkbook.from_path(path) as book:
             sheet = _sheet(book, name, options.sheet)
@@ -74,25 +74,26 @@ def read_xlsx(path: Path, name: str, options: ReadOptions) -> tuple[pl.DataFrame
     names = [text or "" for text in rows[0]]
     if spare := spare_columns(names):
         refuse_spare([at for at in spare if any(row[at] for row in rows[1:])], name)
-        kept = [at for at in range(len(names)) if at not in spare]
-        names, rows = [names[at] for at in kept], [[row[at] for at in kept] for row in rows]
+        used = [at for at in range(len(names)) if at not in spare]
+        names, rows = [names[at] for at in used], [[row[at] for at in used] for row in rows]
     check_names(names, name)
     schema = dict.fromkeys(names, pl.String)
     return pl.DataFrame(rows[1:], schema=schema, orient="row"), sheet.name
 
 
-def _check_archive(path: Path, name: str, most: int) -> None:
+def _check_archive(path: Path, name: str, max_bytes: int) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
     except (zipfile.BadZipFile, OSError):
         raise FileError(f"{name}: damaged or cut off") from None
-    if size > most:
-        text = f"more than {most:,} bytes once unpacked; save it as CSV"
+    if size > max_bytes:
+        text = f"more than {max_bytes:,} bytes once unpacked; save it as CSV"
         raise FileError(f"{name}: {text}")
 
 
 def _sheet(book: Any, name: str, wanted: str | None) -> Any:
+    """Return the wanted sheet; None: the only one that is not empty, or the first of empty ones."""
     if wanted is not None:
         if wanted not in book.sheet_names:
             raise FileError(f"{name}: there is no such sheet; it has {', '.join(book.sheet_names)}")
@@ -106,7 +107,7 @@ def _sheet(book: Any, name: str, wanted: str | None) -> Any:
 
 
 def _text(cell: object) -> str | None:
-    """What a cell stands for; null where it is empty."""
+    """Return the text that a cell stands for; None if it is empty, NaN or a duration."""
     match cell:
         case None | "":
             return None
@@ -126,7 +127,7 @@ def _text(cell: object) -> str | None:
 
 
 def scan_xpt(path: Path, name: str, options: ReadOptions) -> pl.LazyFrame:
-    """A SAS transport file as String columns, read in pieces.
+    """Return a scan of a SAS transport file, all columns String, read in pieces.
 
     Raises:
         FileError: damaged or not XPT.
@@ -137,7 +138,7 @@ def scan_xpt(path: Path, name: str, options: ReadOptions) -> pl.LazyFrame:
         raise FileError(f"{name}: reading SAS XPT needs: pip install toxgrade[xpt]") from None
     encoding = None if options.encoding is None else options.encoding.upper()
 
-    def piece(offset: int, limit: int, **more: Any) -> Any:
+    def read_piece(offset: int, limit: int, **more: Any) -> Any:
         try:
             return pyreadstat.read_xport(
                 path, row_offset=offset, row_limit=limit, output_format="dict", encoding=encoding,
@@ -146,9 +147,9 @@ def scan_xpt(path: Path, name: str, options: ReadOptions) -> pl.LazyFrame:
         except (pyreadstat.PyreadstatError, pyreadstat.ReadstatError, UnicodeDecodeError):
             raise FileError(f"{name}: damaged, cut off, or in another encoding") from None
 
-    if path.stat().st_size % 80:  # it is made of records of 80 bytes
+    if path.stat().st_size % 80:  # The format has records of 80 bytes.
         raise FileError(f"{name}: damaged or cut off")
-    _, meta = piece(0, 1, metadataonly=True)
+    _, meta = read_piece(0, 1, metadataonly=True)
     schema = pl.Schema(dict.fromkeys(meta.column_names, pl.String))
 
     def pieces(
@@ -156,12 +157,12 @@ def scan_xpt(path: Path, name: str, options: ReadOptions) -> pl.LazyFrame:
     ) -> Iterator[pl.DataFrame]:
         offset, wanted = 0, list(columns if columns is not None else schema)
         while True:
-            found, _ = piece(offset, _AT_ONCE, usecols=wanted)
+            found, _ = read_piece(offset, _ROWS_PER_PIECE, usecols=wanted)
             texts = {column: list(map(_text, found[column])) for column in wanted}
             frame = pl.DataFrame(texts, schema=dict.fromkeys(wanted, pl.String))
             offset += len(frame)
             yield frame if predicate is None else frame.filter(predicate)
-            if len(frame) < _AT_ONCE or (n_rows is not None and offset >= n_rows):
+            if len(frame) < _ROWS_PER_PIECE or (n_rows is not None and offset >= n_rows):
                 return
 
     return register_io_source(pieces, schema=schema)

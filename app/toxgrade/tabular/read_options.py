@@ -1,4 +1,4 @@
-"""What a caller may declare of files, in words: the same on the command line and over HTTP."""
+"""Options that a caller declares for reading files: the same on the command line and over HTTP."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -16,10 +16,10 @@ Encoding = Literal["utf-8", "latin-1", "cp1252", "utf-16"]
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """Something that may be declared: ``name`` in words, ``field`` of ``ReadOptions``.
+    """One option: its ``name`` for callers and its ``field`` of ``ReadOptions``.
 
-    ``choices``: the texts it takes (none: what ``read`` takes). ``repeatable``: given more than
-    once, every one counts. ``formerly``: a name it had before, accepted until 1.0.
+    ``choices``: the texts it accepts (none: those that ``read`` accepts). ``repeatable``: it may be
+    given several times, and all count. ``formerly``: its earlier name, accepted until 1.0.
     """
 
     name: str
@@ -32,27 +32,27 @@ class Option:
     formerly: str | None = None
 
     def value(self, text: str) -> Any:
-        """What a text declares.
+        """Return the value that a text declares.
 
         Raises:
-            ParseError: says what is accepted.
+            ParseError: the message says what is accepted.
         """
         if self.choices and text not in self.choices:
             raise ParseError("not-a-choice", f"expected one of {' '.join(self.choices)}")
         return self.read(text)
 
 
-def _delimiter(given: str) -> str:
-    read = {"tab": "\t", "\\t": "\t"}.get(given, given)
-    if len(read) != 1 or not read.isascii() or read in '"\r\n':
+def _parse_delimiter(given: str) -> str:
+    delimiter = {"tab": "\t", "\\t": "\t"}.get(given, given)
+    if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n':
         raise ParseError("delimiter", "expected one character, or tab")
-    return read
+    return delimiter
 
 
 _TIMES = {"%H", "%I", "%M", "%S", "%p"}
 
 
-def _dates(given: str) -> str:
+def _parse_dates(given: str) -> str:
     codes = set(re.findall("%.?", given))
     day, time = codes - _TIMES, codes & _TIMES
     is_day = {"%Y", "%d"} <= day and day - {"%Y", "%d"} in ({"%m"}, {"%b"}, {"%B"})
@@ -62,7 +62,7 @@ def _dates(given: str) -> str:
     return given
 
 
-def _pair(given: str) -> tuple[str, str]:
+def _parse_pair(given: str) -> tuple[str, str]:
     start, comma, end = given.partition(",")
     if not (start and comma and end):
         raise ParseError("two-columns", "expected two columns, as RFSTDTC,RFENDTC")
@@ -72,11 +72,11 @@ def _pair(given: str) -> tuple[str, str]:
 FORMAT = Option("format", "kind", "by its suffix, unless given", get_args(Kind))
 OPTIONS = (
     Option("encoding", "encoding", "UTF-8, unless given", get_args(Encoding)),
-    Option("delimiter", "delimiter", "one character, or tab", read=_delimiter),
+    Option("delimiter", "delimiter", "one character, or tab", read=_parse_delimiter),
     Option("decimal", "decimal", ". or , (.)", (".", ","), shown_as="SIGN"),
     Option("null", "nulls", "means no value (not in analyte); repeatable",
            repeatable=True, shown_as="TEXT"),
-    Option("dates", "dates", "such as %d.%m.%Y, beside ISO 8601", read=_dates),
+    Option("dates", "dates", "such as %d.%m.%Y, beside ISO 8601", read=_parse_dates),
     Option("sheet", "sheet", "the sheet of a workbook"),
     Option("map", "columns", "a column by another name; repeatable",
            repeatable=True, shown_as="OURS=THEIRS"),
@@ -84,14 +84,14 @@ OPTIONS = (
            ("reported", "standard")),
     Option("baseline", "baseline",
            "flag: declared baselines (SDTM's flags) count; rule: none", ("rule", "flag")),
-    Option("treatment_columns", "treatment", "the columns of the treatment dates", read=_pair,
+    Option("treatment_columns", "treatment", "the columns of the treatment dates", read=_parse_pair,
            shown_as="START,END", formerly="rt_from"),
 )  # fmt: skip
-"""All but ``FORMAT``, which HTTP takes from a file's name or media type."""
+"""All options but ``FORMAT``, which HTTP takes from a file's name or media type."""
 
 
 MOST_BYTES = 64 * 2**30
-"""A file larger than this once decompressed is refused: it is a bomb, or wants splitting."""
+"""Files larger than this once decompressed are refused: decompression bombs, or files to split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +99,14 @@ class ReadOptions:
     """The declared properties of input files.
 
     ``kind`` None: by suffix. ``encoding`` None: UTF-8, or UTF-16 by its byte order mark.
-    ``delimiter`` None: detected in the header. ``decimal``: the decimal sign of text files.
-    ``nulls``: texts that mean "no value" in any column but analyte and patient, beside the empty
-    field. ``dates``: a strptime format that dates may have beside ISO 8601. ``sheet`` None: the
-    only one that holds anything. ``values``: SDTM's reported results, or its standardised ones.
+    ``delimiter`` None: detected in the header. ``decimal``: the decimal sign of values and limits.
+    ``nulls``: texts that mean "no value", as an empty field does, in any column but analyte and
+    patient. ``dates``: a strptime format that dates may have instead of ISO 8601. ``sheet`` None:
+    the only sheet that is not empty. ``values``: SDTM's reported or its standardised results.
     ``baseline`` ``flag``: SDTM's baseline flags count as declared baselines; ``rule``: no
-    declaration counts; None: own columns count, SDTM's flags do not. ``treatment``: the columns of
-    the treatment dates (start, end), None: by layout. ``max_bytes`` bounds decompression.
+    declaration counts, but for that of a mapping; None: own columns count, SDTM's flags do not.
+    ``treatment``: the columns of the treatment dates (start, end); None: by layout. ``max_bytes``:
+    the most that is decompressed.
     """
 
     kind: Kind | None = None
@@ -128,12 +129,12 @@ DEFAULT_OPTIONS = ReadOptions()
 def parse_options(
     words: Iterable[tuple[str, str]], document: Document | None = None
 ) -> ReadOptions:
-    """What a caller declares by ``OPTIONS``, each a name and a text, and by a mapping file.
+    """Return what a caller declares by ``OPTIONS``, each a name and a text, and by a mapping file.
 
     An empty text declares nothing.
 
     Raises:
-        RequestError: naming each option that there is not, is given twice or cannot be accepted.
+        RequestError: names each option that does not exist, is given twice or is not acceptable.
     """
     names = [option.name for option in OPTIONS]
     options = {name: option for option in OPTIONS for name in (option.name, option.formerly)}
@@ -158,29 +159,29 @@ def parse_options(
         faults.append(FieldFault(("map",), "mapping", str(error)))
     if faults:
         raise RequestError("how the file is to be read cannot be accepted as declared", faults)
-    once = {field: value for field, (value,) in given.items()}
-    return ReadOptions(nulls=tuple(dict.fromkeys(nulls)), columns=columns, **once)
+    single = {field: value for field, (value,) in given.items()}
+    return ReadOptions(nulls=tuple(dict.fromkeys(nulls)), columns=columns, **single)
 
 
 def as_json(options: ReadOptions) -> str | None:
-    """Return what is declared by ``OPTIONS`` as JSON; None: nothing is.
+    """Return the options that are declared as JSON; None: none is.
 
-    A renamed option is kept and answered under its former name until 1.0.
+    A renamed option is stored and shown under its former name until 1.0.
     """
-    kept = {
+    declared = {
         option.formerly or option.name: getattr(options, option.field)
         for option in OPTIONS
         if getattr(options, option.field) != getattr(DEFAULT_OPTIONS, option.field)
     }
-    return msgspec.json.encode(kept, order="sorted").decode() if kept else None
+    return msgspec.json.encode(declared, order="sorted").decode() if declared else None
 
 
 def from_json(text: str | None) -> ReadOptions:
     """Return the options that ``as_json`` wrote."""
-    kept: dict[str, Any] = msgspec.json.decode(text) if text else {}
+    declared: dict[str, Any] = msgspec.json.decode(text) if text else {}
     fields = {
-        option.field: kept[name]
+        option.field: declared[name]
         for option in OPTIONS
-        if (name := option.formerly or option.name) in kept
+        if (name := option.formerly or option.name) in declared
     }
     return msgspec.convert(fields, ReadOptions)
