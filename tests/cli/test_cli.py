@@ -151,13 +151,13 @@ def test_the_window_may_be_chosen(tmp_path: Path, window: str, phase: str) -> No
     assert (tmp_path / "out.csv").read_text().count(f",{phase},") == 2
 
 
-@pytest.mark.parametrize(("reading", "grade"), [((), "2"), (("hypokalemia=grade-1",), "1")])
-def test_the_reading_of_the_text_may_be_chosen(
-    tmp_path: Path, reading: tuple[str, ...], grade: str
+@pytest.mark.parametrize(("choice", "grade"), [((), "2"), (("hypokalemia=grade-1",), "1")])
+def test_the_interpretation_of_the_text_may_be_chosen(
+    tmp_path: Path, choice: tuple[str, ...], grade: str
 ) -> None:
     labs = "patient,collected,analyte,value,unit,lln,uln\nP1,2011-01-20,K,3.2,mmol/L,3.5,5\n"
     (tmp_path / "labs.csv").write_text(labs)
-    chosen = [part for one in reading for part in ("--reading", one)]
+    chosen = [part for one in choice for part in ("--reading", one)]
     toxgrade("grade", "labs.csv", "-o", "out.csv", *chosen, cwd=tmp_path)
     assert f",Hypokalemia,{grade}," in (tmp_path / "out.csv").read_text()
 

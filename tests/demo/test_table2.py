@@ -134,18 +134,18 @@ def test_table_2_to_the_digit(demo: httpx.Client) -> None:
     assert all(sum(row["counts"].values()) == row["n_evaluable"] == 25 for row in table["rows"])
 
 
-def test_any_toxicity_in_both_readings(demo: httpx.Client) -> None:
+def test_any_toxicity_by_both_definitions(demo: httpx.Client) -> None:
     table, expected = _table(demo), _EXPECTED["acute_toxicity"]
-    readings = {
+    definitions = {
         "any_toxicity": "worse_than_baseline_any_term",
         "any_toxicity_alternative": "clinical_or_haematological_any_grade",
         "any_grade": "any_grade_ge1_including_persistent_baseline",
     }
-    for name, reading in readings.items():
-        assert table[name]["patients"] == expected[reading]["patients"]
+    for name, definition in definitions.items():
+        assert table[name]["patients"] == expected[definition]["patients"]
         assert (table[name]["n"], str(table[name]["percent"])) == (
-            expected[reading]["n"],
-            expected[reading]["pct"],
+            expected[definition]["n"],
+            expected[definition]["pct"],
         )
     assert table["any_toxicity"]["unknown"] == list(_EXPECTED["ungradable"])
 

@@ -55,7 +55,7 @@ _CASE: Case = dict.fromkeys(_COLUMNS, "") | {
         ({"term": "GGT increased"}, "found no grade of this term"),
     ],
 )
-def test_a_wrong_case_fails_in_both_readings(changed: Case, says: str | None) -> None:
+def test_a_wrong_case_fails_in_both_graders(changed: Case, says: str | None) -> None:
     failures = check_table([_CASE, _CASE | changed], _GRADERS)
     assert len(failures) == (2 if says else 0)
     for failure, reading in zip(failures, ("one by one", "as a column"), strict=False):
@@ -65,7 +65,7 @@ def test_a_wrong_case_fails_in_both_readings(changed: Case, says: str | None) ->
         assert says in failure
 
 
-def test_both_readings_are_asked() -> None:
+def test_both_graders_are_run() -> None:
     assert graded_one_by_one(_CASE, _GRADERS) == ("2", "")
     assert graded_as_columns([_CASE], _GRADERS) == [("2", "")]
 

@@ -1,6 +1,6 @@
-"""The command ``toxgrade``: finds the command that was asked for, runs it, reports its refusals.
+"""The command ``toxgrade``: it finds the requested subcommand, runs it and reports its errors.
 
-``--help`` and ``--version`` import nothing else; each command imports what it needs.
+``--help`` and ``--version`` import no subcommand; each subcommand imports what it needs.
 """
 
 import gc
@@ -29,7 +29,7 @@ COMMANDS = {
     "pull": "read results and radiotherapy from an EHR's FHIR server",
     "report": "a study's toxicity table: how many patients had which grade",
     "plot": "a picture of a cohort, or the timeline of one patient",
-    "regrade": "grade a study again by another edition or reading",
+    "regrade": "grade a study again by another edition or interpretation",
     "ranges": "a study's own reference ranges",
     "keys": "keys to the HTTP service",
     "audit": "who did what: print the head of the record, verify all of it",
@@ -37,20 +37,20 @@ COMMANDS = {
     "criteria": "check, print and compare the criteria files",
     "validate": "check this installation against its specification; a dated report",
 }
-"""What each command does. Each is a module here; the overview imports none of them."""
+"""What each command does. Each is a module of this package; the overview imports none of them."""
 GROUPS = {"audit", "criteria", "db", "keys", "ranges"}
-"""The commands that have commands of their own."""
+"""The commands that have actions of their own, such as ``toxgrade keys create``."""
 
-_NO_FILE = "unable to open database file"  # SQLite's words
+_NO_FILE = "unable to open database file"  # This is SQLite's message.
 
 
 def main() -> None:
-    """Print what there is, or run the command that was asked for."""
+    """Print the overview or the version, or run the command that the arguments name."""
     arguments = sys.argv[1:]
-    if isinstance(sys.stdout, TextIOWrapper):  # a test replaces it by something else
+    if isinstance(sys.stdout, TextIOWrapper):  # Tests replace standard output by other objects.
         if sys.stdout.isatty():
             sys.stdout.reconfigure(errors="backslashreplace")
-        else:  # other programs read UTF-8, whatever the locale
+        else:  # Other programs expect UTF-8, whatever the locale is.
             sys.stdout.reconfigure(encoding="utf-8")
     if arguments in ([], ["--help"], ["-h"]):
         commands = "".join(f"  {name:<10}{what}\n" for name, what in COMMANDS.items())
@@ -61,15 +61,15 @@ def main() -> None:
 
         print(f"toxgrade {__version__}")
         return
-    gc.set_threshold(150_000)  # imported objects stay: collecting them again and again took 20 ms
+    gc.set_threshold(150_000)  # Imported objects stay: visiting them repeatedly took 20 ms.
     try:
         run(*arguments)
     finally:
-        gc.freeze()  # the last collection at exit would visit all that was imported: 60 ms
+        gc.freeze()  # The last collection at exit would visit all imported objects: 60 ms.
 
 
 def run(name: str, *given: str) -> None:
-    """Run a command; a refusal on purpose ends with one line and exit code 2."""
+    """Run a command; an error that is raised on purpose prints one line, with exit code 2."""
     from toxgrade.cli.options import Parser, fail
     from toxgrade.errors import ToxgradeError
 
@@ -77,7 +77,7 @@ def run(name: str, *given: str) -> None:
         sys.exit(fail(f"there is no command {name!r}{_nearest(name)}; see toxgrade --help"))
     parser = Parser(prog=f"toxgrade {name}")
     import_module(f"toxgrade.cli.{name}").arguments(parser)
-    # Files and options in any order: argparse can do that only where no commands follow.
+    # argparse takes files and options in any order only for a command without actions.
     parse = parser.parse_args if name in GROUPS else parser.parse_intermixed_args
     chosen = vars(parse(given))
     try:
@@ -103,7 +103,7 @@ def run(name: str, *given: str) -> None:
 
 
 def _database_failure(error: "SQLAlchemyError", command: str) -> str:
-    """Return why the database cannot be used, without anything that may be stored in it."""
+    """Return why the database cannot be used, without any stored value."""
     from sqlalchemy.exc import DBAPIError
 
     database = "the database of TOXGRADE_DATABASE_URL"
@@ -112,7 +112,7 @@ def _database_failure(error: "SQLAlchemyError", command: str) -> str:
         if why == _NO_FILE and command != "db":
             why += " (toxgrade db upgrade makes one)"
         return f"{database} cannot be used: {why}"
-    # The error of a statement could quote what was stored.
+    # The error of a statement could quote stored values.
     return f"{database} does not answer or is not migrated (toxgrade db upgrade)"
 
 

@@ -1,4 +1,4 @@
-"""The audit: print its heads to keep elsewhere, and verify it."""
+"""``toxgrade audit``: print the newest entry of each study's audit, and verify the audit."""
 
 import sys
 from pathlib import Path
@@ -36,10 +36,10 @@ def verify(head: list[str]) -> int:
     from toxgrade.server.records.audit_verify import verify as find_broken
     from toxgrade.server.records.db.engine import snapshot
 
-    kept = dict(_line(line) for given in head for line in _lines(given))
+    expected = dict(_parse_head(line) for given in head for line in _lines(given))
     with snapshot(settings().database_url) as connection:
         found = 0
-        for broken in find_broken(connection, kept):
+        for broken in find_broken(connection, expected):
             print(broken, file=sys.stderr)
             found += 1
         if found:
@@ -49,11 +49,12 @@ def verify(head: list[str]) -> int:
 
 
 def _lines(given: str) -> list[str]:
+    """Return the lines of the file of that name, or the argument itself if there is none."""
     path = Path(given)
     return path.read_text(encoding="utf-8").splitlines() if path.is_file() else [given]
 
 
-def _line(text: str) -> "tuple[str, Head]":
+def _parse_head(text: str) -> "tuple[str, Head]":
     from toxgrade.errors import RequestError
 
     match text.split():

@@ -1,4 +1,4 @@
-"""Comparing our grades with another grader's."""
+"""``toxgrade compare``: compare our grades with another grader's."""
 
 from argparse import ArgumentTypeError
 from pathlib import Path
@@ -9,8 +9,8 @@ from toxgrade.cli.options import Parser, add_file_options, cleanup_on_signal, re
 if TYPE_CHECKING:
     from toxgrade.exports.compare_adlb import Comparison
 
-_OF_CELLS = {"decimal", "null", "dates", "map", "values", "baseline"}
-"""What is declared of an export and still so of what `toxgrade grade` wrote."""
+_CELL_OPTIONS = {"decimal", "null", "dates", "map", "values", "baseline"}
+"""The read options of an export that also hold for the file that `toxgrade grade` wrote of it."""
 
 
 def arguments(parser: Parser) -> None:
@@ -23,7 +23,7 @@ def arguments(parser: Parser) -> None:
         help="columns that name a result: COLUMN or OURS=THEIRS, with commas",
     )  # fmt: skip
     add("--output", "-o", type=Path, help="the differences: .csv, .parquet, …")
-    add_file_options(parser, "how the export was declared when it was graded", _OF_CELLS)
+    add_file_options(parser, "how the export was declared when it was graded", _CELL_OPTIONS)
 
 
 @cleanup_on_signal()
@@ -46,12 +46,13 @@ def compare(
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
+    """Parse the pairs of key columns, ours and theirs, that ``--keys`` names."""
     pairs = []
     for key in text.split(","):
-        mine, equals, other = key.strip().partition("=")
-        if not mine or (equals and not other):
+        ours, equals, theirs = key.strip().partition("=")
+        if not ours or (equals and not theirs):
             raise ArgumentTypeError("expected columns, as USUBJID,LBSEQ or patient=USUBJID")
-        pairs.append((mine, other or mine))
+        pairs.append((ours, theirs or ours))
     if any(len(set(names)) < len(pairs) for names in zip(*pairs, strict=True)):
         raise ArgumentTypeError("expected each column once")
     return pairs
@@ -66,7 +67,7 @@ def _print(found: "Comparison") -> None:
     terms = {*found.agreed, *counted["term"].drop_nulls()}
     for term in sorted(terms):
         causes = counted.filter(pl.col("term") == term).select("cause", "len").iter_rows()
-        told = ", ".join(f"{cause} {n:,}" for cause, n in causes)
-        print(f"  {term}: {found.agreed.get(term, 0):,} agree" + f"; {told}" * bool(told))
+        listed = ", ".join(f"{cause} {n:,}" for cause, n in causes)
+        print(f"  {term}: {found.agreed.get(term, 0):,} agree" + f"; {listed}" * bool(listed))
     if alone := int(differences["term"].is_null().sum()):
         print(f"  graded by them only: {alone:,}")

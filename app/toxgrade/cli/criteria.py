@@ -1,4 +1,4 @@
-"""Editions of CTCAE: what differs between two, and what that would change in a stored study."""
+"""``toxgrade criteria``: check, print and compare editions; options that change a study's rules."""
 
 import sys
 from argparse import SUPPRESS
@@ -26,10 +26,10 @@ def compare(before: str, after: str, study: str | None) -> None:
         _compare_study(study, editions[0].name, editions[1].name)
         return
     for difference in compare(*editions):
-        print(_said(difference))
+        print(_difference_text(difference))
 
 
-def _said(difference: "Difference") -> str:
+def _difference_text(difference: "Difference") -> str:
     names = [term.name if term else "not graded" for term in (difference.before, difference.after)]
     title = names[0] if names[0] == names[1] else " -> ".join(names)
     lines = [f"{title} ({difference.analyte}, {difference.direction})"]
@@ -40,6 +40,7 @@ def _said(difference: "Difference") -> str:
 
 
 def _compare_study(name: str, before: str, after: str) -> None:
+    """Print as CSV the grades of a stored study that two editions give differently."""
     import csv
     from dataclasses import replace
 
@@ -59,7 +60,7 @@ def _compare_study(name: str, before: str, after: str) -> None:
         rules = changed_rules(found.rules, graders.criteria.edition(after), [])
         for change in changed_grades(connection, old, rules, graders):
             collected = change.result.collected
-            shown = [_shown(grade) for grade in (change.before, change.after)]
+            shown = [_term_and_grade(grade) for grade in (change.before, change.after)]
             why = change.after.because if change.after else f"{after} does not grade it"
             table.writerow(
                 [
@@ -69,8 +70,8 @@ def _compare_study(name: str, before: str, after: str) -> None:
             )  # fmt: skip
 
 
-def _shown(grade: "Grade | None") -> tuple[str, str]:
-    """The term and the grade, as ``2``, or ``0-4`` where it is not decided."""
+def _term_and_grade(grade: "Grade | None") -> tuple[str, str]:
+    """Return the term and the grade, such as ``2``, or ``0-4`` where it is undecided."""
     if grade is None or grade.term is None:
         return "", ""
     if grade.at_least is None:
@@ -80,7 +81,7 @@ def _shown(grade: "Grade | None") -> tuple[str, str]:
 
 
 def add_interpretations(parser: "_ActionsContainer") -> None:
-    """Let a command take ``--interpretation``; ``--reading`` was its name until 1.0."""
+    """Add ``--interpretation`` to a command; its former name ``--reading`` is taken until 1.0."""
     for name, shown in (
         ("--interpretation", "the choice where CTCAE's text leaves one; repeatable"),
         ("--reading", SUPPRESS),

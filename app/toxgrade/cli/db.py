@@ -1,4 +1,4 @@
-"""The service's database: its migrations, and who may use it."""
+"""``toxgrade db``: migrate the service's database, and let a role use it."""
 
 from toxgrade.cli.options import Parser, settings
 

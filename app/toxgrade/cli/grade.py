@@ -1,4 +1,4 @@
-"""``toxgrade grade``: grade lab exports, and report on standard error what came of it."""
+"""``toxgrade grade``: grade lab exports, and print a summary on standard error."""
 
 import os
 import sys
@@ -18,32 +18,32 @@ if TYPE_CHECKING:
     from toxgrade.exports.run_report import RunSummary
     from toxgrade.grading.phase import Window
 
-_EVERY = 10.0
-_SHOWN = 10
-_DECLARED_BY = {"value": "--decimal, --null", "limit": "--decimal, --null", "date": "--dates"}
+_SECONDS_BETWEEN_LINES = 10.0
+_MAX_SHOWN = 10
+_OPTIONS_FOR = {"value": "--decimal, --null", "limit": "--decimal, --null", "date": "--dates"}
 
 
 @contextmanager
 def progress() -> Iterator["Progress"]:
-    """A line that moves on a terminal; elsewhere a plain line every ten seconds."""
-    begun = told = monotonic()
-    moving = sys.stderr.isatty()
+    """Show progress in one line that is rewritten; in a line every 10 s if it is no terminal."""
+    start = last_shown = monotonic()
+    tty = sys.stderr.isatty()
 
-    def tell(what: str, rows: int) -> None:
-        nonlocal told
+    def show(what: str, rows: int) -> None:
+        nonlocal last_shown
         now = monotonic()
-        if moving or now - told >= _EVERY:
-            told = now
-            rate = f"{what}: {rows:,} rows, {now - begun:.0f} s"
-            print(f"\r{rate:<60}" if moving else rate, end="" if moving else "\n", file=sys.stderr)
+        if tty or now - last_shown >= _SECONDS_BETWEEN_LINES:
+            last_shown = now
+            text = f"{what}: {rows:,} rows, {now - start:.0f} s"
+            print(f"\r{text:<60}" if tty else text, end="" if tty else "\n", file=sys.stderr)
 
-    yield tell
-    if moving:
+    yield show
+    if tty:
         print(f"\r{'':<60}\r", end="", file=sys.stderr)
 
 
 def print_report(report: "RunSummary", criteria: "Criteria", rejects: Path | None) -> None:
-    """What came of it: a few lines a data manager acts on."""
+    """Print the summary of a run: the few lines that a data manager may have to act on."""
     lines = [
         *(f"{name}: {how}" for name, how in report.read_as.items() if how != "CSV, UTF-8, commas"),
         f"{report.layout}: {report.rows:,} rows, {report.patients:,} patients",
@@ -57,13 +57,13 @@ def print_report(report: "RunSummary", criteria: "Criteria", rejects: Path | Non
         ("units not understood", report.unknown_units, units),
     ):
         if counts:
-            shown = [_called(name, n, accepted) for name, n in list(counts.items())[:_SHOWN]]
-            lines.append(f"{what} (rows): {_listed(shown, counts)}")
+            shown = [_hinted(name, n, accepted) for name, n in list(counts.items())[:_MAX_SHOWN]]
+            lines.append(f"{what} (rows): {_joined(shown, counts)}")
     for what, looks in report.unreadable.items():
         if looks:
-            shown = [f"{look} {n:,}" for look, n in list(looks.items())[:_SHOWN]]
-            listed, declare = _listed(shown, looks), _DECLARED_BY[what]
-            lines.append(f"{what}s not understood, by their look: {listed}; see {declare}")
+            shown = [f"{look} {n:,}" for look, n in list(looks.items())[:_MAX_SHOWN]]
+            listed, options = _joined(shown, looks), _OPTIONS_FOR[what]
+            lines.append(f"{what}s not understood, by their look: {listed}; see {options}")
     if report.other_baselines:
         n = len(report.other_baselines)
         lines.append(f"baselines declared other than by date: {n:,}; the manifest lists them")
@@ -76,12 +76,12 @@ def print_report(report: "RunSummary", criteria: "Criteria", rejects: Path | Non
     print("\n".join(lines), file=sys.stderr)
 
 
-def _listed(shown: list[str], of: Sized) -> str:
+def _joined(shown: list[str], of: Sized) -> str:
     return ", ".join(shown) + ", …" * (len(of) > len(shown))
 
 
-def _called(name: str, rows: int, accepted: list[str]) -> str:
-    """A name and its rows, with the accepted one that is near it."""
+def _hinted(name: str, rows: int, accepted: list[str]) -> str:
+    """Return a name and its number of rows, with the accepted name that is most similar."""
     from difflib import get_close_matches
 
     folded = {one.casefold(): one for one in accepted}
@@ -129,8 +129,8 @@ def grade(
     strict: bool, edition: str, window: str, interpretations: list[str], **files: Any,
 ) -> int:  # fmt: skip
     """Grade lab exports; every row comes out, with its grades or the reason why not."""
-    # polars' allocator, told before polars is there to keep what it will need again in a moment:
-    # 5 % of the CPU time, and no more memory.
+    # polars' allocator reads this when polars is imported, and then keeps freed memory for reuse:
+    # that saves 5 % of the CPU time and takes no more memory.
     os.environ.setdefault("_RJEM_MALLOC_CONF", "narenas:2,dirty_decay_ms:5000")
     from toxgrade.cli.criteria import changed_rules
     from toxgrade.criteria.reader import load
@@ -142,20 +142,12 @@ def grade(
     rules = changed_rules(
         Rules(window=_window(window)), graders.criteria.edition(edition), interpretations
     )
-    batch = GradeFileRequest(
-        tuple(labs),
-        output,
-        rules,
-        patients,
-        rejects,
-        worst,
-        table,
-        phase,
-        read_options(files),
+    request = GradeFileRequest(
+        tuple(labs), output, rules, patients, rejects, worst, table, phase, read_options(files),
         names,
-    )
-    with progress() as told:
-        report = grade_file(batch, graders, told)
+    )  # fmt: skip
+    with progress() as show:
+        report = grade_file(request, graders, show)
     print_report(report, graders.criteria, rejects)
     return 1 if strict and report.rejected else 0
 

@@ -1,4 +1,4 @@
-"""Keys to the HTTP service: make, list, revoke."""
+"""``toxgrade keys``: make, list and revoke keys to the HTTP service."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Listening for HL7 v2 messages of an interface engine."""
+"""``toxgrade mllp``: listen for HL7 v2 messages of an interface engine."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +46,10 @@ def mllp(
 def _tls(
     host: str, certificate: Path | None, key: Path | None, clients: Path | None
 ) -> "ssl.SSLContext | None":
-    """Both sides show certificates: MLLP itself knows no callers."""
+    """Return a context in which both sides show certificates, as MLLP authenticates nobody.
+
+    None: no certificates are given, and only this machine can reach ``host``.
+    """
     import ssl
 
     from toxgrade.errors import RequestError
@@ -62,7 +65,7 @@ def _tls(
     try:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(clients))
         context.load_cert_chain(certificate, key)
-    except OSError:  # ssl.SSLError is one
+    except OSError:  # This includes ssl.SSLError.
         text = "expected readable PEM files that belong together"
         raise RequestError(f"--certificate, --key, --clients: {text}") from None
     context.verify_mode = ssl.CERT_REQUIRED
@@ -96,7 +99,7 @@ async def _listen(
 
 
 def _receivers(chosen: "Settings", study: str, writer: "Writer") -> "Callable[[str], Receiver]":
-    """A receiver for each address, whose messages are stored and audited."""
+    """Return a function that makes the receiver for a sender's address; it stores and audits."""
     import asyncio
     from dataclasses import replace
     from getpass import getuser

@@ -1,7 +1,6 @@
-"""How a command's arguments are declared and read: argparse, with what all commands share.
+"""The parser of a command's arguments, and the options, settings and checks that commands share.
 
-The standard library's parser, since it is there in 5 ms: others took 80, a fifth of grading a small
-file.
+It is argparse, which is imported in 5 ms: others took 80 ms, a fifth of grading a small file.
 """
 
 import os
@@ -18,21 +17,35 @@ if TYPE_CHECKING:
     from toxgrade.server.settings import Settings
     from toxgrade.tabular.read_options import ReadOptions
 
+_SIMILARITY = 0.85
+"""Catches TOXGRADE_DATABSE_URL but not TOXGRADE_SERVICE_PORT, which Kubernetes sets."""
+
+_HELP = {
+    "null": "means no value (not in analyte), --null=-- if it begins with a dash; repeatable",
+    "map": "a column by another name, or a mapping file (.toml); repeatable",
+}
+"""Help texts that say more than those of the same options over HTTP."""
+
+_ALL = {option.name for option in (FORMAT, *OPTIONS)}
+
 
 class Parser(ArgumentParser):
-    """Refuses in one line, and knows no abbreviations: later options would change their meaning."""
+    """An argument parser that reports an error in one line and takes no abbreviations.
+
+    The meaning of an abbreviation would change when another option is added.
+    """
 
     def __init__(self, **given: Any) -> None:
         super().__init__(allow_abbrev=False, **given)
 
     def runs(self, command: Callable[..., int | None]) -> "Parser":
-        """This parser's command: called with every argument by name; its docstring is the help."""
+        """Set the command, called with every argument by name; its docstring is the help text."""
         self.description = command.__doc__
         self.set_defaults(run=command)
         return self
 
     def _get_values(self, action: Action, arg_strings: list[str]) -> Any:
-        """``--null=--`` is a value, which Python 3.11 would drop as the end of the options."""
+        """Take ``--null=--`` as a value, which Python 3.11 would drop as the end of the options."""
         if action.option_strings and arg_strings == ["--"]:
             return "--"
         return super()._get_values(action, arg_strings)
@@ -43,42 +56,39 @@ class Parser(ArgumentParser):
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
-    """A reader of whole numbers in these bounds."""
+    """Return a function that parses a whole number from ``least`` to ``most``."""
 
-    def read(text: str) -> int:
+    def parse(text: str) -> int:
         if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
             raise ArgumentTypeError(f"expected a whole number from {least} to {most}")
         return int(text)
 
-    return read
-
-
-_NEAR = 0.85  # TOXGRADE_DATABSE_URL, not the TOXGRADE_SERVICE_PORT that Kubernetes sets
+    return parse
 
 
 def fail(message: str) -> int:
-    """Say on standard error why a command ends; its exit code."""
+    """Print on standard error why a command ends; return its exit code."""
     print(f"toxgrade: {message}", file=sys.stderr)
     return 2
 
 
 def settings(**given: object) -> "Settings":
-    """The environment's settings, with what the command line gives instead."""
+    """Return the environment's settings, overridden by ``given``; end the command on a fault."""
     from pydantic import ValidationError
     from pydantic_settings import SettingsError
 
     from toxgrade.server.settings import Settings
 
-    _tell_misspelt(Settings.model_fields)
+    _warn_of_misspelt(Settings.model_fields)
     try:
         return Settings.model_validate(
             Settings().model_dump() | {name: v for name, v in given.items() if v is not None}
         )
     except ValidationError as error:
         for fault in error.errors(include_input=False):
-            said = fault["msg"].removeprefix("Value error, ")  # pydantic's, before our own words
+            message = fault["msg"].removeprefix("Value error, ")  # pydantic adds this to our text.
             name = _variable(*fault["loc"])
-            fail(f"{name}: {said}" if fault["loc"] else said)
+            fail(f"{name}: {message}" if fault["loc"] else message)
         sys.exit(2)
     except SettingsError as error:
         field = str(error).partition('"')[2].partition('"')[0]
@@ -89,21 +99,22 @@ def _variable(*field: object) -> str:
     return "_".join(("TOXGRADE", *map(str, field))).upper()
 
 
-def _tell_misspelt(fields: Iterable[str]) -> None:
-    """Warn of a variable that is nearly a setting's: it would be passed over in silence."""
+def _warn_of_misspelt(fields: Iterable[str]) -> None:
+    """Warn of a variable that is nearly named like a setting: it would be ignored silently."""
     known = {_variable(field) for field in fields}
     for name in sorted(os.environ):
         if name.startswith("TOXGRADE_") and name not in known:
             from difflib import get_close_matches
 
-            if near := get_close_matches(name, known, 1, _NEAR):
+            if near := get_close_matches(name, known, 1, _SIMILARITY):
                 fail(f"{name} is no setting and is passed over; did you mean {near[0]}?")
 
 
 @contextmanager
 def cleanup_on_signal() -> Iterator[None]:
-    """Let the first Ctrl-C or SIGTERM end a command by KeyboardInterrupt, and hold back those that
-    follow: what it has put aside are patients' data, to be removed undisturbed.
+    """End a command with KeyboardInterrupt at the first Ctrl-C or SIGTERM, and ignore later ones.
+
+    Temporary files hold patients' data, so nothing may interrupt their removal.
     """
     import signal
     import threading
@@ -114,9 +125,9 @@ def cleanup_on_signal() -> Iterator[None]:
         signal.sigwait(signals)
         ended.set()
         sys.unraisablehook = lambda _: None
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # here, and nowhere else
-        signal.raise_signal(signal.SIGINT)  # the one that polars heeds while it works
-        signal.pthread_kill(main, signal.SIGUSR1)  # and what waits for input looks up
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # Only this thread takes it.
+        signal.raise_signal(signal.SIGINT)  # While polars works it reacts to SIGINT alone.
+        signal.pthread_kill(main, signal.SIGUSR1)  # This interrupts a read that waits for input.
 
     signal.signal(signal.SIGUSR1, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
@@ -124,13 +135,13 @@ def cleanup_on_signal() -> Iterator[None]:
     try:
         yield
     except Exception:
-        if ended.is_set():  # polars makes a TypeError of one KeyboardInterrupt in some hundred
+        if ended.is_set():  # polars turned one in some hundred interrupts into a TypeError.
             raise KeyboardInterrupt from None
         raise
 
 
 def check_address(host: str, port: int) -> None:
-    """Check, before anything is done, that a service can listen there.
+    """Check that a service can listen on an address, before anything else is done.
 
     Raises:
         RequestError: the address is taken, not this machine's or not allowed.
@@ -149,19 +160,10 @@ def check_address(host: str, port: int) -> None:
         raise RequestError(f"{why}; --host and --port name another address") from None
 
 
-_HELP = {
-    "null": "means no value (not in analyte), --null=-- if it begins with a dash; repeatable",
-    "map": "a column by another name, or a mapping file (.toml); repeatable",
-}
-"""Where there is more to say here than over HTTP."""
-
-_ALL = {option.name for option in (FORMAT, *OPTIONS)}
-
-
 def add_file_options(
     parser: Parser, title: str = "how the files are read", only: Collection[str] = _ALL
 ) -> None:
-    """Let the command take them; each is kept under its field of ``ReadOptions``."""
+    """Add the options on how files are read; each is stored under its field of ``ReadOptions``."""
     add = parser.add_argument_group(title).add_argument
     for option in (option for option in (FORMAT, *OPTIONS) if option.name in only):
         text = _HELP.get(option.name, option.help).replace("%", "%%")
@@ -170,7 +172,7 @@ def add_file_options(
                 add(
                     f"--{name.replace('_', '-')}",
                     dest=option.field,
-                    type=_reader(option),
+                    type=_parse_function(option),
                     choices=option.choices or None,
                     action="append" if option.repeatable else "store",
                     metavar=option.shown_as,
@@ -178,21 +180,21 @@ def add_file_options(
                 )
 
 
-def _reader(option: Option) -> Callable[[str], Any]:
-    def read(text: str) -> Any:
+def _parse_function(option: Option) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
         try:
             return option.read(text)
         except ParseError as error:
             raise ArgumentTypeError(error.message) from None
 
-    return read
+    return parse
 
 
 def read_options(files: dict[str, Any]) -> "ReadOptions":
-    """The reading that the arguments of ``add_file_options`` declare; None: not declared.
+    """Return the read options from the arguments of ``add_file_options``; None: not declared.
 
     Raises:
-        FileError: a mapping file that cannot be used.
+        FileError: a mapping file cannot be used.
     """
     from toxgrade.tabular.mapping import read_mapping
     from toxgrade.tabular.read_options import ReadOptions

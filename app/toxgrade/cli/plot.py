@@ -1,4 +1,4 @@
-"""Pictures as files: of a stored study, or of an export that is stored nowhere."""
+"""``toxgrade plot``: write a picture of a stored study, or of an export that is not stored."""
 
 import sys
 from argparse import SUPPRESS
@@ -41,7 +41,7 @@ def arguments(parser: Parser) -> None:
         "--phase", choices=get_args(ReportPhase), default="acute", help="of the shift (%(default)s)"
     )
     add("--term", help="a term, or a row of the study's table: shift, incidence")
-    add("--row", dest="term", help=SUPPRESS)  # its name until 1.0
+    add("--row", dest="term", help=SUPPRESS)  # This former name is accepted until 1.0.
     add("--min-grade", type=whole_number(1, 5), default=2, help="of the incidence (%(default)s)")
     add("--page", type=whole_number(1, 10**6), default=1, help="of the swimmer plot (%(default)s)")
     add("--width", type=whole_number(280, 1600), default=720, help="in pixels (%(default)s)")
@@ -61,27 +61,27 @@ def plot(
     from toxgrade.server.web.charts.gallery import ChartRequest, Gallery
     from toxgrade.tabular.output_files import whole
 
-    name, kind = _asked(picture, output, patient)
+    name, kind = _check_picture(picture, output, patient)
     graders = Graders(load())
     gallery = Gallery(graders, load_vocabularies())
-    with _cohort(study, labs, patients, read_options(files), edition, graders) as (
+    with _open_study(study, labs, patients, read_options(files), edition, graders) as (
         connection,
         found,
     ):
         if name is not None:
-            asked = ChartRequest(phase, term, min_grade, page, width)
-            drawn = gallery.study(connection, found, name, asked)
+            request = ChartRequest(phase, term, min_grade, page, width)
+            chart = gallery.study(connection, found, name, request)
         else:
-            drawn = gallery.patient(connection, found, patient or "", width)
+            chart = gallery.patient(connection, found, patient or "", width)
     with whole(output) as unfinished:
-        unfinished.write_bytes(drawn.drawn(kind))
+        unfinished.write_bytes(chart.drawn(kind))
 
 
-def _asked(picture: str, output: Path, patient: str | None) -> "tuple[Name | None, Kind]":
-    """The picture (None: a timeline) and the kind of file.
+def _check_picture(picture: str, output: Path, patient: str | None) -> "tuple[Name | None, Kind]":
+    """Return the name of the picture (None: a timeline) and the kind of file.
 
     Raises:
-        RequestError: there is no such picture, or a patient is missing or too many.
+        RequestError: there is no such picture, or ``--patient`` is missing or out of place.
         FileError: the suffix is of no kind of picture.
     """
     from toxgrade.errors import FileError, RequestError
@@ -100,15 +100,11 @@ def _asked(picture: str, output: Path, patient: str | None) -> "tuple[Name | Non
 
 
 @contextmanager
-def _cohort(
-    study: str | None,
-    labs: Path | None,
-    patients: Path | None,
-    reading: "ReadOptions",
-    edition: str,
-    graders: "Graders",
-) -> "Iterator[tuple[Connection, Study]]":
-    """The stored study, or the export as one."""
+def _open_study(
+    study: str | None, labs: Path | None, patients: Path | None, options: "ReadOptions",
+    edition: str, graders: "Graders",
+) -> "Iterator[tuple[Connection, Study]]":  # fmt: skip
+    """Yield the stored study, or the export as a temporary study, with its connection."""
     from toxgrade.errors import RequestError
     from toxgrade.grading.rules import Rules
 
@@ -117,12 +113,12 @@ def _cohort(
     if labs is not None:
         from toxgrade.server.jobs.partition import temporary_study
 
-        asked = graders.criteria.edition(edition)
-        rules = Rules(edition=asked.name)
-        with temporary_study(labs, patients, reading, rules, graders) as aside:
-            if aside.rejected:
-                print(f"rows that could not be read: {aside.rejected:,}", file=sys.stderr)
-            yield aside.connection, aside.study
+        chosen = graders.criteria.edition(edition)
+        rules = Rules(edition=chosen.name)
+        with temporary_study(labs, patients, options, rules, graders) as temporary:
+            if temporary.rejected:
+                print(f"rows that could not be read: {temporary.rejected:,}", file=sys.stderr)
+            yield temporary.connection, temporary.study
         return
     from toxgrade.server.records.db.engine import transaction
     from toxgrade.server.records.studies import find_study

@@ -1,4 +1,4 @@
-"""Pulling results from an EHR's FHIR server."""
+"""``toxgrade pull``: read patients' results from an EHR's FHIR server and store them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from toxgrade.server.ehr.pull.http_client import Calls
     from toxgrade.server.ehr.pull.patients import Done, Wanted
 
-_IN_A_ROW = 3  # patients that the server fails for before it is left alone
+_IN_A_ROW = 3  # The pull stops when the server has failed for so many patients in a row.
 
 
 def arguments(parser: Parser) -> None:
@@ -41,7 +41,7 @@ def pull(
     from toxgrade.server.records.db.engine import transaction, upgrade
     from toxgrade.server.records.studies import find_study
 
-    wanted, kept = read_wanted(patients), Done(done, study, fhir_url)
+    wanted, completed = read_wanted(patients), Done(done, study, fhir_url)
     chosen = settings()
     upgrade(chosen.database_url)
     with transaction(chosen.database_url, reads_only=True) as connection:
@@ -51,12 +51,13 @@ def pull(
         server = _server(fhir_url, client_id, key, calls)
     except SourceError as error:
         return fail(str(error))
-    all_there = _pull(server, study, wanted, kept)
+    succeeded = _pull(server, study, wanted, completed)
     calls.close()
-    return 0 if all_there else 1
+    return 0 if succeeded else 1
 
 
 def _server(fhir_url: str, client_id: str | None, key: Path | None, calls: "Calls") -> "Server":
+    """Return the FHIR server, with a SMART backend token if client id and key are given."""
     from toxgrade.errors import RequestError
     from toxgrade.server.ehr.pull.fhir_server import Server, read_base, token_address
     from toxgrade.server.ehr.pull.http_client import BackendToken, read_key
@@ -71,7 +72,7 @@ def _server(fhir_url: str, client_id: str | None, key: Path | None, calls: "Call
 
 
 def _pull(server: "Server", study: str, wanted: "list[Wanted]", done: "Done") -> bool:
-    """Pull each patient who is not done; whether all could be."""
+    """Pull each patient who is not done; return whether all succeeded."""
     import sys
     from functools import partial
     from getpass import getuser
@@ -99,7 +100,7 @@ def _pull(server: "Server", study: str, wanted: "list[Wanted]", done: "Done") ->
             done.add(one.patient)
             in_a_row = 0
         except (SourceError, RequestError) as error:
-            print(f"line {one.line}: {_said(error)}", file=sys.stderr)
+            print(f"line {one.line}: {_reason(error)}", file=sys.stderr)
             failed += 1
             in_a_row = in_a_row + 1 if isinstance(error, SourceError) else 0
             if in_a_row == _IN_A_ROW:
@@ -111,8 +112,8 @@ def _pull(server: "Server", study: str, wanted: "list[Wanted]", done: "Done") ->
     return not failed
 
 
-def _said(error: Exception) -> str:
-    """Why a patient could not be pulled, and where in the Bundle of what was found."""
+def _reason(error: Exception) -> str:
+    """Return why a patient could not be pulled, and where in the Bundle of what was found."""
     from toxgrade.errors import RequestError
 
     faults = error.faults[:3] if isinstance(error, RequestError) else []

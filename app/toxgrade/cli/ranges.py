@@ -1,4 +1,4 @@
-"""A study's own reference ranges, loaded from a table and shown as one."""
+"""``toxgrade ranges``: load a study's own reference ranges from a table, and print them."""
 
 import sys
 from pathlib import Path
@@ -69,7 +69,7 @@ def show(study: str) -> None:
 
 
 def _read(table: Path) -> list["RangeRequest"]:
-    """The rows of a file, each as the service takes it; ends the command where one is wrong."""
+    """Return the rows of a file as the service takes them; end the command if one is invalid."""
     from tempfile import TemporaryDirectory
 
     from pydantic import ValidationError
@@ -81,13 +81,13 @@ def _read(table: Path) -> list["RangeRequest"]:
 
     with TemporaryDirectory() as folder:
         opened = open_table(table, DEFAULT_OPTIONS, Path(folder))
-        sent = [
+        ranges = [
             {name: _value(name, row[name]) for name in opened.columns if row[name]}
             for piece in opened.chunks(opened.columns)
             for row in piece.iter_rows(named=True)
         ]
     try:
-        return RangesRequest.model_validate({"ranges": sent}).ranges
+        return RangesRequest.model_validate({"ranges": ranges}).ranges
     except ValidationError as error:
         _refuse(table, [FieldFault(f["loc"], f["type"], f["msg"]) for f in error.errors()])
 
@@ -98,9 +98,9 @@ def _value(name: str, text: str) -> Any:
 
 
 def _refuse(table: Path, faults: "list[FieldFault]") -> NoReturn:
-    """Name the rows and columns that cannot be accepted, and end."""
+    """Print the rows and columns that cannot be accepted, and end the command."""
     for fault in faults[:20]:
-        _, *place = fault.loc  # of the whole table it is empty
+        _, *place = fault.loc  # The place is empty if the fault concerns the whole table.
         row = "".join(f", row {int(at) + 1}" for at in place[:1])
         column = "".join(f", {name}" for name in place[1:])
         fail(f"{table.name}{row}{column}: {fault.message}")

@@ -25,9 +25,9 @@ def regrade(study: str, edition: str | None, interpretations: list[str]) -> None
     url, actor = settings().database_url, f"cli:{getuser()}"
     with audited_transaction(url, actor, "toxgrade regrade", study) as connection:
         found = find_study(connection, study)
-        asked = graders.criteria.edition(edition or found.rules.edition)
-        rules = changed_rules(found.rules, asked, interpretations)
-        chosen = graders.for_rules(rules).edition
+        chosen = graders.criteria.edition(edition or found.rules.edition)
+        rules = changed_rules(found.rules, chosen, interpretations)
+        applied = graders.for_rules(rules).edition
         saved = save_study(connection, study, rules, found.liver_enzymes, found.rows)
         regrade_study(connection, saved.study, graders)
-    print(f"{study}: graded by {chosen.label}")
+    print(f"{study}: graded by {applied.label}")

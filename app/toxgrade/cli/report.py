@@ -1,4 +1,4 @@
-"""Reports on a stored study."""
+"""``toxgrade report``: write the toxicity table of a stored study."""
 
 import sys
 from argparse import BooleanOptionalAction
@@ -33,13 +33,9 @@ def arguments(parser: Parser) -> None:
 
 
 def report(
-    study: str,
-    output: Path,
-    phase: ReportPhase,
-    course: int,
-    on_treatment: bool,
+    study: str, output: Path, phase: ReportPhase, course: int, on_treatment: bool,
     include_baseline: bool,
-) -> None:
+) -> None:  # fmt: skip
     """Write a study's toxicity table: how many patients had which grade."""
     from toxgrade.cohort.definition import Scope
     from toxgrade.cohort.toxicity_table import WRITERS

@@ -1,4 +1,4 @@
-"""Running the service."""
+"""``toxgrade serve``: run the HTTP service and its workers."""
 
 from toxgrade.cli.options import Parser, check_address, settings, whole_number
 from toxgrade.cli.worker import start_workers

@@ -1,4 +1,4 @@
-"""Evidence for a validation file."""
+"""``toxgrade validate``: check this installation and write a dated report."""
 
 import sys
 from pathlib import Path

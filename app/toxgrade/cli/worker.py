@@ -1,4 +1,4 @@
-"""Working off stored batches, beside the service or on a machine of its own."""
+"""``toxgrade worker``: grade stored batches in a process of the service or of its own."""
 
 import os
 import subprocess
@@ -12,7 +12,8 @@ from toxgrade.cli.options import Parser, settings
 
 def arguments(parser: Parser) -> None:
     parser.runs(worker)
-    parser.add_argument("--parent", type=int, help=SUPPRESS)  # stop once it is no longer that
+    # The service passes its process id: its workers stop when it has ended.
+    parser.add_argument("--parent", type=int, help=SUPPRESS)
 
 
 def worker(parent: int | None) -> None:
@@ -28,7 +29,7 @@ def worker(parent: int | None) -> None:
 
     configure()
     chosen = settings()
-    if parent is None:  # beside the service, which has done it
+    if parent is None:  # A service has migrated the database before it starts its workers.
         upgrade(chosen.database_url)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -44,20 +45,20 @@ def worker(parent: int | None) -> None:
 
 
 def _watch(parent: int, stop: threading.Event) -> None:
-    """Stop when the service has gone, even where it was killed and could say nothing."""
+    """Stop the worker when the service has ended, even if it was killed."""
     while os.getppid() == parent:
         time.sleep(0.5)
     stop.set()
 
 
 def start_workers(count: int) -> None:
-    """Keep ``count`` workers beside this process, each in its own: grading would slow requests."""
+    """Keep ``count`` worker processes running: grading in this process would slow requests."""
     command = [sys.executable, "-c", "from toxgrade.cli import main; main()", "worker"]
 
-    def keep() -> None:
+    def keep_running() -> None:
         while True:
             subprocess.run([*command, "--parent", str(os.getpid())])
-            time.sleep(1)  # it was killed, or could not start: another one goes on
+            time.sleep(1)  # The worker was killed or could not start: another one replaces it.
 
     for _ in range(count):
-        threading.Thread(target=keep, name="worker", daemon=True).start()
+        threading.Thread(target=keep_running, name="worker", daemon=True).start()

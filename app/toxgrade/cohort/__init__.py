@@ -1,1 +1,1 @@
-"""What a paper reports of a study: worst grades, the toxicity table, shifts from baseline."""
+"""Study results as a paper reports them: worst grades, tables, shifts, survival, liver safety."""

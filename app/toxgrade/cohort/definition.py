@@ -1,4 +1,4 @@
-"""What of a study a report looks at."""
+"""The definition of a report: its window, the rows of its table, and the text that states them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,15 +8,16 @@ from toxgrade.criteria.model import Direction, Edition
 from toxgrade.grading.phase import Window
 
 ReportPhase = Literal["acute", "late", "both"]
+LIVER_ENZYMES = ("ALT", "AST", "ALP", "GGT")
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The window of a report, and its choices; the defaults are the paper's.
+    """What a report counts: window, course and options; the defaults are the paper's.
 
-    ``course``: the course of radiotherapy, 1 the first; a later one counts only patients who had
-    it. ``on_treatment`` False leaves out what is not certainly after the end of radiotherapy.
-    ``include_baseline``: the worst grade is not below the baseline's.
+    ``course``: the course of radiotherapy, 1 is the first; only patients who had it are counted.
+    ``on_treatment`` False leaves out acute grades unless they lie certainly after the end of
+    radiotherapy. ``include_baseline``: the baseline grade also counts towards the worst grade.
     """
 
     phase: ReportPhase = "acute"
@@ -26,21 +27,18 @@ class Scope:
 
     @property
     def windows(self) -> tuple[str, ...]:
-        """The phases whose grades make the worst grade."""
+        """Return the phases from which the worst grade is taken."""
         after = ("acute", "late") if self.phase == "both" else (self.phase,)
         return ("baseline", *after) if self.include_baseline else after
 
 
-LIVER_ENZYMES = ("ALT", "AST", "ALP", "GGT")
-
-
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """A row: the highest grade of its ``terms``.
+    """A row of the toxicity table; it counts the highest grade of its ``terms``.
 
-    ``clinical``: graded by clinicians alone, so that no event means grade 0. ``with_baseline``: the
-    table shows the baseline grades beside the worst ones. ``also``: terms outside the composite
-    that still make a patient toxic.
+    ``clinical``: clinicians alone grade the terms, so no event means grade 0. ``with_baseline``:
+    the table also shows the baseline grades. ``also``: terms outside the composite that still count
+    as toxicity of the patient.
     """
 
     label: str
@@ -51,28 +49,28 @@ class TableRow:
 
 
 def paper_rows(edition: Edition, liver_enzymes: Sequence[str]) -> tuple[TableRow, ...]:
-    """The rows of Table 2 of Pei et al., J Int Med Res 2020;48(4), doi 10.1177/0300060519892382.
+    """Return the rows of the paper's Table 2.
 
-    ``liver_enzymes`` are the analytes of the composite; the row takes the terms that grade them
-    when they rise. An enzyme left out of it is still one that can be toxic.
+    Pei et al., J Int Med Res 2020;48(4), doi 10.1177/0300060519892382. ``liver_enzymes`` are the
+    analytes of the composite row; an enzyme left out of it still counts as toxicity.
     """
-    enzymes = _graded(edition, liver_enzymes, "high")
-    all_enzymes = _graded(edition, LIVER_ENZYMES, "high")
+    enzymes = _term_names(edition, liver_enzymes, "high")
+    all_enzymes = _term_names(edition, LIVER_ENZYMES, "high")
     others = tuple(term for term in all_enzymes if term not in enzymes)
     return (
         TableRow("Nausea", ("Nausea",), clinical=True),
         TableRow("Liver pain", ("Hepatic pain",), clinical=True),
         TableRow("Fatigue", ("Fatigue",), clinical=True),
-        TableRow("Leukopenia", _graded(edition, ["WBC"], "low")),
-        TableRow("Thrombocytopenia", _graded(edition, ["platelets"], "low")),
-        TableRow("Bilirubin", _graded(edition, ["bilirubin"], "high"), with_baseline=True),
+        TableRow("Leukopenia", _term_names(edition, ["WBC"], "low")),
+        TableRow("Thrombocytopenia", _term_names(edition, ["platelets"], "low")),
+        TableRow("Bilirubin", _term_names(edition, ["bilirubin"], "high"), with_baseline=True),
         TableRow("Liver enzymes", enzymes, with_baseline=True, also=others),
-        TableRow("Albumin", _graded(edition, ["albumin"], "low"), with_baseline=True),
+        TableRow("Albumin", _term_names(edition, ["albumin"], "low"), with_baseline=True),
     )
 
 
-def _graded(edition: Edition, analytes: Sequence[str], direction: Direction) -> tuple[str, ...]:
-    """What the edition calls it: low platelets have another name in 6.0 than in 4.03."""
+def _term_names(edition: Edition, analytes: Sequence[str], direction: Direction) -> tuple[str, ...]:
+    """Return the terms' names in the edition: low platelets are named differently in 6.0."""
     return tuple(
         term.name
         for analyte in analytes
@@ -84,7 +82,7 @@ def _graded(edition: Edition, analytes: Sequence[str], direction: Direction) -> 
 def definition_text(
     edition: Edition, window: Window, rows: Sequence[TableRow], scope: Scope
 ) -> str:
-    """Edition, baseline, window, composites and what is counted, for the foot of a table."""
+    """Return the foot of a table: its edition, baseline, window, composites and what it counts."""
     length = f"{window.months} calendar months" if window.days is None else f"{window.days} days"
     until = f"radiotherapy {window.anchor} + {length}"
     spans = {
@@ -93,7 +91,7 @@ def definition_text(
         "both": "after radiotherapy start (acute and late together)",
     }
     sentences = [
-        f"Graded by {edition.label}{_readings(edition, rows)}.",
+        f"Graded by {edition.label}{_interpretations(edition, rows)}.",
         "Baseline: per term, the last valid result on or before radiotherapy start.",
         f"Worst: the highest grade {spans[scope.phase]}, {_course(scope.course)} course, baseline"
         f" {'' if scope.include_baseline else 'not '}included; an undecided result counts for the"
@@ -109,15 +107,15 @@ def definition_text(
     return " ".join(sentences)
 
 
-def _readings(edition: Edition, rows: Sequence[TableRow]) -> str:
-    """How the text was read where it leaves a choice for one of these rows, or one was made."""
+def _interpretations(edition: Edition, rows: Sequence[TableRow]) -> str:
+    """Return the choices for the interpretations that concern these rows or that a study chose."""
     terms = [term for row in rows for term in row.terms]
-    read = [
+    choices = [
         f"{i.name} {edition.chosen.get(i.name, i.choices[0].name)}"
         for i in edition.interpretations
         if i.name in edition.chosen or i.concerns(terms)
     ]
-    return f", read as: {', '.join(read)}" if read else ""
+    return f", read as: {', '.join(choices)}" if choices else ""
 
 
 def _course(number: int) -> str:

@@ -1,6 +1,6 @@
 """Liver safety of one patient: ALBI, Hy's law candidates, eDISH peaks, RILD, Child-Pugh.
 
-Candidates and flags for review, never diagnoses.
+The results are candidates and flags for review, never diagnoses.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from toxgrade.cohort.liver_day import CLINICAL, ChildPugh, Day, Recorded, clinic
 
 @dataclass(frozen=True, slots=True)
 class Jaundice:
-    """ALT or AST from 3 x ULN on ``day`` and bilirubin from 2 x ULN on ``bilirubin_day``.
+    """ALT or AST from 3 x ULN on ``day``, with bilirubin from 2 x ULN on ``bilirubin_day``.
 
-    ``alp``: the highest ALP as a multiple of its ULN from the one day to the other; None: not
+    ``alp``: the highest ALP as a multiple of its ULN between the two days, both included; None: not
     measured, or without a usable ULN.
     """
 
@@ -26,7 +26,7 @@ class Jaundice:
 
 @dataclass(frozen=True, slots=True)
 class Rild:
-    """A day that meets a laboratory criterion of radiation-induced liver disease.
+    """A day that meets the laboratory criterion of classic radiation-induced liver disease.
 
     ``ascites``: the CTCAE grade last recorded by that day; None: not recorded.
     """
@@ -37,16 +37,16 @@ class Rild:
 
 @dataclass(frozen=True, slots=True)
 class LiverSafety:
-    """What a safety team reads of one patient over the first course, by day.
+    """The liver safety findings of one patient over the first course, in the order of days.
 
-    Lists hold what was seen after the start of radiotherapy. ``hys_law``: candidates, ALP below
-    2 x ULN (FDA guidance on drug-induced liver injury, July 2009); ``cholestatic``: the same with
-    ALP from 2 x ULN; ``without_alp``: the same where ALP is not known.
+    ``days`` and ``child_pugh`` include days before radiotherapy. ``hys_law``: candidates after the
+    start with ALP below 2 x ULN (FDA guidance on drug-induced liver injury, July 2009);
+    ``cholestatic``: the same with ALP from 2 x ULN; ``without_alp``: the same with ALP unknown.
 
     ``non_classic_rild``: ALT or AST above 5 x ULN in the acute window, above 20 x ULN where the
-    baseline was above 5, or a Child-Pugh score 2 above the baseline's. ``classic_rild``: ALP from
-    2 x ULN with bilirubin below 2 x ULN, acute, unless ascites was recorded as absent (Pan et al.,
-    Int J Radiat Oncol Biol Phys 2010;76:S94-S100).
+    baseline was above 5, or a Child-Pugh score at least 2 above the baseline's. ``classic_rild``:
+    ALP from 2 x ULN with bilirubin below 2 x ULN in the acute window, unless ascites was recorded
+    as absent (Pan et al., Int J Radiat Oncol Biol Phys 2010;76:S94-S100).
     """
 
     days: tuple[Day, ...]
@@ -59,7 +59,7 @@ class LiverSafety:
 
     @property
     def albi_baseline(self) -> Day | None:
-        """The last day up to the start that has an ALBI score."""
+        """Return the last day up to the start of radiotherapy that has an ALBI score."""
         before = [d for d in self.days if d.phase == "pre_treatment" and d.albi is not None]
         return before[-1] if before else None
 
@@ -69,7 +69,7 @@ class LiverSafety:
         return max(acute, key=lambda d: d.albi or 0, default=None)
 
     def peak(self, analyte: str) -> Fraction | None:
-        """The highest multiple of ULN after the start: a point of the eDISH plot."""
+        """Return the analyte's highest multiple of ULN after the start: a point of eDISH."""
         after = [d for d in self.days if d.phase in ("acute", "late")]
         return max((d.x_uln[analyte] for d in after if analyte in d.x_uln), default=None)
 
@@ -77,10 +77,10 @@ class LiverSafety:
 def liver_safety(
     days: Sequence[Day], recorded: Sequence[Recorded] = (), within_days: int = 0
 ) -> LiverSafety:
-    """Read the days of one patient, in order.
+    """Return the liver safety findings of one patient from the days, which are in order.
 
-    ``recorded``: clinicians' grades of ascites and encephalopathy. ``within_days``: how far the
-    bilirubin of a Hy's law candidate may lie from the transaminase; 0: one day.
+    ``recorded``: clinicians' grades of ascites and encephalopathy. ``within_days``: how many days
+    the bilirubin of a Hy's law candidate may lie from the transaminase; 0: the same day.
     """
     jaundice = _jaundice(days, within_days)
     acute = [d for d in days if d.phase == "acute"]
@@ -102,7 +102,7 @@ def liver_safety(
 
 
 def _jaundice(days: Sequence[Day], within_days: int) -> list[Jaundice]:
-    """Each day of raised transaminases with the nearest day of raised bilirubin within reach."""
+    """Pair each day of raised transaminases with the nearest day of raised bilirubin in reach."""
     after = [d for d in days if d.phase in ("acute", "late")]
     found = []
     for day in after:
@@ -124,16 +124,17 @@ def _icteric(day: Day) -> bool:
 
 
 def _non_classic(days: Sequence[Day], scores: Sequence[tuple[Day, ChildPugh]]) -> tuple[Day, ...]:
+    """Return the acute days that meet a criterion of non-classic RILD, by the last baseline."""
     before = [d.transaminase for d in days if d.phase == "pre_treatment" and d.transaminase]
     limit = 20 if before and before[-1] > 5 else 5
-    begun = [s.score for d, s in scores if d.phase == "pre_treatment" and s.score is not None]
+    earlier = [s.score for d, s in scores if d.phase == "pre_treatment" and s.score is not None]
     return tuple(
         day
         for day, score in scores
         if day.phase == "acute"
         and (
             (day.transaminase or 0) > limit
-            or (begun and score.score is not None and score.score >= begun[-1] + 2)
+            or (earlier and score.score is not None and score.score >= earlier[-1] + 2)
         )
     )
 

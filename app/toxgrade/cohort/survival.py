@@ -15,12 +15,12 @@ from typing import Literal
 Outcome = Literal["event", "competing", "censored"]
 
 _Z = 1.959963984540054  # 97.5th percentile of the normal distribution
-_ROUNDING = 1e-12  # what sums over days may be off by: far less than one patient
+_ROUNDING = 1e-12  # the error that sums over days may have: far less than one patient's share
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One patient: whole days from the start to ``outcome``; ``censored``: nothing until then."""
+    """One patient: whole days from the start to ``outcome``; ``censored``: no event by then."""
 
     days: int
     outcome: Outcome
@@ -28,10 +28,10 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The curve from ``days`` on: its value with confidence limits, and what happened that day.
+    """The curve from ``days`` on: its value with confidence limits, and the counts of that day.
 
-    ``at_risk`` patients were followed up to that day without an event. ``low`` and ``high`` are
-    None where the estimate is 0 or 1, which has no limits on the log(-log) scale.
+    ``at_risk`` patients were followed up to that day without an earlier event. ``low`` and ``high``
+    are None where the estimate is 0 or 1, which has no limits on the log(-log) scale.
     """
 
     days: int
@@ -46,7 +46,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class _Day:
-    """What happened on one day; ``free``: share without any event just before it."""
+    """The counts of one day; ``free``: the share of patients without any event just before it."""
 
     days: int
     at_risk: int
@@ -57,17 +57,17 @@ class _Day:
 
 
 def cumulative_incidence(observations: Iterable[Observation]) -> list[Step]:
-    """The share of patients that had the event, by day, where a competing one can prevent it."""
-    steps, share, spread = [], 0.0, _Spread()
+    """Return the share of patients with the event, by day, where a competing one can prevent it."""
+    steps, share, sums = [], 0.0, _VarianceSums()
     for day in _days(observations):
         share += day.free * day.events / day.at_risk
-        spread.add(day, share)
-        steps.append(_step(day, share, spread.variance(share)))
+        sums.add(day, share)
+        steps.append(_step(day, share, sums.variance(share)))
     return steps
 
 
 def kaplan_meier(observations: Iterable[Observation]) -> list[Step]:
-    """The share of patients still without the event, by day; a competing one ends follow-up."""
+    """Return the share of patients without the event, by day; competing events are censored."""
     steps, share, hazard = [], 1.0, 0.0
     for day in _days(observations, competing_ends=False):
         share *= 1 - day.events / day.at_risk
@@ -78,22 +78,22 @@ def kaplan_meier(observations: Iterable[Observation]) -> list[Step]:
 
 
 def median(survival: Sequence[Step]) -> int | None:
-    """The first day on which at most half are without the event; None: not reached."""
+    """Return the first day on which at most half are without the event; None: not reached."""
     return next((step.days for step in survival if step.estimate <= 0.5 + _ROUNDING), None)
 
 
 def at(steps: Sequence[Step], days: int) -> Step | None:
-    """The step that holds on a day; None before the first."""
+    """Return the step that holds on a day; None before the first."""
     return next((step for step in reversed(steps) if step.days <= days), None)
 
 
 def at_risk(observations: Iterable[Observation], days: int) -> int:
-    """How many are followed up to a day without an event before it."""
+    """Return how many are followed up to a day without an event before it."""
     return sum(1 for one in observations if one.days >= days)
 
 
 def _days(observations: Iterable[Observation], *, competing_ends: bool = True) -> list[_Day]:
-    """Every day on which something happened, in order; of one day events come before censoring."""
+    """Return the days of any outcome, in order; on one day events come before censoring."""
     counts: dict[int, Counter[Outcome]] = {}
     for one in observations:
         counts.setdefault(one.days, Counter())[one.outcome] += 1
@@ -107,11 +107,11 @@ def _days(observations: Iterable[Observation], *, competing_ends: bool = True) -
     return days
 
 
-class _Spread:
-    """The variance of a cumulative incidence as sums over the days so far.
+class _VarianceSums:
+    """The variance of a cumulative incidence, held as sums over the days so far.
 
-    The formula sums, over days i, (F - F_i)^2 a_i - 2 (F - F_i) b_i + c_i with today's share F;
-    kept as sums of the powers of F_i, a curve of n days costs n steps instead of n squared.
+    The formula sums (F - F_i)^2 a_i - 2 (F - F_i) b_i + c_i over days i, where F is the share of
+    the current day. Sums of powers of F_i need n steps for n days instead of n squared.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The toxicity table of a study: how many patients had which grade, by row, in a window."""
+"""The toxicity table: how many patients had which grade, by row; as a document, CSV or HTML."""
 
 import csv
 import io
@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Literal
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from toxgrade.cohort.definition import Scope, TableRow
 from toxgrade.cohort.worst import Bounds, CohortPatient, PatientRows, any_of
 from toxgrade.grading.phase import Window
@@ -17,7 +15,7 @@ from toxgrade.grading.phase import Window
 Kind = Literal["baseline", "worst"]
 GRADES = range(6)
 
-_WORSE = (
+_WORSE_DEFINITION = (
     "worse than own baseline in any row: one of its terms, each against its own baseline; a liver"
     " enzyme counts also where the composite leaves it out"
 )
@@ -25,11 +23,11 @@ _WORSE = (
 
 @dataclass(slots=True)
 class RowCount:
-    """The patients of one row by what is known of them; every patient is in one of the first three.
+    """The patients of one row: each is in ``by_grade``, ``undecided`` or ``not_measured``.
 
-    ``by_grade`` holds the evaluable ones by grade; an undecided one whose lower bound is above 0
-    is evaluable with that bound. ``could_be_higher``: evaluable, but an undecided result allows
-    more. ``partial``, ``member_worse``: as in ``PatientRow``.
+    ``by_grade`` holds evaluable patients by grade; an undecided one whose lower bound is above 0
+    is evaluable with that bound. ``could_be_higher``: evaluable, but an undecided result allows a
+    higher grade. ``partial``, ``member_worse``: as in ``PatientRow``.
     """
 
     row: TableRow
@@ -58,7 +56,7 @@ class RowCount:
 
 @dataclass(slots=True)
 class AnyToxicity:
-    """Patients that meet a definition of toxicity, and those of whom it cannot be said."""
+    """The patients who meet a definition of toxicity, and those for whom it is ``unknown``."""
 
     definition: str
     patients: list[str] = field(default_factory=list)
@@ -67,8 +65,8 @@ class AnyToxicity:
 
 @dataclass(slots=True)
 class ToxicityTable:
-    """A study's table. ``window_incomplete``: patients not followed to the end of their acute
-    window (or only to a second course within it), or whose window has no end yet.
+    """A study's table, by row. ``window_incomplete``: patients not followed to the end of their
+    acute window, or whose next course began within it, or whose window has no known end.
     """
 
     scope: Scope
@@ -83,48 +81,51 @@ class ToxicityTable:
 def toxicity_table(
     cohort: Iterable[CohortPatient], rows: Sequence[TableRow], scope: Scope, window: Window
 ) -> ToxicityTable:
-    """Count a cohort that was read for ``scope``."""
+    """Count a cohort that was queried for ``scope``."""
     kinds: dict[bool, tuple[Kind, ...]] = {True: ("baseline", "worst"), False: ("worst",)}
     table = ToxicityTable(
         scope,
         [RowCount(row, kind) for row in rows for kind in kinds[row.with_baseline]],
-        AnyToxicity(_WORSE),
+        AnyToxicity(_WORSE_DEFINITION),
         AnyToxicity("any grade in clinical or haematological rows, those without a baseline"),
         AnyToxicity("any grade in any row, baseline grades that persist included"),
     )
-    readers = [PatientRows(row, scope.windows) for row in rows]
+    cached_rows = [PatientRows(row, scope.windows) for row in rows]
     for patient in cohort:
-        _count(table, patient, readers)
-        if not _followed(patient, window):
+        _count(table, patient, cached_rows)
+        if not _window_complete(patient, window):
             table.window_incomplete.append(patient.name)
     return table
 
 
 def _count(table: ToxicityTable, patient: CohortPatient, rows: Sequence[PatientRows]) -> None:
-    found = {each.row.label: each.of(patient.windows) for each in rows}
+    """Add one patient to every row of the table and to its definitions of toxicity."""
+    by_label = {each.row.label: each.row_of(patient.windows) for each in rows}
     table.n_patients += 1
     for count in table.rows:
-        mine = found[count.row.label]
-        count.add(patient.name, mine.baseline if count.kind == "baseline" else mine.worst)
-        if count.kind == "worst" and mine.partial:
+        row = by_label[count.row.label]
+        count.add(patient.name, row.baseline if count.kind == "baseline" else row.worst)
+        if count.kind == "worst" and row.partial:
             count.partial.append(patient.name)
-        if count.kind == "worst" and mine.member_worse:
+        if count.kind == "worst" and row.member_worse:
             count.member_worse.append(patient.name)
-    everywhere = any_of(one.any_grade for one in found.values())
-    without = any_of(found[r.row.label].any_grade for r in rows if not r.row.with_baseline)
-    _say(table.worse_than_baseline, patient.name, any_of(one.any_worse for one in found.values()))
-    _say(table.clinical_or_haematological, patient.name, without)
-    _say(table.any_grade, patient.name, everywhere)
+    any_grade = any_of(row.any_grade for row in by_label.values())
+    any_worse = any_of(row.any_worse for row in by_label.values())
+    without = any_of(by_label[r.row.label].any_grade for r in rows if not r.row.with_baseline)
+    _add_verdict(table.worse_than_baseline, patient.name, any_worse)
+    _add_verdict(table.clinical_or_haematological, patient.name, without)
+    _add_verdict(table.any_grade, patient.name, any_grade)
 
 
-def _say(toxicity: AnyToxicity, patient: str, verdict: bool | None) -> None:
+def _add_verdict(toxicity: AnyToxicity, patient: str, verdict: bool | None) -> None:
     if verdict:
         toxicity.patients.append(patient)
     elif verdict is None:
         toxicity.unknown.append(patient)
 
 
-def _followed(patient: CohortPatient, window: Window) -> bool:
+def _window_complete(patient: CohortPatient, window: Window) -> bool:
+    """Return whether the patient was followed to the last acute day, without a next course."""
     course = patient.course
     anchor = (course.end if window.anchor == "end" else course.start) if course else None
     if anchor is None or patient.seen_until is None:
@@ -134,21 +135,15 @@ def _followed(patient: CohortPatient, window: Window) -> bool:
 
 
 def percent(n: int, of: int) -> int | float | None:
-    """``n`` of ``of`` to one decimal, halves up; whole ones as integers; None of none."""
+    """Return n in percent of ``of`` to one decimal (int where whole), halves up; None of 0."""
     if of == 0:
         return None
     exact = (Decimal(100 * n) / of).quantize(Decimal("0.1"), ROUND_HALF_UP)
     return int(exact) if exact == exact.to_integral_value() else float(exact)
 
 
-_TEMPLATES = Environment(
-    loader=PackageLoader("toxgrade.cohort", ""), autoescape=True, undefined=StrictUndefined,
-    trim_blocks=True, lstrip_blocks=True,
-)  # fmt: skip
-
-
 def counted_document(table: ToxicityTable, definition: str) -> dict[str, Any]:
-    """A counted table without its study: what files that never enter the database are given."""
+    """Return a counted table as a document, without the study's name: exports have no study."""
     n, scope = table.n_patients, table.scope
     return {
         "phase": scope.phase,
@@ -158,9 +153,9 @@ def counted_document(table: ToxicityTable, definition: str) -> dict[str, Any]:
         "n_patients": n,
         "definition": definition,
         "rows": [_row_document(row, n) for row in table.rows],
-        "any_toxicity": _any(table.worse_than_baseline, n),
-        "any_toxicity_alternative": _any(table.clinical_or_haematological, n),
-        "any_grade": _any(table.any_grade, n),
+        "any_toxicity": _any_document(table.worse_than_baseline, n),
+        "any_toxicity_alternative": _any_document(table.clinical_or_haematological, n),
+        "any_grade": _any_document(table.any_grade, n),
         "window_complete": n - len(table.window_incomplete),
         "window_incomplete": table.window_incomplete,
     }
@@ -187,7 +182,7 @@ def _row_document(count: RowCount, n: int) -> dict[str, Any]:
     }
 
 
-def _any(toxicity: AnyToxicity, n: int) -> dict[str, Any]:
+def _any_document(toxicity: AnyToxicity, n: int) -> dict[str, Any]:
     return {
         "n": len(toxicity.patients),
         "percent": percent(len(toxicity.patients), n),
@@ -198,7 +193,7 @@ def _any(toxicity: AnyToxicity, n: int) -> dict[str, Any]:
 
 
 def table_csv(document: dict[str, Any]) -> str:
-    """One line per row and kind: n and percent of each grade, then what is not known."""
+    """Return the table as CSV: per row and kind the n and percent of each grade, then the rest."""
     numbers = ("n_evaluable", "undecided", "not_measured", "could_be_higher")
     grades = [str(grade) for grade in GRADES]
     out = io.StringIO()
@@ -214,12 +209,18 @@ def table_csv(document: dict[str, Any]) -> str:
 
 
 def table_html(document: dict[str, Any]) -> str:
-    """A page to print or to paste into a manuscript; nothing in it is loaded from elsewhere."""
-    return _TEMPLATES.get_template("toxicity_table.html").render(document)
+    """Return the table as a page to print or to paste into a manuscript; it loads nothing else."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    templates = Environment(
+        loader=PackageLoader("toxgrade.cohort", ""), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    return templates.get_template("toxicity_table.html").render(document)
 
 
 def table_json(document: dict[str, Any]) -> str:
-    """The document itself, indented."""
+    """Return the document as indented JSON."""
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -228,4 +229,4 @@ WRITERS: Mapping[str, Callable[[dict[str, Any]], str]] = {
     ".csv": table_csv,
     ".json": table_json,
 }
-"""What a file with a toxicity table holds, by its suffix."""
+"""The writer of a toxicity table by the suffix of the file."""

@@ -1,4 +1,4 @@
-"""Loading the SYNTHETIC cohort of 25 patients as study ``demo``.
+"""The SYNTHETIC cohort of 25 patients, loaded as study ``demo``.
 
 It was built to reproduce the counts of Table 2 of Pei et al., J Int Med Res 2020;48(4), doi
 10.1177/0300060519892382. No row is a real patient's.
@@ -45,7 +45,7 @@ def load_demo(url: str) -> None:
 
 
 def submissions() -> Iterator[Submission]:
-    """What a laboratory system would have sent, patient by patient, what was corrected first."""
+    """Yield what a laboratory would have sent, by patient: first the results it later corrected."""
     courses = {row["patient_id"]: _course(row) for row in _rows("patients.csv")}
     for patient, rows in groupby(_rows("labs.csv"), lambda row: row["patient_id"]):
         sent = [_result(row) for row in rows]
@@ -77,7 +77,7 @@ def _event(row: dict[str, str], vocabulary: Vocabulary) -> Event:
 
 
 def _result(row: dict[str, str]) -> LabResult:
-    """One row; the specimen's number with the analyte tells a correction from a new result."""
+    """Return a row as a result; the specimen and analyte tell a correction from a new result."""
     return LabResult(
         analyte=row["analyte"],
         value=read_value(row["comparator"] + row["value"]) if row["value"] else None,

@@ -1,4 +1,4 @@
-"""What a check found."""
+"""Checks of grades: the case tables by both graders, and the SYNTHETIC cohort's known figures."""
 
 import csv
 import json
@@ -26,10 +26,10 @@ from toxgrade.server.reports.study_reports import table_document
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One check: what was held against what, how many things, and each that was not as expected.
+    """The outcome of one check: what it compared, how many things, and each one that differs.
 
     ``failures`` name cases of the package and figures of the SYNTHETIC cohort, never anything of
-    the installation's own database. A check that looked at nothing has not passed.
+    the installation's own database. A check that compared nothing has not passed.
     """
 
     name: str
@@ -51,9 +51,21 @@ Graded = tuple[str, str]
 _COURSE = Course(date(2011, 1, 24), date(2011, 3, 9))
 _BEFORE, _AFTER = "2011-01-20", "2011-04-23"
 
+_SHORT = {
+    "White blood cell decreased": "WBC",
+    "Platelet count decreased": "PLT",
+    "Blood bilirubin increased": "TBIL",
+    "Alanine aminotransferase increased": "ALT",
+    "Aspartate aminotransferase increased": "AST",
+    "Alkaline phosphatase increased": "ALP",
+    "GGT increased": "GGT",
+    "Hypoalbuminemia": "ALB",
+}
+_SUFFIXES = {"baseline": ": baseline", "worst": ": worst grade"}
+
 
 def tables() -> dict[str, list[Case]]:
-    """Every case table of the package, by the name of its file."""
+    """Return every case table of the package by the name of its file."""
     found = sorted(
         files("toxgrade.validation").joinpath("cases").iterdir(), key=lambda file: file.name
     )
@@ -65,7 +77,7 @@ def tables() -> dict[str, list[Case]]:
 
 
 def check_cases(graders: Graders) -> list[Outcome]:
-    """Every table against the plain reading, which defines the grades, and the column reading."""
+    """Check every table with the plain grader, which defines the grades, and the column grader."""
     return [
         Outcome(
             f"cases: {name}",
@@ -78,25 +90,25 @@ def check_cases(graders: Graders) -> list[Outcome]:
 
 
 def check_table(cases: Sequence[Case], graders: Graders) -> list[str]:
-    """The cases of a table that come out otherwise, each in a sentence."""
+    """Return a sentence for each case of a table whose grade differs from the expected one."""
     failures = []
-    by_column = graded_as_columns(cases, graders)
-    for line, case in enumerate(cases, start=2):  # the header is line 1
+    in_columns = graded_as_columns(cases, graders)
+    for line, case in enumerate(cases, start=2):  # The header is line 1.
         expected = case["grade"], case["reason"]
-        for reading, found in (
+        for way, found in (
             ("one by one", graded_one_by_one(case, graders)),
-            ("as a column", by_column[line - 2]),
+            ("as a column", in_columns[line - 2]),
         ):
             if found != expected:
                 failures.append(
-                    f"line {line}, {case['term']}, {reading}: expected {_words(expected)},"
+                    f"line {line}, {case['term']}, {way}: expected {_words(expected)},"
                     f" found {_words(found) if found else 'no grade of this term'}"
                 )
     return failures
 
 
 def graded_one_by_one(case: Case, graders: Graders) -> Graded | None:
-    """The case by the plain reading; None where its analyte has no such term."""
+    """Grade the case with the plain grader; None if its analyte has no such term."""
     rules = Rules(case["edition"])
     grader, rows = graders.for_rules(rules), _rows(case, "1")
     for entry in grade_patient([lab_result(row) for row in rows], [_COURSE], grader, rules.window):
@@ -107,11 +119,11 @@ def graded_one_by_one(case: Case, graders: Graders) -> Graded | None:
 
 
 def graded_as_columns(cases: Sequence[Case], graders: Graders) -> list[Graded | None]:
-    """All cases by the column reading, a patient each."""
+    """Grade all cases with the column grader, each as a patient; None as ``graded_one_by_one``."""
     found: list[Graded | None] = [None] * len(cases)
     for edition in dict.fromkeys(case["edition"] for case in cases):
-        mine = [i for i, case in enumerate(cases) if case["edition"] == edition]
-        rows = [row for i in mine for row in _rows(cases[i], str(i))]
+        indexes = [i for i, case in enumerate(cases) if case["edition"] == edition]
+        rows = [row for i in indexes for row in _rows(cases[i], str(i))]
         frame = pl.DataFrame(rows, schema=dict.fromkeys(COLUMNS, pl.String)).with_columns(
             rt_start=pl.lit(_COURSE.start), rt_end=pl.lit(_COURSE.end)
         )
@@ -125,7 +137,7 @@ def graded_as_columns(cases: Sequence[Case], graders: Graders) -> list[Graded | 
 
 
 def _rows(case: Case, patient: str) -> list[dict[str, str | None]]:
-    """The case's result, and its baseline where it has one, as rows of a file."""
+    """Return the case's result, and its baseline if it has one, as rows of an export."""
     row: dict[str, str | None] = {name: case.get(name) or None for name in COLUMNS}
     row |= {"patient": patient, "collected": _AFTER, "baseline": None, "status": "final"}
     if not case["baseline"]:
@@ -146,28 +158,15 @@ def _words(graded: Graded) -> str:
     return " ".join(part for part in (f"grade {grade}" if grade else "no grade", reason) if part)
 
 
-_SHORT = {
-    "White blood cell decreased": "WBC",
-    "Platelet count decreased": "PLT",
-    "Blood bilirubin increased": "TBIL",
-    "Alanine aminotransferase increased": "ALT",
-    "Aspartate aminotransferase increased": "AST",
-    "Alkaline phosphatase increased": "ALP",
-    "GGT increased": "GGT",
-    "Hypoalbuminemia": "ALB",
-}
-_SUFFIXES = {"baseline": ": baseline", "worst": ": worst grade"}
-
-
 def expected() -> dict[str, Any]:
-    """Every expected figure of the cohort, as its makers worked them out."""
+    """Return every expected figure of the cohort, as its makers worked them out."""
     text = (files("toxgrade.demo") / "table2_expected.json").read_text(encoding="utf-8")
     found: dict[str, Any] = json.loads(text)
     return found
 
 
 def check_cohort(connection: Connection, graders: Graders) -> list[Outcome]:
-    """The study ``demo`` of a scratch database against its expected table and grades."""
+    """Check the study ``demo`` of a scratch database against its expected table and grades."""
     study = find_study(connection, STUDY)
     table = table_document(connection, study, graders.for_rules(study.rules).edition, Scope())
     grades = {
@@ -178,9 +177,9 @@ def check_cohort(connection: Connection, graders: Graders) -> list[Outcome]:
 
 
 def check_cohort_table(table: dict[str, Any], wanted: dict[str, Any]) -> Outcome:
-    """Each count and percentage of the toxicity table, and who had any acute toxicity."""
+    """Check the counts and percentages of the toxicity table, and who had any acute toxicity."""
     found = {
-        f"{row['label'] + _SUFFIXES[row['kind']] * _twice(row, table)}, grade {grade}": (
+        f"{row['label'] + _SUFFIXES[row['kind']] * _has_two_rows(row, table)}, grade {grade}": (
             row["counts"][grade],
             str(row["percent"][grade]),
         )
@@ -199,7 +198,7 @@ def check_cohort_table(table: dict[str, Any], wanted: dict[str, Any]) -> Outcome
 
 
 def check_patients(grades: dict[str, dict[str, int]], wanted: dict[str, Any]) -> Outcome:
-    """Each patient's worst laboratory grades at baseline, acute and late, where above 0."""
+    """Check each patient's laboratory grades above 0: baseline, worst acute and worst late."""
     figures = {
         f"{patient}, {window}, {name}": grade
         for patient, windows in wanted["per_patient"].items()
@@ -207,13 +206,12 @@ def check_patients(grades: dict[str, dict[str, int]], wanted: dict[str, Any]) ->
         for name, grade in windows[window].items()
         if name in _SHORT.values()
     }
-    found = {
-        f"{patient}, {what}": n for patient, mine in grades.items() for what, n in mine.items()
-    }
+    found = {f"{patient}, {what}": n for patient, own in grades.items() for what, n in own.items()}
     return _compared("cohort: patients", "baseline, worst acute, worst late grade", found, figures)
 
 
 def _worst(summary: list[TermSummary]) -> dict[str, int]:
+    """Return a patient's grades above 0 by window and short name of the term."""
     return {
         f"{window}, {_SHORT[term.term]}": grade
         for term in summary
@@ -227,8 +225,8 @@ def _worst(summary: list[TermSummary]) -> dict[str, int]:
     }
 
 
-def _twice(row: dict[str, Any], table: dict[str, Any]) -> bool:
-    """Whether the row's label stands on two lines: at baseline and at its worst."""
+def _has_two_rows(row: dict[str, Any], table: dict[str, Any]) -> bool:
+    """Return whether the table has two rows of this label: baseline and worst grade."""
     return [other["label"] for other in table["rows"]].count(row["label"]) > 1
 
 

@@ -1,4 +1,4 @@
-"""The software as it is installed: versions, and the hash of every file that decides a grade."""
+"""The validation run: all checks of the installed software, and the dated report on them."""
 
 import hashlib
 import json
@@ -25,9 +25,14 @@ from toxgrade.server.records.audit_verify import heads, verify
 from toxgrade.server.records.db.engine import transaction, upgrade
 from toxgrade.validation.checks import Outcome, check_cases, check_cohort
 
+_TEMPLATES = Environment(
+    loader=PackageLoader("toxgrade.validation", ""), autoescape=True, undefined=StrictUndefined,
+    trim_blocks=True, lstrip_blocks=True,
+)  # fmt: skip
+
 
 def installed() -> dict[str, Any]:
-    """Versions of this software, Python and each direct dependency; SHA-256 of our files."""
+    """Return the versions of this software, Python and dependencies, and SHA-256 of our files."""
     return {
         "toxgrade": __version__,
         "python": platform.python_version(),
@@ -41,9 +46,9 @@ def installed() -> dict[str, Any]:
 
 
 def _dependencies() -> list[str]:
-    """What the distribution asks for at run time."""
-    asked = [line for line in requires("toxgrade") or () if "extra ==" not in line]
-    return sorted(re.split(r"[\[<>=!~; ]", line)[0] for line in asked)
+    """Return the names of the direct dependencies, without those of extras."""
+    needed = [line for line in requires("toxgrade") or () if "extra ==" not in line]
+    return sorted(re.split(r"[\[<>=!~; ]", line)[0] for line in needed)
 
 
 def _files(folder: Traversable, name: str) -> Iterator[tuple[str, Traversable]]:
@@ -54,14 +59,8 @@ def _files(folder: Traversable, name: str) -> Iterator[tuple[str, Traversable]]:
             yield f"{name}/{item.name}", item
 
 
-_TEMPLATES = Environment(
-    loader=PackageLoader("toxgrade.validation", ""), autoescape=True, undefined=StrictUndefined,
-    trim_blocks=True, lstrip_blocks=True,
-)  # fmt: skip
-
-
 def write_report(report: dict[str, Any], folder: Path) -> list[Path]:
-    """Write ``toxgrade-validation-DATE.html`` and ``.json`` to a folder; where they are."""
+    """Write ``toxgrade-validation-DATE.html`` and ``.json`` to a folder; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     name = f"toxgrade-validation-{report['at'].replace(':', '')[:17]}"
     page = _TEMPLATES.get_template("report.html").render(report)
@@ -75,11 +74,11 @@ def write_report(report: dict[str, Any], folder: Path) -> list[Path]:
 
 
 def validate() -> dict[str, Any]:
-    """Run every check on the software as it is installed.
+    """Run every check on the installed software and return the report.
 
-    Returns the report: ``passed``, ``at`` (UTC), ``software`` (versions, hashes), ``criteria`` (the
+    The report has ``passed``, ``at`` (UTC), ``software`` (versions, hashes), ``criteria`` (the
     editions' hashes) and ``checks``, each with ``name``, ``says``, ``checked``, ``passed`` and
-    ``failures``. A check that raises has failed; the others still run.
+    ``failures``. A check that raises has failed; without valid criteria the others do not run.
     """
     at = datetime.now(UTC).isoformat(timespec="seconds")
     outcomes = _attempt("criteria", check_criteria)
@@ -106,7 +105,7 @@ def validate() -> dict[str, Any]:
 
 
 def check_criteria() -> list[Outcome]:
-    """Read every criteria file: the reader refuses what is incomplete or contradicts itself."""
+    """Load every criteria file; the reader raises where one is incomplete or contradicts itself."""
     says = "; ".join(describe(load()))
     return [Outcome("criteria: every file is complete", says, len(load().editions))]
 
@@ -122,7 +121,7 @@ def _in_scratch_database(graders: Graders) -> list[Outcome]:
 
 
 def check_audit(connection: Connection) -> list[Outcome]:
-    """The audit of what was just stored holds; and a grade changed behind its back is found."""
+    """Check that the audit verifies, and that it shows a grade changed directly in the database."""
     entries = sum(seq for seq, _ in heads(connection).values())
     whole = [str(broken) for broken in verify(connection)]
     changed = _change_a_grade(connection)
@@ -135,7 +134,7 @@ def check_audit(connection: Connection) -> list[Outcome]:
 
 
 def _change_a_grade(connection: Connection) -> int:
-    """What somebody with the file in hand could do: take away the fence, then change a row."""
+    """Change a grade as anyone with the database file could: drop the triggers, then update."""
     triggers = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'grades'"
     for name in connection.scalars(text(triggers)).all():
         connection.execute(text(f'DROP TRIGGER "{name}"'))
@@ -145,7 +144,7 @@ def _change_a_grade(connection: Connection) -> int:
 
 
 def check_database(connection: Connection) -> Outcome:
-    """SQLite's own check of the scratch file, and its foreign keys."""
+    """Run SQLite's own checks of the scratch database: integrity and foreign keys."""
     found = list(connection.scalars(text("PRAGMA integrity_check")))
     orphans = connection.execute(text("PRAGMA foreign_key_check")).all()
     failures = [str(line) for line in found if line != "ok"] + [str(row[0]) for row in orphans]
@@ -153,9 +152,10 @@ def check_database(connection: Connection) -> Outcome:
 
 
 def _attempt(name: str, check: Callable[[], list[Outcome]]) -> list[Outcome]:
+    """Run a check; return a failed outcome instead if it raises."""
     try:
         return check()
     except ToxgradeError as error:
         return [Outcome(name, "could not be run", 0, [str(error)])]
-    except Exception as error:  # a report that says so is worth more than a traceback
+    except Exception as error:  # A report of the failure is worth more than a traceback.
         return [Outcome(name, "could not be run", 0, [type(error).__name__])]

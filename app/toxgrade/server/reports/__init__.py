@@ -1,1 +1,1 @@
-"""What a stored study says: the queries behind ``cohort``, and the answers they become."""
+"""Reports on a stored study: queries that feed ``cohort``, and the documents built from them."""

@@ -1,4 +1,4 @@
-"""Each patient of a study as a lane from radiotherapy to the last contact: a swimmer plot."""
+"""The data of two charts of a study: the lanes of a swimmer plot, the peaks of an eDISH plot."""
 
 import json
 from collections.abc import Sequence
@@ -20,14 +20,20 @@ from toxgrade.server.records.study_ranges import read_range
 from toxgrade.server.reports.cohort_queries import counted, courses_by_patient
 from toxgrade.server.reports.time_to_event import overall_survival, times_to_grades
 
+Peaks = dict[str, dict[str, Fraction]]
+"""Multiples of ULN by patient, then by analyte; without analytes that have no known multiple."""
+
+_AS_REPORTED = ("value", "unit", "lln", "uln", "limit_unit", "status")
+_FULL_DATE = len("2011-04-23")
+
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One patient, in days from the start of the first course.
+    """One patient of a swimmer plot, in days from the start of the first course.
 
-    ``treated`` are the spans of its courses. ``reached`` are the first days on which a grade worse
-    than the patient's own baseline was higher than any before, by day. ``end`` is the last contact
-    or result, of death where ``died``.
+    ``treated``: first and last day of each course. ``reached``: the days, in order, on which a
+    grade worse than the patient's own baseline was higher than any before, with that grade.
+    ``end``: the last contact or result, or death where ``died``.
     """
 
     patient: str
@@ -42,15 +48,15 @@ class Lane:
 
 
 def swimmer_lanes(connection: Connection, study: Study, rows: Sequence[TableRow]) -> list[Lane]:
-    """The patients with a start and a later contact, over the terms of these rows; by name."""
+    """Return the lanes of patients with a start and follow-up, by name, over the rows' terms."""
     terms = tuple({term: None for row in rows for term in (*row.terms, *row.also)})
-    every = TableRow("any", terms, clinical=True)
+    any_term = TableRow("any", terms, clinical=True)
     first: dict[str, dict[int, int]] = {}
-    for grade, found in times_to_grades(connection, study, every, range(5, 0, -1), 1).items():
-        for name, seen in found.observed.items():
+    for grade, times in times_to_grades(connection, study, any_term, range(5, 0, -1), 1).items():
+        for name, seen in times.observed.items():
             if seen.outcome == "event":
                 first.setdefault(name, {}).setdefault(seen.days, grade)
-    treated = _treated(connection, study)
+    treated = _course_spans(connection, study)
     return [
         Lane(
             name,
@@ -63,33 +69,26 @@ def swimmer_lanes(connection: Connection, study: Study, rows: Sequence[TableRow]
     ]
 
 
-def _treated(connection: Connection, study: Study) -> dict[str, tuple[tuple[int, int], ...]]:
-    """The spans of every patient's courses that have both dates, in days from the first start."""
+def _course_spans(connection: Connection, study: Study) -> dict[str, tuple[tuple[int, int], ...]]:
+    """Return every patient's courses that have both dates, in days from the first start."""
     courses = courses_by_patient(connection, study)
     named = select(patients.c.id, patients.c.name).where(patients.c.study_id == study.id)
     spans = {}
     for patient_id, name in connection.execute(named):
-        mine = courses.get(patient_id, ())
-        if mine and (origin := mine[0].start):
+        own = courses.get(patient_id, ())
+        if own and (origin := own[0].start):
             spans[name] = tuple(
                 ((course.start - origin).days, (course.end - origin).days)
-                for course in mine
+                for course in own
                 if course.start and course.end
             )
     return spans
 
 
-Peaks = dict[str, dict[str, Fraction]]
-"""By patient, then by analyte; without those of which no multiple is known."""
-
-_AS_REPORTED = ("value", "unit", "lln", "uln", "limit_unit", "status")
-_FULL_DATE = len("2011-04-23")
-
-
 def edish_peaks(
     connection: Connection, study: Study, grader: TermGrader, analytes: tuple[str, ...]
 ) -> Peaks:
-    """Of results dated to the day, acute or late, first course."""
+    """Return each patient's peaks after the start of the first course, of fully dated results."""
     shown = [results.c[name] for name in _AS_REPORTED]
     rows = connection.execute(
         select(patients.c.name, grades.c.analyte, *shown, grades.c.study_range)
@@ -100,31 +99,24 @@ def edish_peaks(
         .where(func.length(results.c.collected) >= _FULL_DATE)
         .distinct()
     )
-    read: dict[tuple[Any, ...], Fraction | None] = {}
-    found: Peaks = {}
+    cache: dict[tuple[Any, ...], Fraction | None] = {}
+    peaks: Peaks = {}
     for name, *reported in rows:
         key = tuple(reported)
-        if key not in read:
-            read[key] = _x_uln(*key, grader=grader)
-        multiple, analyte = read[key], reported[0]
+        if key not in cache:
+            cache[key] = _x_uln(*key, grader=grader)
+        multiple, analyte = cache[key], reported[0]
         if multiple is not None:
-            mine = found.setdefault(name, {})
-            mine[analyte] = max(mine.get(analyte, multiple), multiple)
-    return found
+            own = peaks.setdefault(name, {})
+            own[analyte] = max(own.get(analyte, multiple), multiple)
+    return peaks
 
 
 def _x_uln(
-    analyte: str,
-    value: str | None,
-    unit: str | None,
-    lln: str | None,
-    uln: str | None,
-    limit_unit: str | None,
-    status: str,
-    study_range: str | None,
-    *,
-    grader: TermGrader,
-) -> Fraction | None:
+    analyte: str, value: str | None, unit: str | None, lln: str | None, uln: str | None,
+    limit_unit: str | None, status: str, study_range: str | None, *, grader: TermGrader,
+) -> Fraction | None:  # fmt: skip
+    """Return a stored result as a multiple of its ULN; None where that is unknown."""
     result = LabResult(
         analyte=analyte,
         value=read_value(value) if value is not None else None,

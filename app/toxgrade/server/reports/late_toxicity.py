@@ -1,4 +1,4 @@
-"""Late toxicity: who, what, when, attributed to what, and how the value went back to baseline."""
+"""Late toxicity of a stored study: by patient and term, with onset, attribution and recovery."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from toxgrade.server.reports.cohort_queries import (
 class Visit:
     """One graded result or event; ``value`` with its unit as reported, None for an event.
 
-    ``day`` is the first possible one; None for an undated baseline.
+    ``day`` is the first possible day; None for an undated baseline.
     """
 
     day: date | None
@@ -43,9 +43,9 @@ class LateToxicity:
     """One term of one patient that was worse than its own baseline after the acute window.
 
     ``first`` and ``worst``: the first late visit above baseline and the first at the worst grade.
-    ``attribution`` is a clinician's, from the last late event of the term; ``unknown`` without one.
-    ``resolved``: the first later visit not above the baseline grade; None: not seen to go back.
-    ``visits``: all after the start of radiotherapy, by day.
+    ``attribution``: a clinician's, from the last such event; ``unknown`` without one. ``resolved``:
+    the first visit after ``worst`` that is certainly not above the baseline; None: there is none.
+    ``visits``: all dated acute and late visits, by day.
     """
 
     patient: str
@@ -66,41 +66,42 @@ _Key = tuple[int, str]
 def late_toxicity(
     connection: Connection, study: Study, edition: Edition, course: int
 ) -> list[LateToxicity]:
-    """By patient and term, from results and clinicians' events together.
+    """Return the late toxicity by patient and term, from results and clinicians' events together.
 
-    A laboratory term needs a baseline; any other began at grade 0 where no event says otherwise.
+    A laboratory term needs a baseline; a clinical term without one began at grade 0.
     """
     scope = Scope("late", course)
     courses = courses_by_patient(connection, study)
     names: dict[int, str] = {}
     visits: dict[_Key, list[Visit]] = {}
-    for key, name, visit in _of_events(connection, study, scope, courses):
+    for key, name, visit in _event_visits(connection, study, scope, courses):
         names[key[0]] = name
         visits.setdefault(key, []).append(visit)
-    for key, name, visit in _of_results(connection, study, scope, list(visits)):
+    for key, name, visit in _result_visits(connection, study, scope, list(visits)):
         names[key[0]] = name
         visits.setdefault(key, []).append(visit)
     laboratory = {term.name for term in edition.terms}
     found = []
-    for (patient, term), mine in visits.items():
-        given, _ = reported_course(courses.get(patient, ()), scope)
-        baseline = _baseline(mine, 0 if term not in laboratory else None)
-        if given and baseline and (one := _late(names[patient], term, mine, baseline, given)):
+    for (patient, term), own in visits.items():
+        treated, _ = reported_course(courses.get(patient, ()), scope)
+        baseline = _baseline(own, 0 if term not in laboratory else None)
+        if treated and baseline and (one := _late(names[patient], term, own, baseline, treated)):
             found.append(one)
     return sorted(found, key=lambda one: (one.patient, one.term))
 
 
-def _baseline(visits: Iterable[Visit], without: int | None) -> tuple[int, int] | None:
-    """The baseline's lowest and highest possible grade; ``without``: what no baseline means."""
+def _baseline(visits: Iterable[Visit], default: int | None) -> tuple[int, int] | None:
+    """Return the lowest and highest possible grade of the baseline; ``default`` without one."""
     before = [visit for visit in visits if visit.phase == "baseline"]
     if not before:
-        return None if without is None else (without, without)
+        return None if default is None else (default, default)
     return max(v.at_least for v in before), max(v.at_most for v in before)
 
 
 def _late(
     name: str, term: str, visits: Sequence[Visit], baseline: tuple[int, int], course: Course
 ) -> LateToxicity | None:
+    """Return the late toxicity of a term; None unless a late grade is certainly above baseline."""
     after = sorted(
         (visit for visit in visits if visit.phase != "baseline" and visit.day),
         key=lambda visit: visit.day or date.min,
@@ -108,7 +109,7 @@ def _late(
     above = [v for v in after if v.phase == "late" and v.at_least > baseline[1]]
     if not above:
         return None
-    worst = max(above, key=lambda visit: visit.at_least)  # the first of equals
+    worst = max(above, key=lambda visit: visit.at_least)  # max takes the first of equals.
     attributed = [v.attribution for v in above if v.attribution]
     following = after[after.index(worst) + 1 :]
     return LateToxicity(
@@ -124,10 +125,10 @@ def _late(
     )
 
 
-def _of_results(
+def _result_visits(
     connection: Connection, study: Study, scope: Scope, also: Sequence[_Key]
 ) -> Iterator[tuple[_Key, str, Visit]]:
-    """The graded results of every term that was late worse than baseline, and of ``also``."""
+    """Yield the graded results of terms with a late grade above baseline, and those of ``also``."""
     late = (
         select(grades.c.patient_id, grades.c.term)
         .join(patients, grades.c.patient_id == patients.c.id)
@@ -153,22 +154,19 @@ def _of_results(
         yield (row.patient_id, row.term), row.name, visit
 
 
-def _of_events(
-    connection: Connection,
-    study: Study,
-    scope: Scope,
-    courses: Mapping[int, tuple[Course, ...]],
+def _event_visits(
+    connection: Connection, study: Study, scope: Scope, courses: Mapping[int, tuple[Course, ...]]
 ) -> Iterator[tuple[_Key, str, Visit]]:
-    """Clinicians' events of the terms that have a late one; a resolved one ends at grade 0."""
+    """Yield clinicians' events of terms with a late event; a resolved one adds a grade 0 visit."""
     for patient, events in events_by_patient(connection, study).items():
-        mine = [
+        placed = [
             (event, phase)
             for event in events
             if (phase := _phase(event, courses.get(patient, ()), study, scope))
         ]
-        late = {event.term for event, phase in mine if phase == "late"}
-        before = {term: _last(mine, term) for term in late}
-        for event, phase in mine:
+        late = {event.term for event, phase in placed if phase == "late"}
+        before = {term: _baseline_event(placed, term) for term in late}
+        for event, phase in placed:
             if event.term not in late or (phase == "baseline" and event is not before[event.term]):
                 continue
             day = read_collected(event.onset).first
@@ -178,8 +176,8 @@ def _of_events(
                 yield key, event.patient, Visit(event.resolved, phase, 0, 0)
 
 
-def _last(events: Sequence[tuple[Row[Any], Phase]], term: str) -> Row[Any] | None:
-    """The last event of a term by the start of radiotherapy; the worse of one day."""
+def _baseline_event(events: Sequence[tuple[Row[Any], Phase]], term: str) -> Row[Any] | None:
+    """Return the last event of a term up to the start of radiotherapy; of one day the worse."""
     before = [event for event, phase in events if phase == "baseline" and event.term == term]
     return max(before, key=lambda e: (read_collected(e.onset).last, e.grade), default=None)
 
@@ -187,7 +185,7 @@ def _last(events: Sequence[tuple[Row[Any], Phase]], term: str) -> Row[Any] | Non
 def _phase(
     event: Row[Any], courses: tuple[Course, ...], study: Study, scope: Scope
 ) -> Phase | None:
-    """Where an event lies in the course that is reported; None: elsewhere, or it cannot be said."""
+    """Return the event's phase in the reported course; None: in another course, or unknown."""
     placement = place(read_collected(event.onset), courses, study.rules.window)
     if (placement.course or 0) != scope.course - 1 or placement.phase == "unknown":
         return None

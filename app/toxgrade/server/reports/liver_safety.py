@@ -1,4 +1,4 @@
-"""Liver safety as callers get it: each figure beside its formula, unit and source."""
+"""The liver safety document of a patient, and the definitions of its figures with sources."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -43,7 +43,7 @@ DEFINITIONS = {
 def liver_document(
     connection: Connection, study: Study, patient: str, grader: TermGrader, within_days: int = 0
 ) -> dict[str, Any]:
-    """One patient's liver safety; null where a figure cannot be computed.
+    """Return one patient's liver safety as a document; None where a figure cannot be computed.
 
     Raises:
         NotFound: no such patient.
@@ -110,21 +110,21 @@ def _day(day: Day) -> dict[str, Any]:
 
 
 def _child_pugh(scores: Sequence[tuple[Day, ChildPugh]]) -> dict[str, Any]:
-    """Every day with a score; without one, what the most complete day lacks."""
-    complete = [(day, found) for day, found in scores if found.score is not None]
-    lacking = min((found.needs for _, found in scores), key=len, default=ChildPugh({}).needs)
+    """Return every day with a score, or if there is none what the most complete day lacks."""
+    complete = [(day, points) for day, points in scores if points.score is not None]
+    missing = min((points.needs for _, points in scores), key=len, default=ChildPugh({}).needs)
     return {
         "scores": [
             {
                 "date": day.day.isoformat(),
                 "phase": day.phase,
-                "score": found.score,
-                "class": found.group,
-                "points": dict(found.points),
+                "score": points.score,
+                "class": points.group,
+                "points": dict(points.points),
             }
-            for day, found in complete
+            for day, points in complete
         ],
-        "incomplete": None if complete else f"incomplete, needs {', '.join(lacking)}",
+        "incomplete": None if complete else f"incomplete, needs {', '.join(missing)}",
     }
 
 

@@ -1,4 +1,4 @@
-"""The toxicity table of a stored study: its rows, and the table as callers get it."""
+"""Documents of a stored study: toxicity table, incidence, survival, changes by another edition."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,13 +21,21 @@ from toxgrade.server.records.db.tables import patients
 from toxgrade.server.records.studies import Study
 from toxgrade.server.records.study_ranges import with_study_ranges
 from toxgrade.server.reports.cohort_queries import cohort
-from toxgrade.server.reports.time_to_event import TimeTo, overall_survival, time_to_grade
+from toxgrade.server.reports.time_to_event import TimesToEvent, overall_survival, time_to_grade
+
+_MONTHS = (3, 6, 12, 24, 36, 60)
+_DAYS_PER_MONTH = 365.25 / 12
+
+_METHOD = "95 % limits on the log(-log) scale"
+
+_Key = tuple[int, Direction]
+"""The place of a result in the list of a patient's results, and the direction of a term."""
 
 
 def table_document(
     connection: Connection, study: Study, edition: Edition, scope: Scope
 ) -> dict[str, Any]:
-    """The study's toxicity table with its rule, every number beside what it is a part of."""
+    """Return the study's toxicity table as a document, with its definition."""
     rows, window = study_rows(study, edition), study.rules.window
     table = toxicity_table(cohort(connection, study, scope), rows, scope, window)
     return {
@@ -37,7 +45,7 @@ def table_document(
 
 
 def study_rows(study: Study, edition: Edition) -> tuple[TableRow, ...]:
-    """The rows that the study has chosen, or those of the paper."""
+    """Return the rows that the study has chosen, or those of the paper."""
     if study.rows is None:
         return paper_rows(edition, study.liver_enzymes)
     graded = {term.name for term in edition.terms}
@@ -48,10 +56,10 @@ def study_rows(study: Study, edition: Edition) -> tuple[TableRow, ...]:
 
 
 def find_row(name: str, study: Study, edition: Edition, vocabulary: Vocabulary) -> TableRow:
-    """The study's row of that label in any case, or a row of the one term.
+    """Return the study's row with that label, in any case, or a row of the term of that name.
 
     Raises:
-        RequestError: it is neither; names the near terms and the labels.
+        RequestError: there is neither; the message names similar terms and the labels.
     """
     rows = study_rows(study, edition)
     by_label = {row.label.casefold(): row for row in rows}
@@ -66,18 +74,12 @@ def find_row(name: str, study: Study, edition: Edition, vocabulary: Vocabulary) 
     return TableRow(term, (term,), clinical=term not in {t.name for t in edition.terms})
 
 
-_MONTHS = (3, 6, 12, 24, 36, 60)
-_DAYS_PER_MONTH = 365.25 / 12
-
-_METHOD = "95 % limits on the log(-log) scale"
-
-
 def incidence_document(
     connection: Connection, study: Study, row: TableRow, grade: int, course: int
 ) -> dict[str, Any]:
-    """Cumulative incidence of a grade or higher, with everyone it is computed from."""
-    found = time_to_grade(connection, study, row, grade, course)
-    steps = cumulative_incidence(found.observed.values())
+    """Return the cumulative incidence of a grade or higher as a document."""
+    times = time_to_grade(connection, study, row, grade, course)
+    steps = cumulative_incidence(times.observed.values())
     return {
         "study": study.name,
         "synthetic": study.synthetic,
@@ -92,14 +94,14 @@ def incidence_document(
             f" (Scand J Stat 1978;5:141), {_METHOD}. The grade was reached on that day or since the"
             " visit before."
         ),
-        **_curve(found, steps),
+        **_curve(times, steps),
     }
 
 
 def survival_document(connection: Connection, study: Study) -> dict[str, Any]:
-    """Overall survival from the start of radiotherapy."""
-    found = overall_survival(connection, study)
-    steps = kaplan_meier(found.observed.values())
+    """Return overall survival from the start of radiotherapy as a document."""
+    times = overall_survival(connection, study)
+    steps = kaplan_meier(times.observed.values())
     return {
         "study": study.name,
         "synthetic": study.synthetic,
@@ -109,21 +111,21 @@ def survival_document(connection: Connection, study: Study) -> dict[str, Any]:
             f" (J Am Stat Assoc 1958;53:457), {_METHOD}."
         ),
         "median_days": median(steps),
-        **_curve(found, steps),
+        **_curve(times, steps),
     }
 
 
-def _curve(found: TimeTo, steps: Sequence[Step]) -> dict[str, Any]:
-    outcomes = [one.outcome for one in found.observed.values()]
+def _curve(times: TimesToEvent, steps: Sequence[Step]) -> dict[str, Any]:
+    outcomes = [one.outcome for one in times.observed.values()]
     return {
         "n": len(outcomes),
         "events": outcomes.count("event"),
         "competing": outcomes.count("competing"),
         "censored": outcomes.count("censored"),
         "steps": [_step(step) for step in steps],
-        "at_months": [_at(found, steps, month) for month in _MONTHS],
-        "undecided": found.undecided,
-        "not_evaluable": found.not_evaluable,
+        "at_months": [_at_month(times, steps, month) for month in _MONTHS],
+        "undecided": times.undecided,
+        "not_evaluable": times.not_evaluable,
     }
 
 
@@ -144,10 +146,10 @@ def _estimate(step: Step | None) -> dict[str, float | None]:
     return dict(zip(("estimate", "low", "high"), rounded, strict=True))
 
 
-def _at(found: TimeTo, steps: Sequence[Step], month: int) -> dict[str, Any]:
-    """The curve at a number of months; no estimate once nobody is followed any longer."""
+def _at_month(times: TimesToEvent, steps: Sequence[Step], month: int) -> dict[str, Any]:
+    """Return the curve at a number of months; without an estimate if nobody is followed so long."""
     days = round(month * _DAYS_PER_MONTH)
-    followed = at_risk(found.observed.values(), days)
+    followed = at_risk(times.observed.values(), days)
     return {
         "months": month,
         "days": days,
@@ -158,7 +160,7 @@ def _at(found: TimeTo, steps: Sequence[Step], month: int) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One result that the two editions grade differently; None: the edition does not grade it."""
+    """One result that two sets of rules grade differently; None: those rules do not grade it."""
 
     patient: str
     result: LabResult
@@ -169,16 +171,16 @@ class Change:
 def changed_grades(
     connection: Connection, study: Study, rules: Rules, graders: Graders
 ) -> Iterator[Change]:
-    """The grades of a study that would change under ``rules``, by patient, in order of arrival.
+    """Yield the grades of a study that would change under ``rules``, by patient, then by arrival.
 
-    Nothing is stored. Results are matched by test and direction, since terms change their names.
+    Nothing is stored. Grades are matched by result and direction, since terms change their names.
 
     Raises:
-        CriteriaError: no such edition, interpretation or reading.
+        CriteriaError: no such edition, interpretation or choice.
     """
     old, new = graders.for_rules(study.rules), graders.for_rules(rules)
-    mine = select(patients.c.id, patients.c.name).where(patients.c.study_id == study.id)
-    for patient_id, name in connection.execute(mine.order_by(patients.c.name)).all():
+    named = select(patients.c.id, patients.c.name).where(patients.c.study_id == study.id)
+    for patient_id, name in connection.execute(named.order_by(patients.c.name)).all():
         results = [stored_result(row) for row in current_results(connection, patient_id)]
         labs = with_study_ranges(connection, study, patient_id, results, old.names)
         courses = current_courses(connection, patient_id)
@@ -190,12 +192,10 @@ def changed_grades(
                 yield Change(name, labs[key[0]], was, now)
 
 
-_Key = tuple[int, Direction]
-
-
 def _graded(
     labs: list[LabResult], courses: tuple[Course, ...], grader: TermGrader, rules: Rules
 ) -> dict[_Key, Grade]:
+    """Grade the results of a patient; return the grades by result and direction."""
     return {
         (entry.index, entry.grade.term.direction): entry.grade
         for entry in grade_patient(labs, courses, grader, rules.window)

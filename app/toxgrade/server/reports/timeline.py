@@ -1,4 +1,4 @@
-"""One patient over time: every result with its grade, against the limits of the grades."""
+"""The timeline of one patient: every result with its grade, and the bands of the grades."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -33,10 +33,10 @@ X_ULN = "x ULN"
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One result; ``number`` in the unit of its panel, None where that cannot be said.
+    """One result; ``number`` in the unit of its panel, None if that needs a missing ULN.
 
-    ``day`` None: undated. ``at_least`` and ``at_most`` over the terms of its analyte. ``holds``
-    False: corrected, withdrawn or not final.
+    ``day`` None: undated. ``at_least`` and ``at_most``: the highest over the terms of its analyte.
+    ``holds`` False: the result is corrected, withdrawn or not final.
     """
 
     day: date | None
@@ -50,7 +50,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Where a grade lies on the axis; None: to the end of it."""
+    """The span of a grade on the axis of a panel; None: it has no end on that side."""
 
     grade: int
     low: float | None
@@ -59,7 +59,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One analyte: ``unit`` is ``x ULN`` where its limits are multiples of ULN, else its own."""
+    """One analyte; ``unit`` is ``x ULN`` if all its limits are multiples of ULN or baseline."""
 
     analyte: Analyte
     unit: str
@@ -69,7 +69,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A clinician's grade that holds."""
+    """A clinician's current grade."""
 
     day: date
     term: str
@@ -78,7 +78,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """All that is drawn of one patient; panels in the order of the analytes file."""
+    """All data of one patient's picture; the panels are in the order of the analytes file."""
 
     courses: tuple[Course, ...]
     follow_up: FollowUp
@@ -88,7 +88,7 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """A stored result with what its last grades say."""
+    """A stored result, normalized, with the bounds and phase of its newest grades."""
 
     measured: NormalizedResult
     day: date | None
@@ -102,9 +102,9 @@ class _Result:
 def timeline(
     connection: Connection, study: Study, patient: str, grader: TermGrader, order: Iterable[str]
 ) -> Timeline:
-    """What is stored of a patient, whatever was corrected or withdrawn too.
+    """Return a patient's timeline, corrected and withdrawn results included.
 
-    ``order``: the analytes as their panels follow each other.
+    ``order``: the names of the analytes in the order of their panels.
 
     Raises:
         NotFound: no such patient.
@@ -113,8 +113,8 @@ def timeline(
     by_analyte: dict[str, list[_Result]] = {}
     for result in _results(connection, study, patient_id, grader):
         by_analyte.setdefault(result.measured.analyte.name, []).append(result)
-    drawn = [name for name in order if name in by_analyte and grader.terms(name)]
-    panels = tuple(_panel(by_analyte[name], grader) for name in drawn)
+    shown = [name for name in order if name in by_analyte and grader.terms(name)]
+    panels = tuple(_panel(by_analyte[name], grader) for name in shown)
     versions = {row.identity: row for row in list_events(connection, patient_id)}
     events = [row for row in versions.values() if row.status == "final" and row.grade]
     return Timeline(
@@ -128,15 +128,15 @@ def timeline(
 def _results(
     connection: Connection, study: Study, patient_id: int, grader: TermGrader
 ) -> Iterable[_Result]:
-    """Every version of every result whose number can be placed on an axis."""
+    """Yield every version of every result that can be normalized and has a grade."""
     newest = {row["id"] for row in current_results(connection, patient_id)}
     graded: dict[int, dict[str | None, Row[Any]]] = {}
     for grade in connection.execute(
         select(grades).where(grades.c.patient_id == patient_id).order_by(grades.c.id)
     ):
         graded.setdefault(grade.result_id, {})[grade.term] = grade
-    mine = select(results).where(results.c.patient_id == patient_id).order_by(results.c.id)
-    rows = connection.execute(mine).all()
+    query = select(results).where(results.c.patient_id == patient_id).order_by(results.c.id)
+    rows = connection.execute(query).all()
     labs = [stored_result(dict(row._mapping)) for row in rows]
     labs = with_study_ranges(connection, study, patient_id, labs, grader.names)
     for row, lab in zip(rows, labs, strict=True):
@@ -156,6 +156,7 @@ def _results(
 
 
 def _panel(found: Sequence[_Result], grader: TermGrader) -> Panel:
+    """Return the panel of one analyte; its bands follow the range of the last current result."""
     analyte = found[0].measured.analyte
     terms = grader.terms(analyte.name)
     unit = X_ULN if all(_by_uln(term) for term in terms) else analyte.canonical_unit
@@ -164,9 +165,9 @@ def _panel(found: Sequence[_Result], grader: TermGrader) -> Panel:
               r.holds)
         for r in found
     )  # fmt: skip
-    holding = [r for r in found if r.holds] or found
-    baseline = next((r.measured for r in holding if r.phase == "baseline"), None)
-    bands = _Bands(holding[-1].measured, baseline, unit)
+    current = [r for r in found if r.holds] or found
+    baseline = next((r.measured for r in current if r.phase == "baseline"), None)
+    bands = _Bands(current[-1].measured, baseline, unit)
     return Panel(analyte, unit, points, tuple(b for term in terms for b in bands.of(term)))
 
 
@@ -176,7 +177,7 @@ def _by_uln(term: Term) -> bool:
 
 
 def _number(measured: NormalizedResult, unit: str) -> Fraction | None:
-    """The printed number in the panel's unit; as a multiple of ULN only where there is one."""
+    """Return the reported number in the panel's unit; None for a multiple of ULN without a ULN."""
     number = Fraction(measured.reported.number) * measured.unit.factor
     if unit != X_ULN:
         return number
@@ -190,26 +191,27 @@ def _float(number: Fraction | None) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class _Bands:
-    """The limits of grades as numbers of a panel's axis, by the last result's range."""
+    """The limits of grades as numbers on a panel's axis, by the reference range of ``last``."""
 
     last: NormalizedResult
     baseline: NormalizedResult | None
     unit: str
 
     def of(self, term: Term) -> list[Band]:
+        """Return the bands of a term; each ends where the next begins, the last has no end."""
         ends = [(c.grade, end) for c in term.grades if (end := self._end(c, term)) is not None]
-        if not ends:  # of no limit: each is a multiple of a range or baseline that is not there
+        if not ends:  # Each limit is a multiple of a range or a baseline that is missing.
             return []
         following = [end for _, end in ends[1:]] + [None]
-        pairs = [
+        spans = [
             (g, float(end), _float(after)) for (g, end), after in zip(ends, following, strict=True)
         ]
         if term.direction == "high":
-            return [Band(grade, near, far) for grade, near, far in pairs]
-        return [Band(grade, far, near) for grade, near, far in pairs]
+            return [Band(grade, near, far) for grade, near, far in spans]
+        return [Band(grade, far, near) for grade, near, far in spans]
 
     def _end(self, criterion: GradeCriterion, term: Term) -> Fraction | None:
-        """The end of a grade nearer to normal: of several alternatives the one reached first."""
+        """Return the end of a grade nearer to normal; of alternatives the one reached first."""
         analyte = self.last.analyte
         unit = analyte.unit(analyte.canonical_unit)
         limits = applicable(criterion, unit, analyte)
@@ -219,6 +221,7 @@ class _Bands:
         return min(numbers) if term.direction == "high" else max(numbers)
 
     def _limit(self, limit: Limit) -> Fraction | None:
+        """Return a limit in the panel's unit; None if it does not apply or lacks a reference."""
         if limit.condition is not None and not self._applies(limit.condition):
             return None
         amount = Fraction(limit.amount)
@@ -230,7 +233,7 @@ class _Bands:
         return None if reference is None else Fraction(limit.multiple) * reference + amount
 
     def _applies(self, condition: Condition) -> bool:
-        """Whether the baseline meets it; what each value decides for itself is no band."""
+        """Return whether the baseline meets it; conditions on each single value make no band."""
         if condition.subject == "value" or condition.limit == "baseline":
             return False
         beyond = self.baseline.beyond(condition.limit) if self.baseline else False
