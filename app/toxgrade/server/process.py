@@ -1,7 +1,7 @@
-"""The log of this process: one JSON object per line on standard error, of names that are allowed.
+"""The log of a process, one JSON object per line on standard error; and its garbage collection.
 
-Nothing a caller sent can come into it. Our own entries keep only the keys below; libraries' entries
-keep their place in the code, and their text only where that is known to hold no request's content.
+Nothing that a caller sent can get into the log. Our own entries have only the keys ``ALLOWED``;
+libraries' entries have their place in the code, and their text only if it holds no request data.
 """
 
 import gc
@@ -18,28 +18,28 @@ import structlog
 ALLOWED = frozenset(
     {
         "time", "level", "event", "request_id",
-        "method", "route", "status", "ms",  # a request; the route is its template
-        "error", "places",  # the kind of an error, and where in the code it arose
+        "method", "route", "status", "ms",  # These are of a request; the route is its template.
+        "error", "places",  # These are an error's type, and where it was raised.
         "logger", "migration", "port", "batch", "state", "rows", "chunk", "attempt",
     }
 )  # fmt: skip
-"""The keys that an entry may have; any other is dropped. Add one only if no patient's data fit."""
+"""The keys that an entry may have; others are dropped. Add none that could hold patients' data."""
 
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
-"""Which request is being answered, for the log and the audit; None outside of one."""
+"""The id of the request being answered, for the log and the audit; None outside of one."""
 
-_SPEAKING = ("uvicorn", "alembic")
-"""Libraries whose texts are addresses, process numbers and migrations."""
+_LOGGED = ("uvicorn", "alembic")
+"""Libraries whose messages hold only addresses, process numbers and migrations."""
 
 
 def configure() -> None:
-    """Set up structlog, and what libraries log through the standard library, for this process."""
+    """Set up structlog for this process, and route the log of libraries to it."""
     structlog.configure(
         processors=[
-            _of_its_request,
+            _add_request_id,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-            _only_allowed,
+            _keep_allowed,
             _as_json,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -50,22 +50,22 @@ def configure() -> None:
     if not any(isinstance(handler, _Libraries) for handler in root.handlers):
         root.addHandler(_Libraries(logging.INFO))
         logging.getLogger("uvicorn").setLevel(logging.INFO)
-    logging.getLogger("uvicorn.access").disabled = True  # its lines hold paths: patients' names
+    logging.getLogger("uvicorn.access").disabled = True  # Its lines hold paths with pseudonyms.
 
 
 def places(error: BaseException) -> str:
-    """Where an error arose, innermost first, without its message: that could hold a value."""
-    found = traceback.extract_tb(error.__traceback__)
-    return " < ".join(f"{p.filename}:{p.lineno} {p.name}" for p in reversed(found[-8:]))
+    """Return where an error arose, innermost first, without its message, which may hold a value."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return " < ".join(f"{f.filename}:{f.lineno} {f.name}" for f in reversed(frames[-8:]))
 
 
-def _of_its_request(_: object, __: str, entry: MutableMapping[str, Any]) -> Any:
+def _add_request_id(_: object, __: str, entry: MutableMapping[str, Any]) -> Any:
     if request_id := REQUEST_ID.get():
         entry["request_id"] = request_id
     return entry
 
 
-def _only_allowed(_: object, __: str, entry: MutableMapping[str, Any]) -> dict[str, Any]:
+def _keep_allowed(_: object, __: str, entry: MutableMapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in entry.items() if name in ALLOWED}
 
 
@@ -74,10 +74,10 @@ def _as_json(_: object, __: str, entry: MutableMapping[str, Any]) -> str:
 
 
 class _StandardError:
-    """Whatever ``sys.stderr`` is when the line is written."""
+    """A logger that writes to what ``sys.stderr`` is at that moment."""
 
     def _write(self, line: str) -> None:
-        sys.stderr.write(f"{line}\n")  # line by line, which standard error sends off at once
+        sys.stderr.write(f"{line}\n")  # Standard error flushes after each line.
 
     debug = info = warning = error = critical = _write
 
@@ -87,25 +87,25 @@ def _to_standard_error(*_: object) -> _StandardError:
 
 
 class _Libraries(logging.Handler):
-    """Brings what libraries log into the same lines."""
+    """A handler that writes what libraries log in the same format."""
 
     def emit(self, record: logging.LogRecord) -> None:
         entry: dict[str, object] = {"logger": record.name}
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
             entry |= {"error": type(error).__name__, "places": places(error)}
-        speaking = record.name.partition(".")[0] in _SPEAKING
-        event = record.getMessage() if speaking else "a library's message, withheld"
-        if not speaking:
+        is_logged = record.name.partition(".")[0] in _LOGGED
+        event = record.getMessage() if is_logged else "a library's message, withheld"
+        if not is_logged:
             entry.setdefault("places", f"{record.pathname}:{record.lineno} {record.funcName}")
         structlog.get_logger().log(record.levelno, event.strip(), **entry)
 
 
 def collect_rarely() -> None:
-    """Forget what start-up made, which stays, and look seldom at the rest.
+    """Exempt what start-up made from garbage collection, and collect the rest rarely.
 
-    A panel of 1,000 values, or a chunk of a batch, is up to millions of objects that all stay until
-    they are answered or stored: to walk them again and again was a third of the time.
+    A panel of 1,000 values, or a chunk of a batch, makes up to millions of objects, which all live
+    until it is answered or stored. Walking them again and again took a third of the time.
     """
     gc.collect()
     gc.freeze()

@@ -15,7 +15,7 @@ from toxgrade.errors import Forbidden, NotFound, RequestError
 from toxgrade.grading.rules import Rules
 from toxgrade.server.access import ROLES, Caller, Role
 from toxgrade.server.access.credentials import create_key, list_keys, revoke_key
-from toxgrade.server.http.authorization import RequireRole, need, undeclared
+from toxgrade.server.http.authorization import RequireRole, declared_access, undeclared_routes
 from toxgrade.server.main import create_app
 from toxgrade.server.records.db.engine import transaction
 from toxgrade.server.records.studies import save_study
@@ -121,7 +121,7 @@ def routes_in_need() -> list[tuple[str, str, Role]]:
         (method, (context.path or "").format_map(_Filled(filled)), declared.role)
         for context in iter_route_contexts(app.routes)
         if isinstance(context.original_route, APIRoute)
-        if isinstance(declared := need(context.original_route.dependencies), RequireRole)
+        if isinstance(declared := declared_access(context.original_route.dependencies), RequireRole)
         for method in sorted(context.original_route.methods or ())
     ]
 
@@ -197,10 +197,10 @@ def test_a_refused_body_is_not_read(guarded: _Guarded) -> None:
 
 def test_a_route_that_declares_nothing_is_found() -> None:
     app, router = create_app(Settings(auth="off")), APIRouter(prefix="/v1")
-    assert undeclared(app) == []
+    assert undeclared_routes(app) == []
 
     @router.get("/forgotten")
     async def forgotten() -> None: ...
 
     app.include_router(router)
-    assert undeclared(app) == ["GET /v1/forgotten"]
+    assert undeclared_routes(app) == ["GET /v1/forgotten"]

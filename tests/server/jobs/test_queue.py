@@ -11,12 +11,12 @@ from sqlalchemy import Engine, select
 from toxgrade.grading.rules import Rules
 from toxgrade.server.jobs import queue, task_completion
 from toxgrade.server.jobs.batches import Progress, Upload, cancel_batch, create_batch, find_batch
-from toxgrade.server.jobs.queue import LostTask, Task, Worker
+from toxgrade.server.jobs.queue import LostTask, Task, WorkerProfile
 from toxgrade.server.records.db.engine import build_engine
 from toxgrade.server.records.db.tables import studies
 from toxgrade.server.records.studies import save_study
 
-_WORKER = Worker(store="here", software="1.0", criteria=["abc"], lease=30)
+_WORKER = WorkerProfile(store="here", software="1.0", criteria=["abc"], lease=30)
 
 
 @pytest.fixture
@@ -33,12 +33,12 @@ def _create(engine: Engine, batch_id: str, study: str = "default", sha256: str =
         return create_batch(connection, study, upload)
 
 
-def _claim(engine: Engine, worker: Worker = _WORKER) -> Task | None:
+def _claim(engine: Engine, worker: WorkerProfile = _WORKER) -> Task | None:
     with engine.begin() as connection:
         return queue.claim(connection, worker)
 
 
-def _claimed(engine: Engine, worker: Worker = _WORKER) -> Task:
+def _claimed(engine: Engine, worker: WorkerProfile = _WORKER) -> Task:
     task = _claim(engine, worker)
     assert task is not None
     return task
@@ -48,7 +48,7 @@ def _cut(engine: Engine, rows: list[int]) -> None:
     task = _claimed(engine)
     assert task.kind == "partition"
     with engine.begin() as connection:
-        task_completion.pin(connection, task, rows, "CSV", _WORKER.software, "abc")
+        task_completion.finish_partition(connection, task, rows, "CSV", _WORKER.software, "abc")
 
 
 def _finish(engine: Engine, task: Task) -> None:
@@ -154,7 +154,7 @@ def test_within_a_study_the_oldest_batch_comes_first(engine: Engine) -> None:
     ],
 )
 def test_a_batch_that_was_begun_is_left_to_its_version_and_folder(
-    engine: Engine, other: Worker
+    engine: Engine, other: WorkerProfile
 ) -> None:
     _create(engine, "a")
     if other.store == "here":

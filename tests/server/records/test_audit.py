@@ -18,7 +18,7 @@ from tests.conftest import FULL, NewDatabase, served
 from tests.server.api.panels import RADIOTHERAPY, baseline, panel, value
 from toxgrade.demo import load_demo
 from toxgrade.server.access.credentials import create_key
-from toxgrade.server.records.audit_log import chained, genesis, numbers, ranges
+from toxgrade.server.records.audit_log import entry_hash, format_ids, genesis, parse_ids
 from toxgrade.server.records.audit_verify import Broken, Head, heads, verify
 from toxgrade.server.records.db.append import COVERED
 from toxgrade.server.records.db.engine import build_engine, snapshot, transaction
@@ -60,8 +60,8 @@ def _use(api: httpx.Client) -> None:
     ("ids", "written"), [([], ""), ([7], "7"), ([3, 1, 2], "1-3"), ([1, 3, 4, 9], "1 3-4 9")]
 )
 def test_row_numbers_are_written_as_ranges(ids: list[int], written: str) -> None:
-    assert ranges(ids) == written
-    assert numbers(written) == sorted(ids)
+    assert format_ids(ids) == written
+    assert parse_ids(written) == sorted(ids)
 
 
 def test_every_write_and_every_read_has_its_entry(api: httpx.Client, database_url: str) -> None:
@@ -256,7 +256,7 @@ def _forge(connection: Connection, chance: random.Random) -> str:
     previous = genesis(connection.scalar(select(audit.c.study_id)) or 0)
     for row in connection.execute(select(audit).order_by(audit.c.seq)).all():
         entry = row.entry.replace("127.0.0.1", "127.0.0.2") if row.seq == forged else row.entry
-        previous = chained(previous, entry)
+        previous = entry_hash(previous, entry)
         mine = audit.c.id == row.id
         connection.execute(update(audit).where(mine).values(entry=entry, hash=previous))
     connection.execute(update(audit_heads).values(hash=previous))

@@ -12,7 +12,7 @@ from toxgrade.grading.result import Course
 from toxgrade.server.records.db.append import append, pop_written
 from toxgrade.server.records.db.engine import build_engine, read_only
 from toxgrade.server.records.db.tables import treatments
-from toxgrade.server.records.db.unit_of_work import undoable, unit_of_work
+from toxgrade.server.records.db.unit_of_work import savepoint, unit_of_work
 from toxgrade.server.records.patients import lock_patient, lock_patient_row, save_courses
 from toxgrade.server.records.studies import Study, find_study
 
@@ -70,10 +70,10 @@ def test_an_error_leaves_nothing_of_a_savepoint_and_all_from_before(
     with engine.begin() as connection:
         patient = lock_patient(connection, study, "P1").id
         (kept,) = append(connection, treatments, [_row(patient)])
-        with suppress(ValueError), undoable(connection):
+        with suppress(ValueError), savepoint(connection):
             append(connection, treatments, [_row(patient)])
             raise ValueError("no")
-        with undoable(connection):
+        with savepoint(connection):
             (after,) = append(connection, treatments, [_row(patient)])
         assert set(pop_written(connection).digests["treatments"]) == {kept, after}
     with read_only(engine).connect() as connection:

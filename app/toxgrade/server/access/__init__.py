@@ -1,4 +1,4 @@
-"""Who calls, and what they may do: one role per study."""
+"""Callers and what they may do: one role per study."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from toxgrade.errors import Forbidden, NotFound
 from toxgrade.server.records.studies import NO_SUCH_STUDY
 
 Role = Literal["reader", "writer", "manager", "admin"]
-"""Each may what those before it may: read, store, set rules and read the audit, everything."""
+"""A role may do what earlier ones may, and: read; store; set rules, read the audit; everything."""
 
 ROLES: tuple[Role, ...] = get_args(Role)
 EVERY_STUDY = "*"
@@ -16,25 +16,25 @@ EVERY_STUDY = "*"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Someone whose credentials were checked.
+    """A caller whose credentials were checked.
 
-    ``name`` is how the audit names them; ``roles`` are by study, ``*`` standing for all of them.
+    ``name`` is the caller's name in the audit; ``roles`` are by study, where ``*`` means all.
     """
 
     name: str
     roles: Mapping[str, Role]
 
     def may(self, role: Role, study: str | None) -> bool:
-        """Whether the caller has at least this role, on the study or (None) on any."""
+        """Return whether the caller has at least this role, on the study or (None) on any."""
         held = self.roles.values() if study is None else self._on(study)
         return any(ROLES.index(each) >= ROLES.index(role) for each in held)
 
     def require(self, role: Role, study: str | None) -> None:
-        """Refuse what the caller may not do; a study they have no role on is not there for them.
+        """Raise an error unless the caller has at least this role, on the study or (None) on any.
 
         Raises:
-            NotFound: the study is not theirs to know of.
-            Forbidden: their role does not allow it.
+            NotFound: the caller has no role on the study, and may not learn that it exists.
+            Forbidden: the caller's role does not allow it.
         """
         if self.may(role, study):
             return
@@ -47,4 +47,4 @@ class Caller:
 
 
 ANYONE = Caller("anyone", {EVERY_STUDY: "admin"})
-"""Every caller of a service that runs with ``TOXGRADE_AUTH=off``."""
+"""The caller of every request to a service with ``TOXGRADE_AUTH=off``."""

@@ -1,4 +1,4 @@
-"""API keys: a prefix to find one by and a 256-bit secret, of which only the SHA-256 is kept."""
+"""API keys, stored as a prefix and the SHA-256 of a 256-bit secret; and a cache of credentials."""
 
 import hashlib
 import hmac
@@ -17,6 +17,10 @@ from toxgrade.server.records.db.tables import api_keys, key_studies, studies
 from toxgrade.server.records.studies import find_study
 
 ACCEPTED = "expected Authorization: Bearer with a key of `toxgrade keys create`"
+REMEMBERED_SECONDS = 5.0
+"""A process that has just accepted a key may go on accepting it so long after its revocation."""
+
+_MANY_REMEMBERED = 10_000  # From so many remembered credentials on, expired ones are dropped.
 _NO_SECRET = hashlib.sha256(b"").hexdigest()
 
 
@@ -27,13 +31,13 @@ def create_key(
     on: Sequence[str] = (),
     expires_at: datetime | None = None,
 ) -> str:
-    """Make a key for ``label`` (whose it is); the text returned is shown once and not kept.
+    """Create a key for its owner ``label``, and return its text, which is not stored.
 
-    ``role`` holds for the studies ``on``; ``admin`` holds for all and names none.
+    ``role`` holds for the studies ``on``; ``admin`` holds for all studies and names none.
 
     Raises:
-        RequestError: a role without studies, or ``admin`` with some.
-        NotFound: no such study.
+        RequestError: the role names no studies, or ``admin`` names some.
+        NotFound: there is no such study.
     """
     if (role == "admin") == bool(on):
         text = "the role admin is for all studies" if on else f"a {role} needs --study NAME"
@@ -55,7 +59,7 @@ def create_key(
 
 
 def check_key(connection: Connection, presented: str) -> Caller:
-    """Whose key was presented, and what they may do.
+    """Return the caller who presented this key.
 
     Raises:
         Unauthorized: there is no such key, or it was revoked or has expired.
@@ -65,8 +69,8 @@ def check_key(connection: Connection, presented: str) -> Caller:
     known = select(api_keys).where(api_keys.c.prefix == prefix, api_keys.c.revoked_at.is_(None))
     row = connection.execute(known).first() if prefix.isalnum() else None
     digest = hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
-    same = hmac.compare_digest(digest, row.secret_sha256 if row else _NO_SECRET)
-    if row is None or not same or kind != "tox":
+    is_same = hmac.compare_digest(digest, row.secret_sha256 if row else _NO_SECRET)
+    if row is None or not is_same or kind != "tox":
         raise Unauthorized(ACCEPTED)
     if row.expires_at is not None and row.expires_at <= datetime.now(UTC):
         raise Unauthorized("this key has expired")
@@ -75,59 +79,53 @@ def check_key(connection: Connection, presented: str) -> Caller:
 
 
 def list_keys(connection: Connection) -> list[tuple[Row[Any], list[str]]]:
-    """Every key, revoked ones too, in the order they were made, each with its studies."""
+    """Return every key, also revoked ones, in the order of creation, each with its studies."""
     rows = connection.execute(select(api_keys).order_by(api_keys.c.id)).all()
     return [(row, _studies(connection, row.id)) for row in rows]
 
 
 def revoke_key(connection: Connection, prefix: str) -> None:
-    """End a key's validity; once revoked it stays so.
+    """Revoke a key for good.
 
     Raises:
-        NotFound: no key that is still valid has this prefix.
+        NotFound: no key that was not revoked has this prefix.
     """
-    mine = (api_keys.c.prefix == prefix) & api_keys.c.revoked_at.is_(None)
-    done = connection.execute(update(api_keys).where(mine).values(revoked_at=datetime.now(UTC)))
+    valid = (api_keys.c.prefix == prefix) & api_keys.c.revoked_at.is_(None)
+    done = connection.execute(update(api_keys).where(valid).values(revoked_at=datetime.now(UTC)))
     if done.rowcount == 0:
         raise NotFound("no valid key has this prefix; `toxgrade keys list` shows them")
 
 
 def _studies(connection: Connection, key_id: int) -> list[str]:
-    mine = select(studies.c.name).join(key_studies).where(key_studies.c.key_id == key_id)
-    return list(connection.scalars(mine.order_by(studies.c.name)))
-
-
-REMEMBERED_SECONDS = 5.0
-"""How long a key that was revoked may still be accepted by a process that has just seen it."""
-
-_MANY = 10_000  # remembered credentials before those that are over are forgotten
+    names = select(studies.c.name).join(key_studies).where(key_studies.c.key_id == key_id)
+    return list(connection.scalars(names.order_by(studies.c.name)))
 
 
 class Credentials:
-    """Who presents what: keys, and tokens where an issuer is set (None: keys only)."""
+    """The credentials that a process accepts: keys, and tokens of an issuer (None: keys only)."""
 
     def __init__(self, tokens: Tokens | None = None) -> None:
         self._tokens = tokens
-        self._seen: dict[bytes, tuple[Caller, float]] = {}
+        self._remembered: dict[bytes, tuple[Caller, float]] = {}
 
     def remembered(self, presented: str) -> Caller | None:
-        """The caller whose credentials were good a moment ago; None: they must be checked."""
-        found = self._seen.get(_digest(presented))
+        """Return the caller if the credentials were checked a moment ago; None: check them."""
+        found = self._remembered.get(_digest(presented))
         return found[0] if found and time.time() < found[1] else None
 
     def check_key(self, connection: Connection, presented: str) -> Caller:
-        """The caller who presents this key.
+        """Return the caller who presents this key, and remember them.
 
         Raises:
-            Unauthorized: it is not valid.
+            Unauthorized: the key is not valid.
         """
         return self._remember(presented, check_key(connection, presented), float("inf"))
 
     async def check_token(self, presented: str) -> Token:
-        """What this token says of who presents it.
+        """Return the checked token with its caller, and remember them.
 
         Raises:
-            Unauthorized: it is not valid, or no issuer is set.
+            Unauthorized: the token is not valid, or no issuer is set.
             Unavailable: the issuer's keys cannot be fetched.
         """
         if self._tokens is None:
@@ -138,9 +136,9 @@ class Credentials:
 
     def _remember(self, presented: str, caller: Caller, expires: float) -> Caller:
         now = time.time()
-        if len(self._seen) >= _MANY:
-            self._seen = {seen: kept for seen, kept in self._seen.items() if kept[1] > now}
-        self._seen[_digest(presented)] = (caller, min(expires, now + REMEMBERED_SECONDS))
+        if len(self._remembered) >= _MANY_REMEMBERED:
+            self._remembered = {d: e for d, e in self._remembered.items() if e[1] > now}
+        self._remembered[_digest(presented)] = (caller, min(expires, now + REMEMBERED_SECONDS))
         return caller
 
 

@@ -1,4 +1,4 @@
-"""Tokens that are accepted once: a copy is worth nothing, at whichever process it arrives."""
+"""Tokens of an external issuer: checked against its published keys, and refused if used before."""
 
 import asyncio
 import hashlib
@@ -22,9 +22,24 @@ from toxgrade.server.access import EVERY_STUDY, ROLES, Caller
 from toxgrade.server.records.db.service_tables import used_tokens as table
 from toxgrade.server.records.studies import STUDY_NAME
 
+ALGORITHMS = ("RS256", "RS384", "ES256", "ES384")
+ROLES_CLAIM = "toxgrade_roles"
+"""The claim with the roles by study: ``{"trial-1": "writer"}``; ``*`` stands for every study."""
+
+KEYS_SECONDS = 600.0
+"""Published keys are used for so long; if they cannot be fetched again by then, tokens are refused.
+At half that age they are fetched again, while tokens are still checked with the old ones.
+"""
+
+_RETRY_SECONDS = 10.0  # At least so long lies between two attempts to fetch the keys.
+_FETCH_SECONDS = 5.0
+_LEEWAY = 30  # seconds that clocks may differ
+_LONGEST_SUBJECT = 120
+_REFUSED = "expected a valid token of the issuer that this service trusts"
+
 
 def use_token(connection: Connection, jti: str | None, expires: float) -> None:
-    """Use up a token; it is remembered until it expires (seconds since 1970) by itself.
+    """Record a token as used until ``expires`` (seconds since 1970), so that copies are refused.
 
     Raises:
         Unauthorized: it has no ``jti``, or one that was used before.
@@ -42,27 +57,9 @@ def use_token(connection: Connection, jti: str | None, expires: float) -> None:
         raise Unauthorized("expected a token with a jti that was not used before")
 
 
-ALGORITHMS = ("RS256", "RS384", "ES256", "ES384")
-ROLES_CLAIM = "toxgrade_roles"
-"""The claim with the roles by study: ``{"trial-1": "writer"}``; ``*`` stands for every study."""
-
-KEYS_SECONDS = 600.0
-"""So long published keys are used; when they cannot be fetched again, tokens are refused. Of half
-that age they are fetched anew, while tokens go on being checked.
-"""
-
-_AGAIN_SECONDS = 10.0  # before keys are fetched again: for a ``kid`` nobody has, or in vain
-_FETCH_SECONDS = 5.0
-_LEEWAY = 30  # seconds that clocks may differ
-_LONGEST_SUBJECT = 120
-_REFUSED = "expected a valid token of the issuer that this service trusts"
-
-
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Whose tokens are accepted, for which audience; ``fetch`` gets the JWKS as JSON, or raises
-    ``OSError``.
-    """
+    """A trusted issuer and its tokens' audience; ``fetch`` gets its JWKS or raises ``OSError``."""
 
     name: str
     audience: str
@@ -71,7 +68,7 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A valid token: whose, until when (seconds since 1970), and its ``jti``; None: it has none."""
+    """A valid token: caller, expiry (seconds since 1970), and ``jti``; None: it has none."""
 
     caller: Caller
     expires: float
@@ -79,22 +76,22 @@ class Token:
 
 
 class _NoSuchKey(Exception):
-    """The issuer has published no key of the name that a token gives."""
+    """The issuer has published no key with the ``kid`` of a token."""
 
 
 class Tokens:
-    """Checks tokens of one issuer; keeps its keys for a while.
+    """The tokens of one issuer, checked with its keys, which are cached for a while.
 
-    Anybody can send a token that asks for the issuer's keys, and an issuer may not answer: who
-    waits for it holds no thread, of which there are 40 for all who read. Sixty such tokens once
-    kept everybody out.
+    Anybody can send a token that makes the service fetch keys, and the issuer may not answer. So
+    the keys are fetched asynchronously: sixty such tokens once blocked all of the 40 threads that
+    every reader shares.
     """
 
     def __init__(self, issuer: Issuer) -> None:
         self._issuer = issuer
         self._keys: dict[str, Key] = {}
-        self._fetched_at = self._asked_at = float("-inf")
-        self._asking: asyncio.Task[None] | None = None
+        self._fetched_at = self._requested_at = float("-inf")
+        self._fetching: asyncio.Task[None] | None = None
         self._claims = JWTClaimsRegistry(
             leeway=_LEEWAY,
             iss={"essential": True, "value": issuer.name},
@@ -104,23 +101,23 @@ class Tokens:
         )
 
     async def check(self, presented: str) -> Token:
-        """What a token says.
+        """Check a token, and return it with its caller.
 
         Raises:
-            Unauthorized: it is not valid; says nothing of what it holds.
+            Unauthorized: it is not valid; the error reveals nothing of its content.
             Unavailable: the issuer's keys cannot be fetched.
         """
-        if self._age() > KEYS_SECONDS / 2:  # early: an issuer that restarts is not missed
-            self._ask()
+        if self._age() > KEYS_SECONDS / 2:  # early, so that an issuer may restart meanwhile
+            self._start_fetch()
         if self._age() > KEYS_SECONDS:
-            await self._answer()
+            await self._wait_for_fetch()
         if self._age() > KEYS_SECONDS:
             raise Unavailable("the issuer's keys cannot be fetched; try again later")
         try:
             return await to_thread.run_sync(self._read, presented)
         except _NoSuchKey:
-            self._ask()
-            await self._answer()
+            self._start_fetch()
+            await self._wait_for_fetch()
         try:
             return await to_thread.run_sync(self._read, presented)
         except _NoSuchKey:
@@ -138,7 +135,7 @@ class Tokens:
             raise Unauthorized(_REFUSED) from None
 
     def _key(self, token: Any) -> Key:
-        """The published key that the header names."""
+        """Return the published key that the header names."""
         kid = token.headers().get("kid")
         if kid not in self._keys:
             raise _NoSuchKey
@@ -147,18 +144,18 @@ class Tokens:
     def _age(self) -> float:
         return time.monotonic() - self._fetched_at
 
-    def _ask(self) -> None:
-        """Begin to fetch the keys, unless that was done a moment ago."""
+    def _start_fetch(self) -> None:
+        """Begin to fetch the keys, unless that was begun a moment ago."""
         now = time.monotonic()
-        if now - self._asked_at > _AGAIN_SECONDS:
-            self._asked_at, self._asking = now, asyncio.create_task(self._fetch())
+        if now - self._requested_at > _RETRY_SECONDS:
+            self._requested_at, self._fetching = now, asyncio.create_task(self._fetch())
 
-    async def _answer(self) -> None:
-        if self._asking and not self._asking.done():
-            await asyncio.shield(self._asking)
+    async def _wait_for_fetch(self) -> None:
+        if self._fetching and not self._fetching.done():
+            await asyncio.shield(self._fetching)
 
     async def _fetch(self) -> None:
-        """The keys there are go on being good until their time is over, if no others come."""
+        """Fetch the keys; if that fails, the old ones are used until ``KEYS_SECONDS`` are over."""
         try:
             async with asyncio.timeout(_FETCH_SECONDS):
                 published = json.loads(await self._issuer.fetch())
@@ -169,12 +166,13 @@ class Tokens:
             ]
             found = KeySet.import_key_set({"keys": signing})
         except (OSError, JoseError, ValueError, TypeError, KeyError, AttributeError):
-            return  # TimeoutError is an OSError
+            return  # A TimeoutError is an OSError too.
         self._keys = {key.kid: key for key in found.keys if key.kid}
         self._fetched_at = time.monotonic()
 
 
 def _caller(claims: dict[str, Any]) -> Caller:
+    """Return the caller of a token; raise ValueError unless subject and roles are well-formed."""
     subject, roles = claims["sub"], claims.get(ROLES_CLAIM, {})
     if not isinstance(subject, str) or not 0 < len(subject) <= _LONGEST_SUBJECT:
         raise ValueError("sub")

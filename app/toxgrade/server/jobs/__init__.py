@@ -1,1 +1,1 @@
-"""Stored batches: uploads cut into tasks, each graded and stored once by some worker."""
+"""Stored batches: uploads are cut into tasks, and some worker performs each task once."""

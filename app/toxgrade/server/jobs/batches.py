@@ -1,4 +1,4 @@
-"""Batches as callers see them: handed in, followed, cancelled; and the rows they were refused."""
+"""Batches as callers see them: created, followed, cancelled; and the rows that were refused."""
 
 import json
 import uuid
@@ -17,17 +17,17 @@ from toxgrade.server.records.db.service_tables import ACTIVE, batch_rejects, bat
 from toxgrade.server.records.studies import Study, find_study
 
 Place = tuple[int, int]
-"""Where a page of rejects begins: after this row, and after this of its rejects."""
+"""The place of a reject, by row and id: a page of rejects begins after one."""
 
-_SETTLED = ("done", "quarantined")
+_ENDED = ("done", "quarantined")
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Files that were received into the folder ``store`` under the name of ``batch_id``.
+    """Files that were received into the folder ``batch_id`` of the upload store named ``store``.
 
-    ``sha256`` is of all that decides what comes of them; ``patients`` None: no such file;
-    ``reading``: JSON, how they are declared to be read (None: as they come).
+    ``sha256`` covers the files and how they are read. ``patients`` None means no patients file.
+    ``reading`` holds the declared read options as JSON (None: there are none).
     """
 
     batch_id: str
@@ -42,13 +42,13 @@ class Upload:
 class Progress:
     """How far a batch has come.
 
-    ``state``: ``queued``, ``running``, ``done``, ``incomplete`` (finished, with chunks set aside),
-    ``failed`` (the file cannot be used) or ``cancelled``. ``rows_total`` None until counted;
-    ``rows_done`` are settled: stored or refused. ``rows_rejected`` are in the list of rejects.
-    ``detail`` says why a batch failed or waits. ``quarantined``: number, rows and reason of each
-    chunk that was set aside. ``reading``: what was declared of the files, by option;
-    ``read_as``: how the labs were read, for people, None until counted. ``software``,
-    ``criteria_sha256`` None until begun.
+    ``state`` is ``queued``, ``running``, ``done``, ``incomplete`` (it ended with chunks
+    quarantined), ``failed`` (the file cannot be used) or ``cancelled``. ``rows_total`` is None
+    until counted; ``rows_done`` were stored or refused; ``rows_rejected`` are in the list of
+    rejects. ``detail`` says why a batch failed or waits. ``quarantined`` has number, rows and
+    reason of each such chunk. ``reading`` holds the declared read options; ``read_as`` says how the
+    labs were read, for people. Both that and ``software``, ``criteria_sha256`` are None until the
+    upload is cut.
     """
 
     id: str
@@ -69,10 +69,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A row that cannot be read or stored as it is: where it is and what to mend, no value.
+    """A row that cannot be read or stored as it is: its place and what to correct, without values.
 
     ``row`` counts from 1, ``line`` is its line in the file (None: the format has no lines),
-    ``column`` the input's name. ``stored``: kept as it is, without a grade.
+    ``column`` is the input's name. ``stored``: the row is stored as it is, without a grade.
     """
 
     row: int
@@ -83,15 +83,15 @@ class Reject:
 
 
 def new_batch_id() -> str:
-    """A name that nobody can guess, for a batch and its folder."""
+    """Return a new id, which nobody can guess, for a batch and its folder."""
     return uuid.uuid4().hex
 
 
 def create_batch(connection: Connection, study_name: str, upload: Upload) -> Progress:
-    """Queue an upload; the same bytes again are the batch there is, unless it came to nothing.
+    """Queue an upload, or return the equal one's batch if that is queued, running or done.
 
     Raises:
-        NotFound: no such study.
+        NotFound: there is no such study.
     """
     study = find_study(connection, study_name)
     row = {
@@ -109,60 +109,60 @@ def create_batch(connection: Connection, study_name: str, upload: Upload) -> Pro
         with connection.begin_nested():
             connection.execute(insert(batches).values(row))
     except IntegrityError:
-        same = (batches.c.study_id == study.id) & (batches.c.upload_sha256 == upload.sha256)
+        equal = (batches.c.study_id == study.id) & (batches.c.upload_sha256 == upload.sha256)
         live = batches.c.state.in_(("queued", "running", "done"))
-        return _progress(connection, connection.execute(select(batches).where(same, live)).one())
+        return _progress(connection, connection.execute(select(batches).where(equal, live)).one())
     connection.execute(insert(batch_tasks), [new_task(upload.batch_id, 0, "partition", 0)])
     return find_batch(connection, study_name, upload.batch_id)
 
 
 def find_batch(connection: Connection, study_name: str, batch_id: str) -> Progress:
-    """How far a batch has come.
+    """Return how far a batch has come.
 
     Raises:
-        NotFound: no such study, or it has no such batch.
+        NotFound: there is no such study, or it has no such batch.
     """
     return _progress(connection, _find(connection, find_study(connection, study_name), batch_id))
 
 
 def batch_state(connection: Connection, batch_id: str) -> str | None:
-    """A batch's state; None: there is no such batch in any study."""
+    """Return a batch's state; None: no study has such a batch."""
     return connection.scalar(select(batches.c.state).where(batches.c.id == batch_id))
 
 
 def list_batches(connection: Connection, study_name: str, limit: int) -> list[Progress]:
-    """The newest ``limit`` batches of a study, the newest first.
+    """Return the newest ``limit`` batches of a study, newest first.
 
     Raises:
-        NotFound: no such study.
+        NotFound: there is no such study.
     """
     study = find_study(connection, study_name)
-    mine = select(batches).where(batches.c.study_id == study.id)
-    newest = mine.order_by(batches.c.recorded_at.desc(), batches.c.id).limit(limit)
+    of_study = select(batches).where(batches.c.study_id == study.id)
+    newest = of_study.order_by(batches.c.recorded_at.desc(), batches.c.id).limit(limit)
     return [_progress(connection, row) for row in connection.execute(newest).all()]
 
 
 def ended_batches(connection: Connection, study_name: str) -> list[str]:
-    """The batches of a study whose graded rows may be there.
+    """Return the ids of a study's batches, all of which have ended.
 
     Raises:
-        NotFound: no such study.
-        Conflict: one has not ended.
+        NotFound: there is no such study.
+        Conflict: a batch has not ended.
     """
     study = find_study(connection, study_name)
-    mine = select(batches.c.id, ACTIVE).where(batches.c.study_id == study.id)
-    found = connection.execute(mine).all()
+    of_study = select(batches.c.id, ACTIVE).where(batches.c.study_id == study.id)
+    found = connection.execute(of_study).all()
     if any(active for _, active in found):
         raise Conflict("an upload of the study is being stored: wait for its end, or cancel it")
     return [batch_id for batch_id, _ in found]
 
 
 def cancel_batch(connection: Connection, study_name: str, batch_id: str) -> Progress:
-    """Stop a batch; what it stored stays, for nothing is deleted. Cancelled again it is the same.
+    """Stop a batch; what it has stored stays. Cancelling again changes nothing.
 
     Raises:
-        NotFound: no such study, or it has no such batch.
-        Conflict: it has ended by itself.
+        NotFound: there is no such study, or it has no such batch.
+        Conflict: the batch has ended by itself.
     """
     study = find_study(connection, study_name)
     ended = {"state": "cancelled", "detail": None, "finished_at": datetime.now(UTC)}
@@ -175,7 +175,7 @@ def cancel_batch(connection: Connection, study_name: str, batch_id: str) -> Prog
 
 
 def add_rejects(connection: Connection, batch_id: str, rejects: Iterable[Reject]) -> None:
-    """Record refused rows, in the transaction that settles their task."""
+    """Record refused rows, in the transaction that ends their task."""
     columns = ("batch_id", "row", "line", "column", "reason", "stored")
     rows = [(batch_id, r.row, r.line, r.column, r.reason, r.stored) for r in rejects]
     insert_tuples(connection, batch_rejects, columns, rows)
@@ -184,12 +184,12 @@ def add_rejects(connection: Connection, batch_id: str, rejects: Iterable[Reject]
 def list_rejects(
     connection: Connection, study_name: str, batch_id: str, limit: int, after: Place
 ) -> tuple[list[Reject], Place | None]:
-    """Up to ``limit`` refused rows in the file's order, those after the place ``after``.
+    """Return up to ``limit`` refused rows in the file's order, after the place ``after``.
 
-    Also the place to go on from; None after the last. Complete once the batch has ended.
+    The second value is the place to go on from, None after the last. Complete when the batch ends.
 
     Raises:
-        NotFound: no such study, or it has no such batch.
+        NotFound: there is no such study, or it has no such batch.
     """
     _find(connection, find_study(connection, study_name), batch_id)
     place = tuple_(batch_rejects.c.row, batch_rejects.c.id)
@@ -204,8 +204,8 @@ def list_rejects(
 
 
 def _find(connection: Connection, study: Study, batch_id: str) -> Row[Any]:
-    mine = (batches.c.id == batch_id) & (batches.c.study_id == study.id)
-    row = connection.execute(select(batches).where(mine)).first()
+    condition = (batches.c.id == batch_id) & (batches.c.study_id == study.id)
+    row = connection.execute(select(batches).where(condition)).first()
     if row is None:
         raise NotFound("the study has no such batch")
     return row
@@ -213,14 +213,14 @@ def _find(connection: Connection, study: Study, batch_id: str) -> Row[Any]:
 
 def _progress(connection: Connection, row: Row[Any]) -> Progress:
     of_batch = batch_tasks.c.batch_id == row.id
-    settled = batch_tasks.c.state.in_(_SETTLED)
+    ended = batch_tasks.c.state.in_(_ENDED)
     done, rejected = connection.execute(
         select(func.sum(batch_tasks.c.rows), func.sum(batch_tasks.c.rows_rejected)).where(
-            of_batch, settled
+            of_batch, ended
         )
     ).one()
-    aside = select(batch_tasks).where(of_batch, batch_tasks.c.state == "quarantined")
-    found = connection.execute(aside.order_by(batch_tasks.c.number)).all()
+    quarantined = select(batch_tasks).where(of_batch, batch_tasks.c.state == "quarantined")
+    tasks = connection.execute(quarantined.order_by(batch_tasks.c.number)).all()
     return Progress(
         id=row.id,
         state=row.state,
@@ -228,7 +228,7 @@ def _progress(connection: Connection, row: Row[Any]) -> Progress:
         rows_total=row.rows_total,
         rows_done=int(done or 0),
         rows_rejected=int(rejected or 0),
-        quarantined=[(task.number, task.rows, task.reason) for task in found],
+        quarantined=[(task.number, task.rows, task.reason) for task in tasks],
         upload_sha256=row.upload_sha256,
         reading=json.loads(row.reading or "{}"),
         read_as=row.read_as,
@@ -240,7 +240,7 @@ def _progress(connection: Connection, row: Row[Any]) -> Progress:
 
 
 def batch_rows(connection: Connection) -> dict[str, int]:
-    """How many rows of stored batches are in each state of their task."""
-    counted = select(batch_tasks.c.state, func.sum(batch_tasks.c.rows))
-    graded = counted.where(batch_tasks.c.kind == "grade").group_by(batch_tasks.c.state)
+    """Return the number of rows of stored batches by the state of their grading task."""
+    sums = select(batch_tasks.c.state, func.sum(batch_tasks.c.rows))
+    graded = sums.where(batch_tasks.c.kind == "grade").group_by(batch_tasks.c.state)
     return {state: int(rows) for state, rows in connection.execute(graded)}

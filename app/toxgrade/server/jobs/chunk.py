@@ -1,7 +1,7 @@
-"""One chunk of a stored batch: its rows read, graded, stored, and written out again with grades.
+"""One chunk of a stored batch: its rows are read, graded, stored, and written out with grades.
 
-Every patient is graded by the plain reading, as ``POST …/results`` does, so that what a batch
-stores equals what the same rows give over HTTP, field by field, reasons included.
+The plain grader grades every patient, as for ``POST …/results``, so that what a batch stores equals
+what the same rows give over HTTP, field by field, reasons included.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,9 +46,7 @@ _AT = "\x00at"
 
 @dataclass(slots=True)
 class _Patient:
-    """The rows of one patient: by their place in the chunk the results with their identities, and
-    those that cannot be stored.
-    """
+    """The rows of one patient by their place in the chunk: results, identities, refusals."""
 
     name: str | None
     courses: tuple[Course, ...]
@@ -57,7 +55,7 @@ class _Patient:
     refused: dict[int, Refusal] = field(default_factory=dict)
 
     def sent(self) -> SentPatient | None:
-        """What is to be stored; None: nothing."""
+        """Return what is to be stored; None: nothing."""
         places = [at for at in self.labs if at not in self.refused]
         if not places:
             return None
@@ -69,8 +67,8 @@ class _Patient:
 class StoredChunk:
     """The rows of one chunk on their way into the database.
 
-    ``frame``: as ``Partition.read`` gives it. Patients who are new to the study are graded at once,
-    before any transaction, so that ``store`` holds the database no longer than it takes to write.
+    ``frame`` is what ``Partition.read`` returns. Patients who are new to the study are graded here,
+    outside any write transaction, so that ``store`` holds the database only while it writes.
     """
 
     def __init__(self, frame: pl.DataFrame, engine: Engine, study: str, graders: Graders) -> None:
@@ -87,11 +85,11 @@ class StoredChunk:
         self._prepared = [prepare(one, self._study, self._ranges, self._grader) for one in new]
 
     def store(self, connection: Connection) -> "Outcome":
-        """Store every row that can be, in one transaction; what came of each row.
+        """Store every row that can be stored, in one transaction, and return the outcome.
 
         Raises:
-            RulesChanged: the study's rules or ranges are no longer those it was graded under.
-            Conflict: a patient who was new has come and been erased meanwhile.
+            RulesChanged: the study's rules or ranges are no longer those that grading used.
+            Conflict: a new patient was added and erased meanwhile.
         """
         study = lock_study(connection, self._study.name)
         ranges = current_ranges(connection, study)
@@ -112,7 +110,7 @@ class StoredChunk:
 
 
 class RulesChanged(Exception):
-    """The study was given other rules or ranges: the chunk is to be graded again."""
+    """The study was given other rules or ranges, so that the chunk must be graded again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +123,7 @@ class Outcome:
     _grader: TermGrader
 
     def rejects(self, named: Mapping[str, str]) -> list[Reject]:
-        """The rows that cannot be read or stored as they are; ``named``: the input's columns."""
+        """Return rows that cannot be read or stored as they are, by the input's names ``named``."""
         places = self._frame.select("row", "line").rows()
         read = self._frame["read"].struct
         cells = read.field(CELL) if CELL in read.fields else None
@@ -144,11 +142,11 @@ class Outcome:
         return sorted(found, key=lambda reject: reject.row)
 
     def frame(self) -> pl.DataFrame:
-        """The input columns, then ours; one row per input row and term, in the file's order.
+        """Return the input columns and ours; one row per input row and term, in the file's order.
 
-        ``row`` Int64 (from 1); ``term`` … ``edition`` as ``toxgrade grade`` gives them, and
-        ``because``; ``stored`` Boolean: false where the row was refused, for ``reason``; last
-        ``PATIENT``, String: whose the row is.
+        Ours are ``row`` Int64 (from 1); ``term`` … ``edition`` as ``toxgrade grade`` gives them,
+        and ``because``; ``stored`` Boolean, false where the row was refused, for ``reason``; and
+        last ``PATIENT`` String, the patient of the row.
         """
         rows: list[tuple[Any, ...]] = []
         for patient, at, grades in self._rows():
@@ -166,7 +164,7 @@ class Outcome:
         return given[places].hstack([self._frame["row"][places], *ours, whose[places]])
 
     def _rows(self) -> Iterator[tuple[_Patient, int, list[Any]]]:
-        """Every row's patient, place, and grades, which are empty where it was refused."""
+        """Yield every row's patient, place and grades; no grades where the row was refused."""
         for patient in self._patients:
             for at, key in patient.keys.items():
                 if at in patient.refused:
@@ -177,16 +175,16 @@ class Outcome:
     def _refused(self, at: int, lab: LabResult, refused: Refusal) -> Iterator[tuple[Any, ...]]:
         terms: list[str | None] = [term.name for term in self._grader.terms(lab.analyte)]
         because = BECAUSE.get(refused.reason, "the patient's rows contradict what is stored")
-        nothing = dict.fromkeys(_GRADED) | {
+        ungraded = dict.fromkeys(_GRADED) | {
             "reason": refused.reason, "because": f"not stored: {because}", "phase": "unknown",
             "edition": self._grader.edition.name,
         }  # fmt: skip
         for term in terms or [None]:
-            yield (at, *(nothing | {"term": term}).values(), False)
+            yield (at, *(ungraded | {"term": term}).values(), False)
 
 
 def _patients(frame: pl.DataFrame, grader: TermGrader) -> list[_Patient]:
-    """The rows by patient, in the order in which patients first appear."""
+    """Return the rows by patient, in the order in which patients first appear."""
     found: dict[str | None, _Patient] = {}
     rows = frame.select("read", "rt_start", "rt_end").iter_rows()
     for at, (read, start, end) in enumerate(rows):
@@ -205,7 +203,7 @@ def _patients(frame: pl.DataFrame, grader: TermGrader) -> list[_Patient]:
 
 
 def _refuse_all(patient: _Patient, error: RequestError) -> None:
-    """A patient whose rows contradict what is stored of that patient."""
+    """Refuse all rows of a patient, because they contradict what is stored of that patient."""
     fault = error.faults[0]
     for at in patient.labs:
         patient.refused.setdefault(at, Refusal(str(fault.loc[-1]), fault.code))

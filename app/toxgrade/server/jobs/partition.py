@@ -1,7 +1,8 @@
-"""Cutting an upload into chunks of whole patients, so that each chunk knows its baselines.
+"""Cutting an upload into chunks of whole patients, so that each chunk holds its baselines.
 
-Two passes over the file in pieces: the first counts each patient's rows, the second writes every
-row with the number of its chunk. Memory holds one piece and the list of patients.
+The file is read twice in pieces: first to count each patient's rows, then to write every row with
+the number of its chunk. Memory holds one piece and the list of patients. ``temporary_study`` stores
+an export in this way in a temporary database.
 """
 
 from collections.abc import Iterator
@@ -31,36 +32,37 @@ from toxgrade.tabular.spill import temporary_folder
 from toxgrade.tabular.table import LINE, ROW
 
 CHUNK = 5_000
-"""Rows of a chunk, at least: half a second to grade, so that a killed worker loses little and a
-write to SQLite, which stops all others, is short."""
+"""About so many rows are in a chunk, whose patients are whole. They take half a second to grade, so
+that a killed worker loses little, and a write to SQLite, which stops all others, is short."""
 
 _CHUNKS_PER_PART = 64
+_STUDY = "export"
 
 
 class Cut(NamedTuple):
-    """An upload that was cut: the rows of each chunk, in order, and how its labs were read."""
+    """An upload that was cut: each chunk's number of rows, in order, and how its labs were read."""
 
     rows: list[int]
     read_as: str
 
 
 class Partition:
-    """The chunks of one upload, kept in ``folder``; ``reading``: how its files are to be read."""
+    """The chunks of one upload in ``folder``; ``reading`` are the read options of its files."""
 
     def __init__(self, folder: Path, reading: ReadOptions = DEFAULT_OPTIONS) -> None:
         self._folder, self._reading = folder, reading
 
     def write(self, labs: Path, patients: Path | None) -> Cut:
-        """Cut ``labs`` into chunks. Written again it is the same.
+        """Cut ``labs`` into chunks; cutting them again gives the same chunks.
 
         Raises:
-            FileError: a file that cannot be used as it is; names line and column, no values.
+            FileError: a file cannot be used as it is; the error names line and column, no values.
         """
         with TemporaryDirectory(dir=self._folder) as unpacked:
             export = open_labs([labs], Path(unpacked), self._reading)
             courses = self._courses(export, patients, Path(unpacked))
-            chunks, learned = _first_pass(export)
-            courses = pl.concat([courses, *learned])
+            chunks, from_rows = _first_pass(export)
+            courses = pl.concat([courses, *from_rows])
             places = chunks.join(courses, on="patient", how="left")
             for number, piece in enumerate(export.chunks()):
                 rows = pl.DataFrame(
@@ -72,13 +74,13 @@ class Partition:
                         piece.rows["patient"],
                     ]
                 )
-                both = rows.join(places, on="patient", nulls_equal=True, maintain_order="left")
-                self._write(both, number)
+                placed = rows.join(places, on="patient", nulls_equal=True, maintain_order="left")
+                self._write(placed, number)
         sizes = chunks.group_by("chunk").agg(pl.col("rows").sum()).sort("chunk")
         return Cut(list(sizes["rows"]), export.tables[0].told)
 
     def _courses(self, export: Labs, patients: Path | None, folder: Path) -> pl.DataFrame:
-        """The patients file's treatment dates; none where the labs give them, or nobody does."""
+        """Return the patients file's treatment dates; no rows if there is no such file."""
         if patients is not None and export.treatment_columns:
             text = "give the treatment dates once: as columns of the labs, or in the patients file"
             raise FileError(f"the labs have rt_start or rt_end beside a patients file: {text}")
@@ -87,56 +89,53 @@ class Partition:
         return read_patients(patients, self._reading, folder)[1]
 
     def _write(self, rows: pl.DataFrame, piece: int) -> None:
-        """Write the rows of one piece, each to the part that its chunk belongs to."""
+        """Write the rows of one piece, each to the file of the part that its chunk belongs to."""
         part = pl.col("chunk") // _CHUNKS_PER_PART
-        in_order = rows.sort("chunk", "row", maintain_order=True)  # of a wide row there are several
+        in_order = rows.sort("chunk", "row", maintain_order=True)  # a wide row has several
         for (number,), found in in_order.group_by(part, maintain_order=True):
             path = self._folder / f"part-{number}-{piece}.parquet"
             found.drop("patient", "rows").write_parquet(path, row_group_size=CHUNK)
 
     def read(self, chunk: int) -> pl.DataFrame:
-        """The rows of a chunk (from 0) in the file's order.
+        """Return the rows of a chunk (from 0) in the file's order.
 
-        ``row`` and ``line`` Int64 (from 1; in a wide export more than once), ``given`` Struct (the
-        input columns), ``read`` Struct (``mapping.OURS`` without the dates, String), ``rt_start``,
-        ``rt_end`` Date.
+        The columns are ``row`` and ``line`` Int64 (from 1; a wide export repeats them), ``given``
+        Struct (the input columns), ``read`` Struct of String (``mapping.OURS`` without the
+        treatment dates), ``rt_start`` and ``rt_end`` Date.
         """
         parts = self._folder / f"part-{chunk // _CHUNKS_PER_PART}-*.parquet"
         rows = pl.scan_parquet(parts).filter(pl.col("chunk") == chunk).collect()
         return rows.sort("row", maintain_order=True).drop("chunk")
 
     def named_columns(self, chunk: pl.DataFrame) -> dict[str, str]:
-        """What the input calls each of our columns; ``chunk`` as ``read`` gives it."""
+        """Return the input's name of each of our columns; ``chunk`` is what ``read`` returns."""
         given: Any = chunk.schema["given"]
         header = [field.name for field in given.fields]
         return dict(recognise(header, "labs", self._reading).named)
 
 
 def _first_pass(export: Labs) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
-    """Each patient's ``rows`` and ``chunk`` (from 0), in order of appearance; and the courses that
-    the rows give.
+    """Return each patient's ``rows`` and ``chunk`` (from 0) in order of appearance, and the courses
+    that the rows give.
     """
     counted = pl.DataFrame(schema={"patient": pl.String, "rows": pl.Int64})
-    columns, learned = export.treatment_columns, list[pl.DataFrame]()
+    columns, from_rows = export.treatment_columns, list[pl.DataFrame]()
     courses, names = (Courses(columns) if columns else None), text_index()
     for piece in export.chunks(whole=False):
         if courses is not None:
-            who = names.numbers(piece.rows["patient"])
-            learned.append(courses.learn(piece.rows, who, piece.table.name))
-        here = piece.rows.group_by("patient", maintain_order=True).agg(rows=pl.len().cast(pl.Int64))
-        both = pl.concat([counted, here]).group_by("patient", maintain_order=True)
-        counted = both.agg(pl.col("rows").sum())
+            patients = names.numbers(piece.rows["patient"])
+            from_rows.append(courses.learn(piece.rows, patients, piece.table.name))
+        more = piece.rows.group_by("patient", maintain_order=True).agg(rows=pl.len().cast(pl.Int64))
+        by_patient = pl.concat([counted, more]).group_by("patient", maintain_order=True)
+        counted = by_patient.agg(pl.col("rows").sum())
     before = pl.col("rows").cum_sum() - pl.col("rows")
     chunk = (before // CHUNK).rank("dense").cast(pl.Int32) - 1
-    return counted.with_columns(chunk=chunk), learned
-
-
-_STUDY = "export"
+    return counted.with_columns(chunk=chunk), from_rows
 
 
 @dataclass(frozen=True, slots=True)
 class TemporaryStudy:
-    """The study; ``rejected``: rows of the export that could not be read as they are."""
+    """A stored export; ``rejected`` counts the rows that cannot be read or stored as they are."""
 
     connection: Connection
     study: Study
@@ -149,18 +148,18 @@ def temporary_study(
 ) -> Iterator[TemporaryStudy]:
     """Store an export as a batch is stored, in a database in a temporary folder.
 
-    The study's table has the paper's laboratory rows.
+    The study's toxicity table has the paper's laboratory rows.
 
     Raises:
-        FileError: a file that cannot be used as it is.
+        FileError: a file cannot be used as it is.
         CriteriaError: there is no such edition.
     """
-    with temporary_folder() as folder, _as_its_folder_has_it():
+    with temporary_folder() as folder, _database_errors_as_os_errors():
         url = f"sqlite:///{folder / 'export.db'}"
         upgrade(url)
         partition, rejected = Partition(folder, reading), 0
         edition = graders.for_rules(rules).edition
-        rows = tuple(  # clinicians' grades are in no export: not absent, but not known
+        rows = tuple(  # No export has clinicians' grades: they are unknown, not 0.
             RowChoice(row.label, row.terms, row.with_baseline)
             for row in paper_rows(edition, LIVER_ENZYMES)
             if not row.clinical
@@ -174,15 +173,15 @@ def temporary_study(
             with engine.begin() as connection:
                 pop_written(connection)
                 outcome = chunk.store(connection)
-            rejected += len({one.row for one in outcome.rejects(partition.named_columns(frame))})
+            rejected += len({row.row for row in outcome.rejects(partition.named_columns(frame))})
         with engine.begin() as connection:
             yield TemporaryStudy(connection, find_study(connection, _STUDY), rejected)
         engine.dispose()
 
 
 @contextmanager
-def _as_its_folder_has_it() -> Iterator[None]:
-    """What keeps the database from being written is a matter of the folder that it is in."""
+def _database_errors_as_os_errors() -> Iterator[None]:
+    """Raise OSError for a database error: its cause lies in the folder that holds the file."""
     try:
         yield
     except OperationalError as error:

@@ -1,4 +1,4 @@
-"""The durable table of jobs: a batch is tasks, each done once, by whichever worker is alive.
+"""The durable queue of tasks: a batch consists of tasks, each done once, by any live worker.
 
 A worker holds a task by a lease, measured by the database's clock, and a fence: the number of
 times the task was claimed. What a task stores and its "done" mark are one transaction, which
@@ -30,17 +30,16 @@ from toxgrade.server.records.db.tables import studies
 Kind = Literal["partition", "grade", "assemble"]
 
 MOST_ATTEMPTS = 10
-"""A task claimed so often kills its worker each time: it is set aside and the rest goes on."""
+"""A task that is claimed more often kills its workers: it is quarantined and the rest goes on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A part of a batch that this worker holds.
+    """A step of a batch that this worker holds.
 
     ``kind``: ``partition`` reads the upload and makes the other tasks, ``grade`` grades and stores
-    ``rows`` rows of whole patients, ``assemble`` puts the graded rows together at the end.
-    ``reading``: how the files are declared to be read, as it is kept. ``exhausted``: it was
-    claimed too often to be tried again.
+    a chunk of ``rows`` rows, ``assemble`` puts the graded rows together at the end. ``reading``
+    holds the read options as stored JSON. ``exhausted``: it was claimed too often to be tried.
     """
 
     batch_id: str
@@ -60,12 +59,12 @@ class Task:
 
 
 class LostTask(ToxgradeError):
-    """The task is another worker's by now, or its batch was cancelled: nothing may be committed."""
+    """Another worker holds the task, or its batch was cancelled: nothing may be committed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
-    """What a worker can do: which uploads it reaches, its version, the criteria it knows."""
+class WorkerProfile:
+    """What a worker can take: uploads of its store, batches of its version and its criteria."""
 
     store: str
     software: str
@@ -73,12 +72,12 @@ class Worker:
     lease: float
 
 
-def claim(connection: Connection, worker: Worker) -> Task | None:
+def claim(connection: Connection, worker: WorkerProfile) -> Task | None:
     """Take the next task that waits, or whose holder stopped renewing its lease; None: nothing.
 
-    The study that was served longest ago comes first, within it the oldest batch, in it the task
-    that was tried least: one that may have killed its worker lets the others go before it. A batch
-    begun by another version of the software is left to that version.
+    The study that was served longest ago comes first, then its oldest batch, then the batch's least
+    tried task: one that may have killed its worker comes after the others. A batch that another
+    version of the software began is left to that version.
     """
     now = _clock(connection)
     row = connection.execute(_next(worker, now)).first()
@@ -103,10 +102,10 @@ def claim(connection: Connection, worker: Worker) -> Task | None:
     return task
 
 
-def _next(worker: Worker, now: ColumnElement[float]) -> Select[Any]:
-    """The task that ``claim`` takes at ``now``, locked."""
+def _next(worker: WorkerProfile, now: ColumnElement[float]) -> Select[Any]:
+    """Return a query that locks the task that ``claim`` takes at ``now``."""
     free = or_(batch_tasks.c.lease_until.is_(None), batch_tasks.c.lease_until < now)
-    ours = or_(
+    suitable = or_(
         batches.c.software.is_(None),
         and_(
             batches.c.software == worker.software,
@@ -121,7 +120,7 @@ def _next(worker: Worker, now: ColumnElement[float]) -> Select[Any]:
         )
         .join(batches, batch_tasks.c.batch_id == batches.c.id)
         .join(studies, batches.c.study_id == studies.c.id)
-        .where(ACTIVE, ours, free, batches.c.store == worker.store)
+        .where(ACTIVE, suitable, free, batches.c.store == worker.store)
         .where(batch_tasks.c.state.in_(("waiting", "running")))
         .order_by(
             func.coalesce(served.scalar_subquery(), 0), batches.c.recorded_at, batches.c.id,
@@ -133,38 +132,38 @@ def _next(worker: Worker, now: ColumnElement[float]) -> Select[Any]:
 
 
 def renew(connection: Connection, task: Task, lease: float) -> bool:
-    """Hold the task for another ``lease`` seconds; False if it is not ours any more."""
+    """Hold the task for another ``lease`` seconds; return False if it was lost."""
     until = _clock(connection) + lease
-    held = update(batch_tasks).where(is_task(task), batch_tasks.c.fence == task.fence)
-    still = held.where(batch_tasks.c.state == "running", _active(task))
-    return connection.execute(still.values(lease_until=until)).rowcount == 1
+    by_fence = update(batch_tasks).where(is_task(task), batch_tasks.c.fence == task.fence)
+    still_held = by_fence.where(batch_tasks.c.state == "running", _active(task))
+    return connection.execute(still_held.values(lease_until=until)).rowcount == 1
 
 
 def assert_lease(connection: Connection, task: Task) -> None:
-    """Make sure, until this transaction ends, that the task is ours and its batch goes on.
+    """Make sure, until this transaction ends, that this worker holds the task of a live batch.
 
     Raises:
-        LostTask: it is not, or the batch was cancelled.
+        LostTask: another worker holds the task, or the batch was cancelled.
     """
-    # The task before the batch, as in ``claim``: the other order deadlocked.
-    ours = select(batch_tasks.c.number).where(
+    # The task is locked before the batch, as in ``claim``: the other order deadlocked.
+    held_task = select(batch_tasks.c.number).where(
         is_task(task), batch_tasks.c.fence == task.fence, batch_tasks.c.state == "running"
     )
-    active = select(batches.c.id).where(batches.c.id == task.batch_id, ACTIVE)
-    for held in (ours, active):
-        if connection.execute(held.with_for_update()).first() is None:
+    active_batch = select(batches.c.id).where(batches.c.id == task.batch_id, ACTIVE)
+    for query in (held_task, active_batch):
+        if connection.execute(query.with_for_update()).first() is None:
             raise LostTask("the task is not this worker's any more")
 
 
 def put_back(connection: Connection, task: Task, reason: str, pause: float) -> None:
-    """Give a task up so that it is tried again after ``pause`` seconds; the batch says why.
+    """Give a task back, to be tried again after ``pause`` seconds; the batch's ``detail`` says why.
 
-    An attempt that an unreachable database or a full disk ended is not held against the task.
+    The attempt, which an unreachable database or a full disk ended, does not count.
     """
-    mine = and_(is_task(task), batch_tasks.c.fence == task.fence)
+    held_task = and_(is_task(task), batch_tasks.c.fence == task.fence)
     connection.execute(
         update(batch_tasks)
-        .where(mine)
+        .where(held_task)
         .values(
             state="waiting",
             attempts=task.attempts - 1,
@@ -172,12 +171,12 @@ def put_back(connection: Connection, task: Task, reason: str, pause: float) -> N
             reason=reason,
         )
     )
-    waits = update(batches).where(batches.c.id == task.batch_id, ACTIVE)
-    connection.execute(waits.values(detail=reason))
+    of_batch = update(batches).where(batches.c.id == task.batch_id, ACTIVE)
+    connection.execute(of_batch.values(detail=reason))
 
 
 def is_task(task: Task) -> ColumnElement[bool]:
-    """The row of a task."""
+    """Return the condition for the row of a task."""
     return and_(batch_tasks.c.batch_id == task.batch_id, batch_tasks.c.number == task.number)
 
 
@@ -186,7 +185,7 @@ def _active(task: Task) -> ColumnElement[bool]:
 
 
 def _clock(connection: Connection) -> ColumnElement[float]:
-    """Seconds since 1970 by the database's clock, which is one for all workers."""
+    """Return seconds since 1970 by the database's clock, which all workers share."""
     if connection.dialect.name == "postgresql":
         return cast(extract("epoch", func.clock_timestamp()), Double)
     return (func.julianday("now", type_=Double) - 2440587.5) * 86400

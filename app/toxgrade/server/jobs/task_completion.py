@@ -1,7 +1,6 @@
-"""How tasks end: done, set aside, or the whole batch failed; the last one ends the batch.
+"""The ends of tasks: done or quarantined, or the whole batch failed; the last ends the batch.
 
-Each in the transaction that stores what the task made, and, but for a failure, after
-``assert_lease``.
+Each is recorded in the transaction that stores what the task made, under ``assert_lease``.
 """
 
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from toxgrade.server.jobs.queue import Kind, Task, assert_lease, is_task
 from toxgrade.server.records.db.service_tables import batch_tasks, batches
 
 
-def pin(
+def finish_partition(
     connection: Connection,
     task: Task,
     rows: Sequence[int],
@@ -21,9 +20,9 @@ def pin(
     software: str,
     criteria: str,
 ) -> None:
-    """Finish the partition: one task for each number of rows, under this software and criteria.
+    """End the partition: add a grading task for each of ``rows``, and fix software and criteria.
 
-    ``read_as``: how the file was read, for people.
+    ``read_as`` says how the file was read, for people.
     """
     assert_lease(connection, task)
     tasks = [
@@ -42,27 +41,27 @@ def pin(
             detail=None,
         )
     )
-    _settle(connection, task, "done", 0, None)
+    _end_task(connection, task, "done", 0, None)
 
 
 def finish(connection: Connection, task: Task, rows_rejected: int = 0) -> None:
-    """Mark a task done, in the transaction that stores what it made; ``assert_lease`` it before."""
-    _settle(connection, task, "done", rows_rejected, None)
+    """Mark a task done, in the transaction that stores what it made, after ``assert_lease``."""
+    _end_task(connection, task, "done", rows_rejected, None)
 
 
 def quarantine(connection: Connection, task: Task, reason: str) -> None:
-    """Set a task aside with its reason, all of its rows refused; the rest of the batch goes on."""
-    _settle(connection, task, "quarantined", task.rows, reason)
+    """Quarantine a task: all of its rows are refused, and the rest of the batch goes on."""
+    _end_task(connection, task, "quarantined", task.rows, reason)
 
 
 def fail(connection: Connection, task: Task, detail: str) -> None:
-    """End a batch whose file cannot be used."""
+    """End a batch as failed, because its file cannot be used."""
     assert_lease(connection, task)
-    _end(connection, task.batch_id, "failed", detail)
+    _end_batch(connection, task.batch_id, "failed", detail)
 
 
 def done_chunks(connection: Connection, batch_id: str) -> list[tuple[int, int]]:
-    """Number and fence of every chunk that was stored, in order."""
+    """Return number and fence of every chunk that was stored, in order."""
     stored = select(batch_tasks.c.number, batch_tasks.c.fence).where(
         batch_tasks.c.batch_id == batch_id,
         batch_tasks.c.kind == "grade",
@@ -71,27 +70,27 @@ def done_chunks(connection: Connection, batch_id: str) -> list[tuple[int, int]]:
     return [(n, fence) for n, fence in connection.execute(stored.order_by(batch_tasks.c.number))]
 
 
-def _settle(
+def _end_task(
     connection: Connection, task: Task, state: str, rows_rejected: int, reason: str | None
 ) -> None:
-    """End a task; with the last one the graded rows are put together, and then the batch ends."""
-    settled = {"state": state, "rows_rejected": rows_rejected, "reason": reason}
-    connection.execute(update(batch_tasks).where(is_task(task)).values(**settled, lease_until=None))
+    """End a task; after the last chunk add the task ``assemble``, after that end the batch."""
+    ended = {"state": state, "rows_rejected": rows_rejected, "reason": reason}
+    connection.execute(update(batch_tasks).where(is_task(task)).values(**ended, lease_until=None))
     of_batch = batch_tasks.c.batch_id == task.batch_id
-    unsettled = batch_tasks.c.state.in_(("waiting", "running"))
-    if connection.scalar(select(func.count()).where(of_batch, unsettled)):
+    unfinished = batch_tasks.c.state.in_(("waiting", "running"))
+    if connection.scalar(select(func.count()).where(of_batch, unfinished)):
         return
     if task.kind != "assemble":
         last = connection.scalar(select(func.max(batch_tasks.c.number)).where(of_batch))
         new = new_task(task.batch_id, (last or 0) + 1, "assemble", 0)
         connection.execute(insert(batch_tasks), [new])
         return
-    aside = select(func.count()).where(of_batch, batch_tasks.c.state == "quarantined")
-    state = "incomplete" if connection.scalar(aside) else "done"
-    _end(connection, task.batch_id, state, None)
+    quarantined = select(func.count()).where(of_batch, batch_tasks.c.state == "quarantined")
+    state = "incomplete" if connection.scalar(quarantined) else "done"
+    _end_batch(connection, task.batch_id, state, None)
 
 
-def _end(connection: Connection, batch_id: str, state: str, detail: str | None) -> None:
+def _end_batch(connection: Connection, batch_id: str, state: str, detail: str | None) -> None:
     ended = {"state": state, "detail": detail, "finished_at": datetime.now(UTC)}
     connection.execute(update(batches).where(batches.c.id == batch_id).values(ended))
 

@@ -1,7 +1,7 @@
-"""Which rows of an export cannot be stored: what HTTP refuses with 422, row by row.
+"""The rows of an export that cannot be stored: what HTTP refuses with 422, row by row.
 
-A stored result is kept as it was reported and graded again later, so it must be one that can be
-read; and every row that is refused is listed with its place and what to mend.
+A stored result is kept as it was reported and graded again later, so it must be readable. Every
+refused row is listed with its place and what to correct.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from toxgrade.server.records.identity import content
 from toxgrade.server.records.studies import PATIENT_NAME
 
 Texts = Mapping[str, str | None]
-"""One row as reported, by ``many.COLUMNS``; None where empty."""
+"""One row as reported, by our column (``grading.parse.COLUMNS`` and more); None where empty."""
 
 _LONGEST = 200
 _FREE_TEXTS = ("analyte", "unit", "limit_unit", "source_id")
@@ -36,19 +36,19 @@ BECAUSE = {
     "patient-erased": "the patient was erased; nothing more is stored under the pseudonym",
     "quarantined": "its part of the file could not be stored; see the batch",
 }
-"""What would be accepted, by the reason for which a row is refused."""
+"""The explanation of each reason for refusing a row; most say what would be accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a row is not stored: the column (as in ``many.COLUMNS``) and a reason of ``BECAUSE``."""
+    """Why a row is not stored: our column, and a reason of ``BECAUSE`` or of a refused request."""
 
     column: str
     reason: str
 
 
 def refusal(texts: Texts, lab: LabResult, courses: Sequence[Course]) -> Refusal | None:
-    """The first thing for which a row cannot be stored; None: it can be."""
+    """Return the first reason why a row cannot be stored; None: it can be."""
     return next(_refusals(texts, lab, courses), None)
 
 
@@ -86,9 +86,9 @@ def _unreadable_limit(texts: Texts) -> str:
 
 
 def contradicting(labs: Mapping[int, LabResult], keys: Mapping[int, str], names: Names) -> set[int]:
-    """The rows of one patient whose result is there twice with different content.
+    """Return the rows of one patient whose result occurs twice with different content.
 
-    ``keys``: the identity of each.
+    ``keys`` holds the identity of each result by its row.
     """
     of_identity: dict[str, list[int]] = {}
     for row in labs:

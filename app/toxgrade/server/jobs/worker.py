@@ -1,7 +1,7 @@
-"""The worker: takes tasks of stored batches one after the other, as long as it is wanted.
+"""The worker: performs tasks of stored batches, one after the other, until it is stopped.
 
-It may be killed at any point and the database may go away at any point: what was committed is
-done, what was not is done again by whoever comes next.
+The worker may be killed and the database may go away at any point: what was committed is done, and
+another worker does the rest again.
 """
 
 import threading
@@ -30,26 +30,26 @@ from toxgrade.server.records.erase import erased_patients
 from toxgrade.server.records.studies import find_study
 from toxgrade.tabular.read_options import from_json
 
-_IDLE = 0.5  # seconds between looks at the table of jobs when there is nothing to do
+_IDLE_SECONDS = 0.5  # seconds between queries for a task when there is none
 _SWEEP_EVERY = 3600.0  # seconds
-_PAUSE = 5.0  # seconds before what a full disk or an unreachable database stopped is tried again
+_PAUSE_SECONDS = 5.0  # seconds until a task is tried again after a full disk or lost database
 _UNREACHABLE = (OperationalError, InterfaceError)
 _log = structlog.get_logger()
 
 
 class Worker:
-    """Works off the batches whose uploads lie in ``store``.
+    """A worker for the batches whose uploads lie in ``store``.
 
-    ``lease``: seconds after which another worker takes over what this one holds, unless renewed.
+    Another worker takes over a task that this one has not renewed for ``lease`` seconds.
     """
 
     def __init__(self, engine: Engine, graders: Graders, store: UploadStore, lease: float) -> None:
         self._engine, self._graders, self._store = engine, graders, store
         criteria = [edition.sha256 for edition in graders.criteria.editions.values()]
-        self._self = queue.Worker(store.name, __version__, criteria, lease)
+        self._profile = queue.WorkerProfile(store.name, __version__, criteria, lease)
 
     def run(self, stop: threading.Event) -> None:
-        """Work until ``stop`` is set; a task in hand is finished first."""
+        """Work until ``stop`` is set; a task that has begun is finished first."""
         sweep_at = 0.0
         while not stop.is_set():
             try:
@@ -60,21 +60,21 @@ class Worker:
             except DBAPIError as error:
                 _log.warning("the database cannot answer now", error=_kind(error))
                 worked = False
-            except OSError as error:  # another worker may be sweeping, too
+            except OSError as error:  # Another worker may be sweeping too.
                 _log.warning("the folder of uploads cannot be read now", error=_kind(error))
                 worked = False
             if not worked:
-                stop.wait(_IDLE)
+                stop.wait(_IDLE_SECONDS)
 
     def step(self) -> bool:
-        """Do one task; False if there was none.
+        """Perform one task; return False if there was none.
 
         Raises:
-            OperationalError, InterfaceError: the database cannot answer; what was begun is taken
-                up again once the lease has run out.
+            OperationalError, InterfaceError: the database cannot answer; a task that has begun is
+                claimed again when its lease has run out.
         """
         with self._engine.begin() as connection:
-            task = queue.claim(connection, self._self)
+            task = queue.claim(connection, self._profile)
         if task is None:
             return False
         try:
@@ -88,7 +88,7 @@ class Worker:
 
     def _attempt(self, task: Task) -> None:
         try:
-            with self._renewed(task):
+            with self._lease_renewed(task):
                 self._perform(task)
         except LostTask:
             raise
@@ -99,11 +99,11 @@ class Worker:
         except (*_UNREACHABLE, Unavailable, OSError) as error:
             self._put_back(task, error)
         except Exception as error:
-            self._set_aside(task, _place(error))
+            self._quarantine(task, _origin(error))
 
     def _perform(self, task: Task) -> None:
         if task.exhausted:
-            self._set_aside(task, f"its worker died {queue.MOST_ATTEMPTS} times")
+            self._quarantine(task, f"its worker died {queue.MOST_ATTEMPTS} times")
         elif task.kind == "partition":
             self._partition(task)
         elif task.kind == "grade":
@@ -118,10 +118,12 @@ class Worker:
         with self._engine.begin() as connection:
             rules = find_study(connection, task.study).rules
             criteria = self._graders.for_rules(rules).edition.sha256
-            task_completion.pin(connection, task, cut.rows, cut.read_as, __version__, criteria)
+            task_completion.finish_partition(
+                connection, task, cut.rows, cut.read_as, __version__, criteria
+            )
 
     def _grade(self, task: Task) -> None:
-        """Grade a chunk and store it; its file of graded rows is there before it counts as done."""
+        """Grade and store a chunk; its file of graded rows is written before it is marked done."""
         folder = self._store.folder(task.batch_id)
         parts = self._parts(task)
         frame = parts.read(task.number - 1)
@@ -131,7 +133,7 @@ class Worker:
                 with self._engine.begin() as connection:
                     pop_written(connection)
                     outcome = chunk.store(connection)
-                    outcome.frame().write_parquet(folder / _graded(task.number, task.fence))
+                    outcome.frame().write_parquet(folder / _graded_file(task.number, task.fence))
                     rejects = outcome.rejects(parts.named_columns(frame))
                     queue.assert_lease(connection, task)
                     add_rejects(connection, task.batch_id, rejects)
@@ -144,7 +146,7 @@ class Worker:
                         [(AuditAction("worker", what, task.study), pop_written(connection))],
                     )
                 return
-            except (RulesChanged, Conflict):  # what it was graded by is no longer so
+            except (RulesChanged, Conflict):  # The chunk is graded again by the new state.
                 continue
 
     def _parts(self, task: Task) -> Partition:
@@ -155,16 +157,16 @@ class Worker:
         with read_only(self._engine).begin() as connection:
             done = task_completion.done_chunks(connection, task.batch_id)
             erased = erased_patients(connection, find_study(connection, task.study))
-        assemble([folder / _graded(*chunk) for chunk in done], self._store, task.batch_id)
-        if erased:  # whose rows are refused, but were in the upload
+        assemble([folder / _graded_file(*chunk) for chunk in done], self._store, task.batch_id)
+        if erased:  # Their rows are refused now, but were in the upload.
             leave_out(erased, self._store, [task.batch_id])
         with self._engine.begin() as connection:
             queue.assert_lease(connection, task)
             task_completion.finish(connection, task)
         self._store.keep_grades_only(task.batch_id)
 
-    def _set_aside(self, task: Task, reason: str) -> None:
-        """Quarantine a chunk, every row of it listed; a batch that cannot be cut up fails."""
+    def _quarantine(self, task: Task, reason: str) -> None:
+        """Quarantine a task and reject a chunk's rows; a batch that cannot be cut fails."""
         _log.error(reason, batch=task.batch_id, chunk=task.number)
         with self._engine.begin() as connection:
             if task.kind == "partition":
@@ -179,33 +181,33 @@ class Worker:
             task_completion.quarantine(connection, task, reason)
 
     def _put_back(self, task: Task, error: Exception) -> None:
-        """Wait for the disk or the database to come back; the batch says what it waits for."""
+        """Put a task back until disk or database work again; the batch says what it waits for."""
         text = error.strerror if isinstance(error, OSError) else None
         reason = f"waiting: {text or f'the database could not store this ({_kind(error)})'}"
         _log.warning(reason, batch=task.batch_id, chunk=task.number)
         with self._engine.begin() as connection:
-            queue.put_back(connection, task, reason, _PAUSE)
+            queue.put_back(connection, task, reason, _PAUSE_SECONDS)
 
     @contextmanager
-    def _renewed(self, task: Task) -> Iterator[None]:
-        """Renew the lease in the background for as long as the work takes."""
+    def _lease_renewed(self, task: Task) -> Iterator[None]:
+        """Renew the lease in the background while the block runs."""
         done = threading.Event()
 
         def renew() -> None:
-            while not done.wait(self._self.lease / 3):
+            while not done.wait(self._profile.lease / 3):
                 try:
                     with self._engine.begin() as connection:
-                        queue.renew(connection, task, self._self.lease)
+                        queue.renew(connection, task, self._profile.lease)
                 except _UNREACHABLE:
-                    continue  # the next renewal may come through; if none does, the fence decides
+                    continue  # A later renewal may succeed; if none does, the fence decides.
 
-        heart = threading.Thread(target=renew, name="lease", daemon=True)
-        heart.start()
+        renewal = threading.Thread(target=renew, name="lease", daemon=True)
+        renewal.start()
         try:
             yield
         finally:
             done.set()
-            heart.join()
+            renewal.join()
 
     def sweep(self) -> None:
         """Remove uploads that never became a batch, and those of batches that have ended."""
@@ -218,8 +220,8 @@ class Worker:
                 self._store.remove(batch_id)
 
 
-def _graded(number: int, fence: int) -> str:
-    """The file of a chunk's graded rows; a holder that was overtaken writes another one."""
+def _graded_file(number: int, fence: int) -> str:
+    """Return the file name of a chunk's graded rows; each claim of the task writes its own file."""
     return f"graded-{number}-{fence}.parquet"
 
 
@@ -228,7 +230,7 @@ def _kind(error: Exception) -> str:
     return type(original or error).__name__
 
 
-def _place(error: Exception) -> str:
-    """Where an unforeseen error happened; never its message, which may hold a value."""
+def _origin(error: Exception) -> str:
+    """Return where an unforeseen error occurred, without its message, which may hold a value."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"unforeseen {type(error).__name__} at {last.name}, line {last.lineno}"

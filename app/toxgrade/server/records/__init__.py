@@ -1,1 +1,1 @@
-"""Where results and grades are kept: appended to, never overwritten, each change in the audit."""
+"""Stored results and grades: rows are appended, never overwritten, and each change is audited."""

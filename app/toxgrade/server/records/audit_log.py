@@ -1,9 +1,9 @@
-"""The audit: one chain per study of who did what; nothing in it can change without being found.
+"""The audit: one hash chain per study of who did what, in which any change can be detected.
 
 Each entry is a JSON text; its hash is the SHA-256 of the previous entry's hash and that text. An
-entry of a write holds the numbers of the rows it added and one hash over their digests, so results
-and grades are covered too. The newest hash of a study, its head, is kept beside the chain; keep it
-elsewhere as well (``toxgrade audit head``), for whoever may rewrite a database may rewrite a chain.
+entry of a write holds the ids of the rows it added and one hash over their digests, so that results
+and grades are covered too. A study's newest hash, its head, is stored beside the chain; keep a copy
+elsewhere (``toxgrade audit head``), because whoever can rewrite the database can rewrite the chain.
 """
 
 import hashlib
@@ -27,26 +27,26 @@ from toxgrade.server.records.studies import Study
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
-# Built once, as all that every group of panels runs through.
-_STUDIES = select(studies.c.name, studies.c.id).where(
+# These statements are built once, because every group of panels uses them.
+_STUDY_IDS = select(studies.c.name, studies.c.id).where(
     studies.c.name.in_(bindparam("names", expanding=True))
 )
 _HEADS = (
-    _STUDIES.add_columns(audit_heads.c.seq, audit_heads.c.hash)
+    _STUDY_IDS.add_columns(audit_heads.c.seq, audit_heads.c.hash)
     .join(audit_heads, audit_heads.c.study_id == studies.c.id)
     .order_by(studies.c.id)
     .with_for_update(of=audit_heads)
 )
-_ENTER = insert(audit)
-_MOVE = update(audit_heads).where(audit_heads.c.study_id == bindparam("of_study"))
+_INSERT_ENTRIES = insert(audit)
+_UPDATE_HEADS = update(audit_heads).where(audit_heads.c.study_id == bindparam("of_study"))
 
 
 @dataclass(frozen=True, slots=True)
 class AuditAction:
-    """What was done: by whom, through what, in which study, to which patient (None: to all).
+    """What was done: by whom, by which request or command, in which study, to whom (None: all).
 
-    ``source`` is the caller's address and ``request`` the number of the request, None where there
-    is none.
+    ``source`` is the caller's address and ``request`` the id of the request; None where there is
+    none.
     """
 
     actor: str
@@ -59,58 +59,58 @@ class AuditAction:
 
 
 def write_entries(connection: Connection, acts: Sequence[tuple[AuditAction, Written]]) -> None:
-    """Append an entry for each act whose study there is, in the transaction of what was done.
+    """Append an entry for each act whose study exists, in the transaction of the act itself.
 
     Heads are locked last and in the order of their studies, so that several processes neither fork
-    a chain nor wait for each other in a circle.
+    a chain nor deadlock.
     """
     heads = _lock_heads(connection, {act.study for act, _ in acts})
-    entries, moved = [], []
+    entries, new_heads = [], []
     by_study = sorted((a for a in acts if a[0].study in heads), key=lambda a: heads[a[0].study])
     for name, found in groupby(by_study, key=lambda a: a[0].study):
         study_id, seq, head = heads[name]
         for act, written in found:
             seq += 1
             if seq == 1:
-                _add_what_was_there(connection, study_id, written, [w for _, w in acts])
+                _cover_earlier_rows(connection, study_id, written, [w for _, w in acts])
             entry = _entry(seq, act, written)
-            head = chained(head, entry)
+            head = entry_hash(head, entry)
             entries.append(
                 {"study_id": study_id, "seq": seq, "patient": act.patient, "entry": entry,
                  "hash": head}
             )  # fmt: skip
-        moved.append({"of_study": study_id, "seq": seq, "hash": head})
+        new_heads.append({"of_study": study_id, "seq": seq, "hash": head})
     if entries:
-        connection.execute(_ENTER, entries)
-        connection.execute(_MOVE, moved)
+        connection.execute(_INSERT_ENTRIES, entries)
+        connection.execute(_UPDATE_HEADS, new_heads)
 
 
 @contextmanager
 def audited_transaction(url: str, actor: str, action: str, study: str) -> Iterator[Connection]:
-    """One transaction of a command, with its entry in the audit of the study."""
+    """Open one transaction of a command, and add its entry to the audit of the study."""
     with transaction(url) as connection:
         yield connection
         write_entries(connection, [(AuditAction(actor, action, study), pop_written(connection))])
 
 
 def genesis(study_id: int) -> str:
-    """The hash that a study's first entry follows."""
+    """Return the hash that a study's first entry follows."""
     return hashlib.sha256(f"toxgrade audit of study {study_id}".encode()).hexdigest()
 
 
-def chained(previous: str, entry: str) -> str:
-    """The hash of an entry that follows the one with the hash ``previous``."""
+def entry_hash(previous: str, entry: str) -> str:
+    """Return the hash of an entry that follows the one with the hash ``previous``."""
     return hashlib.sha256(f"{previous}\n{entry}".encode()).hexdigest()
 
 
 def rows_sha256(digests: Mapping[str, Mapping[int, bytes]]) -> str:
-    """One hash over rows' digests, by table and number."""
+    """Return one hash over the digests of rows, ordered by table and id."""
     ordered = sorted((table, sorted(rows.items())) for table, rows in digests.items())
     return hashlib.sha256(b"".join(d for _, rows in ordered for _, d in rows)).hexdigest()
 
 
-def ranges(ids: Sequence[int]) -> str:
-    """Numbers in order as text: ``7 10-12``; ``numbers`` reads it."""
+def format_ids(ids: Sequence[int]) -> str:
+    """Return ids in order as text, such as ``7 10-12``; ``parse_ids`` reads it."""
     spans: list[list[int]] = []
     for n in sorted(ids):
         if spans and spans[-1][1] == n - 1:
@@ -120,8 +120,8 @@ def ranges(ids: Sequence[int]) -> str:
     return " ".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)
 
 
-def numbers(spans: str) -> list[int]:
-    """The numbers of a text that ``ranges`` wrote."""
+def parse_ids(spans: str) -> list[int]:
+    """Return the ids of a text that ``format_ids`` wrote."""
     found: list[int] = []
     for span in spans.split():
         first, _, last = span.partition("-")
@@ -130,7 +130,8 @@ def numbers(spans: str) -> list[int]:
 
 
 def _entry(seq: int, act: AuditAction, written: Written) -> str:
-    said: dict[str, Any] = {
+    """Return the JSON of an entry."""
+    entry: dict[str, Any] = {
         "seq": seq,
         "at": datetime.now(UTC).isoformat(),
         "actor": act.actor,
@@ -140,16 +141,16 @@ def _entry(seq: int, act: AuditAction, written: Written) -> str:
         "from": act.source,
         "request": act.request,
         "outcome": act.outcome,
-        **written.remarks,
+        **written.notes,
     }
     if written.digests:
-        said["rows"] = {table: ranges(list(rows)) for table, rows in written.digests.items()}
-        said["rows_sha256"] = rows_sha256(written.digests)
-    return _encode(said).decode()
+        entry["rows"] = {table: format_ids(list(rows)) for table, rows in written.digests.items()}
+        entry["rows_sha256"] = rows_sha256(written.digests)
+    return _encode(entry).decode()
 
 
 def _lock_heads(connection: Connection, names: set[str]) -> dict[str, tuple[int, int, str]]:
-    """Of each study that there is, by name: its number, and its newest entry's number and hash."""
+    """Lock the heads of studies; by name: the study's id, its newest entry's number and hash."""
 
     def read() -> dict[str, tuple[int, int, str]]:
         heads = connection.execute(_HEADS, {"names": list(names)})
@@ -158,7 +159,7 @@ def _lock_heads(connection: Connection, names: set[str]) -> dict[str, tuple[int,
     found = read()
     if names == found.keys():
         return found
-    new = connection.execute(_STUDIES, {"names": list(names - found.keys())}).all()
+    new = connection.execute(_STUDY_IDS, {"names": list(names - found.keys())}).all()
     if not new:
         return found
     first = text(
@@ -168,14 +169,14 @@ def _lock_heads(connection: Connection, names: set[str]) -> dict[str, tuple[int,
     return read()
 
 
-def _add_what_was_there(
+def _cover_earlier_rows(
     connection: Connection, study_id: int, written: Written, others: Sequence[Written]
 ) -> None:
-    """Let a study's first entry cover what was stored before there was an audit."""
-    mine = select(patients.c.id).where(patients.c.study_id == study_id)
+    """Make a study's first entry cover the rows that were stored before there was an audit."""
+    ids = select(patients.c.id).where(patients.c.study_id == study_id)
     for table in COVERED:
         of_study = (
-            table.c.study_id == study_id if "study_id" in table.c else table.c.patient_id.in_(mine)
+            table.c.study_id == study_id if "study_id" in table.c else table.c.patient_id.in_(ids)
         )
         by_others = {n for each in others for n in each.digests.get(table.name, {})}
         rows = connection.execute(select(table).where(of_study)).mappings()
@@ -186,7 +187,7 @@ def _add_what_was_there(
 def list_entries(
     connection: Connection, study: Study, patient: str | None, limit: int, after: int
 ) -> list[dict[str, Any]]:
-    """Up to ``limit`` entries after the one numbered ``after``; of one patient if one is given."""
+    """Return up to ``limit`` entries after number ``after``, of one patient if one is given."""
     query = select(audit.c.entry, audit.c.hash).where(audit.c.study_id == study.id)
     if patient is not None:
         query = query.where(audit.c.patient == patient)

@@ -1,4 +1,4 @@
-"""Is the audit whole, and do the stored rows say what it says they said?"""
+"""Verification of the audit: the hash chain of each study, and the digests of all stored rows."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,18 +7,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, Table, func, select
 
-from toxgrade.server.records.audit_log import chained, genesis, numbers, rows_sha256
+from toxgrade.server.records.audit_log import entry_hash, genesis, parse_ids, rows_sha256
 from toxgrade.server.records.db.append import COVERED, digest
 from toxgrade.server.records.db.service_tables import audit, audit_heads
 from toxgrade.server.records.db.tables import patients, studies
 
 Head = tuple[int, str]
-"""How many entries a study's chain has, and the hash of the newest."""
+"""The number of entries in a study's chain, and the hash of the newest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """Where the audit of a study does not hold; ``seq`` None: not at one entry."""
+    """A fault in the audit of a study; ``seq`` None: it lies not at one entry."""
 
     study: str
     seq: int | None
@@ -29,25 +29,25 @@ class Broken:
 
 
 def heads(connection: Connection) -> dict[str, Head]:
-    """The head of every study that has an audit, by name."""
+    """Return the head of every study that has an audit, by the study's name."""
     query = select(studies.c.name, audit_heads.c.seq, audit_heads.c.hash).join(audit_heads)
     return {row.name: (row.seq, row.hash) for row in connection.execute(query.order_by("name"))}
 
 
-def verify(connection: Connection, kept: Mapping[str, Head] | None = None) -> Iterator[Broken]:
-    """Every place where an entry or a covered row was changed, removed, added or moved.
+def verify(connection: Connection, trusted: Mapping[str, Head] | None = None) -> Iterator[Broken]:
+    """Yield every place where an entry or a covered row was changed, removed, added or moved.
 
-    ``kept`` are heads that were kept elsewhere: without one, a chain that somebody with the
-    database's own rights computed anew is not told from the true one.
+    ``trusted`` are heads that were kept elsewhere. Without them, a chain that somebody with full
+    rights on the database computed anew cannot be told from the true one.
     """
-    known = {row.name: row.id for row in connection.execute(select(studies).order_by("name"))}
-    now = heads(connection)
-    for name, head in (kept or {}).items():
-        if name not in known:
+    study_ids = {row.name: row.id for row in connection.execute(select(studies).order_by("name"))}
+    current = heads(connection)
+    for name, head in (trusted or {}).items():
+        if name not in study_ids:
             yield Broken(name, None, f"the study is gone; its audit had {head[0]} entries")
-    for name, study_id in known.items():
+    for name, study_id in study_ids.items():
         entries: list[dict[str, Any]] = []
-        yield from _chain(connection, name, study_id, (kept or {}).get(name), now, entries)
+        yield from _chain(connection, name, study_id, (trusted or {}).get(name), current, entries)
         yield from _rows(connection, name, study_id, entries)
 
 
@@ -55,11 +55,11 @@ def _chain(
     connection: Connection,
     name: str,
     study_id: int,
-    kept: Head | None,
-    now: Mapping[str, Head],
+    trusted: Head | None,
+    current: Mapping[str, Head],
     entries: list[dict[str, Any]],
 ) -> Iterator[Broken]:
-    """Follow a study's chain; the entries that say something of rows are put into ``entries``."""
+    """Verify a study's chain, and collect the entries that cover or erase rows in ``entries``."""
     last, previous = 0, genesis(study_id)
     query = select(audit).where(audit.c.study_id == study_id).order_by(audit.c.seq)
     with connection.execute(query.execution_options(yield_per=1000)) as found:
@@ -67,24 +67,24 @@ def _chain(
             if row.seq != last + 1:
                 yield Broken(name, last + 1, "missing")
             entry = _read(row.entry)
-            said = (entry.get("seq"), entry.get("study"), entry.get("patient"))
-            if chained(previous, row.entry) != row.hash or said != (row.seq, name, row.patient):
+            key = (entry.get("seq"), entry.get("study"), entry.get("patient"))
+            if entry_hash(previous, row.entry) != row.hash or key != (row.seq, name, row.patient):
                 yield Broken(name, row.seq, "changed, or not where it was")
-            if kept and kept[0] == row.seq and kept[1] != row.hash:
+            if trusted and trusted[0] == row.seq and trusted[1] != row.hash:
                 yield Broken(name, row.seq, "not the entry whose hash was kept")
             if "rows" in entry or "erased" in entry:
                 entries.append(entry)
             last, previous = row.seq, row.hash
-    if kept and kept[0] > last:
-        yield Broken(name, last + 1, f"missing, with all up to {kept[0]}")
-    if (last, previous) != now.get(name, (0, genesis(study_id))):
+    if trusted and trusted[0] > last:
+        yield Broken(name, last + 1, f"missing, with all up to {trusted[0]}")
+    if (last, previous) != current.get(name, (0, genesis(study_id))):
         yield Broken(name, last, "the chain does not end with its head")
 
 
 def _rows(
     connection: Connection, name: str, study_id: int, entries: list[dict[str, Any]]
 ) -> Iterator[Broken]:
-    """Hold the rows to the entries that cover them, and look for rows that none covers."""
+    """Compare the rows with the entries that cover them, and find rows that none covers."""
     erased = {
         (table, int(n)): bytes.fromhex(found)
         for entry in entries
@@ -93,22 +93,22 @@ def _rows(
     }
     covered: dict[str, set[int]] = {table.name: set() for table in COVERED}
     for entry in entries:
-        wanted = {table: numbers(spans) for table, spans in entry.get("rows", {}).items()}
+        row_ids = {table: parse_ids(spans) for table, spans in entry.get("rows", {}).items()}
         digests: dict[str, dict[int, bytes]] = {}
         for table in COVERED:
-            ids = wanted.get(table.name, [])
+            ids = row_ids.get(table.name, [])
             found = _digests(connection, table, ids)
-            gone = {n: erased[table.name, n] for n in ids if (table.name, n) in erased}
+            erased_here = {n: erased[table.name, n] for n in ids if (table.name, n) in erased}
             if ids:
-                digests[table.name] = gone | found
+                digests[table.name] = erased_here | found
             if covered[table.name] & set(ids):
                 yield Broken(name, entry["seq"], f"{table.name} that an earlier entry covers")
             covered[table.name].update(ids)
-        if wanted and rows_sha256(digests) != entry.get("rows_sha256"):
-            yield Broken(name, entry["seq"], f"a row of {' or '.join(wanted)} is not as it was")
+        if row_ids and rows_sha256(digests) != entry.get("rows_sha256"):
+            yield Broken(name, entry["seq"], f"a row of {' or '.join(row_ids)} is not as it was")
     for table in COVERED:
-        there = set(connection.scalars(_ids(table, study_id)))
-        if added := there - covered[table.name]:
+        stored = set(connection.scalars(_ids(table, study_id)))
+        if added := stored - covered[table.name]:
             yield Broken(name, None, f"{len(added)} rows of {table.name} that no entry covers")
 
 
@@ -128,12 +128,12 @@ def _ids(table: Table, study_id: int) -> Select[Any]:
 
 
 def count(connection: Connection) -> int:
-    """How many entries there are in all."""
+    """Return the number of audit entries of all studies."""
     return connection.scalar(select(func.count()).select_from(audit)) or 0
 
 
 def _read(entry: str) -> dict[str, Any]:
-    """An entry; empty where it is no longer JSON, which its hash shows too."""
+    """Return an entry; empty if it is no longer JSON, in which case its hash is wrong too."""
     try:
         found = json.loads(entry)
     except ValueError:

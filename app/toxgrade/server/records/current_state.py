@@ -1,4 +1,4 @@
-"""A patient's rows as they are now: results, treatments, current grades; and reading them back."""
+"""A patient's current rows (results, grades, courses, follow-up), and how they are read back."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,28 +24,29 @@ from toxgrade.grading.result import Course, Flag, LabResult, Reason, to_plain_te
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.tables import follow_ups, grades, results, treatments
 
+VitalStatus = Literal["alive", "dead"]
 _UNREADABLE: tuple[Literal[Reason.UNREADABLE_VALUE, Reason.UNREADABLE_DATE], ...] = (
     Reason.UNREADABLE_VALUE,
     Reason.UNREADABLE_DATE,
 )
 
 
-# Statements are built once: building them anew was a third of the time of storing a panel.
+# Statements are built once: building them each time took a third of the time of storing a panel.
 _PATIENT = bindparam("of_patient", type_=Integer)
 
 
-def newest_results(mine: ColumnElement[bool]) -> Select[Any]:
-    """A query for the newest version of each result of the patients that are meant."""
-    places = ("patient_id", "identity", "version")
-    keys = [results.c[name] for name in places[:2]]
+def newest_results(condition: ColumnElement[bool]) -> Select[Any]:
+    """Return a query for the newest version of each result of the chosen patients."""
+    key = ("patient_id", "identity", "version")
+    group = [results.c[name] for name in key[:2]]
     newest = (
-        select(*keys, func.max(results.c.version).label("version"))
-        .where(mine)
-        .group_by(*keys)
+        select(*group, func.max(results.c.version).label("version"))
+        .where(condition)
+        .group_by(*group)
         .subquery()
     )
-    same = and_(*(results.c[name] == newest.c[name] for name in places))
-    return select(results).join(newest, same).where(mine).order_by(results.c.id)
+    same_version = and_(*(results.c[name] == newest.c[name] for name in key))
+    return select(results).join(newest, same_version).where(condition).order_by(results.c.id)
 
 
 _CURRENT_RESULTS = newest_results(results.c.patient_id == _PATIENT)
@@ -54,7 +55,7 @@ REPORTED = (
     "identity", "value", "unit", "lln", "uln", "limit_unit", "collected", "source_id", "status",
     "lab",
 )  # fmt: skip
-"""What of a result is shown beside its grade."""
+"""The columns of a result that are shown with its grade."""
 
 _GRADES = select(grades, *(results.c[name] for name in REPORTED)).join(
     results, grades.c.result_id == results.c.id
@@ -63,9 +64,9 @@ _LATER = grades.alias("later")
 _ALL_GRADES = _GRADES.where(grades.c.patient_id == _PATIENT)
 
 
-def grades_now(mine: ColumnElement[bool]) -> Select[Any]:
-    """A query for the grades of the patients that are meant that no other grade supersedes."""
-    return _GRADES.where(mine, ~exists().where(_LATER.c.supersedes_id == grades.c.id))
+def grades_now(condition: ColumnElement[bool]) -> Select[Any]:
+    """Return a query for the grades of the chosen patients that no other grade supersedes."""
+    return _GRADES.where(condition, ~exists().where(_LATER.c.supersedes_id == grades.c.id))
 
 
 _CURRENT_GRADES = grades_now(grades.c.patient_id == _PATIENT)
@@ -79,34 +80,34 @@ _COURSES = (
 
 
 def current_results(connection: Connection, patient_id: int) -> list[dict[str, Any]]:
-    """The newest version of each result of a patient, in the order in which they came."""
+    """Return the newest version of each result of a patient, in the order of storing."""
     rows = connection.execute(_CURRENT_RESULTS, {"of_patient": patient_id}).mappings()
     return [dict(row) for row in rows]
 
 
 def current_grades(patient_id: int) -> Select[Any]:
-    """A query for the grades of a patient that no other grade supersedes, with their results."""
+    """Return a query for the grades of a patient that no other grade supersedes, with results."""
     return _CURRENT_GRADES.params(of_patient=patient_id)
 
 
 def all_grades(patient_id: int) -> Select[Any]:
-    """A query for every grade a patient ever had, with the result that was graded."""
+    """Return a query for every grade that a patient ever had, with the result that was graded."""
     return _ALL_GRADES.params(of_patient=patient_id)
 
 
 def current_courses(connection: Connection, patient_id: int) -> tuple[Course, ...]:
-    """The patient's courses of radiotherapy as last recorded; empty if none are."""
+    """Return the patient's courses of radiotherapy as last recorded; empty if there are none."""
     document = connection.scalar(_COURSES, {"of_patient": patient_id})
     return read_courses(json.loads(document or "[]"))
 
 
 def read_courses(document: list[dict[str, Any]]) -> tuple[Course, ...]:
-    """Courses from the JSON that ``courses_document`` writes."""
+    """Return the courses of a JSON document that ``courses_document`` wrote."""
     return tuple(_course(course) for course in document)
 
 
 def courses_document(courses: Sequence[Course]) -> str:
-    """Courses as they are stored; ``read_courses`` reads them back."""
+    """Return courses as the JSON that is stored; ``read_courses`` reads it."""
     return json.dumps(
         [
             {
@@ -125,7 +126,7 @@ def _course(document: dict[str, Any]) -> Course:
     def day(name: str) -> date | None:
         return date.fromisoformat(document[name]) if document[name] else None
 
-    dose = document.get("dose_gy")  # absent in rows of version 0.1
+    dose = document.get("dose_gy")  # Rows that version 0.1 stored lack it.
     return Course(
         day("start"),
         day("end"),
@@ -136,7 +137,7 @@ def _course(document: dict[str, Any]) -> Course:
 
 
 def stored_result(row: Mapping[str, Any]) -> LabResult:
-    """A stored result as it goes into grading: the very numbers that were reported."""
+    """Return a stored result for grading, with exactly the numbers that were reported."""
     marks = (row["unreadable"] or "").split()
     return LabResult(
         analyte=row["analyte"],
@@ -157,17 +158,14 @@ def stored_result(row: Mapping[str, Any]) -> LabResult:
 
 
 def unreadable_marks(result: LabResult) -> str | None:
-    """What of a result could not be read, as ``stored_result`` reads it back; None: nothing."""
+    """Return marks of what could not be read, for ``stored_result``; None: all could be read."""
     limit = [Flag.UNREADABLE_LIMIT.value] if result.unreadable_limit else []
     return " ".join([*([result.unreadable.value] if result.unreadable else []), *limit]) or None
 
 
-VitalStatus = Literal["alive", "dead"]
-
-
 @dataclass(frozen=True, slots=True)
 class FollowUp:
-    """The last contact: the day last seen alive, or of death; None where it is not known."""
+    """The last contact: the day last seen alive, or the day of death; None where unknown."""
 
     last_contact: date | None = None
     vital_status: VitalStatus | None = None
@@ -175,12 +173,12 @@ class FollowUp:
 
     @property
     def died(self) -> date | None:
-        """The day of death; None while alive or not known."""
+        """The day of death; None if the patient is alive or the day is unknown."""
         return self.last_contact if self.vital_status == "dead" else None
 
 
 def current_follow_up(connection: Connection, patient_id: int) -> FollowUp:
-    """The follow-up as last recorded."""
+    """Return the follow-up as last recorded."""
     row = connection.execute(
         select(follow_ups.c.last_contact, follow_ups.c.vital_status, follow_ups.c.cause)
         .where(follow_ups.c.patient_id == patient_id)
@@ -191,7 +189,7 @@ def current_follow_up(connection: Connection, patient_id: int) -> FollowUp:
 
 
 def save_follow_up(connection: Connection, patient_id: int, follow_up: FollowUp) -> None:
-    """Record a follow-up unless it is what is recorded already."""
+    """Record a follow-up unless it equals the current one."""
     if current_follow_up(connection, patient_id) != follow_up:
-        place = {"patient_id": patient_id, "recorded_at": datetime.now(UTC)}
-        append(connection, follow_ups, [asdict(follow_up) | place])
+        owner = {"patient_id": patient_id, "recorded_at": datetime.now(UTC)}
+        append(connection, follow_ups, [asdict(follow_up) | owner])

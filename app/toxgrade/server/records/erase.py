@@ -1,4 +1,4 @@
-"""Erasing a patient's values for good, and withdrawing one result: each leaves its reason."""
+"""Erasing a patient's values for good, and withdrawing one result: the audit keeps the reason."""
 
 import json
 from datetime import UTC, datetime
@@ -18,38 +18,41 @@ from toxgrade.server.records.studies import Study, lock_study
 
 
 def erase_patient(connection: Connection, study_name: str, patient: str, reason: str) -> int:
-    """Delete every row of a patient; how many there were.
+    """Delete every row of a patient, and return the number of rows.
 
-    Their digests go into the audit's entry, so that the rest of it can still be verified. The
+    Their digests go into the audit entry, so that the rest of the audit can still be verified. The
     pseudonym stays taken.
 
     Raises:
-        NotFound: no such study or patient.
+        NotFound: there is no such study or patient.
     """
-    study = lock_study(connection, study_name, to_change=True)  # who erases does it alone
+    study = lock_study(connection, study_name, to_change=True)  # nobody else stores meanwhile
     patient_id = lock_patient_row(connection, study, patient)
-    mine = {table: table.c.patient_id == patient_id for table in COVERED if "patient_id" in table.c}
+    conditions = {
+        table: table.c.patient_id == patient_id for table in COVERED if "patient_id" in table.c
+    }
     erased = {
         table.name: {
             str(row["id"]): digest(dict(row)).hex()
-            for row in connection.execute(select(table).where(of_patient)).mappings()
+            for row in connection.execute(select(table).where(condition)).mappings()
         }
-        for table, of_patient in mine.items()
+        for table, condition in conditions.items()
     }
     highest = {name: max(map(int, rows)) for name, rows in erased.items() if rows}
-    stone = {"patient": patient, "highest": json.dumps(highest), "recorded_at": datetime.now(UTC)}
-    connection.execute(insert(erasures).values(study_id=study.id, **stone))
-    if connection.dialect.name == "postgresql":  # whose own role may not delete
+    erasure = {"patient": patient, "highest": json.dumps(highest), "recorded_at": datetime.now(UTC)}
+    connection.execute(insert(erasures).values(study_id=study.id, **erasure))
+    if connection.dialect.name == "postgresql":  # The service's role may not delete there.
         connection.execute(select(func.toxgrade_erase(patient_id)))
     else:
-        for table in sorted(mine, key=lambda table: table is not grades):  # they refer to results
-            connection.execute(delete(table).where(mine[table]))
+        # Grades refer to results, so they go first.
+        for table in sorted(conditions, key=lambda table: table is not grades):
+            connection.execute(delete(table).where(conditions[table]))
         connection.execute(delete(patients).where(patients.c.id == patient_id))
-    kept = idempotency_keys.c
+    keys = idempotency_keys.c
     connection.execute(
-        delete(idempotency_keys).where(kept.study == study_name, kept.patient == patient)
+        delete(idempotency_keys).where(keys.study == study_name, keys.patient == patient)
     )
-    unit_of_work(connection).seen.clear()
+    unit_of_work(connection).cache.clear()
     add_audit_note(
         connection, reason=reason, erased={name: rows for name, rows in erased.items() if rows}
     )
@@ -57,7 +60,7 @@ def erase_patient(connection: Connection, study_name: str, patient: str, reason:
 
 
 def erased_patients(connection: Connection, study: Study) -> list[str]:
-    """Whose values were erased, by pseudonym."""
+    """Return the pseudonyms of the study's erased patients."""
     return list(
         connection.scalars(select(erasures.c.patient).where(erasures.c.study_id == study.id))
     )
@@ -68,10 +71,10 @@ def withdraw(
 ) -> None:
     """Mark the result of a grade as entered in error, such as one sent for the wrong patient.
 
-    What was stored stays readable; the reason is in the audit. Withdrawn again nothing changes.
+    What was stored stays readable; the audit keeps the reason. A second withdrawal changes nothing.
 
     Raises:
-        NotFound: no such study, patient or grade.
+        NotFound: there is no such study, patient or grade.
     """
     study = lock_study(connection, study_name)
     patient_id = lock_patient_row(connection, study, patient)
@@ -83,10 +86,10 @@ def withdraw(
     identity = connection.scalar(of_grade)
     if identity is None:
         raise NotFound("the patient has no such grade")
-    versions = select(results).where(
+    same_result = select(results).where(
         results.c.patient_id == patient_id, results.c.identity == identity
     )
-    newest = connection.execute(versions.order_by(results.c.version.desc())).mappings().first()
+    newest = connection.execute(same_result.order_by(results.c.version.desc())).mappings().first()
     assert newest is not None
     add_audit_note(connection, reason=reason)
     if newest["status"] == "entered-in-error":

@@ -1,4 +1,4 @@
-"""Reading back: a patient's grades page by page, and what they come to."""
+"""Queries for a patient's grades: page by page, summarised by term, and one grade's history."""
 
 import base64
 import binascii
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Select, and_, or_, select
 from toxgrade.errors import FieldFault, NotFound, RequestError
 from toxgrade.grading.result import Course
 from toxgrade.grading.summary import Graded, TermSummary, summarise
-from toxgrade.server.records.audit_log import numbers
+from toxgrade.server.records.audit_log import parse_ids
 from toxgrade.server.records.current_state import all_grades, current_courses, current_grades
 from toxgrade.server.records.db.service_tables import audit
 from toxgrade.server.records.db.tables import grades, results
@@ -23,9 +23,9 @@ from toxgrade.server.records.studies import Study, find_study
 
 @dataclass(frozen=True, slots=True)
 class GradeFilter:
-    """Which grades of a patient to list; None or False: no restriction beyond the current ones.
+    """A choice among a patient's grades; None or False: no restriction beyond the current ones.
 
-    ``min_grade`` compares ``at_least``: an undecided result counts for what is certain of it.
+    ``min_grade`` compares ``at_least``: an undecided result counts with the grade that is certain.
     """
 
     term: str | None = None
@@ -42,11 +42,11 @@ def list_grades(
     limit: int,
     cursor: str | None,
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """Up to ``limit`` grades by date (undated first), then id; and the cursor of the next page.
+    """Return up to ``limit`` grades by date (undated first), then id, and the next page's cursor.
 
     Raises:
-        NotFound: no such study or patient.
-        RequestError: a cursor that this service did not give.
+        NotFound: there is no such study or patient.
+        RequestError: ``cursor`` is not one that this service gave.
     """
     patient_id = find_patient(connection, find_study(connection, study_name), patient)
     query = all_grades(patient_id) if chosen.include_superseded else current_grades(patient_id)
@@ -69,10 +69,10 @@ def list_grades(
 def patient_toxicity(
     connection: Connection, study_name: str, patient: str
 ) -> tuple[tuple[Course, ...], list[TermSummary]]:
-    """A patient's courses, and per term the baseline, the worst acute and the worst late grade.
+    """Return a patient's courses, and per term the baseline, worst acute and worst late grade.
 
     Raises:
-        NotFound: no such study or patient.
+        NotFound: there is no such study or patient.
     """
     patient_id = find_patient(connection, find_study(connection, study_name), patient)
     query = current_grades(patient_id).order_by(
@@ -84,7 +84,7 @@ def patient_toxicity(
 
 
 def _after(query: Select[Any], day: date | None, row_id: int) -> Select[Any]:
-    """What follows a place in the order of the list."""
+    """Restrict a query to the grades that follow this one in the order of the list."""
     same_day = and_(grades.c.collected_on.is_not_distinct_from(day), grades.c.id > row_id)
     if day is None:
         return query.where(or_(same_day, grades.c.collected_on.is_not(None)))
@@ -93,8 +93,8 @@ def _after(query: Select[Any], day: date | None, row_id: int) -> Select[Any]:
 
 def _write_cursor(row: dict[str, Any]) -> str:
     day = row["collected_on"]
-    place = json.dumps([day.isoformat() if day else None, row["id"]])
-    return base64.urlsafe_b64encode(place.encode()).decode()
+    position = json.dumps([day.isoformat() if day else None, row["id"]])
+    return base64.urlsafe_b64encode(position.encode()).decode()
 
 
 def _read_cursor(cursor: str) -> tuple[date | None, int]:
@@ -113,35 +113,35 @@ def _read_cursor(cursor: str) -> tuple[date | None, int]:
 def grade_history(
     connection: Connection, study_name: str, patient: str, grade: int
 ) -> list[dict[str, Any]]:
-    """All grades of the same result and term, the oldest first, each with its ``audit`` entry.
+    """Return all grades of the same result and term, oldest first, each with its ``audit`` entry.
 
     The entry is None where the grade is older than the audit.
 
     Raises:
-        NotFound: no such study, patient or grade.
+        NotFound: there is no such study, patient or grade.
     """
     study = find_study(connection, study_name)
     patient_id = find_patient(connection, study, patient)
-    one = connection.execute(all_grades(patient_id).where(grades.c.id == grade)).mappings().first()
-    if one is None:
+    row = connection.execute(all_grades(patient_id).where(grades.c.id == grade)).mappings().first()
+    if row is None:
         raise NotFound("the patient has no such grade")
     same = all_grades(patient_id).where(
-        results.c.identity == one["identity"], grades.c.term.is_not_distinct_from(one["term"])
+        results.c.identity == row["identity"], grades.c.term.is_not_distinct_from(row["term"])
     )
     found = [dict(row) for row in connection.execute(same.order_by(grades.c.id)).mappings()]
-    told = dict(_told(connection, study, patient, [row["id"] for row in found]))
-    return [row | {"audit": told.get(row["id"])} for row in found]
+    entries = dict(_audit_entries(connection, study, patient, [row["id"] for row in found]))
+    return [row | {"audit": entries.get(row["id"])} for row in found]
 
 
-def _told(
+def _audit_entries(
     connection: Connection, study: Study, patient: str, ids: Sequence[int]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The entries that cover these grades: of this patient, or of many at once."""
-    mine = or_(audit.c.patient == patient, audit.c.patient.is_(None))
-    writes = audit.c.entry.like('%"grades":"%')
-    query = select(audit.c.entry).where(audit.c.study_id == study.id, mine, writes)
+    """Yield each grade's id with the audit entry that covers it, of one patient or of many."""
+    of_patient = or_(audit.c.patient == patient, audit.c.patient.is_(None))
+    writes_grades = audit.c.entry.like('%"grades":"%')
+    query = select(audit.c.entry).where(audit.c.study_id == study.id, of_patient, writes_grades)
     wanted = set(ids)
     for text in connection.scalars(query.order_by(audit.c.seq)):
         entry = json.loads(text)
-        for number in wanted.intersection(numbers(entry["rows"]["grades"])):
-            yield number, {name: entry.get(name) for name in ("seq", "at", "actor", "reason")}
+        for grade_id in wanted.intersection(parse_ids(entry["rows"]["grades"])):
+            yield grade_id, {name: entry.get(name) for name in ("seq", "at", "actor", "reason")}

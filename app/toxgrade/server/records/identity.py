@@ -1,4 +1,4 @@
-"""When two results are the same result: its identity, and whether its content changed."""
+"""The identity of a result, which says when two are the same, and the content to compare."""
 
 import hashlib
 from collections.abc import Hashable, Sequence
@@ -17,17 +17,18 @@ K = TypeVar("K", bound=Hashable)
 
 
 def identity(result: LabResult, names: Names) -> str:
-    """SHA-256 of what makes a result the same one when it is sent again.
+    """Return the SHA-256 of what makes a result the same one when it is sent again.
 
-    The analyte with the sender's own ``source_id`` (a specimen's number covers several analytes);
-    without one the analyte, date, value, unit and limits. However they are spelled: ``TBIL`` and
-    ``bilirubin``, ``1.80`` and ``1.8`` are the same.
+    That is the analyte with the sender's own ``source_id`` (a specimen's number covers several
+    analytes), or without one the analyte, date, value, unit and limits. Spelling does not matter:
+    ``TBIL`` equals ``bilirubin``, and ``1.80`` equals ``1.8``.
     """
-    same = ("null" if one is None else encode_basestring_ascii(one) for one in _same(result, names))
-    return hashlib.sha256(f"[{', '.join(same)}]".encode()).hexdigest()
+    texts = ("null" if p is None else encode_basestring_ascii(p) for p in _parts(result, names))
+    return hashlib.sha256(f"[{', '.join(texts)}]".encode()).hexdigest()
 
 
-def _same(result: LabResult, names: Names) -> tuple[str | None, ...]:
+def _parts(result: LabResult, names: Names) -> tuple[str | None, ...]:
+    """Return what ``identity`` hashes."""
     analyte = names.analyte(result.analyte)
     name = analyte.name if analyte else result.analyte.strip().casefold()
     if result.source_id is not None:
@@ -36,7 +37,7 @@ def _same(result: LabResult, names: Names) -> tuple[str | None, ...]:
 
 
 def content(result: LabResult, names: Names) -> list[str | None]:
-    """What a new version of a result is compared by."""
+    """Return what decides whether a result sent again differs from the stored one."""
     lab = result.lab.strip().casefold() if result.lab else None
     marks = [result.unreadable, "unreadable-limit" if result.unreadable_limit else None]
     return [*_measurement(result, names), result.status, lab, *marks]
@@ -65,18 +66,19 @@ def _number(number: Decimal | None) -> str | None:
 
 
 def identities(sent: Sequence[tuple[Loc, LabResult]], names: Names) -> list[str]:
-    """The identity of each result of a request."""
+    """Return the identity of each result of a request."""
     return [identity(result, names) for _, result in sent]
 
 
 def distinct(
     sent: Sequence[tuple[Loc, LabResult]], keys: Sequence[K], names: Names
 ) -> dict[K, LabResult]:
-    """The results of one request by ``keys``, their ``identities``; equal twins are one, a baseline
-    if either says so.
+    """Return the results of one request by ``keys``, which stand for their identities.
+
+    Two results with equal content become one, which is a baseline if either is declared as one.
 
     Raises:
-        RequestError: one identity with two contents, which no order could settle.
+        RequestError: one identity has two contents, and no order says which of them counts.
     """
     found: dict[K, LabResult] = {}
     faults = []
@@ -95,5 +97,5 @@ def distinct(
 
 
 def refuse_contradictions(sent: Sequence[tuple[Loc, LabResult]], names: Names) -> None:
-    """Refuse what ``distinct`` would, without the cost of hashing."""
-    distinct(sent, [_same(result, names) for _, result in sent], names)
+    """Raise what ``distinct`` raises, without the cost of hashing identities."""
+    distinct(sent, [_parts(result, names) for _, result in sent], names)

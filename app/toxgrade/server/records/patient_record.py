@@ -1,4 +1,4 @@
-"""Recording a patient's courses and follow-up, and grading again what they change."""
+"""A patient's courses, follow-up, sex, birth year and clinical events, recorded and read back."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ from toxgrade.server.records.study_ranges import current_person, save_person
 
 
 class PersonFields(TypedDict, total=False):
-    """Those fields of ``Person`` that were sent; what is not there stays as it is."""
+    """The fields of ``Person`` that were sent; a missing field stays unchanged."""
 
     sex: Sex | None
     birth_year: int | None
@@ -38,7 +38,7 @@ class PersonFields(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class PatientRecord:
-    """What is recorded of a patient beside results; as sent, None leaves what there is."""
+    """What is recorded of a patient besides results; None in what is sent changes nothing."""
 
     courses: tuple[Course, ...] | None
     follow_up: FollowUp | None
@@ -48,30 +48,30 @@ class PatientRecord:
 def put_patient(
     connection: Connection, study_name: str, name: str, sent: PatientRecord, graders: Graders
 ) -> PatientRecord:
-    """Record courses, follow-up, sex and birth year; what these change is graded again.
+    """Record courses, follow-up, sex and birth year, and grade again what these change.
 
     Raises:
-        NotFound: no such study.
-        RequestError: the name is not a pseudonym, or the death is before the last result.
+        NotFound: there is no such study.
+        RequestError: the name cannot be used, or the death is before the last result.
     """
     study = lock_study(connection, study_name)
     patient_id = lock_patient(connection, study, name).id
-    before = current_courses(connection, patient_id)
-    courses = save_courses(connection, patient_id, sent.courses, before)
-    person = current_person(connection, patient_id)
-    now = replace(person, **sent.person)
-    save_person(connection, patient_id, now)
-    if courses != before or now != person:
+    old_courses = current_courses(connection, patient_id)
+    courses = save_courses(connection, patient_id, sent.courses, old_courses)
+    old_person = current_person(connection, patient_id)
+    person = replace(old_person, **sent.person)
+    save_person(connection, patient_id, person)
+    if courses != old_courses or person != old_person:
         regrade(connection, patient_id, graders.for_rules(study.rules), study)
     if sent.follow_up is not None:
         _refuse_early_death(connection, patient_id, sent.follow_up)
         save_follow_up(connection, patient_id, sent.follow_up)
-    recorded = PersonFields(sex=now.sex, birth_year=now.birth_year)
+    recorded = PersonFields(sex=person.sex, birth_year=person.birth_year)
     return PatientRecord(courses, current_follow_up(connection, patient_id), recorded)
 
 
 def current_record(connection: Connection, patient_id: int) -> PatientRecord:
-    """What is recorded of a patient now."""
+    """Return what is recorded of a patient now."""
     person = current_person(connection, patient_id)
     return PatientRecord(
         current_courses(connection, patient_id),
@@ -81,6 +81,7 @@ def current_record(connection: Connection, patient_id: int) -> PatientRecord:
 
 
 def _refuse_early_death(connection: Connection, patient_id: int, follow_up: FollowUp) -> None:
+    """Raise RequestError if the death is before the last result that counts as final."""
     graded = current_grades(patient_id).subquery()
     active = graded.c.reason.is_distinct_from("not-final")
     last = connection.scalar(select(func.max(graded.c.collected_on)).where(active))
@@ -91,12 +92,13 @@ def _refuse_early_death(connection: Connection, patient_id: int, follow_up: Foll
 
 
 def store_event(connection: Connection, patient_id: int, event: Event) -> Row[Any]:
-    """The event as it is stored now; sent again with equal content it changes nothing.
+    """Store an event and return its row; equal content sent again changes nothing.
 
-    The same event is the one with the same term and ``source_id``, or without one the same onset.
+    Two events are the same if their term and ``source_id`` are equal, or, without a ``source_id``,
+    their term and onset.
 
     Raises:
-        RequestError: it begins after the patient's death.
+        RequestError: the event begins after the patient's death.
     """
     follow_up = current_follow_up(connection, patient_id)
     if follow_up.died and event.onset.first > follow_up.died:
@@ -104,10 +106,10 @@ def store_event(connection: Connection, patient_id: int, event: Event) -> Row[An
         raise RequestError("the event begins after the patient's death", [fault])
     key = [event.term.name, event.source_id or "", "" if event.source_id else event.onset.text]
     identity = hashlib.sha256(json.dumps(key).encode()).hexdigest()
-    mine = and_(events.c.patient_id == patient_id, events.c.identity == identity)
-    newest = select(events).where(mine).order_by(events.c.version.desc()).limit(1)
+    same_event = and_(events.c.patient_id == patient_id, events.c.identity == identity)
+    newest = select(events).where(same_event).order_by(events.c.version.desc()).limit(1)
     before = connection.execute(newest).first()
-    sent = {
+    content = {
         "term": event.term.name,
         "grade": event.grade,
         "onset": event.onset.text,
@@ -116,22 +118,20 @@ def store_event(connection: Connection, patient_id: int, event: Event) -> Row[An
         "status": event.status,
         "source_id": event.source_id,
     }
-    if before is not None and all(before._mapping[name] == sent[name] for name in sent):
+    if before is not None and all(before._mapping[name] == content[name] for name in content):
         return before
-    place = {
+    row = {
         "patient_id": patient_id,
         "identity": identity,
         "version": before.version + 1 if before else 1,
         "recorded_at": datetime.now(UTC),
     }
-    append(connection, events, [sent | place])
+    append(connection, events, [content | row])
     return connection.execute(newest).one()
 
 
 def current_events(study_id: int, patient_id: int | None = None) -> Select[Any]:
-    """A query for the newest version of every event of a study, or of one patient of it, that is
-    not withdrawn.
-    """
+    """Return a query for a study's or patient's events: newest versions, without withdrawn ones."""
     versions = select(
         events.c.patient_id, events.c.identity, func.max(events.c.version).label("version")
     ).group_by(events.c.patient_id, events.c.identity)
@@ -155,6 +155,6 @@ def current_events(study_id: int, patient_id: int | None = None) -> Select[Any]:
 
 
 def list_events(connection: Connection, patient_id: int) -> Sequence[Row[Any]]:
-    """Every version of a patient's events, in the order in which they were recorded."""
-    mine = select(events).where(events.c.patient_id == patient_id).order_by(events.c.id)
-    return connection.execute(mine).all()
+    """Return every version of a patient's events, in the order in which they were recorded."""
+    query = select(events).where(events.c.patient_id == patient_id).order_by(events.c.id)
+    return connection.execute(query).all()

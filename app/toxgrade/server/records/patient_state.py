@@ -1,4 +1,4 @@
-"""What is stored of patients now: read for one, or at once for all whose panels come together."""
+"""The current state of one patient, or of all patients of a group of panels at once."""
 
 import json
 from collections import defaultdict
@@ -24,14 +24,12 @@ _COURSES = (
 )
 
 GradeRow = dict[str, Any]
-"""A stored grade with the result it grades: the columns of both tables by name."""
+"""A stored grade with the result that it grades: the columns of both tables by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class PatientState:
-    """What is stored of a patient now: the courses of radiotherapy, the results by their columns,
-    and the current grades.
-    """
+    """What is stored of a patient now: courses of radiotherapy, newest results, current grades."""
 
     courses: tuple[Course, ...] = ()
     results: Sequence[Mapping[str, Any]] = ()
@@ -39,36 +37,35 @@ class PatientState:
 
 
 def load_patient_state(connection: Connection, patient_id: int) -> PatientState:
-    """What is stored of a patient now, who is locked."""
-    ahead: PatientState | None = unit_of_work(connection).seen.pop((patients, patient_id), None)
-    return ahead or _read(connection, [patient_id])[patient_id]
+    """Return the current state of a patient, who must be locked."""
+    cached: PatientState | None = unit_of_work(connection).cache.pop((patients, patient_id), None)
+    return cached or _load(connection, [patient_id])[patient_id]
 
 
 def lock_and_load_patients(connection: Connection, study: str, names: Collection[str]) -> None:
-    """Lock the patients of a group of panels and read what is stored of them, in few statements.
+    """Lock the patients of a group of panels and load their current state, in few statements.
 
-    What ``load_patient_state`` gives then, unless something was appended to the patient before.
+    ``load_patient_state`` then returns that state, unless a row was appended to the patient since.
 
     Raises:
-        Conflict: one of them was erased just now.
+        Conflict: one of them was erased just now; the transaction cannot go on.
     """
     if ids := lock_panels(connection, study, names):
-        found = _read(connection, ids)
-        unit_of_work(connection).seen.update({(patients, number): found[number] for number in ids})
+        found = _load(connection, ids)
+        unit_of_work(connection).cache.update({(patients, n): found[n] for n in ids})
 
 
-def _read(connection: Connection, ids: Sequence[int]) -> dict[int, PatientState]:
-    mine = {"of_patients": ids}
-    # Of several courses documents of a patient the last one holds.
-    courses = {row.patient_id: row.courses for row in connection.execute(_COURSES, mine)}
+def _load(connection: Connection, ids: Sequence[int]) -> dict[int, PatientState]:
+    """Return the current state of patients by row id, with one query for each table."""
+    chosen = {"of_patients": ids}
+    # A patient's later rows replace earlier ones, so the newest courses count.
+    courses = {row.patient_id: row.courses for row in connection.execute(_COURSES, chosen)}
     stored, graded = (
-        _by_patient(connection.execute(query, mine).mappings()) for query in (_RESULTS, _GRADES)
+        _by_patient(connection.execute(query, chosen).mappings()) for query in (_RESULTS, _GRADES)
     )
     return {
-        number: PatientState(
-            read_courses(json.loads(courses.get(number, "[]"))), stored[number], graded[number]
-        )
-        for number in ids
+        n: PatientState(read_courses(json.loads(courses.get(n, "[]"))), stored[n], graded[n])
+        for n in ids
     }
 
 

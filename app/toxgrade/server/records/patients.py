@@ -1,4 +1,4 @@
-"""A patient's own row, and the courses of radiotherapy kept with their history."""
+"""Patients' rows, found, added and locked; and the recording of their courses of radiotherapy."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
@@ -16,12 +16,12 @@ from toxgrade.server.records.db.tables import patients, treatments
 from toxgrade.server.records.db.unit_of_work import unit_of_work
 from toxgrade.server.records.studies import PATIENT_NAME, Study, lock_study
 
-# Built once, as all that every panel runs through.
-_ADD = text(
+# These statements are built once, because every panel uses them.
+_INSERT = text(
     "INSERT INTO patients (study_id, name) VALUES (:study, :name)"
     " ON CONFLICT DO NOTHING RETURNING id"
 )
-_ADD_MANY = {
+_INSERT_MANY = {
     dialect.dialect.name: dialect.insert(patients)
     .on_conflict_do_nothing()
     .returning(patients.c.name, patients.c.id)
@@ -48,82 +48,82 @@ _ERASED = select(erasures.c.patient).where(
 
 
 def find_patient(connection: Connection, study: Study, name: str) -> int:
-    """The patient's row number.
+    """Return the patient's row id.
 
     Raises:
         NotFound: the study has no such patient.
     """
-    mine = (patients.c.study_id == study.id) & (patients.c.name == name)
-    found = connection.scalar(select(patients.c.id).where(mine))
+    condition = (patients.c.study_id == study.id) & (patients.c.name == name)
+    found = connection.scalar(select(patients.c.id).where(condition))
     if found is None:
         raise NotFound("the study has no such patient")
     return int(found)
 
 
-class Locked(NamedTuple):
-    """A patient's row number; and whether the patient is new, of whom nothing is stored yet."""
+class LockedPatient(NamedTuple):
+    """A locked patient's row id, and whether the patient is new, so that nothing is stored yet."""
 
     id: int
     is_new: bool
 
 
-def lock_patient(connection: Connection, study: Study, name: str) -> Locked:
-    """The patient, created if need be, and locked until the transaction ends.
+def lock_patient(connection: Connection, study: Study, name: str) -> LockedPatient:
+    """Lock the patient until the transaction ends, and add the patient if new.
 
     Raises:
-        RequestError: the name is not a pseudonym.
+        RequestError: the name is not a pseudonym, or the patient was erased.
     """
     if not PATIENT_NAME.fullmatch(name):
         fault = FieldFault(("patient",), "patient-name", f"expected {PATIENT_NAME.pattern}")
         raise RequestError("a patient is named by the study's pseudonym", [fault])
-    if (ahead := unit_of_work(connection).seen.pop((patients, study.id, name), None)) is not None:
-        locked: Locked = ahead
+    if (cached := unit_of_work(connection).cache.pop((patients, study.id, name), None)) is not None:
+        locked: LockedPatient = cached
         return locked
-    who = {"study": study.id, "name": name}
-    new = connection.scalar(_ADD, who)
-    known = connection.scalar(_LOCK, who) if new is None else None
-    if known is not None:
-        return Locked(known, is_new=False)
-    # Only now: whoever erased the patient has committed, or the name could not have been added.
-    if new is None or erased(connection, study, [name]):
+    parameters = {"study": study.id, "name": name}
+    new = connection.scalar(_INSERT, parameters)
+    existing = connection.scalar(_LOCK, parameters) if new is None else None
+    if existing is not None:
+        return LockedPatient(existing, is_new=False)
+    # This is checked last: the insert waited for an erasure under way to be committed.
+    if new is None or find_erased(connection, study, [name]):
         fault = FieldFault(("patient",), "patient-erased", "expected one who was not erased")
-        text = "this patient was erased; nothing more is stored under the pseudonym"
-        raise RequestError(text, [fault])
-    return Locked(new, is_new=True)
+        message = "this patient was erased; nothing more is stored under the pseudonym"
+        raise RequestError(message, [fault])
+    return LockedPatient(new, is_new=True)
 
 
 def lock_panels(connection: Connection, study_name: str, names: Collection[str]) -> list[int]:
-    """Lock the patients of a group of panels, and add those who are new, in few statements.
+    """Lock the patients of a group of panels, add new ones, and return the ids of the others.
 
-    ``lock_patient`` finds them then; names that it would refuse are left to it. The row numbers of
-    those who were there already.
+    This takes few statements; ``lock_patient`` then finds the locks in the unit of work. Names that
+    it would refuse are left out here.
 
     Raises:
-        Conflict: as ``add_patients``.
+        Conflict: one of them was erased just now; the transaction cannot go on.
     """
     try:
         study = lock_study(connection, study_name)
     except NotFound:
         return []
-    gone = erased(connection, study, sorted(names))
-    wanted = [name for name in sorted(names) if PATIENT_NAME.fullmatch(name) and name not in gone]
+    erased = find_erased(connection, study, sorted(names))
+    wanted = [name for name in sorted(names) if PATIENT_NAME.fullmatch(name) and name not in erased]
     new = add_patients(connection, study, wanted)
-    known = [name for name in wanted if name not in new]
-    among = {"study": study.id, "names": known}
-    locked = connection.execute(_LOCK_MANY, among).all() if known else []
+    existing = [name for name in wanted if name not in new]
+    parameters = {"study": study.id, "names": existing}
+    locked = connection.execute(_LOCK_MANY, parameters).all() if existing else []
     unit = unit_of_work(connection)
     unit.panels = len(wanted)
-    for name, number in new.items():
-        unit.seen[patients, study.id, name] = Locked(number, is_new=True)
-    for name, number in locked:
-        unit.seen[patients, study.id, name] = Locked(number, is_new=False)
-    return [number for _, number in locked]
+    for name, row_id in new.items():
+        unit.cache[patients, study.id, name] = LockedPatient(row_id, is_new=True)
+    for name, row_id in locked:
+        unit.cache[patients, study.id, name] = LockedPatient(row_id, is_new=False)
+    return [row_id for _, row_id in locked]
 
 
 def add_patients(connection: Connection, study: Study, names: Iterable[str]) -> dict[str, int]:
-    """Add patients; the ids of those who were new.
+    """Add patients, and return the ids of those who were new, by name.
 
-    In one order, so that two transactions never wait for each other in a circle.
+    They are added in the order of their names, so that two transactions never deadlock.
 
     Raises:
         Conflict: one of them was erased just now; the transaction cannot go on.
@@ -131,38 +131,38 @@ def add_patients(connection: Connection, study: Study, names: Iterable[str]) -> 
     rows = [{"study_id": study.id, "name": name} for name in sorted(names)]
     if not rows:
         return {}
-    added = connection.execute(_ADD_MANY[connection.dialect.name], rows)
+    added = connection.execute(_INSERT_MANY[connection.dialect.name], rows)
     found = {row.name: row.id for row in added}
-    # Only now: whoever erased a patient has committed, or the name could not have been added.
-    if found and erased(connection, study, list(found)):
+    # This is checked last: the insert waited for an erasure under way to be committed.
+    if found and find_erased(connection, study, list(found)):
         raise Conflict("one of these patients was erased meanwhile")
     return found
 
 
 def lock_patient_row(connection: Connection, study: Study, name: str) -> int:
-    """The row number of a patient who is there, locked until the transaction ends.
+    """Return the row id of an existing patient, locked until the transaction ends.
 
     Raises:
         NotFound: the study has no such patient.
     """
-    number = find_patient(connection, study, name)
-    connection.execute(select(patients.c.id).where(patients.c.id == number).with_for_update())
-    return number
+    row_id = find_patient(connection, study, name)
+    connection.execute(select(patients.c.id).where(patients.c.id == row_id).with_for_update())
+    return row_id
 
 
-def erased(connection: Connection, study: Study, names: Sequence[str]) -> set[str]:
-    """Those of ``names`` whose values were erased."""
+def find_erased(connection: Connection, study: Study, names: Sequence[str]) -> set[str]:
+    """Return those of ``names`` whose values were erased."""
     return set(connection.scalars(_ERASED, {"study": study.id, "names": list(names)}))
 
 
 def lock_patients(connection: Connection, wanted: ColumnElement[bool]) -> list[int]:
-    """The row numbers of the patients wanted, locked in the order of their names as others do."""
+    """Lock the wanted patients in the order of their names, as others do; return their row ids."""
     query = select(patients.c.name, patients.c.id).where(wanted)
-    found = [n for _, n in sorted((row.name, row.id) for row in connection.execute(query))]
-    for number in found:
-        row = select(patients.c.id).where(patients.c.id == number)
+    row_ids = [n for _, n in sorted((row.name, row.id) for row in connection.execute(query))]
+    for row_id in row_ids:
+        row = select(patients.c.id).where(patients.c.id == row_id)
         connection.execute(row.with_for_update())
-    return found
+    return row_ids
 
 
 def save_courses(
@@ -171,10 +171,7 @@ def save_courses(
     courses: tuple[Course, ...] | None,
     before: tuple[Course, ...],
 ) -> tuple[Course, ...]:
-    """Record the courses unless they are those ``before``, and return those that hold.
-
-    None leaves them.
-    """
+    """Record ``courses`` unless they are None or equal ``before``; return those that hold now."""
     if courses is None or courses == before:
         return before
     row = {

@@ -1,7 +1,7 @@
-"""Exactly once: a request sent again under its key gets the answer that the first one got.
+"""Preconditions of a request: an idempotency key, under which it takes effect once, and If-Match.
 
-Key, effect and answer are one transaction, so that none can be there without the others; a second
-request with the same key waits for the first one's transaction at the key's row.
+A key, its effect and its answer are written in one transaction, so that none exists without the
+others. A second request with the same key waits at the key's row and gets the first one's answer.
 """
 
 import hashlib
@@ -19,12 +19,12 @@ from toxgrade.server.records.patients import lock_patient_row
 from toxgrade.server.records.studies import Study, find_study, lock_study
 
 KEPT_HOURS = 24
-"""At least so long an answer is kept; afterwards a key is a new one."""
+"""An answer is kept for at least this long; afterwards its key counts as new."""
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """A request that is to take effect once: whose, under which key, and its SHA-256."""
+    """A request that must take effect once: its caller, its key and its SHA-256."""
 
     caller: str
     key: str
@@ -35,7 +35,7 @@ class IdempotencyKey:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer as it was sent; ``replayed``: to an earlier request with the same key."""
+    """An answer as it was sent; ``replayed``: an earlier request with the same key got it."""
 
     status: int
     body: bytes
@@ -43,78 +43,78 @@ class Answer:
 
 
 class Claims:
-    """The keys that one transaction holds, and the answers that earlier requests got."""
+    """The idempotency keys that one transaction holds, and the answers to earlier requests."""
 
     def __init__(self, connection: Connection, wanted: Iterable[IdempotencyKey]) -> None:
-        """Claim keys, in a fixed order; waits for whoever is storing under one of them."""
+        """Claim keys in a fixed order; wait for transactions that store under one of them."""
         self._connection = connection
-        claims = {(once.caller, once.key): once for once in wanted}
+        requests = {(request.caller, request.key): request for request in wanted}
         self._known: dict[tuple[str, str], tuple[str, Answer | None]] = {}
         self._new: list[dict[str, Any]] = []
-        if claims:
-            for row in _claim(connection, [claims[place] for place in sorted(claims)]):
+        if requests:
+            for row in _claim(connection, [requests[key] for key in sorted(requests)]):
                 earlier = None if row.status is None else Answer(row.status, row.answer, True)
                 self._known[row.caller, row.key] = (row.request_sha256, earlier)
 
-    def answer(self, once: IdempotencyKey) -> Answer | None:
-        """What an earlier request with this key was answered; None: this is the first.
+    def answer(self, request: IdempotencyKey) -> Answer | None:
+        """Return the answer to an earlier request with this key; None: this is the first.
 
         Raises:
-            RequestError: the earlier request was another one.
+            RequestError: the earlier request had other content.
         """
-        request, earlier = self._known[once.caller, once.key]
-        if request != once.request_sha256:
+        request_sha256, earlier = self._known[request.caller, request.key]
+        if request_sha256 != request.request_sha256:
             where = ("header", "Idempotency-Key")
             fault = FieldFault(where, "key-reused", "expected a new key for another request")
             raise RequestError("this key came with another request before", [fault])
         return earlier
 
-    def is_new(self, once: IdempotencyKey | None) -> bool:
-        """Whether this request has got no answer before."""
-        return once is None or self._known[once.caller, once.key][1] is None
+    def is_new(self, request: IdempotencyKey | None) -> bool:
+        """Return whether no earlier request with this key has an answer; without a key, True."""
+        return request is None or self._known[request.caller, request.key][1] is None
 
-    def keep(self, once: IdempotencyKey, answer: Answer) -> None:
-        """Keep the answer for whoever asks again."""
-        again = Answer(answer.status, answer.body, replayed=True)
-        self._known[once.caller, once.key] = (once.request_sha256, again)
+    def keep(self, request: IdempotencyKey, answer: Answer) -> None:
+        """Keep the answer for later requests with the same key."""
+        replay = Answer(answer.status, answer.body, replayed=True)
+        self._known[request.caller, request.key] = (request.request_sha256, replay)
         self._new.append(
-            {"of_caller": once.caller, "of_key": once.key,
+            {"of_caller": request.caller, "of_key": request.key,
              "status": answer.status, "answer": answer.body}
         )  # fmt: skip
 
     def write(self) -> None:
-        """Write the answers that are to be kept, before the transaction is committed."""
+        """Write the kept answers, before the transaction is committed."""
         if self._new:
-            mine = (table.c.caller == bindparam("of_caller")) & (table.c.key == bindparam("of_key"))
-            self._connection.execute(update(table).where(mine), self._new)
+            same = (table.c.caller == bindparam("of_caller")) & (table.c.key == bindparam("of_key"))
+            self._connection.execute(update(table).where(same), self._new)
 
 
 def forget_old_answers(connection: Connection) -> None:
-    """Delete the answers that have been kept for long enough."""
-    until = datetime.now(UTC) - timedelta(hours=KEPT_HOURS)
-    connection.execute(delete(table).where(table.c.recorded_at < until))
+    """Delete the answers that are older than ``KEPT_HOURS``."""
+    cutoff = datetime.now(UTC) - timedelta(hours=KEPT_HOURS)
+    connection.execute(delete(table).where(table.c.recorded_at < cutoff))
 
 
 def _claim(connection: Connection, wanted: list[IdempotencyKey]) -> Iterable[Row[Any]]:
-    claim = text(
+    insert_keys = text(
         "INSERT INTO idempotency_keys (caller, key, request_sha256, study, patient, recorded_at)"
         " VALUES (:caller, :key, :request_sha256, :study, :patient, :recorded_at)"
         " ON CONFLICT DO NOTHING"
     ).bindparams(bindparam("recorded_at", type_=table.c.recorded_at.type))
     now = datetime.now(UTC)
     rows = [
-        {"caller": once.caller, "key": once.key, "request_sha256": once.request_sha256,
-         "study": once.study, "patient": once.patient, "recorded_at": now}
-        for once in wanted
+        {"caller": request.caller, "key": request.key, "request_sha256": request.request_sha256,
+         "study": request.study, "patient": request.patient, "recorded_at": now}
+        for request in wanted
     ]  # fmt: skip
-    connection.execute(claim, rows)
-    places = tuple_(table.c.caller, table.c.key)
-    query = select(table).where(places.in_([(once.caller, once.key) for once in wanted]))
+    connection.execute(insert_keys, rows)
+    keys = tuple_(table.c.caller, table.c.key)
+    query = select(table).where(keys.in_([(request.caller, request.key) for request in wanted]))
     return connection.execute(query).all()
 
 
 def tag(connection: Connection, study: Study, patient_id: int | None = None) -> str:
-    """An entity tag: it changes with every row added to the patient, or (None) to the study."""
+    """Return an entity tag of a patient's rows, or (None) of the study's rules and ranges."""
     owner, number = ("study_id", study.id) if patient_id is None else ("patient_id", patient_id)
     newest = [
         select(func.max(table.c.id)).where(table.c[owner] == number).scalar_subquery()
@@ -126,17 +126,17 @@ def tag(connection: Connection, study: Study, patient_id: int | None = None) -> 
 
 
 def require_tag(connection: Connection, study: str, patient: str | None, expected: str) -> None:
-    """Refuse to go on unless the state is one that ``If-Match`` names; it stays so until the end.
+    """Lock the patient or (None) the study, and refuse to go on unless ``If-Match`` names its tag.
 
     Raises:
-        NotFound: no such study.
-        Stale: it has changed since, or there is no such patient.
+        NotFound: there is no such study.
+        Stale: the state has changed since it was read, or there is no such patient.
     """
-    found = lock_study(connection, study, to_change=patient is None)
+    study_row = lock_study(connection, study, to_change=patient is None)
     try:
-        number = None if patient is None else lock_patient_row(connection, found, patient)
+        patient_id = None if patient is None else lock_patient_row(connection, study_row, patient)
     except NotFound:
         raise Stale("there is no such patient") from None
     wanted = {given.strip() for given in expected.split(",")}
-    if not wanted & {"*", tag(connection, find_study(connection, study), number)}:
+    if not wanted & {"*", tag(connection, find_study(connection, study), patient_id)}:
         raise Stale("it has changed since it was read: read it again, and decide again")

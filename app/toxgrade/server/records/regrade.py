@@ -1,4 +1,4 @@
-"""Grading a patient's stored results again: what changed is appended, nothing is overwritten."""
+"""Grading stored results again: changed grades are appended, nothing is overwritten."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from toxgrade.server.records.study_ranges import (
 
 
 def regrade_study(connection: Connection, study: Study, graders: Graders) -> None:
-    """Grade every patient of a study again by its rules as they are now."""
+    """Grade every patient of a study again by its current rules."""
     grader = graders.for_rules(study.rules)
     for patient_id in lock_patients(connection, patients.c.study_id == study.id):
         regrade(connection, patient_id, grader, study)
@@ -42,9 +42,9 @@ def regrade(
     study: Study,
     known: PatientState | None = None,
 ) -> dict[str, list[GradeRow]]:
-    """Grade all results of a patient again and append what changed; current grades by identity.
+    """Grade all results of a patient again, append what changed, return current grades by identity.
 
-    ``known`` None: it is read.
+    ``known`` is the patient's current state; None: it is loaded.
     """
     known, now = known or load_patient_state(connection, patient_id), datetime.now(UTC)
     rows = known.results
@@ -56,8 +56,8 @@ def regrade(
     keys = [
         (rows[e.index]["identity"], e.grade.term.name if e.grade.term else None) for e in entries
     ]
-    earlier, dropped = _earlier(keys, known.grades)
-    for entry, (identity, _), before in zip(entries, keys, earlier, strict=True):
+    superseded, dropped = _superseded(keys, known.grades)
+    for entry, (identity, _), before in zip(entries, keys, superseded, strict=True):
         graded = grade_row(entry, labs[entry.index], grader)
         graded |= {"patient_id": patient_id, "result_id": rows[entry.index]["id"]}
         if before is not None and all(before[name] == graded[name] for name in graded):
@@ -66,40 +66,40 @@ def regrade(
         graded |= {"supersedes_id": before["id"] if before else None, "recorded_at": now}
         new.append(graded)
         current[identity].append(graded)
-    closing = [_closing(row, grader, now) for row in dropped if row["term"] is not None]
-    append(connection, grades, new + closing)
-    shown = {row["id"]: {name: row[name] for name in REPORTED} for row in rows}
+    closing_rows = [_closing_row(row, grader, now) for row in dropped if row["term"] is not None]
+    append(connection, grades, new + closing_rows)
+    reported_columns = {row["id"]: {name: row[name] for name in REPORTED} for row in rows}
     for row in new:
-        row |= shown[row["result_id"]]
+        row |= reported_columns[row["result_id"]]
     return current
 
 
-def _earlier(
+def _superseded(
     keys: Sequence[tuple[str, str | None]], stored: Sequence[GradeRow]
 ) -> tuple[list[GradeRow | None], list[GradeRow]]:
-    """The stored grade that each new one, by identity and term, comes after (None: it is the
-    first), and those that none comes after.
+    """Return for each new grade, given by identity and term, the stored grade that it supersedes
+    (None: there is none), and the stored grades that no new one supersedes.
     """
     by_key: dict[tuple[str, str | None], GradeRow] = {
         (row["identity"], row["term"]): row for row in stored
     }
-    kept = set(keys)
-    dropped = [row for key, row in by_key.items() if key not in kept]
-    return [by_key.get(key) or _take(dropped, key[0]) for key in keys], dropped
+    new_keys = set(keys)
+    dropped = [row for key, row in by_key.items() if key not in new_keys]
+    return [by_key.get(key) or _take_dropped(dropped, key[0]) for key in keys], dropped
 
 
-def _take(dropped: list[GradeRow], identity: str) -> GradeRow | None:
-    """A grade of that result for a term that the edition no longer has: its term comes after it."""
-    mine = [row for row in dropped if row["identity"] == identity]
-    if not mine:
+def _take_dropped(dropped: list[GradeRow], identity: str) -> GradeRow | None:
+    """Remove and return a grade of that result for another term, which the edition now lacks."""
+    of_result = [row for row in dropped if row["identity"] == identity]
+    if not of_result:
         return None
-    taken = next((row for row in mine if row["term"] is not None), mine[0])
+    taken = next((row for row in of_result if row["term"] is not None), of_result[0])
     dropped.remove(taken)
     return taken
 
 
-def _closing(row: GradeRow, grader: TermGrader, now: datetime) -> dict[str, Any]:
-    """What supersedes the grade of a term that the edition does not have and nothing replaces."""
+def _closing_row(row: GradeRow, grader: TermGrader, now: datetime) -> dict[str, Any]:
+    """Return the row that supersedes a grade whose term the edition lacks, if no grade does."""
     no_grade = (
         "term", "meddra", "soc", "grade", "at_least", "at_most", "criterion", "baseline_grade",
         "worse_than_baseline", "study_range",
@@ -122,7 +122,7 @@ def _closing(row: GradeRow, grader: TermGrader, now: datetime) -> dict[str, Any]
 
 
 def grade_row(entry: PatientGrade, lab: LabResult, grader: TermGrader) -> dict[str, Any]:
-    """One grade as it is stored, but for the rows it belongs to."""
+    """Return one grade's columns as they are stored, without the ids of patient and result."""
     grade, term = entry.grade, entry.grade.term
     analyte = grader.names.analyte(lab.analyte)
     return {
@@ -153,7 +153,7 @@ def grade_row(entry: PatientGrade, lab: LabResult, grader: TermGrader) -> dict[s
 
 @dataclass(frozen=True, slots=True)
 class SavedRanges:
-    """A study's table as it is now, and how many patients were graded again."""
+    """A study's current table of ranges, and how many patients were graded again."""
 
     table: RangeTable
     patients: int
@@ -162,11 +162,11 @@ class SavedRanges:
 def put_ranges(
     connection: Connection, study_name: str, rows: Sequence[StudyRange], graders: Graders
 ) -> SavedRanges:
-    """Replace the study's table; grade again who has a result of an analyte whose rows changed.
+    """Replace the study's ranges; regrade patients with results of analytes whose ranges changed.
 
     Raises:
-        NotFound: no such study.
-        RequestError: a row that cannot be accepted.
+        NotFound: there is no such study.
+        RequestError: a row cannot be accepted.
     """
     study = lock_study(connection, study_name, to_change=True)
     grader = graders.for_rules(study.rules)
@@ -175,9 +175,9 @@ def put_ranges(
     if not changed:
         return SavedRanges(table, 0)
     save_ranges(connection, study, table)
-    touched = select(grades.c.patient_id).where(grades.c.analyte.in_(changed))
-    mine = and_(patients.c.study_id == study.id, patients.c.id.in_(touched))
-    found = lock_patients(connection, mine)
-    for patient_id in found:
+    with_changed = select(grades.c.patient_id).where(grades.c.analyte.in_(changed))
+    condition = and_(patients.c.study_id == study.id, patients.c.id.in_(with_changed))
+    patient_ids = lock_patients(connection, condition)
+    for patient_id in patient_ids:
         regrade(connection, patient_id, grader, study)
-    return SavedRanges(table, len(found))
+    return SavedRanges(table, len(patient_ids))

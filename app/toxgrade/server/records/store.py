@@ -1,4 +1,4 @@
-"""Storing what a caller sends for one patient: append, supersede, regrade, in one transaction."""
+"""Storing what is sent for one patient: append, supersede and regrade, in one transaction."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,8 +29,8 @@ from toxgrade.server.records.studies import lock_study
 class Submission:
     """What a caller sends for one patient.
 
-    ``results`` come with their place in the request. ``courses`` None leaves the treatment as it
-    is, empty clears it, one replaces the first course.
+    Each of ``results`` has its place in the request. ``courses`` None leaves the treatment as it
+    is, an empty tuple clears it, and a single course replaces the first one.
     """
 
     study: str
@@ -41,7 +41,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The current grades of the results that were sent, in order; the summary of all there are."""
+    """The current grades of the results sent, in order, and the summary of all the patient's."""
 
     edition: str
     grades: list[GradeRow]
@@ -49,14 +49,14 @@ class Stored:
 
 
 def store(connection: Connection, submission: Submission, graders: Graders) -> Stored:
-    """Append what is new and regrade the patient.
+    """Append what is new, regrade the patient, and return the current grades.
 
-    A result sent again with equal content changes nothing; with other content it supersedes, unless
-    it was issued earlier than what is stored.
+    A result sent again with equal content changes nothing, unless it is now declared a baseline;
+    with other content it supersedes the stored one, unless it was issued earlier.
 
     Raises:
-        NotFound: no such study.
-        RequestError: a name, a baseline or a result that cannot be accepted; names the place.
+        NotFound: there is no such study.
+        RequestError: a name, result, baseline or course cannot be accepted; it says which.
     """
     study = lock_study(connection, submission.study)
     grader = graders.for_rules(study.rules)
@@ -64,12 +64,12 @@ def store(connection: Connection, submission: Submission, graders: Graders) -> S
     sent = distinct(submission.results, keys, grader.names)
     patient_id, is_new = lock_patient(connection, study, submission.patient)
     known = PatientState() if is_new else load_patient_state(connection, patient_id)
-    wanted = _courses(known.courses, submission)
-    courses = save_courses(connection, patient_id, wanted, known.courses)
+    sent_courses = _courses(known.courses, submission)
+    courses = save_courses(connection, patient_id, sent_courses, known.courses)
     refuse_late_baseline(submission.results, courses)
     stored = _append(connection, patient_id, sent, known.results, grader)
-    now = PatientState(courses, stored, known.grades)
-    current = regrade(connection, patient_id, grader, study, now)
+    state = PatientState(courses, stored, known.grades)
+    current = regrade(connection, patient_id, grader, study, state)
     sent_rows = [row for key in keys for row in current[key]]
     rows = sorted(
         (row for found in current.values() for row in found),
@@ -83,7 +83,7 @@ def _graded(row: GradeRow) -> Graded:
 
 
 def _courses(before: tuple[Course, ...], submission: Submission) -> tuple[Course, ...] | None:
-    """The courses with the first one as it was sent; its dose and later courses stay."""
+    """Return the courses with the first one as sent; its dose and later courses stay."""
     if not submission.courses or not before:
         return submission.courses
     (sent,) = submission.courses
@@ -102,7 +102,7 @@ def _append(
     stored_now: Sequence[Mapping[str, Any]],
     grader: TermGrader,
 ) -> list[Mapping[str, Any]]:
-    """Append the results that are new or supersede what is stored; all that are stored then."""
+    """Append the results that are new or supersede stored ones; return all current results."""
     stored = {row["identity"]: row for row in stored_now}
     new, now = [], datetime.now(UTC)
     for key, result in sent.items():
@@ -130,7 +130,7 @@ def _supersedes(result: LabResult, before: LabResult, grader: TermGrader) -> boo
 
 
 def result_row(result: LabResult) -> dict[str, object]:
-    """What was sent, as it is stored."""
+    """Return a result's own columns as they are stored."""
     return {
         "analyte": result.analyte,
         "value": result.value.text if result.value else None,

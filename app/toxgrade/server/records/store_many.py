@@ -1,4 +1,4 @@
-"""Storing many patients in one transaction: new ones in bulk, those of the study by merging."""
+"""Storing many patients in one transaction: new patients in bulk, known ones one by one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from toxgrade.grading.study_ranges import Person, RangeTable
 from toxgrade.server.records.current_state import courses_document
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.tables import grades, patients, results, treatments
-from toxgrade.server.records.db.unit_of_work import undoable
+from toxgrade.server.records.db.unit_of_work import savepoint
 from toxgrade.server.records.identity import Loc, distinct
 from toxgrade.server.records.patient_state import GradeRow
-from toxgrade.server.records.patients import add_patients, erased
+from toxgrade.server.records.patients import add_patients, find_erased
 from toxgrade.server.records.regrade import grade_row
 from toxgrade.server.records.store import Submission, result_row, store
 from toxgrade.server.records.studies import Study
-from toxgrade.server.records.study_ranges import in_ranges
+from toxgrade.server.records.study_ranges import apply_ranges
 
 GradesOf = Mapping[str, list[GradeRow]]
 """The current grades of one patient's results, by the result's identity."""
@@ -31,10 +31,10 @@ GradesOf = Mapping[str, list[GradeRow]]
 
 @dataclass(frozen=True, slots=True)
 class SentPatient:
-    """What a batch holds of one patient: results with their places, and their identities as
-    ``keys``, of which no two results that differ share one.
+    """What a batch holds of one patient: results with their places, and their identities ``keys``.
 
-    ``courses`` None: the batch does not say; what is recorded stays.
+    No two results with different content share an identity. ``courses`` None means that the batch
+    gives none; the recorded courses then stay.
     """
 
     patient: str
@@ -45,11 +45,11 @@ class SentPatient:
 
 @dataclass(frozen=True, slots=True)
 class PreparedPatient:
-    """A patient whom the study does not know yet, graded before the transaction begins.
+    """A patient who is new to the study, graded before the transaction begins.
 
-    ``results``: the rows of ``results``, which get their ids when they are stored. ``grades``:
-    those of ``grades``, each with the place of its result. ``of_identity``: the same rows by the
-    result's identity.
+    ``results`` are rows of the table ``results``, which get their ids when they are stored.
+    ``grades`` are rows of the table ``grades``, each with the index of its result. ``of_identity``
+    holds the same grades by the result's identity.
     """
 
     sent: SentPatient
@@ -59,27 +59,27 @@ class PreparedPatient:
 
 
 def known_patients(connection: Connection, study: Study, names: Sequence[str]) -> set[str]:
-    """Those of ``names`` who are patients of the study already, or were and are erased."""
-    mine = (patients.c.study_id == study.id) & patients.c.name.in_(names)
-    there = set(connection.scalars(select(patients.c.name).where(mine)))
-    return there | erased(connection, study, names)
+    """Return those of ``names`` who are patients of the study, or were and have been erased."""
+    condition = (patients.c.study_id == study.id) & patients.c.name.in_(names)
+    known = set(connection.scalars(select(patients.c.name).where(condition)))
+    return known | find_erased(connection, study, names)
 
 
 def prepare(
     sent: SentPatient, study: Study, table: RangeTable, grader: TermGrader
 ) -> PreparedPatient:
-    """Grade a patient of whom nothing is stored; the same as storing the results would.
+    """Grade a patient of whom nothing is stored, with the grades that ``store`` would give.
 
-    ``table``: the study's own reference ranges.
+    ``table`` holds the study's own reference ranges.
     """
     found = distinct(sent.results, sent.keys, grader.names)
-    labs = in_ranges(list(found.values()), table, Person(), grader.names)
+    labs = apply_ranges(list(found.values()), table, Person(), grader.names)
     entries = grade_patient(labs, sent.courses or (), grader, study.rules.window)
     graded = [(entry.index, grade_row(entry, labs[entry.index], grader)) for entry in entries]
-    stored = list(found)
-    of_identity: dict[str, list[GradeRow]] = {identity: [] for identity in stored}
+    identities = list(found)
+    of_identity: dict[str, list[GradeRow]] = {identity: [] for identity in identities}
     for index, row in graded:
-        of_identity[stored[index]].append(row)
+        of_identity[identities[index]].append(row)
     rows = [
         {"identity": identity, "version": 1} | result_row(lab) for identity, lab in found.items()
     ]
@@ -89,9 +89,9 @@ def prepare(
 def store_new(
     connection: Connection, study: Study, prepared: Sequence[PreparedPatient]
 ) -> dict[str, GradesOf]:
-    """Store patients who are new, in bulk; the grades of each by the patient's name.
+    """Store new patients in bulk, and return the grades of each by the patient's name.
 
-    Those who became patients of the study in the meantime are left out, untouched.
+    Those who have become patients of the study in the meantime are left out.
     """
     patient_ids = add_patients(connection, study, [new.sent.patient for new in prepared])
     added = [(patient_ids[p], new) for new in prepared if (p := new.sent.patient) in patient_ids]
@@ -117,13 +117,13 @@ def store_new(
 def merge_patient(
     connection: Connection, study: Study, sent: SentPatient, graders: Graders
 ) -> GradesOf | RequestError:
-    """Store results of a patient whom the study knows, as ``store`` does, or say why not.
+    """Store results of a known patient with ``store``; return the grades, or the refusal.
 
-    A patient who is refused leaves nothing behind, and the transaction goes on.
+    Nothing is stored of a refused patient, and the transaction goes on.
     """
     submission = Submission(study.name, sent.patient, sent.results, sent.courses)
     try:
-        with undoable(connection):
+        with savepoint(connection):
             stored = store(connection, submission, graders)
     except RequestError as error:
         return error

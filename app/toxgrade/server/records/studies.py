@@ -1,4 +1,4 @@
-"""Studies: their rules with history, and their patients."""
+"""Studies: their rules with history, and the names of their patients."""
 
 import json
 import re
@@ -24,9 +24,9 @@ NO_SUCH_STUDY = "there is no such study; PUT /v1/studies/{study} creates one"
 
 @dataclass(frozen=True, slots=True)
 class RowChoice:
-    """A row that a study wants in its toxicity table: the highest grade of its CTCAE ``terms``.
+    """A row of a study's own toxicity table: the highest grade of the CTCAE terms ``terms``.
 
-    ``with_baseline``: the baseline grades stand beside the worst ones.
+    ``with_baseline``: the table shows the baseline grades too, in a second row.
     """
 
     label: str
@@ -36,9 +36,9 @@ class RowChoice:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A study and what it has chosen.
+    """A study with its rules and choices.
 
-    ``synthetic`` marks demonstration data; ``rows`` None: the toxicity table of the paper.
+    ``synthetic`` marks demonstration data. ``rows`` None means the toxicity table of the paper.
     """
 
     id: int
@@ -51,7 +51,7 @@ class Study:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A study as it is now, whether it is new, and whether an old one's grading rules changed."""
+    """A saved study, whether it is new, and whether the grading rules of an old one changed."""
 
     study: Study
     is_new: bool
@@ -75,10 +75,10 @@ _WITH_RULES = select(studies, _RULES.label("rules")).where(studies.c.name == bin
 
 
 def find_study(connection: Connection, name: str) -> Study:
-    """The study of that name with its current rules.
+    """Return the study of that name with its current rules.
 
     Raises:
-        NotFound: there is none.
+        NotFound: there is no such study.
     """
     row = connection.execute(_WITH_RULES, {"of_name": name}).first()
     if row is None:
@@ -87,26 +87,26 @@ def find_study(connection: Connection, name: str) -> Study:
 
 
 def lock_study(connection: Connection, name: str, *, to_change: bool = False) -> Study:
-    """The study, whose rules nobody else changes until the transaction ends.
+    """Lock the study's rules until the transaction ends, and return the study.
 
-    Those who store hold it together; who is ``to_change`` it holds it alone. The lock comes in a
-    statement of its own: a query that waits for one reads the rules as they were before.
+    The lock is shared for storing and exclusive with ``to_change``. It takes a statement of its
+    own, because a query that waits for a lock still reads the rules as they were before.
 
     Raises:
-        NotFound: there is none.
+        NotFound: there is no such study.
     """
-    seen, place = unit_of_work(connection).seen, (studies, name)
-    if place in seen and not to_change:
-        held: Study = seen[place]
-        return held
-    if connection.dialect.name != "sqlite":  # there a transaction that writes is alone anyway
+    cache, key = unit_of_work(connection).cache, (studies, name)
+    if key in cache and not to_change:
+        locked: Study = cache[key]
+        return locked
+    if connection.dialect.name != "sqlite":  # There only one transaction writes at a time.
         connection.execute(_LOCK[to_change], {"of_name": name})
-    seen[place] = study = find_study(connection, name)
+    cache[key] = study = find_study(connection, name)
     return study
 
 
 def list_studies(connection: Connection) -> list[Study]:
-    """All studies, by name."""
+    """Return all studies, ordered by name."""
     names = connection.scalars(select(studies.c.name).order_by(studies.c.name)).all()
     return [find_study(connection, name) for name in names]
 
@@ -120,10 +120,10 @@ def save_study(
     *,
     synthetic: bool = False,
 ) -> Saved:
-    """Create the study or give it new rules.
+    """Create the study, or give it new rules and choices; unchanged ones are not stored again.
 
     Raises:
-        RequestError: the name is not one a study may have.
+        RequestError: a study may not have this name.
     """
     if not STUDY_NAME.fullmatch(name):
         fault = FieldFault(("study",), "study-name", f"expected {STUDY_NAME.pattern}")
@@ -137,15 +137,15 @@ def save_study(
         )
         before = find_study(connection, name)
         is_new = True
-    now = replace(before, rules=rules, liver_enzymes=tuple(liver_enzymes), rows=rows)
-    if now != before:
-        row = {"study_id": now.id, "rules": _document(now), "recorded_at": datetime.now(UTC)}
+    new = replace(before, rules=rules, liver_enzymes=tuple(liver_enzymes), rows=rows)
+    if new != before:
+        row = {"study_id": new.id, "rules": _document(new), "recorded_at": datetime.now(UTC)}
         append(connection, study_rules, [row])
-    return Saved(now, is_new, not is_new and before.rules != rules)
+    return Saved(new, is_new, not is_new and before.rules != rules)
 
 
 def list_patients(connection: Connection, study: Study, limit: int, after: str | None) -> list[str]:
-    """Up to ``limit`` patients of a study by name, those after the name ``after`` if given."""
+    """Return up to ``limit`` patients of a study by name, after the name ``after`` if given."""
     query = select(patients.c.name).where(patients.c.study_id == study.id)
     if after is not None:
         query = query.where(patients.c.name > after)
@@ -153,7 +153,7 @@ def list_patients(connection: Connection, study: Study, limit: int, after: str |
 
 
 def _document(study: Study) -> str:
-    """What a study has chosen, as it is stored; ``_study`` reads it back."""
+    """Return a study's rules and choices as the JSON that is stored; ``_study`` reads it."""
     rows = None if study.rows is None else [asdict(row) for row in study.rows]
     return json.dumps(
         study.rules.document() | {"liver_enzymes": list(study.liver_enzymes), "rows": rows}
@@ -161,15 +161,15 @@ def _document(study: Study) -> str:
 
 
 def page_of_patients(connection: Connection, study: Study, limit: int, skip: int) -> list[str]:
-    """Up to ``limit`` patients of a study by name, after the first ``skip``."""
-    mine = select(patients.c.name).where(patients.c.study_id == study.id)
-    return list(connection.scalars(mine.order_by(patients.c.name).limit(limit).offset(skip)))
+    """Return up to ``limit`` patients of a study by name, after the first ``skip``."""
+    names = select(patients.c.name).where(patients.c.study_id == study.id)
+    return list(connection.scalars(names.order_by(patients.c.name).limit(limit).offset(skip)))
 
 
 def count_patients(connection: Connection, study: Study) -> int:
-    """How many patients a study has."""
-    mine = select(func.count()).where(patients.c.study_id == study.id)
-    return int(connection.scalars(mine).one())
+    """Return the number of patients of a study."""
+    query = select(func.count()).where(patients.c.study_id == study.id)
+    return int(connection.scalars(query).one())
 
 
 def _study(row: Row[Any]) -> Study:
@@ -177,7 +177,7 @@ def _study(row: Row[Any]) -> Study:
         return Study(row.id, row.name, row.synthetic, Rules())
     document = json.loads(row.rules)
     enzymes = tuple(document.pop("liver_enzymes"))
-    rows = document.pop("rows", None)  # absent in rows of version 0.1
+    rows = document.pop("rows", None)  # Rows that version 0.1 stored lack it.
     chosen = None if rows is None else tuple(_row(choice) for choice in rows)
     window = Window(**document.pop("window"))
     choices = tuple((name, choice) for name, choice in document.pop("readings", ()))

@@ -1,4 +1,4 @@
-"""A study's own reference ranges, kept with their history; what of a patient they depend on."""
+"""A study's own reference ranges with their history, and the sex and birth year they depend on."""
 
 import json
 from collections.abc import Sequence
@@ -28,24 +28,24 @@ _RANGES = (
 
 
 def current_ranges(connection: Connection, study: Study) -> RangeTable:
-    """The study's table as last recorded; empty if none was."""
-    seen, place = unit_of_work(connection).seen, (study_ranges, study.id)
-    if place not in seen:
+    """Return the study's table of ranges as last recorded; empty if there is none."""
+    cache, key = unit_of_work(connection).cache, (study_ranges, study.id)
+    if key not in cache:
         document = connection.scalar(_RANGES, {"study": study.id})
-        seen[place] = RangeTable(read_range(row) for row in json.loads(document or "[]"))
-    found: RangeTable = seen[place]
+        cache[key] = RangeTable(read_range(row) for row in json.loads(document or "[]"))
+    found: RangeTable = cache[key]
     return found
 
 
 def save_ranges(connection: Connection, study: Study, table: RangeTable) -> None:
-    """Record a table; the one before stays readable."""
+    """Record a table of ranges; the earlier one stays readable."""
     document = json.dumps([range_document(row) for row in table.rows])
     row = {"study_id": study.id, "ranges": document, "recorded_at": datetime.now(UTC)}
     append(connection, study_ranges, [row])
 
 
 def range_document(row: StudyRange) -> dict[str, Any]:
-    """A range as it is stored and shown: numbers as texts, dates as ISO 8601."""
+    """Return a range as it is stored and shown: numbers as text, dates as ISO 8601."""
     return asdict(row) | {
         "lln": to_plain_text(row.lln),
         "uln": to_plain_text(row.uln),
@@ -54,7 +54,7 @@ def range_document(row: StudyRange) -> dict[str, Any]:
 
 
 def read_range(document: dict[str, Any]) -> StudyRange:
-    """A range from what ``range_document`` writes."""
+    """Return the range of a document that ``range_document`` wrote."""
     lln, uln, since = (document[name] for name in ("lln", "uln", "valid_from"))
     numbers = {"lln": lln and Decimal(lln), "uln": uln and Decimal(uln)}
     return StudyRange(**document | numbers | {"valid_from": since and date.fromisoformat(since)})
@@ -63,17 +63,17 @@ def read_range(document: dict[str, Any]) -> StudyRange:
 def with_study_ranges(
     connection: Connection, study: Study, patient_id: int, labs: Sequence[LabResult], names: Names
 ) -> list[LabResult]:
-    """A patient's results, each with the study's range that applies to it."""
+    """Return a patient's results, each with the study's range that applies to it."""
     table = current_ranges(connection, study)
     if not table.rows:
         return list(labs)
-    return in_ranges(labs, table, current_person(connection, patient_id), names)
+    return apply_ranges(labs, table, current_person(connection, patient_id), names)
 
 
-def in_ranges(
+def apply_ranges(
     labs: Sequence[LabResult], table: RangeTable, person: Person, names: Names
 ) -> list[LabResult]:
-    """The results of one person, each with the range of ``table`` that applies to it."""
+    """Return the results of one person, each with the range of ``table`` that applies to it."""
     found = []
     for lab in labs:
         analyte = names.analyte(lab.analyte)
@@ -83,13 +83,13 @@ def in_ranges(
 
 
 def range_used(lab: LabResult, grade: Grade) -> str | None:
-    """The study's range as JSON where a grade was made with it, else None."""
+    """Return the study's range as JSON if the grade was made with it, else None."""
     used = lab.study_range if Flag.RANGE_FROM_STUDY in grade.flags else None
     return json.dumps(range_document(used)) if used else None
 
 
 def current_person(connection: Connection, patient_id: int) -> Person:
-    """The patient's sex and birth year as last recorded."""
+    """Return the patient's sex and birth year as last recorded."""
     row = connection.execute(
         select(demographics.c.sex, demographics.c.birth_year)
         .where(demographics.c.patient_id == patient_id)
@@ -100,7 +100,7 @@ def current_person(connection: Connection, patient_id: int) -> Person:
 
 
 def save_person(connection: Connection, patient_id: int, person: Person) -> None:
-    """Record sex and birth year unless they are what is recorded already."""
+    """Record sex and birth year unless they equal the current ones."""
     if current_person(connection, patient_id) != person:
         row = {
             "patient_id": patient_id,

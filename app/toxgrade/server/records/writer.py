@@ -1,11 +1,11 @@
-"""One writer per process: everything that waits is committed together, then each is answered.
+"""The one writer of a process: it commits all waiting jobs together, then answers each of them.
 
-A commit costs a disk flush whatever it holds, so sharing one among concurrent requests measured 3
-to 6 times the throughput of a commit each, on both databases.
+A commit costs a disk flush whatever it holds. Sharing one among concurrent requests gave 3 to 6
+times the throughput of a commit for each, on both databases.
 
-A transaction takes its locks in one order, so that several processes hardly ever wait in a circle:
-keys of repeated requests, then patients by study and name, then the heads of the audit's chains.
-Where they do, PostgreSQL ends one of them, whose jobs are tried again, each alone.
+A transaction takes its locks in one order, so that processes rarely deadlock: idempotency keys,
+then patients by study and name, then the heads of the audit's chains. If they do, PostgreSQL aborts
+one of the transactions, whose jobs are tried again, each alone.
 """
 
 import threading
@@ -28,26 +28,26 @@ from toxgrade.server.records.preconditions import Answer, Claims, IdempotencyKey
 
 T = TypeVar("T")
 
-_WAITING = 1000  # jobs; more than that cannot be answered in reasonable time
-_GROUP = 64  # jobs in one commit: beyond this the flush is no longer what costs
-_LINGER = 0.002  # seconds: callers who were just answered often come again at once
-_ASIDE = 4  # failed jobs before a group is no longer tried together
+_MOST_WAITING = 1000  # More waiting jobs could not be answered in reasonable time.
+_MOST_IN_GROUP = 64  # In a commit of more jobs, the disk flush is no longer the main cost.
+_LINGER_SECONDS = 0.002  # seconds; callers who were just answered often send more at once
+_MOST_FAILED = 4  # After more failed jobs, a group is no longer tried together.
 _FORGET_EVERY = 600.0  # seconds
-_CIRCLES = ("40P01", "40001")  # PostgreSQL: deadlock, serialization failure; tried again
+_DEADLOCKS = ("40P01", "40001")  # PostgreSQL's deadlock and serialization failure; tried again
 
 
 @dataclass(slots=True)
 class _Job:
     run: Callable[[Connection], Any]
     act: AuditAction | None
-    once: IdempotencyKey | None
+    key: IdempotencyKey | None
     is_panel: bool = False
     answer: "Future[Any]" = field(default_factory=Future)
 
     @property
-    def place(self) -> tuple[str, bool, str]:
-        """Where the job comes in the order of locks: by study and patient, what is of a whole study
-        before what is of one; the panels, which add patients together, after all else.
+    def rank(self) -> tuple[str, bool, str]:
+        """The job's rank in the order of locks: by study and patient, the whole study first; the
+        panels of a study, which add patients together, come after its other jobs.
         """
         study, patient = (self.act.study, self.act.patient or "") if self.act else ("", "")
         return study, self.is_panel, patient
@@ -61,9 +61,9 @@ class _JobFailed(Exception):
 
 
 class Writer:
-    """Runs jobs on its own thread, in transactions; answers a job only once its work is durable.
+    """A thread that runs jobs in transactions, and answers a job only when its work is durable.
 
-    ``groups`` and ``jobs`` count what it has decided since it started.
+    ``groups`` and ``jobs`` count those that are done since the writer started.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -81,24 +81,24 @@ class Writer:
         self,
         run: Callable[[Connection], T],
         act: AuditAction | None = None,
-        once: IdempotencyKey | None = None,
+        key: IdempotencyKey | None = None,
         *,
         is_panel: bool = False,
     ) -> "Future[T]":
-        """Hand in a job; its answer, or what it raised, comes after its transaction has ended.
+        """Queue a job; return its future answer or error, set when its transaction has ended.
 
-        ``act`` is what the audit says of it (None: nothing of a patient's). With ``once`` the job
-        returns an ``Answer``, and is not run again if one is kept. A panel stores results of its
-        act's patient, who is added where new: the panels of a group do that together.
+        ``act`` is its entry in the audit (None: it touches no patient's data). With ``key`` the job
+        returns an ``Answer``, and is not run if one is kept. A panel stores results of its act's
+        patient; the panels of a group lock and add their patients together.
 
         Raises:
             Unavailable: too many jobs are waiting, or the writer is closing.
         """
-        job = _Job(run, act, once, is_panel)
+        job = _Job(run, act, key, is_panel)
         with self._enough:
             if self._closed:
                 raise Unavailable("the service is stopping")
-            if len(self._jobs) >= _WAITING:
+            if len(self._jobs) >= _MOST_WAITING:
                 raise Unavailable("too many requests are waiting to be stored")
             self._jobs.append(job)
             if len(self._jobs) >= self._wanted:
@@ -107,11 +107,11 @@ class Writer:
 
     @property
     def waiting(self) -> int:
-        """Jobs handed in and not yet begun."""
+        """The number of jobs that are queued and not yet begun."""
         return len(self._jobs)
 
     def close(self) -> None:
-        """Finish what is waiting, then stop."""
+        """Finish the waiting jobs, then stop the thread."""
         with self._enough:
             self._closed = True
             self._enough.notify()
@@ -119,17 +119,17 @@ class Writer:
 
     def _work(self) -> None:
         while group := self._group():
-            # A caller that went away before its turn is skipped; from here on none can.
+            # The job of a caller who has left is skipped; from here on none can be cancelled.
             self._commit([job for job in group if job.answer.set_running_or_notify_cancel()])
             self.groups, self.jobs = self.groups + 1, self.jobs + len(group)
-            self._expected = min(len(group) + self.waiting, _GROUP)
+            self._expected = min(len(group) + self.waiting, _MOST_IN_GROUP)
 
     def _group(self) -> list[_Job]:
-        """The jobs to commit next; none: the writer is closed.
+        """Return the jobs to commit next; none: the writer is closed.
 
-        With the first it waits a moment for as many as there were the last time: of 16 clients two
-        halves would be committed by turns, which took a fifth more CPU time. One client alone waits
-        for nobody. It is woken for the last of them, not for each.
+        After the first job it waits a moment for as many as came the last time: the two halves of
+        16 clients would else be committed by turns, which took a fifth more CPU time. A single
+        client waits for nobody. The last job of them wakes the thread, not each.
         """
 
         def enough() -> bool:
@@ -138,53 +138,53 @@ class Writer:
         with self._enough:
             self._enough.wait_for(enough)
             self._wanted = self._expected
-            self._enough.wait_for(enough, _LINGER)
+            self._enough.wait_for(enough, _LINGER_SECONDS)
             self._wanted = 1
-            return [self._jobs.popleft() for _ in range(min(len(self._jobs), _GROUP))]
+            return [self._jobs.popleft() for _ in range(min(len(self._jobs), _MOST_IN_GROUP))]
 
     def _commit(self, group: list[_Job]) -> None:
-        """Commit a group. A job that fails is set aside and decided by a transaction of its own."""
-        aside: list[_Job] = []
-        while group and len(aside) <= _ASIDE:
+        """Commit a group; a job that fails is taken out and run in a transaction of its own."""
+        failed_jobs: list[_Job] = []
+        while group and len(failed_jobs) <= _MOST_FAILED:
             try:
-                answers = self._together(group)
+                answers = self._commit_together(group)
             except _JobFailed as failed:
-                aside.append(failed.job)
+                failed_jobs.append(failed.job)
                 group = [job for job in group if job is not failed.job]
                 continue
             except Exception as error:
-                if not _is_gone(error):
-                    break  # whose fault it is shows when each is alone
+                if not _is_database_gone(error):
+                    break  # Run alone, each job shows whether it is the cause.
                 _fail(group, error)
             else:
                 for job, answer in zip(group, answers, strict=True):
                     job.answer.set_result(answer)
             group = []
-        for job in [*group, *aside]:
-            self._alone(job)
+        for job in [*group, *failed_jobs]:
+            self._commit_alone(job)
 
-    def _alone(self, job: _Job) -> None:
-        for last in (False, False, True):
+    def _commit_alone(self, job: _Job) -> None:
+        for is_last in (False, False, True):
             try:
-                (answer,) = self._together([job])
+                (answer,) = self._commit_together([job])
             except Exception as error:
-                if not last and _sqlstate(error) in _CIRCLES:
+                if not is_last and _sqlstate(error) in _DEADLOCKS:
                     continue
                 _fail([job], error)
             else:
                 job.answer.set_result(answer)
             return
 
-    def _together(self, group: Sequence[_Job]) -> list[Any]:
-        """The jobs' answers, once what they did is committed with its entries in the audit."""
+    def _commit_together(self, group: Sequence[_Job]) -> list[Any]:
+        """Run and commit the jobs with their audit entries, and return their answers."""
         with self._engine.begin() as connection:
             if time.monotonic() > self._forget_at:
                 forget_old_answers(connection)
                 self._forget_at = time.monotonic() + _FORGET_EVERY
-            claims = Claims(connection, [job.once for job in group if job.once])
+            claims = Claims(connection, [job.key for job in group if job.key])
             panels, answers = _panels(group, claims), dict[int, Any]()
             acts: list[tuple[AuditAction, Written]] = []
-            for job in sorted(group, key=lambda job: job.place):
+            for job in sorted(group, key=lambda job: job.rank):
                 if job.is_panel and job.act and (names := panels.pop(job.act.study, None)):
                     lock_and_load_patients(connection, job.act.study, names)
                 pop_written(connection)
@@ -194,7 +194,7 @@ class Writer:
                     raise _JobFailed(job, error) from error
                 written = pop_written(connection)
                 if job.act:
-                    acts.append((_after(job.act, answer), written))
+                    acts.append((_with_outcome(job.act, answer), written))
                 elif written.digests:
                     raise _JobFailed(job, AssertionError("a write that the audit does not tell of"))
             unit_of_work(connection).write(connection)
@@ -204,32 +204,33 @@ class Writer:
 
 
 def _panels(group: Sequence[_Job], claims: Claims) -> dict[str, set[str]]:
-    """The patients of the panels that are to be stored, by study; none of a study with but one."""
+    """Return the patients of the panels to be run, by study; a study with only one is left out."""
     found: dict[str, set[str]] = {}
     for job in group:
-        if job.is_panel and job.act and job.act.patient and claims.is_new(job.once):
+        if job.is_panel and job.act and job.act.patient and claims.is_new(job.key):
             found.setdefault(job.act.study, set()).add(job.act.patient)
     return {study: names for study, names in found.items() if len(names) > 1}
 
 
 def _run(connection: Connection, job: _Job, claims: Claims) -> Any:
-    if job.once is None:
+    """Run a job unless an answer is kept under its key; return that or the new answer."""
+    if job.key is None:
         return job.run(connection)
-    if (earlier := claims.answer(job.once)) is not None:
+    if (earlier := claims.answer(job.key)) is not None:
         return earlier
     answer = job.run(connection)
-    claims.keep(job.once, answer)
+    claims.keep(job.key, answer)
     return answer
 
 
-def _after(act: AuditAction, answer: object) -> AuditAction:
-    """The act with its outcome: an answer from an earlier request changed nothing."""
+def _with_outcome(act: AuditAction, answer: object) -> AuditAction:
+    """Return the act with its outcome: ``replayed`` if an earlier request got the answer."""
     replayed = isinstance(answer, Answer) and answer.replayed
     return replace(act, outcome="replayed") if replayed else act
 
 
 def _fail(group: Sequence[_Job], error: Exception) -> None:
-    """Tell each caller; a database's error without its text, which holds the statement's values."""
+    """Give each caller the error; a database's error without its text, which may hold values."""
     if isinstance(error, _JobFailed):
         error = error.error
     if isinstance(error, SQLAlchemyError):
@@ -238,9 +239,9 @@ def _fail(group: Sequence[_Job], error: Exception) -> None:
         job.answer.set_exception(error)
 
 
-def _is_gone(error: Exception) -> bool:
-    """Whether there is no database to try again on: gone, full, or locked for too long."""
-    return isinstance(error, OperationalError) and _sqlstate(error) not in _CIRCLES
+def _is_database_gone(error: Exception) -> bool:
+    """Return whether a retry is useless: the database is gone, full, or locked for too long."""
+    return isinstance(error, OperationalError) and _sqlstate(error) not in _DEADLOCKS
 
 
 def _sqlstate(error: Exception) -> str | None:

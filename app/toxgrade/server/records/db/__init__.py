@@ -1,1 +1,1 @@
-"""The database itself: tables, engine, one transaction's work, rows in bulk."""
+"""The database layer: tables, engine, the unit of work of a transaction, bulk inserts."""

@@ -1,7 +1,7 @@
-"""The one way into the tables that are only appended to: number, keep, and note for the audit.
+"""Append rows to the append-only tables: give them ids, queue them, note digests for the audit.
 
-A row's digest is the SHA-256 of its columns that are not null, as JSON with sorted names: a column
-added later leaves the digests of older rows as they are.
+A row's digest is the SHA-256 of its columns that are not null, as JSON with sorted names, so that
+a column added later leaves the digests of older rows unchanged.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,97 +32,96 @@ from toxgrade.server.records.db.unit_of_work import Written, unit_of_work
 COVERED: tuple[Table, ...] = (
     demographics, events, follow_ups, grades, results, study_ranges, study_rules, treatments,
 )  # fmt: skip
-"""The tables whose every row some entry of the audit covers, by name."""
+"""The append-only tables, by name. Every row of theirs is covered by an entry of the audit."""
 
-_OF_A_STUDY = (study_ranges, study_rules)
+_STUDY_TABLES = (study_ranges, study_rules)
 
 _encode = msgspec.json.Encoder().encode
 
 
 def append(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> list[int]:
-    """Append rows of the same columns and note them for the audit; their numbers, in their order.
+    """Append rows that have the same columns, note them for the audit, and return their ids.
 
-    Each row is given its ``id``. They are written at the latest before the transaction is
-    committed.
+    Each row is given its ``id``. The rows are written before the transaction commits at the latest.
     """
     if not rows:
         return []
     unit = unit_of_work(connection)
-    if table in _OF_A_STUDY:
-        unit.seen.clear()
-    noted = unit.written.digests.setdefault(table.name, {})
-    ids = unit.number(connection, table, len(rows))
-    for number, row in zip(ids, rows, strict=True):
-        row["id"] = number
-    columns, values, as_json = _form(tuple(rows[0]))
+    if table in _STUDY_TABLES:
+        unit.cache.clear()
+    digests = unit.written.digests.setdefault(table.name, {})
+    ids = unit.take_ids(connection, table, len(rows))
+    for row_id, row in zip(ids, rows, strict=True):
+        row["id"] = row_id
+    columns, values, as_json = _row_format(tuple(rows[0]))
     assert set(map(len, rows)) == {len(columns)}, "rows of one table have the same columns"
-    taken = list(map(values, rows))
-    texts = map(_encode, starmap(as_json, taken))
-    noted.update(zip(ids, [sha256(text).digest() for text in texts], strict=True))
-    unit.add(table, columns, taken)
+    tuples = list(map(values, rows))
+    texts = map(_encode, starmap(as_json, tuples))
+    digests.update(zip(ids, [sha256(text).digest() for text in texts], strict=True))
+    unit.add(table, columns, tuples)
     if "patient_id" in columns:
-        for patient in set(map(itemgetter(columns.index("patient_id")), taken)):
-            unit.seen.pop((patients, patient), None)
+        for patient_id in set(map(itemgetter(columns.index("patient_id")), tuples)):
+            unit.cache.pop((patients, patient_id), None)
     return ids
 
 
 def add_audit_note(connection: Connection, **facts: Any) -> None:
-    """Add to the audit entry of what is being done, such as a reason; never a clinical value."""
-    unit_of_work(connection).written.remarks.update(facts)
+    """Add facts such as a reason to the audit entry of this work; never a clinical value."""
+    unit_of_work(connection).written.notes.update(facts)
 
 
 def pop_written(connection: Connection) -> Written:
-    """What was written in this transaction since it was last asked."""
+    """Return what this transaction has written since the last call of this function."""
     unit = unit_of_work(connection)
     written, unit.written = unit.written, Written()
     return written
 
 
 def digest(row: Mapping[str, Any]) -> bytes:
-    """A row's digest, from its columns as the database gives them back."""
-    _, values, as_json = _form(tuple(row))
+    """Return a row's digest, from its columns as the database returns them."""
+    _, values, as_json = _row_format(tuple(row))
     return sha256(_encode(as_json(*values(row)))).digest()
 
 
 @cache
-def _form(
+def _row_format(
     names: tuple[str, ...],
 ) -> tuple[tuple[str, ...], Callable[[Mapping[str, Any]], tuple[Any, ...]], type[msgspec.Struct]]:
-    """The columns sorted, what takes them from a row, and what is written of them as JSON.
+    """Return the sorted columns, a getter of their values, and the struct that becomes the JSON.
 
-    A struct leaves out its nulls by itself: a dictionary of those that are not, sorted each time,
-    took three times as long.
+    The struct omits nulls by itself; building and sorting a dictionary of the other columns for
+    each row took three times as long.
     """
     columns = tuple(sorted(names))
-    fields = [(str(name), Any, None) for name in columns]  # some are a database's own kind of text
+    fields = [(str(name), Any, None) for name in columns]  # Some are SQLAlchemy's quoted_name.
     as_json = msgspec.defstruct("Row", fields, omit_defaults=True, gc=False)
     return columns, itemgetter(*columns), as_json
 
 
 @contextmanager
 def as_of_snapshot(connection: Connection, moment: datetime) -> Iterator[None]:
-    """Within this, ``connection`` sees what was stored up to ``moment``; then it is rolled back."""
+    """Show ``connection`` only rows stored up to ``moment``; at the end, roll its work back."""
     on_sqlite = connection.dialect.name == "sqlite"
     schema = "main" if on_sqlite else connection.exec_driver_sql("SELECT current_schema()").scalar()
-    until = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f") + ("" if on_sqlite else "+00")
+    cutoff = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f") + ("" if on_sqlite else "+00")
     driver: Any = connection.connection.dbapi_connection
     if not on_sqlite:
-        # A statement prepared before would go on reading the tables themselves.
+        # A statement that was prepared earlier would still read the tables instead of the views.
         threshold, driver.prepare_threshold = driver.prepare_threshold, None
     try:
-        of_patients = [table.name for table in COVERED if "patient_id" in table.c]
-        there = " OR ".join(
+        patient_tables = [table.name for table in COVERED if "patient_id" in table.c]
+        is_known = " OR ".join(
             f"EXISTS (SELECT 1 FROM {schema}.{name} r"
-            f" WHERE r.patient_id = p.id AND r.recorded_at <= '{until}')"
-            for name in of_patients
+            f" WHERE r.patient_id = p.id AND r.recorded_at <= '{cutoff}')"
+            for name in patient_tables
         )
         connection.exec_driver_sql(
-            f"CREATE TEMP VIEW patients AS SELECT * FROM {schema}.patients p WHERE {there}"
+            f"CREATE TEMP VIEW patients AS SELECT * FROM {schema}.patients p WHERE {is_known}"
         )
         for table in COVERED:
             connection.exec_driver_sql(
                 f"CREATE TEMP VIEW {table.name} AS SELECT * FROM {schema}.{table.name}"
-                f" WHERE recorded_at <= '{until}'"
+                f" WHERE recorded_at <= '{cutoff}'"
             )
         yield
     finally:

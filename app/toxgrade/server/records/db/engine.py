@@ -1,4 +1,4 @@
-"""The database: an engine for its URL, and its migrations."""
+"""The database engine: transactions, migrations, and the privileges of a PostgreSQL role."""
 
 import re
 import sqlite3
@@ -17,44 +17,45 @@ from sqlalchemy.engine import URL, make_url
 from toxgrade.errors import RequestError, Unavailable
 from toxgrade.server.records.db.append import COVERED
 from toxgrade.server.records.db.service_tables import audit, erasures
-from toxgrade.server.records.db.unit_of_work import write_in_time
+from toxgrade.server.records.db.unit_of_work import register_writes
 
 _SERVER = Path(__file__).parents[2]
-_PATIENCE = 10  # seconds a SQLite connection waits for another process
-_SQLITE = (3, 35, 0)  # the first with RETURNING; Python may stand on an older system's
-_LOCK = 0x746F7867  # "toxg": one process migrates a PostgreSQL database at a time
-_SILENCE = {
+_ROLE_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_BUSY_SECONDS = 10  # seconds that a SQLite connection waits for another process
+_OLDEST_SQLITE = (3, 35, 0)  # the first with RETURNING; Python may be linked to an older one
+_LOCK = 0x746F7867  # "toxg"; one process at a time migrates a PostgreSQL database
+_TIMEOUTS = {
     "tcp_user_timeout": "8000",  # ms
     "keepalives_idle": "4", "keepalives_interval": "2", "keepalives_count": "2",
 }  # fmt: skip
-"""When we and PostgreSQL give each other up, unless the URL says otherwise: after 8 s without a
-sign from the other's host. By itself the system waits a quarter of an hour, or two hours.
+"""Client and PostgreSQL drop a connection after 8 s without a sign of the other's host, unless the
+URL says otherwise. The operating system itself waits a quarter of an hour, or two hours.
 """
 
 
 def build_engine(url: str, *, new: bool = False) -> Engine:
-    """An engine for ``sqlite:///…`` or ``postgresql+psycopg://…``, safe for concurrent writers.
+    """Return an engine for ``sqlite:///…`` or ``postgresql+psycopg://…``, for concurrent writers.
 
-    Its errors never name a statement's parameters: those are patients' values. ``new``: a SQLite
-    file that is not there is made; else it is an error, as a server that is not there.
+    Its errors never contain a statement's parameters, which are patients' values. With ``new`` a
+    missing SQLite file is created; else connecting to it fails, as to a missing server.
 
     Raises:
-        Unavailable: the SQLite that Python has is too old.
+        Unavailable: Python's SQLite library is too old.
     """
     parsed = make_url(url)
     is_sqlite = parsed.get_backend_name() == "sqlite"
     engine = _sqlite(parsed, new=new) if is_sqlite else _postgresql(parsed)
-    write_in_time(engine)
+    register_writes(engine)
     return engine
 
 
 def _sqlite(url: URL, *, new: bool) -> Engine:
-    if sqlite3.sqlite_version_info < _SQLITE:
-        needed = ".".join(map(str, _SQLITE))
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        needed = ".".join(map(str, _OLDEST_SQLITE))
         text = f"SQLite {needed} or newer is needed; this Python has {sqlite3.sqlite_version}"
         raise Unavailable(text)
     engine = sqlalchemy.create_engine(
-        url if new else _there(url), connect_args={"isolation_level": None}, hide_parameters=True
+        url if new else _existing(url), connect_args={"isolation_level": None}, hide_parameters=True
     )
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -62,10 +63,10 @@ def _sqlite(url: URL, *, new: bool) -> Engine:
 
 
 def _postgresql(url: URL) -> Engine:
-    # A database in SQL_ASCII would give bytes.
-    ours = {"client_encoding": "utf8", "connect_timeout": "5", **_SILENCE}
+    # From a database in SQL_ASCII the driver would otherwise return bytes.
+    defaults = {"client_encoding": "utf8", "connect_timeout": "5", **_TIMEOUTS}
     engine = sqlalchemy.create_engine(
-        url.set(query={**ours, **url.query}),
+        url.set(query={**defaults, **url.query}),
         pool_pre_ping=True,
         pool_size=10,
         hide_parameters=True,
@@ -75,68 +76,68 @@ def _postgresql(url: URL) -> Engine:
 
 
 def _configure_postgresql(connection: Any, _record: object) -> None:
-    """Make the session one that we know, whatever the server's defaults are.
+    """Set the options of the session that this code relies on, whatever the server's defaults are.
 
-    Dates of another style the driver cannot read, and what waits for a lock must see what was
-    committed meanwhile. The server is to give us up as we do it: a host that is gone in the middle
-    of a transaction would keep its patients, and the audit of their studies, locked for two hours.
+    The driver reads dates of this style only, and a statement that waited for a lock must see what
+    was committed meanwhile. The server must drop a dead client as soon as the client drops a dead
+    server: its patients, and the audit of their studies, would else stay locked for two hours.
     """
-    told = connection.info.get_parameters()
-    silence = [f"tcp_{name.removeprefix('tcp_')} = {int(told[name])}" for name in _SILENCE]
-    known = ["DateStyle = ISO", "default_transaction_isolation = 'read committed'", *silence]
+    given = connection.info.get_parameters()
+    timeouts = [f"tcp_{name.removeprefix('tcp_')} = {int(given[name])}" for name in _TIMEOUTS]
+    settings = ["DateStyle = ISO", "default_transaction_isolation = 'read committed'", *timeouts]
     connection.autocommit = True
-    connection.execute("; ".join(f"SET {setting}" for setting in known))
+    connection.execute("; ".join(f"SET {setting}" for setting in settings))
     connection.autocommit = False
 
 
-def _there(url: URL) -> URL:
-    """The URL of the file as SQLite opens it only if it is there."""
-    if not url.database or "uri" in url.query:  # none, or one that says how it is opened
+def _existing(url: URL) -> URL:
+    """Return the URL changed so that SQLite opens its file only if the file exists."""
+    if not url.database or "uri" in url.query:  # There is no file, or the URL sets its mode.
         return url
     file = Path(url.database).absolute().as_uri()
     return url.set(database=file, query={**url.query, "mode": "rw", "uri": "true"})
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:
-    """Durable and concurrent: an acknowledged commit survives power loss; readers never wait."""
+    """Configure a connection so that a commit survives power loss and readers never wait."""
     for pragma in (
-        f"busy_timeout={_PATIENCE * 1000}", "synchronous=FULL", "foreign_keys=ON",
-        "secure_delete=ON",  # who is erased leaves zeros behind
+        f"busy_timeout={_BUSY_SECONDS * 1000}", "synchronous=FULL", "foreign_keys=ON",
+        "secure_delete=ON",  # Erased rows are overwritten with zeros.
     ):  # fmt: skip
         connection.execute(f"PRAGMA {pragma}")
-    _write_ahead(connection)
+    _enable_write_ahead_log(connection)
 
 
-def _write_ahead(connection: Any) -> None:
-    """Switch a new file to write-ahead logging, whoever else is about to.
+def _enable_write_ahead_log(connection: Any) -> None:
+    """Switch a new file to write-ahead logging, even while other processes do the same.
 
-    SQLite refuses this one statement at once where another process holds the file, without
-    waiting for busy_timeout: 26 of 1,200 first connections, four at a time, failed.
+    If another process holds the file, SQLite refuses this one statement at once, without waiting
+    for busy_timeout: of 1,200 first connections, made four at a time, 26 failed.
     """
-    until = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _BUSY_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             return
         except sqlite3.OperationalError:
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 raise
             time.sleep(0.005)
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """Take the write lock at once unless the transaction is declared to read only.
+    """Take the write lock at once, unless the transaction is declared as read-only.
 
-    The driver's own deferred transactions lost 1,044 of 1,200 concurrent updates.
+    With the driver's own deferred transactions 1,044 of 1,200 concurrent updates were lost.
     """
     reads = connection.get_execution_options().get("reads_only", False)
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
 def empty_write_ahead_log(engine: Engine) -> None:
-    """Empty that of SQLite, in which what was deleted can still be read.
+    """Empty the write-ahead log of SQLite, in which deleted rows can still be read.
 
-    Where somebody reads for longer than connections wait, it is emptied when the last one closes.
+    If a reader takes longer than connections wait, the log is emptied when the last one closes.
     """
     if engine.dialect.name == "sqlite":
         connection = engine.raw_connection()
@@ -147,13 +148,13 @@ def empty_write_ahead_log(engine: Engine) -> None:
 
 
 def read_only(engine: Engine) -> Engine:
-    """The same engine for transactions that only read: on SQLite they never wait for a writer."""
+    """Return the engine for read-only transactions, which on SQLite never wait for a writer."""
     return engine.execution_options(reads_only=True)
 
 
 @contextmanager
 def transaction(url: str, *, reads_only: bool = False, new: bool = False) -> Iterator[Connection]:
-    """One transaction on a database that nothing else of this process uses."""
+    """Open one transaction with an engine of its own, and commit it at the end."""
     engine = build_engine(url, new=new)
     try:
         with (read_only(engine) if reads_only else engine).begin() as connection:
@@ -164,7 +165,7 @@ def transaction(url: str, *, reads_only: bool = False, new: bool = False) -> Ite
 
 @contextmanager
 def snapshot(url: str) -> Iterator[Connection]:
-    """One transaction that only reads, and sees the database as it is now however long it takes."""
+    """Open one read-only transaction that sees the database as it is now, however long it takes."""
     engine = build_engine(url)
     try:
         level = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
@@ -175,7 +176,7 @@ def snapshot(url: str) -> Iterator[Connection]:
 
 
 def upgrade(url: str) -> None:
-    """Bring the database to the latest migration; safe when several processes start at once."""
+    """Migrate the database to the latest revision; safe when several processes start at once."""
     with transaction(url, new=True) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:k)"), {"k": _LOCK})
@@ -186,30 +187,27 @@ def upgrade(url: str) -> None:
 
 
 def _migrations() -> Path:
-    """Beside the package in a checkout, inside it when installed from a wheel."""
+    """Return the folder of migrations: beside the package in a checkout, inside it in a wheel."""
     installed = _SERVER / "migrations"
     return installed if installed.is_dir() else _SERVER.parents[2] / "alembic"
 
 
-_ROLE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
-
-
 def grant(connection: Connection, role: str) -> None:
-    """Give an existing role what the service needs, and no right to update or delete what it keeps.
+    """Grant an existing role what the service needs, without a right to change append-only rows.
 
-    Run by the owner of the tables, again after every upgrade: new tables need it too.
+    The owner of the tables runs this after every upgrade too, because new tables need it.
 
     Raises:
-        RequestError: not PostgreSQL, or not the name of a role.
+        RequestError: the database is not PostgreSQL, or ``role`` is not the name of a role.
     """
     if connection.dialect.name != "postgresql":
         raise RequestError("only PostgreSQL has roles; SQLite keeps its triggers")
-    if not _ROLE.fullmatch(role):
-        raise RequestError(f"expected the name of a role: {_ROLE.pattern}")
-    kept = ", ".join(table.name for table in (*COVERED, audit, erasures))
+    if not _ROLE_NAME.fullmatch(role):
+        raise RequestError(f"expected the name of a role: {_ROLE_NAME.pattern}")
+    append_only = ", ".join(table.name for table in (*COVERED, audit, erasures))
     for statement in (
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
-        f"REVOKE UPDATE, DELETE, TRUNCATE ON {kept} FROM {role}",
+        f"REVOKE UPDATE, DELETE, TRUNCATE ON {append_only} FROM {role}",
         f"REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {role}",
         f"REVOKE DELETE ON patients, studies, api_keys, audit_heads FROM {role}",
         f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}",

@@ -1,4 +1,4 @@
-"""The tables of the audit, of kept answers, of tokens used up, and of erased patients."""
+"""The tables of the audit, idempotency keys, used tokens, erased patients and stored batches."""
 
 from sqlalchemy import (
     BigInteger,
@@ -91,14 +91,14 @@ batches = Table(
     Column("finished_at", Instant),
 )
 ACTIVE = batches.c.state.in_(("queued", "running"))
-_NOT_REPEATED = batches.c.state.in_(("queued", "running", "done"))
+_SHARED = batches.c.state.in_(("queued", "running", "done"))
 Index(
-    "uq_batches_study_id_upload_sha256",  # the same bytes are one batch, unless it came to nothing
+    "uq_batches_study_id_upload_sha256",  # Equal uploads share a batch, unless it came to nothing.
     batches.c.study_id,
     batches.c.upload_sha256,
     unique=True,
-    sqlite_where=_NOT_REPEATED,
-    postgresql_where=_NOT_REPEATED,
+    sqlite_where=_SHARED,
+    postgresql_where=_SHARED,
 )
 
 batch_tasks = Table(

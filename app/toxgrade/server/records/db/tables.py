@@ -1,8 +1,8 @@
-"""The tables. All but keys are only ever appended to.
+"""The tables of studies, patients, results, grades and API keys. All but the keys are append-only.
 
-What is current follows from the rows themselves: the result of an identity with the highest
-version (events likewise), the grade that no other grade supersedes, the latest treatment,
-demographics, follow-up, rules and reference ranges.
+The rows themselves say what is current: the highest version of a result's or event's identity, the
+grade that no other grade supersedes, and the latest treatment, demographics, follow-up, rules and
+reference ranges. Only an erasure deletes rows.
 """
 
 from datetime import UTC, datetime
@@ -34,11 +34,11 @@ metadata = MetaData(
     }
 )
 
-RowId = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by INTEGER keys only
+RowId = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows for INTEGER keys only.
 
 
 class Instant(TypeDecorator[datetime]):
-    """A moment in UTC; SQLite keeps no offset and PostgreSQL answers in the session's."""
+    """A time in UTC: SQLite stores no offset, and PostgreSQL answers in the session's."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -50,8 +50,9 @@ class Instant(TypeDecorator[datetime]):
 
 
 def _name(length: int) -> String:
-    """Names in the order of their characters' codes, in which SQLite lists them and this code locks
-    patients: PostgreSQL's own order is its administrator's choice.
+    """Return the type of a name that sorts by character codes, as SQLite sorts by default.
+
+    Patients are locked in this order; PostgreSQL's default order is its administrator's choice.
     """
     return String(length).with_variant(String(length, collation="C"), "postgresql")
 
@@ -162,7 +163,7 @@ grades = Table(
 )
 Index(None, grades.c.patient_id, grades.c.collected_on, grades.c.id)
 Index(
-    "uq_grades_supersedes_id",  # no grade is superseded twice: history never forks
+    "uq_grades_supersedes_id",  # No grade is superseded twice, so no history forks.
     grades.c.supersedes_id,
     unique=True,
     sqlite_where=grades.c.supersedes_id.is_not(None),

@@ -1,8 +1,8 @@
-"""What a transaction has in hand until it ends: rows to write, what it wrote, what it has read.
+"""The unit of work of a transaction: rows to write, what it has written, and what it has read.
 
-Rows are numbered when they are appended and written together: before a statement that names their
-table, and before the commit. A group of panels shares three statements so, where a statement for
-each panel and table was half of the time of storing it.
+Rows get their ids when they are appended, and are written together before a statement that names
+their table, and before the commit. A group of panels needs three statements this way; one for each
+panel and table took half of the time of storing the group.
 """
 
 from collections.abc import Hashable, Iterable, Iterator
@@ -16,85 +16,86 @@ from sqlalchemy import Connection, Engine, RootTransaction, Table, event
 from toxgrade.server.records.db.bulk import insert_tuples, reserve_ids
 from toxgrade.server.records.db.tables import metadata
 
-_PLACE = "toxgrade.unit_of_work"  # where a connection keeps it
-_IN_ORDER = {table: place for place, table in enumerate(metadata.sorted_tables)}
+_INFO_KEY = "toxgrade.unit_of_work"  # the key in ``Connection.info``
+_TABLE_ORDER = {table: place for place, table in enumerate(metadata.sorted_tables)}
 
 
 @dataclass(slots=True)
 class Written:
-    """What a job wrote: digests by table and row, and what else its audit entry says."""
+    """What a job wrote: digests by table and row id, and other facts for its audit entry."""
 
     digests: dict[str, dict[int, bytes]] = field(default_factory=dict)
-    remarks: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class UnitOfWork:
-    """``written`` since the audit last took it; ``seen``: what was read and cannot change before
-    the transaction ends, as rows that it locked; ``panels``: how many like the first are to come.
+    """The work of one transaction. ``written`` is what the audit has not taken yet; ``cache`` holds
+    what was read and cannot change before the transaction ends, such as rows that it locked;
+    ``panels`` is how many panels it stores, and so how many times the ids of one are reserved.
     """
 
     transaction: RootTransaction | None
     written: Written = field(default_factory=Written)
-    seen: dict[Hashable, Any] = field(default_factory=dict)
+    cache: dict[Hashable, Any] = field(default_factory=dict)
     panels: int = 1
     _rows: dict[Table, dict[tuple[str, ...], list[tuple[Any, ...]]]] = field(default_factory=dict)
     _ids: dict[Table, Iterator[int]] = field(default_factory=dict)
 
-    def number(self, connection: Connection, table: Table, count: int) -> list[int]:
-        """Ids for new rows of ``table``, ascending."""
+    def take_ids(self, connection: Connection, table: Table, count: int) -> list[int]:
+        """Return ``count`` ids for new rows of ``table``, ascending."""
         ids = list(islice(self._ids.setdefault(table, iter(())), count))
         if missing := count - len(ids):
             self._ids[table] = reserve_ids(connection, table, missing * self.panels)
             ids += islice(self._ids[table], missing)
         return ids
 
-    def locks(self) -> None:
-        """Let go of ids that were reserved before a row is locked.
+    def drop_reserved_ids(self) -> None:
+        """Drop the ids that were reserved before a row is locked.
 
-        Others may have written of it meanwhile, under higher ids; but what is written last is to
-        have the highest.
+        While this transaction waits for the lock, another may append to that patient under higher
+        ids; but the row that is written last must have the highest id.
         """
         self._ids.clear()
         self.panels = 1
 
     def add(self, table: Table, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
-        """Keep rows, their ids included, to be written."""
+        """Queue rows, their ids included, to be written."""
         self._rows.setdefault(table, {}).setdefault(columns, []).extend(rows)
 
-    def names(self, statement: str) -> bool:
-        """Whether a statement may ask for rows that are not written yet."""
+    def may_read_queued(self, statement: str) -> bool:
+        """Return whether a statement may read rows that are queued and not written yet."""
         return any(table.name in statement for table in self._rows)
 
     def write(self, connection: Connection) -> None:
-        """Write the rows that are kept, those first to which others refer.
+        """Write the queued rows, those first to which others refer.
 
         Raises:
-            SQLAlchemyError: the database does not take them; the transaction is lost.
+            SQLAlchemyError: the database refuses them; the transaction cannot go on.
         """
         rows, self._rows = self._rows, {}
-        for table in sorted(rows, key=_IN_ORDER.__getitem__):
+        for table in sorted(rows, key=_TABLE_ORDER.__getitem__):
             for columns, found in rows[table].items():
                 insert_tuples(connection, table, columns, found)
 
     def forget(self) -> None:
-        """Drop what a savepoint takes back."""
+        """Drop the queued rows and the cache, after a rollback to a savepoint."""
         self._rows.clear()
-        self.seen.clear()
+        self.cache.clear()
 
 
 def unit_of_work(connection: Connection) -> UnitOfWork:
-    """That of the connection's transaction, which begins if there is none."""
+    """Return the unit of work of the connection's transaction, which begins if there is none."""
     transaction = connection.get_transaction() or connection.begin()
-    unit = _found(connection)
+    unit = _current(connection)
     if unit is None or unit.transaction is not transaction:
-        connection.info[_PLACE] = unit = UnitOfWork(transaction)
+        connection.info[_INFO_KEY] = unit = UnitOfWork(transaction)
     return unit
 
 
 @contextmanager
-def undoable(connection: Connection) -> Iterator[None]:
-    """A savepoint: what an error takes back is not noted either."""
+def savepoint(connection: Connection) -> Iterator[None]:
+    """Run the block in a savepoint; what an error rolls back is not noted for the audit either."""
     unit = unit_of_work(connection)
     before, unit.written = unit.written, Written()
     try:
@@ -105,13 +106,13 @@ def undoable(connection: Connection) -> Iterator[None]:
         raise
     for table, rows in unit.written.digests.items():
         before.digests.setdefault(table, {}).update(rows)
-    before.remarks.update(unit.written.remarks)
+    before.notes.update(unit.written.notes)
     unit.written = before
 
 
-def write_in_time(engine: Engine) -> None:
-    """Let rows that are kept be written before they are asked for, before a savepoint and before
-    the commit; what is rolled back to a savepoint is forgotten.
+def register_writes(engine: Engine) -> None:
+    """Write queued rows before a statement names them, before a savepoint and before the commit,
+    and drop them on a rollback to a savepoint.
     """
     event.listen(engine, "before_cursor_execute", _before_statement)
     event.listen(engine, "savepoint", _write)
@@ -120,26 +121,26 @@ def write_in_time(engine: Engine) -> None:
 
 
 def _before_statement(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
-    unit = _found(connection)
+    unit = _current(connection)
     if unit is None:
         return
-    if unit.names(statement):
+    if unit.may_read_queued(statement):
         _write(connection)
     if "FOR UPDATE" in statement:
-        unit.locks()
+        unit.drop_reserved_ids()
 
 
 def _write(connection: Connection, *_: Any) -> None:
-    unit = _found(connection)
+    unit = _current(connection)
     if unit is not None and unit.transaction is connection.get_transaction():
         unit.write(connection)
 
 
 def _forget(connection: Connection, *_: Any) -> None:
-    if (unit := _found(connection)) is not None:
+    if (unit := _current(connection)) is not None:
         unit.forget()
 
 
-def _found(connection: Connection) -> UnitOfWork | None:
-    unit: UnitOfWork | None = connection.info.get(_PLACE)
+def _current(connection: Connection) -> UnitOfWork | None:
+    unit: UnitOfWork | None = connection.info.get(_INFO_KEY)
     return unit
