@@ -1,1 +1,1 @@
-"""The HTTP service: its database, its doors, its workers; installed by ``toxgrade[server]``."""
+"""The HTTP service: its database, doors and workers; the extra ``toxgrade[server]`` installs it."""

@@ -31,7 +31,7 @@ from toxgrade.server.ehr import cds, fhir_http, operation
 from toxgrade.server.ehr.fhir_http import OUTCOMES, error_outcome
 from toxgrade.server.ehr.hl7v2 import routes as hl7v2
 from toxgrade.server.ehr.hl7v2.observation import check_codes
-from toxgrade.server.http.authorization import undeclared
+from toxgrade.server.http.authorization import undeclared_routes
 from toxgrade.server.http.middleware import BrowserClients, Metrics, RequestMiddleware
 from toxgrade.server.http.problems import PROBLEMS, add_handlers
 from toxgrade.server.http.rate_limit import RateLimits
@@ -43,7 +43,7 @@ from toxgrade.server.web import batches as batch_pages
 from toxgrade.server.web import page, panel, patient, sign_in
 from toxgrade.server.web import studies as study_pages
 
-_LARGEST_KEYS = 256 * 1024  # bytes
+_MAX_KEYS_BYTES = 256 * 1024
 _DESCRIPTION = """\
 Grades laboratory values by CTCAE v4.0 (release 4.03), exactly and with the reason of every grade,
 and labels each toxicity acute or late after radiotherapy. A clinician decides; this computes.
@@ -52,7 +52,7 @@ CTCAE is a work of the US National Cancer Institute.
 """
 
 _JSON = (
-    grading.router,  # these two first: they are asked most
+    grading.router,  # These two come first, because they are called most.
     grading.panel_router,
     health.router,
     criteria.router,
@@ -79,11 +79,11 @@ _PAGES = (
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The service for ``settings`` (the environment's if None) on a migrated database.
+    """Return the service for ``settings`` (None: the environment's) on a migrated database.
 
     Raises:
         CriteriaError: a criteria file is incomplete or contradicts itself.
-        RequestError: a site's code stands for what is no analyte.
+        RequestError: a code of ``TOXGRADE_HL7V2_CODES`` stands for something that is no analyte.
     """
     chosen = settings or Settings()
     process.configure()
@@ -107,7 +107,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(router, responses=OUTCOMES)
     for router in _PAGES:
         app.include_router(router)
-    if found := undeclared(app):
+    if found := undeclared_routes(app):
         raise RuntimeError(f"these routes do not declare what they need: {', '.join(found)}")
     return app
 
@@ -115,7 +115,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 def _lifespan(
     settings: Settings, metrics: Metrics
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """What lives as long as the process: criteria, the database and its one writer."""
+    """Return the lifespan that builds the ``Service`` of the process and closes its database."""
     graders, vocabularies = Graders(load()), load_vocabularies()
     check_codes(settings.hl7v2_codes, graders.for_rules(Rules()).names)
     rates = RateLimits(settings.rate_per_second)
@@ -138,7 +138,7 @@ def _lifespan(
 
 
 def issuer(settings: Settings) -> Issuer | None:
-    """The issuer whose tokens are accepted; None where only keys are."""
+    """Return the issuer whose tokens are accepted; None where only API keys are."""
     if settings.jwt_issuer is None or settings.jwt_audience is None or settings.jwt_keys is None:
         return None
     keys = settings.jwt_keys
@@ -146,21 +146,21 @@ def issuer(settings: Settings) -> Issuer | None:
 
 
 async def _fetch(keys: str) -> bytes:
-    """The JWKS from a file, or over HTTPS (never redirected elsewhere).
+    """Read the issuer's keys (JWKS) from a file, or over HTTPS without following redirects.
 
     Raises:
-        OSError: it cannot be had.
+        OSError: they cannot be read or fetched, or are too long.
     """
     if not keys.startswith("https://"):
         return Path(keys).read_bytes()
-    read = bytearray()
+    content = bytearray()
     try:
-        async with httpx.AsyncClient() as client, client.stream("GET", keys) as answer:
-            answer.raise_for_status()
-            async for piece in answer.aiter_bytes():
-                read += piece
-                if len(read) > _LARGEST_KEYS:
+        async with httpx.AsyncClient() as client, client.stream("GET", keys) as response:
+            response.raise_for_status()
+            async for block in response.aiter_bytes():
+                content += block
+                if len(content) > _MAX_KEYS_BYTES:
                     raise OSError("the keys are longer than keys are")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise OSError(f"the keys cannot be fetched ({type(error).__name__})") from None
-    return bytes(read)
+    return bytes(content)

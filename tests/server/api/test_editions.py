@@ -1,4 +1,4 @@
-"""A study's edition and readings: chosen, changed with history, printed, never mixed."""
+"""A study's edition and interpretations: chosen, changed with history, printed, never mixed."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -95,9 +95,9 @@ def test_a_panel_may_choose_too(stateless: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "chosen", [{"hypokalemia": "grade-9"}, {"nothing": "grade-1"}], ids=["reading", "name"]
+    "chosen", [{"hypokalemia": "grade-9"}, {"nothing": "grade-1"}], ids=["choice", "name"]
 )
-def test_an_unknown_reading_is_refused(stateless: httpx.Client, chosen: dict[str, str]) -> None:
+def test_an_unknown_choice_is_refused(stateless: httpx.Client, chosen: dict[str, str]) -> None:
     for method, path, body in (
         ("PUT", "/v1/studies/never", {}), ("POST", "/v1/grade", panel(value())),
     ):  # fmt: skip
@@ -165,7 +165,7 @@ def test_the_command_says_what_another_edition_changes_and_regrades(tmp_path: Pa
         ).fetchall()
     assert current == [("5.0",)]
     wrong = toxgrade("regrade", "demo", "--reading", "inr", cwd=tmp_path, **settings)
-    assert (wrong.returncode, "INTERPRETATION=READING" in wrong.stderr) == (2, True)
+    assert (wrong.returncode, "INTERPRETATION=CHOICE" in wrong.stderr) == (2, True)
 
 
 def test_a_clinician_s_grade_outlives_an_edition_that_dropped_its_term(api: httpx.Client) -> None:

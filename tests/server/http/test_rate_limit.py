@@ -45,7 +45,7 @@ def test_a_large_request_passes_when_the_bucket_is_full_and_is_paid_for(clock: l
 
 
 def test_buckets_at_rest_are_forgotten(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("toxgrade.server.http.rate_limit._MANY", 3)
+    monkeypatch.setattr("toxgrade.server.http.rate_limit._MAX_BUCKETS", 3)
     limits = RateLimits(1)
     for caller in "abc":
         limits.spend(caller, 1)

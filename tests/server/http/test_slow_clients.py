@@ -101,15 +101,15 @@ def test_an_answer_is_given_up_only_if_it_waited_a_whole_period() -> None:
     protocol.transport = transport  # type: ignore[assignment]
     protocol.flow = SimpleNamespace(read_paused=False, write_paused=False)  # type: ignore[assignment]
     protocol.loop = SimpleNamespace(call_later=lambda *_: None)  # type: ignore[assignment]
-    protocol._sending, protocol._received, protocol._taken = False, 0, 0
-    protocol._look()
+    protocol._sending, protocol._received, protocol._drained = False, 0, 0
+    protocol._begin_period()
     protocol.flow.write_paused, transport.waiting = True, 11_000_000
-    protocol._judge()
+    protocol._check_progress()
     assert not transport.aborted
     transport.waiting = 8_000_000  # it is being read
-    protocol._judge()
+    protocol._check_progress()
     assert not transport.aborted
-    protocol._judge()
+    protocol._check_progress()
     assert transport.aborted
 
 

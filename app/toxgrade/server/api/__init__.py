@@ -1,1 +1,1 @@
-"""The JSON door: laboratory values in, grades and reasons out."""
+"""The JSON API: laboratory values in, grades and their reasons out."""

@@ -1,4 +1,4 @@
-"""Stored batches: a lab export of any size, graded and stored in the background."""
+"""Routes of batches: lab exports of any size that are graded and stored in the background."""
 
 import json
 import re
@@ -190,20 +190,21 @@ async def get_grades(service: TheService, study: StudyName, batch: BatchId) -> F
 
 
 def _answer(study: str, batch: Progress) -> dict[str, Any]:
-    aside = [
+    quarantined = [
         {"chunk": number, "rows": rows, "reason": reason}
         for number, rows, reason in batch.quarantined
     ]
     ended = batch.finished_at
     return asdict(batch) | {
         "study": study,
-        "quarantined": aside,
+        "quarantined": quarantined,
         "recorded_at": batch.recorded_at.isoformat(),
         "finished_at": ended.isoformat() if ended else None,
     }
 
 
 def _read_cursor(cursor: str | None) -> Place:
+    """Parse the cursor of a page of rejects, ``ROW-NUMBER``; None is the beginning."""
     if cursor is None:
         return 0, 0
     match = re.fullmatch(r"([0-9]{1,15})-([0-9]{1,18})", cursor)

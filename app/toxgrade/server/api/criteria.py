@@ -1,4 +1,4 @@
-"""What is graded, and how: the criteria and the analytes as data."""
+"""Routes of the criteria and the analytes, as data: what is graded and by which limits."""
 
 from typing import Annotated, Any
 
@@ -110,12 +110,12 @@ def _term(term: Term) -> dict[str, Any]:
 
 
 def _limit(limit: Limit) -> dict[str, Any]:
-    asked = limit.condition
-    given = f"{asked.comparison} {asked.limit}" if asked else None
+    condition = limit.condition
+    text = f"{condition.comparison} {condition.limit}" if condition else None
     return {
         "when": f"{limit.comparison} {limit.text}",
-        "if_baseline": given if asked and asked.subject == "baseline" else None,
-        "if_value": given if asked and asked.subject == "value" else None,
+        "if_baseline": text if condition and condition.subject == "baseline" else None,
+        "if_value": text if condition and condition.subject == "value" else None,
     }
 
 

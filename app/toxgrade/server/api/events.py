@@ -1,4 +1,4 @@
-"""Clinicians' grades of any CTCAE term: nausea, fatigue, and what no laboratory decides."""
+"""Routes of events: clinicians' grades of CTCAE terms, such as nausea."""
 
 from typing import Annotated, Any
 
@@ -48,10 +48,10 @@ class EventRequest(RequestModel):
     source_id: Text | None = None
 
     def event(self, study: Study, service: Service) -> Event:
-        """The event, its term known to the study's edition.
+        """Return the event, with its term as the study's edition names it.
 
         Raises:
-            RequestError: names the field and what the edition would accept.
+            RequestError: there is no onset or one after ``resolved``, or no such term or grade.
         """
         if self.onset is None:
             fault = FieldFault(("onset",), "missing", "required: the day of onset")

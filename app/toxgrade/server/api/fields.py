@@ -1,6 +1,6 @@
-"""The fields of a lab value as JSON carries them, read exactly or refused by name.
+"""The pydantic types of request fields, and a lab value made of them.
 
-Every message says what is accepted and none repeats what was sent.
+Every error message says what is accepted; none repeats what was sent.
 """
 
 from collections.abc import Callable
@@ -34,14 +34,14 @@ _ISSUED = "expected a date-time with its offset, such as 2011-04-23T14:45:00+02:
 
 
 def refuse(code: str, message: str) -> PydanticCustomError:
-    """The error that names a field, from inside a validator."""
+    """Return the error that a validator raises; pydantic adds the field's place."""
     return PydanticCustomError(code, message)
 
 
 def _number(
-    read: Callable[[str], Reported], code: str, accepted: str
+    parse_text: Callable[[str], Reported], code: str, accepted: str
 ) -> Callable[[object], object]:
-    """A validator: a JSON number or a text becomes the number as reported; empty is absent."""
+    """Return a validator that parses a JSON number or text; an empty text becomes None."""
 
     def validate(given: object) -> Reported | None:
         if given is None or given == "":
@@ -49,7 +49,7 @@ def _number(
         if isinstance(given, bool) or not isinstance(given, int | Decimal | str):
             raise refuse(code, f"expected {accepted}")
         try:
-            return read(str(given))
+            return parse_text(str(given))
         except ParseError as error:
             raise refuse(error.code, error.message) from None
 
@@ -57,6 +57,7 @@ def _number(
 
 
 def _read_date(given: object, code: str, message: str) -> Collected | None:
+    """Parse a date as reported; None if empty. Raise ``message`` under ``code`` if unreadable."""
     if given is None or given == "":
         return None
     if not isinstance(given, str):
@@ -185,14 +186,14 @@ class LabValue(RequestModel):
         )
 
 
-_USUAL = frozenset(
+_CACHEABLE_FIELDS = frozenset(
     {"analyte", "value", "unit", "lln", "uln", "limit_unit", "status", "collected", "source_id"}
 )
-_KEPT = 20_000  # values without whose they are, about 10 MB
+_CACHE_SIZE = 20_000  # lab values without their patients: about 10 MB
 
 
-@lru_cache(_KEPT)
-def _measurement(
+@lru_cache(_CACHE_SIZE)
+def _cached_result(
     analyte: Any, value: Any, unit: Any, lln: Any, uln: Any, limit_unit: Any, status: Any
 ) -> LabResult:
     return LabValue.model_validate(
@@ -201,30 +202,30 @@ def _measurement(
     ).result()  # fmt: skip
 
 
-_date = lru_cache(_KEPT)(TypeAdapter(CollectedAt).validate_python)
+_date = lru_cache(_CACHE_SIZE)(TypeAdapter(CollectedAt).validate_python)
 _source_id = TypeAdapter(Text | None).validate_python
 
 
-def _written(number: object) -> object:
-    """A JSON number as it was written: 1.80 and 1.8 are equal, but not the same report."""
+def _as_text(number: object) -> object:
+    """Return a JSON number as its text: 1.80 and 1.8 are equal, but not the same report."""
     return str(number) if type(number) is Decimal or type(number) is int else number
 
 
-def _lab(given: object, validate: Callable[[object], LabValue]) -> LabResult:
-    """The result that a ``LabValue`` says, without reading again what was read before.
+def _read_lab(given: object, validate: Callable[[object], LabValue]) -> LabResult:
+    """Return a lab value as a ``LabResult``, from the cache if an equal value was read before.
 
-    Of the values that laboratories send, most have been seen with the same unit and limits; only
-    date and number are their own. What is wrong with one, ``LabValue`` itself says.
+    Most values repeat with their unit and limits; the date is cached by itself and ``source_id``
+    is not cached. What the cache cannot take or finds wrong, ``LabValue`` reads or refuses.
     """
-    if isinstance(given, dict) and given.keys() <= _USUAL:
+    if isinstance(given, dict) and given.keys() <= _CACHEABLE_FIELDS:
         get = given.get
         try:
-            read = _measurement(
-                get("analyte"), _written(get("value")), get("unit"), _written(get("lln")),
-                _written(get("uln")), get("limit_unit"), get("status", "final"),
+            read = _cached_result(
+                get("analyte"), _as_text(get("value")), get("unit"), _as_text(get("lln")),
+                _as_text(get("uln")), get("limit_unit"), get("status", "final"),
             )  # fmt: skip
             collected, source_id = _date(get("collected")), _source_id(get("source_id"))
-        except (ValidationError, TypeError):  # TypeError: a list where a text belongs
+        except (ValidationError, TypeError):  # A list cannot be a key of the cache: TypeError.
             return validate(given).result()
         return LabResult(
             read.analyte, read.value, read.unit, read.lln, read.uln, read.limit_unit,
@@ -235,7 +236,7 @@ def _lab(given: object, validate: Callable[[object], LabValue]) -> LabResult:
 
 @dataclass(frozen=True)
 class ReadAs:
-    """What JSON must look like, where a handler is given what it means."""
+    """Annotates a type whose JSON is documented as ``model`` and converted by ``read``."""
 
     model: type[BaseModel]
     read: Callable[[object, Callable[[object], Any]], object]
@@ -244,4 +245,4 @@ class ReadAs:
         return no_info_wrap_validator_function(self.read, handler(self.model))
 
 
-Lab = Annotated[LabResult, ReadAs(LabValue, _lab)]
+Lab = Annotated[LabResult, ReadAs(LabValue, _read_lab)]

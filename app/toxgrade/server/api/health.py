@@ -1,4 +1,4 @@
-"""For the machines that keep the service running: is it alive, can it work."""
+"""Open routes for operation: liveness, readiness, metrics, and where tokens are issued."""
 
 from contextlib import suppress
 from typing import Any
@@ -42,8 +42,9 @@ async def readyz(service: TheService) -> dict[str, str]:
 async def metrics(request: Request, service: TheService) -> Response:
     """Counts and times by route template; nothing of any patient, study or key."""
     counts = request.app.state.metrics
-    with suppress(SQLAlchemyError, Unavailable):  # without the database the rest still counts
-        counts.batches(await service.read(batch_rows))
+    # Without the database, the other metrics are still reported.
+    with suppress(SQLAlchemyError, Unavailable):
+        counts.set_batch_rows(await service.read(batch_rows))
     return Response(generate_latest(counts.registry), media_type=CONTENT_TYPE_LATEST)
 
 

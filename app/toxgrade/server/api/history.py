@@ -1,4 +1,4 @@
-"""What became of a grade; taking back a result; erasing a patient."""
+"""Routes of a grade's history, of withdrawal and erasure, and of the audit."""
 
 from typing import Annotated, Any
 
@@ -25,8 +25,16 @@ from toxgrade.server.records.studies import find_study
 router = APIRouter(
     prefix="/v1/studies/{study}/patients/{patient}", tags=["patients"], route_class=JsonRoute
 )
+audit_router = APIRouter(
+    prefix="/v1/studies/{study}",
+    tags=["audit"],
+    route_class=JsonRoute,
+    dependencies=[require_role("manager")],
+)
 
 GradeId = Annotated[int, Path(ge=1, le=2**53, description="As the answers' `id`.")]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+Cursor = Annotated[int, Query(ge=0, le=2**53)]
 
 
 class ReasonRequest(RequestModel):
@@ -105,18 +113,6 @@ async def erase(
     rows = await service.write(save)
     await run_in_threadpool(empty_write_ahead_log, service.engine)
     return JSONResponse({"study": study, "patient": patient, "rows_erased": rows})
-
-
-audit_router = APIRouter(
-    prefix="/v1/studies/{study}",
-    tags=["audit"],
-    route_class=JsonRoute,
-    dependencies=[require_role("manager")],
-)
-
-
-Limit = Annotated[int, Query(ge=1, le=1000)]
-Cursor = Annotated[int, Query(ge=0, le=2**53)]
 
 
 @audit_router.get("/audit", summary="Who did what, when, from where, with which outcome")

@@ -1,4 +1,4 @@
-"""A patient's courses of radiotherapy and last contact."""
+"""Routes of a patient: courses of radiotherapy, follow-up, grades and worst grades."""
 
 from datetime import date
 from typing import Annotated, Any, Self
@@ -60,7 +60,7 @@ class PatientRequest(RequestModel):
     birth_year: Annotated[int, Strict(), Field(ge=1880, le=2199)] | None = None
 
     @model_validator(mode="after")
-    def _agrees(self) -> Self:
+    def _is_consistent(self) -> Self:
         if self.vital_status is not None and self.last_contact is None:
             raise refuse("missing-last-contact", "expected last_contact with vital_status")
         if self.cause is not None and self.vital_status != "dead":
@@ -68,10 +68,10 @@ class PatientRequest(RequestModel):
         return self
 
     def record(self) -> PatientRecord:
-        """What to record.
+        """Return what to record.
 
         Raises:
-            RequestError: the courses contradict each other, or a date is out of range.
+            RequestError: the courses contradict each other, or the last contact is out of range.
         """
         courses = None if self.courses is None else tuple(c.course() for c in self.courses)
         faults = [
@@ -81,8 +81,8 @@ class PatientRequest(RequestModel):
         faults += _out_of_range(self.last_contact)
         if faults:
             raise RequestError("the patient's dates cannot be accepted", faults)
-        told = {"last_contact", "vital_status", "cause"} & self.model_fields_set
-        follow_up = FollowUp(self.last_contact, self.vital_status, self.cause) if told else None
+        sent = {"last_contact", "vital_status", "cause"} & self.model_fields_set
+        follow_up = FollowUp(self.last_contact, self.vital_status, self.cause) if sent else None
         return PatientRecord(courses, follow_up, self._person())
 
     def _person(self) -> PersonFields:

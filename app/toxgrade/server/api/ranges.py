@@ -1,4 +1,4 @@
-"""A study's own reference ranges, for results that come without one."""
+"""Routes of a study's own reference ranges, which stand in where a result has none."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""Reports on a study: toxicity table, shift table, late toxicity, time to a grade, survival."""
+"""Routes of a study's reports: tables, late toxicity, time to a grade, survival, liver safety."""
 
 from typing import Annotated, Any
 
@@ -127,36 +127,36 @@ async def late(
             "synthetic": found.synthetic,
             "course": course,
             "definition": LATE,
-            "late": [_late(one) for one in late_toxicity(connection, found, edition, course)],
+            "late": [_late(item) for item in late_toxicity(connection, found, edition, course)],
         }
 
     return await service.read(query)
 
 
-def _late(one: LateToxicity) -> dict[str, Any]:
-    def visit(seen: Visit | None) -> dict[str, Any] | None:
-        if seen is None:
+def _late(item: LateToxicity) -> dict[str, Any]:
+    def visit(found: Visit | None) -> dict[str, Any] | None:
+        if found is None:
             return None
-        end = one.radiotherapy_end
+        end = item.radiotherapy_end
         return {
-            "date": seen.day.isoformat() if seen.day else None,
-            "days_from_end": (seen.day - end).days if seen.day and end else None,
-            "phase": seen.phase,
-            "at_least": seen.at_least,
-            "at_most": seen.at_most,
-            "value": seen.value,
+            "date": found.day.isoformat() if found.day else None,
+            "days_from_end": (found.day - end).days if found.day and end else None,
+            "phase": found.phase,
+            "at_least": found.at_least,
+            "at_most": found.at_most,
+            "value": found.value,
         }
 
     return {
-        "patient": one.patient,
-        "term": one.term,
-        "baseline_grade": one.baseline_grade,
-        "worst_grade": one.worst.at_least,
-        "attribution": one.attribution,
-        "first": visit(one.first),
-        "worst": visit(one.worst),
-        "resolved": visit(one.resolved),
-        "visits": [visit(seen) for seen in one.visits],
+        "patient": item.patient,
+        "term": item.term,
+        "baseline_grade": item.baseline_grade,
+        "worst_grade": item.worst.at_least,
+        "attribution": item.attribution,
+        "first": visit(item.first),
+        "worst": visit(item.worst),
+        "resolved": visit(item.resolved),
+        "visits": [visit(each) for each in item.visits],
     }
 
 

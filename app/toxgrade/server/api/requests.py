@@ -1,4 +1,4 @@
-"""What callers may send: the request bodies, refused by field where they are wrong."""
+"""The request bodies; errors in them name the field."""
 
 from typing import Annotated, Literal, Self
 
@@ -24,7 +24,7 @@ class Radiotherapy(RequestModel):
     status: Literal["in-progress", "completed"] | None = None
 
     @model_validator(mode="after")
-    def _says_something(self) -> Self:
+    def _has_a_date(self) -> Self:
         if self.start is None and self.end is None:
             raise refuse("empty-course", "expected a start, an end or both; null clears a course")
         return self
@@ -41,7 +41,7 @@ class WindowLength(RequestModel):
     days: _StrictInt | None = None
 
     @model_validator(mode="after")
-    def _one_length(self) -> Self:
+    def _has_one_length(self) -> Self:
         try:
             self.window()
         except ValueError as error:
@@ -84,7 +84,7 @@ WindowField = Annotated[WindowLength, BeforeValidator(_preset), WithJsonSchema(_
 
 InterpretationsField = Annotated[
     dict[Text, Text],
-    AfterValidator(lambda readings: dict(sorted(readings.items()))),
+    AfterValidator(lambda choices: dict(sorted(choices.items()))),
     Field(
         default_factory=dict,
         max_length=50,
@@ -103,7 +103,7 @@ class Panel(RequestModel):
     results: list[Lab]
 
     def labs(self) -> list[tuple[Loc, LabResult]]:
-        """Every entry with its place in the request: the results, then the baseline."""
+        """Return every entry with its place in the request: the results, then the baseline."""
         return [
             *((("results", i), lab) for i, lab in enumerate(self.results)),
             *((("baseline", i), replace(lab, is_baseline=True))
@@ -111,7 +111,7 @@ class Panel(RequestModel):
         ]  # fmt: skip
 
     def courses(self) -> tuple[Course, ...]:
-        """The course of radiotherapy, if one was sent.
+        """Return the course of radiotherapy; empty if none was sent.
 
         Raises:
             RequestError: its dates contradict each other.

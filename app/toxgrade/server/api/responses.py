@@ -1,4 +1,4 @@
-"""Grades as callers see them: the answers' models, and how they are filled."""
+"""Grades as callers see them: the models of the answers, and the functions that fill them."""
 
 import json
 from collections.abc import Sequence
@@ -169,7 +169,7 @@ class ToxicityAnswer(BaseModel):
 def panel(
     labs: Sequence[LabResult], entries: Sequence[PatientGrade], grader: TermGrader
 ) -> dict[str, Any]:
-    """The answer to a panel that was graded without storing it."""
+    """Return the answer to a panel that was graded without storing it."""
     return {
         "edition": grader.edition.name,
         "grades": [_grade(labs[entry.index], entry, grader) for entry in entries],
@@ -178,11 +178,11 @@ def panel(
 
 
 _Line = msgspec.defstruct("_Line", GradeAnswer.model_fields, gc=False)
-"""A ``GradeAnswer`` as it is written: a fifth of the time of a dictionary, for 1,000 at once."""
+"""A ``GradeAnswer`` for the encoder: 1,000 take a fifth of the time that dictionaries take."""
 
 
 def _grade(lab: LabResult, entry: PatientGrade, grader: TermGrader) -> msgspec.Struct:
-    """The fields of a ``GradeAnswer``, in their order."""
+    """Return a grade as a line; its arguments are in the order of ``GradeAnswer``'s fields."""
     grade, term = entry.grade, entry.grade.term
     return _Line(
         term.analyte if term else lab.analyte,
@@ -214,23 +214,24 @@ def _grade(lab: LabResult, entry: PatientGrade, grader: TermGrader) -> msgspec.S
     )
 
 
-_SHOWN = tuple(StoredGradeAnswer.model_fields)
-_shown = itemgetter(*_SHOWN)
+_STORED_FIELDS = tuple(StoredGradeAnswer.model_fields)
+_stored_values = itemgetter(*_STORED_FIELDS)
 
 
 def stored(row: GradeRow) -> dict[str, Any]:
-    """A stored grade, from the columns of its row and of the result it grades."""
-    shown: dict[str, Any] = dict(zip(_SHOWN, _shown(row), strict=True))
+    """Return a stored grade, from the columns of its row and of the result it grades."""
+    answer: dict[str, Any] = dict(zip(_STORED_FIELDS, _stored_values(row), strict=True))
     if row["study_range"]:
         used = json.loads(row["study_range"])
-        shown |= {"study_range": used, "lln": used["lln"], "uln": used["uln"]}
-        shown["limit_unit"] = used["unit"]
-    shown["flags"] = row["flags"].split()
-    shown["recorded_at"] = row["recorded_at"].isoformat()
-    return shown
+        answer |= {"study_range": used, "lln": used["lln"], "uln": used["uln"]}
+        answer["limit_unit"] = used["unit"]
+    answer["flags"] = row["flags"].split()
+    answer["recorded_at"] = row["recorded_at"].isoformat()
+    return answer
 
 
 def course(course: Course) -> dict[str, Any]:
+    """Return a course of radiotherapy with the fields of ``CourseAnswer``."""
     status = "in-progress" if course.ongoing else "completed" if course.end else None
     return {
         "start": course.start.isoformat() if course.start else None,

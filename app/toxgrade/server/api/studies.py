@@ -1,4 +1,4 @@
-"""Studies: their rules, their patients."""
+"""Routes of studies: their rules and their patients."""
 
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -56,8 +56,8 @@ async def put_study(
     patient is graded again in the same transaction and the old grades stay readable.
     """
     edition = grader_for(Rules(asked.edition), service).edition.name
-    readings = tuple(asked.interpretations.items())
-    rules = Rules(edition, asked.window.window(), asked.implausible, readings)
+    choices = tuple(asked.interpretations.items())
+    rules = Rules(edition, asked.window.window(), asked.implausible, choices)
     grader_for(rules, service)
     known = service.graders.criteria.analytes
     faults = [
@@ -95,14 +95,14 @@ async def get_study(service: TheService, study: StudyName) -> JSONResponse:
 
 
 def _rows(
-    asked: StudyRequest, vocabulary: Vocabulary, faults: list[FieldFault]
+    request: StudyRequest, vocabulary: Vocabulary, faults: list[FieldFault]
 ) -> tuple[RowChoice, ...] | None:
-    """The rows asked for with the edition's own names of their terms; adds what is wrong."""
-    if asked.rows is None:
+    """Return the rows with the edition's names of their terms; add what is wrong to ``faults``."""
+    if request.rows is None:
         return None
     labels: set[str] = set()
     rows = []
-    for i, row in enumerate(asked.rows):
+    for i, row in enumerate(request.rows):
         if row.label.casefold() in labels:
             faults.append(FieldFault(("rows", i, "label"), "label-twice", "expected another label"))
         labels.add(row.label.casefold())

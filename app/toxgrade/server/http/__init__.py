@@ -1,1 +1,1 @@
-"""What all doors over HTTP share: requests read strictly, errors, authorization, middleware."""
+"""What all HTTP doors share: strict reading of requests, errors, authorization, middleware."""

@@ -1,4 +1,4 @@
-"""What a request says of itself to the audit, and under which key it is to take effect once."""
+"""What the audit records of a request, and its idempotency key."""
 
 import hashlib
 import re
@@ -17,9 +17,9 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 def audit_action(
     request: Request, caller: Caller, study: str | None = None, patient: str | None = None
 ) -> AuditAction | None:
-    """What the audit will say; None where the request is of no study.
+    """Return what the audit records of a request; None where it concerns no study.
 
-    The study and the patient are those of the path unless they are given.
+    ``study`` and ``patient`` are those of the path unless they are given.
     """
     study = study or request.path_params.get("study")
     if study is None:
@@ -37,17 +37,17 @@ def audit_action(
 async def idempotency_key(
     request: Request,
     caller: Caller,
-    told: AuditAction | None,
+    action: AuditAction | None,
     content: bytes | None = None,
     part: int | None = None,
 ) -> IdempotencyKey | None:
-    """The ``Idempotency-Key`` of a request with the SHA-256 of all that was asked; None without.
+    """Return the ``Idempotency-Key`` of a request with the request's SHA-256; None if it has none.
 
-    ``content`` stands for a body that was read as a stream. Each ``part`` of a request that takes
-    effect in parts has a key of its own, made of the request's.
+    The SHA-256 covers method, path, query and body; ``content`` stands for a body that was read as
+    a stream. Each ``part`` of a request that takes effect in parts has a key derived from its key.
 
     Raises:
-        RequestError: a key that cannot be one.
+        RequestError: the key is not 1 to 255 visible ASCII characters.
     """
     given = request.headers.get("idempotency-key")
     if given is None:
@@ -57,11 +57,11 @@ async def idempotency_key(
         where = ("header", "Idempotency-Key")
         fault = FieldFault(where, "key-format", "expected 1 to 255 visible ASCII characters")
         raise RequestError("the idempotency key cannot be one", [fault])
-    asked = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
+    target = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
     body = await request.body() if content is None else content
-    study, patient = (told.study, told.patient) if told else (None, None)
+    study, patient = (action.study, action.patient) if action else (None, None)
     if part is not None:
         key = f"{part}#{hashlib.sha256(key.encode()).hexdigest()}"
     return IdempotencyKey(
-        caller.name, key, hashlib.sha256(asked + body).hexdigest(), study, patient
+        caller.name, key, hashlib.sha256(target + body).hexdigest(), study, patient
     )

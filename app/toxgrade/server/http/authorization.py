@@ -1,4 +1,4 @@
-"""The check that stands before every route: each declares the role it needs, or that it is open."""
+"""Authorization of routes: each declares the role it needs, or that it is open to everyone."""
 
 from collections.abc import Iterable
 
@@ -15,14 +15,14 @@ from toxgrade.server.http.rate_limit import cost
 from toxgrade.server.http.service import Service
 
 SESSION = "toxgrade_session"
-"""The cookie that a page's sign-in sets; routes that are not pages never read it."""
+"""The cookie that the sign-in page sets; only pages read it."""
 
 
 class RequireRole(HTTPBearer):
-    """A dependency that lets pass who has a role on the study that the request names.
+    """A dependency that admits callers who have a role on the study that the request names.
 
     The study is the path's ``{study}`` or the query's ``study``. A request that names none needs
-    the role on any study; the handler then calls ``Service.require`` with the study it settles on.
+    the role on any study; its handler then calls ``Service.require`` with the study it finds.
     """
 
     def __init__(self, role: Role, *, tokens_once: bool = False, session: bool = False) -> None:
@@ -31,13 +31,13 @@ class RequireRole(HTTPBearer):
         self._tokens_once, self._session = tokens_once, session
 
     async def __call__(self, request: Request) -> None:  # type: ignore[override]
-        """Check once per request.
+        """Check the caller, once per request.
 
         Raises:
-            Unauthorized: no credentials, or none that are valid.
-            NotFound: the study is not the caller's to know of.
-            Forbidden: the caller's role does not allow it.
-            TooManyRequests: the caller's share is used up for now.
+            Unauthorized: there are no credentials, or they are not valid.
+            NotFound: the caller has no role on the study and must not learn whether it exists.
+            Forbidden: the caller's role does not allow the request.
+            TooManyRequests: the caller has used up the rate limit for now.
         """
         if hasattr(request.state, "caller"):
             return
@@ -51,11 +51,12 @@ class RequireRole(HTTPBearer):
         try:
             caller.require(self.role, study)
         except (Forbidden, NotFound):
-            await service.denied(request, caller, study)
+            await service.audit_denial(request, caller, study)
             raise
         request.state.caller = caller
 
     async def _caller(self, request: Request, service: Service) -> Caller:
+        """Return the caller of a request; ``ANYONE`` where the service checks nobody."""
         if service.settings.auth == "off":
             return ANYONE
         scheme, _, presented = request.headers.get("authorization", "").partition(" ")
@@ -69,17 +70,17 @@ class RequireRole(HTTPBearer):
 
 
 class Public:
-    """A dependency that lets everyone pass, and says so."""
+    """A dependency that admits everyone and declares the route open."""
 
     async def __call__(self, request: Request) -> None:
-        """Nothing to check."""
+        """Check nothing."""
 
 
 def require_role(role: Role, *, tokens_once: bool = False, session: bool = False) -> params.Depends:
-    """Declare on a route or router that callers need a role: ``dependencies=[needs("reader")]``.
+    """Declare the role that a route or router needs: ``dependencies=[require_role("reader")]``.
 
-    ``tokens_once``: a token of the issuer is accepted once, by its ``jti``, as CDS Hooks asks.
-    ``session``: a page, which a browser may also ask for with the cookie of the sign-in page.
+    ``tokens_once``: a token of the issuer is accepted once, by its ``jti``, as CDS Hooks requires.
+    ``session``: the route is a page, where the cookie of the sign-in page is accepted too.
     """
     return params.Depends(RequireRole(role, tokens_once=tokens_once, session=session))
 
@@ -89,32 +90,32 @@ def public() -> params.Depends:
     return params.Depends(Public())
 
 
-def need(dependencies: Iterable[params.Depends]) -> RequireRole | Public | None:
-    """What these dependencies of a route declare; None: nothing."""
-    declared = (each.dependency for each in dependencies)
-    return next((found for found in declared if isinstance(found, RequireRole | Public)), None)
+def declared_access(dependencies: Iterable[params.Depends]) -> RequireRole | Public | None:
+    """Return what these dependencies of a route declare; None if they declare nothing."""
+    found = (each.dependency for each in dependencies)
+    return next((access for access in found if isinstance(access, RequireRole | Public)), None)
 
 
-def undeclared(app: FastAPI) -> list[str]:
-    """The routes that declare nothing; the library's page of documentation is open to everyone."""
+def undeclared_routes(app: FastAPI) -> list[str]:
+    """List the routes that declare nothing; the documentation page is exempt, as it is open."""
     found = [(context.path, context.original_route) for context in iter_route_contexts(app.routes)]
     return [
         f"{' '.join(route.methods or ())} {path}"
         for path, route in found
         if isinstance(route, APIRoute) and not route.path.startswith(app.docs_url or "/docs")
-        if need(route.dependencies) is None
+        if declared_access(route.dependencies) is None
     ]
 
 
 async def identify(service: Service, presented: str, *, tokens_once: bool = False) -> Caller:
-    """Who presents a key, or a token of the issuer.
+    """Return the caller who presents an API key or a token of the issuer.
 
     Raises:
-        Unauthorized: it is not valid.
+        Unauthorized: the key or token is not valid.
     """
     credentials, is_key = service.credentials, presented.startswith("tox_")
-    if (is_key or not tokens_once) and (known := credentials.remembered(presented)):
-        return known
+    if (is_key or not tokens_once) and (caller := credentials.remembered(presented)):
+        return caller
     if is_key:
         return await service.read(lambda c: credentials.check_key(c, presented))
     token = await credentials.check_token(presented)

@@ -1,4 +1,4 @@
-"""Reading a request's JSON: exact numbers, nothing read twice, nothing silently dropped."""
+"""Strict reading of JSON requests: limited size, exact numbers, no duplicate keys."""
 
 import json
 from collections.abc import Callable, Coroutine
@@ -12,60 +12,61 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from toxgrade.errors import FieldFault
-from toxgrade.server.http.authorization import need
+from toxgrade.server.http.authorization import declared_access
 from toxgrade.server.http.service import service_of
 
-_INTEGER_DIGITS = 15  # longer ones stay decimals: Python refuses integers above 4,300 digits
+# Longer integers become Decimal, because ``int`` refuses texts of more than 4,300 digits.
+_MAX_INTEGER_DIGITS = 15
 
 
 class BodyProblem(HTTPException):
-    """A body that cannot be read; an ``HTTPException`` because FastAPI lets only those through."""
+    """A body that cannot be read; an ``HTTPException``, as FastAPI answers any other with a 400."""
 
     def __init__(self, status: int, detail: str, *faults: FieldFault) -> None:
         super().__init__(status, detail)
         self.faults = list(faults)
 
 
-async def limited_body(request: Request, most: int) -> bytes:
-    """The body, refused as soon as it is longer than ``most`` bytes.
+async def limited_body(request: Request, max_bytes: int) -> bytes:
+    """Return the body, or refuse it as soon as it is longer than ``max_bytes``.
 
     Raises:
-        BodyProblem: it is too long, or compressed.
+        BodyProblem: it is too long (413), or has a Content-Encoding (415).
     """
-    too_long = BodyProblem(413, f"the body is longer than {most} bytes; send a batch")
+    too_long = BodyProblem(413, f"the body is longer than {max_bytes} bytes; send a batch")
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > most:
+    if announced.isdecimal() and int(announced) > max_bytes:
         raise too_long
     if "content-encoding" in request.headers:
         raise BodyProblem(415, "expected a body without Content-Encoding")
     read = bytearray()
     async for chunk in request.stream():
         read += chunk
-        if len(read) > most:
+        if len(read) > max_bytes:
             raise too_long
     return bytes(read)
 
 
 class JsonRoute(APIRoute):
-    """A route whose body is read by ``JsonRequest``, or a kind of it that takes longer ones."""
+    """A route whose body is read by ``JsonRequest`` or, for longer bodies, a subclass of it."""
 
     @property
     def request_class(self) -> "type[JsonRequest]":
         return JsonRequest
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle, declared = super().get_route_handler(), need(self.dependencies)
+        handle, access = super().get_route_handler(), declared_access(self.dependencies)
 
         async def read_strictly(request: Request) -> Response:
-            if declared is not None:  # before anything of the body is read
-                await declared(request)
+            if access is not None:  # The caller is checked before any of the body is read.
+                await access(request)
             return await handle(self.request_class(request.scope, request.receive))
 
         return read_strictly
 
 
 class JsonRequest(Request):
-    """A request whose JSON body is limited in size and read without losing anything."""
+    """A request whose JSON body is limited in size and parsed without losing digits or keys."""
 
     media_type = "application/json"
 
@@ -74,7 +75,7 @@ class JsonRequest(Request):
         return int(self.app.state.service.settings.max_body_bytes)
 
     async def body(self) -> bytes:
-        """The body, as ``limited_body`` reads it."""
+        """Return the body as ``limited_body`` reads it; raise ``BodyProblem`` unless it is JSON."""
         if not hasattr(self, "_body"):
             read = await limited_body(self, self.most_bytes)
             if read and not _is_json(self.headers.get("content-type", "")):
@@ -93,28 +94,28 @@ def _is_json(content_type: str) -> bool:
     )
 
 
-class _Twice(dict[str, Any]):
-    """An object with a key that is there twice; kept to say where."""
+class _DuplicateKey(dict[str, Any]):
+    """An object in which ``key`` occurs twice; it marks the place in the parsed document."""
 
     def __init__(self, key: str) -> None:
         self.key = key
 
 
 def read_json(body: bytes) -> Any:
-    """Parse UTF-8 JSON with decimal numbers.
+    """Parse UTF-8 JSON; fractions and long integers become ``Decimal``.
 
     Raises:
-        BodyProblem: it is not JSON, is nested too deeply, or an object has a key twice.
+        BodyProblem: it is not UTF-8 or not JSON, is nested too deeply, or has duplicate keys.
     """
-    twice: list[_Twice] = []
+    duplicates: list[_DuplicateKey] = []
 
-    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
-        read = dict(found)
-        if len(read) == len(found):
+    def to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        read = dict(pairs)
+        if len(read) == len(pairs):
             return read
-        keys = [key for key, _ in found]
-        twice.append(_Twice(next(key for key in keys if keys.count(key) > 1)))
-        return twice[-1]
+        keys = [key for key, _ in pairs]
+        duplicates.append(_DuplicateKey(next(key for key in keys if keys.count(key) > 1)))
+        return duplicates[-1]
 
     try:
         document = json.loads(
@@ -122,9 +123,9 @@ def read_json(body: bytes) -> Any:
             parse_float=Decimal,
             parse_int=_integer,
             parse_constant=_refuse_constant,
-            object_pairs_hook=pairs,
+            object_pairs_hook=to_object,
         )
-        faults = [_fault(item, document) for item in twice]
+        faults = [_fault(item, document) for item in duplicates]
     except RecursionError:
         raise BodyProblem(400, "the JSON is nested too deeply") from None
     except json.JSONDecodeError as error:
@@ -138,20 +139,20 @@ def read_json(body: bytes) -> Any:
 
 
 def _integer(text: str) -> int | Decimal:
-    return int(text) if len(text) <= _INTEGER_DIGITS else Decimal(text)
+    return int(text) if len(text) <= _MAX_INTEGER_DIGITS else Decimal(text)
 
 
 def _refuse_constant(_: str) -> None:
     raise BodyProblem(400, "the body is not JSON: NaN and Infinity are not numbers in JSON")
 
 
-def _fault(item: _Twice, document: Any) -> FieldFault:
+def _fault(item: _DuplicateKey, document: Any) -> FieldFault:
     loc = (*(_path(item, document) or ()), item.key)
     return FieldFault(loc, "duplicate-key", "this field is there twice; send it once")
 
 
-def _path(item: _Twice, within: Any) -> tuple[str | int, ...] | None:
-    """Where an object lies in a document; None if it is not there (itself inside a dropped one)."""
+def _path(item: _DuplicateKey, within: Any) -> tuple[str | int, ...] | None:
+    """Return an object's path in a document; None if it lies within another duplicate's object."""
     if within is item:
         return ()
     if isinstance(within, dict):
@@ -167,33 +168,33 @@ def _path(item: _Twice, within: Any) -> tuple[str | int, ...] | None:
 
 
 class DirectRoute(JsonRoute):
-    """A ``JsonRoute`` whose handler takes ``service``, what its path names, and a body.
+    """A ``JsonRoute`` whose handler takes ``service``, path parameters and a body.
 
-    It is called without FastAPI's resolving of dependencies, which cost more than grading a value;
-    documentation, validation and errors are the same.
+    It is called without FastAPI's resolution of dependencies, which took longer than grading a
+    value. The OpenAPI document, validation and errors are those of a ``JsonRoute``.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        declared, body, handle = need(self.dependencies), self.body_field, self.endpoint
+        access, body, handle = declared_access(self.dependencies), self.body_field, self.endpoint
         assert body is not None
-        named, (asked_as,) = self.dependant.path_params, self.dependant.body_params
+        path_params, (body_param,) = self.dependant.path_params, self.dependant.body_params
 
         async def call(request: Request) -> Response:
-            if declared is not None:
-                await declared(request)
+            if access is not None:
+                await access(request)
             sent = self.request_class(request.scope, request.receive)
             document = await sent.json() if await sent.body() else None
             if document is None:
                 raise RequestValidationError([{"type": "missing", "loc": ("body",), "msg": ""}])
-            asked, errors = body.validate(document, {}, loc=("body",))
-            given = {asked_as.name: asked}
-            for field in named:
+            content, errors = body.validate(document, {}, loc=("body",))
+            arguments = {body_param.name: content}
+            for field in path_params:
                 text = request.path_params[field.alias]
-                given[field.name], wrong = field.validate(text, {}, loc=("path", field.alias))
-                errors += wrong
+                arguments[field.name], faults = field.validate(text, {}, loc=("path", field.alias))
+                errors += faults
             if errors:
                 raise RequestValidationError(errors)
-            answer: Response = await handle(service=await service_of(sent), **given)
+            answer: Response = await handle(service=await service_of(sent), **arguments)
             return answer
 
         return call

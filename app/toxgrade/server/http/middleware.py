@@ -1,4 +1,4 @@
-"""What this process counts, for Prometheus: by route template, never by path."""
+"""ASGI middleware: request ids, the request log, security headers, CORS; and Prometheus metrics."""
 
 import re
 import secrets
@@ -20,11 +20,37 @@ from toxgrade.server.records.writer import Writer
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "other"
-"""The label of a path that no route has, and of a method that none takes."""
+"""The label of a path that no route has, and of a method that is none of ``METHODS``."""
+
+_REQUEST_ID = re.compile(rb"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}")
+_WENT_AWAY = 499
+_OWN_PAGES = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_DOCS = (
+    "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; connect-src 'self';"
+    " img-src 'self' data:; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'"
+)
+"""The policy of /docs: Swagger starts with an inline script; its page shows no caller's data."""
+
+SECURITY = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+    (b"strict-transport-security", b"max-age=31536000"),  # Browsers ignore it without TLS.
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", _OWN_PAGES.encode()),
+)
+"""Added to every answer, except those that the answer sets itself."""
+
+_PROCESS = secrets.token_hex(8)
+_numbers = count()
+_log = structlog.get_logger()
 
 
 class Metrics:
-    """The counts of one application, in a registry of its own."""
+    """The metrics of one application, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -52,8 +78,8 @@ class Metrics:
         )
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
-    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count one request. ``route`` is a template of ours, so that labels stay few."""
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request; ``route`` is a template, never a path, so that there are few labels."""
         key = (method, route, status)
         found = self._children.get(key)
         if found is None:
@@ -63,18 +89,18 @@ class Metrics:
         found[1].observe(seconds)
 
     def watch(self, writer: Writer) -> None:
-        """Count what a writer counts for itself, whenever Prometheus asks."""
+        """Add a writer's counts, which are read whenever Prometheus collects."""
         self.registry.register(_WriterCounts(writer))
 
-    def batches(self, rows: Mapping[str, int]) -> None:
-        """How many rows of stored batches are in each state, as the database says now."""
+    def set_batch_rows(self, rows: Mapping[str, int]) -> None:
+        """Set how many rows of stored batches are in each state now."""
         self._batch_rows.clear()
         for state, number in rows.items():
             self._batch_rows.labels(state).set(number)
 
 
 class _WriterCounts(Collector):
-    """The mean size of a group is the increase of jobs by the increase of groups."""
+    """A writer's counts; the mean group size is the increase of jobs over that of groups."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
@@ -87,40 +113,13 @@ class _WriterCounts(Collector):
 
 
 def own_path(scope: Scope) -> str:
-    """The path of a request without ``TOXGRADE_ROOT_PATH``, as this service's routes have it."""
+    """Return the path of a request without ``TOXGRADE_ROOT_PATH``, as the routes declare it."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))
 
 
-_REQUEST_ID = re.compile(rb"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}")
-_WENT_AWAY = 499
-_OWN_PAGES = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-_DOCS = (
-    "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; connect-src 'self';"
-    " img-src 'self' data:; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'"
-)
-"""Swagger's page starts itself with an inline script; nothing on it comes from a caller."""
-
-SECURITY = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-frame-options", b"DENY"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
-    (b"strict-transport-security", b"max-age=31536000"),  # ignored by browsers without TLS
-    (b"cache-control", b"no-store"),
-    (b"content-security-policy", _OWN_PAGES.encode()),
-)
-"""On every answer that does not set its own."""
-
-_PROCESS = secrets.token_hex(8)
-_numbers = count()
-_log = structlog.get_logger()
-
-
 class RequestMiddleware:
-    """The outermost layer, in plain ASGI: a request costs it some tens of microseconds."""
+    """The outermost middleware, in plain ASGI: it takes some tens of microseconds per request."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -151,12 +150,12 @@ class RequestMiddleware:
     def _report(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", OTHER)
         method = scope["method"] if scope["method"] in METHODS else OTHER
-        self._metrics.answered(method, route, status, seconds)
+        self._metrics.count_request(method, route, status, seconds)
         _log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2))
 
 
 def _request_id(scope: Scope) -> str:
-    """The proxy's id where it is a UUID; any other text could be somebody's name."""
+    """Return the proxy's id if it is a UUID, else a new one: any other text could be a name."""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return str(value, "ascii")
@@ -175,7 +174,7 @@ def _headers(
 
 
 class BrowserClients:
-    """Cross-origin answers for the CDS service alone; every other route stays same-origin."""
+    """CORS for the CDS service alone; every other route stays same-origin."""
 
     def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
         self._app = app

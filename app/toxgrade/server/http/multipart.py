@@ -1,4 +1,4 @@
-"""The files of an upload, written one after the other into a folder, under names of our own."""
+"""The files of an upload, written into a folder under names that the service chooses."""
 
 import hashlib
 import re
@@ -16,10 +16,11 @@ from toxgrade.server.http.body import BodyProblem
 from toxgrade.tabular.mapping import Document
 from toxgrade.tabular.read_options import OPTIONS
 
-MOST_WORDS, LONGEST_WORD = 100, 200
+MAX_OPTIONS = 100
+OPTION_LENGTH = 200  # characters at most
 _FILES = ("labs", "patients", "mapping")
-_PIECE = 1 << 20
-_LARGEST_MAPPING = 64 * 1024
+_BLOCK_BYTES = 1 << 20
+_MAX_MAPPING_BYTES = 64 * 1024
 _SUFFIX = re.compile(r"\.(?:csv|tsv|ndjson|jsonl)(?:\.gz|\.zst)?$|\.(?:parquet|xlsx|xpt)$")
 MEDIA_TYPES = {
     "text/csv": ".csv",
@@ -40,66 +41,66 @@ ACCEPTED = (
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What came: the files' names by field and the SHA-256 of them all; what was declared."""
+    """The files written, by form field, with a SHA-256 of them all; and the declared options."""
 
     names: dict[str, str]
     sha256: str
-    words: list[tuple[str, str]] = field(default_factory=list)
+    options: list[tuple[str, str]] = field(default_factory=list)
     mapping: Document | None = None
 
 
 async def write_body(
-    pieces: AsyncGenerator[bytes, None], filename: str | None, media_type: str, folder: Path
+    blocks: AsyncGenerator[bytes, None], filename: str | None, media_type: str, folder: Path
 ) -> Files:
-    """Write a body that is the labs themselves.
+    """Write a body that is the laboratory file itself.
 
     Raises:
-        BodyProblem: of no format that is read.
+        BodyProblem: its format is not known.
         RequestError: it is empty.
     """
     labs = f"labs{_suffix(filename, media_type)}"
-    return Files({"labs": labs}, await _write(pieces, folder / labs))
+    return Files({"labs": labs}, await _write(blocks, folder / labs))
 
 
-async def write_form(headers: Headers, pieces: AsyncGenerator[bytes, None], folder: Path) -> Files:
-    """Write the files of a form; its SHA-256 is that of theirs.
+async def write_form(headers: Headers, blocks: AsyncGenerator[bytes, None], folder: Path) -> Files:
+    """Write the files of a form; the SHA-256 covers ``labs`` and ``patients``, not ``mapping``.
 
     Raises:
-        BodyProblem: no form, or a file of no format that is read.
-        RequestError: it lacks ``labs``, or has a file that is empty or not one of ours.
-        TooLarge: a mapping file of more than 64 KB.
+        BodyProblem: the form cannot be read, or the format of a file is not known.
+        RequestError: ``labs`` is missing, or a file is empty, sent twice or of an unknown field.
+        TooLarge: the mapping file is longer than 64 KiB.
     """
-    longest = 4 * LONGEST_WORD  # bytes
+    longest = 4 * OPTION_LENGTH  # bytes: a character has up to four in UTF-8
     parser = MultiPartParser(
-        headers, pieces, max_files=len(_FILES), max_fields=MOST_WORDS, max_part_size=longest
+        headers, blocks, max_files=len(_FILES), max_fields=MAX_OPTIONS, max_part_size=longest
     )
     try:
         form = await parser.parse()
     except MultiPartException as error:
         raise BodyProblem(400, f"the form cannot be read: {error.message}") from None
     try:
-        files, words = _parted(form)
+        files, options = _split_form(form)
         mapping = await _mapping(files.pop("mapping", None))
         names = {
             name: name + _suffix(file.filename, file.content_type or "")
             for name, file in files.items()
         }
-        digests = {name: await _write(_read(files[name]), folder / names[name]) for name in names}
+        digests = {name: await _write(_blocks(files[name]), folder / names[name]) for name in names}
     finally:
         await form.close()
-    both = " ".join(f"{name} {digests[name]}" for name in sorted(digests))
-    return Files(names, hashlib.sha256(both.encode()).hexdigest(), words, mapping)
+    listed = " ".join(f"{name} {digests[name]}" for name in sorted(digests))
+    return Files(names, hashlib.sha256(listed.encode()).hexdigest(), options, mapping)
 
 
-def _parted(form: FormData) -> tuple[dict[str, UploadFile], list[tuple[str, str]]]:
-    """The files of a form by field, and its other fields."""
+def _split_form(form: FormData) -> tuple[dict[str, UploadFile], list[tuple[str, str]]]:
+    """Return the files of a form by field, and its other fields with their texts."""
     files: dict[str, UploadFile] = {}
-    words = []
+    options = []
     for name, given in form.multi_items():
         if isinstance(given, str) and name not in _FILES:
-            words.append((name, given))
+            options.append((name, given))
         elif isinstance(given, UploadFile) and not (given.filename or given.size):
-            continue  # what a browser sends for a field in which no file was chosen
+            continue  # A browser sends this for a field in which no file was chosen.
         elif isinstance(given, str) or name not in _FILES or name in files:
             text = f"expected the files {', '.join(_FILES)}, each once; only labs must be there"
             fault = FieldFault((name,), "unknown-field", text)
@@ -109,37 +110,37 @@ def _parted(form: FormData) -> tuple[dict[str, UploadFile], list[tuple[str, str]
     if "labs" not in files:
         fault = FieldFault(("labs",), "missing", "expected a file named labs")
         raise RequestError("the form holds no labs", [fault])
-    return files, words
+    return files, options
 
 
 async def _mapping(file: UploadFile | None) -> Document | None:
     if file is None:
         return None
-    content = await file.read(_LARGEST_MAPPING + 1)
-    if len(content) > _LARGEST_MAPPING:
-        raise TooLarge(f"a mapping file is at most {_LARGEST_MAPPING} bytes")
+    content = await file.read(_MAX_MAPPING_BYTES + 1)
+    if len(content) > _MAX_MAPPING_BYTES:
+        raise TooLarge(f"a mapping file is at most {_MAX_MAPPING_BYTES} bytes")
     return "mapping", content
 
 
-async def _write(pieces: AsyncGenerator[bytes, None], path: Path) -> str:
-    """Write a file; its SHA-256."""
+async def _write(blocks: AsyncGenerator[bytes, None], path: Path) -> str:
+    """Write a file; return its SHA-256."""
     digest = hashlib.sha256()
     with path.open("xb") as file:
-        async for piece in pieces:
-            await run_in_threadpool(file.write, piece)
-            digest.update(piece)
+        async for block in blocks:
+            await run_in_threadpool(file.write, block)
+            digest.update(block)
     if not path.stat().st_size:
         raise RequestError("the body is empty", [FieldFault(("body",), "empty", "expected a file")])
     return digest.hexdigest()
 
 
-async def _read(file: UploadFile) -> AsyncGenerator[bytes, None]:
-    while piece := await file.read(_PIECE):
-        yield piece
+async def _blocks(file: UploadFile) -> AsyncGenerator[bytes, None]:
+    while block := await file.read(_BLOCK_BYTES):
+        yield block
 
 
 def _suffix(filename: str | None, media_type: str) -> str:
-    """The format by the file's name, else by its media type, as a suffix."""
+    """Return the format as a suffix, by the file's name or else by its media type."""
     named = _SUFFIX.search((filename or "").lower())
     found = named[0] if named else MEDIA_TYPES.get(media_type.partition(";")[0].strip().lower())
     if found is None:
@@ -147,8 +148,8 @@ def _suffix(filename: str | None, media_type: str) -> str:
     return found
 
 
-_WORDS = {
-    option.name: {"type": "string", "maxLength": LONGEST_WORD, "description": option.help}
+_OPTION_SCHEMAS = {
+    option.name: {"type": "string", "maxLength": OPTION_LENGTH, "description": option.help}
     | ({"enum": list(option.choices)} if option.choices else {})
     for option in OPTIONS
 }
@@ -158,9 +159,9 @@ UPLOAD: dict[str, Any] = {
             "name": option.name,
             "in": "query",
             "description": option.help,
-            "schema": {"type": "array", "items": _WORDS[option.name]}
+            "schema": {"type": "array", "items": _OPTION_SCHEMAS[option.name]}
             if option.repeatable
-            else _WORDS[option.name],
+            else _OPTION_SCHEMAS[option.name],
         }
         for option in OPTIONS
     ],
@@ -176,7 +177,7 @@ UPLOAD: dict[str, Any] = {
                         "labs": {"type": "string", "format": "binary"},
                         "patients": {"type": "string", "format": "binary"},
                         "mapping": {"type": "string", "format": "binary"},
-                        **_WORDS,
+                        **_OPTION_SCHEMAS,
                     },
                 }
             },

@@ -1,4 +1,4 @@
-"""Every error as ``application/problem+json`` (RFC 9457): fields named, values never repeated."""
+"""Error answers as ``application/problem+json`` (RFC 9457); they name fields, never values."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -48,9 +48,9 @@ _STATUS: dict[type[ToxgradeError], int] = {
     Unavailable: 503,
 }
 HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
-"""What goes with a status, whoever answers with it."""
+"""The headers that go with a status, whichever door answers."""
 
-_FIELD_NAME = re.compile(r"[a-z][a-z_]{0,24}")  # no digits, no capitals: those may be identifiers
+_FIELD_NAME = re.compile(r"[a-z][a-z_]{0,24}")  # Digits and capitals could be identifiers.
 _log = structlog.get_logger()
 
 
@@ -77,13 +77,12 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 """The error answers as every route documents them."""
 
+ErrorForm = Callable[[int, str, Sequence[FieldFault]], Response]
+"""A function that makes the answer to an error from its status, detail and faulty fields."""
 
-Form = Callable[[int, str, Sequence[FieldFault]], Response]
-"""How an error is answered: from its status, what happened, and the fields that are wrong."""
 
-
-def add_handlers(app: FastAPI, forms: Mapping[str, Form]) -> None:
-    """Answer every error as a problem; below the paths that ``forms`` names, in their own form."""
+def add_handlers(app: FastAPI, forms: Mapping[str, ErrorForm]) -> None:
+    """Answer every error as a problem, or below the paths of ``forms`` in that path's form."""
     app.state.error_forms = forms
     app.add_exception_handler(ToxgradeError, _on_own)
     app.add_exception_handler(RequestValidationError, _on_validation)
@@ -93,7 +92,7 @@ def add_handlers(app: FastAPI, forms: Mapping[str, Form]) -> None:
 
 
 def problem(status: int, detail: str, faults: Sequence[FieldFault] = ()) -> JSONResponse:
-    """The answer for an error; names in ``loc`` that could be anything else are left out."""
+    """Return an error as a problem; parts of ``loc`` that are not field names become ``…``."""
     errors = [
         {"loc": [shown(part) for part in f.loc], "code": f.code, "message": f.message}
         for f in faults
@@ -109,19 +108,19 @@ def problem(status: int, detail: str, faults: Sequence[FieldFault] = ()) -> JSON
 
 
 def _answer(scope: Scope, status: int, detail: str, faults: Sequence[FieldFault] = ()) -> Response:
-    """The answer for an error, in the form of the door that was asked."""
-    forms: Mapping[str, Form] = scope["app"].state.error_forms
-    own = (form for path, form in forms.items() if own_path(scope).startswith(path))
-    return next(own, problem)(status, detail, faults)
+    """Return an error in the form of the door that the request came to."""
+    forms: Mapping[str, ErrorForm] = scope["app"].state.error_forms
+    matching = (form for path, form in forms.items() if own_path(scope).startswith(path))
+    return next(matching, problem)(status, detail, faults)
 
 
 def shown(part: str | int) -> str | int:
-    """A sender's own key is repeated only if it looks like a field's name."""
+    """Return a part of a location; a text that does not look like a field's name becomes ``…``."""
     return part if isinstance(part, int) or _FIELD_NAME.fullmatch(part) else "…"
 
 
 def status_of(error: Exception) -> int:
-    """The status with which an error of Toxgrade's own is answered; 500 for any other."""
+    """Return the HTTP status for an error of Toxgrade's own; 500 for any other."""
     return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
 
 
@@ -156,7 +155,7 @@ def _fault(found: dict[str, Any], model: Any) -> FieldFault:
 
 
 def _accepted(loc: tuple[str | int, ...], model: Any) -> str:
-    """The fields of the object in which an unknown one lies."""
+    """List the accepted fields of the object in which an unknown field lies."""
     for part in loc[:-1]:
         if isinstance(part, str):
             model = _model(model.model_fields[part].annotation)
@@ -164,7 +163,7 @@ def _accepted(loc: tuple[str | int, ...], model: Any) -> str:
 
 
 def _model(annotation: Any) -> Any:
-    """The model within a field's annotation: ``X | None``, ``list[X]``, or what it is read as."""
+    """Return the model in an annotation: ``X | None``, ``list[X]`` or ``ReadAs``; else None."""
     if hasattr(annotation, "model_fields"):
         return annotation
     inner = (_model(getattr(part, "model", part)) for part in get_args(annotation))
@@ -185,9 +184,9 @@ async def _on_database(request: Request, error: Exception) -> Response:
 
 
 class LastResort:
-    """Answers 500 for what nobody foresaw, and logs where it happened without its message.
+    """Middleware that answers unforeseen errors with 500 and logs where they arose.
 
-    A message could hold a patient's value (``KeyError: '1.8'``); a place in the code cannot.
+    It logs no message, which could hold a patient's value (``KeyError: '1.8'``).
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -204,7 +203,7 @@ class LastResort:
         try:
             await self._app(scope, receive, watch)
         except ClientDisconnect:
-            return  # nobody is there to be answered
+            return  # The client has gone, so nobody would get an answer.
         except Exception as error:
             _log.error("unforeseen error", error=type(error).__name__, places=places(error))
             if scope["type"] == "http" and not started:

@@ -1,4 +1,4 @@
-"""How much one caller may ask of this process: a token bucket each, cost by rows."""
+"""Rate limits of this process: a token bucket per caller; requests cost by their size."""
 
 import math
 import time
@@ -8,54 +8,54 @@ from starlette.requests import Request
 from toxgrade.errors import TooManyRequests
 
 BURST_SECONDS = 10
-"""What a caller left unused is kept for so long."""
+"""A bucket holds at most the tokens that flow in during this time."""
 
 _BYTES_PER_TOKEN = 4000  # about 20 laboratory values
-_MANY = 10_000  # callers remembered before those at rest are forgotten
+_MAX_BUCKETS = 10_000  # With so many, those that are full again are dropped.
 
 
 class RateLimits:
-    """One bucket per caller; ``per_second`` tokens flow in, a request takes out its cost."""
+    """A token bucket per caller; ``per_second`` tokens flow in, a request takes out its cost."""
 
     def __init__(self, per_second: float) -> None:
         self._per_second = per_second
-        self._most = per_second * BURST_SECONDS
+        self._capacity = per_second * BURST_SECONDS
         self._buckets: dict[str, tuple[float, float]] = {}
 
     def spend(self, caller: str, cost: float) -> None:
         """Take ``cost`` tokens from the caller's bucket.
 
         A request that costs more than a full bucket passes when the bucket is full and leaves it
-        below zero, so that large panels stay possible and are paid for.
+        below zero, so that large panels are possible and the caller waits longer after one.
 
         Raises:
-            TooManyRequests: there are not that many; says after how many seconds there will be.
+            TooManyRequests: the bucket holds too few; ``retry_after`` says when it has enough.
         """
         now = time.monotonic()
-        level, since = self._buckets.get(caller, (self._most, now))
-        level = min(self._most, level + (now - since) * self._per_second)
-        needed = min(cost, self._most)
+        level, since = self._buckets.get(caller, (self._capacity, now))
+        level = min(self._capacity, level + (now - since) * self._per_second)
+        needed = min(cost, self._capacity)
         if level < needed:
             self._buckets[caller] = level, now
             raise TooManyRequests(math.ceil((needed - level) / self._per_second))
-        if len(self._buckets) >= _MANY:
+        if len(self._buckets) >= _MAX_BUCKETS:
             self._forget(now)
         self._buckets[caller] = level - cost, now
 
     def _forget(self, now: float) -> None:
-        """Drop the buckets that are full again: a new one would be the same."""
+        """Drop the buckets that are full again, because new ones are full too."""
         self._buckets = {
             caller: (level, since)
             for caller, (level, since) in self._buckets.items()
-            if level + (now - since) * self._per_second < self._most
+            if level + (now - since) * self._per_second < self._capacity
         }
 
 
-def cost(request: Request, most: int) -> float:
-    """Tokens that a request costs: 1, and 1 more for every 20 or so rows that its body can hold.
+def cost(request: Request, max_bytes: int) -> float:
+    """Return a request's cost in tokens: 1, plus 1 for every 4,000 bytes of its body.
 
-    A body of unannounced length counts as one of ``most`` bytes.
+    A body of unannounced length counts as one of ``max_bytes``.
     """
     headers = request.headers
-    size = most if "transfer-encoding" in headers else int(headers.get("content-length", 0))
+    size = max_bytes if "transfer-encoding" in headers else int(headers.get("content-length", 0))
     return 1 + size // _BYTES_PER_TOKEN

@@ -1,6 +1,6 @@
-"""One connection: a client that sends or reads too slowly is let go, so that others are served.
+"""The uvicorn server, with a protocol that disconnects clients that send or read too slowly.
 
-uvicorn alone holds a half-sent request for ever: 300 of them were still there after 40 seconds.
+uvicorn alone waits for a half-sent request for ever: 300 were still open after 40 seconds.
 """
 
 import asyncio
@@ -13,47 +13,48 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from toxgrade.server.process import collect_rarely
 from toxgrade.server.settings import Settings
 
-_SLOWEST = 500
-"""Bytes per second that a client must manage; a modem from 1985 did."""
+_MIN_BYTES_PER_SECOND = 500
+"""The rate that a client must reach; a modem of 1985 did."""
 
-_LONGEST_HEAD = 64 * 1024
+_MAX_HEAD_BYTES = 64 * 1024
+_GRACE = 25  # seconds for open requests after SIGTERM; supervisors kill after 30
 
 
 class SlowClientProtocol(HttpToolsProtocol):
     """uvicorn's protocol with deadlines.
 
-    Time is cut into periods of ``patience`` seconds. A client that owed us something during a
-    whole period (the rest of its request, or room for our answer) and moved fewer than 500 bytes
-    per second in it is let go: between one and two periods after it stopped. Time in which the
-    service itself does not read is not counted against anyone.
+    Time is divided into periods of ``patience`` seconds. A client is disconnected if it kept us
+    waiting for a whole period (for the rest of its request, or for room for our answer) and moved
+    fewer than 500 bytes per second in it: between one and two periods after it stopped. A period
+    at whose beginning or end the service itself does not read is not counted against the client.
     """
 
     patience = 5.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._sending = True  # the client owes us the rest of a request, from the first moment on
-        self._received = self._head = self._taken = 0
-        self._look()
+        self._sending = True  # A request is expected from the first moment on.
+        self._received = self._head = self._drained = 0
+        self._begin_period()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._next_look.cancel()
+        self._timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self._received += len(data)
         self._head += len(data)
         super().data_received(data)
-        if self._head > _LONGEST_HEAD:
+        if self._head > _MAX_HEAD_BYTES:
             detail = "the headers are too long"
             self._refuse(431, "Request Header Fields Too Large", detail)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP as every other error is answered."""
+        """Answer what is not HTTP in the form of every other error."""
         self._refuse(400, "Bad Request", "the request is not valid HTTP")
 
     def resume_writing(self) -> None:
-        self._taken += 1  # what had been waiting was taken
+        self._drained += 1  # The client has read what was waiting.
         super().resume_writing()
 
     def on_message_begin(self) -> None:
@@ -61,39 +62,40 @@ class SlowClientProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._head = -(1 << 62)  # what follows is body, which the doors limit
+        self._head = -(1 << 62)  # The body follows, whose size the doors limit.
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._sending = False
         super().on_message_complete()
 
-    def _look(self) -> None:
-        """Note how far this client is; look again after a period."""
+    def _begin_period(self) -> None:
+        """Note how far this client is, and check it after a period."""
         owes = self._sending and not self.flow.read_paused
         waiting = self.transport.get_write_buffer_size() if self.flow.write_paused else None
-        self._before = (owes, self._received, self._taken, waiting)
-        self._next_look = self.loop.call_later(self.patience, self._judge)
+        self._before = (owes, self._received, self._drained, waiting)
+        self._timer = self.loop.call_later(self.patience, self._check_progress)
 
-    def _judge(self) -> None:
+    def _check_progress(self) -> None:
+        """Disconnect the client if it was too slow in the period that ends; begin the next."""
         if self.transport.is_closing():
-            self.transport.abort()  # our last words were not taken
+            self.transport.abort()  # The client has not read the last answer.
             return
-        owed, received, taken, waiting = self._before
-        least = _SLOWEST * self.patience
+        owed, received, drained, waiting = self._before
+        least = _MIN_BYTES_PER_SECOND * self.patience
         if owed and self._sending and not self.flow.read_paused:
             if self._received - received < least:
                 self._refuse(408, "Request Timeout", "the request came too slowly")
         elif (
             waiting is not None
-            and taken == self._taken  # nothing was added in between
+            and drained == self._drained  # Nothing was added to the buffer in between.
             and waiting - self.transport.get_write_buffer_size() < least
         ):
             self.transport.abort()
-        self._look()
+        self._begin_period()
 
     def _refuse(self, status: int, title: str, detail: str) -> None:
-        """Say why, once and if no answer has begun, and close."""
+        """Answer with an error, unless another answer has begun, and close the connection."""
         if self.transport.is_closing():
             return
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
@@ -109,17 +111,14 @@ class SlowClientProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-_GRACE = 25  # seconds for what is being answered at SIGTERM; supervisors kill after 30
-
-
 def run(app: ASGIApp, settings: Settings) -> None:
-    """Serve until told to stop."""
+    """Serve until a signal stops the process."""
     collect_rarely()
     uvicorn.Server(server_config(app, settings)).run()
 
 
 def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
-    """uvicorn's configuration: deadlines for slow clients, our own log, no name of the software."""
+    """Return uvicorn's configuration: client deadlines, our own log, no ``Server`` header."""
 
     class Protocol(SlowClientProtocol):
         patience = settings.slow_client_seconds / 2

@@ -1,4 +1,4 @@
-"""What every handler works with: built once by ``create_app``, kept in ``app.state``."""
+"""The service object that handlers work with: built once at start-up, kept in ``app.state``."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -31,7 +31,7 @@ from toxgrade.server.settings import Settings
 T = TypeVar("T")
 
 REPLAYED = "Idempotency-Replayed"
-"""The header of an answer that an earlier request with the same key got."""
+"""The header that marks an answer as that of an earlier request with the same key."""
 
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
@@ -39,7 +39,7 @@ _JSON = msgspec.json.Encoder(decimal_format="number")
 class Service(msgspec.Struct, frozen=True):
     """Settings, criteria, database and the one writer of this process.
 
-    Handlers get one that knows their request: what it reads or writes of a study is audited.
+    Each handler gets a copy with its request, so that what it reads or writes is audited.
     """
 
     settings: Settings
@@ -53,19 +53,19 @@ class Service(msgspec.Struct, frozen=True):
 
     @property
     def caller(self) -> Caller | None:
-        """Who asks; None on a route that is open to everyone."""
+        """Return who calls; None on a route that is open to everyone."""
         return getattr(self.request.state, "caller", None) if self.request else None
 
     def may(self, role: Role, study: str) -> bool:
-        """Whether the caller has at least this role on a study."""
+        """Return whether the caller has at least this role on a study."""
         return self.caller is not None and self.caller.may(role, study)
 
     def require(self, role: Role, study: str) -> None:
-        """Refuse a caller who has not this role on the study that the request turned out to be of.
+        """Refuse a caller who lacks this role on the study that the handler found.
 
         Raises:
-            NotFound: the study is not the caller's to know of.
-            Forbidden: the caller's role does not allow it.
+            NotFound: the caller has no role on the study and must not learn whether it exists.
+            Forbidden: the caller's role on the study is a lower one.
         """
         assert self.caller is not None, "a route that declares no need was let through"
         self.caller.require(role, study)
@@ -77,13 +77,13 @@ class Service(msgspec.Struct, frozen=True):
         study: str | None = None,
         patient: str | None = None,
     ) -> T:
-        """Run a job in the writer; its answer comes once it and its audit entry are durable.
+        """Run a job in the writer; return its result once it and its audit entry are durable.
 
-        ``study`` and ``patient`` are what the request is of where its path does not say so.
+        ``study`` and ``patient`` say what the request concerns where its path does not.
         """
-        act = self._act(study, patient)
-        guarded = self._unless_stale(job, act)
-        return await self._audited(act, self.writer.submit(guarded, act))
+        action = self._audit_action(study, patient)
+        guarded = self._unless_stale(job, action)
+        return await self._audited(action, self.writer.submit(guarded, action))
 
     async def store(
         self,
@@ -97,28 +97,28 @@ class Service(msgspec.Struct, frozen=True):
         is_panel: bool = False,
         media_type: str = "application/json",
     ) -> Response:
-        """Like ``write``, for a POST that stores: with an ``Idempotency-Key`` it happens once.
+        """Run the job of a POST as ``write`` does, once per ``Idempotency-Key``; return its answer.
 
-        The job returns the answer's JSON; decimals in it are written as numbers. ``content`` stands
-        for a body that was read as a stream; ``part`` numbers what of it this job is, None: all.
-        ``is_panel`` as in ``Writer.submit``.
+        The job returns the answer's JSON, whose decimals are written as numbers. ``content`` stands
+        for a body that was read as a stream; ``part`` numbers the job if the request has several
+        (None: it has one); ``is_panel`` is that of ``Writer.submit``.
 
         Raises:
-            Unavailable: it took longer than ``TOXGRADE_WRITE_SECONDS``; what has begun may still be
-                stored, and sent again changes nothing then.
+            Unavailable: it took longer than ``TOXGRADE_WRITE_SECONDS``. A job that has begun may
+                still be stored; the same request sent again then changes nothing.
         """
-        act = self._act(study, patient)
-        guarded, once = self._unless_stale(job, act), None
+        action = self._audit_action(study, patient)
+        guarded, key = self._unless_stale(job, action), None
         if self.request is not None and self.caller is not None:
-            once = await audit_context.idempotency_key(
-                self.request, self.caller, act, content, part
+            key = await audit_context.idempotency_key(
+                self.request, self.caller, action, content, part
             )
 
         def run(connection: Connection) -> Answer:
             return Answer(status, _JSON.encode(guarded(connection)))
 
-        work = self._in_time(self.writer.submit(run, act, once, is_panel=is_panel))
-        answer = await self._audited(act, work)
+        work = self._in_time(self.writer.submit(run, action, key, is_panel=is_panel))
+        answer = await self._audited(action, work)
         replayed = {REPLAYED: "true"} if answer.replayed else None
         return Response(answer.body, answer.status, replayed, media_type)
 
@@ -129,14 +129,13 @@ class Service(msgspec.Struct, frozen=True):
         study: str | None = None,
         patient: str | None = None,
     ) -> T:
-        """Run a query in a thread, in a transaction that only reads; answered once it is audited.
+        """Run a query in a thread and a read-only transaction; return once the audit has it.
 
-        ``study`` and ``patient`` are what the request is of where its path does not say so.
+        ``study`` and ``patient`` say what the request concerns where its path does not.
 
         Raises:
             Unavailable: it took longer than ``TOXGRADE_READ_SECONDS``.
         """
-
         moment = getattr(self.request.state, "as_of", None) if self.request else None
 
         def run() -> T:
@@ -146,10 +145,10 @@ class Service(msgspec.Struct, frozen=True):
                 with as_of_snapshot(connection, moment):
                     return query(connection)
 
-        act = self._act(study, patient)
-        found = await self._audited(act, self._in_thread(run))
-        if act:
-            await self._tell(act)
+        action = self._audit_action(study, patient)
+        found = await self._audited(action, self._in_thread(run))
+        if action:
+            await self._record(action)
         return found
 
     async def _in_thread(self, run: Callable[[], T]) -> T:
@@ -159,44 +158,44 @@ class Service(msgspec.Struct, frozen=True):
         except TimeoutError:
             raise Unavailable("the database did not answer in time; try again later") from None
 
-    async def denied(self, request: Request, caller: Caller, study: str | None) -> None:
-        """Let the audit of the study, if there is one, say that the caller was turned away."""
-        if act := audit_context.audit_action(request, caller, study):
-            await self._tell(replace(act, outcome="denied"))
+    async def audit_denial(self, request: Request, caller: Caller, study: str | None) -> None:
+        """Record in the audit of the study, if it exists, that the caller was denied."""
+        if action := audit_context.audit_action(request, caller, study):
+            await self._record(replace(action, outcome="denied"))
 
     def _unless_stale(
-        self, job: Callable[[Connection], T], act: AuditAction | None
+        self, job: Callable[[Connection], T], action: AuditAction | None
     ) -> Callable[[Connection], T]:
-        """The job, refused where ``If-Match`` names another state of the patient or the study."""
+        """Return the job, refused if ``If-Match`` names another state of the patient or study."""
         expected = self.request.headers.get("if-match") if self.request else None
-        if act is None or expected is None:
+        if action is None or expected is None:
             return job
 
         def run(connection: Connection) -> T:
-            require_tag(connection, act.study, act.patient, expected)
+            require_tag(connection, action.study, action.patient, expected)
             return job(connection)
 
         return run
 
-    def _act(self, study: str | None, patient: str | None) -> AuditAction | None:
+    def _audit_action(self, study: str | None, patient: str | None) -> AuditAction | None:
         if self.request is None or self.caller is None:
             return None
         return audit_context.audit_action(self.request, self.caller, study, patient)
 
-    async def _audited(self, act: AuditAction | None, work: "Future[T] | Awaitable[T]") -> T:
-        """The outcome of the work; if it is refused, the audit says so before the caller hears."""
+    async def _audited(self, action: AuditAction | None, work: "Future[T] | Awaitable[T]") -> T:
+        """Return the result of the work; a refusal is audited before it is raised."""
         try:
             return await (asyncio.wrap_future(work) if isinstance(work, Future) else work)
         except RequestError as error:
-            if act:
-                await self._tell(replace(act, outcome=f"refused: {type(error).__name__}"))
+            if action:
+                await self._record(replace(action, outcome=f"refused: {type(error).__name__}"))
             raise
 
-    async def _tell(self, act: AuditAction) -> None:
-        await self._in_time(self.writer.submit(lambda _: None, act))
+    async def _record(self, action: AuditAction) -> None:
+        await self._in_time(self.writer.submit(lambda _: None, action))
 
     async def _in_time(self, work: "Future[T]") -> T:
-        """What comes of a job; one that has not begun in time never does."""
+        """Return the result of a job; a job that has not begun in time never runs."""
         try:
             async with asyncio.timeout(self.settings.write_seconds):
                 return await asyncio.wrap_future(work)
@@ -205,8 +204,8 @@ class Service(msgspec.Struct, frozen=True):
             raise Unavailable(text) from None
 
 
-async def service_of(request: Request) -> Service:  # sync ones would each cost a thread
-    """The service as the handler of a request is given it."""
+async def service_of(request: Request) -> Service:
+    """Return the service for one request; async, as FastAPI would run it in a thread otherwise."""
     service: Service = request.app.state.service
     return msgspec.structs.replace(service, request=request)
 
@@ -235,5 +234,5 @@ async def _as_of(
 
 
 def as_of() -> params.Depends:
-    """Let a route that reads be asked as of a time: ``dependencies=[…, as_of()]``."""
+    """Declare that a route that reads takes a past time: ``dependencies=[…, as_of()]``."""
     return params.Depends(_as_of)

@@ -1,4 +1,4 @@
-"""Receiving files: streamed to disk in pieces, hashed on the way, never held in memory."""
+"""Files over HTTP: uploads streamed to disk and hashed on the way; graded rows and rejects out."""
 
 import csv
 import errno
@@ -25,7 +25,7 @@ from toxgrade.errors import (
     TooLarge,
 )
 from toxgrade.server.http.body import BodyProblem
-from toxgrade.server.http.multipart import LONGEST_WORD, MOST_WORDS, Files, write_body, write_form
+from toxgrade.server.http.multipart import MAX_OPTIONS, OPTION_LENGTH, Files, write_body, write_form
 from toxgrade.server.http.service import Service
 from toxgrade.server.jobs.batches import (
     Place,
@@ -41,46 +41,48 @@ from toxgrade.tabular.file_format import shape
 from toxgrade.tabular.mapping import Document
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS, as_json, parse_options
 
-_PIECE = 1 << 20
+_BLOCK_BYTES = 1 << 20
+_REJECTS_AT_A_TIME = 10_000  # in memory
+PARQUET = "application/vnd.apache.parquet"
 
 
-async def receive(request: Request, filename: str | None, store: UploadStore, most: int) -> Upload:
+async def receive(request: Request, filename: str | None, store: UploadStore, limit: int) -> Upload:
     """Write the body, or the files ``labs`` and ``patients`` of a form, into a new folder.
 
     How they are to be read may be declared by ``OPTIONS``, as query parameters or as fields of the
-    form, which may hold a file ``mapping`` too.
+    form, which may contain a file ``mapping`` too.
 
     Raises:
-        BodyProblem: of no format that is read, or not what it is called (415); not a form.
-        TooLarge: more than ``most`` bytes.
-        RequestError: a form without ``labs``, or with other fields; an option that is none.
+        BodyProblem: a file has no known format or not the declared one (415); the form is broken.
+        TooLarge: there are more than ``limit`` bytes, or the mapping is too long.
+        RequestError: ``labs`` is missing, a file is empty, or a field, file or option is unknown.
         NoSpace: the disk is full.
-        Forbidden: a page of another site had the browser send it.
+        Forbidden: a page of another site made the browser send it.
     """
     _refuse_other_sites(request)
-    asked = request.query_params.multi_items()
-    words = [(name, text) for name, text in asked if name != "filename"]
-    reading = _reading(words, None)
+    parameters = request.query_params.multi_items()
+    options = [(name, text) for name, text in parameters if name != "filename"]
+    declared = _declared_options(options, None)
     batch_id = new_batch_id()
     folder = await run_in_threadpool(store.open_folder, batch_id)
     try:
-        files = await _files(request, filename, most, folder)
-        if files.words or files.mapping:
-            reading = _reading([*words, *files.words], files.mapping)
+        files = await _write_files(request, filename, limit, folder)
+        if files.options or files.mapping:
+            declared = _declared_options([*options, *files.options], files.mapping)
     except BaseException as error:
         await run_in_threadpool(store.remove, batch_id)
-        raise _said(error) from None
+        raise _as_answered(error) from None
     sha256 = files.sha256
-    if reading:  # the same files read otherwise are another batch
-        sha256 = hashlib.sha256(f"{sha256} {reading}".encode()).hexdigest()
+    if declared:  # The same files read in another way are another batch.
+        sha256 = hashlib.sha256(f"{sha256} {declared}".encode()).hexdigest()
     names = files.names
-    return Upload(batch_id, sha256, names["labs"], names.get("patients"), store.name, reading)
+    return Upload(batch_id, sha256, names["labs"], names.get("patients"), store.name, declared)
 
 
-async def _files(request: Request, filename: str | None, most: int, folder: Path) -> Files:
-    """Write what came into the folder; each file is what it is called."""
+async def _write_files(request: Request, filename: str | None, limit: int, folder: Path) -> Files:
+    """Write what came into the folder, and check that each file has the format of its name."""
     kind, _ = parse_options_header(request.headers.get("content-type"))
-    limited = _limited(request, most)
+    limited = _limited(request, limit)
     if kind == b"multipart/form-data":
         files = await write_form(request.headers, limited, folder)
     else:
@@ -90,8 +92,8 @@ async def _files(request: Request, filename: str | None, most: int, folder: Path
     return files
 
 
-def _said(error: BaseException) -> BaseException:
-    """The error as a caller is told of it."""
+def _as_answered(error: BaseException) -> BaseException:
+    """Return the error with which the caller is answered."""
     if isinstance(error, FileError):
         return BodyProblem(415, str(error))
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -99,20 +101,20 @@ def _said(error: BaseException) -> BaseException:
     return error
 
 
-def _reading(words: Sequence[tuple[str, str]], mapping: Document | None) -> str | None:
-    """What is declared, as it is kept; None: nothing."""
-    if len(words) > MOST_WORDS:
-        raise RequestError(f"more than {MOST_WORDS} options declare how the file is to be read")
-    text = f"expected at most {LONGEST_WORD} printable characters"
-    odd = [name for name, word in words if len(word) > LONGEST_WORD or not word.isprintable()]
+def _declared_options(options: Sequence[tuple[str, str]], mapping: Document | None) -> str | None:
+    """Check the declared read options and return them as JSON; None if nothing is declared."""
+    if len(options) > MAX_OPTIONS:
+        raise RequestError(f"more than {MAX_OPTIONS} options declare how the file is to be read")
+    text = f"expected at most {OPTION_LENGTH} printable characters"
+    odd = [n for n, value in options if len(value) > OPTION_LENGTH or not value.isprintable()]
     if odd:
         faults = [FieldFault((name,), "unprintable", text) for name in odd]
         raise RequestError("how the file is to be read cannot be accepted as declared", faults)
-    return as_json(parse_options(words, mapping))
+    return as_json(parse_options(options, mapping))
 
 
 def _refuse_other_sites(request: Request) -> None:
-    """A form can be sent from any page; what comes without credentials of its own must be ours."""
+    """Refuse an upload without an Authorization header that a page of another site sent."""
     origin = request.headers.get("origin")
     if origin is None or "authorization" in request.headers:
         return
@@ -120,34 +122,30 @@ def _refuse_other_sites(request: Request) -> None:
         raise Forbidden("this upload was sent by a page of another site")
 
 
-async def _limited(request: Request, most: int) -> AsyncGenerator[bytes, None]:
-    """The body in pieces of a MiB or so, refused as soon as it is known to be too long."""
-    detail = f"the upload is longer than {most} bytes; split the file by patients"
+async def _limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
+    """Yield the body in blocks of about 1 MiB; refuse it as soon as it is known to be too long."""
+    detail = f"the upload is longer than {limit} bytes; split the file by patients"
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > most:
+    if declared.isdecimal() and int(declared) > limit:
         raise TooLarge(detail)
-    read, piece = 0, bytearray()
+    read, block = 0, bytearray()
     async for received in request.stream():
         read += len(received)
-        if read > most:
+        if read > limit:
             raise TooLarge(detail)
-        piece += received
-        if len(piece) >= _PIECE:
-            yield bytes(piece)
-            piece.clear()
-    yield bytes(piece)
-
-
-PARQUET = "application/vnd.apache.parquet"
-_PAGE = 10_000  # rejects in memory at a time
+        block += received
+        if len(block) >= _BLOCK_BYTES:
+            yield bytes(block)
+            block.clear()
+    yield bytes(block)
 
 
 async def graded_rows(service: Service, study: str, batch: str) -> FileResponse:
-    """The input columns with the grades as they were stored.
+    """Return the input columns with the grades as they were stored, as a Parquet file.
 
     Raises:
-        NotFound: no such study, or it has no such batch, or its graded rows were removed.
-        Conflict: the batch has not ended, or nothing of it could be stored.
+        NotFound: there is no such study or batch, or its graded rows were removed.
+        Conflict: the batch has not ended, was cancelled, or failed.
     """
     found = await service.read(lambda c: find_batch(c, study, batch))
     path = UploadStore(service.settings.batches_dir).grades(batch)
@@ -159,7 +157,7 @@ async def graded_rows(service: Service, study: str, batch: str) -> FileResponse:
 
 
 def rejects_csv(service: Service, study: str, batch: str) -> StreamingResponse:
-    """All rejects of a batch that there is, page by page, each in a transaction of its own."""
+    """Stream all rejects of an existing batch, in pages that each have their own transaction."""
     return StreamingResponse(
         _rows(service, study, batch),
         media_type="text/csv",
@@ -172,7 +170,7 @@ def _rows(service: Service, study: str, batch: str) -> Iterator[str]:
     after: Place | None = (0, 0)
     while after is not None:
         with read_only(service.engine).begin() as connection:
-            rows, after = list_rejects(connection, study, batch, _PAGE, after)
+            rows, after = list_rejects(connection, study, batch, _REJECTS_AT_A_TIME, after)
         out = io.StringIO()
         csv.writer(out, lineterminator="\n").writerows(astuple(row) for row in rows)
         yield out.getvalue()
