@@ -1,4 +1,4 @@
-"""Settings: environment variables ``TOXGRADE_…``, read once, frozen, passed in."""
+"""The settings of the service: environment variables ``TOXGRADE_…``, read once and frozen."""
 
 import re
 from ipaddress import ip_address
@@ -45,7 +45,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="TOXGRADE_", frozen=True, extra="forbid",
-        hide_input_in_errors=True,  # a URL may hold a password
+        hide_input_in_errors=True,  # A URL may hold a password.
     )  # fmt: skip
 
     database_url: str = "sqlite:///toxgrade.db"
@@ -78,8 +78,8 @@ class Settings(BaseSettings):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _not_empty(cls, given: object, info: ValidationInfo) -> object:
-        """An empty variable is an unset one where that means none; elsewhere nobody can say."""
+    def _empty_is_unset(cls, given: object, info: ValidationInfo) -> object:
+        """Read an empty variable as None where that is the default; refuse it elsewhere."""
         if given != "" or info.field_name is None:
             return given
         if cls.model_fields[info.field_name].default is None:
@@ -88,18 +88,18 @@ class Settings(BaseSettings):
 
     @field_validator("root_path")
     @classmethod
-    def _a_path(cls, given: str | None) -> str | None:
+    def _valid_path(cls, given: str | None) -> str | None:
         if given is not None and not _ROOT_PATH.fullmatch(given):
             raise ValueError("expected a path such as /toxgrade, without a slash at its end")
         return given
 
     @field_validator("database_url")
     @classmethod
-    def _of_a_kind_we_have(cls, url: str) -> str:
+    def _supported_database(cls, url: str) -> str:
         try:
-            made = make_url(url)
-            driver, database = made.drivername, made.database
-        except (ArgumentError, ValueError):  # its text would hold the password
+            parsed = make_url(url)
+            driver, database = parsed.drivername, parsed.database
+        except (ArgumentError, ValueError):  # Its text would hold the password.
             driver, database = "", None
         has_file = driver == "sqlite" and database not in (None, "", ":memory:")
         if not has_file and driver not in ("postgresql", "postgresql+psycopg"):
@@ -108,7 +108,7 @@ class Settings(BaseSettings):
         return url
 
     @model_validator(mode="after")
-    def _whole_issuer(self) -> Self:
+    def _complete_issuer(self) -> Self:
         given = (self.jwt_issuer, self.jwt_audience, self.jwt_keys)
         if any(given) and not all(given):
             raise ValueError("TOXGRADE_JWT_ISSUER, _JWT_AUDIENCE and _JWT_KEYS are set together")
@@ -124,7 +124,7 @@ class Settings(BaseSettings):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
+    """Return whether only this machine can reach an address."""
     if host == "localhost":
         return True
     try:

@@ -56,7 +56,7 @@ def test_the_swimmer_picture(demo: httpx.Client, monkeypatch: pytest.MonkeyPatch
     every = demo.get("/v1/studies/demo/patients", params={"limit": 1000}).json()["patients"]
     n_pages = -(-len(every) // 16)
     for place in ("toxgrade.server.web.patient", "toxgrade.server.web.charts.over_time"):
-        monkeypatch.setattr(f"{place}.PER_PICTURE", 16)
+        monkeypatch.setattr(f"{place}.PATIENTS_PER_CHART", 16)
     address, html, seen = "/studies/demo/pictures/swimmer", {"Accept": "text/html"}, list[str]()
     for number in range(1, n_pages + 1):
         text = demo.get(f"{address}?page={number}", headers=html).text

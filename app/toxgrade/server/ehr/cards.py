@@ -1,4 +1,4 @@
-"""CDS Hooks cards: of each term the latest result, if its grade or what it may be matters."""
+"""CDS Hooks cards: the latest result of each term, if its grade is, or may be, of concern."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,8 +15,8 @@ from toxgrade.server.ehr.grade_bundle import Answers, Graded
 
 Card = dict[str, Any]
 
-_LONGEST_SUMMARY = 139  # the specification asks for fewer than 140
-_NO_NEWS = ("not-final", "missing-value")  # an earlier number says more than these
+_MAX_SUMMARY = 139  # The specification asks for fewer than 140 characters.
+_UNINFORMATIVE = ("not-final", "missing-value")  # An earlier number says more than such a result.
 _SERIOUS = 3
 _PHASES = {
     "pre_treatment": "before radiotherapy",
@@ -30,7 +30,7 @@ _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~#&])")
 
 @dataclass(frozen=True, slots=True)
 class _Latest:
-    """The latest result of a term, and the highest grade after the start of treatment."""
+    """The latest result of a term, and its highest acute or late grade with its date."""
 
     lab: LabResult
     graded: Graded
@@ -40,8 +40,10 @@ class _Latest:
 def cards(
     observed: Sequence[Observed], answers: Answers, edition: Edition, names: Names, link: str
 ) -> list[Card]:
-    """By the latest result of each term: at least grade 2 info, 3 warning, 4 critical; and info
-    where an undecided result could reach 3. Those worse than baseline come first, then the higher.
+    """Return a card for each term whose latest result is of concern.
+
+    The lowest grade that it allows decides: 2 gives info, 3 warning, 4 or 5 critical. An undecided
+    result that may be grade 3 gives info. Those worse than baseline come first, then higher grades.
     """
     latest = [one for found in _by_term(observed, answers) if (one := _latest(found))]
     shown = [(one, indicator) for one in latest if (indicator := _indicator(one.graded))]
@@ -50,13 +52,14 @@ def cards(
 
 
 def notice(summary: str, detail: str, edition: Edition) -> Card:
-    """A card about the request itself."""
+    """Return a card about the request itself."""
     return _frame(summary, detail, "info", edition)
 
 
 def _by_term(
     observed: Sequence[Observed], answers: Answers
 ) -> Iterable[list[tuple[LabResult, Graded]]]:
+    """Return the results of each term with their grades, in the order of the values."""
     found: dict[str, list[tuple[LabResult, Graded]]] = {}
     for one, grades in zip(observed, answers, strict=True):
         for graded in grades:
@@ -66,23 +69,23 @@ def _by_term(
 
 
 def _latest(found: Sequence[tuple[LabResult, Graded]]) -> _Latest | None:
-    """The result of the newest day: its latest if all are timed, else its worst."""
-    news = [(lab, graded) for lab, graded in found if graded.reason not in _NO_NEWS]
-    if not news:
+    """Return the result of the newest day: the last one if all have a time, else the worst."""
+    informative = [(lab, graded) for lab, graded in found if graded.reason not in _UNINFORMATIVE]
+    if not informative:
         return None
-    newest = max(_day(lab) for lab, _ in news)
-    of_day = [(lab, graded) for lab, graded in news if _day(lab) == newest]
-    times = [lab.collected.time for lab, _ in of_day if lab.collected and lab.collected.time]
-    if len(times) == len(of_day):
+    newest = max(_day(lab) for lab, _ in informative)
+    same_day = [(lab, graded) for lab, graded in informative if _day(lab) == newest]
+    times = [lab.collected.time for lab, _ in same_day if lab.collected and lab.collected.time]
+    if len(times) == len(same_day):
         last = max(times)
-        of_day = [one for one, at in zip(of_day, times, strict=True) if at == last]
-    lab, graded = max(of_day, key=lambda pair: _severity(pair[1]))
-    before = [
+        same_day = [one for one, at in zip(same_day, times, strict=True) if at == last]
+    lab, graded = max(same_day, key=lambda pair: _severity(pair[1]))
+    since_start = [
         (g.at_least, past.collected.text)
         for past, g in found
         if g.phase in ("acute", "late") and g.at_least is not None and past.collected
     ]
-    return _Latest(lab, graded, max(before, default=None, key=lambda pair: pair[0]))
+    return _Latest(lab, graded, max(since_start, default=None, key=lambda pair: pair[0]))
 
 
 def _day(lab: LabResult) -> date:
@@ -120,16 +123,16 @@ def _card(one: _Latest, indicator: str, edition: Edition, names: Names, link: st
     else:
         grade = f"Undecided grade, at least {graded.at_least or 0}"
         grade += f", at most {graded.at_most}" if graded.at_most is not None else ""
-    summary = f"{grade}: {graded.term.name} ({', '.join([*value, _since(graded)])})"
-    detail = "\n".join(f"- {_plain(line)}" for line in _lines(one, edition))
+    summary = f"{grade}: {graded.term.name} ({', '.join([*value, _phase_text(graded)])})"
+    detail = "\n".join(f"- {_escape_markdown(line)}" for line in _lines(one, edition))
     card = _frame(summary, detail, indicator, edition)
     return card | {"links": [{"label": "All grades of this patient", "url": link,
                               "type": "absolute"}]}  # fmt: skip
 
 
 def _frame(summary: str, detail: str, indicator: str, edition: Edition) -> Card:
-    if len(summary) > _LONGEST_SUMMARY:
-        summary = f"{summary[: _LONGEST_SUMMARY - 1]}…"
+    if len(summary) > _MAX_SUMMARY:
+        summary = f"{summary[: _MAX_SUMMARY - 1]}…"
     return {
         "uuid": str(uuid4()),
         "summary": summary,
@@ -140,13 +143,13 @@ def _frame(summary: str, detail: str, indicator: str, edition: Edition) -> Card:
 
 
 def _value(lab: LabResult, names: Names) -> list[str]:
-    """The value in a unit that is known; a sender's own words are not repeated."""
+    """Return the value if its unit is known, else nothing: a sender's words are not repeated."""
     analyte = names.analyte(lab.analyte)
     unit = names.unit(analyte, lab.unit) if analyte and lab.unit else None
     return [f"{lab.value.text} {unit.name}"] if lab.value and unit else []
 
 
-def _since(graded: Graded) -> str:
+def _phase_text(graded: Graded) -> str:
     phase, days = _PHASES[graded.phase], graded.days_from_end
     if days is None or graded.phase not in ("acute", "late"):
         return phase
@@ -156,9 +159,10 @@ def _since(graded: Graded) -> str:
 
 
 def _lines(one: _Latest, edition: Edition) -> Iterator[str]:
+    """Yield the lines of a card's detail."""
     graded, collected = one.graded, one.lab.collected
     if collected:
-        yield f"Taken {collected.text}: {_since(graded)}"
+        yield f"Taken {collected.text}: {_phase_text(graded)}"
     yield graded.because
     if graded.criterion:
         yield f"{edition.label}, grade {graded.grade}: {graded.criterion}"
@@ -167,15 +171,15 @@ def _lines(one: _Latest, edition: Edition) -> Iterator[str]:
     compared = {True: "worse than baseline", False: "not worse than baseline", None: None}[
         graded.worse_than_baseline
     ]
-    known = None if graded.baseline_grade is None else f"baseline grade {graded.baseline_grade}"
-    if said := [part for part in (known, compared) if part]:
-        yield "; ".join(said).capitalize()
+    baseline = None if graded.baseline_grade is None else f"baseline grade {graded.baseline_grade}"
+    if parts := [part for part in (baseline, compared) if part]:
+        yield "; ".join(parts).capitalize()
     if one.highest and one.highest[0] > (graded.at_least or 0):
         yield f"Highest since radiotherapy began: grade {one.highest[0]} on {one.highest[1]}"
     if graded.flags:
         yield f"Flags: {', '.join(graded.flags)}"
 
 
-def _plain(text: str) -> str:
-    """Text that Markdown shows as it is: 10*9/L is no emphasis."""
+def _escape_markdown(text: str) -> str:
+    """Return text escaped for Markdown, which would read the star of 10*9/L as emphasis."""
     return _MARKDOWN.sub(r"\\\1", text)

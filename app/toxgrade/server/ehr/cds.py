@@ -1,4 +1,4 @@
-"""CDS Hooks 2.0: on opening a patient's chart, cards about the toxicity of radiotherapy."""
+"""The CDS Hooks 2.0 service: cards about toxicity when a clinician opens a patient's chart."""
 
 from typing import Any
 from urllib.parse import quote
@@ -17,7 +17,7 @@ from toxgrade.fhir.results import Accepted
 from toxgrade.grading.rules import Rules
 from toxgrade.server.ehr.cards import cards, notice
 from toxgrade.server.ehr.fhir_http import BundleRoute
-from toxgrade.server.ehr.grade_bundle import Grouped, grade, observe
+from toxgrade.server.ehr.grade_bundle import PersonValues, grade, observe
 from toxgrade.server.http.authorization import public, require_role
 from toxgrade.server.http.body import BodyProblem, read_json
 from toxgrade.server.http.service import Service, TheService
@@ -26,7 +26,7 @@ router = APIRouter(prefix="/cds-services", tags=["EHR"], route_class=BundleRoute
 
 _SERVICE, _HOOK = "ctcae-labs", "patient-view"
 _LABS, _COURSES = "labs", "radiotherapy"
-IN_THE_LOOP = 100_000
+_MAX_LOOP_BYTES = 100_000  # A larger body is handled in a thread, not in the event loop.
 _BODY = {
     "required": True,
     "content": {
@@ -79,19 +79,20 @@ async def ctcae_labs(request: Request, service: TheService) -> Response:
     def answer() -> Response:
         return JSONResponse({"cards": _cards(read_json(body), pages, service)})
 
-    return await to_thread.run_sync(answer) if len(body) > IN_THE_LOOP else answer()
+    return await to_thread.run_sync(answer) if len(body) > _MAX_LOOP_BYTES else answer()
 
 
 def _cards(document: object, pages: str, service: Service) -> list[dict[str, Any]]:
-    patient, prefetch = _called(document)
-    labs = _read(prefetch, _LABS, service)
-    courses = _read(prefetch, _COURSES, service) if prefetch[_COURSES] is not None else Contents()
+    """Return the cards for one call, with a notice where values or dates are missing."""
+    patient, prefetch = _parse_call(document)
+    labs = _parse(prefetch, _LABS, service)
+    courses = _parse(prefetch, _COURSES, service) if prefetch[_COURSES] is not None else Contents()
     rules = Rules()
     grader = service.graders.for_rules(rules)
     accepted = Accepted(unknown=service.settings.fhir_unknown_status == "final")
     observed = observe(labs, grader.names, accepted)
     _refuse_others(patient, labs)
-    person = Grouped(tuple(range(len(observed))), _treatment(courses))
+    person = PersonValues(tuple(range(len(observed))), _treatment(courses))
     answers = grade(observed, [person], grader, rules.window)
     link = f"{pages}/patients/{quote(patient, safe='')}"
     found = cards(observed, answers, grader.edition, grader.names, link)
@@ -105,12 +106,12 @@ def _cards(document: object, pages: str, service: Service) -> list[dict[str, Any
     return found
 
 
-def _called(document: object) -> tuple[str, dict[str, Any]]:
-    """The patient in context, and the prefetch with every key.
+def _parse_call(document: object) -> tuple[str, dict[str, Any]]:
+    """Return the id of the patient in context, and the prefetch with both of its keys.
 
     Raises:
         RequestError: a field that the specification requires is missing or wrong.
-        BodyProblem: 412, naming the prefetch key that did not come.
+        BodyProblem: a prefetch key is missing, or its query failed (412); it names the key.
     """
     fields = object_of(document)
     faults = []
@@ -135,26 +136,26 @@ def _called(document: object) -> tuple[str, dict[str, Any]]:
 
 
 def _failed(key: str, prefetch: Any) -> bool:
-    """Whether the EHR's own query failed; no courses at all is an answer, no labs is none."""
+    """Return whether the EHR's query failed; null is an answer for courses, but not for labs."""
     value = prefetch[key]
     if value is None:
         return key == _LABS
     return object_of(value).get("resourceType") == "OperationOutcome"
 
 
-def _read(prefetch: dict[str, Any], key: str, service: Service) -> Contents:
+def _parse(prefetch: dict[str, Any], key: str, service: Service) -> Contents:
     most = service.settings.max_bundle_entries
     return read_bundle(prefetch[key], f"prefetch.{key}", most)
 
 
 def _refuse_others(patient: str, labs: Contents) -> None:
-    """Refuse Observations of someone else: the cards would be about the wrong patient."""
-    said = {source.subject: source.where for source in labs.observations if source.subject}
+    """Refuse Observations of another patient: the cards would be about the wrong patient."""
+    subjects = {source.subject: source.where for source in labs.observations if source.subject}
     faults = [
         FieldFault((where, "subject"), "other-patient", "expected the patient in context")
-        for subject, where in said.items()
+        for subject, where in subjects.items()
         if subject.rpartition("/")[2] != patient
-        and (not subject.startswith("urn:") or len(said) > 1)
+        and (not subject.startswith("urn:") or len(subjects) > 1)
     ]
     if faults:
         raise RequestError("the laboratory values are not those of the patient in context", faults)

@@ -1,4 +1,4 @@
-"""OperationOutcome: how FHIR says what went wrong, and where; and FHIR's JSON."""
+"""FHIR over HTTP: its JSON, errors as OperationOutcomes, and what the server can do."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -18,15 +18,32 @@ from toxgrade.server.http.authorization import public
 from toxgrade.server.http.body import JsonRequest, JsonRoute
 from toxgrade.server.http.problems import HEADERS
 
+capability_router = APIRouter(prefix="/fhir", tags=["EHR"], dependencies=[public()])
+
 FHIR_JSON = "application/fhir+json"
 
 OUTCOMES: dict[int | str, dict[str, Any]] = {
     status: {"content": {FHIR_JSON: {}}, "description": "An OperationOutcome."}
     for status in ("4XX", "5XX")
 }
-"""The error answers as every route documents them."""
+"""The error answers that every route documents."""
 
-_ENCODER = msgspec.json.Encoder(decimal_format="number")  # 1.80 stays 1.80
+_CHANGED_ON = "2026-11-25"  # The capability statement and the operation last changed then.
+_OPERATION = "OperationDefinition/ctcae-grade"
+_DOCUMENTATION = {
+    "bundle": "Observations to grade, with Patients and radiotherapy Procedures where there are.",
+    "patient": "The study's pseudonym: says that all is one patient's, and names who is stored.",
+    "radiotherapyStart": "First day of radiotherapy; goes before any Procedure.",
+    "radiotherapyEnd": "Last day of radiotherapy; goes before any Procedure.",
+    "study": "The study whose rules decide, and that stores.",
+    "persist": "Store the results under the patient; false if absent.",
+    "output": "observation (if absent) or adverse-event.",
+    "preliminary": "Grade preliminary results too; not with persist.",
+}
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {FHIR_JSON: {}}, "description": "A resource of FHIR R4."}
+}
+_ENCODER = msgspec.json.Encoder(decimal_format="number")  # A decimal keeps its digits, as in 1.80.
 _ISSUE_TYPE = {
     400: "structure", 401: "login", 403: "forbidden", 404: "not-found", 405: "not-supported",
     409: "conflict", 412: "required", 413: "too-long", 415: "not-supported", 422: "invalid",
@@ -45,16 +62,16 @@ _ELEMENT = re.compile(
     )(?:\[\d+\])?""",
     re.VERBOSE,
 )
-"""Elements that an expression may name: a sender's own key could be anything, a name included."""
+"""Elements that an expression may name: a sender's own key might be a person's name."""
 
 
 def fhir_json(resource: object, status: int = 200) -> Response:
-    """A resource as an answer; numbers keep the digits they came with."""
+    """Return a resource as a response; its numbers keep the digits with which they were sent."""
     return Response(_ENCODER.encode(resource), status, media_type=FHIR_JSON)
 
 
 def issue(severity: str, kind: str, code: str, text: str, where: Iterable[str]) -> dict[str, Any]:
-    """One issue of an outcome; ``code`` is stable, ``where`` FHIRPath."""
+    """Return one issue of an outcome; ``code`` is stable, and ``where`` holds FHIRPaths."""
     found: dict[str, Any] = {
         "severity": severity,
         "code": kind,
@@ -65,11 +82,12 @@ def issue(severity: str, kind: str, code: str, text: str, where: Iterable[str]) 
 
 
 def outcome(issues: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return an OperationOutcome that holds these issues."""
     return {"resourceType": "OperationOutcome", "issue": list(issues)}
 
 
 def error_outcome(status: int, detail: str, faults: Sequence[FieldFault] = ()) -> Response:
-    """The answer of the EHR doors for an error: an issue per field, or one for the request."""
+    """Return the EHR doors' answer to an error: an issue per field, or one for the request."""
     kind = _ISSUE_TYPE.get(status, "exception" if status >= 500 else "processing")
     name = HTTPStatus(status).phrase.lower().replace(" ", "-")
     issues = [
@@ -82,7 +100,7 @@ def error_outcome(status: int, detail: str, faults: Sequence[FieldFault] = ()) -
 
 
 def expression(loc: Sequence[str | int]) -> str:
-    """A place as FHIRPath; a key that could be anything but an element's name is left out."""
+    """Return a place as FHIRPath, without the keys that are not names of known elements."""
     path = ""
     for part in loc:
         if isinstance(part, int):
@@ -94,7 +112,7 @@ def expression(loc: Sequence[str | int]) -> str:
 
 
 class BundleRequest(JsonRequest):
-    """A request of at most ``TOXGRADE_MAX_BUNDLE_BYTES``."""
+    """A request whose body has at most ``TOXGRADE_MAX_BUNDLE_BYTES``."""
 
     media_type = "application/fhir+json"
 
@@ -111,25 +129,6 @@ class BundleRoute(JsonRoute):
         return BundleRequest
 
 
-capability_router = APIRouter(prefix="/fhir", tags=["EHR"], dependencies=[public()])
-
-_WRITTEN = "2026-11-25"  # when these two documents last changed
-_OPERATION = "OperationDefinition/ctcae-grade"
-_SAYS = {
-    "bundle": "Observations to grade, with Patients and radiotherapy Procedures where there are.",
-    "patient": "The study's pseudonym: says that all is one patient's, and names who is stored.",
-    "radiotherapyStart": "First day of radiotherapy; goes before any Procedure.",
-    "radiotherapyEnd": "Last day of radiotherapy; goes before any Procedure.",
-    "study": "The study whose rules decide, and that stores.",
-    "persist": "Store the results under the patient; false if absent.",
-    "output": "observation (if absent) or adverse-event.",
-    "preliminary": "Grade preliminary results too; not with persist.",
-}
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"content": {FHIR_JSON: {}}, "description": "A resource of FHIR R4."}
-}
-
-
 @capability_router.get(
     "/metadata", summary="What this FHIR server can do", responses=_RESPONSES,
     response_class=Response,
@@ -140,7 +139,7 @@ async def metadata(request: Request) -> Response:
         {
             "resourceType": "CapabilityStatement",
             "status": "active",
-            "date": _WRITTEN,
+            "date": _CHANGED_ON,
             "kind": "instance",
             "software": {"name": "Toxgrade", "version": __version__},
             "implementation": {
@@ -177,7 +176,7 @@ async def definition(request: Request) -> Response:
             "title": "Grade laboratory Observations by CTCAE v4.03",
             "status": "active",
             "kind": "operation",
-            "date": _WRITTEN,
+            "date": _CHANGED_ON,
             "description": "Answers every Observation of a Bundle by a derived one that holds its"
             " grade, or says why there is none, acute or late after radiotherapy.",
             "affectsState": True,
@@ -193,7 +192,7 @@ async def definition(request: Request) -> Response:
                         "min": int(name == "bundle"),
                         "max": "1",
                         "type": kind,
-                        "documentation": _SAYS[name],
+                        "documentation": _DOCUMENTATION[name],
                     }
                     for name, (_, kind) in PARAMETERS.items()
                 ),

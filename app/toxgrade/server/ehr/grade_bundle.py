@@ -1,4 +1,4 @@
-"""A grade as the EHR doors tell it, whether it was just made or is stored."""
+"""Grading the values of a Bundle by person; new and stored grades have one shape, ``Graded``."""
 
 import json
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ from toxgrade.server.records.patient_state import GradeRow
 
 @dataclass(frozen=True, slots=True)
 class Graded:
-    """One result graded for one term; fields as in ``Grade`` and ``PatientGrade``.
+    """One result graded for one term; its fields are those of ``Grade`` and ``PatientGrade``.
 
-    ``lln`` and ``uln`` are the limits used, as written, in ``limit_unit``.
+    ``lln`` and ``uln``, in ``limit_unit``, are as sent, or the study's own where those were used.
     """
 
     term: Term | None
@@ -46,7 +46,7 @@ class Graded:
 
     @classmethod
     def fresh(cls, entry: PatientGrade, lab: LabResult) -> Self:
-        """From a grade that was not stored."""
+        """Build from a grade that is not stored, and the result that it grades."""
         grade = entry.grade
         return cls(
             term=grade.term,
@@ -70,41 +70,41 @@ class Graded:
 
     @classmethod
     def stored(cls, row: GradeRow, grader: TermGrader) -> Self:
-        """From a stored grade, with the study's own range where that was used."""
+        """Build from a stored grade, with the study's own range where that was used."""
         terms = {term.name: term for term in grader.edition.terms}
-        shared: dict[str, Any] = {
+        same_named: dict[str, Any] = {
             name: row[name]
             for name in (
                 "grade", "at_least", "at_most", "reason", "criterion", "because", "phase",
                 "on_treatment", "days_from_end", "course", "baseline_grade", "worse_than_baseline",
             )
         }  # fmt: skip
-        used = json.loads(row["study_range"]) if row["study_range"] else row
-        unit = used["unit"] if row["study_range"] else row["limit_unit"] or row["unit"]
+        limits = json.loads(row["study_range"]) if row["study_range"] else row
+        unit = limits["unit"] if row["study_range"] else row["limit_unit"] or row["unit"]
         return cls(
             term=terms.get(row["term"]),
             flags=tuple(row["flags"].split()),
-            lln=used["lln"],
-            uln=used["uln"],
+            lln=limits["lln"],
+            uln=limits["uln"],
             limit_unit=unit,
-            **shared,
+            **same_named,
         )
 
 
 Answers = list[list[Graded]]
-"""The grades of each value that was observed, in the same order."""
+"""The grades of each observed value; the outer list is in the order of the values."""
 
 
 @dataclass(frozen=True, slots=True)
-class Grouped:
-    """One person's values, by their places among all, and their treatment."""
+class PersonValues:
+    """One person's values, as indices into the list of all values, and the person's treatment."""
 
-    places: tuple[int, ...]
+    indices: tuple[int, ...]
     treatment: Treatment
 
 
 def observe(contents: Contents, names: Names, accepted: Accepted) -> list[Observed]:
-    """Every value of every Observation, in order."""
+    """Return every value of every Observation, in order."""
     return [
         observed
         for source in contents.observations
@@ -116,48 +116,48 @@ def observe(contents: Contents, names: Names, accepted: Accepted) -> list[Observ
 
 def persons(
     contents: Contents, observed: Sequence[Observed], *, of_one: bool, course: Course | None = None
-) -> list[Grouped]:
-    """Whose values are whose; ``of_one``: the caller said that all are one patient's.
+) -> list[PersonValues]:
+    """Group the values by person; ``of_one``: the caller says that all are one patient's.
 
-    ``course`` is what the caller said of the treatment; it goes before any Procedure.
+    With ``of_one``, the caller's own ``course`` takes precedence over any Procedure.
 
     Raises:
-        RequestError: all should be one patient's, and are not.
+        RequestError: all should be one patient's, but the Bundle names several.
     """
     by_subject: dict[str | None, list[int]] = {}
-    for place, one in enumerate(observed):
-        by_subject.setdefault(one.source.subject, []).append(place)
+    for index, one in enumerate(observed):
+        by_subject.setdefault(one.source.subject, []).append(index)
     if not of_one:
         treatments = contents.treatments
         return [
-            Grouped(tuple(places), treatments.get(subject, Treatment()))
-            for subject, places in by_subject.items()
+            PersonValues(tuple(indices), treatments.get(subject, Treatment()))
+            for subject, indices in by_subject.items()
         ]
     named = [subject for subject in by_subject or contents.treatments if subject is not None]
     if len(named) > 1:
-        places = by_subject.get(named[1])
-        where = observed[places[0]].source.where if places else "Bundle.entry"
+        indices = by_subject.get(named[1])
+        where = observed[indices[0]].source.where if indices else "Bundle.entry"
         text = "expected the subject of the Observations before it: dates or patient were given"
         fault = FieldFault((where, "subject"), "several-patients", text)
         raise RequestError("the Bundle holds more than one patient", [fault])
     subject = named[0] if named else None
     treatment = Treatment((course,)) if course else contents.treatments.get(subject, Treatment())
-    return [Grouped(tuple(range(len(observed))), treatment)]
+    return [PersonValues(tuple(range(len(observed))), treatment)]
 
 
 def grade(
-    observed: Sequence[Observed], people: Sequence[Grouped], grader: TermGrader, window: Window
+    observed: Sequence[Observed], people: Sequence[PersonValues], grader: TermGrader, window: Window
 ) -> Answers:
-    """Grade without storing.
+    """Grade every value without storing it.
 
     Raises:
-        RequestError: one Observation is there twice with different content.
+        RequestError: one result of a person is there twice with different content.
     """
     answers: Answers = [[] for _ in observed]
     for person in people:
-        found = [(p, lab) for p in person.places if (lab := observed[p].lab) is not None]
+        found = [(i, lab) for i in person.indices if (lab := observed[i].lab) is not None]
         labs = [lab for _, lab in found]
-        _refuse_two_contents([((observed[p].where,), lab) for p, lab in found], grader.names)
+        _refuse_two_contents([((observed[i].where,), lab) for i, lab in found], grader.names)
         for entry in grade_patient(labs, person.treatment.courses, grader, window):
             answers[found[entry.index][0]].append(Graded.fresh(entry, labs[entry.index]))
     return answers

@@ -1,4 +1,4 @@
-"""``POST /fhir/$ctcae-grade``: a Bundle in, a derived resource for every Observation out."""
+"""The route ``POST /fhir/$ctcae-grade``, which answers each Observation with derived resources."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.rules import Rules
 from toxgrade.server.ehr import resources
 from toxgrade.server.ehr.fhir_http import FHIR_JSON, BundleRoute, fhir_json, issue, outcome
-from toxgrade.server.ehr.grade_bundle import Answers, Grouped, grade, observe, persons
+from toxgrade.server.ehr.grade_bundle import Answers, PersonValues, grade, observe, persons
 from toxgrade.server.ehr.operation_parameters import (
     PARAMETERS,
     OperationParameters,
@@ -31,8 +31,8 @@ router = APIRouter(
     prefix="/fhir", tags=["EHR"], route_class=BundleRoute, dependencies=[require_role("reader")]
 )
 
-IN_THE_LOOP = 100_000
-"""Up to so many bytes (some 100 Observations) are read in the event loop; more in a thread."""
+_MAX_LOOP_BYTES = 100_000
+"""A body above this size (some 100 Observations) is handled in a thread, not in the event loop."""
 
 _EXAMPLE: dict[str, Any] = {
     "resourceType": "Parameters",
@@ -65,10 +65,10 @@ _BODY = {
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    asked: OperationParameters
+    parameters: OperationParameters
     contents: Contents
     observed: list[Observed]
-    people: list[Grouped]
+    people: list[PersonValues]
 
 
 @router.post(
@@ -85,42 +85,42 @@ async def ctcae_grade(request: Request, service: TheService) -> Response:
         names = ", ".join(PARAMETERS)
         raise RequestError(f"send {names} as Parameters in the body, not in the address")
     body = await request.body()
-    in_thread = len(body) > IN_THE_LOOP
+    in_thread = len(body) > _MAX_LOOP_BYTES
 
     def prepare() -> _Prepared:
         return _prepare(body, service)
 
     prepared = await to_thread.run_sync(prepare) if in_thread else prepare()
-    asked = prepared.asked
+    parameters = prepared.parameters
 
-    def told(answers: Answers, grader: TermGrader) -> resources.Resource:
+    def build_answer(answers: Answers, grader: TermGrader) -> resources.Resource:
         return _answer(prepared, answers, grader)
 
-    if asked.persist:
-        return await persist(asked, prepared.observed, prepared.people, service, told)
-    rules = await _rules(asked, service)
+    if parameters.persist:
+        return await persist(parameters, prepared.observed, prepared.people, service, build_answer)
+    rules = await _rules(parameters, service)
     grader = service.graders.for_rules(rules)
 
-    def graded() -> Response:
+    def respond() -> Response:
         answers = grade(prepared.observed, prepared.people, grader, rules.window)
-        return fhir_json(told(answers, grader))
+        return fhir_json(build_answer(answers, grader))
 
-    return await to_thread.run_sync(graded) if in_thread else graded()
+    return await to_thread.run_sync(respond) if in_thread else respond()
 
 
 def _prepare(body: bytes, service: Service) -> _Prepared:
     settings, names = service.settings, service.graders.for_rules(Rules()).names
-    asked = parse_parameters(read_json(body))
-    contents = read_bundle(asked.bundle, asked.where, settings.max_bundle_entries)
-    accepted = Accepted(asked.preliminary, settings.fhir_unknown_status == "final")
+    parameters = parse_parameters(read_json(body))
+    contents = read_bundle(parameters.bundle, parameters.where, settings.max_bundle_entries)
+    accepted = Accepted(parameters.preliminary, settings.fhir_unknown_status == "final")
     observed = observe(contents, names, accepted)
-    people = persons(contents, observed, of_one=asked.of_one_patient, course=asked.course)
-    return _Prepared(asked, contents, observed, people)
+    people = persons(contents, observed, of_one=parameters.of_one_patient, course=parameters.course)
+    return _Prepared(parameters, contents, observed, people)
 
 
-async def _rules(asked: OperationParameters, service: Service) -> Rules:
-    """The rules of the study that was named, else the defaults."""
-    study = asked.study
+async def _rules(parameters: OperationParameters, service: Service) -> Rules:
+    """Return the rules of the study that is named, else the default rules."""
+    study = parameters.study
     if study is None:
         return Rules()
     service.require("reader", study)
@@ -129,15 +129,15 @@ async def _rules(asked: OperationParameters, service: Service) -> Rules:
 
 
 def _answer(prepared: _Prepared, answers: Answers, grader: TermGrader) -> resources.Resource:
-    """The answers in the order of the Observations, then what is to be said of the Bundle."""
+    """Return the answers in the order of the Observations, then the notes on the Bundle."""
     procedures = {
-        place: person.treatment.procedures for person in prepared.people for place in person.places
+        index: person.treatment.procedures for person in prepared.people for index in person.indices
     }
     found = [
         resource
-        for place, observed in enumerate(prepared.observed)
+        for index, observed in enumerate(prepared.observed)
         for resource in resources.entries(
-            observed, answers[place], grader.edition, prepared.asked.output, procedures[place]
+            observed, answers[index], grader.edition, prepared.parameters.output, procedures[index]
         )
     ]
     if notes := prepared.contents.notes:

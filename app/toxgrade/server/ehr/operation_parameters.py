@@ -1,4 +1,4 @@
-"""What ``$ctcae-grade`` is asked: a bare Bundle, or Parameters with dates, study and wishes."""
+"""The parameters of ``$ctcae-grade``, parsed from a bare Bundle or from a Parameters resource."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,15 +24,15 @@ PARAMETERS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "output": (("valueCode", "valueString"), "code"),
     "preliminary": (("valueBoolean",), "boolean"),
 }
-"""What may be asked: where its value may stand, and its type in the OperationDefinition."""
+"""By parameter name: the elements that may hold its value, and its OperationDefinition type."""
 
 
 @dataclass(frozen=True, slots=True)
 class OperationParameters:
-    """``bundle`` still unread, and the FHIRPath where it lies.
+    """The parsed body: ``bundle``, of which nothing is read yet, lies at the FHIRPath ``where``.
 
-    ``course`` None: no dates were given. ``study`` None: the defaults, and ``default`` where it is
-    stored. ``preliminary``: grade preliminary results too.
+    ``course`` None: no dates were given. ``study`` None: the default rules, and the study
+    ``default`` if results are stored. ``preliminary``: preliminary results are graded, too.
     """
 
     bundle: object
@@ -46,22 +46,22 @@ class OperationParameters:
 
     @property
     def of_one_patient(self) -> bool:
-        """Whether the caller said that all is one patient's."""
+        """Whether persist, a patient or dates say that all values are one patient's."""
         return self.persist or self.patient is not None or self.course is not None
 
 
 def parse_parameters(document: object) -> OperationParameters:
-    """Read the body.
+    """Parse the body.
 
     Raises:
-        RequestError: naming the parameter that cannot be accepted, and what would be.
+        RequestError: a parameter cannot be accepted; it says which one and what is expected.
     """
     kind = document.get("resourceType") if isinstance(document, dict) else None
     if kind == "Bundle":
         return OperationParameters(document, "Bundle")
     if not isinstance(document, dict) or kind != "Parameters":
         _refuse("resourceType", "resource-type", "expected a Bundle, or Parameters with a bundle")
-    found, places = _parameters(document)
+    found, paths = _parameters(document)
     if "bundle" not in found:
         _refuse("Parameters.parameter", "missing", "the parameter bundle is required")
     persist, preliminary = bool(found.get("persist")), bool(found.get("preliminary"))
@@ -73,10 +73,10 @@ def parse_parameters(document: object) -> OperationParameters:
         _refuse("Parameters.parameter", "missing", text)
     for name, pattern in (("patient", PATIENT_NAME), ("study", STUDY_NAME)):
         if persist and name in found and not pattern.fullmatch(found[name]):
-            _refuse(places[name], f"{name}-name", f"expected {pattern.pattern}")
+            _refuse(paths[name], f"{name}-name", f"expected {pattern.pattern}")
     return OperationParameters(
         bundle=found["bundle"],
-        where=places["bundle"],
+        where=paths["bundle"],
         patient=found.get("patient"),
         course=_course(found),
         study=found.get("study"),
@@ -87,32 +87,32 @@ def parse_parameters(document: object) -> OperationParameters:
 
 
 def _parameters(document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The values by name, and where they lie."""
+    """Return the values by parameter name, and the FHIRPath of each."""
     given = document.get("parameter", [])
     if not isinstance(given, list):
         _refuse("Parameters.parameter", "structure", "expected a list")
     found: dict[str, Any] = {}
-    places: dict[str, str] = {}
+    paths: dict[str, str] = {}
     for i, parameter in enumerate(given):
-        place = f"Parameters.parameter[{i}]"
+        path = f"Parameters.parameter[{i}]"
         name = parameter.get("name") if isinstance(parameter, dict) else None
         if not isinstance(name, str) or name not in PARAMETERS:
             text = f"expected a parameter named {', '.join(PARAMETERS)}"
-            _refuse(f"{place}.name", "unknown-parameter", text)
+            _refuse(f"{path}.name", "unknown-parameter", text)
         if name in found:
-            _refuse(f"{place}.name", "duplicate-parameter", "this parameter is there twice")
-        found[name], places[name] = _value(name, parameter, place)
-    return found, places
+            _refuse(f"{path}.name", "duplicate-parameter", "this parameter is there twice")
+        found[name], paths[name] = _value(name, parameter, path)
+    return found, paths
 
 
-def _value(name: str, parameter: Mapping[str, Any], place: str) -> tuple[object, str]:
-    """The value and its FHIRPath."""
+def _value(name: str, parameter: Mapping[str, Any], path: str) -> tuple[object, str]:
+    """Return the value of a parameter, and its FHIRPath."""
     accepted, kind = PARAMETERS[name]
     key = next((key for key in accepted if key in parameter), None)
     if key is None:
-        _refuse(place, "structure", f"expected {' or '.join(accepted)}")
+        _refuse(path, "structure", f"expected {' or '.join(accepted)}")
     value = parameter[key]
-    where = f"{place}.{key}"
+    where = f"{path}.{key}"
     if kind == "Bundle":
         return value, where
     if kind == "boolean":

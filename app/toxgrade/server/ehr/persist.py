@@ -1,4 +1,4 @@
-"""Storing what a Bundle holds, as any results are stored, and answering from what is stored."""
+"""Storing the results of a Bundle as any others are stored, and answering from the stored rows."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +15,7 @@ from toxgrade.grading.result import Course, LabResult, Reason
 from toxgrade.grading.rules import Rules
 from toxgrade.grading.units import Names
 from toxgrade.server.ehr.fhir_http import FHIR_JSON
-from toxgrade.server.ehr.grade_bundle import Answers, Graded, Grouped, grade
+from toxgrade.server.ehr.grade_bundle import Answers, Graded, PersonValues, grade
 from toxgrade.server.ehr.operation_parameters import OperationParameters
 from toxgrade.server.http.service import Service
 from toxgrade.server.records.identity import Loc, identity
@@ -27,25 +27,25 @@ DEFAULT_STUDY = "default"
 
 
 async def persist(
-    asked: OperationParameters,
+    parameters: OperationParameters,
     observed: Sequence[Observed],
-    people: Sequence[Grouped],
+    people: Sequence[PersonValues],
     service: Service,
-    told: Callable[[Answers, TermGrader], Any],
+    build_answer: Callable[[Answers, TermGrader], Any],
 ) -> Response:
-    """Store one patient's results in the group writer, and answer what ``told`` makes of them.
+    """Store one patient's results in the group writer, and return what ``build_answer`` makes.
 
-    Durable before it is answered. What is no laboratory's and no analyte of ours (a body weight)
-    is answered and not stored.
+    The answer is sent once they are durable. A value that is filed under another category than
+    laboratory and has no known analyte (a body weight) is answered but not stored.
 
     Raises:
-        RequestError: a result that cannot be stored as it is; names the place.
-        TooLarge: more results than ``TOXGRADE_MAX_RESULTS``.
-        NotFound: no such study, or not one of the caller's.
+        RequestError: a result cannot be stored as it is; the error names its place.
+        TooLarge: there are more results than ``TOXGRADE_MAX_RESULTS``.
+        NotFound: there is no such study, or the caller has no role on it.
         Forbidden: the caller may not store there.
     """
-    study, patient = asked.study or DEFAULT_STUDY, asked.patient
-    assert patient is not None, "read_asked requires it"
+    study, patient = parameters.study or DEFAULT_STUDY, parameters.patient
+    assert patient is not None, "parse_parameters requires it"
     service.require("writer", study)
     names = service.graders.for_rules(Rules()).names
     sent = storable(observed, names)
@@ -58,15 +58,15 @@ async def persist(
         rows = store(connection, submission, service.graders).grades
         rules = find_study(connection, study).rules
         grader = service.graders.for_rules(rules)
-        kept: dict[str, dict[int, GradeRow]] = defaultdict(dict)
-        for row in rows:  # a result that was sent twice has its rows twice
-            kept[row["identity"]][row["id"]] = row
-        aside = tuple(i for i, one in enumerate(observed) if (one.where,) not in stored_as)
-        answers = grade(observed, [Grouped(aside, Treatment())], grader, rules.window)
-        for place, one in enumerate(observed):
+        by_identity: dict[str, dict[int, GradeRow]] = defaultdict(dict)
+        for row in rows:  # A result that was sent twice has its rows twice.
+            by_identity[row["identity"]][row["id"]] = row
+        not_stored = tuple(i for i, one in enumerate(observed) if (one.where,) not in stored_as)
+        answers = grade(observed, [PersonValues(not_stored, Treatment())], grader, rules.window)
+        for index, one in enumerate(observed):
             if key := stored_as.get((one.where,)):
-                answers[place] = [Graded.stored(row, grader) for row in kept[key].values()]
-        return told(answers, grader)
+                answers[index] = [Graded.stored(row, grader) for row in by_identity[key].values()]
+        return build_answer(answers, grader)
 
     return await service.store(
         save, 200, study=study, patient=patient, is_panel=True, media_type=FHIR_JSON
@@ -74,7 +74,7 @@ async def persist(
 
 
 def storable(observed: Iterable[Observed], names: Names) -> list[tuple[Loc, LabResult]]:
-    """What is a laboratory's or an analyte of ours, by its place."""
+    """Return the results to store, each with its place: a laboratory's, or of a known analyte."""
     return [
         ((one.where,), one.lab)
         for one in observed
@@ -83,7 +83,7 @@ def storable(observed: Iterable[Observed], names: Names) -> list[tuple[Loc, LabR
 
 
 def is_undated(lab: LabResult) -> bool:
-    """Whether nothing says when it was taken: not even a date that cannot be read."""
+    """Return whether a result has no date at all, not even one that cannot be read."""
     return lab.collected is None and lab.unreadable is not Reason.UNREADABLE_DATE
 
 
@@ -104,8 +104,8 @@ def _refuse_undated(sent: Sequence[tuple[Loc, LabResult]]) -> None:
         raise RequestError("a stored result needs the date it was taken", faults)
 
 
-def _courses(people: Sequence[Grouped]) -> tuple[Course, ...] | None:
-    """The course to record; None leaves what is recorded as it is."""
+def _courses(people: Sequence[PersonValues]) -> tuple[Course, ...] | None:
+    """Return the course to record; None leaves the recorded courses as they are."""
     courses = people[0].treatment.courses
     if len(courses) > 1:
         text = "record several by PUT /v1/studies/{study}/patients/{patient}, then send one or none"

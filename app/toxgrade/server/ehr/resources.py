@@ -1,4 +1,4 @@
-"""Grades as FHIR R4: derived Observations, AdverseEvents, and OperationOutcomes beside them."""
+"""Grades as FHIR R4 resources: derived Observations, AdverseEvents and OperationOutcomes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -26,11 +26,11 @@ from toxgrade.server.ehr.operation_parameters import Output
 
 Resource = dict[str, Any]
 
-_ABSENT = {
+_ABSENT_REASON = {
     "not-final": "temp-unknown", "missing-value": "unknown", "unreadable-value": "error",
     "unreadable-date": "error", "unknown-analyte": "unsupported", "unknown-unit": "unsupported",
 }  # fmt: skip
-"""Why there is no grade, in FHIR's words; ``unknown`` where it has none for ours."""
+"""FHIR's data-absent-reason by our reason; ``unknown`` where FHIR has none that fits."""
 
 _ISSUE_KIND = {
     "not-final": "business-rule", "unknown-analyte": "not-supported", "missing-value": "required",
@@ -50,7 +50,7 @@ def entries(
     output: Output,
     procedures: Sequence[str | None],
 ) -> Iterator[Resource]:
-    """The answer to one value: a resource per grade, then an outcome if anything is to be said."""
+    """Yield a resource for each grade of one value, then an outcome if there are any issues."""
     issues = []
     for graded in grades:
         adverse = output == "adverse-event" and graded.grade and graded.phase in _AFTER_START
@@ -74,13 +74,14 @@ def entries(
 def _observation(
     observed: Observed, graded: Graded, edition: Edition, _: Sequence[str | None]
 ) -> Resource:
+    """Return a derived Observation with the grade, or with the reason why there is none."""
     term = graded.term
     code = {"coding": term_codings(term), "text": term.name} if term else {"text": "CTCAE grade"}
     found: Resource = {
         "resourceType": "Observation",
         "status": "final",
         "code": code,
-        **_copied(observed.source.resource),
+        **_subject_and_time(observed.source.resource),
         "derivedFrom": [_source_reference(observed)],
         "method": {"text": edition.label},
         "device": {"display": f"Toxgrade {__version__}"},
@@ -90,7 +91,7 @@ def _observation(
         found["valueInteger"] = graded.grade
     else:
         reason = graded.reason or "undecided"
-        absent = {"system": DATA_ABSENT, "code": _ABSENT.get(reason, "unknown")}
+        absent = {"system": DATA_ABSENT, "code": _ABSENT_REASON.get(reason, "unknown")}
         found["dataAbsentReason"] = {"coding": [absent], "text": reason}
     if limits := _range(graded):
         found["referenceRange"] = [limits]
@@ -98,13 +99,13 @@ def _observation(
     return found
 
 
-def _copied(resource: Mapping[str, Any]) -> Resource:
-    """Whose it is and when it was taken, as the source says."""
+def _subject_and_time(resource: Mapping[str, Any]) -> Resource:
+    """Return the subject and the time of collection as the source states them."""
     found: Resource = {}
     subject = object_of(resource.get("subject"))
-    shown = {name: subject[name] for name in ("reference", "type") if text_of(subject.get(name))}
-    if shown:
-        found["subject"] = shown
+    named = {name: subject[name] for name in ("reference", "type") if text_of(subject.get(name))}
+    if named:
+        found["subject"] = named
     for name in _EFFECTIVE:
         if name == "effectivePeriod":
             ends = object_of(resource.get(name))
@@ -117,7 +118,7 @@ def _copied(resource: Mapping[str, Any]) -> Resource:
 
 
 def _source_reference(observed: Observed) -> dict[str, str]:
-    """How the answer names the Observation that it answers: by id, fullUrl, or its place."""
+    """Return a reference to the source by id or fullUrl; its FHIRPath is what is displayed."""
     found = {"display": observed.where}
     source = observed.source
     if source_id := text_of(source.resource.get("id")):
@@ -128,14 +129,14 @@ def _source_reference(observed: Observed) -> dict[str, str]:
 
 
 def _range(graded: Graded) -> Resource:
-    """The limits that were used."""
+    """Return the limits as a reference range; empty where there are none."""
     unit = {"unit": graded.limit_unit} if graded.limit_unit else {}
     limits = {"low": graded.lln, "high": graded.uln}
     return {end: {"value": Decimal(n), **unit} for end, n in limits.items() if n is not None}
 
 
 def _components(graded: Graded) -> Iterator[Resource]:
-    """What has no element of its own."""
+    """Yield a component for each known value that has no element of its own."""
     values: tuple[tuple[str, str, str, object], ...] = (
         ("phase", "Phase", "valueCodeableConcept", own(graded.phase, graded.phase)),
         ("baseline_grade", "Baseline grade", "valueInteger", graded.baseline_grade),
@@ -161,10 +162,10 @@ def _components(graded: Graded) -> Iterator[Resource]:
 def _adverse_event(
     observed: Observed, graded: Graded, edition: Edition, procedures: Sequence[str | None]
 ) -> Resource:
-    """After the CodeX profile; attribution is a clinician's, so no causality is said."""
+    """Return an AdverseEvent (CodeX profile), without causality, which a clinician decides."""
     assert graded.term is not None
     assert graded.grade is not None
-    copied = _copied(observed.source.resource)
+    copied = _subject_and_time(observed.source.resource)
     concept = {"system": NCIT, "code": GRADES[graded.grade], "display": f"Grade {graded.grade}"}
     codings = [{**c, "version": edition.label} for c in term_codings(graded.term)]
     found: Resource = {
@@ -197,6 +198,6 @@ def _suspect(graded: Graded, procedures: Sequence[str | None]) -> str | None:
 
 
 def collection(resources: Sequence[Resource]) -> Resource:
-    """A Bundle of resources that nobody keeps: each gets a fullUrl of its own."""
+    """Return a Bundle of resources, each with a new fullUrl because none of them is stored."""
     entry = [{"fullUrl": f"urn:uuid:{uuid4()}", "resource": resource} for resource in resources]
     return {"resourceType": "Bundle", "type": "collection"} | ({"entry": entry} if entry else {})

@@ -1,1 +1,1 @@
-"""The pages: what the JSON door says, to be looked at."""
+"""The web pages, which show people what the JSON API returns to programs."""

@@ -1,4 +1,4 @@
-"""Lab exports handed in through the browser: upload, progress, rejects, the graded rows."""
+"""The pages of batches: uploads of lab exports, their progress, rejects and graded rows."""
 
 from typing import Annotated
 
@@ -31,8 +31,8 @@ router = APIRouter(
 _READER, _WRITER = require_role("reader", session=True), require_role("writer", session=True)
 
 BatchId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
-_NEWEST = 50
-_REJECTS = 200  # on the page; all of them are a file beside it
+_MAX_BATCHES = 50
+_MAX_REJECTS = 200  # The page shows the first ones; a file has all of them.
 
 
 @router.get("", dependencies=[_READER])
@@ -40,7 +40,7 @@ async def batches(service: TheService, study: str) -> HTMLResponse:
     """The newest batches, and for writers the form to hand in another."""
 
     def query(connection: Connection) -> tuple[Study, list[Progress]]:
-        return find_study(connection, study), list_batches(connection, study, _NEWEST)
+        return find_study(connection, study), list_batches(connection, study, _MAX_BATCHES)
 
     found, newest = await service.read(query)
     writes = service.may("writer", study)
@@ -70,7 +70,7 @@ async def batch(service: TheService, study: str, batch: BatchId) -> HTMLResponse
     """How far it has come, and the first of its rejects; the page's script asks for it again."""
 
     def query(connection: Connection) -> tuple[Study, Progress, list[Reject]]:
-        rejects, _ = list_rejects(connection, study, batch, _REJECTS, (0, 0))
+        rejects, _ = list_rejects(connection, study, batch, _MAX_REJECTS, (0, 0))
         return find_study(connection, study), find_batch(connection, study, batch), rejects
 
     found, progress, rejects = await service.read(query)

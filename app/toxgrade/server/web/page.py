@@ -1,4 +1,4 @@
-"""Style, scripts and Vega: served from here and from nowhere else, cached while they hold."""
+"""What all pages share: static files, templates, headers, error pages and the reading of forms."""
 
 import hashlib
 from collections.abc import Callable, Coroutine
@@ -32,44 +32,10 @@ router = APIRouter(include_in_schema=False, dependencies=[public()])
 _VEGA = "vega.js"
 _MEDIA = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _FILE_HEADERS = {
-    "Cache-Control": "public, max-age=31536000, immutable",  # its address changes when it does
+    "Cache-Control": "public, max-age=31536000, immutable",  # The address changes with the file.
     "X-Content-Type-Options": "nosniff",
 }
-
-
-@router.get("/static/{version}/{name}")
-async def static(version: str, name: str) -> Response:
-    """A file of ``static/``, or Vega with all it needs from vl-convert's bundle."""
-    media = _MEDIA.get(name[name.rfind(".") :])
-    if media is None or (name != _VEGA and name not in _names()):
-        raise NotFound("there is no such file")
-    content = await run_in_threadpool(_content, name)
-    return Response(content, media_type=media, headers=_FILE_HEADERS)
-
-
-@cache
-def asset(name: str) -> str:
-    """The address of a file of ``static/``; it holds the hash of what it leads to."""
-    version = installed("vl-convert-python") if name == _VEGA else _digest(_content(name))
-    return f"/static/{version}/{name}"
-
-
-@cache
-def _names() -> frozenset[str]:
-    return frozenset(file.name for file in (files("toxgrade.server.web") / "static").iterdir())
-
-
-@cache
-def _content(name: str) -> bytes:
-    if name == _VEGA:  # 1.2 s and 0.9 MB
-        return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").encode()
-    return (files("toxgrade.server.web") / "static" / name).read_bytes()
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:12]
-
-
+_MAX_FORM_BYTES, _MAX_FORM_FIELDS = 64 * 1024, 500
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
     " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -80,7 +46,7 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
-_root = ContextVar("root", default="")  # of the request that a page answers
+_root = ContextVar("root", default="")  # The root path of the request that is answered.
 _templates = Environment(
     loader=PackageLoader("toxgrade.server.web"),
     autoescape=True,
@@ -99,11 +65,44 @@ TABS = (
     ("/batches", "Uploads"),
     ("/audit", "Audit"),
 )
-"""The pages of one study: what follows its address, and what each is called."""
+"""The pages of one study: what follows the study's address, and the title."""
+
+
+@router.get("/static/{version}/{name}")
+async def static(version: str, name: str) -> Response:
+    """A file of ``static/``, or Vega with all it needs from vl-convert's bundle."""
+    media = _MEDIA.get(name[name.rfind(".") :])
+    if media is None or (name != _VEGA and name not in _names()):
+        raise NotFound("there is no such file")
+    content = await run_in_threadpool(_content, name)
+    return Response(content, media_type=media, headers=_FILE_HEADERS)
+
+
+@cache
+def asset(name: str) -> str:
+    """Return the address of a file of ``static/``, with its hash, or of Vega, with its version."""
+    version = installed("vl-convert-python") if name == _VEGA else _digest(_content(name))
+    return f"/static/{version}/{name}"
+
+
+@cache
+def _names() -> frozenset[str]:
+    return frozenset(file.name for file in (files("toxgrade.server.web") / "static").iterdir())
+
+
+@cache
+def _content(name: str) -> bytes:
+    if name == _VEGA:  # Building it takes 1.2 s and gives 0.9 MB.
+        return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").encode()
+    return (files("toxgrade.server.web") / "static" / name).read_bytes()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def window_text(window: Window) -> str:
-    """The end of the acute window in words."""
+    """Return the end of the acute window in words."""
     length = f"{window.days} days" if window.months is None else f"{window.months} months"
     return f"radiotherapy {window.anchor} + {length}"
 
@@ -116,16 +115,16 @@ _templates.globals |= {
 }
 
 
-def page(template: str, status: int = 200, /, **shown: Any) -> HTMLResponse:
-    """A page from ``templates/``; what it shows is escaped."""
-    content = _templates.get_template(template).render(shown, root=_root.get())
+def page(template: str, status: int = 200, /, **values: Any) -> HTMLResponse:
+    """Return a page from ``templates/``; the values that it shows are escaped."""
+    content = _templates.get_template(template).render(values, root=_root.get())
     return HTMLResponse(content, status)
 
 
 class PageRoute(APIRoute):
-    """A route for people: nothing is kept in caches, errors are pages that name no value.
+    """A route for people: nothing is cached, and errors are pages that repeat no sent value.
 
-    Where it leads on, it names our own path; the one that the proxy takes off comes before it.
+    In a redirect, the path that a proxy removes (``root_path``) is put before our own path.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -166,23 +165,20 @@ def _refused(status: int, detail: str) -> HTMLResponse:
     return answer
 
 
-_MOST_BYTES, _MOST_FIELDS = 64 * 1024, 500
-
-
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of an urlencoded form, white space around them taken off; of twins the last.
+    """Return the fields of a URL-encoded form, stripped; of several with one name, the last.
 
     Raises:
-        TooLarge: longer than any form of ours.
-        RequestError: not a form.
+        TooLarge: the body is longer than any form of ours.
+        RequestError: the body is not a form.
     """
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > _MOST_BYTES:
-            raise TooLarge(f"the form is longer than {_MOST_BYTES} bytes")
+        if len(body) > _MAX_FORM_BYTES:
+            raise TooLarge(f"the form is longer than {_MAX_FORM_BYTES} bytes")
     try:
-        found = parse_qsl(body.decode("ascii"), max_num_fields=_MOST_FIELDS, errors="strict")
+        found = parse_qsl(body.decode("ascii"), max_num_fields=_MAX_FORM_FIELDS, errors="strict")
     except ValueError:
         raise RequestError("expected an urlencoded form") from None
     return {name: text.strip() for name, text in found}

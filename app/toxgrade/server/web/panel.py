@@ -1,4 +1,4 @@
-"""A panel graded as it is typed: each grade with its reason. Nothing of it is kept."""
+"""The page that grades a panel as it is typed, storing nothing, and the pages of criteria."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ USUAL = (
     ("bilirubin", "mg/dL"), ("ALT", "U/L"), ("AST", "U/L"), ("ALP", "U/L"), ("GGT", "U/L"),
     ("albumin", "g/dL"), ("WBC", "10*9/L"), ("platelets", "10*9/L"), ("", ""), ("", ""),
 )  # fmt: skip
-"""The rows of the empty form: what a liver panel holds, then two free ones."""
+"""The rows of the empty form: the analytes of a liver panel, then two free rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +49,25 @@ class Graded:
 async def empty(service: TheService) -> HTMLResponse:
     """The form with the usual analytes."""
     usual = {f"analyte-{i}": analyte for i, (analyte, _) in enumerate(USUAL)}
-    return _form(usual | {f"unit-{i}": unit for i, (_, unit) in enumerate(USUAL)}, service)
+    return _form_page(usual | {f"unit-{i}": unit for i, (_, unit) in enumerate(USUAL)}, service)
 
 
 @router.post("/grade")
 async def graded(request: Request, service: TheService) -> HTMLResponse:
     """The form as it was sent, with the grades of what it holds."""
-    return _form(await read_form(request), service)
+    return _form_page(await read_form(request), service)
 
 
-def _form(sent: Mapping[str, str], service: Service) -> HTMLResponse:
-    reading = _Reading(sent)
+def _form_page(sent: Mapping[str, str], service: Service) -> HTMLResponse:
+    form = _ParsedForm(sent)
     found: list[Graded] = []
     try:
         grader = service.graders.for_rules(Rules(sent.get("edition") or "4.03"))
-        found = _grade(reading, grader)
+        found = _grade(form, grader)
     except CriteriaError as error:
-        reading.faults.append(FieldFault(("edition",), "unknown-edition", str(error)))
+        form.faults.append(FieldFault(("edition",), "unknown-edition", str(error)))
     except RequestError as error:
-        reading.faults += error.faults
+        form.faults += error.faults
     criteria = service.graders.criteria
     return page(
         "grade.html",
@@ -76,21 +76,21 @@ def _form(sent: Mapping[str, str], service: Service) -> HTMLResponse:
         editions=list(criteria.editions),
         windows=PRESETS,
         analytes=criteria.analytes.values(),
-        faults={str(fault.loc[0]): fault.message for fault in reading.faults},
+        faults={str(fault.loc[0]): fault.message for fault in form.faults},
         graded=found,
     )
 
 
-def _grade(reading: "_Reading", grader: TermGrader) -> list[Graded]:
-    courses, labs = reading.courses(), reading.labs()
-    window = PRESETS.get(reading.sent.get("window", "paper"), PRESETS["paper"])
+def _grade(form: "_ParsedForm", grader: TermGrader) -> list[Graded]:
+    courses, labs = form.courses(), form.labs()
+    window = PRESETS.get(form.sent.get("window", "paper"), PRESETS["paper"])
     refuse_late_baseline([(("before",), lab) for lab in labs], courses)
     entries = grade_patient(labs, courses, grader, window)
     return [Graded(labs[e.index], e) for e in entries if not labs[e.index].is_baseline]
 
 
-class _Reading:
-    """The form's fields as numbers and dates; those that cannot be read are kept as faults."""
+class _ParsedForm:
+    """The fields of the form, parsed; those that cannot be parsed are in ``faults``."""
 
     def __init__(self, sent: Mapping[str, str]) -> None:
         self.sent = sent
@@ -105,14 +105,14 @@ class _Reading:
         return courses
 
     def labs(self) -> list[LabResult]:
-        """Values with their baselines beside them; a row without a value is passed over."""
-        before, taken = (self._read(name, read_collected) for name in ("before", "taken"))
+        """Return the baseline and the value of each row, where it has them."""
+        before, taken = (self._parse(name, read_collected) for name in ("before", "taken"))
         labs = []
         for i in range(len(USUAL)):
             analyte, unit = self.sent.get(f"analyte-{i}", ""), self.sent.get(f"unit-{i}") or None
             lln, uln = self._limit(f"lln-{i}"), self._limit(f"uln-{i}")
             for name, collected, is_baseline in (("base", before, True), ("value", taken, False)):
-                value = self._read(f"{name}-{i}", read_value)
+                value = self._parse(f"{name}-{i}", read_value)
                 if value is not None and analyte:
                     labs.append(
                         LabResult(analyte, value, unit, lln, uln, None, collected,
@@ -121,21 +121,21 @@ class _Reading:
         return labs
 
     def _limit(self, name: str) -> Decimal | None:
-        read = self._read(name, read_limit)
+        read = self._parse(name, read_limit)
         return read.number if read else None
 
     def _day(self, name: str) -> date | None:
-        read = self._read(name, read_collected)
+        read = self._parse(name, read_collected)
         if read is not None and read.first != read.last:
             text = "expected a calendar date such as 2011-01-24"
             self.faults.append(FieldFault((name,), "partial-date", text))
             return None
         return read.first if read else None
 
-    def _read(self, name: str, read: Callable[[str], T]) -> T | None:
+    def _parse(self, name: str, parse: Callable[[str], T]) -> T | None:
         text = self.sent.get(name, "")
         try:
-            return read(text) if text else None
+            return parse(text) if text else None
         except ParseError as error:
             self.faults.append(FieldFault((name,), error.code, error.message))
             return None
@@ -145,21 +145,21 @@ class _Reading:
 async def newest_first(service: TheService) -> HTMLResponse:
     """The first edition that is read."""
     criteria = service.graders.criteria
-    return _criteria(criteria, next(iter(criteria.editions.values())), None)
+    return _criteria_page(criteria, next(iter(criteria.editions.values())), None)
 
 
 @router.get("/criteria/{name}")
 async def one_edition(service: TheService, name: str) -> HTMLResponse:
     """One edition, by any of its names."""
     criteria = service.graders.criteria
-    return _criteria(criteria, _edition(criteria, name), None)
+    return _criteria_page(criteria, _edition(criteria, name), None)
 
 
 @router.get("/criteria/{name}/{beside}")
 async def two_editions(service: TheService, name: str, beside: str) -> HTMLResponse:
     """Two editions side by side, every term of either."""
     criteria = service.graders.criteria
-    return _criteria(criteria, _edition(criteria, name), _edition(criteria, beside))
+    return _criteria_page(criteria, _edition(criteria, name), _edition(criteria, beside))
 
 
 def _edition(criteria: Criteria, name: str) -> Edition:
@@ -169,7 +169,7 @@ def _edition(criteria: Criteria, name: str) -> Edition:
         raise NotFound(f"there is no such edition: {error}") from None
 
 
-def _criteria(criteria: Criteria, edition: Edition, other: Edition | None) -> HTMLResponse:
+def _criteria_page(criteria: Criteria, edition: Edition, other: Edition | None) -> HTMLResponse:
     sides = [edition, other] if other else [edition]
     by_name: dict[str, list[Term | None]] = {}
     for side, one in enumerate(sides):

@@ -1,4 +1,4 @@
-"""The page of one patient: the timeline, worst grades by term, every grade with its reason."""
+"""The page of one patient, and the charts of studies and patients as pages and files."""
 
 import json
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ from toxgrade.server.records.grade_queries import patient_toxicity
 from toxgrade.server.records.patient_record import list_events
 from toxgrade.server.records.patients import find_patient
 from toxgrade.server.records.studies import Study, count_patients, find_study
-from toxgrade.server.web.charts.chart import MEDIA, WIDTH, Kind, Picture
+from toxgrade.server.web.charts.chart import MEDIA, WIDTH, Chart, Kind
 from toxgrade.server.web.charts.gallery import NAMES, ChartRequest, Gallery, Name
-from toxgrade.server.web.charts.over_time import PER_PICTURE
+from toxgrade.server.web.charts.over_time import PATIENTS_PER_CHART
 from toxgrade.server.web.page import PageRoute, page
 
 router = APIRouter(
@@ -40,10 +40,10 @@ PER_PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What the page shows; ``grades`` are those of one page, the newest first."""
+    """What the page of a patient shows; ``grades`` are those of one page, the newest first."""
 
     study: Study
-    picture: Picture
+    picture: Chart
     courses: tuple[Course, ...]
     follow_up: FollowUp
     summary: list[TermSummary]
@@ -65,9 +65,9 @@ async def one_patient(
         found = find_study(connection, study)
         patient_id = find_patient(connection, found, patient)
         courses, summary = patient_toxicity(connection, study, patient)
-        mine = current_grades(patient_id)
-        n = connection.scalar(select(func.count()).select_from(mine.subquery()))
-        newest = mine.order_by(grades.c.collected_on.desc().nulls_last(), grades.c.id.desc())
+        current = current_grades(patient_id)
+        n = connection.scalar(select(func.count()).select_from(current.subquery()))
+        newest = current.order_by(grades.c.collected_on.desc().nulls_last(), grades.c.id.desc())
         shown = newest.limit(PER_PAGE).offset((number - 1) * PER_PAGE)
         versions = {event.identity: event for event in list_events(connection, patient_id)}
         gallery = Gallery(service.graders, service.vocabularies)
@@ -93,7 +93,7 @@ async def one_patient(
     )
 
 
-def _asked(
+def _chart_request(
     phase: ReportPhase = "acute",
     term: Annotated[str, Query(max_length=200, validation_alias=AliasChoices("term", "row"))] = "",
     min_grade: Annotated[
@@ -111,7 +111,7 @@ async def study_picture(
     service: TheService,
     study: str,
     file: str,
-    asked: Annotated[ChartRequest, Depends(_asked)],
+    asked: Annotated[ChartRequest, Depends(_chart_request)],
 ) -> Response:
     """A picture of a study: ``edish`` is a page, ``edish.svg`` the file."""
     gallery = Gallery(service.graders, service.vocabularies)
@@ -120,12 +120,12 @@ async def study_picture(
     if name is None:
         raise NotFound(f"there is no such picture; there are {', '.join(NAMES)}")
     if kind is None:
-        return await _page(service, gallery, study, name, asked)
+        return await _chart_page(service, gallery, study, name, asked)
 
-    def query(connection: Connection) -> Picture:
+    def query(connection: Connection) -> Chart:
         return gallery.study(connection, find_study(connection, study), name, asked)
 
-    return await drawn(await service.read(query), kind, request)
+    return await _chart_file(await service.read(query), kind, request)
 
 
 @router.get("/studies/{study}/patients/{patient}/{file}")
@@ -135,30 +135,30 @@ async def patient_picture(
     study: str,
     patient: str,
     file: str,
-    asked: Annotated[ChartRequest, Depends(_asked)],
+    asked: Annotated[ChartRequest, Depends(_chart_request)],
 ) -> Response:
     """The timeline of a patient: ``timeline.svg``, or ``timeline`` by ``Accept``."""
     kind, stem = _kind(request, file)
     if stem != "timeline":
         raise NotFound("there is no such picture; there is timeline")
 
-    def query(connection: Connection) -> Picture:
+    def query(connection: Connection) -> Chart:
         found = find_study(connection, study)
         gallery = Gallery(service.graders, service.vocabularies)
         return gallery.patient(connection, found, patient, asked.width)
 
-    return await drawn(await service.read(query), kind or "svg", request)
+    return await _chart_file(await service.read(query), kind or "svg", request)
 
 
-async def drawn(picture: Picture, kind: Kind, request: Request) -> Response:
-    """The file; a page asks for the specification alone, to draw it in its own colours."""
+async def _chart_file(chart: Chart, kind: Kind, request: Request) -> Response:
+    """Return the chart as a file; a page asks for its bare specification and sets the colours."""
     if kind == "json" and "for-page" in request.query_params:
-        return Response(json.dumps(picture.page()), media_type=MEDIA[kind])
-    return Response(await run_in_threadpool(picture.drawn, kind), media_type=MEDIA[kind])
+        return Response(json.dumps(chart.page()), media_type=MEDIA[kind])
+    return Response(await run_in_threadpool(chart.drawn, kind), media_type=MEDIA[kind])
 
 
 def _kind(request: Request, file: str) -> tuple[Kind | None, str]:
-    """What is asked for by suffix, else by ``Accept``; None: a page."""
+    """Return the kind by suffix, else by ``Accept`` (None: a page), and the name without suffix."""
     stem, dot, suffix = file.rpartition(".")
     if dot:
         found = next((kind for kind in MEDIA if kind == suffix), None)
@@ -171,21 +171,21 @@ def _kind(request: Request, file: str) -> tuple[Kind | None, str]:
     return next((kind for kind, media in MEDIA.items() if media in accepted), None), file
 
 
-async def _page(
+async def _chart_page(
     service: Service, gallery: Gallery, study: str, name: Name, asked: ChartRequest
 ) -> HTMLResponse:
-    def query(connection: Connection) -> tuple[Study, Picture, int]:
+    def query(connection: Connection) -> tuple[Study, Chart, int]:
         found = find_study(connection, study)
-        picture = gallery.study(connection, found, name, asked)
-        return found, picture, count_patients(connection, found)
+        chart = gallery.study(connection, found, name, asked)
+        return found, chart, count_patients(connection, found)
 
-    found, picture, n = await service.read(query)
+    found, chart, n = await service.read(query)
     return page(
         "picture.html",
         study=found,
         name=name,
-        picture=picture,
+        picture=chart,
         asked=asked,
         rows=gallery.rows(found),
-        pages=-(-n // PER_PICTURE) if name == "swimmer" else 1,
+        pages=-(-n // PATIENTS_PER_CHART) if name == "swimmer" else 1,
     )

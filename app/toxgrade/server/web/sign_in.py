@@ -1,7 +1,7 @@
-"""Signing in with a key or a token: a cookie for pages, which no script or other site can use.
+"""Signing in with a key or a token: pages get a cookie that no script or other site can use.
 
-The cookie is the very key, so that revoking the key ends every session in every process; it is
-HttpOnly, SameSite=Strict, Secure under https, and gone after 8 hours.
+The cookie is the key itself, so that revoking the key ends every session in every process. It is
+HttpOnly, SameSite=Strict and, under https, Secure, and it expires after 8 hours.
 """
 
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from toxgrade.server.web.page import PageRoute, page, read_form
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False, dependencies=[public()])
 
-_SECONDS = 8 * 60 * 60
+_SESSION_SECONDS = 8 * 60 * 60
 
 
 @router.get("/sign-in")
@@ -40,7 +40,7 @@ async def sign_in(request: Request, service: TheService) -> Response:
     secure = request.url.scheme == "https"
     path = _cookie_path(request)
     answer.set_cookie(
-        SESSION, key, _SECONDS, path=path, httponly=True, samesite="strict", secure=secure
+        SESSION, key, _SESSION_SECONDS, path=path, httponly=True, samesite="strict", secure=secure
     )
     return answer
 
@@ -54,12 +54,15 @@ async def sign_out(request: Request) -> Response:
 
 
 def _cookie_path(request: Request) -> str:
-    """The path of the host that the cookie is sent to: another program may lie beside it."""
+    """Return the path that the cookie is limited to, because the host may have other programs."""
     return request.scope.get("root_path") or "/"
 
 
 def _came_from(request: Request) -> str:
-    """The page of ours that showed the form: its path, so that no address holds an identifier."""
+    """Return the path of our page that showed the form, else ``/``.
+
+    It is taken from ``Referer``, so that no address has to carry an identifier.
+    """
     before = urlsplit(request.headers.get("referer", ""))
     root: str = request.scope.get("root_path", "")
     ours = before.netloc == request.url.netloc and before.path.startswith(f"{root}/")

@@ -1,4 +1,4 @@
-"""Pages of studies: the list, the toxicity table, the patients behind each of its numbers."""
+"""Pages of studies: list, toxicity table, the patients behind each of its numbers, and audit."""
 
 from typing import Annotated, Any, Literal
 
@@ -26,9 +26,15 @@ router = APIRouter(
     include_in_schema=False,
     dependencies=[require_role("reader", session=True)],
 )
+audit_router = APIRouter(
+    route_class=PageRoute,
+    include_in_schema=False,
+    dependencies=[require_role("manager", session=True)],
+)
 
 PER_PAGE = 200
-_READINGS = {
+ENTRIES_PER_PAGE = 100
+_TITLES = {
     "any_toxicity": "Any toxicity",
     "any_toxicity_alternative": "Any toxicity, other reading",
     "any_grade": "Any grade",
@@ -47,8 +53,8 @@ async def studies(service: TheService) -> HTMLResponse:
     """The studies that the reader has a role on."""
 
     def query(connection: Connection) -> list[tuple[Study, int]]:
-        mine = [s for s in list_studies(connection) if service.may("reader", s.name)]
-        return [(study, count_patients(connection, study)) for study in mine]
+        visible = [s for s in list_studies(connection) if service.may("reader", s.name)]
+        return [(study, count_patients(connection, study)) for study in visible]
 
     return page("studies.html", studies=await service.read(query))
 
@@ -76,7 +82,7 @@ async def behind_reading(
         return _behind(found, document, "Acute window not seen whole", names, meaning)
     toxicity = document[reading]
     meaning = f"{toxicity['definition'].capitalize()}."
-    return _behind(found, document, _READINGS[reading], toxicity["patients"], meaning)
+    return _behind(found, document, _TITLES[reading], toxicity["patients"], meaning)
 
 
 @router.get("/studies/{study}/behind/{phase}/{label}/{kind}/{what}")
@@ -94,13 +100,13 @@ async def behind_cell(
     if not rows:
         raise NotFound("the study's table has no such row")
     patients = rows[0]["patients"]
-    named = f"{label}, {'baseline' if kind == 'baseline' else 'worst'}"
+    title = f"{label}, {'baseline' if kind == 'baseline' else 'worst'}"
     if what in _NOTES:
         text = f"{_NOTES[what].capitalize()}."
-        return _behind(found, document, f"{named}: {what.replace('_', ' ')}", patients[what], text)
+        return _behind(found, document, f"{title}: {what.replace('_', ' ')}", patients[what], text)
     terms = ", ".join(rows[0]["terms"])
     return _behind(
-        found, document, f"{named} grade {what}", patients["by_grade"][what], f"Of {terms}."
+        found, document, f"{title} grade {what}", patients["by_grade"][what], f"Of {terms}."
     )
 
 
@@ -143,15 +149,6 @@ def _behind(
         meaning=meaning,
         phase=document["phase"],
     )
-
-
-audit_router = APIRouter(
-    route_class=PageRoute,
-    include_in_schema=False,
-    dependencies=[require_role("manager", session=True)],
-)
-
-ENTRIES_PER_PAGE = 100
 
 
 @audit_router.get("/studies/{study}/audit")

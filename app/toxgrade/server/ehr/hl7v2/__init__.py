@@ -1,1 +1,1 @@
-"""HL7 v2: ORU^R01 messages in over HTTP or MLLP, acknowledgements out."""
+"""HL7 v2: ORU^R01 messages taken over HTTP or MLLP, and acknowledged."""

@@ -1,4 +1,4 @@
-"""Acknowledgements (ACK) of HL7 v2 messages: what became of each, and which fields to mend."""
+"""Acknowledgements (ACK) of HL7 v2 messages: what became of each, and which fields are wrong."""
 
 import uuid
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from toxgrade.server.ehr.hl7v2.message import (
     UNSUPPORTED_EVENT,
     UNSUPPORTED_TYPE,
     UNSUPPORTED_VERSION,
-    Marks,
+    Delimiters,
     Segment,
 )
 
 Code = Literal["AA", "AE", "AR"]
-"""Accepted; an error in it, nothing stored; rejected: nothing like it will ever be taken."""
+"""AA: accepted. AE: an error, so nothing is stored. AR: rejected, as any such message would be."""
 
 _MEANINGS = {
     "100": "Segment sequence error",
@@ -30,17 +30,17 @@ _MEANINGS = {
     "207": "Application internal error",
 }
 _REJECTED = (UNSUPPORTED_TYPE, UNSUPPORTED_EVENT, UNSUPPORTED_VERSION)
-_MOST_FAULTS = 50
-_USUAL = Marks("|", "^", "~", "\\", "&")
+_MAX_FAULTS = 50
+_DEFAULT_DELIMITERS = Delimiters("|", "^", "~", "\\", "&")
 
 
 def refused(header: Segment | None, error: RequestError) -> str:
-    """The acknowledgement of a message of which nothing was stored; without a header AR."""
+    """Return the acknowledgement of a message of which nothing was stored; AR without a header."""
     rejected = header is None or any(fault.code in _REJECTED for fault in error.faults)
     code = "204" if isinstance(error, NotFound) else "207"
     faults = error.faults or [FieldFault((), code, error.detail)]
-    first = _place(faults[0])
-    where = f" ({first[0]}-{first[2]})" if len(first) == 3 else ""
+    place = _place(faults[0])
+    where = f" ({place[0]}-{place[2]})" if len(place) == 3 else ""
     text = f"{error.detail}{where}: {faults[0].message}"
     return acknowledge(header, "AR" if rejected else "AE", text, faults)
 
@@ -48,30 +48,30 @@ def refused(header: Segment | None, error: RequestError) -> str:
 def acknowledge(
     header: Segment | None, code: Code, text: str, faults: Sequence[FieldFault] = ()
 ) -> str:
-    """An ACK in the message's own delimiters and version; without a header in the usual ones."""
-    marks = header.marks if header else _USUAL
+    """Return an ACK in the message's delimiters and version, or without a header in the usual."""
+    marks = header.marks if header else _DEFAULT_DELIMITERS
 
-    def of(field: int) -> str:
+    def sent(field: int) -> str:
         return header.raw(field) if header else ""
 
     now = datetime.now(UTC).strftime("%Y%m%d%H%M%S+0000")
     kind = marks.component.join(("ACK", "R01", "ACK"))
-    delimiters = of(2) or r"^~\&"
+    delimiters = sent(2) or r"^~\&"
     msh = _segment(
-        marks, "MSH", delimiters, of(5) or "TOXGRADE", of(6), of(3), of(4), now, "", kind,
-        uuid.uuid4().hex[:20], of(11) or "P", of(12) or "2.5.1", "", "", "", "", "", of(18),
+        marks, "MSH", delimiters, sent(5) or "TOXGRADE", sent(6), sent(3), sent(4), now, "", kind,
+        uuid.uuid4().hex[:20], sent(11) or "P", sent(12) or "2.5.1", "", "", "", "", "", sent(18),
     )  # fmt: skip
-    msa = _segment(marks, "MSA", code, of(10), _escaped(text, marks))
-    is_old = of(12)[:3] in ("2.3", "2.4")
-    return msh + msa + "".join(_error(f, marks, is_old=is_old) for f in faults[:_MOST_FAULTS])
+    msa = _segment(marks, "MSA", code, sent(10), _escaped(text, marks))
+    is_old = sent(12)[:3] in ("2.3", "2.4")
+    return msh + msa + "".join(_error(f, marks, is_old=is_old) for f in faults[:_MAX_FAULTS])
 
 
-def _segment(marks: Marks, *fields: str) -> str:
+def _segment(marks: Delimiters, *fields: str) -> str:
     return marks.field.join(fields).rstrip(marks.field) + "\r"
 
 
-def _error(fault: FieldFault, marks: Marks, *, is_old: bool) -> str:
-    """An ERR segment; before version 2.5 place and code are one field and there is no text."""
+def _error(fault: FieldFault, marks: Delimiters, *, is_old: bool) -> str:
+    """Return an ERR segment; before HL7 2.5, place and code share a field and there is no text."""
     code = fault.code if fault.code in _MEANINGS else "207"
     own = "" if fault.code in _MEANINGS else fault.code
     place = marks.component.join(map(str, _place(fault)))
@@ -79,12 +79,12 @@ def _error(fault: FieldFault, marks: Marks, *, is_old: bool) -> str:
     if is_old:
         inner = (marks.subcomponent or " ").join(coded)
         return _segment(marks, "ERR", marks.component.join((place, inner)))
-    told = _escaped(fault.message, marks)
-    return _segment(marks, "ERR", "", place, marks.component.join(coded), "E", own, "", "", told)
+    text = _escaped(fault.message, marks)
+    return _segment(marks, "ERR", "", place, marks.component.join(coded), "E", own, "", "", text)
 
 
 def _place(fault: FieldFault) -> tuple[str | int, ...]:
-    """Segment, its number in the message, and the field, as far as they are known."""
+    """Return the segment, its number in the message and the field, as far as they are known."""
     match fault.loc:
         case ("patient", *_):
             return "PID", 1, 3
@@ -96,8 +96,8 @@ def _place(fault: FieldFault) -> tuple[str | int, ...]:
             return ()
 
 
-def _escaped(text: str, marks: Marks) -> str:
-    """Text in which the message's delimiters stand for themselves; spaces without an escape."""
+def _escaped(text: str, marks: Delimiters) -> str:
+    """Return text with its delimiters escaped, or replaced by spaces if there is no escape."""
     escape = marks.escape
     codes = {
         escape: "E", marks.field: "F", marks.component: "S", marks.repetition: "R",

@@ -1,8 +1,8 @@
-"""HL7 v2 messages taken apart: segments, fields, components; nothing interpreted yet.
+"""HL7 v2 messages split into segments, fields and components, without interpretation.
 
-A reader of our own: python-hl7 0.4.5 (2022) reads only ``\\r`` between segments, refuses a byte
-order mark and runs the messages of one file together, hl7lw likewise, hl7apy builds whole schemas.
-What they would take over is below.
+The parser is our own: python-hl7 0.4.5 (2022) and hl7lw accept only ``\\r`` between segments,
+refuse a byte order mark and merge the messages of one file; hl7apy builds whole schemas. The part
+that they could replace is below.
 """
 
 import re
@@ -16,7 +16,7 @@ SEGMENT_SEQUENCE, REQUIRED_MISSING, DATA_TYPE, NOT_IN_TABLE = "100", "101", "102
 
 _CHARSETS = {
     "": "utf-8",
-    "ASCII": "utf-8",  # of which it is a part
+    "ASCII": "utf-8",  # ASCII is a subset of UTF-8.
     "UNICODE UTF-8": "utf-8",
     "8859/1": "latin-1",
     "8859/15": "iso8859-15",
@@ -24,12 +24,12 @@ _CHARSETS = {
 _SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _ENVELOPE = ("FHS", "BHS", "BTS", "FTS")
-_FRAME = "\x0b\x1c"  # MLLP's, where a file was cut out of a stream
+_FRAME = "\x0b\x1c"  # MLLP's frame remains where a file was cut out of a stream.
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
-    """The characters that take a message apart; all but the first two may be absent."""
+class Delimiters:
+    """The delimiters of a message; all but the first two may be absent (empty)."""
 
     field: str
     component: str
@@ -40,41 +40,41 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One segment; ``sequence`` counts those of its name in the message, from 1.
+    """One segment; ``sequence`` is its number among those of its name in the message, from 1.
 
-    Fields, components and repetitions are numbered as HL7 does, from 1; what is not there is empty,
-    as is HL7's explicit nothing (``""``).
+    Fields and components are numbered from 1, as in HL7. A part that is not there is empty, and so
+    is the text of HL7's explicit null (``""``).
     """
 
     name: str
     sequence: int
     fields: tuple[str, ...]
-    marks: Marks
+    marks: Delimiters
 
     def raw(self, field: int) -> str:
-        """A field as it was sent."""
+        """Return a field as it was sent."""
         return self.fields[field] if field < len(self.fields) else ""
 
     def text(self, field: int) -> str:
-        """A whole field as text."""
+        """Return a whole field as text, without its escape sequences."""
         return _decoded(self.raw(field), self.marks)
 
     def repetitions(self, field: int) -> list["Segment"]:
-        """The segment once for each repetition of a field, with that one alone."""
+        """Return a copy of the segment for each repetition of a field, with that one alone."""
         mark, raw = self.marks.repetition, self.raw(field)
         parts = raw.split(mark) if mark and raw else [raw]
         before, after = self.fields[:field], self.fields[field + 1 :]
         return [Segment(self.name, self.sequence, (*before, p, *after), self.marks) for p in parts]
 
     def component(self, field: int, component: int = 1, subcomponent: int = 1) -> str:
-        """The text of one component, of its first subcomponent if not told otherwise."""
+        """Return the text of one component, by default of its first subcomponent."""
         part = _nth(self.raw(field), self.marks.component, component)
         return _decoded(_nth(part, self.marks.subcomponent, subcomponent), self.marks).strip()
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message whose first segment is its header."""
+    """A message, whose first segment is its header (MSH)."""
 
     segments: tuple[Segment, ...]
 
@@ -88,8 +88,8 @@ def _nth(text: str, mark: str, number: int) -> str:
     return parts[number - 1] if number <= len(parts) else ""
 
 
-def _decoded(text: str, marks: Marks) -> str:
-    """Text without its escape sequences; formatting commands become spaces or nothing."""
+def _decoded(text: str, marks: Delimiters) -> str:
+    """Return text without escape sequences; formatting commands become spaces or nothing."""
     if text == '""':
         return ""
     if not marks.escape or marks.escape not in text:
@@ -100,20 +100,20 @@ def _decoded(text: str, marks: Marks) -> str:
         "T": marks.subcomponent, "H": "", "N": "", ".br": " ", ".sp": " ",
     }  # fmt: skip
 
-    def plain(match: re.Match[str]) -> str:
+    def replacement(match: re.Match[str]) -> str:
         code: str = match[1]
-        if re.fullmatch("X(?:[2-7][0-9A-F])+", code):  # printable ASCII only
+        if re.fullmatch("X(?:[2-7][0-9A-F])+", code):  # Only printable ASCII is decoded.
             return bytes.fromhex(code[1:]).decode("ascii")
         return named.get(code, match[0])
 
-    return re.sub(f"{escape}([^{escape}]*){escape}", plain, text)
+    return re.sub(f"{escape}([^{escape}]*){escape}", replacement, text)
 
 
 def decode(data: bytes) -> tuple[str, str]:
-    """The text of one or several messages, and the charset that the first one declares (MSH-18).
+    """Return the text of one or several messages, and the codec that the first names in MSH-18.
 
     Raises:
-        RequestError: another charset than ASCII, UTF-8 or 8859/1, or bytes that are not of it.
+        RequestError: the charset is not ASCII, UTF-8, 8859/1 or 8859/15, or the bytes do not fit.
     """
     head = data.removeprefix(b"\xef\xbb\xbf").decode("latin-1").lstrip("\r\n\t " + _FRAME)
     first = re.split("[\r\n]", head, maxsplit=1)[0]
@@ -130,9 +130,9 @@ def decode(data: bytes) -> tuple[str, str]:
 
 
 def split(text: str) -> list[list[str]]:
-    """The lines of each message, without the envelopes of files and batches.
+    """Return the lines of each message, without the envelopes of files and batches.
 
-    ``\\r`` ends a segment; where a text has none of its own, ``\\n`` and ``\\r\\n`` do.
+    ``\\r`` ends a segment; in a text where no ``\\r`` stands alone, ``\\n`` and ``\\r\\n`` do.
     """
     bare = re.search("\r(?!\n)", text)
     lines = re.split("\r\n|\r" if bare else "\r\n|\n", text)
@@ -147,10 +147,10 @@ def split(text: str) -> list[list[str]]:
 
 
 def parse(lines: list[str]) -> Message:
-    """A message from its lines.
+    """Return the message that these lines make up.
 
     Raises:
-        RequestError: it does not begin with a header, or a line is not a segment.
+        RequestError: the lines do not begin with a header, or one of them is not a segment.
     """
     if not lines[0].startswith("MSH"):
         raise _refusal(SEGMENT_SEQUENCE, "expected a message that begins with MSH")
@@ -163,19 +163,19 @@ def parse(lines: list[str]) -> Message:
             text = f"line {number} is not a segment: its name, then fields of printable text"
             raise _refusal(SEGMENT_SEQUENCE, text)
         counts[name] = counts.get(name, 0) + 1
-        first = (marks.field,) if name == "MSH" else ()  # MSH-1 is the delimiter itself
+        first = (marks.field,) if name == "MSH" else ()  # MSH-1 is the delimiter itself.
         segments.append(Segment(name, counts[name], (name, *first, *fields), marks))
     return Message(tuple(segments))
 
 
-def _marks(header: str) -> Marks:
+def _marks(header: str) -> Delimiters:
     field = header[3:4]
     encoding = header[4:].split(field)[0] if field else ""
-    told = field + encoding
-    plain = any(c.isalnum() or c.isspace() or not c.isprintable() for c in told)
-    if not 3 <= len(told) <= 6 or len(set(told)) < len(told) or plain:
+    characters = field + encoding
+    unusable = any(c.isalnum() or c.isspace() or not c.isprintable() for c in characters)
+    if not 3 <= len(characters) <= 6 or len(set(characters)) < len(characters) or unusable:
         raise _refusal(DATA_TYPE, r"expected delimiters such as |^~\& in MSH-1 and MSH-2", 2)
-    return Marks(*told[:5])
+    return Delimiters(*characters[:5])
 
 
 def _refusal(code: str, text: str, field: int | None = None) -> RequestError:

@@ -1,7 +1,7 @@
-"""HL7 v2 over MLLP: messages in frames over TCP, as interface engines send and expect them.
+"""HL7 v2 over MLLP: a listener for messages in frames over TCP, as interface engines send them.
 
-A frame is ``<VT> message <FS><CR>`` (HL7 Minimal Lower Layer Protocol, release 1). Its answer, in a
-frame too, comes once the message is durable; who gets none sends the message again.
+A frame is ``<VT> message <FS><CR>`` (HL7 Minimal Lower Layer Protocol, release 1). The answer is a
+frame, too, sent once the message is durable; a sender without an answer sends the message again.
 """
 
 import asyncio
@@ -18,22 +18,22 @@ from toxgrade.server.ehr.hl7v2.receive import Receiver
 
 START, END = b"\x0b", b"\x1c\r"
 
-_CONNECTIONS = 100  # an interface engine keeps a handful; more is somebody's mistake
-_GRACE = 25.0  # seconds for what is being stored at SIGTERM; supervisors kill after 30
-_AGAIN = 1.0  # seconds before a sender whose message could not be stored may try again
-_SILENCE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 2}
-"""Seconds, and how often, until the system gives up a sender whose host is gone without a word: by
-itself it keeps the connection for ever, and a hundred of them would be all there are.
+_MAX_CONNECTIONS = 100  # An interface engine has a handful; more than this is a mistake.
+_STOP_SECONDS = 25.0  # Frames must finish within this; supervisors kill 30 s after SIGTERM.
+_RETRY_SECONDS = 1.0  # A sender whose message could not be stored may try again after this.
+_KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 2}
+"""Seconds and number of probes until the system gives up a sender whose host has vanished. By
+default it keeps such connections for ever, and a hundred of them would leave none for others.
 """
-_BETWEEN = b"\r\n"  # some senders end a frame with more line ends than one
+_LINE_ENDS = b"\r\n"  # Some senders end a frame with more than one of them.
 
 _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``message_bytes`` of one frame, and the seconds within which a begun one must be whole and
-    an answer be read. Between frames a connection may rest as long as it likes.
+    """``message_bytes`` limits one frame. ``seconds`` limits the time until a started frame is
+    complete, or until an answer is read; between frames, a connection may be idle for any time.
     """
 
     message_bytes: int
@@ -41,24 +41,24 @@ class Limits:
 
 
 class Listener:
-    """Takes frames from any number of connections; of each one after the other, in order.
+    """A listener that takes frames from up to 100 connections, those of each one in order.
 
-    ``receiver_for`` gives what takes the messages of a connection from an address.
+    ``receiver_for`` returns the receiver for messages from an address.
     """
 
     def __init__(self, receiver_for: Callable[[str], Receiver], limits: Limits) -> None:
         self._receiver_for, self._limits = receiver_for, limits
         self._connections: set[asyncio.Task[None]] = set()
-        self._resting: set[asyncio.Task[None]] = set()
+        self._idle: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     async def run(
         self, host: str, port: int, stop: asyncio.Event, tls: ssl.SSLContext | None = None
     ) -> None:
-        """Listen until told to stop; then finish the frames that have begun.
+        """Listen until ``stop`` is set, then finish the frames that have begun.
 
         Raises:
-            OSError: the address is not to be had.
+            OSError: the address cannot be used.
         """
         limit = self._limits.message_bytes
         server = await asyncio.start_server(self._connected, host, port, ssl=tls, limit=limit)
@@ -66,22 +66,23 @@ class Listener:
         await stop.wait()
         self._stopping = True
         server.close()
-        for task in self._resting:
+        for task in self._idle:
             task.cancel()
         if self._connections:
-            _, late = await asyncio.wait(self._connections, timeout=_GRACE)
-            for task in late:
+            _, unfinished = await asyncio.wait(self._connections, timeout=_STOP_SECONDS)
+            for task in unfinished:
                 task.cancel()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection until it ends, then close it."""
         task = asyncio.current_task()
         assert task is not None
         self._connections.add(task)
         try:
-            if len(self._connections) > _CONNECTIONS:
+            if len(self._connections) > _MAX_CONNECTIONS:
                 _log.warning("an MLLP connection too many")
                 return
-            _expect_life(writer.get_extra_info("socket"))
+            _enable_keepalive(writer.get_extra_info("socket"))
             address = str(writer.get_extra_info("peername")[0])
             await self._serve(reader, writer, self._receiver_for(address))
         except (
@@ -89,10 +90,10 @@ class Listener:
             TimeoutError,
             asyncio.IncompleteReadError,
             asyncio.CancelledError,
-        ) as ended:
-            # Nobody is there any more, or is too slow, or we stop: what was not answered is not
-            # stored, or will be sent again and change nothing.
-            _log.info("an MLLP connection ended", error=type(ended).__name__)
+        ) as error:
+            # The sender is gone or too slow, or the listener stops. A message without an
+            # answer is not stored, or it is sent again and then changes nothing.
+            _log.info("an MLLP connection ended", error=type(error).__name__)
         finally:
             self._connections.discard(task)
             writer.close()
@@ -100,8 +101,9 @@ class Listener:
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, receiver: Receiver
     ) -> None:
-        while not self._stopping and (first := await self._rest(reader)):
-            if first in _BETWEEN:
+        """Answer one frame after the other until the connection has to end."""
+        while not self._stopping and (first := await self._next_byte(reader)):
+            if first in _LINE_ENDS:
                 continue
             if first != START:
                 await self._answer(writer, _refusal("expected MLLP: VT, the message, FS, CR"))
@@ -110,24 +112,24 @@ class Listener:
                 try:
                     frame = await reader.readuntil(END)
                 except asyncio.LimitOverrunError:
-                    most = f"the message is longer than {self._limits.message_bytes} bytes"
-                    await self._answer(writer, _refusal(f"{most}; send a batch"))
+                    text = f"the message is longer than {self._limits.message_bytes} bytes"
+                    await self._answer(writer, _refusal(f"{text}; send a batch"))
                     return
             received = await receiver.receive(frame.removesuffix(END))
-            if received.again:  # unanswered, a sender keeps its message and comes again with it
-                await asyncio.sleep(_AGAIN)
+            if received.retry:  # Without an answer, a sender keeps its message and sends it again.
+                await asyncio.sleep(_RETRY_SECONDS)
                 return
             await self._answer(writer, received.acknowledgements)
 
-    async def _rest(self, reader: asyncio.StreamReader) -> bytes:
-        """The next byte, however long it takes; while it is awaited a stop ends the connection."""
+    async def _next_byte(self, reader: asyncio.StreamReader) -> bytes:
+        """Return the next byte, however long that takes; a stop ends the connection meanwhile."""
         task = asyncio.current_task()
         assert task is not None
-        self._resting.add(task)
+        self._idle.add(task)
         try:
             return await reader.read(1)
         finally:
-            self._resting.discard(task)
+            self._idle.discard(task)
 
     async def _answer(self, writer: asyncio.StreamWriter, acknowledgement: bytes) -> None:
         writer.write(START + acknowledgement + END)
@@ -135,10 +137,10 @@ class Listener:
             await writer.drain()
 
 
-def _expect_life(connection: socket.socket) -> None:
+def _enable_keepalive(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _SILENCE.items():
-        if option := getattr(socket, name, None):  # systems differ in what may be chosen
+    for name, value in _KEEPALIVE.items():
+        if option := getattr(socket, name, None):  # Not every system has every option.
             connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 

@@ -1,4 +1,4 @@
-"""The fields of an observation (OBX) and its order (OBR) as grading reads them."""
+"""Laboratory results, read from the fields of observations (OBX) and their orders (OBR)."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -28,15 +28,16 @@ _BLOOD = {
     "SERPLAS", "PPP", "PRP",
 }  # fmt: skip
 
+_MAX_CHARACTERS = 200  # This limits each text of a result.
 _STATUS = {
     "F": "final", "U": "final", "V": "final", "C": "corrected", "A": "amended", "B": "amended",
     "X": "cancelled", "N": "cancelled", "D": "entered-in-error", "W": "entered-in-error",
 }  # fmt: skip
-"""HL7 table 0085. What is not there (P, S, R, I, O, no status) is not final yet: preliminary."""
+"""Our status by HL7 table 0085; any other (P, S, R, I, O, none) is not final yet: preliminary."""
 
 
 def read_time(text: str) -> Collected:
-    """A time stamp (TS, DTM) of any precision, as written.
+    """Parse a time stamp (TS, DTM) of any precision, as written.
 
     Raises:
         ParseError: ``unreadable-date``; the message says what is accepted.
@@ -56,7 +57,7 @@ def read_time(text: str) -> Collected:
 
 
 def read_issued(text: str) -> datetime | None:
-    """When a version was released; None where the time has no offset and so cannot be ordered."""
+    """Parse when a version was released; None if it is unreadable or has no offset (no order)."""
     try:
         issued = datetime.fromisoformat(read_time(text).text)
     except (ParseError, ValueError):
@@ -65,13 +66,13 @@ def read_issued(text: str) -> datetime | None:
 
 
 def read_status(obx: Segment, obr: Segment | None) -> str:
-    """The result's status (OBX-11), or where it has none its report's (OBR-25)."""
-    told = obx.component(11) or (obr.component(25) if obr else "")
-    return _STATUS.get(told.upper(), "preliminary")
+    """Return the status of the result (OBX-11), or if it has none, of its report (OBR-25)."""
+    code = obx.component(11) or (obr.component(25) if obr else "")
+    return _STATUS.get(code.upper(), "preliminary")
 
 
 def read_reported(obx: Segment) -> Reported | None:
-    """The reported number (OBX-5) of a NM, SN, ST, TX or FT; None where there is none.
+    """Parse the reported number (OBX-5) of an NM, SN, ST, TX or FT; None where it is empty.
 
     Raises:
         ParseError: ``unreadable-value``, also for repeated values, ratios and ranges.
@@ -90,12 +91,12 @@ def read_reported(obx: Segment) -> Reported | None:
 
 
 def read_unit(obx: Segment, analyte: str, names: Names) -> str | None:
-    """The unit (OBX-6): its code, else its text, whichever is known for the analyte first.
+    """Return the unit (OBX-6): its code, text or second code, the first known for the analyte.
 
-    ``10^3/uL``, sent without its escape, falls apart into components and is put together again.
+    ``10^3/uL``, if sent without an escape, looks like two components, so the whole is tried, too.
     """
-    told = [obx.component(6), obx.component(6, 2), obx.component(6, 4), obx.raw(6).strip()]
-    found = [text for text in told if text]
+    sent = [obx.component(6), obx.component(6, 2), obx.component(6, 4), obx.raw(6).strip()]
+    found = [text for text in sent if text]
     known = names.analyte(analyte)
     if known is not None:
         found = [text for text in found if names.unit(known, text)] or found
@@ -103,11 +104,11 @@ def read_unit(obx: Segment, analyte: str, names: Names) -> str | None:
 
 
 def read_code(obx: Segment, specimen: str, codes: Mapping[str, str]) -> str:
-    """What was measured (OBX-3): a LOINC code in any triplet, else what the site's ``codes`` say.
+    """Return what was measured (OBX-3): a LOINC code of any triplet, else by the site's ``codes``.
 
-    Another local code stays ``system|code``: neither it nor a display text is taken for a name.
-    A code of the site's on a specimen other than blood keeps that in its name, for urine albumin is
-    no albumin. Empty where there is no code.
+    Any other local code becomes ``system|code``: neither it nor a display text is taken for a name.
+    For a specimen other than blood, the name by the site's codes includes it, because urine albumin
+    is not albumin. Empty where there is no code.
     """
     triplets = [(obx.component(3, n), obx.component(3, n + 2)) for n in (1, 4, 10)]
     sent = [(code, system) for code, system in triplets if code]
@@ -119,15 +120,12 @@ def read_code(obx: Segment, specimen: str, codes: Mapping[str, str]) -> str:
     return f"{sent[0][1]}|{sent[0][0]}" if sent else ""
 
 
-_LONGEST = 200  # characters of a text that is kept
-
-
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What a site has agreed on beside the standard.
+    """What a site has agreed on in addition to the standard.
 
     ``authority``: the assigning authority whose identifier in PID-3 is the study's pseudonym; None:
-    the first one is. ``codes``: local codes of OBX-3 and the analytes they mean.
+    the first one is. ``codes``: analytes by local codes of OBX-3.
     """
 
     authority: str | None = None
@@ -138,7 +136,7 @@ def check_codes(codes: Mapping[str, str], names: Names) -> None:
     """Check a site's codes before anything is read by them.
 
     Raises:
-        RequestError: one stands for what is no analyte.
+        RequestError: a code stands for something that is not an analyte.
     """
     for code, analyte in codes.items():
         if names.analyte(analyte) is None:
@@ -148,7 +146,7 @@ def check_codes(codes: Mapping[str, str], names: Names) -> None:
 
 @dataclass(slots=True)
 class Order:
-    """The observations under one OBR of one patient; ``number`` is its place in the message."""
+    """The observations of one OBR, or of a patient before any OBR; ``number`` tells them apart."""
 
     msh: Segment
     pid: Segment | None
@@ -161,17 +159,17 @@ class Order:
 def read_observation(
     obx: Segment, order: Order, names: Names, site: Site, faults: list[FieldFault]
 ) -> LabResult:
-    """The result as far as it can be read; a value or range that cannot be is marked as such.
+    """Return the result as far as it can be read, with an unreadable value or range marked as such.
 
-    What keeps it from being stored is added to ``faults``: no code, no date, a text too long.
+    What prevents storing it is added to ``faults``: a missing code or date, or a text too long.
     """
 
     def refuse(place: int, code: str, message: str) -> None:
         faults.append(FieldFault(("OBX", obx.sequence, place), code, message))
 
-    def kept(place: int, text: str | None) -> str | None:
-        if text and (len(text) > _LONGEST or not text.isprintable()):
-            refuse(place, DATA_TYPE, f"expected at most {_LONGEST} printable characters")
+    def checked(place: int, text: str | None) -> str | None:
+        if text and (len(text) > _MAX_CHARACTERS or not text.isprintable()):
+            refuse(place, DATA_TYPE, f"expected at most {_MAX_CHARACTERS} printable characters")
         return text or None
 
     code = read_code(obx, order.specimen, site.codes)
@@ -184,19 +182,19 @@ def read_observation(
     collected = _collected(obx, order, refuse)
     lab = obx.component(23) or obx.component(15) or order.msh.component(4)
     return LabResult(
-        analyte=kept(3, code) or "",
+        analyte=checked(3, code) or "",
         value=reported,
-        unit=kept(6, read_unit(obx, code, names)),
+        unit=checked(6, read_unit(obx, code, names)),
         lln=printed.lln if printed else None,
         uln=printed.uln if printed else None,
-        limit_unit=kept(7, printed.unit) if printed else None,
+        limit_unit=checked(7, printed.unit) if printed else None,
         collected=collected,
         status=read_status(obx, order.obr),
-        source_id=kept(4, _source_id(obx, order)),
+        source_id=checked(4, _source_id(obx, order)),
         issued=_issued(order),
         unreadable=unreadable,
         unreadable_limit=printed is None,
-        lab=kept(15, lab),
+        lab=checked(15, lab),
     )
 
 
@@ -208,7 +206,7 @@ def _reported(obx: Segment) -> tuple[Reported | None, Literal[Reason.UNREADABLE_
 
 
 def _range(obx: Segment) -> PrintedRange | None:
-    """The reference range (OBX-7); None where one was sent and cannot be read."""
+    """Parse the reference range (OBX-7); None where one was sent but cannot be read."""
     try:
         return read_range(obx.text(7))
     except ParseError:
@@ -218,23 +216,23 @@ def _range(obx: Segment) -> PrintedRange | None:
 def _collected(
     obx: Segment, order: Order, refuse: Callable[[int, str, str], None]
 ) -> Collected | None:
-    """When the specimen was taken: the observation's own time (OBX-14), else the order's (OBR-7).
+    """Return when the specimen was taken, by the observation (OBX-14), else by the order (OBR-7).
 
-    None: refused, as there is none or it cannot be read.
+    Where there is none or it cannot be read, call ``refuse`` and return None.
     """
-    told = obx.component(14) or (order.obr.component(7) if order.obr else "")
-    if not told:
+    written = obx.component(14) or (order.obr.component(7) if order.obr else "")
+    if not written:
         refuse(14, REQUIRED_MISSING, f"required here or in OBR-7: {ACCEPTED_TIME}")
         return None
     try:
-        return read_time(told)
+        return read_time(written)
     except ParseError as error:
         refuse(14, DATA_TYPE, error.message)
         return None
 
 
 def _source_id(obx: Segment, order: Order) -> str | None:
-    """The laboratory's own number of the order, else the ward's, and the observation's sub-id."""
+    """Return the laboratory's number of the order, else the ward's, with the sub-id (OBX-4)."""
     if order.obr is None:
         return None
     number = order.obr.component(3) or order.obr.component(2)
@@ -243,6 +241,6 @@ def _source_id(obx: Segment, order: Order) -> str | None:
 
 
 def _issued(order: Order) -> datetime | None:
-    """When the order's results were released (OBR-22), else when the message was made (MSH-7)."""
+    """Return when the results were released (OBR-22), else when the message was made (MSH-7)."""
     released = read_issued(order.obr.component(22)) if order.obr else None
     return released or read_issued(order.msh.component(7))

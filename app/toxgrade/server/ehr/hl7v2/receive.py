@@ -1,4 +1,4 @@
-"""The results of an ORU^R01 message of HL7 v2.3 to 2.8, one patient after the other."""
+"""Reading, storing and acknowledging ORU^R01 messages of HL7 v2.3 to 2.8."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -29,22 +29,28 @@ from toxgrade.server.records.store import Stored, Submission, store
 from toxgrade.server.records.studies import PATIENT_NAME
 
 _VERSIONS = ("2.3", "2.4", "2.5", "2.6", "2.7", "2.8")
+_MAX_LOOP_CHARACTERS = 50_000
+"""A longer message, which takes more than some 5 ms, is read in a thread."""
+
+Write = Callable[[Callable[[Connection], str], str | None, int], Awaitable[str]]
+"""Runs the job that stores and acknowledges a message, and returns the acknowledgement. It is given
+the job, the patient (None: not exactly one) and the message's number in the request, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class PatientResults:
-    """The results of one patient in a message, each with its place in the message."""
+    """The results of one patient in a message, each with its place there."""
 
     patient: str
     results: tuple[tuple[Loc, LabResult], ...]
 
 
 def read_oru(message: Message, names: Names, site: Site) -> list[PatientResults]:
-    """Read every observation; a repeated one counts as it was sent last. Notes are passed over.
+    """Read every observation by patient; of a repeated one, the last counts. Notes are ignored.
 
     Raises:
-        RequestError: another kind of message, or fields that cannot be accepted; nothing of it is
-            to be stored then.
+        RequestError: it is another kind of message, or has fields that cannot be accepted; nothing
+            of it may be stored then.
     """
     _check_header(message.header)
     faults: list[FieldFault] = []
@@ -56,23 +62,24 @@ def read_oru(message: Message, names: Names, site: Site) -> list[PatientResults]
         person = order.pid.sequence if order.pid else 0
         if person not in patients:
             patients[person] = _patient(order.pid, site, faults)
-        mine = found.setdefault(patients[person], {})
+        results = found.setdefault(patients[person], {})
         for obx in order.observations:
             result = read_observation(obx, order, names, site, faults)
-            mine[_same(result, order, obx, names)] = (("OBX", obx.sequence), result)
+            results[_repeat_key(result, order, obx, names)] = (("OBX", obx.sequence), result)
     if faults:
         raise RequestError("the message has fields that cannot be accepted", faults)
-    return [PatientResults(name, tuple(kept.values())) for name, kept in sorted(found.items())]
+    return [PatientResults(name, tuple(sent.values())) for name, sent in sorted(found.items())]
 
 
-def _same(result: LabResult, order: Order, obx: Segment, names: Names) -> tuple[object, ...]:
-    """What makes an observation one that was there before in the message."""
+def _repeat_key(result: LabResult, order: Order, obx: Segment, names: Names) -> tuple[object, ...]:
+    """Return the key that is the same for repetitions of an observation in a message."""
     analyte = names.analyte(result.analyte)
     name = analyte.name if analyte else result.analyte.casefold()
     return name, result.source_id or (order.number, obx.component(4)), result.collected
 
 
 def _check_header(msh: Segment) -> None:
+    """Refuse a message that is not an ORU^R01 of an accepted version."""
     kind, event, version = msh.component(9), msh.component(9, 2), msh.component(12)
     checks = (
         (kind == "ORU", 9, UNSUPPORTED_TYPE, "expected ORU^R01"),
@@ -86,7 +93,7 @@ def _check_header(msh: Segment) -> None:
 
 
 def _orders(message: Message) -> list[Order]:
-    """The observations by order; those before any order by patient."""
+    """Return the observations by order; those before a patient's first order form one, too."""
     orders = [Order(message.header, None, None)]
     for segment in message.segments:
         order = orders[-1]
@@ -103,7 +110,7 @@ def _orders(message: Message) -> list[Order]:
 
 
 def _patient(pid: Segment | None, site: Site, faults: list[FieldFault]) -> str:
-    """The pseudonym: the first identifier of PID-3, or the one of the agreed authority."""
+    """Return the pseudonym: the first identifier of PID-3, or that of the agreed authority."""
 
     def refuse(code: str, text: str) -> None:
         faults.append(FieldFault(("PID", pid.sequence if pid else 1, 3), code, text))
@@ -121,72 +128,64 @@ def _patient(pid: Segment | None, site: Site, faults: list[FieldFault]) -> str:
     return ""
 
 
-_IN_THE_LOOP = 50_000
-"""Bytes up to which messages are read in the event loop (some 5 ms); more in a thread."""
-
-Write = Callable[[Callable[[Connection], str], str | None, int], Awaitable[str]]
-"""Runs the job that stores a message and acknowledges it; of a patient (None: of several), and the
-message's number among those that came together, from 0."""
-
-
 @dataclass(frozen=True, slots=True)
 class Received:
-    """The acknowledgements, one for each message; ``again``: the database could not answer."""
+    """The acknowledgements, one per message; ``retry``: the database did not answer for one."""
 
     acknowledgements: bytes
-    again: bool = False
+    retry: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """Takes messages for one study; ``write`` runs a job and answers once it is durable."""
+    """A receiver of messages for one study; ``write`` runs a job and returns once it is durable."""
 
     study: str
     graders: Graders
     write: Write
     site: Site
-    most_results: int
+    max_results: int
 
     async def receive(self, data: bytes) -> Received:
-        """Store each message in a transaction of its own, in the order in which they came."""
+        """Store each message in its own transaction, in order, and return the acknowledgements."""
         try:
             text, charset = decode(data)
         except RequestError as error:
             return Received(refused(None, error).encode("ascii", "replace"))
         messages = split(text) or [[""]]
-        answers = [await self._one(lines, number) for number, lines in enumerate(messages)]
-        told = "".join(answer for answer, _ in answers)
-        return Received(told.encode(charset, "replace"), any(again for _, again in answers))
+        answers = [await self._store(lines, number) for number, lines in enumerate(messages)]
+        joined = "".join(answer for answer, _ in answers)
+        return Received(joined.encode(charset, "replace"), any(retry for _, retry in answers))
 
-    async def _one(self, lines: list[str], number: int) -> tuple[str, bool]:
-        """The acknowledgement of one message, and whether it should be sent again."""
+    async def _store(self, lines: list[str], number: int) -> tuple[str, bool]:
+        """Store one message; return its acknowledgement, and whether it should be sent again."""
         header = None
-        long = sum(map(len, lines)) > _IN_THE_LOOP
+        is_long = sum(map(len, lines)) > _MAX_LOOP_CHARACTERS
         try:
-            message = await run_in_threadpool(parse, lines) if long else parse(lines)
+            message = await run_in_threadpool(parse, lines) if is_long else parse(lines)
             header = message.header
-            read = await run_in_threadpool(self._read, message) if long else self._read(message)
+            read = await run_in_threadpool(self._read, message) if is_long else self._read(message)
             sent = [Submission(self.study, p.patient, p.results, None) for p in read]
-            one = sent[0].patient if len(sent) == 1 else None
+            patient = sent[0].patient if len(sent) == 1 else None
 
-            def keep(connection: Connection) -> str:
+            def job(connection: Connection) -> str:
                 stored = [store(connection, each, self.graders) for each in sent]
                 return _accepted(message.header, sent, stored)
 
-            return await self.write(keep, one, number), False
+            return await self.write(job, patient, number), False
         except Unavailable as error:
             return refused(header, RequestError(f"{error}; send it again")), True
         except RequestError as error:
             return refused(header, error), False
 
     def _read(self, message: Message) -> list[PatientResults]:
-        """The message's results.
+        """Return the results of a message by patient.
 
         Raises:
-            RequestError: it is not taken as it is, or is a file.
+            RequestError: the message cannot be accepted, or has too many results.
         """
-        if sum(segment.name == "OBX" for segment in message.segments) > self.most_results:
-            raise RequestError(f"more than {self.most_results} results: send a batch")
+        if sum(segment.name == "OBX" for segment in message.segments) > self.max_results:
+            raise RequestError(f"more than {self.max_results} results: send a batch")
         return read_oru(message, self.graders.for_rules(Rules()).names, self.site)
 
 

@@ -1,4 +1,4 @@
-"""``POST /hl7v2``: ORU^R01 messages over HTTP."""
+"""The route ``POST /hl7v2``, which takes ORU^R01 messages over HTTP."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ from toxgrade.server.http.service import REPLAYED, TheService
 router = APIRouter(tags=["EHR"])
 
 _MEDIA = "application/hl7-v2"
-_TAKEN = (_MEDIA, "x-application/hl7-v2+er7", "text/plain", "application/octet-stream", "")
+_ACCEPTED_MEDIA = (_MEDIA, "x-application/hl7-v2+er7", "text/plain", "application/octet-stream", "")
 _EXAMPLE = (
     "MSH|^~\\&|LIS|LAB|EHR|WARD|20110424101500+0200||ORU^R01^ORU_R01|42|P|2.5.1\r"
     "PID|1||P1^^^STUDY\r"
@@ -59,12 +59,12 @@ async def post(request: Request, service: TheService, study: str = "default") ->
     settings = service.settings
     try:
         media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media not in _TAKEN:
+        if media not in _ACCEPTED_MEDIA:
             raise BodyProblem(415, f"expected Content-Type: {_MEDIA}")
         body = await limited_body(request, settings.max_body_bytes)
     except BodyProblem as problem:
-        told = refused(None, RequestError(problem.detail)).encode()
-        return _answer(Received(told), problem.status_code)
+        refusal = refused(None, RequestError(problem.detail)).encode()
+        return _answer(Received(refusal), problem.status_code)
     site = Site(settings.hl7v2_authority, settings.hl7v2_codes)
     replayed: list[bool] = []
 
@@ -78,12 +78,12 @@ async def post(request: Request, service: TheService, study: str = "default") ->
 
     receiver = Receiver(study, service.graders, write, site, settings.max_results)
     received = await receiver.receive(body)
-    answer = _answer(received, 503 if received.again else 200)
+    answer = _answer(received, 503 if received.retry else 200)
     if replayed and all(replayed):
         answer.headers[REPLAYED] = "true"
     return answer
 
 
 def _answer(received: Received, status: int) -> Response:
-    headers = {"Retry-After": "1"} if received.again else {}
+    headers = {"Retry-After": "1"} if received.retry else {}
     return Response(received.acknowledgements, status, headers, media_type=_MEDIA)

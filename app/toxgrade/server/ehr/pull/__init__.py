@@ -1,1 +1,1 @@
-"""Results pulled from an EHR's FHIR server, patient by patient, graded and stored."""
+"""Pulling results from an EHR's FHIR server, patient by patient, to grade and store them."""

@@ -1,4 +1,4 @@
-"""Calls of another system: retried where that is safe, limited in time and size, not redirected."""
+"""HTTP calls to another system with retries and limits, and its access tokens (SMART backend)."""
 
 import random
 import time
@@ -18,17 +18,22 @@ from joserfc.jwk import Key, import_key
 from toxgrade.errors import RequestError, SourceError
 from toxgrade.server.http.body import BodyProblem, read_json
 
-_AGAIN = (429, 502, 503, 504)
-"""Answers after which the same call may succeed."""
+_ALGORITHMS = {"RSA": "RS384", "EC": "ES384"}
+_SCOPE = "system/Observation.rs system/Patient.rs system/Procedure.rs"
+_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_ASSERTED_SECONDS = 240  # The guide allows five minutes.
+_RENEW_SECONDS = 30.0  # The next token is fetched this long before the old one expires.
+_RETRY_STATUSES = (429, 502, 503, 504)
+"""Statuses after which the same call may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one call may take.
 
-    A call is tried ``attempts`` times; between them the time that the server names, else
-    ``first_wait`` seconds doubled each time, made uneven so that callers do not come back together.
-    A server that names more than ``longest_wait`` is left for later.
+    A call is tried ``attempts`` times. Between attempts it waits for as long as the server says, or
+    for ``first_wait`` seconds, doubled each time and randomised so that callers do not return
+    together. A call that would have to wait longer than ``longest_wait`` seconds fails.
     """
 
     answer_bytes: int = 32 * 1024 * 1024
@@ -40,19 +45,19 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Called:
-    """An answer: its status, and its body where that is 200."""
+class HttpAnswer:
+    """An answer: its status, and its body if the status is 200 (else empty)."""
 
     status: int
     body: bytes
 
 
 class Calls:
-    """Makes calls with one client; ``build`` makes each attempt's request anew."""
+    """An HTTP client that repeats calls and does not follow redirects."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        # Uncompressed: the limit of an answer then is one of memory, too.
+        # Answers are not compressed, so that their limit of bytes limits memory, too.
         self._client = httpx.Client(
             timeout=httpx.Timeout(limits.silence_seconds, connect=10),
             headers={"Accept-Encoding": "identity"},
@@ -63,57 +68,59 @@ class Calls:
         """Close the connections."""
         self._client.close()
 
-    def call(self, build: Callable[[], httpx.Request]) -> Called:
-        """The answer, whatever its status, unless that says to try again.
+    def call(self, build: Callable[[], httpx.Request]) -> HttpAnswer:
+        """Return the answer to the request that ``build`` makes anew for each attempt.
 
         Raises:
-            SourceError: no answer after all attempts, one too long, or a redirect.
+            SourceError: no answer after all attempts, a wait or answer too long, or a redirect.
         """
         cause = ""
         for attempt in range(self._limits.attempts):
             wait = self._limits.first_wait * 2**attempt * random.uniform(0.5, 1.5)
             try:
-                answer, named = self._once(build())
+                answer, retry_after = self._attempt(build())
             except httpx.TransportError as error:
                 cause = type(error).__name__
             else:
-                if answer.status not in _AGAIN:
+                if answer.status not in _RETRY_STATUSES:
                     return answer
                 cause = f"status {answer.status}"
-                wait = wait if named is None else named + random.uniform(0, 0.1)
+                wait = wait if retry_after is None else retry_after + random.uniform(0, 0.1)
             if wait > self._limits.longest_wait:
                 raise SourceError(f"the server asks to come again in {wait:.0f} s")
             if attempt + 1 < self._limits.attempts:
                 time.sleep(wait)
         raise SourceError(f"no answer after {self._limits.attempts} attempts ({cause})")
 
-    def _once(self, request: httpx.Request) -> tuple[Called, float | None]:
-        """An answer, and the seconds after which to come again, where it says so."""
+    def _attempt(self, request: httpx.Request) -> tuple[HttpAnswer, float | None]:
+        """Return an answer, and the seconds to wait before the next attempt, if it says so."""
         limits = self._limits
-        until = time.monotonic() + limits.answer_seconds
+        deadline = time.monotonic() + limits.answer_seconds
         answer = self._client.send(request, stream=True)
         try:
             if answer.is_redirect:
                 raise SourceError("the server redirects: give the address it leads to")
             if answer.status_code != 200:
-                return Called(answer.status_code, b""), _named(answer.headers.get("retry-after"))
+                return HttpAnswer(answer.status_code, b""), _parse_retry_after(
+                    answer.headers.get("retry-after")
+                )
             body = bytearray()
             for piece in answer.iter_raw():
                 body += piece
                 if len(body) > limits.answer_bytes:
                     raise SourceError(f"an answer is longer than {limits.answer_bytes} bytes")
-                if time.monotonic() > until:
+                if time.monotonic() > deadline:
                     raise httpx.ReadTimeout("the answer as a whole")
-            return Called(200, bytes(body)), None
+            return HttpAnswer(200, bytes(body)), None
         finally:
             answer.close()
 
 
 def read_object(body: bytes) -> dict[str, Any]:
-    """The JSON object of an answer, as strictly read as what callers send us.
+    """Return the JSON object of an answer, read as strictly as what callers send to us.
 
     Raises:
-        SourceError: it is none.
+        SourceError: the answer is not a JSON object.
     """
     try:
         found = read_json(body)
@@ -124,8 +131,8 @@ def read_object(body: bytes) -> dict[str, Any]:
     return found
 
 
-def _named(retry_after: str | None) -> float | None:
-    """Seconds from now, given as such or as a date (RFC 9110, 10.2.3); None: not said."""
+def _parse_retry_after(retry_after: str | None) -> float | None:
+    """Parse seconds, given as a number or as a date (RFC 9110, 10.2.3); None where not given."""
     if retry_after is None:
         return None
     if retry_after.isdecimal():
@@ -136,18 +143,11 @@ def _named(retry_after: str | None) -> float | None:
         return None
 
 
-_ALGORITHMS = {"RSA": "RS384", "EC": "ES384"}
-_SCOPE = "system/Observation.rs system/Patient.rs system/Procedure.rs"
-_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_ASSERTED_SECONDS = 240  # the guide allows five minutes
-_EARLY = 30.0  # seconds before a token's end at which the next one is fetched
-
-
 def read_key(path: Path) -> Key:
-    """A private key as a JWK: RSA, or EC on P-384; its ``kid`` is the one registered.
+    """Read a private key from a JWK file: RSA, or EC on P-384, with its registered ``kid``.
 
     Raises:
-        RequestError: it is not one.
+        RequestError: the file holds no such key.
     """
     try:
         key = import_key(read_object(path.read_bytes()))
@@ -161,38 +161,38 @@ def read_key(path: Path) -> Key:
 
 
 class BackendToken:
-    """A client's access token, fetched when it is needed and again before it ends."""
+    """A client's access token, fetched when it is needed and again before it expires."""
 
     def __init__(self, client_id: str, key: Key, token_url: str, calls: Calls) -> None:
         self._client_id, self._key, self._url, self._calls = client_id, key, token_url, calls
-        self._token, self._until = "", 0.0
+        self._token, self._expires = "", 0.0
 
     def current(self) -> str:
-        """A token that holds for a while.
+        """Return a token that is valid for a while.
 
         Raises:
             SourceError: the server gives none.
         """
-        if time.monotonic() > self._until - _EARLY:
+        if time.monotonic() > self._expires - _RENEW_SECONDS:
             self._fetch()
         return self._token
 
     def renew(self) -> None:
-        """Forget the token: the server has refused it."""
-        self._until = 0.0
+        """Forget the token, because the server has refused it."""
+        self._expires = 0.0
 
     def _fetch(self) -> None:
         answer = self._calls.call(self._request)
         if answer.status != 200:
             raise SourceError(f"the token endpoint answered {answer.status}")
-        told = read_object(answer.body)
-        token, lasting = told.get("access_token"), told.get("expires_in")
-        if not isinstance(token, str) or not isinstance(lasting, int):
+        document = read_object(answer.body)
+        token, seconds = document.get("access_token"), document.get("expires_in")
+        if not isinstance(token, str) or not isinstance(seconds, int):
             raise SourceError("the token endpoint gave no access_token with expires_in")
-        self._token, self._until = token, time.monotonic() + lasting
+        self._token, self._expires = token, time.monotonic() + seconds
 
     def _request(self) -> httpx.Request:
-        """Signed anew for each attempt: an assertion is taken once."""
+        """Return a request that is signed anew, because an assertion is accepted only once."""
         now = int(time.time())
         header = {"alg": _ALGORITHMS[self._key.key_type], "kid": self._key.kid}
         claims = {

@@ -1,4 +1,4 @@
-"""Whom to pull, and who is done: a pull that broke off goes on where it was."""
+"""The patients to pull and those already done, and how one is read, graded and stored."""
 
 import csv
 import re
@@ -25,12 +25,13 @@ from toxgrade.server.records.patients import lock_patient
 from toxgrade.server.records.store import Submission, store
 from toxgrade.server.records.studies import PATIENT_NAME, lock_study
 
+_SEARCH_CODES = 40  # This keeps an address under the 2,000 characters that any server accepts.
 _FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A patient: the line that names them, the study's pseudonym, and the id on the server."""
+    """A patient to pull: the line of the file, the study's pseudonym, and the id on the server."""
 
     line: int
     patient: str
@@ -38,24 +39,24 @@ class Wanted:
 
 
 def read_wanted(path: Path) -> list[Wanted]:
-    """The patients of a CSV file with the columns ``patient`` and, where that differs, ``fhir_id``.
+    """Read the patients of a CSV file: ``patient`` and, where that differs, ``fhir_id``.
 
     Raises:
-        FileError: naming the line that cannot be used.
+        FileError: the file or one of its lines cannot be used; the message names it.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
             if "patient" not in (rows.fieldnames or ()):
                 raise FileError(f"{path.name}: the header lacks patient (fhir_id may be beside it)")
-            return [_wanted(row, path.name, rows.line_num) for row in rows]
+            return [_parse_row(row, path.name, rows.line_num) for row in rows]
     except OSError as error:
         raise FileError(f"{path.name}: {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error):
         raise FileError(f"{path.name}: expected a CSV file in UTF-8") from None
 
 
-def _wanted(row: dict[str, str | None], file: str, line: int) -> Wanted:
+def _parse_row(row: dict[str, str | None], file: str, line: int) -> Wanted:
     place = f"{file}, line {line}"
     patient = (row["patient"] or "").strip()
     fhir_id = (row.get("fhir_id") or "").strip() or patient
@@ -67,10 +68,10 @@ def _wanted(row: dict[str, str | None], file: str, line: int) -> Wanted:
 
 
 class Done:
-    """The patients that are done, in a file (None: kept nowhere) of one study and server."""
+    """The patients already done, recorded in a file of one study and server (None: nowhere)."""
 
     def __init__(self, path: Path | None, study: str, server: str) -> None:
-        """Raises FileError where the file is of another study or server."""
+        """Read the file; raise FileError if it is unusable, or of another study or server."""
         self._path = path
         self.patients: frozenset[str] = frozenset()
         if path is None:
@@ -79,26 +80,23 @@ class Done:
         try:
             if not path.exists():
                 path.write_text(f"{title}\n", encoding="utf-8")
-            kept, *patients = path.read_text(encoding="utf-8").splitlines() or [""]
+            found_title, *patients = path.read_text(encoding="utf-8").splitlines() or [""]
         except (OSError, UnicodeDecodeError):
             raise FileError(f"{path.name}: it cannot be written or read") from None
-        if kept != title:
+        if found_title != title:
             raise FileError(f"{path.name}: it is of another study or server")
         self.patients = frozenset(patients)
 
     def add(self, patient: str) -> None:
-        """Keep that a patient's results are durable."""
+        """Record that a patient's results are durable."""
         if self._path is not None:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(f"{patient}\n")
 
 
-_CODES = 40  # in one search: its address stays under the 2,000 characters that any server takes
-
-
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """A patient's results and courses; ``undated`` results have no day and cannot be stored."""
+    """A patient's dated results and courses; ``undated`` further results cannot be stored."""
 
     results: tuple[tuple[Loc, LabResult], ...]
     courses: tuple[Course, ...]
@@ -107,7 +105,7 @@ class Pulled:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What was stored of patients; ``undated`` results were not."""
+    """How much was stored of patients; ``undated`` results were not."""
 
     results: int
     gradings: int
@@ -125,14 +123,14 @@ class Kept:
 
 
 def pull_patient(server: Server, fhir_id: str, graders: Graders, accepted: Accepted) -> Pulled:
-    """Everything of one patient that can be graded, and the radiotherapy that dates it.
+    """Read everything of one patient that can be graded, and the courses of radiotherapy.
 
     Raises:
-        SourceError: the server does not give it, or gives somebody else's.
-        RequestError: the courses contradict each other, or a result is there with two contents.
+        SourceError: the server does not return it, or returns another patient's.
+        RequestError: the resources contradict each other, such as two dates of a course.
     """
     found = {"Patient": server.resource(f"Patient/{fhir_id}")}
-    for resource in _found(server, fhir_id, graders):
+    for resource in _search(server, fhir_id, graders):
         # Pages may overlap, and a result may have codes of two searches: the later one counts.
         found[f"{resource.get('resourceType')}/{resource.get('id')}"] = resource
     entry = [{"resource": resource} for resource in found.values()]
@@ -147,17 +145,17 @@ def pull_patient(server: Server, fhir_id: str, graders: Graders, accepted: Accep
     return Pulled(dated, person.treatment.courses, len(results) - len(dated))
 
 
-def _found(server: Server, fhir_id: str, graders: Graders) -> Iterator[dict[str, Any]]:
+def _search(server: Server, fhir_id: str, graders: Graders) -> Iterator[dict[str, Any]]:
     course = f"{SNOMED}|{RADIOTHERAPY_COURSE}"
     yield from server.search("Procedure", {"patient": fhir_id, "code": course})
     codes = [code for analyte in graders.criteria.analytes.values() for code in analyte.loinc]
-    for first in range(0, len(codes), _CODES):
-        asked = ",".join(f"{LOINC}|{code}" for code in codes[first : first + _CODES])
-        yield from server.search("Observation", {"patient": fhir_id, "code": asked})
+    for first in range(0, len(codes), _SEARCH_CODES):
+        query = ",".join(f"{LOINC}|{code}" for code in codes[first : first + _SEARCH_CODES])
+        yield from server.search("Observation", {"patient": fhir_id, "code": query})
 
 
 def _refuse_others(contents: Contents, fhir_id: str) -> None:
-    """A server that does not know ``patient`` as a search parameter answers for everyone."""
+    """Refuse other patients' data: a server that ignores the parameter ``patient`` returns all."""
     subjects = {one.subject for one in contents.observations} | set(contents.treatments)
     if not {(subject or "").rpartition("Patient/")[2] for subject in subjects} <= {fhir_id}:
         raise SourceError("the server answered with another patient's")
@@ -169,18 +167,18 @@ def keep(
     """Store what was pulled under the study's pseudonym.
 
     Raises:
-        RequestError: a name or a result that cannot be accepted, or the patient was erased.
+        RequestError: a name or a result cannot be accepted, or the patient was erased.
     """
     if pulled.courses:
-        number = lock_patient(connection, lock_study(connection, study), patient).id
-        recorded = {_days(course): course for course in current_courses(connection, number)}
-        # A course that is recorded with its dose keeps it: Procedures have none.
-        courses = tuple(recorded.get(_days(course), course) for course in pulled.courses)
+        patient_id = lock_patient(connection, lock_study(connection, study), patient).id
+        recorded = {_dates(course): course for course in current_courses(connection, patient_id)}
+        # A recorded course keeps its dose, because Procedures have none.
+        courses = tuple(recorded.get(_dates(course), course) for course in pulled.courses)
         put_patient(connection, study, patient, PatientRecord(courses, None), graders)
     stored = store(connection, Submission(study, patient, pulled.results, None), graders)
     undecided = sum(grade["grade"] is None for grade in stored.grades)
     return Kept(len(pulled.results), len(stored.grades), undecided, pulled.undated)
 
 
-def _days(course: Course) -> tuple[Any, ...]:
+def _dates(course: Course) -> tuple[Any, ...]:
     return course.start, course.end, course.ongoing

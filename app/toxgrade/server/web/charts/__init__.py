@@ -1,1 +1,1 @@
-"""Charts of a cohort or a patient, drawn with Altair as SVG."""
+"""Charts of a cohort or a patient, as Vega-Lite, SVG, PNG or PDF."""

@@ -1,7 +1,7 @@
-"""What every picture shares: its colours, its frame, its definition line, and how it is drawn.
+"""What all charts share: colours, frame, definition line, and how they are drawn as files.
 
-One ordered palette: lightness falls from grade 0 to 5, so that it survives grey printing and colour
-blindness; a test measures both. The digit of a grade is always printed; its colour only repeats it.
+The palette is ordered: lightness falls from grade 0 to 5, so that it survives grey printing and
+colour blindness; a test measures both. The digit of a grade is always printed; colour repeats it.
 """
 
 import json
@@ -30,43 +30,43 @@ WIDTH = 720
 
 
 def ink(name: str) -> str:
-    """A colour by name, as the style sheet has it: a page in a dark theme draws it dark."""
+    """Return a colour of the style sheet by name, so that it follows the theme of a page."""
     return f"var(--{name})"
 
 
 DIGIT_COLOURS = (ink("ink"), "#16191d", "#16191d", "#ffffff", "#ffffff", "#ffffff")
-"""What a digit is printed in on each of them; grade 0 is dark on a page in a dark theme."""
+"""The colour of the digit on each grade's colour; grade 0 is dark on a page in a dark theme."""
 
 
 def grade_scale() -> alt.Scale:
-    """Grades 0 to 5 to their colours."""
+    """Return the scale from grades 0 to 5 to their colours."""
     return alt.Scale(domain=list(GRADES), range=[ink(f"grade-{grade}") for grade in GRADES])
 
 
 def digit_colour(field: str = "grade") -> Any:
-    """The colour of a digit printed on its grade's colour."""
+    """Return the colour of a digit that is printed on its grade's colour."""
     return alt.Color(
         f"{field}:O", legend=None, scale=alt.Scale(domain=list(GRADES), range=DIGIT_COLOURS)
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Chart:
     """A chart with its title and the line that says what is counted and of how many.
 
-    ``chart`` is Altair's, or the Vega-Lite specification itself.
+    ``vega`` is an Altair chart or a Vega-Lite specification.
     """
 
-    chart: alt.TopLevelMixin | dict[str, Any]
+    vega: alt.TopLevelMixin | dict[str, Any]
     title: str
     definition: str
 
     def page(self) -> dict[str, Any]:
-        """The specification for a page, which has the title and definition as text beside it."""
+        """Return the specification for a page, which has title and definition as its own text."""
         return self._spec()
 
     def drawn(self, kind: Kind) -> bytes:
-        """The picture as a file that stands alone, title and definition in it, on white."""
+        """Return the chart as a file of its own, with title and definition, on white."""
         spec = self._spec()
         spec["title"] = {
             "text": self.title,
@@ -87,7 +87,7 @@ class Picture:
 
     def _spec(self) -> dict[str, Any]:
         spec: dict[str, Any] = {"$schema": alt.SCHEMA_URL}
-        spec |= self.chart if isinstance(self.chart, dict) else self.chart.to_dict(validate=False)
+        spec |= self.vega if isinstance(self.vega, dict) else self.vega.to_dict(validate=False)
         spec["description"] = f"{self.title}. {self.definition}"
         spec["background"] = ink("paper")
         spec["config"] = _CONFIG

@@ -1,7 +1,7 @@
-"""Peak ALT against peak bilirubin of each patient: evaluation of drug-induced liver injury (eDISH).
+"""eDISH, evaluation of drug-induced serious hepatotoxicity: each patient's peak ALT and bilirubin.
 
-Quadrants at 3 x ULN and 2 x ULN, as the FDA reads them (guidance on drug-induced liver injury, July
-2009). For review, never a diagnosis: the two peaks need not be of one day.
+The quadrants divide at ALT 3 x ULN and bilirubin 2 x ULN, after the FDA's guidance on drug-induced
+liver injury (July 2009). For review, never a diagnosis: the two peaks need not be of one day.
 """
 
 import math
@@ -13,12 +13,16 @@ import altair as alt
 import polars as pl
 
 from toxgrade.server.reports.chart_data import Peaks
-from toxgrade.server.web.charts.chart import WIDTH, Picture, ink
+from toxgrade.server.web.charts.chart import WIDTH, Chart, ink
 
 _ALT, _BILIRUBIN = Fraction(3), Fraction(2)
 _LOW, _HIGH = 0.1, 100.0
-_SINGLE = 1000  # more patients than this near normal are drawn as counts of a grid
-_STEPS = 20  # of that grid, per decade
+_MAX_DOTS = 1000  # If more patients are near normal, they are drawn as counts on a grid.
+_STEPS = 20  # That grid has so many steps per decade.
+_SCHEMA = {
+    "patient": pl.String, "alt": pl.Float64, "bilirubin": pl.Float64, "quadrant": pl.String,
+}  # fmt: skip
+_DECADES = "indexof([0.01, 0.1, 1, 10, 100, 1000, 10000], datum.value) >= 0 ? datum.label : ''"
 _QUADRANTS = {
     (False, False): "Near normal",
     (True, False): "Temple's corollary",
@@ -27,12 +31,12 @@ _QUADRANTS = {
 }
 
 
-def edish(found: Peaks, n_patients: int, width: int = WIDTH) -> Picture:
-    """One dot per patient with both analytes; the near normal ones of a large study as counts."""
+def edish(peaks: Peaks, n_patients: int, width: int = WIDTH) -> Chart:
+    """Return a dot per patient with both analytes; those near normal in a large study as counts."""
     both = {
-        name: (mine["ALT"], mine["bilirubin"])
-        for name, mine in found.items()
-        if {"ALT", "bilirubin"} <= mine.keys()
+        name: (of_patient["ALT"], of_patient["bilirubin"])
+        for name, of_patient in peaks.items()
+        if {"ALT", "bilirubin"} <= of_patient.keys()
     }
     quadrants = {name: (a >= _ALT, b >= _BILIRUBIN) for name, (a, b) in both.items()}
     counts = Counter(quadrants.values())
@@ -40,26 +44,21 @@ def edish(found: Peaks, n_patients: int, width: int = WIDTH) -> Picture:
         (name, float(a), float(b), _QUADRANTS[quadrants[name]]) for name, (a, b) in both.items()
     ]
     frame = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
-    if counts[False, False] > _SINGLE:
+    if counts[False, False] > _MAX_DOTS:
         near = pl.col("quadrant") == _QUADRANTS[False, False]
         frame = pl.concat([frame.filter(~near), _gridded(frame.filter(near))])
-    told = ", ".join(f"{title} {counts[key]}" for key, title in _QUADRANTS.items())
-    return Picture(
+    listed = ", ".join(f"{title} {counts[key]}" for key, title in _QUADRANTS.items())
+    return Chart(
         _chart(frame, counts, width),
         "eDISH: peak ALT and peak bilirubin after radiotherapy start",
         f"n = {len(both)} of {n_patients} patients with both as multiples of ULN; the peaks need"
-        f" not be of one day. Lines: ALT 3 x ULN, bilirubin 2 x ULN. {told}. For review, not a"
+        f" not be of one day. Lines: ALT 3 x ULN, bilirubin 2 x ULN. {listed}. For review, not a"
         " diagnosis.",
     )
 
 
-_SCHEMA = {
-    "patient": pl.String, "alt": pl.Float64, "bilirubin": pl.Float64, "quadrant": pl.String,
-}  # fmt: skip
-
-
 def _gridded(frame: pl.DataFrame) -> pl.DataFrame:
-    """Patients moved to a grid, so that those who lie close together have one place."""
+    """Return the patients moved to a grid, so that those close together share one place."""
     return frame.with_columns(
         (10 ** ((pl.col(name).clip(_LOW / 10).log10() * _STEPS).round() / _STEPS)).alias(name)
         for name in ("alt", "bilirubin")
@@ -67,7 +66,7 @@ def _gridded(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _dots(frame: pl.DataFrame) -> pl.DataFrame:
-    """One row per place: how many patients, up to three names, the patient where it is one."""
+    """Return a row per place: number of patients, up to three names, the patient if only one."""
     names = pl.col("patient").sort()
     more = pl.when(pl.len() > 3).then(pl.lit(" …")).otherwise(pl.lit(""))
     return frame.group_by("alt", "bilirubin", "quadrant", maintain_order=True).agg(
@@ -78,6 +77,7 @@ def _dots(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _chart(frame: pl.DataFrame, counts: Counter[tuple[bool, bool]], width: int) -> Any:
+    """Return the dots with the lines, names and counts of the quadrants, on log scales."""
     scales = [_scale(frame[name].max()) for name in ("alt", "bilirubin")]
     axis = alt.Axis(format="~f", grid=False, labelExpr=_DECADES)
     x = alt.X("alt:Q", scale=scales[0], title="Peak ALT, x ULN", axis=axis)
@@ -90,7 +90,7 @@ def _chart(frame: pl.DataFrame, counts: Counter[tuple[bool, bool]], width: int) 
             ("alt", _ALT, "x", x), ("bilirubin", _BILIRUBIN, "y", y),
         )
     ]  # fmt: skip
-    told = [
+    tooltip = [
         alt.Tooltip("names:N", title="Patients"), alt.Tooltip("alt:Q", title="ALT", format=".2~f"),
         alt.Tooltip("bilirubin:Q", title="Bilirubin", format=".2~f"),
         alt.Tooltip("n:Q", title="n"),
@@ -99,24 +99,21 @@ def _chart(frame: pl.DataFrame, counts: Counter[tuple[bool, bool]], width: int) 
     dots = base.mark_circle(opacity=0.75, stroke=ink("paper"), strokeWidth=0.7).encode(
         size=alt.Size("n:Q", legend=None, scale=alt.Scale(range=[55, 500], domain=[1, 100])),
         color=alt.Color("quadrant:N", legend=None, scale=_colours()),
-        tooltip=told,
+        tooltip=tooltip,
     )
-    apart = frame.filter(pl.col("quadrant") != _QUADRANTS[False, False])
-    named = (
-        alt.Chart(_dots(_gridded(apart)))
+    outside = frame.filter(pl.col("quadrant") != _QUADRANTS[False, False])
+    labels = (
+        alt.Chart(_dots(_gridded(outside)))
         .encode(x=x, y=y)
         .mark_text(align="left", dx=8, dy=1, fontSize=11)
         .encode(text="names:N")
     )
-    layers: Any = alt.layer(*lines, dots, named, *_corners(counts, x, y, scales))
+    layers: Any = alt.layer(*lines, dots, labels, *_corners(counts, x, y, scales))
     return layers.properties(width=width - 60, height=min(440, max(300, width - 120)))
 
 
-_DECADES = "indexof([0.01, 0.1, 1, 10, 100, 1000, 10000], datum.value) >= 0 ? datum.label : ''"
-
-
 def _scale(highest: object) -> alt.Scale:
-    """From 0.1 to 100 for every study, unless a peak is higher."""
+    """Return the scale from 0.1 to 100, the same for every study unless a peak is higher."""
     top = highest if isinstance(highest, float) else 0.0
     end = max(_HIGH, 10 ** math.ceil(math.log10(top))) if top else _HIGH
     return alt.Scale(type="log", domain=[_LOW, end], nice=False, clamp=True)
@@ -132,7 +129,7 @@ def _colours() -> alt.Scale:
 def _corners(
     counts: Counter[tuple[bool, bool]], x: alt.X, y: alt.Y, scales: list[alt.Scale]
 ) -> list[alt.Chart]:
-    """The name and count of each quadrant, in its corner."""
+    """Return the name and count of each quadrant, as a text in its corner."""
     (left, right), (bottom, top) = (scale.to_dict()["domain"] for scale in scales)
     charts = []
     for (high_alt, high_bilirubin), title in _QUADRANTS.items():

@@ -1,4 +1,4 @@
-"""Cumulative incidence of a grade: the share of patients that had reached it, by time."""
+"""Charts over time: the cumulative incidence of a grade, and the swimmer plot of all patients."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,21 +7,23 @@ import altair as alt
 import polars as pl
 
 from toxgrade.server.reports.chart_data import Lane
-from toxgrade.server.web.charts.chart import WIDTH, Picture, digit_colour, grade_scale, ink
+from toxgrade.server.web.charts.chart import WIDTH, Chart, digit_colour, grade_scale, ink
 
+PATIENTS_PER_CHART = 50
 _DAYS_PER_MONTH = 365.25 / 12
 _HEIGHT = 260
+_LANE_HEIGHT, _NAMES_WIDTH, _DIGIT_WIDTH = 20, 90, 16
 
 
-def incidence(document: dict[str, Any], width: int = WIDTH) -> Picture:
-    """The curve of ``cohort.curves.incidence_document`` with its band and the numbers at risk."""
+def incidence(document: dict[str, Any], width: int = WIDTH) -> Chart:
+    """Return the curve of ``study_reports.incidence_document``, its band and numbers at risk."""
     frame = _steps(document)
     last = float(frame["months"].max() or 0)  # type: ignore[arg-type]
     end = max(12, -(-int(last) // 6) * 6)
     scale = alt.Scale(domain=[0, end], nice=False)
     months = alt.X(
         "months:Q", scale=scale, title="Months from radiotherapy start",
-        axis=alt.Axis(values=list(range(0, end + 1, _every(end, width))), grid=False),
+        axis=alt.Axis(values=list(range(0, end + 1, _label_step(end, width))), grid=False),
     )  # fmt: skip
     share = alt.Scale(domain=[0, 1])
     base = alt.Chart(frame).encode(x=months)
@@ -47,7 +49,7 @@ def incidence(document: dict[str, Any], width: int = WIDTH) -> Picture:
     )  # fmt: skip
     upper = alt.layer(band, curve, censored, points).properties(width=width - 70, height=_HEIGHT)
     n, events = document["n"], document["events"]
-    return Picture(
+    return Chart(
         alt.vconcat(upper, _at_risk(document, scale, end, width), spacing=6),
         f"{document['row']}: cumulative incidence of grade {document['grade']} or higher",
         f"n = {n}: {events} with the grade, {document['competing']} dead without,"
@@ -56,7 +58,7 @@ def incidence(document: dict[str, Any], width: int = WIDTH) -> Picture:
 
 
 def _steps(document: dict[str, Any]) -> pl.DataFrame:
-    """The curve from day 0 on; no limits where the estimate has none."""
+    """Return the curve from day 0 on; ``low`` and ``high`` are null where there are no limits."""
     start = {"days": 0, "at_risk": document["n"], "censored": 0, "estimate": 0.0, "low": None,
              "high": None}  # fmt: skip
     rows = [start, *({name: step[name] for name in start} for step in document["steps"])]
@@ -68,8 +70,8 @@ def _steps(document: dict[str, Any]) -> pl.DataFrame:
 
 
 def _at_risk(document: dict[str, Any], scale: alt.Scale, end: int, width: int) -> alt.Chart:
-    """How many are still followed at each labelled month."""
-    labelled = range(0, end + 1, _every(end, width))
+    """Return the numbers of patients still followed at each labelled month."""
+    labelled = range(0, end + 1, _label_step(end, width))
     ends = [step["days"] for step in document["steps"] for _ in range(_ended(step))]
     rows = [(m, sum(1 for day in ends if day >= m * _DAYS_PER_MONTH)) for m in labelled]
     frame = pl.DataFrame(rows, schema={"months": pl.Float64, "n": pl.Int64}, orient="row")
@@ -83,43 +85,37 @@ def _ended(step: dict[str, Any]) -> int:
     return int(step["events"]) + int(step["competing"]) + int(step["censored"])
 
 
-def _every(end: int, width: int) -> int:
-    """Months between labels: about 40 pixels apart."""
+def _label_step(end: int, width: int) -> int:
+    """Return the months between labels, at most one of which is drawn per 45 pixels of width."""
     most = max(2, width // 45)
     return next((step for step in (1, 2, 3, 6, 12, 24) if end / step <= most), 60)
 
 
-PER_PICTURE = 50
-_MONTH = 365.25 / 12
-_LANE = 20
-_NAMES = 90
-_DIGIT = 16  # pixels
-
-
-def swimmer(found: Sequence[Lane], page: int = 1, width: int = WIDTH) -> Picture:
-    """Up to 50 patients, the longest followed first; the scale of time is that of all of them."""
+def swimmer(found: Sequence[Lane], page: int = 1, width: int = WIDTH) -> Chart:
+    """Return up to 50 patients, the longest followed first, on the time scale of all patients."""
     ordered = sorted(found, key=lambda lane: (-lane.end, lane.patient))
-    shown = ordered[(page - 1) * PER_PICTURE : page * PER_PICTURE]
-    longest = max((lane.end for lane in found), default=0) / _MONTH
+    start = (page - 1) * PATIENTS_PER_CHART
+    shown = ordered[start : page * PATIENTS_PER_CHART]
+    longest = max((lane.end for lane in found), default=0) / _DAYS_PER_MONTH
     end = max(12, 6 * (int(longest // 6) + 1))
     step = next((s for s in (1, 2, 3, 6, 12, 24) if end / s <= width / 45), 60)
     x = alt.X(
         "month:Q", scale=alt.Scale(domain=[0, end], nice=False),
         title="Months from radiotherapy start", axis=alt.Axis(values=list(range(0, end + 1, step))),
     )  # fmt: skip
-    gap = _DIGIT * end * _MONTH / (width - _NAMES)
+    gap = _DIGIT_WIDTH * end * _DAYS_PER_MONTH / (width - _NAMES_WIDTH)
     names = [lane.patient for lane in shown]
     y = alt.Y(
         "patient:N", sort=names, title=None, scale=alt.Scale(domain=names),
-        axis=alt.Axis(ticks=False, domain=False, labelLimit=_NAMES, labelPadding=12),
+        axis=alt.Axis(ticks=False, domain=False, labelLimit=_NAMES_WIDTH, labelPadding=12),
     )  # fmt: skip
     layers: alt.LayerChart = alt.layer(*_layers(shown, x, y, gap)).resolve_scale(
         color="independent"
     )
     died = sum(lane.died for lane in found)
-    part = f" Patients {(page - 1) * PER_PICTURE + 1} to {(page - 1) * PER_PICTURE + len(shown)}."
-    return Picture(
-        layers.properties(width=width - _NAMES, height=_LANE * max(1, len(shown))),
+    part = f" Patients {start + 1} to {start + len(shown)}."
+    return Chart(
+        layers.properties(width=width - _NAMES_WIDTH, height=_LANE_HEIGHT * max(1, len(shown))),
         "From radiotherapy to the last contact",
         f"n = {len(found)} patients, {died} died (dagger; arrow: alive at the last contact).{part}"
         " Short block: radiotherapy. A digit marks the first day on which a grade worse than the"
@@ -129,25 +125,28 @@ def swimmer(found: Sequence[Lane], page: int = 1, width: int = WIDTH) -> Picture
 
 
 def _layers(shown: Sequence[Lane], x: alt.X, y: alt.Y, gap: float) -> list[alt.Chart]:
-    told = [alt.Tooltip("patient:N", title="Patient"), alt.Tooltip("days:Q", title="Day")]
+    """Return the lanes, courses of radiotherapy, ends and digits of the patients."""
+    tooltip = [alt.Tooltip("patient:N", title="Patient"), alt.Tooltip("days:Q", title="Day")]
     bars = _frame([(lane.patient, 0, lane.end, 0) for lane in shown])
     treated = _frame(
         [(lane.patient, start, stop, 0) for lane in shown for start, stop in lane.treated]
     )
     ends = _frame([(lane.patient, lane.end, None, int(lane.died)) for lane in shown])
-    reached = _frame([(lane.patient, *digit) for lane in shown for digit in _apart(lane, gap)])
+    reached = _frame(
+        [(lane.patient, *digit) for lane in shown for digit in _spread_digits(lane, gap)]
+    )
     marks = alt.Chart(reached.with_columns(month="to")).encode(
-        x=x, y=y, tooltip=[*told, alt.Tooltip("grade:O", title="Grade")]
+        x=x, y=y, tooltip=[*tooltip, alt.Tooltip("grade:O", title="Grade")]
     )
     return [
         alt.Chart(bars).mark_bar(height=9, color=ink("line"), cornerRadius=2).encode(
-            x=x, x2="to:Q", y=y, tooltip=told
+            x=x, x2="to:Q", y=y, tooltip=tooltip
         ),
         alt.Chart(treated).mark_bar(height=9, color=ink("soft")).encode(x=x, x2="to:Q", y=y),
         alt.Chart(ends)
         .transform_calculate(mark="datum.grade ? '†' : '▸'")
         .mark_text(align="left", dx=3, fontSize=13, color=ink("ink"))
-        .encode(x=x, y=y, text="mark:N", tooltip=told),
+        .encode(x=x, y=y, text="mark:N", tooltip=tooltip),
         marks.mark_square(size=210, opacity=1, stroke=ink("paper"), strokeWidth=1).encode(
             color=alt.Color("grade:O", scale=grade_scale(), legend=None)
         ),
@@ -155,8 +154,8 @@ def _layers(shown: Sequence[Lane], x: alt.X, y: alt.Y, gap: float) -> list[alt.C
     ]  # fmt: skip
 
 
-def _apart(lane: Lane, gap: float) -> list[tuple[int, int, int]]:
-    """Each digit's day, the day it is drawn at (``gap`` days after the one before), its grade."""
+def _spread_digits(lane: Lane, gap: float) -> list[tuple[int, int, int]]:
+    """Return each digit's day, the day it is drawn at (at least ``gap`` apart), and its grade."""
     digits: list[tuple[int, int, int]] = []
     for day, grade in lane.reached:
         at = max(day, round(digits[-1][1] + gap)) if digits else day
@@ -165,7 +164,9 @@ def _apart(lane: Lane, gap: float) -> list[tuple[int, int, int]]:
 
 
 def _frame(rows: Sequence[tuple[str, int, int | None, int]]) -> pl.DataFrame:
-    """Days as months of the axis; ``to`` null for what is a moment."""
+    """Return rows with their days as months of the axis; ``to`` is null for a moment."""
     schema = {"patient": pl.String, "days": pl.Int64, "until": pl.Int64, "grade": pl.Int64}
     frame = pl.DataFrame(rows, schema=schema, orient="row")
-    return frame.with_columns(month=pl.col("days") / _MONTH, to=pl.col("until") / _MONTH)
+    return frame.with_columns(
+        month=pl.col("days") / _DAYS_PER_MONTH, to=pl.col("until") / _DAYS_PER_MONTH
+    )

@@ -1,6 +1,6 @@
 """One patient over time: a panel per analyte with the grades' bands behind the results.
 
-Written as Vega-Lite itself: through Altair, eight panels took 3 s to build, as they are 10 ms.
+It is written as Vega-Lite, because eight panels took 3 s to build with Altair, and take 10 ms so.
 """
 
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from typing import Any
 
 from toxgrade.grading.phase import Window
 from toxgrade.server.reports.timeline import X_ULN, Event, Panel, Point, Timeline
-from toxgrade.server.web.charts.chart import DIGIT_COLOURS, GRADES, WIDTH, Picture, ink
+from toxgrade.server.web.charts.chart import DIGIT_COLOURS, GRADES, WIDTH, Chart, ink
 
-_MONTH = 365.25 / 12
+_DAYS_PER_MONTH = 365.25 / 12
 _HEIGHT = 92
-_AXIS = 58
-_FROM, _TO = -2, 12  # months: the scale that most patients share
+_AXIS_WIDTH = 58
+_FROM, _TO = -2, 12  # Most patients share this scale, in months.
 
 _Layer = dict[str, Any]
 _GRADE = {"field": "grade", "type": "ordinal", "legend": None}
@@ -25,16 +25,16 @@ _DIGIT = _GRADE | {"scale": {"domain": list(GRADES), "range": list(DIGIT_COLOURS
 _IS_BASELINE = "datum.phase === 'baseline'"
 
 
-def timeline(patient: str, found: Timeline, window: Window, width: int = WIDTH) -> Picture:
-    """The stored results of a patient on one scale of time and the scales all patients share."""
-    time = _Time(found, window, max(200, width - _AXIS))
+def timeline(patient: str, found: Timeline, window: Window, width: int = WIDTH) -> Chart:
+    """Return the stored results of a patient on one time axis and value scales that all share."""
+    time = _TimeAxis(found, window, max(200, width - _AXIS_WIDTH))
     last = None if found.events or not found.panels else found.panels[-1]
     panels = [_panel(panel, time, labels=panel is last) for panel in found.panels]
     if found.events or not panels:
         panels.append(_events(found.events, time))
     points = [point for panel in found.panels for point in panel.points]
     drawn = [point for point in points if point.day]
-    return Picture(
+    return Chart(
         {"vconcat": panels, "spacing": 10},
         f"{patient}: results and grades over time",
         f"n = {len(drawn)} results; {len(points) - len(drawn)} without a day are not drawn. Dots"
@@ -45,8 +45,8 @@ def timeline(patient: str, found: Timeline, window: Window, width: int = WIDTH) 
     )
 
 
-class _Time:
-    """The axis of time, in months from the start, and what lies behind every panel."""
+class _TimeAxis:
+    """The time axis, in months from the start, and what is drawn behind every panel."""
 
     def __init__(self, found: Timeline, window: Window, width: int) -> None:
         days = [p.day for panel in found.panels for p in panel.points if p.day]
@@ -73,7 +73,7 @@ class _Time:
         ]
 
     def month(self, day: date) -> float:
-        return round((day - self.origin).days / _MONTH, 4)
+        return round((day - self.origin).days / _DAYS_PER_MONTH, 4)
 
     def x(self, *, labels: bool) -> _Layer:
         return {
@@ -82,8 +82,8 @@ class _Time:
             "axis": {"values": self._ticks, "grid": False, "labels": labels, "labelFlush": False},
         }  # fmt: skip
 
-    def behind(self, *, labels: bool) -> list[_Layer]:
-        """Radiotherapy as blocks, the ends of the acute windows as lines."""
+    def background(self, *, labels: bool) -> list[_Layer]:
+        """Return radiotherapy as blocks, and the ends of the acute windows as lines."""
         x = self.x(labels=labels)
         return [
             {
@@ -110,7 +110,7 @@ class _Time:
         }  # fmt: skip
 
 
-def _panel(panel: Panel, time: _Time, *, labels: bool) -> _Layer:
+def _panel(panel: Panel, time: _TimeAxis, *, labels: bool) -> _Layer:
     scale = _scale(panel, [p.number for p in panel.points if p.number is not None])
     rows = [_row(p, p.day, scale["domain"][0], time) for p in panel.points if p.day]
     y = {
@@ -118,12 +118,13 @@ def _panel(panel: Panel, time: _Time, *, labels: bool) -> _Layer:
         "axis": {"tickCount": 4, "format": "~f", "grid": False},
     }  # fmt: skip
     place = {"x": time.x(labels=labels), "y": y}
-    layers = [_tints(panel, scale), *time.behind(labels=labels), _line(rows, place)]
+    layers = [_grade_bands(panel, scale), *time.background(labels=labels), _line(rows, place)]
     title = f"{panel.analyte.name}, {panel.unit}"
-    return time.panel(title, _HEIGHT, [*layers, *_dots(rows, place)])
+    return time.panel(title, _HEIGHT, [*layers, *_points(rows, place)])
 
 
-def _tints(panel: Panel, scale: _Layer) -> _Layer:
+def _grade_bands(panel: Panel, scale: _Layer) -> _Layer:
+    """Return the bands of the grades, cut to the value scale."""
     low, high = scale["domain"]
     bands = [
         {"grade": b.grade, "low": low if b.low is None else max(low, b.low),
@@ -149,10 +150,10 @@ def _line(rows: list[_Layer], place: _Layer) -> _Layer:
     }
 
 
-def _dots(rows: list[_Layer], place: _Layer) -> list[_Layer]:
-    """Past versions as crosses, undecided ones hollow, the others with colour and digit."""
-    told = {"shown": "Value", "grades": "Grade", "phase": "Phase", "day": "Day"}
-    encoding = place | {"tooltip": [{"field": f, "title": title} for f, title in told.items()]}
+def _points(rows: list[_Layer], place: _Layer) -> list[_Layer]:
+    """Return past versions as crosses, undecided ones hollow, others with colour and digit."""
+    titles = {"shown": "Value", "grades": "Grade", "phase": "Phase", "day": "Day"}
+    encoding = place | {"tooltip": [{"field": f, "title": title} for f, title in titles.items()]}
     shape = {"condition": {"test": _IS_BASELINE, "value": "diamond"}, "value": "circle"}
     size = {"condition": {"test": _IS_BASELINE, "value": 190}, "value": 120}
     past, undecided, decided = (
@@ -186,7 +187,8 @@ def _dots(rows: list[_Layer], place: _Layer) -> list[_Layer]:
     ]
 
 
-def _row(point: Point, day: date, lower_edge: float, time: _Time) -> _Layer:
+def _row(point: Point, day: date, lower_edge: float, time: _TimeAxis) -> _Layer:
+    """Return a point as a row of data; one without a number lies at the lower edge."""
     decided = point.at_least is not None and point.at_least == point.at_most
     interval = f"undecided, {point.at_least} to {point.at_most}"
     return {
@@ -202,7 +204,7 @@ def _row(point: Point, day: date, lower_edge: float, time: _Time) -> _Layer:
 
 
 def _scale(panel: Panel, numbers: Sequence[float]) -> _Layer:
-    """The same for every patient unless a number lies outside it."""
+    """Return the value scale, the same for every patient unless a number lies outside it."""
     canonical = panel.analyte.unit(panel.analyte.canonical_unit)
     ends = [end for band in panel.bands for end in (band.low, band.high) if end]
     positive = [number for number in numbers if number > 0]
@@ -214,18 +216,18 @@ def _scale(panel: Panel, numbers: Sequence[float]) -> _Layer:
     return {"type": kind, "domain": [low, max([high, *positive])], "nice": False, "clamp": True}
 
 
-def _events(events: Sequence[Event], time: _Time) -> _Layer:
-    """Clinicians' grades from their onset, one line per term."""
+def _events(events: Sequence[Event], time: _TimeAxis) -> _Layer:
+    """Return the panel of clinicians' grades from their onset, one line per term."""
     rows = [
         {"month": time.month(e.day), "term": e.term, "grade": e.grade, "day": e.day.isoformat()}
         for e in events
     ]
     terms = sorted({event.term for event in events})
-    told = {"term": "Term", "grade": "Grade", "day": "Onset"}
+    titles = {"term": "Term", "grade": "Grade", "day": "Onset"}
     place = {
         "x": time.x(labels=True),
         "y": {"field": "term", "type": "nominal", "sort": terms, "axis": None},
-        "tooltip": [{"field": field, "title": title} for field, title in told.items()],
+        "tooltip": [{"field": field, "title": title} for field, title in titles.items()],
     }
     marks: list[tuple[_Layer, _Layer]] = [
         ({"type": "square", "size": 260, "opacity": 1}, {"color": _COLOUR}),
@@ -237,4 +239,4 @@ def _events(events: Sequence[Event], time: _Time) -> _Layer:
         {"data": {"values": rows}, "mark": mark, "encoding": place | more} for mark, more in marks
     ]
     height = 24 * max(1, len(terms))
-    return time.panel("Clinicians' grades", height, [*time.behind(labels=True), *layers])
+    return time.panel("Clinicians' grades", height, [*time.background(labels=True), *layers])

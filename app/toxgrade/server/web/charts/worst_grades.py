@@ -1,4 +1,4 @@
-"""Where patients began and how far they went: baseline grade by worst grade."""
+"""Charts of worst grades: by baseline grade (shift), and acute beside late (butterfly)."""
 
 from collections.abc import Mapping
 
@@ -10,33 +10,41 @@ from toxgrade.cohort.worst import ShiftTable
 from toxgrade.server.web.charts.chart import (
     DIGIT_COLOURS,
     WIDTH,
-    Picture,
+    Chart,
     digit_colour,
     grade_scale,
     ink,
 )
 
-_CELLS = (34, 26)  # pixels: the larger one where all squares fit in one line
+_CELL_SIZES = (34, 26)  # The smaller is used only if all squares then fit in one line.
 _MARGIN = 62
+_LABELS_WIDTH, _BAR_HEIGHT, _DIGIT_WIDTH = 128, 26, 9
+_STACKED_BELOW = 560
+"""In pixels, as all of these: below this width, the two windows stand one above the other."""
+
+_SCHEMA = {
+    "side": pl.String, "row": pl.String, "grade": pl.Int64, "n": pl.Int64,
+    "start": pl.Float64, "end": pl.Float64,
+}  # fmt: skip
 
 
-def shift(tables: Mapping[str, ShiftTable], phase: str, width: int = WIDTH) -> Picture:
-    """One square of grades per row of the toxicity table, named by its label."""
-    fits = [cell for cell in _CELLS if len(tables) * (cell * 6 + _MARGIN) <= width]
-    cell = fits[0] if fits else _CELLS[0]
+def shift(tables: Mapping[str, ShiftTable], phase: str, width: int = WIDTH) -> Chart:
+    """Return one square of grades per row of the toxicity table, with the row's label as title."""
+    fits = [cell for cell in _CELL_SIZES if len(tables) * (cell * 6 + _MARGIN) <= width]
+    cell = fits[0] if fits else _CELL_SIZES[0]
     squares = [_square(label, table, cell) for label, table in tables.items()]
     columns = max(1, width // (cell * 6 + _MARGIN))
-    known = {label: sum(map(len, table.cells.values())) for label, table in tables.items()}
+    numbers = {label: sum(map(len, table.cells.values())) for label, table in tables.items()}
     counted = ", ".join(
         f"{label} n = {n}"
         + (
             f" ({len(tables[label].not_evaluable)} not evaluable)"
             * bool(tables[label].not_evaluable)
         )
-        for label, n in known.items()
+        for label, n in numbers.items()
     )
     windows = {"acute": "acute", "late": "late", "both": "acute and late"}
-    return Picture(
+    return Chart(
         alt.concat(*squares, columns=columns, spacing=24),
         f"Shift from baseline to worst grade, {windows[phase]}",
         "Number of patients by baseline grade and worst grade; coloured by the worst grade where it"
@@ -45,6 +53,7 @@ def shift(tables: Mapping[str, ShiftTable], phase: str, width: int = WIDTH) -> P
 
 
 def _square(label: str, table: ShiftTable, cell: int) -> alt.LayerChart:
+    """Return one square, coloured where the worst grade is above the baseline grade."""
     rows = [
         (before, after, len(names), after if after > before else -1)
         for (before, after), names in sorted(table.cells.items())
@@ -83,16 +92,10 @@ def _square(label: str, table: ShiftTable, cell: int) -> alt.LayerChart:
     return layers.properties(width=cell * 6, height=cell * 6, title=title)
 
 
-_LABELS = 128
-_BAR = 26
-_DIGIT = 9  # pixels that a digit needs
-_STACKED = 560
+def butterfly(acute: ToxicityTable, late: ToxicityTable, width: int = WIDTH) -> Chart:
+    """Return the percentages of all patients by worst grade 1 to 5, both windows on one scale.
 
-
-def butterfly(acute: ToxicityTable, late: ToxicityTable, width: int = WIDTH) -> Picture:
-    """Percent of all patients by worst grade 1 to 5; both windows on one scale.
-
-    Where the width is small the windows stand one above the other.
+    Where the width is small, the windows stand one above the other.
     """
     tables = {"Acute": acute, "Late": late}
     rows = [row for side, table in tables.items() for row in _segments(side, table)]
@@ -100,16 +103,16 @@ def butterfly(acute: ToxicityTable, late: ToxicityTable, width: int = WIDTH) -> 
     labels = [count.row.label for count in acute.rows if count.kind == "worst"]
     most = max((row[-1] for row in rows), default=0)
     end = min(100, max(20, -(-int(most) // 10) * 10 + 5))
-    if width < _STACKED:
-        full = max(120, width - _LABELS - 20)
+    if width < _STACKED_BELOW:
+        full = max(120, width - _LABELS_WIDTH - 20)
         chart: alt.TopLevelMixin = alt.vconcat(
             *(_side(frame, side, labels, end, full) for side in tables)
         )
     else:
-        half = (width - _LABELS - 40) // 2
+        half = (width - _LABELS_WIDTH - 40) // 2
         left, right = (_side(frame, side, labels, end, half, names=False) for side in tables)
         chart = alt.hconcat(left, _names(labels), right, spacing=4)
-    return Picture(
+    return Chart(
         chart,
         "Worst grades, acute and late",
         f"Percent of all {acute.n_patients} patients by worst grade: the digit on the bar, the"
@@ -117,15 +120,9 @@ def butterfly(acute: ToxicityTable, late: ToxicityTable, width: int = WIDTH) -> 
     )
 
 
-_SCHEMA = {
-    "side": pl.String, "row": pl.String, "grade": pl.Int64, "n": pl.Int64,
-    "start": pl.Float64, "end": pl.Float64,
-}  # fmt: skip
-
-
 def _segments(side: str, table: ToxicityTable) -> list[tuple[str, str, int, int, float, float]]:
-    """The pieces of each bar, the highest grade next to the labels."""
-    pieces = []
+    """Return the segments of each bar, the highest grade next to the labels."""
+    segments = []
     for count in table.rows:
         if count.kind == "baseline":
             continue
@@ -133,9 +130,9 @@ def _segments(side: str, table: ToxicityTable) -> list[tuple[str, str, int, int,
         for grade in range(5, 0, -1):
             if k := len(count.by_grade[grade]):
                 end = start + 100 * k / table.n_patients
-                pieces.append((side, count.row.label, grade, k, start, end))
+                segments.append((side, count.row.label, grade, k, start, end))
                 start = end
-    return pieces
+    return segments
 
 
 def _side(
@@ -151,10 +148,10 @@ def _side(
             alt.Tooltip("grade:O", title="Grade"), alt.Tooltip("n:Q", title="Patients"),
         ],
     )  # fmt: skip
-    bars = base.mark_bar(height=_BAR - 8, stroke=ink("paper"), strokeWidth=1).encode(
+    bars = base.mark_bar(height=_BAR_HEIGHT - 8, stroke=ink("paper"), strokeWidth=1).encode(
         x2="end:Q", color=alt.Color("grade:O", scale=grade_scale(), legend=None)
     )
-    fits = f"datum.end - datum.start >= {_DIGIT * end / width}"
+    fits = f"datum.end - datum.start >= {_DIGIT_WIDTH * end / width}"
     digits = (
         base.transform_filter(fits)
         .transform_calculate(middle="(datum.start + datum.end) / 2")
@@ -163,14 +160,14 @@ def _side(
     )
     layers: alt.LayerChart = alt.layer(bars, digits).resolve_scale(color="independent")
     title = alt.TitleParams(side, anchor="middle", fontSize=13)
-    return layers.properties(width=width, height=_BAR * len(labels), title=title)
+    return layers.properties(width=width, height=_BAR_HEIGHT * len(labels), title=title)
 
 
 def _names(labels: list[str]) -> alt.Chart:
-    """The labels of the rows, between the two sides."""
+    """Return the labels of the rows, for the space between the two sides."""
     y = alt.Y("row:N", sort=labels, scale=alt.Scale(domain=labels), axis=None)
     text: alt.Chart = alt.Chart(pl.DataFrame({"row": labels})).mark_text(
         align="center", fontSize=12
     )
-    text = text.properties(width=_LABELS, height=_BAR * len(labels))
+    text = text.properties(width=_LABELS_WIDTH, height=_BAR_HEIGHT * len(labels))
     return text.encode(y=y, text="row:N")
