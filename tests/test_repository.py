@@ -8,9 +8,9 @@ import pytest
 
 _ROOT = Path(__file__).parents[1]
 _TOP_LEVEL = {
-    ".ci", ".dockerignore", ".gitignore", "CHANGELOG.md", "Dockerfile", "Makefile", "README.md",
-    "alembic", "app", "benchmarks", "docs", "pyproject.toml", "requirements-build.lock",
-    "requirements-dev.lock", "requirements.lock", "tests",
+    ".ci", ".dockerignore", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "Dockerfile",
+    "LICENSE", "Makefile", "README.md", "alembic", "app", "benchmarks", "docs", "pyproject.toml",
+    "requirements-build.lock", "requirements-dev.lock", "requirements.lock", "tests",
 }  # fmt: skip
 
 
