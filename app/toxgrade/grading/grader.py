@@ -19,7 +19,9 @@ from toxgrade.grading.result import GRADED_STATUSES, Flag, Grade, LabResult, Rea
 from toxgrade.grading.units import Names
 
 _MAX_CACHED = 20_000  # So many grades take about 10 MB.
-_IRRELEVANT = {"collected", "is_baseline", "source_id", "issued", "lab"}
+_IRRELEVANT = {
+    "collected", "is_baseline", "source_id", "source_scope", "issued", "lab", "flags",
+}  # fmt: skip
 _relevant = attrgetter(*(f for f in LabResult.__struct_fields__ if f not in _IRRELEVANT))
 """Return the fields of a result that its grade depends on: no date and no identity."""
 

@@ -174,7 +174,8 @@ def _entry(
     placement, phase = one.placement, _phase(one, baseline, courses)
     before = phase in ("baseline", "pre_treatment")
     compared = REFERENCE_RANGE_ONLY if before else baseline.result if baseline else None
-    grade = grader.grade(one.result, one.term, compared).flagged(*placement.flags)
+    grade = grader.grade(one.result, one.term, compared)
+    grade = grade.flagged(*placement.flags, *one.result.flags)
     if phase == "baseline" and _is_old(one, courses):
         grade = grade.flagged(Flag.OLD_BASELINE)
     is_worse = worse(grade.at_least, grade.at_most, baseline.grade) if baseline else None

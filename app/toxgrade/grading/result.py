@@ -60,6 +60,23 @@ class Flag(StrEnum):
     """The value is beyond its reference range, but grade 0 by limits relative to the baseline."""
     CALCIUM_NOT_CORRECTED = "calcium-not-corrected"
     """The grade is from total calcium as reported; CTCAE means calcium corrected for albumin."""
+    POSSIBLE_DUPLICATE = "possible-duplicate"
+    """Stored beside a result of the same number that may be the same: equal value, other time."""
+    TWO_VALUES_ONE_TIME = "two-values-one-time"
+    """Stored beside a result of the same number and time with another value."""
+    CORRECTION_UNMATCHED = "correction-unmatched"
+    """Sent as a correction or withdrawal, but which stored result it means cannot be told."""
+    IGNORED_OLDER = "ignored-older"
+    """What was sent is an older version of this stored result, and changed nothing."""
+
+
+STORED_FLAGS = (
+    Flag.POSSIBLE_DUPLICATE,
+    Flag.TWO_VALUES_ONE_TIME,
+    Flag.CORRECTION_UNMATCHED,
+    Flag.IGNORED_OLDER,
+)
+"""The flags that only storing sets: they say what a result is beside others of its patient."""
 
 
 @overload
@@ -108,6 +125,8 @@ class LabResult(msgspec.Struct, frozen=True, gc=False):
     version) distinguish a correction from a repetition. ``unreadable`` and ``unreadable_limit`` are
     set for values, dates and limits of files that cannot be parsed (HTTP requests with such are
     refused). ``lab`` is the laboratory; ``study_range`` stands in for a range that is missing.
+    ``source_scope`` is what ``source_id`` is unique within beside the analyte: its assigner and the
+    code as sent, or a FHIR server's base. ``flags`` are what storing found (``STORED_FLAGS``).
     """
 
     analyte: str
@@ -125,6 +144,8 @@ class LabResult(msgspec.Struct, frozen=True, gc=False):
     unreadable_limit: bool = False
     lab: str | None = None
     study_range: StudyRange | None = None
+    source_scope: str | None = None
+    flags: tuple[Flag, ...] = ()
 
 
 class Course(msgspec.Struct, frozen=True, gc=False):

@@ -231,7 +231,7 @@ def test_concurrent_requests_for_one_patient_lose_nothing(api: httpx.Client) -> 
 
     def post(i: int) -> int:
         own = value(source_id=f"own-{i}", value=f"1.{i}")
-        return api.post(f"{_P1}/results", json=panel(own, value(value=f"2.{i}"))).status_code
+        return api.post(f"{_P1}/results", json=panel(own, value(value=f"2.{i + 10}"))).status_code
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(post, range(24))) == [201] * 24

@@ -8,9 +8,11 @@ import polars as pl
 from toxgrade.criteria.model import Term
 from toxgrade.grading.columns.lookup_tables import REASON_CODES
 from toxgrade.grading.columns.phase import PHASE_TYPE
-from toxgrade.grading.result import Flag, Reason
+from toxgrade.grading.result import STORED_FLAGS, Flag, Reason
 
-FLAG_BITS = {flag: 1 << place for place, flag in enumerate(Flag)}
+FLAG_BITS = {
+    flag: 1 << place for place, flag in enumerate(flag for flag in Flag if flag not in STORED_FLAGS)
+}
 _GRADES = 6  # The grades are 0 to 5.
 
 

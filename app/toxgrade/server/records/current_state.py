@@ -150,6 +150,7 @@ def stored_result(row: Mapping[str, Any]) -> LabResult:
         status=row["status"],
         is_baseline=row["is_baseline"],
         source_id=row["source_id"],
+        source_scope=row["source_scope"],
         issued=datetime.fromisoformat(row["issued"]) if row["issued"] is not None else None,
         lab=row["lab"],
         unreadable=next((reason for reason in _UNREADABLE if reason in marks), None),

@@ -1,10 +1,12 @@
-"""The identity of a result, which says when two are the same, and the content to compare."""
+"""The identity of a result, which says when two are the same, and the content to compare.
+
+``docs/identity.md`` states the rules and their reasons; ``matching.py`` applies them.
+"""
 
 import hashlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from json.encoder import encode_basestring_ascii
-from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -13,27 +15,48 @@ from toxgrade.grading.result import LabResult, to_plain_text
 from toxgrade.grading.units import Names
 
 Loc = tuple[str | int, ...]
-K = TypeVar("K", bound=Hashable)
+Source = tuple[str, str]
+"""What the results of one number share: the analyte's name and the ``source_id``."""
 
 
-def identity(result: LabResult, names: Names) -> str:
+def identity(result: LabResult, names: Names, *, twin: bool = False) -> str:
     """Return the SHA-256 of what makes a result the same one when it is sent again.
 
-    That is the analyte with the sender's own ``source_id`` (a specimen's number covers several
-    analytes), or without one the analyte, date, value, unit and limits. Spelling does not matter:
-    ``TBIL`` equals ``bilirubin``, and ``1.80`` equals ``1.8``.
+    That is the analyte with the sender's own ``source_id``, its scope and the time (serial values
+    of one order bear one number), or without a number the analyte, date, value, unit and limits.
+    Spelling does not matter: ``TBIL`` equals ``bilirubin``, and ``1.80`` equals ``1.8``. ``twin``
+    adds the content: a second value of one number and time is a result of its own.
     """
-    texts = ("null" if p is None else encode_basestring_ascii(p) for p in _parts(result, names))
+    parts = [*_parts(result, names), *(content(result, names) if twin else ())]
+    texts = ("null" if p is None else encode_basestring_ascii(p) for p in parts)
     return hashlib.sha256(f"[{', '.join(texts)}]".encode()).hexdigest()
 
 
 def _parts(result: LabResult, names: Names) -> tuple[str | None, ...]:
     """Return what ``identity`` hashes."""
+    source = source_of(result, names)
+    if source is not None:
+        return *source, result.source_scope, minute(result)
+    return _name(result, names), "", *_measurement(result, names)
+
+
+def source_of(result: LabResult, names: Names) -> Source | None:
+    """Return what the result shares with others of its number; None: it has no number."""
+    number = (result.source_id or "").strip()
+    return (_name(result, names), number) if number else None
+
+
+def minute(result: LabResult) -> str | None:
+    """Return the time as written, to the minute; a date without a time equals only itself."""
+    collected = result.collected
+    if collected is None or collected.time is None:
+        return collected.text if collected else None
+    return f"{collected.first}T{collected.time:%H:%M}"
+
+
+def _name(result: LabResult, names: Names) -> str:
     analyte = names.analyte(result.analyte)
-    name = analyte.name if analyte else result.analyte.strip().casefold()
-    if result.source_id is not None:
-        return name, result.source_id
-    return name, "", *_measurement(result, names)
+    return analyte.name if analyte else result.analyte.strip().casefold()
 
 
 def content(result: LabResult, names: Names) -> list[str | None]:
@@ -41,6 +64,11 @@ def content(result: LabResult, names: Names) -> list[str | None]:
     lab = result.lab.strip().casefold() if result.lab else None
     marks = [result.unreadable, "unreadable-limit" if result.unreadable_limit else None]
     return [*_measurement(result, names), result.status, lab, *marks]
+
+
+def value_and_unit(result: LabResult, names: Names) -> tuple[str | None, ...]:
+    """Return the number with its comparator, and the unit, however they are spelled."""
+    return tuple(_measurement(result, names)[1:3])
 
 
 def _measurement(result: LabResult, names: Names) -> list[str | None]:
@@ -65,24 +93,18 @@ def _number(number: Decimal | None) -> str | None:
     return None if number is None else to_plain_text(number.normalize())
 
 
-def identities(sent: Sequence[tuple[Loc, LabResult]], names: Names) -> list[str]:
-    """Return the identity of each result of a request."""
-    return [identity(result, names) for _, result in sent]
+def distinct(sent: Sequence[tuple[Loc, LabResult]], names: Names) -> list[LabResult]:
+    """Return the results of one request, those with equal content as one.
 
-
-def distinct(
-    sent: Sequence[tuple[Loc, LabResult]], keys: Sequence[K], names: Names
-) -> dict[K, LabResult]:
-    """Return the results of one request by ``keys``, which stand for their identities.
-
-    Two results with equal content become one, which is a baseline if either is declared as one.
+    Such a one is a baseline if either is declared as one.
 
     Raises:
         RequestError: one identity has two contents, and no order says which of them counts.
     """
-    found: dict[K, LabResult] = {}
+    found: dict[tuple[str | None, ...], LabResult] = {}
     faults = []
-    for key, (loc, result) in zip(keys, sent, strict=True):
+    for loc, result in sent:
+        key = _parts(result, names)
         twin = found.setdefault(key, result)
         if twin is result:
             continue
@@ -93,9 +115,9 @@ def distinct(
             found[key] = replace(twin, is_baseline=True)
     if faults:
         raise RequestError("a result is there twice with different content", faults)
-    return found
+    return list(found.values())
 
 
 def refuse_contradictions(sent: Sequence[tuple[Loc, LabResult]], names: Names) -> None:
-    """Raise what ``distinct`` raises, without the cost of hashing identities."""
-    distinct(sent, [_parts(result, names) for _, result in sent], names)
+    """Raise what ``distinct`` raises."""
+    distinct(sent, names)

@@ -8,10 +8,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Integer, MappingResult, bindparam, select
 
-from toxgrade.grading.result import Course
-from toxgrade.server.records.current_state import grades_now, newest_results, read_courses
+from toxgrade.grading.grader import TermGrader
+from toxgrade.grading.result import Course, LabResult
+from toxgrade.server.records.current_state import (
+    grades_now,
+    newest_results,
+    read_courses,
+    stored_result,
+)
 from toxgrade.server.records.db.tables import grades, patients, results, treatments
 from toxgrade.server.records.db.unit_of_work import unit_of_work
+from toxgrade.server.records.identity import identity
+from toxgrade.server.records.matching import Version
 from toxgrade.server.records.patients import lock_panels
 
 _PATIENTS = bindparam("of_patients", type_=Integer, expanding=True)
@@ -21,6 +29,11 @@ _COURSES = (
     select(treatments.c.patient_id, treatments.c.courses)
     .where(treatments.c.patient_id.in_(_PATIENTS))
     .order_by(treatments.c.id)
+)
+
+_VERSIONS = select(results).where(
+    results.c.patient_id == bindparam("of_patient"),
+    results.c.identity.in_(bindparam("of_identities", expanding=True)),
 )
 
 GradeRow = dict[str, Any]
@@ -74,3 +87,31 @@ def _by_patient(rows: MappingResult) -> dict[int, list[dict[str, Any]]]:
     for row in rows:
         found[row["patient_id"]].append(dict(row))
     return found
+
+
+def load_versions(
+    connection: Connection,
+    rows: Sequence[Mapping[str, Any]],
+    sent: Sequence[LabResult],
+    grader: TermGrader,
+) -> list[Version]:
+    """Return every version of the stored results that one of ``sent`` may belong to, by version.
+
+    ``rows`` are the patient's current results. Older versions are read only of results that have
+    any and that share a number, or without one the identity, with a result that was sent.
+    """
+    numbers = {(result.source_id or "").strip() for result in sent} - {""}
+    identities = {identity(result, grader.names) for result in sent}
+    concerned = [
+        row
+        for row in rows
+        if (row["source_id"] or "").strip() in numbers or row["identity"] in identities
+    ]
+    corrected = [row["identity"] for row in concerned if row["version"] > 1]
+    older: list[Mapping[str, Any]] = []
+    if corrected:
+        chosen = {"of_patient": concerned[0]["patient_id"], "of_identities": corrected}
+        older = [dict(row) for row in connection.execute(_VERSIONS, chosen).mappings()]
+    by_version = {(row["identity"], row["version"]): row for row in (*older, *concerned)}
+    ordered = sorted(by_version.values(), key=lambda row: row["id"])
+    return [Version(row["identity"], row["version"], stored_result(row)) for row in ordered]

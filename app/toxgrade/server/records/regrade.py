@@ -17,6 +17,8 @@ from toxgrade.grading.study_ranges import RangeTable, range_table
 from toxgrade.server.records.current_state import REPORTED, stored_result
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.tables import grades, patients
+from toxgrade.server.records.doubts import flag_doubts
+from toxgrade.server.records.matching import Version
 from toxgrade.server.records.patient_state import GradeRow, PatientState, load_patient_state
 from toxgrade.server.records.patients import lock_patients
 from toxgrade.server.records.studies import Study, lock_study
@@ -48,7 +50,8 @@ def regrade(
     """
     known, now = known or load_patient_state(connection, patient_id), datetime.now(UTC)
     rows = known.results
-    reported = [stored_result(row) for row in rows]
+    versions = [Version(row["identity"], row["version"], stored_result(row)) for row in rows]
+    reported = flag_doubts(versions, grader.names)
     labs = with_study_ranges(connection, study, patient_id, reported, grader.names)
     current: dict[str, list[GradeRow]] = {row["identity"]: [] for row in rows}
     new: list[dict[str, Any]] = []

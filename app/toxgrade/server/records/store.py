@@ -1,6 +1,6 @@
 """Storing what is sent for one patient: append, supersede and regrade, in one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -9,17 +9,24 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from toxgrade.errors import FieldFault, RequestError
-from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.patient import refuse_late_baseline
 from toxgrade.grading.phase import course_faults
-from toxgrade.grading.result import Course, LabResult, to_plain_text
+from toxgrade.grading.result import Course, Flag, LabResult, to_plain_text
 from toxgrade.grading.rules import Graders
 from toxgrade.grading.summary import Graded, TermSummary, summarise
-from toxgrade.server.records.current_state import stored_result, unreadable_marks
+from toxgrade.grading.units import Names
+from toxgrade.server.records.current_state import unreadable_marks
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.tables import results
-from toxgrade.server.records.identity import Loc, content, distinct, identities
-from toxgrade.server.records.patient_state import GradeRow, PatientState, load_patient_state
+from toxgrade.server.records.doubts import twins
+from toxgrade.server.records.identity import Loc, content, distinct, identity
+from toxgrade.server.records.matching import Match, Matcher
+from toxgrade.server.records.patient_state import (
+    GradeRow,
+    PatientState,
+    load_patient_state,
+    load_versions,
+)
 from toxgrade.server.records.patients import lock_patient, save_courses
 from toxgrade.server.records.regrade import regrade
 from toxgrade.server.records.studies import lock_study
@@ -30,29 +37,38 @@ class Submission:
     """What a caller sends for one patient.
 
     Each of ``results`` has its place in the request. ``courses`` None leaves the treatment as it
-    is, an empty tuple clears it, and a single course replaces the first one.
+    is, an empty tuple clears it, and a single course replaces the first one. ``is_message``: two
+    contents of one result are both kept, where a JSON request with such is refused.
     """
 
     study: str
     patient: str
     results: tuple[tuple[Loc, LabResult], ...]
     courses: tuple[Course, ...] | None
+    is_message: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The current grades of the results sent, in order, and the summary of all the patient's."""
+    """The current grades of each result sent, in order, and the summary of all the patient's.
+
+    Grades of a result that was sent in an older version have the flag ``ignored-older`` here alone.
+    """
 
     edition: str
-    grades: list[GradeRow]
+    of_results: list[list[GradeRow]]
     summary: list[TermSummary]
+
+    @property
+    def grades(self) -> list[GradeRow]:
+        """The grades of all results sent, in order."""
+        return [row for rows in self.of_results for row in rows]
 
 
 def store(connection: Connection, submission: Submission, graders: Graders) -> Stored:
     """Append what is new, regrade the patient, and return the current grades.
 
-    A result sent again with equal content changes nothing, unless it is now declared a baseline;
-    with other content it supersedes the stored one, unless it was issued earlier.
+    Whether a result is new, a new version of a stored one, or a repetition is for ``Matcher``.
 
     Raises:
         NotFound: there is no such study.
@@ -60,22 +76,29 @@ def store(connection: Connection, submission: Submission, graders: Graders) -> S
     """
     study = lock_study(connection, submission.study)
     grader = graders.for_rules(study.rules)
-    keys = identities(submission.results, grader.names)
-    sent = distinct(submission.results, keys, grader.names)
+    results_sent = [result for _, result in submission.results]
+    if submission.is_message:
+        sent = twins(results_sent, grader.names)
+    else:
+        sent = [(result, False) for result in distinct(submission.results, grader.names)]
     patient_id, is_new = lock_patient(connection, study, submission.patient)
     known = PatientState() if is_new else load_patient_state(connection, patient_id)
     sent_courses = _courses(known.courses, submission)
     courses = save_courses(connection, patient_id, sent_courses, known.courses)
     refuse_late_baseline(submission.results, courses)
-    stored = _append(connection, patient_id, sent, known.results, grader)
+    matcher = Matcher(grader.names, load_versions(connection, known.results, results_sent, grader))
+    matches = [(result, matcher.match(result, twin=twin)) for result, twin in sent]
+    stored = _append(connection, patient_id, [match for _, match in matches], known.results)
     state = PatientState(courses, stored, known.grades)
     current = regrade(connection, patient_id, grader, study, state)
-    sent_rows = [row for key in keys for row in current[key]]
+    of_results = [
+        _rows(match, current) for match in _by_result(results_sent, matches, grader.names)
+    ]
     rows = sorted(
         (row for found in current.values() for row in found),
         key=lambda row: (row["collected_on"] or date.min, row["id"]),
     )
-    return Stored(grader.edition.name, sent_rows, summarise(_graded(row) for row in rows))
+    return Stored(grader.edition.name, of_results, summarise(_graded(row) for row in rows))
 
 
 def _graded(row: GradeRow) -> Graded:
@@ -98,35 +121,45 @@ def _courses(before: tuple[Course, ...], submission: Submission) -> tuple[Course
 def _append(
     connection: Connection,
     patient_id: int,
-    sent: Mapping[str, LabResult],
+    matches: Iterable[Match],
     stored_now: Sequence[Mapping[str, Any]],
-    grader: TermGrader,
 ) -> list[Mapping[str, Any]]:
-    """Append the results that are new or supersede stored ones; return all current results."""
-    stored = {row["identity"]: row for row in stored_now}
-    new, now = [], datetime.now(UTC)
-    for key, result in sent.items():
-        before = stored.get(key)
-        if before is None or _supersedes(result, stored_result(before), grader):
-            new.append(
-                result_row(result)
-                | {
-                    "patient_id": patient_id,
-                    "identity": key,
-                    "version": before["version"] + 1 if before else 1,
-                    "recorded_at": now,
-                }
-            )
+    """Append the versions that are new; return all current results."""
+    now = datetime.now(UTC)
+    new = [
+        result_row(version.result)
+        | {
+            "patient_id": patient_id,
+            "identity": version.identity,
+            "version": version.number,
+            "recorded_at": now,
+        }
+        for match in matches
+        if (version := match.version) is not None
+    ]
     append(connection, results, new)
-    stored |= {row["identity"]: row for row in new}
+    stored = {row["identity"]: row for row in (*stored_now, *new)}
     return sorted(stored.values(), key=lambda row: row["id"])
 
 
-def _supersedes(result: LabResult, before: LabResult, grader: TermGrader) -> bool:
-    if result.issued and before.issued and result.issued < before.issued:
-        return False
-    changed = content(result, grader.names) != content(before, grader.names)
-    return changed or (result.is_baseline and not before.is_baseline)
+def _by_result(
+    sent: Sequence[LabResult], matches: Sequence[tuple[LabResult, Match]], names: Names
+) -> list[Match]:
+    """Return the match of each result sent, also of those that were left out as repetitions."""
+    by_content = {(identity(r, names), *content(r, names)): match for r, match in matches}
+    by_identity = {identity(r, names): match for r, match in matches}
+    return [
+        by_content.get((key, *content(result, names)), by_identity[key])
+        for result in sent
+        for key in [identity(result, names)]
+    ]
+
+
+def _rows(match: Match, current: Mapping[str, list[GradeRow]]) -> list[GradeRow]:
+    rows = current[match.identity]
+    if not match.ignored:
+        return rows
+    return [row | {"flags": f"{row['flags']} {Flag.IGNORED_OLDER}".lstrip()} for row in rows]
 
 
 def result_row(result: LabResult) -> dict[str, object]:
@@ -142,6 +175,7 @@ def result_row(result: LabResult) -> dict[str, object]:
         "status": result.status,
         "is_baseline": result.is_baseline,
         "source_id": result.source_id,
+        "source_scope": result.source_scope,
         "issued": result.issued.isoformat() if result.issued else None,
         "lab": result.lab,
         "unreadable": unreadable_marks(result),

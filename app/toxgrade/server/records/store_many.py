@@ -17,7 +17,9 @@ from toxgrade.server.records.current_state import courses_document
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.tables import grades, patients, results, treatments
 from toxgrade.server.records.db.unit_of_work import savepoint
+from toxgrade.server.records.doubts import flag_doubts
 from toxgrade.server.records.identity import Loc, distinct
+from toxgrade.server.records.matching import Matcher
 from toxgrade.server.records.patient_state import GradeRow
 from toxgrade.server.records.patients import add_patients, find_erased
 from toxgrade.server.records.regrade import grade_row
@@ -26,7 +28,7 @@ from toxgrade.server.records.studies import Study
 from toxgrade.server.records.study_ranges import apply_ranges
 
 GradesOf = Mapping[str, list[GradeRow]]
-"""The current grades of one patient's results, by the result's identity."""
+"""The current grades of one patient's results, by the identity with which each was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class PreparedPatient:
 
     ``results`` are rows of the table ``results``, which get their ids when they are stored.
     ``grades`` are rows of the table ``grades``, each with the index of its result. ``of_identity``
-    holds the same grades by the result's identity.
+    holds the same grades by the identity with which each result was sent.
     """
 
     sent: SentPatient
@@ -72,18 +74,33 @@ def prepare(
 
     ``table`` holds the study's own reference ranges.
     """
-    found = distinct(sent.results, sent.keys, grader.names)
-    labs = apply_ranges(list(found.values()), table, Person(), grader.names)
-    entries = grade_patient(labs, sent.courses or (), grader, study.rules.window)
-    graded = [(entry.index, grade_row(entry, labs[entry.index], grader)) for entry in entries]
-    identities = list(found)
-    of_identity: dict[str, list[GradeRow]] = {identity: [] for identity in identities}
-    for index, row in graded:
-        of_identity[identities[index]].append(row)
+    matcher = Matcher(grader.names)
+    matches = [matcher.match(result) for result in distinct(sent.results, grader.names)]
+    written = [match.version for match in matches if match.version is not None]
+    current = matcher.current()
+    labs = apply_ranges(flag_doubts(current, grader.names), table, Person(), grader.names)
+    places = {(version.identity, version.number): at for at, version in enumerate(written)}
+    graded, of_identity = [], {version.identity: list[GradeRow]() for version in current}
+    for entry in grade_patient(labs, sent.courses or (), grader, study.rules.window):
+        version = current[entry.index]
+        row = grade_row(entry, labs[entry.index], grader)
+        graded.append((places[version.identity, version.number], row))
+        of_identity[version.identity].append(row)
     rows = [
-        {"identity": identity, "version": 1} | result_row(lab) for identity, lab in found.items()
+        {"identity": version.identity, "version": version.number} | result_row(version.result)
+        for version in written
     ]
-    return PreparedPatient(sent, rows, graded, of_identity)
+    return PreparedPatient(sent, rows, graded, _by_key(sent, matcher, of_identity))
+
+
+def _by_key(
+    sent: SentPatient, matcher: Matcher, of_identity: Mapping[str, list[GradeRow]]
+) -> GradesOf:
+    """Return the grades by the keys of the results sent, each of which has a place by now."""
+    return {
+        key: of_identity[matcher.match(result).identity]
+        for key, (_, result) in zip(sent.keys, sent.results, strict=True)
+    }
 
 
 def store_new(
@@ -127,9 +144,4 @@ def merge_patient(
             stored = store(connection, submission, graders)
     except RequestError as error:
         return error
-    found: dict[str, list[GradeRow]] = {}
-    for row in stored.grades:
-        of_result = found.setdefault(row["identity"], [])
-        if row not in of_result:
-            of_result.append(row)
-    return found
+    return dict(zip(sent.keys, stored.of_results, strict=True))

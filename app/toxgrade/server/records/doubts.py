@@ -1,0 +1,89 @@
+"""What is doubtful beside other results of the same number: two values, duplicates, corrections."""
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+
+from msgspec.structs import replace
+
+from toxgrade.grading.result import STORED_FLAGS, Flag, LabResult
+from toxgrade.grading.units import Names
+from toxgrade.server.records.identity import (
+    Source,
+    content,
+    identity,
+    minute,
+    source_of,
+    value_and_unit,
+)
+from toxgrade.server.records.matching import WITHDRAWN, Version
+
+
+def twins(results: Sequence[LabResult], names: Names) -> list[tuple[LabResult, bool]]:
+    """Return the results of one message with whether each is one of two values of one time.
+
+    Of several contents under one number and time the corrected one holds if exactly one is.
+    """
+    groups: dict[str, list[LabResult]] = {}
+    for result in results:
+        group = groups.setdefault(identity(result, names), [])
+        if content(result, names) not in [content(one, names) for one in group]:
+            group.append(result)
+    found = []
+    for group in groups.values():
+        corrected = [one for one in group if one.status in ("corrected", "amended")]
+        kept = corrected if len(corrected) == 1 else group
+        found += [(one, len(kept) > 1) for one in kept]
+    return found
+
+
+def flag_doubts(versions: Sequence[Version], names: Names) -> list[LabResult]:
+    """Return the results of current versions, each with the flags of ``STORED_FLAGS`` it has."""
+    flags: list[set[Flag]] = [set() for _ in versions]
+    groups: dict[Source, list[int]] = {}
+    for i, version in enumerate(versions):
+        source = source_of(version.result, names)
+        if source is not None:
+            groups.setdefault(source, []).append(i)
+    for group in groups.values():
+        for i in group:
+            status, is_first = versions[i].result.status, versions[i].number == 1
+            if is_first and (
+                status in ("corrected", "amended") or (len(group) > 1 and status in WITHDRAWN)
+            ):
+                flags[i].add(Flag.CORRECTION_UNMATCHED)
+        active = [i for i in group if versions[i].result.status not in WITHDRAWN]
+        for flag, several in _doubtful({i: versions[i].result for i in active}, names):
+            for i in several:
+                flags[i].add(flag)
+    return [
+        replace(v.result, flags=tuple(flag for flag in STORED_FLAGS if flag in found))
+        if found
+        else v.result
+        for v, found in zip(versions, flags, strict=True)
+    ]
+
+
+def _doubtful(
+    results: Mapping[int, LabResult], names: Names
+) -> Iterator[tuple[Flag, Sequence[int]]]:
+    """Yield which active results of one number may be one: of one time, value or day."""
+    if len(results) < 2:
+        return
+    scopes = {result.source_scope for result in results.values()}
+    groups: dict[tuple[Hashable, ...], list[int]] = {}
+    for i, result in results.items():
+        scope = None if None in scopes else result.source_scope
+        day = result.collected.first if result.collected else None
+        for key in (
+            ("time", minute(result)),
+            ("value", value_and_unit(result, names)),
+            ("day", day),
+        ):
+            groups.setdefault((scope, *key), []).append(i)
+    for (_, kind, *_), several in groups.items():
+        if len(several) < 2:
+            continue
+        times = [collected.time for i in several if (collected := results[i].collected)]
+        if kind == "time":
+            yield Flag.TWO_VALUES_ONE_TIME, several
+        elif kind == "value" or (None in times and any(times)):
+            yield Flag.POSSIBLE_DUPLICATE, several

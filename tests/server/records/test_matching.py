@@ -1,0 +1,196 @@
+"""Which stored result a sent one belongs to: the rules of ``docs/identity.md`` as a table."""
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import permutations
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from toxgrade.criteria.reader import load
+from toxgrade.grading.grader import TermGrader
+from toxgrade.grading.parse import read_collected, read_value
+from toxgrade.grading.result import LabResult
+from toxgrade.grading.rules import Graders, Rules
+from toxgrade.server.records.doubts import flag_doubts, twins
+from toxgrade.server.records.matching import Matcher
+
+_GRADER: TermGrader = Graders(load()).for_rules(Rules())
+_NAMES = _GRADER.names
+
+Sent = tuple[str, ...]
+"""Value, status, time and, where it says so, when it was issued."""
+
+
+def _result(sent: Sent, **more: Any) -> LabResult:
+    value, status, collected, *issued = sent
+    given: dict[str, Any] = {"source_id": "LAB-1", "source_scope": "LAB|2823-3"} | more
+    return LabResult(
+        analyte="potassium", value=read_value(value), unit="mmol/L", status=status,
+        collected=read_collected(collected),
+        issued=datetime.fromisoformat(f"2011-04-{issued[0]}T00:00+00:00") if issued else None,
+        **given,
+    )  # fmt: skip
+
+
+def _stored(sent: Sequence[Sent], **more: Any) -> list[tuple[str, str, str]]:
+    """Return value, status and flags of what is current after results came one by one."""
+    matcher = Matcher(_NAMES)
+    for one in sent:
+        matcher.match(_result(one, **more))
+    found = flag_doubts(matcher.current(), _NAMES)
+    return [(r.value.text if r.value else "", r.status, " ".join(r.flags)) for r in found]
+
+
+_8, _8S, _14 = "2011-04-20T08:00", "2011-04-20T08:00:30", "2011-04-20T14:00"
+_UNMATCHED = "correction-unmatched"
+_DAY, _LATER = "2011-04-20", "2011-07-20T08:00"
+
+
+@pytest.mark.parametrize(
+    ("why", "sent", "current"),
+    [
+        ("sent again, nothing changes",
+         [("6.8", "final", _8), ("6.80", "final", _8)], [("6.8", "final", "")]),
+        ("serial values of one order are two results",
+         [("6.8", "final", _8), ("4.0", "final", _14)],
+         [("6.8", "final", ""), ("4.0", "final", "")]),
+        ("equal values at two times are both kept, and told",
+         [("6.8", "final", _8), ("6.8", "final", _14)],
+         [("6.8", "final", "possible-duplicate"), ("6.8", "final", "possible-duplicate")]),
+        ("a time that one of them lacks is told",
+         [("6.8", "final", _DAY), ("4.0", "final", _14)],
+         [("6.8", "final", "possible-duplicate"), ("4.0", "final", "possible-duplicate")]),
+        ("the same minute is the same time",
+         [("6.8", "final", _8), ("4.8", "corrected", _8S)], [("4.8", "corrected", "")]),
+        ("a final result supersedes the preliminary one of its time",
+         [("6.8", "preliminary", _8), ("6.6", "final", _8)], [("6.6", "final", "")]),
+        ("and one of another time, where it is the only one",
+         [("6.8", "preliminary", _8), ("6.6", "final", _14)], [("6.6", "final", "")]),
+        ("not where there are two",
+         [("6.8", "preliminary", _8), ("6.7", "preliminary", _14), ("6.6", "final", _DAY)],
+         [("6.8", "preliminary", "possible-duplicate"),
+          ("6.7", "preliminary", "possible-duplicate"), ("6.6", "final", "possible-duplicate")]),
+        ("a preliminary one never supersedes a final one",
+         [("6.8", "final", _8), ("4.0", "preliminary", _8)], [("6.8", "final", "")]),
+        ("unless it was issued later",
+         [("6.8", "final", _8, "20"), ("4.0", "preliminary", _8, "21")],
+         [("4.0", "preliminary", "")]),
+        ("a correction of the time",
+         [("6.8", "final", _8), ("6.8", "corrected", _14)], [("6.8", "corrected", "")]),
+        ("whose original is then sent again",
+         [("6.8", "final", _8), ("6.8", "corrected", _14), ("6.8", "final", _8)],
+         [("6.8", "corrected", "")]),
+        ("a correction of one of two results at other times",
+         [("6.8", "final", _8), ("4.0", "final", _14), ("5.0", "corrected", "2011-04-20T10:00")],
+         [("6.8", "final", ""), ("4.0", "final", ""), ("5.0", "corrected", _UNMATCHED)]),
+        ("a correction of nothing that is known",
+         [("5.0", "corrected", _8)], [("5.0", "corrected", _UNMATCHED)]),
+        ("accession numbers come round again: three months later it is another",
+         [("6.8", "final", _8), ("5.0", "corrected", _LATER)],
+         [("6.8", "final", ""), ("5.0", "corrected", _UNMATCHED)]),
+        ("a withdrawal of the only result",
+         [("6.8", "final", _8), ("6.8", "entered-in-error", _14)],
+         [("6.8", "entered-in-error", "")]),
+        ("a withdrawal that fits two changes neither",
+         [("6.8", "final", _8), ("4.0", "final", _14), ("4.0", "cancelled", "2011-04-20T10:00")],
+         [("6.8", "final", ""), ("4.0", "final", ""), ("4.0", "cancelled", _UNMATCHED)]),
+        ("replayed after its correction, the old one changes nothing",
+         [("6.8", "final", _8), ("4.8", "corrected", _8), ("6.8", "final", _8)],
+         [("4.8", "corrected", "")]),
+        ("nor does a first correction after a second one",
+         [("6.8", "final", _8), ("4.8", "corrected", _8), ("4.7", "corrected", _8),
+          ("4.8", "corrected", _8)], [("4.7", "corrected", "")]),
+        ("what was withdrawn stays withdrawn when it is sent again",
+         [("6.8", "final", _8), ("6.8", "entered-in-error", _8), ("6.8", "final", _8)],
+         [("6.8", "entered-in-error", "")]),
+        ("an older version that comes late",
+         [("4.8", "final", _8, "22"), ("6.8", "final", _8, "21")], [("4.8", "final", "")]),
+    ],
+)  # fmt: skip
+def test_what_is_current(
+    why: str, sent: Sequence[Sent], current: list[tuple[str, str, str]]
+) -> None:
+    assert _stored(sent) == current, why
+
+
+def test_a_number_is_unique_within_its_scope_only() -> None:
+    matcher = Matcher(_NAMES)
+    for scope in ("LAB|2823-3", "WARD|2823-3"):
+        matcher.match(_result(("6.8", "final", _8), source_scope=scope))
+    assert [r.flags for r in flag_doubts(matcher.current(), _NAMES)] == [(), ()]
+
+
+def test_what_was_stored_without_a_scope_is_found_again() -> None:
+    """Version 0.1 stored no scope: a resend by a sender that has one doubles nothing."""
+    matcher = Matcher(_NAMES)
+    old = matcher.match(_result(("6.8", "final", _8), source_scope=None))
+    again = matcher.match(_result(("6.8", "final", _8)))
+    assert (again.identity, again.version) == (old.identity, None)
+
+
+def test_a_resource_of_a_server_is_one_whatever_its_time() -> None:
+    base = {"source_scope": "https://ehr.example/fhir"}
+    newer = [("6.8", "final", _8, "20"), ("4.0", "final", _14, "21")]
+    assert _stored(newer, **base) == [("4.0", "final", "")]
+    assert _stored(newer[::-1], **base) == [("4.0", "final", "")]
+
+
+def test_two_values_of_one_message_and_time_are_both_kept() -> None:
+    pair = [_result(("6.8", "final", _8)), _result(("4.0", "final", _8))]
+    for _ in range(2):  # sent again, they are the same two
+        matcher = Matcher(_NAMES)
+        for result, twin in [*twins(pair, _NAMES), *twins(pair, _NAMES)]:
+            matcher.match(result, twin=twin)
+        found = flag_doubts(matcher.current(), _NAMES)
+        assert [r.flags for r in found] == [("two-values-one-time",)] * 2
+    corrected = [*pair, _result(("4.2", "corrected", _8))]
+    assert [r.value.text for r, _ in twins(corrected, _NAMES) if r.value] == ["4.2"]
+
+
+_SENT = st.tuples(
+    st.sampled_from(["6.8", "4.0"]),
+    st.sampled_from(["preliminary", "final", "corrected", "entered-in-error"]),
+    st.sampled_from([_8, _14, _DAY]),
+)
+
+
+@settings(max_examples=200)
+@given(st.lists(_SENT, max_size=6))
+def test_what_is_sent_again_in_the_same_order_changes_nothing(sent: list[Sent]) -> None:
+    """Each result settles on what it was, also where corrections lie between."""
+    once = _stored(sent)
+    values = {value for value, *_ in once}
+    assert values == {value for value, *_ in _stored([*sent, *sent[-1:]])}
+    assert len(_stored([*sent, *sent[-1:]])) == len(once)
+
+
+def test_finals_of_two_times_are_two_in_any_order() -> None:
+    for sent in permutations([("6.8", "final", _8), ("4.0", "final", _14)]):
+        assert {value for value, *_ in _stored(sent)} == {"6.8", "4.0"}
+
+
+def test_thousands_of_results_under_one_number_cost_no_more_each() -> None:
+    """An order's number may stand on every result of a stay. Calls are counted, not seconds."""
+
+    def calls(n: int) -> int:
+        times = (f"2011-04-{i % 28 + 1:02}T{i // 28 % 24:02}:{i // 672:02}" for i in range(n))
+        results = [_result((f"{i % 90}.5", "final", at)) for i, at in enumerate(times)]
+        count = 0
+
+        def profile(_frame: object, _event: str, _argument: object) -> None:
+            nonlocal count
+            count += 1
+
+        sys.setprofile(profile)
+        matcher = Matcher(_NAMES)
+        for result in results:
+            matcher.match(result)
+        flag_doubts(matcher.current(), _NAMES)
+        sys.setprofile(None)
+        return count
+
+    assert calls(1000) < 2.5 * calls(500)
