@@ -132,7 +132,7 @@ def test_two_choices_for_one_term_both_hold() -> None:
     ("chosen", "says"),
     [
         ({"hypokalaemia": "grade-1"}, "1 of the interpretations are not of 4.03: hypokalemia, "),
-        ({"hypokalemia": "grade-9"}, "the readings of hypokalemia are grade-2, grade-1"),
+        ({"hypokalemia": "grade-9"}, "the choices for hypokalemia are grade-2, grade-1"),
     ],
 )
 def test_an_unknown_choice_names_those_there_are(chosen: dict[str, str], says: str) -> None:

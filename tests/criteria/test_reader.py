@@ -9,6 +9,7 @@ import pytest
 import toxgrade.criteria
 from toxgrade.criteria.grammar import parse_limit
 from toxgrade.criteria.reader import describe, load
+from toxgrade.criteria.vocabulary import check_vocabularies, load_vocabularies
 from toxgrade.errors import CriteriaError
 
 _FILES = Path(toxgrade.criteria.__file__).parent
@@ -136,3 +137,11 @@ def test_an_edition_is_found_by_either_name(name: str) -> None:
 def test_an_unknown_edition_names_those_there_are() -> None:
     with pytest.raises(CriteriaError, match=r"the editions are 4\.03"):
         load().edition("3.0")
+
+
+def test_an_edition_without_its_vocabulary_is_refused() -> None:
+    """Its studies could be made, and then their events could not be read."""
+    vocabularies = load_vocabularies()
+    check_vocabularies(load(), vocabularies)
+    with pytest.raises(CriteriaError, match=r"lacks .* of edition 5\.0"):
+        check_vocabularies(load(), {k: v for k, v in vocabularies.items() if k != "5.0"})

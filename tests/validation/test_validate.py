@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from toxgrade.criteria.reader import load
+from toxgrade.errors import CriteriaError
 from toxgrade.grading.rules import Graders
 from toxgrade.validation import run
 from toxgrade.validation.checks import (
@@ -128,3 +129,15 @@ def test_the_command_writes_both_reports(tmp_path: Path) -> None:
     assert all(check["name"] in text for check in document["checks"])
     assert "SYNTHETIC" in text
     assert "://" not in text  # nothing is loaded from elsewhere
+
+
+def test_criteria_that_cannot_be_loaded_are_a_failed_check_in_the_report(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail() -> None:
+        raise CriteriaError("ctcae_4_03.toml: broken")
+
+    monkeypatch.setattr("toxgrade.validation.run.load", fail)
+    report = run.validate()
+    assert (report["passed"], report["criteria"]) == (False, {})
+    assert report["checks"][0]["failures"] == ["ctcae_4_03.toml: broken"]

@@ -127,8 +127,11 @@ def arguments(parser: Parser) -> None:
 def check() -> None:
     """Read the criteria files; say what they hold, or what is wrong with them."""
     from toxgrade.criteria.reader import describe, load
+    from toxgrade.criteria.vocabulary import check_vocabularies, load_vocabularies
 
-    print("\n".join(describe(load())))
+    criteria = load()
+    check_vocabularies(criteria, load_vocabularies())
+    print("\n".join(describe(criteria)))
 
 
 def page() -> None:

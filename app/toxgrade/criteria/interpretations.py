@@ -52,7 +52,7 @@ class Interpretation:
             if choice.name == name:
                 return choice
         names = ", ".join(choice.name for choice in self.choices)
-        raise CriteriaError(f"the readings of {self.name} are {names}")
+        raise CriteriaError(f"the choices for {self.name} are {names}")
 
     def concerns(self, terms: Sequence[str]) -> bool:
         """Return whether it names one of ``terms``; False if it names none (it may concern any)."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.resources import files
 
+from toxgrade.criteria.model import Criteria
 from toxgrade.errors import CriteriaError
 
 LABELS = {
@@ -63,3 +64,16 @@ def load_vocabularies() -> dict[str, Vocabulary]:
         term = VocabularyTerm(row["term"], row["meddra_code"], row["soc"], grades)
         by_edition.setdefault(row["edition"], {})[term.name.casefold()] = term
     return {edition: Vocabulary(edition, terms) for edition, terms in by_edition.items()}
+
+
+def check_vocabularies(criteria: Criteria, vocabularies: Mapping[str, Vocabulary]) -> None:
+    """Check that every edition has its terms, laboratory terms among them.
+
+    Raises:
+        CriteriaError: ``ctcae_terms.csv`` lacks an edition, or a term that the edition grades.
+    """
+    for name, edition in criteria.editions.items():
+        known = vocabularies[name].terms if name in vocabularies else {}
+        missing = [t.name for t in edition.terms if t.name.casefold() not in known]
+        if missing:
+            raise CriteriaError(f"ctcae_terms.csv lacks {missing[0]} of edition {name}")

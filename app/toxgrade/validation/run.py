@@ -18,6 +18,7 @@ from sqlalchemy import Connection, text
 
 from toxgrade import __version__
 from toxgrade.criteria.reader import describe, load
+from toxgrade.criteria.vocabulary import check_vocabularies, load_vocabularies
 from toxgrade.demo import STUDY, load_demo
 from toxgrade.errors import ToxgradeError
 from toxgrade.grading.rules import Graders
@@ -82,15 +83,17 @@ def validate() -> dict[str, Any]:
     """
     at = datetime.now(UTC).isoformat(timespec="seconds")
     outcomes = _attempt("criteria", check_criteria)
+    hashes: dict[str, str] = {}
     if all(outcome.passed for outcome in outcomes):
         graders = Graders(load())
+        hashes = {name: one.sha256 for name, one in graders.criteria.editions.items()}
         outcomes += _attempt("cases", lambda: check_cases(graders))
         outcomes += _attempt("scratch database", lambda: _in_scratch_database(graders))
     return {
         "passed": all(outcome.passed for outcome in outcomes),
         "at": at,
         "software": installed(),
-        "criteria": {name: edition.sha256 for name, edition in load().editions.items()},
+        "criteria": hashes,
         "checks": [
             {
                 "name": outcome.name,
@@ -106,8 +109,10 @@ def validate() -> dict[str, Any]:
 
 def check_criteria() -> list[Outcome]:
     """Load every criteria file; the reader raises where one is incomplete or contradicts itself."""
-    says = "; ".join(describe(load()))
-    return [Outcome("criteria: every file is complete", says, len(load().editions))]
+    criteria = load()
+    check_vocabularies(criteria, load_vocabularies())
+    says = "; ".join(describe(criteria))
+    return [Outcome("criteria: every file is complete", says, len(criteria.editions))]
 
 
 def _in_scratch_database(graders: Graders) -> list[Outcome]:
