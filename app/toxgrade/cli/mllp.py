@@ -29,7 +29,7 @@ def mllp(
     study: str, host: str, port: int, certificate: Path | None, key: Path | None,
     clients: Path | None,
 ) -> None:  # fmt: skip
-    """Take HL7 v2 messages (ORU^R01) over MLLP until stopped; store, grade, acknowledge each."""
+    """Take HL7 v2 reports (ORU, OUL) over MLLP until stopped; store, grade, acknowledge each."""
     import asyncio
 
     from toxgrade.server.process import configure
@@ -107,11 +107,11 @@ def _receivers(chosen: "Settings", study: str, writer: "Writer") -> "Callable[[s
     from toxgrade.criteria.reader import load
     from toxgrade.errors import RequestError
     from toxgrade.grading.rules import Graders, Rules
-    from toxgrade.server.ehr.hl7v2.observation import Site, check_codes
-    from toxgrade.server.ehr.hl7v2.receive import Receiver
+    from toxgrade.server.ehr.hl7v2.receive import Receiver, Site, check_codes
     from toxgrade.server.records.audit_log import AuditAction
 
-    graders, site = Graders(load()), Site(chosen.hl7v2_authority, chosen.hl7v2_codes)
+    graders = Graders(load())
+    site = Site(chosen.hl7v2_authority, chosen.hl7v2_codes, chosen.hl7v2_charset)
     check_codes(site.codes, graders.for_rules(Rules()).names)
     actor = f"mllp:{getuser()}"
 

@@ -12,18 +12,21 @@ from typing import Literal
 from toxgrade.errors import ParseError
 
 ACCEPTED_RANGE = (
-    "a range such as 7-56, 0.0 to 1.2, <1.2 or >59, with a decimal point and ASCII digits,"
-    " optionally followed by its unit"
+    "a range such as 7-56, 0.0 to 1.2, <1.2, < OR = 40, up to 40, -40, >59 or 150-, with a decimal"
+    " point and ASCII digits, optionally followed by its unit"
 )
 
 _NUMBER = r"(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})"  # As in `parse.py`.
+_DASH = "(?:-|–|—)"
 _RANGE = re.compile(
     rf"""
-    (?: (?P<low>{_NUMBER}) \s* (?:-|–|—|_|\bto\b) \s* (?P<high>{_NUMBER})
-      | (?:<=|<|≤) \s* (?P<upper>{_NUMBER})
-      | (?:>=|>|≥) \s* (?P<lower>{_NUMBER})
+    (?: (?: (?P<low>{_NUMBER}) \s* (?:{_DASH}|_|\bto\b) \s* (?P<high>{_NUMBER})
+          | (?:<=|<|≤|<\s*or\s*=|up\s+to\b|{_DASH}) \s* (?P<upper>{_NUMBER})
+          | (?:>=|>|≥|>\s*or\s*=) \s* (?P<lower>{_NUMBER})
+        )
+        (?: \s* (?P<attached>[^\W\d_%]\S* | %) | \s+ (?P<unit>\S*[^\W\d_]\S*) )?
+      | (?P<from>{_NUMBER}) \s* {_DASH} (?: \s* (?P<word>[^\W\d_%]\S* | %) )?
     )
-    (?: \s* (?P<attached>[^\W\d_%]\S* | %) | \s+ (?P<unit>\S*[^\W\d_]\S*) )?
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -69,8 +72,9 @@ class PrintedRange:
 def read_range(text: str) -> PrintedRange:
     """Parse a printed reference range exactly, if it can have only one meaning.
 
-    ``<1.2`` gives a ULN and no LLN, ``>59`` the reverse. A text without a digit (``Not Estab.``,
-    ``Negative``, the empty text) gives neither. The numbers are not checked: ``0-0`` is accepted.
+    ``<1.2``, ``up to 1.2`` and ``-1.2`` give a ULN and no LLN, ``>59`` and ``59-`` the reverse. A
+    text without a digit (``Not Estab.``, ``Negative``, the empty text) gives neither. The numbers
+    are not checked: ``0-0`` is accepted.
 
     Raises:
         ParseError: ``unreadable-limit``: a text with digits is not one single range
@@ -84,9 +88,10 @@ def read_range(text: str) -> PrintedRange:
     match = _RANGE.fullmatch(printed)
     if match is None:
         raise ParseError("unreadable-limit", f"expected {ACCEPTED_RANGE}")
-    lln, uln = match["low"] or match["lower"], match["high"] or match["upper"]
+    lln = match["low"] or match["lower"] or match["from"]
+    uln = match["high"] or match["upper"]
     return PrintedRange(
         lln=Decimal(lln) if lln else None,
         uln=Decimal(uln) if uln else None,
-        unit=match["attached"] or match["unit"],
+        unit=match["attached"] or match["unit"] or match["word"],
     )

@@ -1,5 +1,8 @@
 """ORU^R01 messages as laboratories send them (SYNTHETIC patients), changed where a test says so."""
 
+from toxgrade.server.ehr.hl7v2.message import Message
+from toxgrade.server.ehr.hl7v2.stream import parse, split
+
 
 def obx(number: int = 1, **changed: str) -> str:
     """Bilirubin 1.8 mg/dL at ULN 1.2, final; fields by their number, as ``f5``."""
@@ -20,6 +23,12 @@ def message(
 ) -> str:
     segments = [msh, pid, obr, *(observations or (obx(),))]
     return "".join(segment + end for segment in segments if segment)
+
+
+def parsed(text: str | bytes) -> Message:
+    """The one message of a text, in the charset that it declares."""
+    (sent,) = split(text.encode() if isinstance(text, str) else text)
+    return parse(sent)
 
 
 def fields(acknowledgement: str, name: str) -> list[list[str]]:

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.server.ehr.oru import message, obx
+from tests.server.ehr.oru import message, obx, parsed
 from toxgrade.criteria.reader import load
 from toxgrade.fhir.observation import observation_rows
 from toxgrade.grading.parse import lab_result
@@ -15,9 +15,7 @@ from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.api.fields import LabValue
-from toxgrade.server.ehr.hl7v2.message import decode, parse, split
-from toxgrade.server.ehr.hl7v2.observation import Site
-from toxgrade.server.ehr.hl7v2.receive import read_oru
+from toxgrade.server.ehr.hl7v2.receive import Site, read_oru
 
 _RULES = Rules()
 _GRADER = Graders(load()).for_rules(_RULES)
@@ -97,8 +95,7 @@ def by_hl7v2(lab: dict[str, Any], kind: str) -> LabResult:
         f2=kind, f3=f"{code}^x^LN", f5=f"{lab['comparator']}^{lab['number']}" * (kind == "SN")
         or value, f6=unit, f7=limits, f11=_STATUS[lab["status"]], f14=f"{lab['day']:%Y%m%d}",
     )  # fmt: skip
-    (lines,) = split(decode(message(sent).encode())[0])
-    ((_, result),) = read_oru(parse(lines), _GRADER.names, Site())[0].results
+    ((_, result),) = read_oru(parsed(message(sent)), _GRADER.names, Site(), [])[0].results
     return result
 
 

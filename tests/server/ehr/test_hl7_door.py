@@ -104,9 +104,8 @@ def test_older_versions_have_errors_of_their_own_form(api: httpx.Client) -> None
         ("PID|1||P1\r", "AR", ""),
         (b"\xff\xfe\x00", "AR", "MSH^1^18"),
         (message(msh=r"MSH|^~\&|||||||ADT^A01|1|P|2.5"), "AR", "MSH^1^9"),
-        (message(msh=r"MSH|^~\&|||||||ORU^R01|1|P|2.1"), "AR", "MSH^1^12"),
+        (message(msh=r"MSH|^~\&|||||||ORU^R01|1|P|3.0"), "AR", "MSH^1^12"),
         (message(pid=""), "AE", "PID^1^3"),
-        (message(obx(), obx(2, f14="20110424")), "AE", "OBX^2"),  # one order, two contents
     ],
 )
 def test_what_is_refused_and_where(
@@ -195,3 +194,25 @@ def test_under_a_key_each_message_gets_its_first_acknowledgement_again(api: http
     other = api.post("/hl7v2", content=message(obx(f5="4.0")), headers=headers).text
     assert [msa[1] for msa in fields(other, "MSA")] == ["AE"]
     assert "expected a new key for another request" in other
+
+
+def test_serial_values_of_one_order_are_two_results(api: httpx.Client) -> None:
+    """The 6.8 of the morning was overwritten by the 4.0 of the afternoon: grade 3 became 0."""
+    potassium = {"f3": "2823-3^Potassium^LN", "f6": "mmol/L", "f7": "3.5-5.1"}
+    morning = obx(f5="6.8", f14="201104230800", **potassium)
+    afternoon = obx(2, f5="4.0", f14="201104231400", **potassium)
+    for sent in (message(morning), message(afternoon), message(morning, afternoon)):
+        assert fields(send(api, sent), "MSA")[0][1] == "AA"
+    high = {g["value"]: g["grade"] for g in grades(api) if g["term"] == "Hyperkalemia"}
+    assert high == {"6.8": 3, "4.0": 0}
+
+
+def test_two_values_of_one_time_in_one_message_are_kept_and_told(api: httpx.Client) -> None:
+    for _ in range(2):
+        answer = send(api, message(obx(f5="1.8"), obx(2, f5="5.0")))
+        assert fields(answer, "MSA")[0][1] == "AA"
+        told = [
+            error for error in fields(answer, "ERR") if "two-values-one-time" in "|".join(error)
+        ]
+        assert len(told) == 2
+        assert sorted(g["value"] for g in grades(api)) == ["1.8", "5.0"]

@@ -4,23 +4,22 @@ from typing import Any
 
 import pytest
 
-from tests.server.ehr.oru import message, obx
+from tests.server.ehr.oru import message, obx, parsed
 from toxgrade.criteria.reader import load
 from toxgrade.errors import RequestError
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.rules import Graders, Rules
-from toxgrade.server.ehr.hl7v2.message import decode, parse, split
-from toxgrade.server.ehr.hl7v2.observation import Site
-from toxgrade.server.ehr.hl7v2.receive import PatientResults, read_oru
+from toxgrade.server.ehr.hl7v2.acknowledge import Remark
+from toxgrade.server.ehr.hl7v2.receive import PatientResults, Site, read_oru
+from toxgrade.server.ehr.hl7v2.stream import split
+from toxgrade.server.records.doubts import twins
 
 _GRADER = Graders(load()).for_rules(Rules())
 _NAMES = _GRADER.names
 
 
 def read(text: str | bytes, site: Site | None = None) -> list[PatientResults]:
-    data = text.encode() if isinstance(text, str) else text
-    (lines,) = split(decode(data)[0])
-    return read_oru(parse(lines), _NAMES, site or Site())
+    return read_oru(parsed(text), _NAMES, site or Site(), [])
 
 
 def one(text: str, site: Site | None = None) -> LabResult:
@@ -218,14 +217,32 @@ def test_which_result_it_is(obr: str, sub_id: str, source_id: str | None) -> Non
     assert one(message(obx(f4=sub_id, f14="20110423"), obr=obr)).source_id == source_id
 
 
-def test_a_result_repeated_in_one_report_counts_as_sent_last() -> None:
+def test_every_version_of_a_result_is_read_and_storing_decides() -> None:
     sent = message(
         obx(1, f5="108", f11="P"), "NTE|1||9.9 mg/dL", obx(2, f3="1742-6^ALT^LN", f6="U/L"),
         obx(3, f5="110"),
     )  # fmt: skip
     ((patient),) = read(sent)
-    found = [(loc, r.value and r.value.text, r.status) for loc, r in patient.results]
-    assert found == [(("OBX", 3), "110", "final"), (("OBX", 2), "1.8", "final")]
+    found = [(loc[1], r.value and r.value.text, r.status) for loc, r in patient.results]
+    assert found == [(1, "108", "preliminary"), (2, "1.8", "final"), (3, "110", "final")]
+    sent_results = [result for _, result in patient.results]
+    kept = [r.value and r.value.text for r, _ in twins(sent_results, _NAMES)]
+    assert kept == ["110", "1.8"]
+
+
+def test_a_number_is_known_by_order_assigner_code_and_sub_id() -> None:
+    obr = "OBR|1|W-1|LAB-7^LIS^1.2.3^ISO|24325-3|||20110423\r"
+    ((patient),) = read(message(obx(f4="2", f21="X-9"), obr=obr))
+    ((_, result),) = patient.results
+    assert (result.source_id, result.source_scope) == ("LAB-7/2", "LIS^1.2.3^ISO|1975-2|X-9")
+
+
+def test_an_obx_21_of_two_tests_identifies_none() -> None:
+    second = obx(2, f3="1742-6^ALT^LN", f6="U/L", f21="X-9")
+    remarks: list[Remark] = []
+    ((patient),) = read_oru(parsed(message(obx(f21="X-9"), second)), _NAMES, Site(), remarks)
+    assert [r.source_scope for _, r in patient.results] == ["North|1975-2|", "North|1742-6|"]
+    assert [(r.loc, r.code) for r in remarks] == [(("OBX", 1, 21), "shared-number")]
 
 
 def test_several_patients_are_kept_apart() -> None:
@@ -267,12 +284,12 @@ def test_whose_it_is(pid: str, authority: str | None, patient: str) -> None:
         (message(obx(), obx(2, f3="", f14="x")), [("OBX", 2, 3, "101"), ("OBX", 2, 14, "102")]),
         (message(msh=r"MSH|^~\&|||||||ADT^A01|1|P|2.5"), [("MSH", 1, 9, "200")]),
         (message(msh=r"MSH|^~\&|||||||ORU^R03|1|P|2.5"), [("MSH", 1, 9, "201")]),
-        (message(msh=r"MSH|^~\&|||||||ORU^R01|1|P|2.2"), [("MSH", 1, 12, "203")]),
+        (message(msh=r"MSH|^~\&|||||||ORU^R01|1|P|3.0"), [("MSH", 1, 12, "203")]),
         (message(msh=r"MSH|^~\&|||||||ORU^R01|1|P|"), [("MSH", 1, 12, "203")]),
         (message(msh="MSH|^^"), [("MSH", 1, 2, "102")]),
         (message(msh="MSH"), [("MSH", 1, 2, "102")]),
         (message("line without a name"), [("100",)]),
-        (message("OBX|1|NM|\x00"), [("100",)]),
+        (message("OBX|1|NM|\x00||1"), [("OBX", 1, 3, "102")]),
         ("PID|1||P1\r", [("100",)]),
         (message(obx(f6="µmol/L")).encode("latin-1"), [("MSH", 1, 18, "102")]),
         (message(msh=r"MSH|^~\&|||||||ORU^R01|1|P|2.5||||||GB 18030-2000"),
@@ -310,5 +327,5 @@ def test_other_delimiters_and_charsets() -> None:
 
 
 def test_several_messages_are_split_at_their_headers() -> None:
-    assert len(split(message() + message() + "BTS|2\r")) == 2
-    assert split("\r\n \r\n") == []
+    assert len(split((message() + message() + "BTS|2\r").encode())) == 2
+    assert [sent.lines for sent in split(b"\r\n \r\n")] == [[""]]

@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import hl7
 import httpx
 import pytest
+from hl7.client import MLLPClient
 
 from tests.conftest import NewDatabase, served
 from tests.crash.running import until
@@ -251,3 +253,30 @@ def test_a_sender_that_is_gone_without_a_word_is_let_go(
         except OSError:
             pytest.skip("to close a connection in silence is not allowed here")
     until(lambda: "an MLLP connection ended" in (tmp_path / "log").read_text(), 15)
+
+
+def test_each_acknowledgement_that_is_asked_for_is_a_frame(
+    start: Start, new_sqlite: NewDatabase
+) -> None:
+    base = r"MSH|^~\&|LIS||||||ORU^R01|7|P|2.5.1|||"
+    with start(new_sqlite()).connection() as peer:
+        peer.sendall(framed(message(msh=base + "NE|NE"), message(msh=base + "AL|NE")))
+        assert codes(answers(peer, 1)) == ["CA"]
+        peer.sendall(framed(message(msh=base + "AL|AL")))
+        assert codes(answers(peer, 2)) == ["CA", "AA"]
+        peer.sendall(framed(message(pid="", msh=base + "AL|AL")))
+        assert codes(answers(peer, 1)) == ["CE"]
+
+
+def test_what_cannot_be_taken_answers_to_its_header(start: Start, new_sqlite: NewDatabase) -> None:
+    engine = start(new_sqlite(), TOXGRADE_MAX_BODY_BYTES="2000")
+    long = engine.alone(framed(message("NTE|1||" + "x" * 6000))).decode()
+    assert fields(long.removeprefix("\x0b"), "MSA")[0][1:3] == ["AE", "42"]
+    unframed = engine.alone(message().encode()).decode()
+    assert fields(unframed.removeprefix("\x0b"), "MSA")[0][1:3] == ["AE", "42"]
+
+
+def test_python_hl7_is_understood(start: Start, new_sqlite: NewDatabase) -> None:
+    with MLLPClient("127.0.0.1", start(new_sqlite()).port) as client:
+        told = hl7.parse(client.send_message(message()))
+    assert [str(part) for part in told.segment("MSA")[1:3]] == ["AA", "42"]

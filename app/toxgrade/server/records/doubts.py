@@ -20,7 +20,8 @@ from toxgrade.server.records.matching import WITHDRAWN, Version
 def twins(results: Sequence[LabResult], names: Names) -> list[tuple[LabResult, bool]]:
     """Return the results of one message with whether each is one of two values of one time.
 
-    Of several contents under one number and time the corrected one holds if exactly one is.
+    Of several contents under one number and time the correction or withdrawal holds if there is
+    exactly one, and else the only final one among preliminary ones.
     """
     groups: dict[str, list[LabResult]] = {}
     for result in results:
@@ -29,8 +30,9 @@ def twins(results: Sequence[LabResult], names: Names) -> list[tuple[LabResult, b
             group.append(result)
     found = []
     for group in groups.values():
-        corrected = [one for one in group if one.status in ("corrected", "amended")]
-        kept = corrected if len(corrected) == 1 else group
+        changed = [one for one in group if one.status not in ("preliminary", "final")]
+        final = [one for one in group if one.status == "final"]
+        kept = changed if len(changed) == 1 else final if len(final) == 1 and not changed else group
         found += [(one, len(kept) > 1) for one in kept]
     return found
 

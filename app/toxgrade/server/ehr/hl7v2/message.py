@@ -1,30 +1,29 @@
-"""HL7 v2 messages split into segments, fields and components, without interpretation.
-
-The parser is our own: python-hl7 0.4.5 (2022) and hl7lw accept only ``\\r`` between segments,
-refuse a byte order mark and merge the messages of one file; hl7apy builds whole schemas. The part
-that they could replace is below.
-"""
+"""The parts of an HL7 v2 message: segments, fields and components, and the orders they form."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
 
-from toxgrade.errors import FieldFault, RequestError
+from toxgrade.errors import ParseError
+from toxgrade.grading.parse import read_collected
+from toxgrade.grading.result import Collected
+from toxgrade.grading.specimens import names_blood
 
-UNSUPPORTED_TYPE, UNSUPPORTED_EVENT, UNSUPPORTED_VERSION = "200", "201", "203"
-SEGMENT_SEQUENCE, REQUIRED_MISSING, DATA_TYPE, NOT_IN_TABLE = "100", "101", "102", "103"
-"""Error codes of HL7 table 0357."""
+ACCEPTED_TIME = (
+    "a time YYYYMMDDHHMM, a date YYYYMMDD or a part of one, in the years 1900 to 2199, optionally"
+    " with its offset such as +0200"
+)
+_TIME = re.compile(
+    r"([0-9]{4})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})"
+    r"(?:([0-9]{2})(?:\.([0-9]{1,6}))?)?)?)?)?)?([+-][0-9]{4})?"
+)
 
-_CHARSETS = {
-    "": "utf-8",
-    "ASCII": "utf-8",  # ASCII is a subset of UTF-8.
-    "UNICODE UTF-8": "utf-8",
-    "8859/1": "latin-1",
-    "8859/15": "iso8859-15",
-}
-_SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-_ENVELOPE = ("FHS", "BHS", "BTS", "FTS")
-_FRAME = "\x0b\x1c"  # MLLP's frame remains where a file was cut out of a stream.
+_MAX_SCOPE = 200  # characters
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""A byte of a message that does not fit its charset."""
+
+_CONCEPT = (1, 2, 4, 5)  # These are code and text of a coded field, and those of its alternate.
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class Segment:
 
     def text(self, field: int) -> str:
         """Return a whole field as text, without its escape sequences."""
-        return _decoded(self.raw(field), self.marks)
+        return _unescaped(self.raw(field), self.marks)
 
     def repetitions(self, field: int) -> list["Segment"]:
         """Return a copy of the segment for each repetition of a field, with that one alone."""
@@ -69,14 +68,15 @@ class Segment:
     def component(self, field: int, component: int = 1, subcomponent: int = 1) -> str:
         """Return the text of one component, by default of its first subcomponent."""
         part = _nth(self.raw(field), self.marks.component, component)
-        return _decoded(_nth(part, self.marks.subcomponent, subcomponent), self.marks).strip()
+        return _unescaped(_nth(part, self.marks.subcomponent, subcomponent), self.marks).strip()
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message, whose first segment is its header (MSH)."""
+    """A message, whose first segment is its header (MSH); ``codec`` is that of its charset."""
 
     segments: tuple[Segment, ...]
+    codec: str = "utf-8"
 
     @property
     def header(self) -> Segment:
@@ -88,7 +88,7 @@ def _nth(text: str, mark: str, number: int) -> str:
     return parts[number - 1] if number <= len(parts) else ""
 
 
-def _decoded(text: str, marks: Delimiters) -> str:
+def _unescaped(text: str, marks: Delimiters) -> str:
     """Return text without escape sequences; formatting commands become spaces or nothing."""
     if text == '""':
         return ""
@@ -109,75 +109,140 @@ def _decoded(text: str, marks: Delimiters) -> str:
     return re.sub(f"{escape}([^{escape}]*){escape}", replacement, text)
 
 
-def decode(data: bytes) -> tuple[str, str]:
-    """Return the text of one or several messages, and the codec that the first names in MSH-18.
+def read_time(text: str) -> Collected:
+    """Parse a time stamp (TS, DTM) of any precision, as written.
 
     Raises:
-        RequestError: the charset is not ASCII, UTF-8, 8859/1 or 8859/15, or the bytes do not fit.
+        ParseError: ``unreadable-date``; the message says what is accepted.
     """
-    head = data.removeprefix(b"\xef\xbb\xbf").decode("latin-1").lstrip("\r\n\t " + _FRAME)
-    first = re.split("[\r\n]", head, maxsplit=1)[0]
-    fields = first.split(first[3]) if first.startswith("MSH") and len(first) > 3 else []
-    declared = re.split(r"[~^]", fields[17])[0].strip() if len(fields) > 17 else ""
-    charset = _CHARSETS.get(declared)
-    if charset is None:
-        raise _refusal(NOT_IN_TABLE, f"expected one of {', '.join(filter(None, _CHARSETS))}", 18)
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise ParseError("unreadable-date", f"expected {ACCEPTED_TIME}")
+    year, month, day, hour, minute, second, fraction, offset = match.groups()
+    written = "-".join(filter(None, (year, month, day)))
+    if hour:
+        written += "T" + ":".join(filter(None, (hour, minute, second)))
+        written += (f".{fraction}" if fraction else "") + (offset or "")
     try:
-        text = data.decode("utf-8-sig" if charset == "utf-8" else charset)
-    except UnicodeDecodeError:
-        raise _refusal(DATA_TYPE, "not UTF-8: MSH-18 declares another charset", 18) from None
-    return text, charset
+        return read_collected(written)
+    except ParseError:
+        raise ParseError("unreadable-date", f"expected {ACCEPTED_TIME}") from None
 
 
-def split(text: str) -> list[list[str]]:
-    """Return the lines of each message, without the envelopes of files and batches.
+def read_issued(text: str) -> datetime | None:
+    """Parse when a version was released; None if it is unreadable or has no offset (no order)."""
+    try:
+        issued = datetime.fromisoformat(read_time(text).text)
+    except (ParseError, ValueError):
+        return None
+    return issued if issued.tzinfo else None
 
-    ``\\r`` ends a segment; in a text where no ``\\r`` stands alone, ``\\n`` and ``\\r\\n`` do.
+
+@dataclass(slots=True)
+class Order:
+    """The observations of one OBR, or of a patient before any OBR; ``number`` tells them apart.
+
+    ``specimens`` are the SPM segments of its specimens.
     """
-    bare = re.search("\r(?!\n)", text)
-    lines = re.split("\r\n|\r" if bare else "\r\n|\n", text)
-    messages: list[list[str]] = []
-    for line in (line.strip("\n" + _FRAME) for line in lines):
-        if not line or line.isspace() or line.startswith(_ENVELOPE):
-            continue
-        if line.startswith("MSH") or not messages:
-            messages.append([])
-        messages[-1].append(line)
-    return messages
+
+    msh: Segment
+    pid: Segment | None
+    obr: Segment | None
+    number: int = 0
+    specimens: list[Segment] = field(default_factory=list)
+    observations: list[Segment] = field(default_factory=list)
+    orc: Segment | None = None
+    shared_numbers: Collection[str] = ()
+
+    def source_id(self, obx: Segment) -> str | None:
+        """Return the number of the order (OBR-3, ORC-3, else OBR-2) with the sub-id (OBX-4)."""
+        places = ((self.obr, 3), (self.orc, 3), (self.obr, 2))
+        numbers = [segment.component(field) for segment, field in places if segment]
+        number, sub_id = next(filter(None, numbers), ""), obx.component(4)
+        return f"{number}/{sub_id}" if number and sub_id else number or obx.component(21) or None
+
+    def source_scope(self, obx: Segment) -> str:
+        """Return what the number is unique within: its assigner, the code as sent, and OBX-21.
+
+        An OBX-21 that stands on several observations identifies none of them.
+        """
+        assigner = self.obr.raw(3).partition(self.obr.marks.component)[2] if self.obr else ""
+        own = obx.component(21)
+        own = "" if own in self.shared_numbers else own
+        text = "|".join((assigner or self.msh.component(4), obx.component(3), own))
+        return "".join(c if c.isprintable() else " " for c in text)[:_MAX_SCOPE]
+
+    def status(self, obx: Segment) -> str:
+        """Return the status of an observation (OBX-11), or without one that of its report."""
+        return (obx.component(11) or (self.obr.component(25) if self.obr else "")).upper()
+
+    def collected(self, obx: Segment) -> str:
+        """Return when the specimen was taken, as sent: OBX-14, else OBR-7, else SPM-17.
+
+        Empty where there is none, or where several specimens have different times.
+        """
+        times = {spm.component(17) for spm in self.specimens}
+        of_specimen = times.pop() if len(times) == 1 else ""
+        return obx.component(14) or (self.obr.component(7) if self.obr else "") or of_specimen
+
+    @property
+    def other_specimen(self) -> str:
+        """The first specimen (SPM-4, else OBR-15) that is not blood; empty where there is none."""
+        codes = [tuple(spm.component(4, n) for n in _CONCEPT) for spm in self.specimens]
+        if not any(map(any, codes)) and self.obr:
+            codes = [tuple(self.obr.component(15, 1, n) for n in _CONCEPT)]
+        others = [code for code in codes if any(code) and not _is_blood(*code)]
+        return next(filter(None, others[0])) if others else ""
+
+    @property
+    def is_control(self) -> bool:
+        """Whether a specimen is not the patient's (SPM-11): a control or calibrator."""
+        return any(spm.component(11).upper() not in ("", "P") for spm in self.specimens)
 
 
-def parse(lines: list[str]) -> Message:
-    """Return the message that these lines make up.
+def read_orders(message: Message) -> list[Order]:
+    """Return the observations by order; those before a patient's first order form one, too.
 
-    Raises:
-        RequestError: the lines do not begin with a header, or one of them is not a segment.
+    A specimen belongs to the order before it, but in OUL^R22 and R23 to all that follow.
     """
-    if not lines[0].startswith("MSH"):
-        raise _refusal(SEGMENT_SEQUENCE, "expected a message that begins with MSH")
-    marks = _marks(lines[0])
-    counts: dict[str, int] = {}
-    segments = []
-    for number, line in enumerate(lines, 1):
-        name, *fields = line.split(marks.field)
-        if not _SEGMENT.fullmatch(name) or _CONTROL.search(line):
-            text = f"line {number} is not a segment: its name, then fields of printable text"
-            raise _refusal(SEGMENT_SEQUENCE, text)
-        counts[name] = counts.get(name, 0) + 1
-        first = (marks.field,) if name == "MSH" else ()  # MSH-1 is the delimiter itself.
-        segments.append(Segment(name, counts[name], (name, *first, *fields), marks))
-    return Message(tuple(segments))
+    header = message.header
+    specimen_first = header.component(9) == "OUL" and header.component(9, 2) in ("R22", "R23")
+    orders = [Order(header, None, None)]
+    leading: list[Segment] = []
+    orc: Segment | None = None
+    for segment in message.segments:
+        order = orders[-1]
+        if segment.name == "PID":
+            leading = []
+            orders.append(Order(header, segment, None, len(orders)))
+        elif segment.name == "OBR":
+            orders.append(Order(header, order.pid, segment, len(orders), [*leading], orc=orc))
+            orc = None
+        elif segment.name == "ORC":
+            orc = segment
+        elif segment.name == "SPM" and specimen_first:
+            leading = [segment]
+            orders.append(Order(header, order.pid, None, len(orders), [segment]))
+        elif segment.name == "SPM":
+            order.specimens.append(segment)
+        elif segment.name == "OBX":
+            order.observations.append(segment)
+    shared = _shared_numbers(orders)
+    for order in orders:
+        order.shared_numbers = shared
+    return orders
 
 
-def _marks(header: str) -> Delimiters:
-    field = header[3:4]
-    encoding = header[4:].split(field)[0] if field else ""
-    characters = field + encoding
-    unusable = any(c.isalnum() or c.isspace() or not c.isprintable() for c in characters)
-    if not 3 <= len(characters) <= 6 or len(set(characters)) < len(characters) or unusable:
-        raise _refusal(DATA_TYPE, r"expected delimiters such as |^~\& in MSH-1 and MSH-2", 2)
-    return Delimiters(*characters[:5])
+def _shared_numbers(orders: Iterable[Order]) -> set[str]:
+    """Return each OBX-21 that stands on several tests or several patients."""
+    found: dict[str, set[tuple[int, str]]] = {}
+    for order in orders:
+        for obx in order.observations:
+            whose = (order.pid.sequence if order.pid else 0, obx.raw(3))
+            found.setdefault(obx.component(21), set()).add(whose)
+    return {number for number, stands_on in found.items() if len(stands_on) > 1}
 
 
-def _refusal(code: str, text: str, field: int | None = None) -> RequestError:
-    place = ("MSH", 1, field) if field else ()
-    return RequestError("the message cannot be read", [FieldFault(place, code, text)])
+def _is_blood(code: str, text: str, other: str, other_text: str) -> bool:
+    """Return whether each text, or where a code has none, the code, names blood."""
+    return all(names_blood(name) for name in (text or code, other_text or other) if name)

@@ -15,6 +15,7 @@ import structlog
 from toxgrade.errors import RequestError
 from toxgrade.server.ehr.hl7v2.acknowledge import refused
 from toxgrade.server.ehr.hl7v2.receive import Receiver
+from toxgrade.server.ehr.hl7v2.stream import read_header, split
 
 START, END = b"\x0b", b"\x1c\r"
 
@@ -25,6 +26,7 @@ _KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 2}
 """Seconds and number of probes until the system gives up a sender whose host has vanished. By
 default it keeps such connections for ever, and a hundred of them would leave none for others.
 """
+_HEADER_BYTES = 4096  # The header of a message that is not taken is looked for in so many.
 _LINE_ENDS = b"\r\n"  # Some senders end a frame with more than one of them.
 
 _log = structlog.get_logger()
@@ -106,20 +108,22 @@ class Listener:
             if first in _LINE_ENDS:
                 continue
             if first != START:
-                await self._answer(writer, _refusal("expected MLLP: VT, the message, FS, CR"))
+                text = "expected MLLP: VT, the message, FS, CR"
+                await self._answer(writer, await self._refusal(text, reader, first))
                 return
             async with asyncio.timeout(self._limits.seconds):
                 try:
                     frame = await reader.readuntil(END)
                 except asyncio.LimitOverrunError:
                     text = f"the message is longer than {self._limits.message_bytes} bytes"
-                    await self._answer(writer, _refusal(f"{text}; send a batch"))
+                    await self._answer(writer, await self._refusal(f"{text}; send a batch", reader))
                     return
             received = await receiver.receive(frame.removesuffix(END))
             if received.retry:  # Without an answer, a sender keeps its message and sends it again.
                 await asyncio.sleep(_RETRY_SECONDS)
                 return
-            await self._answer(writer, received.acknowledgements)
+            for part in received.parts:
+                await self._answer(writer, part)
 
     async def _next_byte(self, reader: asyncio.StreamReader) -> bytes:
         """Return the next byte, however long that takes; a stop ends the connection meanwhile."""
@@ -131,7 +135,17 @@ class Listener:
         finally:
             self._idle.discard(task)
 
+    async def _refusal(self, text: str, reader: asyncio.StreamReader, begun: bytes = b"") -> bytes:
+        """Return the answer to what cannot be taken, which names the message if it has a header."""
+        if begun in (b"", b"M"):
+            async with asyncio.timeout(self._limits.seconds):
+                begun += await reader.read(_HEADER_BYTES)
+        (sent, *_) = split(begun)
+        return refused(read_header(sent), RequestError(text)).encode("ascii", "replace")
+
     async def _answer(self, writer: asyncio.StreamWriter, acknowledgement: bytes) -> None:
+        if not acknowledgement:
+            return  # The sender wants none (MSH-15 and MSH-16).
         writer.write(START + acknowledgement + END)
         async with asyncio.timeout(self._limits.seconds):
             await writer.drain()
@@ -142,7 +156,3 @@ def _enable_keepalive(connection: socket.socket) -> None:
     for name, value in _KEEPALIVE.items():
         if option := getattr(socket, name, None):  # Not every system has every option.
             connection.setsockopt(socket.IPPROTO_TCP, option, value)
-
-
-def _refusal(text: str) -> bytes:
-    return refused(None, RequestError(text)).encode("ascii")

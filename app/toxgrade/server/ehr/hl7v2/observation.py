@@ -2,31 +2,31 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from toxgrade.errors import FieldFault, ParseError, RequestError
-from toxgrade.grading.parse import read_collected, read_value
+from toxgrade.errors import FieldFault, ParseError
+from toxgrade.grading.parse import read_value
 from toxgrade.grading.reference_ranges import PrintedRange, read_range
 from toxgrade.grading.result import Collected, LabResult, Reason, Reported
 from toxgrade.grading.units import Names
-from toxgrade.server.ehr.hl7v2.message import DATA_TYPE, REQUIRED_MISSING, Segment
+from toxgrade.server.ehr.hl7v2.acknowledge import DATA_TYPE, REQUIRED_MISSING, Remark
+from toxgrade.server.ehr.hl7v2.message import (
+    ACCEPTED_TIME,
+    SURROGATE,
+    Order,
+    Segment,
+    read_issued,
+    read_time,
+)
 
-ACCEPTED_TIME = (
-    "a time YYYYMMDDHHMM, a date YYYYMMDD or a part of one, in the years 1900 to 2199, optionally"
-    " with its offset such as +0200"
-)
-_TIME = re.compile(
-    r"([0-9]{4})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})"
-    r"(?:([0-9]{2})(?:\.([0-9]{1,6}))?)?)?)?)?)?([+-][0-9]{4})?"
-)
+PASSED_OVER = "passed-over"
+"""The code of what is told of an observation that is not stored."""
+
 _NUMERIC = ("NM", "SN", "ST", "TX", "FT", "")
 _LOINC, _LOINC_CODE = ("LN", "LOINC", "LNC"), re.compile("[0-9]{1,5}-[0-9]")
-_BLOOD = {
-    "", "BLD", "BLDA", "BLDC", "BLDV", "BLOOD", "WB", "SER", "SERUM", "PLAS", "PLASMA", "SERPL",
-    "SERPLAS", "PPP", "PRP",
-}  # fmt: skip
+_PENDING = ("I", "O", "R", "S", "P")
+_CHANGES = ("A", "B", "C", "D", "W", "X")  # These amend, correct or withdraw what was sent before.
 
 _MAX_CHARACTERS = 200  # This limits each text of a result.
 _STATUS = {
@@ -34,41 +34,6 @@ _STATUS = {
     "X": "cancelled", "N": "cancelled", "D": "entered-in-error", "W": "entered-in-error",
 }  # fmt: skip
 """Our status by HL7 table 0085; any other (P, S, R, I, O, none) is not final yet: preliminary."""
-
-
-def read_time(text: str) -> Collected:
-    """Parse a time stamp (TS, DTM) of any precision, as written.
-
-    Raises:
-        ParseError: ``unreadable-date``; the message says what is accepted.
-    """
-    match = _TIME.fullmatch(text)
-    if match is None:
-        raise ParseError("unreadable-date", f"expected {ACCEPTED_TIME}")
-    year, month, day, hour, minute, second, fraction, offset = match.groups()
-    written = "-".join(filter(None, (year, month, day)))
-    if hour:
-        written += "T" + ":".join(filter(None, (hour, minute, second)))
-        written += (f".{fraction}" if fraction else "") + (offset or "")
-    try:
-        return read_collected(written)
-    except ParseError:
-        raise ParseError("unreadable-date", f"expected {ACCEPTED_TIME}") from None
-
-
-def read_issued(text: str) -> datetime | None:
-    """Parse when a version was released; None if it is unreadable or has no offset (no order)."""
-    try:
-        issued = datetime.fromisoformat(read_time(text).text)
-    except (ParseError, ValueError):
-        return None
-    return issued if issued.tzinfo else None
-
-
-def read_status(obx: Segment, obr: Segment | None) -> str:
-    """Return the status of the result (OBX-11), or if it has none, of its report (OBR-25)."""
-    code = obx.component(11) or (obr.component(25) if obr else "")
-    return _STATUS.get(code.upper(), "preliminary")
 
 
 def read_reported(obx: Segment) -> Reported | None:
@@ -103,83 +68,115 @@ def read_unit(obx: Segment, analyte: str, names: Names) -> str | None:
     return found[0] if found else None
 
 
-def read_code(obx: Segment, specimen: str, codes: Mapping[str, str]) -> str:
+def read_code(obx: Segment, specimen: str, codes: Mapping[str, str], names: Names) -> str:
     """Return what was measured (OBX-3): a LOINC code of any triplet, else by the site's ``codes``.
 
     Any other local code becomes ``system|code``: neither it nor a display text is taken for a name.
-    For a specimen other than blood, the name by the site's codes includes it, because urine albumin
-    is not albumin. Empty where there is no code.
+    For a ``specimen`` other than blood, the name by the site's codes includes it, because urine
+    albumin is not albumin; a LOINC code says itself which it means. Empty where there is no code.
+
+    Raises:
+        ParseError: ``contradiction``: the codes name different tests, so that none is taken; the
+            message is a text of no analyte.
     """
-    triplets = [(obx.component(3, n), obx.component(3, n + 2)) for n in (1, 4, 10)]
+    triplets = [
+        (each.component(3, n), each.component(3, n + 2))
+        for each in obx.repetitions(3)
+        for n in (1, 4, 10)
+    ]
     sent = [(code, system) for code, system in triplets if code]
-    for code, system in sent:
-        if system.upper() in _LOINC or (not system and _LOINC_CODE.fullmatch(code)):
-            return code
-    if mapped := next((codes[code] for code, _ in sent if code in codes), None):
-        return mapped if specimen.upper() in _BLOOD else f"{mapped} in {specimen}"
+    loinc = [code for code, system in sent if _is_loinc(code, system)]
+    mapped = [codes[code] for code, _ in sent if code in codes and code not in loinc]
+    tests = {a.name for code in (*loinc, *mapped) if (a := names.analyte(code))}
+    tests |= {refused for code in loinc if (refused := names.refusal(code))}
+    if len(tests) > 1:
+        raise ParseError("contradiction", "|".join((*loinc, *mapped))[:_MAX_CHARACTERS])
+    if loinc:
+        return next((c for c in loinc if names.analyte(c) or names.refusal(c)), loinc[0])
+    if mapped:
+        return f"{mapped[0]} in {specimen}" if specimen else mapped[0]
     return f"{sent[0][1]}|{sent[0][0]}" if sent else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
-    """What a site has agreed on in addition to the standard.
-
-    ``authority``: the assigning authority whose identifier in PID-3 is the study's pseudonym; None:
-    the first one is. ``codes``: analytes by local codes of OBX-3.
-    """
-
-    authority: str | None = None
-    codes: Mapping[str, str] = field(default_factory=dict)
-
-
-def check_codes(codes: Mapping[str, str], names: Names) -> None:
-    """Check a site's codes before anything is read by them.
-
-    Raises:
-        RequestError: a code stands for something that is not an analyte.
-    """
-    for code, analyte in codes.items():
-        if names.analyte(analyte) is None:
-            text = f"TOXGRADE_HL7V2_CODES: {code} stands for {analyte}, which is no analyte"
-            raise RequestError(f"{text}; GET /v1/analytes names them")
-
-
-@dataclass(slots=True)
-class Order:
-    """The observations of one OBR, or of a patient before any OBR; ``number`` tells them apart."""
-
-    msh: Segment
-    pid: Segment | None
-    obr: Segment | None
-    number: int = 0
-    specimen: str = ""
-    observations: list[Segment] = field(default_factory=list)
+def _is_loinc(code: str, system: str) -> bool:
+    return system.upper() in _LOINC or (not system and _LOINC_CODE.fullmatch(code) is not None)
 
 
 def read_observation(
-    obx: Segment, order: Order, names: Names, site: Site, faults: list[FieldFault]
-) -> LabResult:
+    obx: Segment, order: Order, names: Names, codes: Mapping[str, str],
+    faults: list[FieldFault], remarks: list[Remark],
+) -> LabResult | None:  # fmt: skip
     """Return the result as far as it can be read, with an unreadable value or range marked as such.
 
-    What prevents storing it is added to ``faults``: a missing code or date, or a text too long.
+    None: there is nothing to store, or it cannot be and is of no analyte that is graded; a remark
+    says so. What prevents storing another is added to ``faults``.
     """
+
+    def tell(place: int, code: str, text: str, severity: Literal["W", "I"] = "W") -> None:
+        remarks.append(Remark(("OBX", obx.sequence, place), code, text, severity))
+
+    specimen = order.other_specimen
+    try:
+        code = read_code(obx, specimen, codes, names)
+        is_graded = names.analyte(code) is not None
+        if is_graded and specimen and " in " not in code:
+            tell(3, "other-specimen", "the specimen named is not blood; the LOINC code is taken")
+    except ParseError as error:
+        code, is_graded = error.message, True
+        tell(3, error.code, "the codes name different tests: none is taken, it is not graded")
+    if why := _nothing_to_store(obx, order, code, is_graded=is_graded):
+        tell(5, PASSED_OVER, f"passed over: {why}", "I")
+        return None
+    own: list[FieldFault] = []
+    result = _read_result(obx, order, code, names, own)
+    if order.is_control:
+        tell(3, PASSED_OVER, "passed over: the specimen (SPM-11) is not a patient's")
+        return None
+    is_readable = code.isprintable() and len(code) <= _MAX_CHARACTERS
+    if own and code and not is_graded and is_readable:
+        text = f"passed over: of no analyte that is graded; {own[0].message}"
+        remarks.append(Remark(own[0].loc, PASSED_OVER, text))
+        return None
+    faults += own
+    return result
+
+
+def _nothing_to_store(obx: Segment, order: Order, code: str, *, is_graded: bool) -> str:
+    """Return why an observation holds no result: it is pending, or text; else an empty text."""
+    status, kind = order.status(obx), obx.component(2).upper()
+    is_empty = not obx.text(5).strip()
+    if is_empty and (status in _PENDING or not code):
+        return "it has no value"
+    if is_graded or status in _CHANGES:
+        return ""
+    is_text = kind not in ("NM", "SN") and _reported(obx)[0] is None
+    if code:
+        return "" if is_empty or not is_text else "no number, and of no analyte that is graded"
+    return "a text without a code (OBX-3)" if is_text or kind in ("TX", "FT") else ""
+
+
+def _read_result(
+    obx: Segment, order: Order, code: str, names: Names, faults: list[FieldFault]
+) -> LabResult:
+    """Return the result; add to ``faults`` a missing code or date, and texts too long or odd."""
 
     def refuse(place: int, code: str, message: str) -> None:
         faults.append(FieldFault(("OBX", obx.sequence, place), code, message))
 
     def checked(place: int, text: str | None) -> str | None:
-        if text and (len(text) > _MAX_CHARACTERS or not text.isprintable()):
+        if text and SURROGATE.search(text):
+            message = f"OBX-{place} of OBX {obx.sequence} is in another charset than is declared"
+            faults.append(FieldFault(("MSH", 1, 18), DATA_TYPE, message))
+        elif text and (len(text) > _MAX_CHARACTERS or not text.isprintable()):
             refuse(place, DATA_TYPE, f"expected at most {_MAX_CHARACTERS} printable characters")
         return text or None
 
-    code = read_code(obx, order.specimen, site.codes)
     if not code:
         refuse(3, REQUIRED_MISSING, "required: the code of what was measured")
     reported, unreadable = _reported(obx)
     if reported is None and not unreadable and obx.component(11).upper() == "U":
         refuse(11, REQUIRED_MISSING, "U is taken only with the value")
     printed = _range(obx)
-    collected = _collected(obx, order, refuse)
     lab = obx.component(23) or obx.component(15) or order.msh.component(4)
     return LabResult(
         analyte=checked(3, code) or "",
@@ -188,13 +185,14 @@ def read_observation(
         lln=printed.lln if printed else None,
         uln=printed.uln if printed else None,
         limit_unit=checked(7, printed.unit) if printed else None,
-        collected=collected,
-        status=read_status(obx, order.obr),
-        source_id=checked(4, _source_id(obx, order)),
+        collected=_collected(obx, order, refuse),
+        status=_STATUS.get(order.status(obx), "preliminary"),
+        source_id=checked(4, order.source_id(obx)),
+        source_scope=order.source_scope(obx),
         issued=_issued(order),
         unreadable=unreadable,
         unreadable_limit=printed is None,
-        lab=checked(15, lab),
+        lab=checked(15, re.sub(r"[\x00-\x20\x7f]+", " ", lab).strip()),
     )
 
 
@@ -206,7 +204,6 @@ def _reported(obx: Segment) -> tuple[Reported | None, Literal[Reason.UNREADABLE_
 
 
 def _range(obx: Segment) -> PrintedRange | None:
-    """Parse the reference range (OBX-7); None where one was sent but cannot be read."""
     try:
         return read_range(obx.text(7))
     except ParseError:
@@ -216,28 +213,16 @@ def _range(obx: Segment) -> PrintedRange | None:
 def _collected(
     obx: Segment, order: Order, refuse: Callable[[int, str, str], None]
 ) -> Collected | None:
-    """Return when the specimen was taken, by the observation (OBX-14), else by the order (OBR-7).
-
-    Where there is none or it cannot be read, call ``refuse`` and return None.
-    """
-    written = obx.component(14) or (order.obr.component(7) if order.obr else "")
+    """Return when the specimen was taken; where that is missing or unreadable, call ``refuse``."""
+    written = order.collected(obx)
     if not written:
-        refuse(14, REQUIRED_MISSING, f"required here or in OBR-7: {ACCEPTED_TIME}")
+        refuse(14, REQUIRED_MISSING, f"required here, in OBR-7 or in SPM-17: {ACCEPTED_TIME}")
         return None
     try:
         return read_time(written)
     except ParseError as error:
         refuse(14, DATA_TYPE, error.message)
         return None
-
-
-def _source_id(obx: Segment, order: Order) -> str | None:
-    """Return the laboratory's number of the order, else the ward's, with the sub-id (OBX-4)."""
-    if order.obr is None:
-        return None
-    number = order.obr.component(3) or order.obr.component(2)
-    sub_id = obx.component(4)
-    return f"{number}/{sub_id}" if number and sub_id else number or None
 
 
 def _issued(order: Order) -> datetime | None:

@@ -1,5 +1,6 @@
-"""The route ``POST /hl7v2``, which takes ORU^R01 messages over HTTP."""
+"""The route ``POST /hl7v2``, which takes reports of results over HTTP."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +12,7 @@ from starlette.responses import Response
 
 from toxgrade.errors import RequestError
 from toxgrade.server.ehr.hl7v2.acknowledge import refused
-from toxgrade.server.ehr.hl7v2.observation import Site
-from toxgrade.server.ehr.hl7v2.receive import Received, Receiver
+from toxgrade.server.ehr.hl7v2.receive import Received, Receiver, Site
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import BodyProblem, limited_body
 from toxgrade.server.http.service import REPLAYED, TheService
@@ -36,7 +36,10 @@ _CONTENT: dict[str, Any] = {_MEDIA: {"schema": {"type": "string"}}}
     dependencies=[require_role("writer")],
     response_class=Response,
     responses={
-        200: {"description": "AA, AE or AR for each message", "content": _CONTENT},
+        200: {
+            "description": "AA, AE or AR for each message, or what its MSH-15 and 16 ask for",
+            "content": _CONTENT,
+        },
         "4XX": {"content": {**_CONTENT, "application/problem+json": {}}},
         "5XX": {"content": {**_CONTENT, "application/problem+json": {}}},
     },
@@ -51,21 +54,22 @@ _CONTENT: dict[str, Any] = {_MEDIA: {"schema": {"type": "string"}}}
     },
 )
 async def post(request: Request, service: TheService, study: str = "default") -> Response:
-    """Store the results of one or several ORU^R01 under the pseudonym in PID-3; each message is
-    acknowledged by an ACK of its own, durable before it answers. An AE names segment and field.
+    """Store the results of one or several ORU^R01 (or R30, R31, R32, R40, or OUL^R22, R23, R24)
+    under the pseudonym in PID-3; each message is acknowledged by an ACK of its own, durable before
+    it answers. An AE names segment and field; an AA what is undecided or passed over, and why.
     Under an ``Idempotency-Key`` each message that was stored gets its first ACK again.
     """
     service.require("writer", study)
     settings = service.settings
     try:
-        media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        media, charset = _content_type(request.headers.get("content-type", ""))
         if media not in _ACCEPTED_MEDIA:
             raise BodyProblem(415, f"expected Content-Type: {_MEDIA}")
         body = await limited_body(request, settings.max_body_bytes)
     except BodyProblem as problem:
         refusal = refused(None, RequestError(problem.detail)).encode()
-        return _answer(Received(refusal), problem.status_code)
-    site = Site(settings.hl7v2_authority, settings.hl7v2_codes)
+        return _answer(Received((refusal,)), problem.status_code)
+    site = Site(settings.hl7v2_authority, settings.hl7v2_codes, settings.hl7v2_charset)
     replayed: list[bool] = []
 
     async def write(job: Callable[[Connection], str], patient: str | None, number: int) -> str:
@@ -77,7 +81,7 @@ async def post(request: Request, service: TheService, study: str = "default") ->
         return msgspec.json.decode(answer.body, type=str)
 
     receiver = Receiver(study, service.graders, write, site, settings.max_results)
-    received = await receiver.receive(body)
+    received = await receiver.receive(body, charset)
     answer = _answer(received, 503 if received.retry else 200)
     if replayed and all(replayed):
         answer.headers[REPLAYED] = "true"
@@ -86,4 +90,11 @@ async def post(request: Request, service: TheService, study: str = "default") ->
 
 def _answer(received: Received, status: int) -> Response:
     headers = {"Retry-After": "1"} if received.retry else {}
-    return Response(received.acknowledgements, status, headers, media_type=_MEDIA)
+    return Response(b"".join(received.parts), status, headers, media_type=_MEDIA)
+
+
+def _content_type(header: str) -> tuple[str, str | None]:
+    """Return the media type and its ``charset``."""
+    media, _, parameters = header.partition(";")
+    named = re.search(r"""(?i)(?:^|;)\s*charset\s*=\s*"?([^";\s]+)""", parameters)
+    return media.strip().lower(), named[1] if named else None
