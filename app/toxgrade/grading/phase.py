@@ -69,7 +69,9 @@ def read_window(text: str) -> Window:
         return Window(match[1], **{length: int(match[2])})  # type: ignore[arg-type]
     except ValueError:
         known = ", ".join(PRESETS)
-        message = f"expected {known}, or such as end+3m, start+90d"
+        message = (
+            f"expected {known}, or such as end+3m (0 to 120 months), start+90d (0 to 3653 days)"
+        )
         raise ParseError("window", message) from None
 
 

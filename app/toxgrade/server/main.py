@@ -30,7 +30,8 @@ from toxgrade.server.api import (
 from toxgrade.server.ehr import cds, fhir_http, operation
 from toxgrade.server.ehr.fhir_http import OUTCOMES, error_outcome
 from toxgrade.server.ehr.hl7v2 import routes as hl7v2
-from toxgrade.server.ehr.hl7v2.observation import check_codes
+from toxgrade.server.ehr.hl7v2.receive import check_codes
+from toxgrade.server.http.addresses import declared_only
 from toxgrade.server.http.authorization import undeclared_routes
 from toxgrade.server.http.middleware import BrowserClients, Metrics, RequestMiddleware
 from toxgrade.server.http.problems import PROBLEMS, add_handlers
@@ -64,7 +65,6 @@ _JSON = (
     batches.router,
     history.audit_router,
     history.router,
-    hl7v2.router,
 )
 _FHIR = (operation.router, fhir_http.capability_router, cds.router)
 _PAGES = (
@@ -95,14 +95,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         license_info={"name": "MIT"},
         lifespan=_lifespan(chosen, metrics),
         redoc_url=None,
+        redirect_slashes=False,  # Clients drop the body, or the key, on their way.
     )
-    add_handlers(app, {"/fhir/": error_outcome, "/cds-services": error_outcome})
+    add_handlers(app, {"/fhir": error_outcome, "/cds-services": error_outcome})
     if chosen.cors_origins:
         app.add_middleware(BrowserClients, origins=chosen.cors_origins)
     app.add_middleware(RequestMiddleware, metrics=metrics)
     app.state.metrics = metrics
     for router in _JSON:
         app.include_router(router, responses=PROBLEMS)
+    # A misspelt ``study`` would store in another one.
+    app.include_router(hl7v2.router, responses=PROBLEMS, dependencies=[declared_only()])
     for router in _FHIR:
         app.include_router(router, responses=OUTCOMES)
     for router in _PAGES:

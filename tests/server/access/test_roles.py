@@ -155,7 +155,9 @@ def test_the_study_of_the_path_is_what_counts(guarded: _Guarded) -> None:
     answer = guarded.ask("GET", "/v1/studies/theirs/patients/P1?study=mine", "manager")
     assert answer.status_code == 404
     answer = guarded.ask("GET", "/v1/studies/mine/patients/P1?study=theirs", "manager")
-    assert answer.status_code == 200
+    assert answer.status_code == 422  # The caller is let in; the parameter is none of the route's.
+    assert answer.json()["errors"][0]["code"] == "unknown-parameter"
+    assert guarded.ask("GET", "/v1/studies/mine/patients/P1", "manager").status_code == 200
 
 
 def test_a_lower_role_is_refused_on_every_route(guarded: _Guarded) -> None:

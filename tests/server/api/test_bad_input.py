@@ -2,14 +2,18 @@
 
 import gzip
 import json
+import time
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.server.api.panels import baseline, panel, value
+from toxgrade.server.http.body import BodyProblem, read_json
 
 _SECRET = "Zaphod-4711"
+_GRADES = "/v1/studies/default/patients/nobody/grades"
 
 
 def refused(stateless: httpx.Client, body: dict[str, Any] | bytes, status: int = 422) -> Any:
@@ -53,6 +57,8 @@ def refused(stateless: httpx.Client, body: dict[str, Any] | bytes, status: int =
         ({"collected": "0011-04-23"}, "collected", "unreadable-date"),
         ({"issued": "2011-04-23T10:00:00"}, "issued", "unreadable-date-time"),
         ({"issued": 5}, "issued", "unreadable-date-time"),
+        ({"issued": "0001-01-01T00:00:00+14:00"}, "issued", "unreadable-date-time"),
+        ({"issued": "9999-12-31T23:59:59-14:00"}, "issued", "unreadable-date-time"),
         ({"unit": 5}, "unit", "string-type"),
         ({"unit": "mg\u0000dL"}, "unit", "unprintable"),
         ({"unit": "x" * 201}, "unit", "string-too-long"),
@@ -84,6 +90,11 @@ def test_a_lab_value_that_cannot_be_read(
         ({"radiotherapy": {"begin": "2011-01-24"}}, ["radiotherapy", "begin"], "unknown-field"),
         ({"radiotherapy": "2011-01-24"}, ["radiotherapy"], "model-attributes-type"),
         ({"window": "forever"}, ["window"], "unknown-window"),
+        ({"window": "end+121m"}, ["window"], "unknown-window"),
+        ({"window": "start+3654d"}, ["window"], "unknown-window"),
+        ({"window": "end+6"}, ["window"], "unknown-window"),
+        ({"window": None}, ["window"], "unknown-window"),
+        ({"window": 6}, ["window"], "unknown-window"),
         ({"window": {"anchor": "end"}}, ["window"], "window-length"),
         ({"window": {"anchor": "end", "months": 3, "days": 9}}, ["window"], "window-length"),
         ({"window": {"anchor": "end", "months": -1}}, ["window"], "window-length"),
@@ -129,6 +140,8 @@ def test_a_key_that_is_no_field_name_is_not_repeated(stateless: httpx.Client) ->
         (b'{"results": [{"analyte": "ALT", "value": NaN}]}', 400, "NaN and Infinity"),
         (b'{"results": [{"analyte": "ALT", "value": -Infinity}]}', 400, "NaN and Infinity"),
         (b'{"results": [{"analyte": "ALT", "value": 1e400}]}', 422, "cannot be accepted"),
+        (b'{"results": [{"analyte": "ALT", "value": 1e9999999999999999999}]}', 422, "a number"),
+        (b'{"results": [{"analyte": "ALT", "value": 1e-9999999999999999999}]}', 422, "a number"),
         (b'{"results": [], "x": ' + b"9" * 5000 + b"}", 422, "cannot be accepted"),
         (b"[" * 100_000, 400, "nested too deeply"),
         (b'{"a":' * 100_000, 400, "nested too deeply"),
@@ -147,6 +160,42 @@ def test_a_key_sent_twice_is_refused_where_it_is(stateless: httpx.Client) -> Non
     body = b'{"results": [{"analyte": "ALT"}, {"analyte": "ALT", "value": 1, "value": 900}]}'
     (error,) = refused(stateless, body)["errors"]
     assert (error["loc"], error["code"]) == (["results", 1, "value"], "duplicate-key")
+
+
+def test_a_number_beyond_all_is_refused_where_it_is(stateless: httpx.Client) -> None:
+    body = b'{"results": [{"analyte": "ALT", "value": 1}, {"value": 1e9999999999999999999}]}'
+    (error,) = refused(stateless, body)["errors"]
+    assert (error["loc"], error["code"]) == (["results", 1, "value"], "unreadable-number")
+
+
+def _doubled(keys: int) -> bytes:
+    """One object of so many keys, each there twice."""
+    pairs = ",".join(f'"{key}": 1' for key in [*range(keys), *range(keys)])
+    return f'{{"results": [{{{pairs}}}]}}'.encode()
+
+
+def _each_doubled(objects: int) -> bytes:
+    return f'{{"results": [{",".join([_OBJECT] * objects)}]}}'.encode()
+
+
+_OBJECT = '{"value": 1, "value": 2}'
+
+
+@pytest.mark.parametrize("document", [_doubled, _each_doubled])
+def test_doubled_keys_are_found_in_time_that_grows_as_the_body(
+    document: Callable[[int], bytes],
+) -> None:
+    def seconds(size: int) -> float:
+        body, took = document(size), []
+        for _ in range(3):
+            began = time.thread_time()
+            with pytest.raises(BodyProblem) as refusal:
+                read_json(body)
+            took.append(time.thread_time() - began)
+        assert 1 <= len(refusal.value.faults) <= 20
+        return min(took)
+
+    assert seconds(80_000) < 80 * seconds(5_000)  # If it grew as the square: 256 times.
 
 
 def test_a_byte_order_mark_is_no_error(stateless: httpx.Client) -> None:
@@ -200,6 +249,9 @@ def test_one_result_with_two_contents_is_refused(stateless: httpx.Client) -> Non
         ("GET", "/v1/studies/default/patients/nobody/grades?min_grade=6", 422),
         ("GET", "/v1/studies/default/patients/nobody/grades?phase=early", 422),
         ("GET", "/v1/studies/default/patients/nobody/grades?term=%00", 422),
+        ("GET", f"{_GRADES}?as_of=0001-01-01T00:00:00%2B14:00", 422),
+        ("GET", f"{_GRADES}?as_of=9999-12-31T23:59:59-14:00", 422),
+        ("GET", "/v1/studies/default/audit?cursor=2147483648", 422),
         ("PUT", "/v1/studies/x%20y", 422),
     ],
 )

@@ -153,3 +153,46 @@ def test_analytes_list_names_codes_units_and_bands(stateless: httpx.Client) -> N
     assert {"unit": "mg/dL", "factor": "500000/29233", "spellings": ["mg%", "mg/100mL"]} in (
         bilirubin["units"]
     )
+
+
+def test_a_panel_without_results_has_no_grades(stateless: httpx.Client) -> None:
+    answer = stateless.post("/v1/grade", json={"results": []})
+    assert (answer.status_code, answer.json()) == (
+        200, {"edition": "4.03", "grades": [], "summary": []}
+    )  # fmt: skip
+
+
+_PLACED = {
+    "radiotherapy": {"start": "2011-01-24", "end": "2011-03-09"},
+    "results": [value(collected="2011-06-15"), value(collected="2011-09-09"),
+                value(collected="2011-09-10")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("months", [0, 3, 6, 120])
+def test_a_window_of_months_has_one_meaning_in_each_spelling(
+    stateless: httpx.Client, months: int
+) -> None:
+    spelt: list[Any] = [f"end+{months}m", {"anchor": "end", "months": months}]
+    spelt += [{"anchor": "end", "months": float(months), "days": None}]  # 3.0 is whole in JSON.
+    spelt += ["paper"] if months == 3 else []
+    graded = [grades(stateless, _PLACED | {"window": window}) for window in spelt]
+    assert all(each == graded[0] for each in graded)
+    late = {0: 3, 3: 3, 6: 1, 120: 0}[months]
+    assert [entry["phase"] for entry in graded[0]].count("late") == late
+
+
+@pytest.mark.parametrize(
+    ("window", "shown"),
+    [
+        ("end+6m", {"anchor": "end", "months": 6}),
+        ("start+90d", {"anchor": "start", "days": 90}),
+        ("rtog90", {"anchor": "start", "days": 90}),
+        ({"anchor": "end", "days": 0}, {"anchor": "end", "days": 0}),
+    ],
+)
+def test_a_study_shows_its_window_as_an_object(
+    stateless: httpx.Client, window: object, shown: dict[str, Any]
+) -> None:
+    answer = stateless.put("/v1/studies/windows", json={"window": window})
+    assert answer.json()["window"] == shown == stateless.get("/v1/studies/windows").json()["window"]

@@ -107,6 +107,15 @@ def test_a_changed_treatment_date_regrades_what_is_stored(api: httpx.Client) -> 
     assert history == ["acute", "late", "unknown"]
 
 
+def test_a_course_alone_is_stored_with_an_empty_list_of_results(api: httpx.Client) -> None:
+    send(api, panel(value()))
+    course = {"start": "2011-01-24", "end": "2011-01-25"}
+    assert send(api, {"results": [], "radiotherapy": course})["grades"] == []
+    assert [entry["phase"] for entry in grades(api)] == ["acute"]
+    assert send(api, {"results": []})["grades"] == []
+    assert api.get(f"{_P1}/toxicity").json()["radiotherapy"]["end"] == "2011-01-25"
+
+
 def test_an_earlier_baseline_regrades_what_it_touches(api: httpx.Client) -> None:
     creatinine = {"analyte": "creatinine", "unit": "umol/L", "uln": "106", "lln": None}
     late = send(api, panel(value(**creatinine, value="130")))["grades"][0]

@@ -130,7 +130,6 @@ def test_the_same_bytes_read_otherwise_are_another_batch(service: Stored) -> Non
     ("words", "loc", "says"),
     [
         ([("decimal", ";")], "decimal", "expected one of . ,"),
-        ([("decimals", ",")], "decimals", "accepted are encoding, delimiter, decimal"),
         ([("dates", "%d.%m.")], "dates", "expected %Y, %m"),
         ([("dates", "%d.%m.%Y %H")], "dates", "no time or %H:%M or %I:%M %p"),
         ([("dates", "%d.%m.%Y%")], "dates", "expected %Y, %m"),
@@ -155,6 +154,28 @@ def test_what_cannot_be_declared_is_named_and_nothing_is_kept(
         (fault,) = answer.json()["errors"]
         assert (fault["loc"], says in fault["message"]) == ([loc], True), fault
     assert [path.name for path in service.store.root.iterdir()] == ["name"]
+
+
+def test_an_option_that_does_not_exist_is_named(service: Stored) -> None:
+    """In the address it is a parameter of the route, in the form a field of ours."""
+    files = {"labs": ("a.csv", f"{HEADER}\nP1,2011-04-23,ALT,121,U/L,,40,,\n")}
+    by_query = service.client.post(_BATCHES, params={"decimals": ","}, files=files)
+    by_form = service.client.post(_BATCHES, files=[*files.items(), *_fields([("decimals", ",")])])
+    found = [(answer.status_code, answer.json()["errors"]) for answer in (by_query, by_form)]
+    assert [(status, fault["loc"], fault["code"]) for status, (fault,) in found] == [
+        (422, ["query", "decimals"], "unknown-parameter"),
+        (422, ["decimals"], "unknown-field"),
+    ]
+    for _, (fault,) in found:
+        assert "encoding, delimiter, decimal" in fault["message"]
+        assert "rt_from" not in fault["message"]
+
+
+def test_a_former_name_of_an_option_is_still_a_parameter(service: Stored) -> None:
+    answer = service.client.post(
+        f"{_BATCHES}?rt_from=rt_start,rt_end&filename=a.csv", content=f"{HEADER}\n".encode()
+    )
+    assert answer.status_code == 202, answer.text
 
 
 def _fields(words: list[tuple[str, str]]) -> list[tuple[str, Any]]:

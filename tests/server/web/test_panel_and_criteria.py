@@ -52,6 +52,24 @@ def test_what_one_date_of_treatment_says(
     assert ("no-radiotherapy-end" in answer.text) == flagged
 
 
+@pytest.mark.parametrize(
+    ("window", "phase"),
+    [("", "late"), ("paper", "late"), ("end+6m", "acute"), ("start+90d", "late"),
+     ("end+121m", None), ("forever", None)],
+)  # fmt: skip
+def test_a_panel_has_the_window_that_is_typed_or_no_grade(
+    demo: httpx.Client, window: str, phase: str | None
+) -> None:
+    row = {"analyte-0": "bilirubin", "value-0": "1.8", "unit-0": "mg/dL", "uln-0": "1.2"}
+    sent = row | {"start": "2011-01-24", "end": "2011-03-09", "taken": "2011-06-10"}
+    answer = demo.post("/grade", data=sent | {"window": window})
+    if phase is None:
+        assert "expected paper, rtog90, end90, or such as end+3m" in answer.text
+        assert "x ULN" not in answer.text
+    else:
+        assert f"<td>{phase}</td>" in answer.text
+
+
 @pytest.mark.parametrize(("edition", "grade"), [("", "1"), ("4.03", "1"), ("5.0", "0")])
 def test_a_panel_is_graded_by_the_edition_that_is_chosen(
     demo: httpx.Client, edition: str, grade: str

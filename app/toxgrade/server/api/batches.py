@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.server.api.fields import StudyName, Text
 from toxgrade.server.http.authorization import require_role
+from toxgrade.server.http.body import JsonRoute
 from toxgrade.server.http.multipart import UPLOAD
 from toxgrade.server.http.service import TheService
 from toxgrade.server.http.transfers import PARQUET, graded_rows, receive, rejects_csv
@@ -28,8 +29,10 @@ from toxgrade.server.jobs.batches import (
 from toxgrade.server.jobs.upload_store import UploadStore
 from toxgrade.server.records.studies import find_study
 
-router = APIRouter(prefix="/v1/studies/{study}/batches", tags=["batches"])
+router = APIRouter(prefix="/v1/studies/{study}/batches", tags=["batches"], route_class=JsonRoute)
 
+_CURSOR = "([0-9]{1,15})-([0-9]{1,18})"
+_CURSOR_SCHEMA = {"pattern": f"^{_CURSOR}$"}
 BatchId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 
 
@@ -164,7 +167,7 @@ async def get_rejects(
     study: StudyName,
     batch: BatchId,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    cursor: Annotated[str | None, Query(max_length=50)] = None,
+    cursor: Annotated[str | None, Query(max_length=50, json_schema_extra=_CURSOR_SCHEMA)] = None,
     accept: Annotated[str, Header()] = "application/json",
 ) -> Response:
     """Place, reason and what became of each; in the order of the file, complete at the end.
@@ -207,7 +210,7 @@ def _read_cursor(cursor: str | None) -> Place:
     """Parse the cursor of a page of rejects, ``ROW-NUMBER``; None is the beginning."""
     if cursor is None:
         return 0, 0
-    match = re.fullmatch(r"([0-9]{1,15})-([0-9]{1,18})", cursor)
+    match = re.fullmatch(_CURSOR, cursor)
     if match is None:
         text = "expected the `next` of an earlier answer"
         raise RequestError(

@@ -10,15 +10,24 @@ from toxgrade.errors import CriteriaError, FieldFault, RequestError
 from toxgrade.grading.result import to_plain_text
 from toxgrade.grading.rules import Rules
 from toxgrade.server.api.grading import grader_for
+from toxgrade.server.api.requests import EDITIONS
 from toxgrade.server.http.authorization import require_role
+from toxgrade.server.http.body import JsonRoute
 from toxgrade.server.http.service import Service, TheService
 
-router = APIRouter(prefix="/v1", tags=["criteria"], dependencies=[require_role("reader")])
+router = APIRouter(
+    prefix="/v1",
+    tags=["criteria"],
+    route_class=JsonRoute,
+    dependencies=[require_role("reader")],
+)
+
+_EDITION: dict[str, Any] = {"json_schema_extra": {"enum": list(EDITIONS)}}
 
 
 @router.get("/criteria", summary="The terms of an edition, in NCI's wording with the limits used")
 async def criteria(
-    service: TheService, edition: Annotated[str, Query(max_length=20)] = "4.03"
+    service: TheService, edition: Annotated[str, Query(max_length=20, **_EDITION)] = "4.03"
 ) -> dict[str, Any]:
     """Every laboratory term that is graded. The wording is the US National Cancer Institute's."""
     chosen = grader_for(Rules(edition), service).edition
@@ -46,8 +55,8 @@ async def criteria(
 @router.get("/criteria/compare", summary="What differs between two editions")
 async def compare_editions(
     service: TheService,
-    before: Annotated[str, Query(alias="from", max_length=20)],
-    after: Annotated[str, Query(alias="to", max_length=20)],
+    before: Annotated[str, Query(alias="from", max_length=20, **_EDITION)],
+    after: Annotated[str, Query(alias="to", max_length=20, **_EDITION)],
 ) -> dict[str, Any]:
     """Each test and direction that the two editions do not grade alike, with both wordings."""
     editions = [_edition(service, name, text) for name, text in (("from", before), ("to", after))]

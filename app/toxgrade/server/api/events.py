@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body
 from fastapi.responses import Response
-from pydantic import Field, Strict
+from pydantic import Field
 from sqlalchemy import Connection, Row
 
 from toxgrade.criteria.vocabulary import stored_term
@@ -21,6 +21,7 @@ from toxgrade.server.api.fields import (
     StudyName,
     Text,
 )
+from toxgrade.server.api.requests import WholeNumber
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import JsonRoute
 from toxgrade.server.http.service import Service, TheService
@@ -40,7 +41,7 @@ class EventRequest(RequestModel):
     """A clinician's grade; sent again with other content it corrects the earlier version."""
 
     term: Name = Field(description="A CTCAE term, or a label such as liver pain.")
-    grade: Annotated[int, Strict(), Field(ge=0, le=5)] = Field(description="0: absent, resolved.")
+    grade: Annotated[WholeNumber, Field(ge=0, le=5)] = Field(description="0: absent, resolved.")
     onset: CollectedAt = Field(description="The day from which on the grade holds.")
     resolved: Day = None
     attribution: Attribution = Field("unknown", description="To radiotherapy.")

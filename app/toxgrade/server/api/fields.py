@@ -5,7 +5,7 @@ Every error message says what is accepted; none repeats what was sent.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any, Literal
@@ -38,7 +38,7 @@ def refuse(code: str, message: str) -> PydanticCustomError:
     return PydanticCustomError(code, message)
 
 
-def _number(
+def number_validator(
     parse_text: Callable[[str], Reported], code: str, accepted: str
 ) -> Callable[[object], object]:
     """Return a validator that parses a JSON number or text; an empty text becomes None."""
@@ -84,11 +84,11 @@ def _issued(given: object) -> datetime | None:
         return None
     try:
         issued = datetime.fromisoformat(given) if isinstance(given, str) else None
-    except ValueError:
-        issued = None
-    if issued is None or issued.tzinfo is None:
-        raise refuse("unreadable-date-time", _ISSUED)
-    return issued
+        if issued is not None and issued.tzinfo is not None and issued.astimezone(UTC):
+            return issued
+    except (ValueError, OverflowError):  # In UTC it may lie before year 1 or after year 9999.
+        pass
+    raise refuse("unreadable-date-time", _ISSUED)
 
 
 def _printable(text: str) -> str:
@@ -97,50 +97,52 @@ def _printable(text: str) -> str:
     return text
 
 
-def _dose(dose: Reported | None) -> Reported | None:
-    if dose is not None and not 0 < dose.number <= 500:
-        raise refuse("dose-out-of-range", "expected a total dose in Gy above 0 and at most 500")
-    return dose
+DIGITS = r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
+_DAY = parse.FULL_DATE[1:-1]
+_AT = f"{_DAY}|(19|20|21)[0-9]{{2}}(-(0[1-9]|1[0-2]))?"
 
 
-def _schema(described: str, *examples: object) -> WithJsonSchema:
-    types = {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "null"}]}
-    return WithJsonSchema({**types, "description": described, "examples": list(examples)})
+def json_schema(described: str, text: dict[str, Any], *examples: object, **number: object) -> Any:
+    """Return the JSON Schema of a text, an empty one or null; with ``number``, of a number too."""
+    types = [{"type": "string", **text}, {"type": "string", "maxLength": 0}, {"type": "null"}]
+    types += [{"type": "number", **number}] if number else []
+    return WithJsonSchema({"anyOf": types, "description": described, "examples": list(examples)})
 
 
-def _text_schema(described: str, example: str) -> WithJsonSchema:
-    types = {"anyOf": [{"type": "string"}, {"type": "null"}]}
-    return WithJsonSchema({**types, "description": described, "examples": [example]})
+def pattern(regex: str) -> dict[str, Any]:
+    """Return the schema of a text that matches, white space around it left out."""
+    return {"pattern": rf"^[ \t\r\n]*({regex})[ \t\r\n]*$"}
 
 
 Value = Annotated[
     Reported | None,
-    PlainValidator(_number(parse.read_value, "unreadable-value", parse.ACCEPTED_VALUE)),
-    _schema(f"As reported: {parse.ACCEPTED_VALUE}.", "1.8", 1.8, "<0.2"),
-]
+    PlainValidator(number_validator(parse.read_value, "unreadable-value", parse.ACCEPTED_VALUE)),
+    json_schema(f"As reported: {parse.ACCEPTED_VALUE}.", pattern(rf"(<=|>=|<|>)?[ \t]*{DIGITS}"),
+                "1.8", 1.8, "<0.2", minimum=0, exclusiveMaximum=1e15),
+]  # fmt: skip
 LimitOfNormal = Annotated[
     Reported | None,
-    PlainValidator(_number(parse.read_limit, "unreadable-limit", parse.ACCEPTED_LIMIT)),
-    _schema(f"{parse.ACCEPTED_LIMIT[0].upper()}{parse.ACCEPTED_LIMIT[1:]}.", "1.2", 1.2),
-]
+    PlainValidator(number_validator(parse.read_limit, "unreadable-limit", parse.ACCEPTED_LIMIT)),
+    json_schema(f"{parse.ACCEPTED_LIMIT[0].upper()}{parse.ACCEPTED_LIMIT[1:]}.", pattern(DIGITS),
+                "1.2", 1.2, minimum=0, exclusiveMaximum=1e15),
+]  # fmt: skip
 CollectedAt = Annotated[
-    Collected | None,
-    PlainValidator(_collected),
-    _text_schema(f"When the specimen was taken: {parse.ACCEPTED_DATE}.", "2011-04-23"),
-]
-Day = Annotated[date | None, PlainValidator(_day), _text_schema("A calendar date.", "2011-01-24")]
+    Collected | None, PlainValidator(_collected),
+    json_schema(f"When the specimen was taken: {parse.ACCEPTED_DATE}.", pattern(_AT), "2011-04-23"),
+]  # fmt: skip
+Day = Annotated[
+    date | None, PlainValidator(_day),
+    json_schema("A calendar date.", pattern(_DAY), "2011-01-24"),
+]  # fmt: skip
 Issued = Annotated[
-    datetime | None,
-    PlainValidator(_issued),
-    _text_schema("When the laboratory released this version.", "2011-04-23T14:45:00+02:00"),
+    datetime | None, PlainValidator(_issued),
+    json_schema("When the laboratory released this version.", {"format": "date-time"},
+                "2011-04-23T14:45:00+02:00"),
+]  # fmt: skip
+_PRINTABLE = {"pattern": "^[^\u0000-\u001f\u007f-\u00a0]*$"}
+Text = Annotated[
+    str, Field(max_length=200, json_schema_extra=_PRINTABLE), AfterValidator(_printable)
 ]
-Dose = Annotated[
-    Reported | None,
-    PlainValidator(_number(parse.read_limit, "unreadable-dose", parse.ACCEPTED_LIMIT)),
-    AfterValidator(_dose),
-    _schema("The total dose in Gy, above 0 and at most 500.", "21", 21),
-]
-Text = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
 Name = Annotated[Text, Field(min_length=1)]
 StudyName = Annotated[str, Field(pattern=f"^{STUDY_NAME.pattern}$", examples=["demo"])]
 PatientName = Annotated[str, Field(pattern=f"^{PATIENT_NAME.pattern}$", examples=["P01"])]

@@ -34,7 +34,7 @@ audit_router = APIRouter(
 
 GradeId = Annotated[int, Path(ge=1, le=2**53, description="As the answers' `id`.")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
-Cursor = Annotated[int, Query(ge=0, le=2**53)]
+Cursor = Annotated[int, Query(ge=0, lt=2**31)]  # The database numbers entries in 32 bits.
 
 
 class ReasonRequest(RequestModel):

@@ -5,17 +5,28 @@ from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Body, Query
 from fastapi.responses import JSONResponse
-from pydantic import Field, Strict, model_validator
+from pydantic import AfterValidator, Field, PlainValidator, model_validator
 from sqlalchemy import Connection
 
 from toxgrade.errors import FieldFault, RequestError
-from toxgrade.grading.parse import FIRST_YEAR, LAST_YEAR
+from toxgrade.grading.parse import ACCEPTED_LIMIT, FIRST_YEAR, LAST_YEAR, read_limit
 from toxgrade.grading.phase import course_faults
 from toxgrade.grading.reference_ranges import Sex
-from toxgrade.grading.result import Course, Phase
+from toxgrade.grading.result import Course, Phase, Reported
 from toxgrade.server.api import responses
-from toxgrade.server.api.fields import Day, Dose, PatientName, RequestModel, StudyName, Text, refuse
-from toxgrade.server.api.requests import Radiotherapy
+from toxgrade.server.api.fields import (
+    DIGITS,
+    Day,
+    PatientName,
+    RequestModel,
+    StudyName,
+    Text,
+    json_schema,
+    number_validator,
+    pattern,
+    refuse,
+)
+from toxgrade.server.api.requests import Radiotherapy, WholeNumber
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import JsonRoute
 from toxgrade.server.http.service import TheService, as_of
@@ -37,11 +48,26 @@ router = APIRouter(
 )
 
 
+def _dose(dose: Reported | None) -> Reported | None:
+    if dose is not None and not 0 < dose.number <= 500:
+        raise refuse("dose-out-of-range", "expected a total dose in Gy above 0 and at most 500")
+    return dose
+
+
+Dose = Annotated[
+    Reported | None,
+    PlainValidator(number_validator(read_limit, "unreadable-dose", ACCEPTED_LIMIT)),
+    AfterValidator(_dose),
+    json_schema("The total dose in Gy, above 0 and at most 500.", pattern(DIGITS), "21", 21,
+            exclusiveMinimum=0, maximum=500),
+]  # fmt: skip
+
+
 class CourseRequest(Radiotherapy):
     """A course with its dose."""
 
     dose_gy: Dose = None
-    fractions: Annotated[int, Strict(), Field(ge=1, le=100)] | None = None
+    fractions: Annotated[WholeNumber, Field(ge=1, le=100)] | None = None
 
     def course(self) -> Course:
         dose = self.dose_gy.number if self.dose_gy else None
@@ -57,7 +83,7 @@ class PatientRequest(RequestModel):
     vital_status: VitalStatus | None = None
     cause: Text | None = Field(None, description="Of death.")
     sex: Sex | None = Field(None, description="Decides reference ranges of the study; null clears.")
-    birth_year: Annotated[int, Strict(), Field(ge=1880, le=2199)] | None = None
+    birth_year: Annotated[WholeNumber, Field(ge=1880, le=2199)] | None = None
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -178,7 +204,9 @@ async def grades(
     min_grade: Annotated[int | None, Query(ge=0, le=5)] = None,
     include_superseded: bool = False,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    cursor: Annotated[
+        str | None, Query(max_length=200, description="The `next` of an earlier answer.")
+    ] = None,
 ) -> JSONResponse:
     """By date, then id, page by page; ``min_grade`` compares ``at_least``."""
     chosen = GradeFilter(term, phase, min_grade, include_superseded)

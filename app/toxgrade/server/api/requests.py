@@ -1,23 +1,51 @@
 """The request bodies; errors in them name the field."""
 
-from typing import Annotated, Literal, Self
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
 
 from msgspec.structs import replace
-from pydantic import AfterValidator, BeforeValidator, Field, Strict, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    WithJsonSchema,
+    model_validator,
+)
 
 from toxgrade.cohort.definition import LIVER_ENZYMES
-from toxgrade.errors import FieldFault, RequestError
+from toxgrade.errors import FieldFault, ParseError, RequestError
 from toxgrade.grading.normalize import Implausible
-from toxgrade.grading.phase import PRESETS, Window, course_faults
+from toxgrade.grading.phase import PRESETS, Window, course_faults, read_window
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.server.api.fields import Day, Lab, Name, RequestModel, Text, refuse
 from toxgrade.server.records.identity import Loc
 
-_StrictInt = Annotated[int, Strict()]
+
+def _whole(given: object) -> object:
+    """Return a JSON number such as 3.0, which is a whole one in JSON, as an integer."""
+    if isinstance(given, Decimal) and given.adjusted() < _MOST_DIGITS and given == int(given):
+        return int(given)
+    return given
+
+
+_MOST_DIGITS = 15
+WholeNumber = Annotated[int, Strict(), BeforeValidator(_whole)]
+
+
+EDITIONS = ("4.03", "4.0", "5.0", "6.0")
+"""The names of the editions that are read, for the OpenAPI document."""
+
+Edition = Annotated[Text, Field(json_schema_extra={"enum": list(EDITIONS)})]
 
 
 class Radiotherapy(RequestModel):
     """A course of radiotherapy; ``in-progress`` says that it has not ended yet."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["start"]}, {"required": ["end"]}]}
+    )
 
     start: Day = None
     end: Day = None
@@ -37,8 +65,8 @@ class WindowLength(RequestModel):
     """How long toxicity counts as acute after ``anchor``: so many months, or so many days."""
 
     anchor: Literal["end", "start"]
-    months: _StrictInt | None = None
-    days: _StrictInt | None = None
+    months: WholeNumber | None = None
+    days: WholeNumber | None = None
 
     @model_validator(mode="after")
     def _has_one_length(self) -> Self:
@@ -52,34 +80,45 @@ class WindowLength(RequestModel):
         return Window(self.anchor, self.months, self.days)
 
 
-def _preset(given: object) -> object:
-    if not isinstance(given, str):
+def _written(given: object) -> object:
+    """Return a window that is written as a text with the fields of ``WindowLength``."""
+    if isinstance(given, dict | WindowLength):
         return given
-    if given not in PRESETS:
-        names = ", ".join(PRESETS)
-        raise refuse("unknown-window", f"expected {names}, or an anchor with months or days")
-    window = PRESETS[given]
+    try:
+        window = read_window(given if isinstance(given, str) else "")
+    except ParseError as error:
+        text = f"{error.message}, or an anchor with months or days"
+        raise refuse("unknown-window", text) from None
     return {"anchor": window.anchor, "months": window.months, "days": window.days}
 
 
+def _object_schema(length: str, most: int, other: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {
+            "anchor": {"type": "string", "enum": ["end", "start"]},
+            length: {"type": "integer", "minimum": 0, "maximum": most},
+            other: {"type": "null"},
+        },
+        "required": ["anchor", length],
+        "additionalProperties": False,
+    }
+
+
+_MONTHS = "[0-9]{1,2}|1[01][0-9]|120"
+_DAYS = "[0-2]?[0-9]{1,3}|3[0-5][0-9]{2}|36[0-4][0-9]|365[0-3]"
 _WINDOW_SCHEMA = {
     "anyOf": [
         {"type": "string", "enum": list(PRESETS)},
-        {
-            "type": "object",
-            "properties": {
-                "anchor": {"type": "string", "enum": ["end", "start"]},
-                "months": {"type": "integer", "minimum": 0, "maximum": 120},
-                "days": {"type": "integer", "minimum": 0, "maximum": 3653},
-            },
-            "required": ["anchor"],
-            "additionalProperties": False,
-        },
+        {"type": "string", "pattern": rf"^(end|start)\+(({_MONTHS})m|({_DAYS})d)$"},
+        _object_schema("months", 120, "days"),
+        _object_schema("days", 3653, "months"),
     ],
-    "description": "A preset, or the acute window's anchor with its months or days.",
-    "examples": ["paper", {"anchor": "end", "months": 3}],
+    "description": "A preset, a text such as `end+6m` or `start+90d`, or the acute window's anchor"
+    " with its months or its days.",
+    "examples": ["paper", "end+6m", {"anchor": "end", "months": 3}],
 }
-WindowField = Annotated[WindowLength, BeforeValidator(_preset), WithJsonSchema(_WINDOW_SCHEMA)]
+WindowField = Annotated[WindowLength, BeforeValidator(_written), WithJsonSchema(_WINDOW_SCHEMA)]
 
 
 InterpretationsField = Annotated[
@@ -100,7 +139,9 @@ class Panel(RequestModel):
 
     radiotherapy: Radiotherapy | None = None
     baseline: Annotated[list[Lab], Field(default_factory=list)]
-    results: list[Lab]
+    results: Annotated[
+        list[Lab], Field(description="May be empty; with the baseline at most 5,000 unless set.")
+    ]
 
     def labs(self) -> list[tuple[Loc, LabResult]]:
         """Return every entry with its place in the request: the results, then the baseline."""
@@ -129,7 +170,7 @@ class Panel(RequestModel):
 class GradeRequest(Panel):
     """A panel to grade without storing it."""
 
-    edition: Text = Field("4.03", description="`4.0` means `4.03`.")
+    edition: Edition = Field("4.03", description="`4.0` means `4.03`.")
     window: WindowField = WindowLength(anchor="end", months=3)
     interpretations: InterpretationsField
 
@@ -145,7 +186,7 @@ class RowRequest(RequestModel):
 class StudyRequest(RequestModel):
     """What a study chooses; what is left out takes its default."""
 
-    edition: Text = "4.03"
+    edition: Edition = "4.03"
     window: WindowField = WindowLength(anchor="end", months=3)
     liver_enzymes: list[Text] = Field(list(LIVER_ENZYMES), min_length=1, max_length=20)
     rows: list[RowRequest] | None = Field(

@@ -13,6 +13,7 @@ from toxgrade.server.access.credentials import ACCEPTED
 from toxgrade.server.access.tokens import use_token
 from toxgrade.server.http.rate_limit import cost
 from toxgrade.server.http.service import Service
+from toxgrade.server.records.studies import STUDY_NAME
 
 SESSION = "toxgrade_session"
 """The cookie that the sign-in page sets; only pages read it."""
@@ -51,7 +52,8 @@ class RequireRole(HTTPBearer):
         try:
             caller.require(self.role, study)
         except (Forbidden, NotFound):
-            await service.audit_denial(request, caller, study)
+            if study is None or STUDY_NAME.fullmatch(study):  # PostgreSQL takes no NUL.
+                await service.audit_denial(request, caller, study)
             raise
         request.state.caller = caller
 

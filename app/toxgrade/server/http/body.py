@@ -1,8 +1,10 @@
 """Strict reading of JSON requests: limited size, exact numbers, no duplicate keys."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Coroutine
-from decimal import Decimal
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from fastapi import HTTPException
@@ -12,11 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from toxgrade.errors import FieldFault
+from toxgrade.server.http.addresses import declared_parameters, refuse_other_parameters
 from toxgrade.server.http.authorization import declared_access
 from toxgrade.server.http.service import service_of
 
 # Longer integers become Decimal, because ``int`` refuses texts of more than 4,300 digits.
 _MAX_INTEGER_DIGITS = 15
+_MAX_FAULTS = 20  # named in one answer
 
 
 class BodyProblem(HTTPException):
@@ -48,19 +52,34 @@ async def limited_body(request: Request, max_bytes: int) -> bytes:
 
 
 class JsonRoute(APIRoute):
-    """A route whose body is read by ``JsonRequest`` or, for longer bodies, a subclass of it."""
+    """A route whose body is read by ``JsonRequest`` or, for longer bodies, a subclass of it.
+
+    Under ``/v1`` it refuses query parameters that it does not declare. FHIR ignores such ones.
+    """
 
     @property
     def request_class(self) -> "type[JsonRequest]":
         return JsonRequest
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle, access = super().get_route_handler(), declared_access(self.dependencies)
+    def checked(self) -> Callable[[Request], Coroutine[Any, Any, "JsonRequest"]]:
+        """Return what checks caller and address, and gives the request whose body is then read."""
+        access, declared = declared_access(self.dependencies), declared_parameters(self)
+        is_strict = self.path.startswith("/v1/")
 
-        async def read_strictly(request: Request) -> Response:
+        async def check(request: Request) -> JsonRequest:
             if access is not None:  # The caller is checked before any of the body is read.
                 await access(request)
-            return await handle(self.request_class(request.scope, request.receive))
+            if is_strict and request.scope["query_string"]:
+                refuse_other_parameters(request, declared)
+            return self.request_class(request.scope, request.receive)
+
+        return check
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle, check = super().get_route_handler(), self.checked()
+
+        async def read_strictly(request: Request) -> Response:
+            return await handle(await check(request))
 
         return read_strictly
 
@@ -94,38 +113,51 @@ def _is_json(content_type: str) -> bool:
     )
 
 
-class _DuplicateKey(dict[str, Any]):
-    """An object in which ``key`` occurs twice; it marks the place in the parsed document."""
+@dataclass(eq=False, slots=True)
+class _Refused:
+    """Stands in a parsed document for an object or number that cannot be accepted."""
 
-    def __init__(self, key: str) -> None:
-        self.key = key
+    detail: str
+    code: str
+    message: str
+    key: str | None = None
 
 
 def read_json(body: bytes) -> Any:
     """Parse UTF-8 JSON; fractions and long integers become ``Decimal``.
 
     Raises:
-        BodyProblem: it is not UTF-8 or not JSON, is nested too deeply, or has duplicate keys.
+        BodyProblem: it is not UTF-8 or not JSON, is nested too deeply, or has duplicate keys or a
+            number with an exponent beyond those of ``Decimal``.
     """
-    duplicates: list[_DuplicateKey] = []
+    refused: list[_Refused] = []
 
-    def to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def refuse(*why: str) -> _Refused:
+        refused.append(_Refused(*why))
+        return refused[-1]
+
+    def to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Refused:
         read = dict(pairs)
         if len(read) == len(pairs):
             return read
-        keys = [key for key, _ in pairs]
-        duplicates.append(_DuplicateKey(next(key for key in keys if keys.count(key) > 1)))
-        return duplicates[-1]
+        text = "this field is there twice; send it once"
+        return refuse("a field is there twice", "duplicate-key", text, _first_twice(pairs))
+
+    def to_decimal(text: str) -> Decimal | _Refused:
+        try:
+            return Decimal(text)
+        except InvalidOperation:
+            accepted = "expected a number whose exponent has at most 3 digits"
+            return refuse("a number cannot be read", "unreadable-number", accepted)
 
     try:
         document = json.loads(
             body.decode("utf-8-sig"),
-            parse_float=Decimal,
+            parse_float=to_decimal,
             parse_int=_integer,
             parse_constant=_refuse_constant,
             object_pairs_hook=to_object,
         )
-        faults = [_fault(item, document) for item in duplicates]
     except RecursionError:
         raise BodyProblem(400, "the JSON is nested too deeply") from None
     except json.JSONDecodeError as error:
@@ -133,8 +165,8 @@ def read_json(body: bytes) -> Any:
         raise BodyProblem(400, f"the body is not JSON ({where})") from None
     except UnicodeDecodeError:
         raise BodyProblem(400, "the body is not UTF-8") from None
-    if faults:
-        raise BodyProblem(422, "a field is there twice", *faults)
+    if refused:
+        raise BodyProblem(422, refused[0].detail, *_faults(document))
     return document
 
 
@@ -146,25 +178,38 @@ def _refuse_constant(_: str) -> None:
     raise BodyProblem(400, "the body is not JSON: NaN and Infinity are not numbers in JSON")
 
 
-def _fault(item: _DuplicateKey, document: Any) -> FieldFault:
-    loc = (*(_path(item, document) or ()), item.key)
-    return FieldFault(loc, "duplicate-key", "this field is there twice; send it once")
+def _first_twice(pairs: list[tuple[str, Any]]) -> str:
+    counts = Counter(key for key, _ in pairs)
+    return next(key for key, count in counts.items() if count > 1)
 
 
-def _path(item: _DuplicateKey, within: Any) -> tuple[str | int, ...] | None:
-    """Return an object's path in a document; None if it lies within another duplicate's object."""
-    if within is item:
-        return ()
-    if isinstance(within, dict):
-        children: list[tuple[str | int, Any]] = list(within.items())
-    elif isinstance(within, list):
-        children = list(enumerate(within))
-    else:
-        return None
-    for key, child in children:
-        if (below := _path(item, child)) is not None:
-            return (key, *below)
-    return None
+def _faults(document: Any) -> list[FieldFault]:
+    """Return the first of what was refused in a document, by its place, in one walk through it.
+
+    A place is held as its parent's place and its key, so that none takes longer for its depth.
+    """
+    faults: list[FieldFault] = []
+    waiting: list[tuple[Any, Any]] = [((), document)]
+    while waiting and len(faults) < _MAX_FAULTS:
+        place, part = waiting.pop()
+        children: list[tuple[str | int, Any]] = []
+        if isinstance(part, _Refused):
+            key = () if part.key is None else (part.key,)
+            faults.append(FieldFault((*_path(place), *key), part.code, part.message))
+        elif isinstance(part, dict):
+            children = list(part.items())
+        elif isinstance(part, list):
+            children = list(enumerate(part))
+        waiting += [((place, key), child) for key, child in reversed(children)]
+    return faults
+
+
+def _path(place: Any) -> list[str | int]:
+    path: list[str | int] = []
+    while place:
+        place, key = place
+        path.append(key)
+    return path[::-1]
 
 
 class DirectRoute(JsonRoute):
@@ -175,14 +220,12 @@ class DirectRoute(JsonRoute):
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        access, body, handle = declared_access(self.dependencies), self.body_field, self.endpoint
+        check, body, handle = self.checked(), self.body_field, self.endpoint
         assert body is not None
         path_params, (body_param,) = self.dependant.path_params, self.dependant.body_params
 
         async def call(request: Request) -> Response:
-            if access is not None:
-                await access(request)
-            sent = self.request_class(request.scope, request.receive)
+            sent = await check(request)
             document = await sent.json() if await sent.body() else None
             if document is None:
                 raise RequestValidationError([{"type": "missing", "loc": ("body",), "msg": ""}])

@@ -140,16 +140,18 @@ class RequestMiddleware:
                 message["headers"] = _headers(message["headers"], request_id, own_path(scope))
             await send(message)
 
+        # Routes answer HEAD as GET; the server, which has its own scope, leaves out the body.
+        inner = dict(scope, method="GET") if scope["method"] == "HEAD" else scope
         self._metrics.in_flight.inc()
         try:
-            await self._app(scope, receive, answer)
+            await self._app(inner, receive, answer)
         finally:
             self._metrics.in_flight.dec()
-            self._report(scope, status, time.perf_counter() - started)
+            route = getattr(inner.get("route"), "path", OTHER)
+            self._report(scope["method"], route, status, time.perf_counter() - started)
 
-    def _report(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", OTHER)
-        method = scope["method"] if scope["method"] in METHODS else OTHER
+    def _report(self, sent: str, route: str, status: int, seconds: float) -> None:
+        method = sent if sent in METHODS else OTHER
         self._metrics.count_request(method, route, status, seconds)
         _log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2))
 

@@ -156,14 +156,16 @@ _OPTION_SCHEMAS = {
 UPLOAD: dict[str, Any] = {
     "parameters": [
         {
-            "name": option.name,
+            "name": name,
             "in": "query",
             "description": option.help,
             "schema": {"type": "array", "items": _OPTION_SCHEMAS[option.name]}
             if option.repeatable
             else _OPTION_SCHEMAS[option.name],
+            "deprecated": name == option.formerly,
         }
         for option in OPTIONS
+        for name in filter(None, (option.name, option.formerly))
     ],
     "requestBody": {
         "required": True,

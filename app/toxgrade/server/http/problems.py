@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from toxgrade.errors import (
@@ -30,6 +30,7 @@ from toxgrade.errors import (
     Unauthorized,
     Unavailable,
 )
+from toxgrade.server.http.addresses import allowed_methods, page_without_slash, unknown_path
 from toxgrade.server.http.body import BodyProblem
 from toxgrade.server.http.middleware import own_path
 from toxgrade.server.process import places
@@ -110,7 +111,8 @@ def problem(status: int, detail: str, faults: Sequence[FieldFault] = ()) -> JSON
 def _answer(scope: Scope, status: int, detail: str, faults: Sequence[FieldFault] = ()) -> Response:
     """Return an error in the form of the door that the request came to."""
     forms: Mapping[str, ErrorForm] = scope["app"].state.error_forms
-    matching = (form for path, form in forms.items() if own_path(scope).startswith(path))
+    path = own_path(scope) + "/"
+    matching = (form for door, form in forms.items() if path.startswith(door + "/"))
     return next(matching, problem)(status, detail, faults)
 
 
@@ -172,9 +174,25 @@ def _model(annotation: Any) -> Any:
 
 async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    scope, status = request.scope, error.status_code
+    if status == 404 and "route" not in scope:
+        if address := page_without_slash(scope):
+            return RedirectResponse(address)
+        return _answer(scope, status, unknown_path(scope))
+    if status == 405:
+        return _on_method(scope)
     faults = error.faults if isinstance(error, BodyProblem) else []
-    answer = _answer(request.scope, error.status_code, error.detail, faults)
+    answer = _answer(scope, status, error.detail, faults)
     answer.headers.update(error.headers or {})
+    return answer
+
+
+def _on_method(scope: Scope) -> Response:
+    """Answer a method that the path does not take, and OPTIONS, with those that it takes."""
+    allowed = ", ".join(allowed_methods(scope))
+    asked = scope["method"] == "OPTIONS"
+    answer = Response(None, 204) if asked else _answer(scope, 405, f"this path takes {allowed}")
+    answer.headers["Allow"] = allowed
     return answer
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -217,16 +217,21 @@ async def _as_of(
     request: Request,
     as_of: Annotated[
         str | None,
-        Query(max_length=40, description="Show what was stored then: 2026-11-25T12:00:00Z."),
+        Query(
+            max_length=40,
+            description="Show what was stored then: 2026-11-25T12:00:00Z.",
+            json_schema_extra={"format": "date-time"},
+        ),
     ] = None,
 ) -> None:
     if as_of is None:
         return
     try:
         moment = datetime.fromisoformat(as_of)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
+        is_instant = moment.tzinfo is not None and moment.astimezone(UTC) == moment
+    except (ValueError, OverflowError):  # In UTC it may lie before year 1 or after year 9999.
+        is_instant = False
+    if not is_instant:
         text = "expected a date-time with its offset, such as 2026-11-25T12:00:00Z"
         fault = FieldFault(("query", "as_of"), "unreadable-date-time", text)
         raise RequestError("the time cannot be read", [fault])

@@ -20,10 +20,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from toxgrade import __version__
 from toxgrade.errors import NotFound, RequestError, TooLarge, ToxgradeError, Unauthorized
 from toxgrade.grading.phase import Window
+from toxgrade.server.http.addresses import allowed_methods
 from toxgrade.server.http.authorization import public
 from toxgrade.server.http.problems import HEADERS, shown, status_of
 
@@ -142,11 +144,29 @@ class PageRoute(APIRoute):
                 response = _refused(error.status_code, error.detail)
             if "location" in response.headers:
                 response.headers["location"] = root + response.headers["location"]
-            for name, value in _HEADERS.items():
-                response.headers.setdefault(name, value)
-            return response
+            return _as_page(response)
 
         return answer
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a method that the page does not take by a page too."""
+        try:
+            await super().handle(scope, receive, send)
+        except HTTPException as error:
+            if error.status_code != 405 or scope["method"] == "OPTIONS":
+                raise
+            _root.set(scope.get("root_path", ""))
+            allowed = ", ".join(allowed_methods(scope))
+            answer = _as_page(_refused(405, f"this page takes {allowed}"))
+            answer.headers["Allow"] = allowed
+            await answer(scope, receive, send)
+
+
+def _as_page(response: Response) -> Response:
+    """Return a response with the headers of every page."""
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
 
 
 def _error_page(error: ToxgradeError) -> HTMLResponse:

@@ -15,7 +15,7 @@ from toxgrade.errors import CriteriaError, FieldFault, NotFound, ParseError, Req
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import read_collected, read_limit, read_value
 from toxgrade.grading.patient import grade_patient, refuse_late_baseline
-from toxgrade.grading.phase import PRESETS, course_faults
+from toxgrade.grading.phase import PRESETS, Window, course_faults, read_window
 from toxgrade.grading.result import Course, LabResult, PatientGrade
 from toxgrade.grading.rules import Rules
 from toxgrade.server.http.authorization import require_role
@@ -83,7 +83,9 @@ def _form_page(sent: Mapping[str, str], service: Service) -> HTMLResponse:
 
 def _grade(form: "_ParsedForm", grader: TermGrader) -> list[Graded]:
     courses, labs = form.courses(), form.labs()
-    window = PRESETS.get(form.sent.get("window", "paper"), PRESETS["paper"])
+    window = form.window()
+    if window is None:
+        return []
     refuse_late_baseline([(("before",), lab) for lab in labs], courses)
     entries = grade_patient(labs, courses, grader, window)
     return [Graded(labs[e.index], e) for e in entries if not labs[e.index].is_baseline]
@@ -103,6 +105,10 @@ class _ParsedForm:
             self.faults.append(FieldFault((fault.loc[-1],), fault.code, fault.message))
             return ()
         return courses
+
+    def window(self) -> Window | None:
+        """Return the acute window, the paper's if none is sent; None if it cannot be parsed."""
+        return self._parse("window", read_window) if self.sent.get("window") else PRESETS["paper"]
 
     def labs(self) -> list[LabResult]:
         """Return the baseline and the value of each row, where it has them."""
