@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import msgspec
+from fhir.resources.R4B import get_fhir_model_class
 
 UCUM = "http://unitsofmeasure.org"
 ENCODER = msgspec.json.Encoder(decimal_format="number")
@@ -65,12 +66,20 @@ def post(client: httpx.Client, body: object) -> httpx.Response:
     )
 
 
+def valid(resource: dict[str, Any]) -> None:
+    """As the models of FHIR R4B read it, which for these resources are R4's."""
+    get_fhir_model_class(resource["resourceType"]).model_validate(resource)
+
+
 def answered(client: httpx.Client, body: object) -> list[dict[str, Any]]:
-    """The resources of the answer."""
+    """The resources of the answer, which are valid."""
     answer = post(client, body)
     assert answer.status_code == 200, answer.text
     assert answer.headers["Content-Type"] == "application/fhir+json"
-    return [entry["resource"] for entry in answer.json().get("entry", [])]
+    resources = [entry["resource"] for entry in answer.json().get("entry", [])]
+    for resource in resources[:300]:  # Ten thousand would take minutes.
+        valid(resource)
+    return resources
 
 
 def derived(resources: list[dict[str, Any]]) -> list[dict[str, Any]]:

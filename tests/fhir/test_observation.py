@@ -94,12 +94,29 @@ def test_codes(code: object, analyte: str, noted: list[tuple[str, str]]) -> None
         ({"valueQuantity": None, "valueString": "hemolysed"}, None, None,
          [("valueString", "not-a-number")]),
         ({"valueQuantity": None, "valueString": "<0.2"}, "<0.2", None, []),
+        # a number and its unit in one text; no other text is taken for a unit
+        ({"valueQuantity": None, "valueString": "1.8 mg/dL"}, "1.8", "mg/dL", []),
+        ({"valueQuantity": None, "valueString": " <0.2mg/dL"}, "<0.2", "mg/dL", []),
+        ({"valueQuantity": None, "valueString": "1.8 high"}, None, None,
+         [("valueString", "not-a-number")]),
+        ({"valueQuantity": None, "valueString": "1.8 g/L"}, None, None,
+         [("valueString", "not-a-number")]),
+        ({"valueQuantity": None, "valueString": "1,8 mg/dL"}, None, None,
+         [("valueString", "not-a-number")]),
+        ({"valueQuantity": None, "valueString": "1.8 10*9/L", "code": coded("6690-2")},
+         "1.8", "10*9/L", []),
         ({"valueQuantity": None, "valueInteger": 7}, "7", None, []),
         ({"valueQuantity": None, "valueCodeableConcept": {"text": "low"}}, None, None,
          [("valueCodeableConcept", "not-a-number")]),
         ({"valueQuantity": None}, None, None, []),
         ({"modifierExtension": [{"url": "urn:x"}]}, "unreadable", "mg/dL",
          [("modifierExtension", "not-understood")]),
+        ({"implicitRules": "urn:x"}, "unreadable", "mg/dL", [("implicitRules", "not-understood")]),
+        ({"valueQuantity": quantity(2, "mg/dL", modifierExtension=[{"url": "urn:x"}])},
+         "unreadable", "mg/dL", [("valueQuantity.modifierExtension", "not-understood")]),
+        ({"code": {"coding": [{"code": "1975-2", "system": "http://loinc.org",
+                               "modifierExtension": [{}]}]}}, "unreadable", "mg/dL",
+         [("code.coding[0].modifierExtension", "not-understood")]),
     ],
 )  # fmt: skip
 def test_values_and_units(
@@ -143,6 +160,35 @@ def test_values_and_units(
          [("referenceRange[0]", "range-not-applicable")]),
         ([{"appliesTo": [coded("pregnant")], "high": quantity("1.2")}], (None, None, None),
          [("referenceRange[0]", "range-not-applicable")]),
+        # a limit without a number says nothing: then the text does, whole or for one side
+        ([{"low": {"unit": "mg/dL"}, "high": {"unit": "mg/dL"}, "text": "0.2-1.2"}],
+         ("0.2", "1.2", None), []),
+        ([{"low": {"unit": "mg/dL"}}], (None, None, None), []),
+        ([{"low": quantity("0.2"), "text": "0.2-1.2"}], ("0.2", "1.2", None), []),
+        ([{"low": quantity("0.2"), "high": {"unit": "mg/dL"}, "text": "0.2 - 1.2 mg/dl"}],
+         ("0.2", "1.2", "mg/dl"), []),
+        ([{"high": quantity("1.2", "mg/dL"), "text": "3.4 - 20.5 umol/L"}],
+         (None, "1.2", None), []),
+        ([{"low": quantity("0.2"), "text": "0.2-1.2 mmHg"}], (None, None, None),
+         [("referenceRange[0]", "range-not-applicable")]),
+        ([{"high": quantity("1.2"), "text": "0.2-1.3"}], (None, None, None),
+         [("referenceRange[0].text", "contradiction")]),
+        ([{"high": quantity("1.2"), "modifierExtension": [{"url": "urn:x"}]}], (None, None, None),
+         [("referenceRange[0]", "range-not-applicable")]),
+        # a text that names something else than normal
+        *(([{"high": quantity("1.2", "mg/dL"), "text": text}], (None, None, None),
+           [("referenceRange[0]", "range-not-applicable")])
+          for text in ("Critical Range", "PANIC", "Therapeutic: 0.2-1.2", "Adult male",
+                       "0-1.2 (men)", "Third trimester", "target",
+                       "fasting 0.2-1.2 mg/dL", "0.2-1.2 {female}")),
+        # the critical one does not hide the normal one
+        ([{"high": quantity(15), "text": "Critical"}, {"high": quantity("1.2")}],
+         (None, "1.2", None), [("referenceRange[0]", "range-not-applicable")]),
+        # a text that repeats them
+        *(([{"low": quantity("0.2", "mg/dL"), "high": quantity("1.2", "mg/dL"), "text": text}],
+           ("0.2", "1.2", None), [])
+          for text in ("Normal Range", "0.2 - 1.2 mg/dL", "Reference range: 0.20-1.20 mg/dl", "",
+                       "normal (0.2 to 1.2)", "0.2-1.2 MG/DL", "[0.2-1.2]", "Normalbereich")),
         ({"high": quantity("1.2")}, (None, "1.2", None), []),  # not a list
         ("0.2-1.2", (None, None, None), []),
     ],
@@ -169,6 +215,13 @@ def test_ranges(
         ({"age": {"low": quantity(18, "parsec")}}, None),
         ({"age": {"low": quantity("18.5", "a")}}, None),
         ({"age": {}}, "1.2"),
+        # words that say what codes say are fine, others not
+        ({"appliesTo": [coded("female")], "text": "Women"}, "1.2"),
+        ({"appliesTo": [coded("female")], "text": "Women, pregnant"}, None),
+        ({"appliesTo": [coded("female")], "text": "Male"}, None),
+        ({"text": "Women"}, None),
+        ({"age": {"low": quantity(18, "a")}, "text": "Adults over 18 years"}, None),
+        ({"age": {"low": quantity(18, "a")}, "text": "Adults, 18 years and up"}, "1.2"),
     ],
 )
 def test_ranges_for_a_person_who_is_known(applies: dict[str, Any], uln: str | None) -> None:
@@ -226,6 +279,23 @@ def test_status_and_identity(changes: dict[str, Any], status: str, source_id: st
     assert (one.status, one.source_id) == (status, source_id)
 
 
+def test_the_later_of_two_versions_is_told_by_the_server_first() -> None:
+    meta = {"lastUpdated": "2011-04-26T10:00:00Z"}
+    assert read(issued="2011-04-25T10:00:00Z").issued == "2011-04-25T10:00:00Z"
+    assert read(issued="2011-04-25T10:00:00Z", meta=meta).issued == meta["lastUpdated"]
+
+
+def test_a_component_that_is_not_understood_is_not_read() -> None:
+    part = {"code": coded("6690-2"), "valueQuantity": quantity("2.8", "10*9/L")}
+    panel = observation(
+        code=coded("58410-2"), valueQuantity=None, referenceRange=None,
+        component=[part, part | {"code": coded("777-3"), "modifierExtension": [{"url": "urn:x"}]}],
+    )  # fmt: skip
+    white, platelets = read_observation(panel, NAMES)
+    assert (white.value, platelets.value) == ("2.8", "unreadable")
+    assert notes(platelets) == [("component[1].modifierExtension", "not-understood")]
+
+
 def test_components_have_their_own_codes_values_and_ranges() -> None:
     panel = observation(
         code=coded("58410-2"), valueQuantity=None, referenceRange=None,
@@ -245,6 +315,24 @@ def test_components_have_their_own_codes_values_and_ranges() -> None:
 def test_a_panel_of_members_has_no_value_of_its_own() -> None:
     panel = observation(valueQuantity=None, hasMember=[{"reference": "Observation/2"}])
     assert read_observation(panel, NAMES) == []
+
+
+@pytest.mark.parametrize(
+    ("reference", "patient"),
+    [
+        ("Patient/1", "1"),
+        ("https://ehr.example/fhir/Patient/1", "1"),
+        ("Patient/1/_history/4", "1"),
+        ("urn:uuid:3afaeb2a", "3afaeb2a"),
+        ("Group/1", None),
+        ("#p", None),
+        ("Patient?identifier=urn:mrn|7", None),
+        ("", None),
+    ],
+)
+def test_a_row_is_of_the_patient_whom_it_names(reference: str, patient: str | None) -> None:
+    (row,) = observation_rows(observation(subject={"reference": reference}), NAMES)
+    assert row["patient"] == patient
 
 
 def test_rows_of_an_export_name_the_patient() -> None:

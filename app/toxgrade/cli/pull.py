@@ -33,7 +33,7 @@ def pull(
 ) -> int:  # fmt: skip
     """Read results and radiotherapy from an EHR's FHIR server; grade and store them.
 
-    Exits with 1 if a patient could not be pulled.
+    Exits with 1 if a patient could not be pulled as a whole; what was found is stored.
     """
     from toxgrade.errors import SourceError
     from toxgrade.server.ehr.pull.http_client import Calls, Limits
@@ -67,7 +67,7 @@ def _server(fhir_url: str, client_id: str | None, key: Path | None, calls: "Call
         return Server(base, calls)
     if client_id is None or key is None:
         raise RequestError("--client-id and --key are given together")
-    token = BackendToken(client_id, read_key(key), token_address(base, calls), calls)
+    token = BackendToken(client_id, read_key(key), *token_address(base, calls), calls)
     return Server(base, calls, token)
 
 
@@ -95,10 +95,17 @@ def _pull(server: "Server", study: str, wanted: "list[Wanted]", done: "Done") ->
         act = AuditAction(f"cli:{getuser()}", "toxgrade pull", study, one.patient)
         try:
             pulled = pull_patient(server, one.fhir_id, graders, accepted)
+            if pulled.is_empty:
+                raise RequestError("nothing was found for this patient")
             job = partial(keep, study=study, patient=one.patient, pulled=pulled, graders=graders)
             total += writer.submit(job, act).result()
-            done.add(one.patient)
             in_a_row = 0
+            for told in pulled.told:
+                print(f"line {one.line}: {told}", file=sys.stderr)
+            if pulled.is_whole:
+                done.add(one.patient)
+            else:
+                failed += 1
         except (SourceError, RequestError) as error:
             print(f"line {one.line}: {_reason(error)}", file=sys.stderr)
             failed += 1

@@ -1,47 +1,39 @@
 """A Bundle's contents for grading: Observations, their patients, and courses of radiotherapy."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any, NoReturn
 
-from toxgrade.errors import FieldFault, ParseError, RequestError, TooLarge
-from toxgrade.fhir.elements import (
-    RADIOTHERAPY_COURSE,
-    SNOMED,
-    Note,
-    codes,
-    object_of,
-    objects,
-    text_of,
-)
+from toxgrade.errors import FieldFault, RequestError, TooLarge
+from toxgrade.fhir.elements import MODIFIERS, Note, object_of, objects, text_of
 from toxgrade.fhir.reference_range import Person
-from toxgrade.grading.parse import read_collected
+from toxgrade.fhir.references import WITHDRAWN, Entry, People, withdrawn_results
+from toxgrade.fhir.results import Source, read_course
 from toxgrade.grading.phase import course_faults
 from toxgrade.grading.result import Course
 
 TYPES = (
     "collection", "searchset", "batch", "transaction", "batch-response", "transaction-response",
+    "document", "message",
 )  # fmt: skip
-_NOT_DONE = ("not-done", "entered-in-error", "preparation")
+BARE = ("Observation", "DiagnosticReport")
+"""Resources that are graded without a Bundle around them, too."""
 
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """An Observation, its place in the Bundle (FHIRPath) and its subject (None: it names none)."""
-
-    where: str
-    resource: Mapping[str, Any]
-    subject: str | None
-    full_url: str | None = None
+_READ = ("Patient", "Procedure", *BARE)
+_MODIFIED: dict[str, Any] = {
+    "modifierExtension": [{}]
+}  # Of an element that cannot be understood where it stands.
 
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """One person's courses of radiotherapy, and the references of the Procedures with them."""
+    """One person's courses of radiotherapy, and the references and places of their Procedures."""
 
     courses: tuple[Course, ...] = ()
     procedures: tuple[str | None, ...] = ()
+    places: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -57,32 +49,43 @@ class Contents:
 def read_bundle(bundle: object, where: str, max_entries: int) -> Contents:
     """Return a Bundle's contents: Observations in order, with those contained in other resources.
 
+    ``bundle`` may be one Observation or DiagnosticReport, too. What is in it and not taken is told
+    in ``notes``.
+
     Raises:
-        RequestError: it is no Bundle that can be graded, or its courses contradict each other.
+        RequestError: it is no Bundle that can be graded.
         TooLarge: more than ``max_entries`` entries.
     """
-    entries = _entries(bundle, where, max_entries)
     contents = Contents()
-    names = _patients(entries, contents)
-    courses: dict[str | None, list[tuple[Course, str | None, str]]] = {}
-    for place, full_url, resource in entries:
-        subject = _subject(resource, names, place)
-        if resource.get("resourceType") == "Procedure":
-            if course := _course(resource, place, contents.notes):
-                reference = _reference(resource, full_url)
-                courses.setdefault(subject, []).append((course, reference, place))
-            continue
-        contents.observations += _observations(resource, place, subject, full_url)
-    contents.treatments = {who: _treatment(found) for who, found in courses.items()}
+    entries = _latest_versions(_entries(bundle, where, max_entries), contents.notes)
+    people = People(entries, contents.notes)
+    contents.persons = people.persons
+    taken_along = withdrawn_results(entries, contents.notes)
+    courses: dict[str | None, list[tuple[Course, Entry]]] = defaultdict(list)
+    for entry in entries:
+        if entry.kind == "Procedure":
+            if entry.place in taken_along:
+                text = "the document is withdrawn: this course is not taken"
+                contents.notes.append(Note(entry.place, "withdrawn", text))
+            elif course := read_course(entry.resource, entry.place, contents.notes):
+                courses[people.of(entry.resource, entry)].append((course, entry))
+        elif entry.kind in BARE:
+            contents.observations += _observations(entry, people, taken_along, contents.notes)
+    contents.treatments = {who: _treatment(c, contents.notes) for who, c in courses.items()}
     return contents
 
 
-def _entries(bundle: object, where: str, cap: int) -> list[tuple[str, str | None, dict[str, Any]]]:
-    """Return place, fullUrl and resource of every entry that has a resource."""
-    if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
+def _entries(bundle: object, where: str, cap: int) -> list[Entry]:
+    """Return the entries that have a resource which is read."""
+    if not isinstance(bundle, dict) or bundle.get("resourceType") not in ("Bundle", *BARE):
         _refuse(f"{where}.resourceType", "resource-type", "expected a Bundle")
+    if bundle["resourceType"] in BARE:
+        return [Entry(where, None, bundle)]
     if bundle.get("type") not in TYPES:
         _refuse(f"{where}.type", "bundle-type", f"expected one of {', '.join(TYPES)}")
+    if bundle.get("implicitRules") is not None:
+        text = "expected none: rules that we do not know may change what the Bundle means"
+        _refuse(f"{where}.implicitRules", "not-understood", text)
     entries = bundle.get("entry", [])
     if not isinstance(entries, list):
         _refuse(f"{where}.entry", "structure", "expected a list")
@@ -90,18 +93,27 @@ def _entries(bundle: object, where: str, cap: int) -> list[tuple[str, str | None
         fault = FieldFault((f"{where}.entry",), "too-many", f"at most {cap} entries in a Bundle")
         text = "send the Observations as NDJSON to POST /v1/studies/{study}/batches"
         raise TooLarge(f"the Bundle is a file: {text}", [fault])
-    found = []
-    for i, entry in enumerate(entries):
-        if not isinstance(entry, dict):
-            _refuse(f"{where}.entry[{i}]", "structure", "expected an object with a resource")
-        resource = entry.get("resource")
-        if resource is None:
-            continue  # Deletions and their responses have none.
-        place = f"{where}.entry[{i}].resource"
-        if not isinstance(resource, dict) or not text_of(resource.get("resourceType")):
-            _refuse(f"{place}.resourceType", "resource-type", "expected a resource of FHIR R4")
-        found.append((place, text_of(entry.get("fullUrl")), resource))
-    return found
+    found = [_entry(entry, f"{where}.entry[{i}]") for i, entry in enumerate(entries)]
+    read = (*_READ, "Composition") if bundle["type"] == "document" else _READ
+    return [entry for entry in found if entry is not None and entry.kind in read]
+
+
+def _entry(entry: object, place: str) -> Entry | None:
+    """Return an entry; None if it has no resource, as deletions and their responses have none.
+
+    A modifier of the entry counts as one of its resource.
+    """
+    if not isinstance(entry, dict):
+        _refuse(place, "structure", "expected an object with a resource")
+    resource = entry.get("resource")
+    if resource is None:
+        return None
+    if not isinstance(resource, dict) or not text_of(resource.get("resourceType")):
+        text = "expected a resource of FHIR R4"
+        _refuse(f"{place}.resource.resourceType", "resource-type", text)
+    if any(entry.get(name) not in (None, []) for name in MODIFIERS):
+        resource = resource | _MODIFIED
+    return Entry(f"{place}.resource", text_of(entry.get("fullUrl")), resource)
 
 
 def _refuse(where: str, code: str, message: str) -> NoReturn:
@@ -109,102 +121,107 @@ def _refuse(where: str, code: str, message: str) -> NoReturn:
     raise RequestError("the Bundle cannot be read", [fault])
 
 
-def _patients(
-    entries: Sequence[tuple[str, str | None, dict[str, Any]]], contents: Contents
-) -> dict[str, str]:
-    """Map each reference of a Patient to the one that is used; add the persons to ``contents``."""
-    names: dict[str, str] = {}
-    for _, full_url, resource in entries:
-        if resource["resourceType"] != "Patient":
+def _latest_versions(entries: Sequence[Entry], notes: list[Note]) -> list[Entry]:
+    """Return the entries without versions of a resource that later ones replace; those are told.
+
+    Without a server, an id with another time may be another resource's.
+    """
+    groups: dict[tuple[object, ...], list[Entry]] = defaultdict(list)
+    for entry in entries:
+        if entry.name:
+            time = None if entry.base else str(entry.resource.get("effectiveDateTime"))
+            groups[entry.full_url, entry.name, time].append(entry)
+    replaced = {
+        entry.place
+        for group in groups.values()
+        if len(group) > 1 and any(entry.resource != group[0].resource for entry in group)
+        for entry in _replaced(group)
+    }
+    text = "the Bundle has a later version of this resource, which counts instead"
+    notes += [Note(e.place, "older-version", text) for e in entries if e.place in replaced]
+    return [entry for entry in entries if entry.place not in replaced]
+
+
+def _replaced(group: Sequence[Entry]) -> list[Entry]:
+    """Return the versions that a later one replaces; none if it is not known which is the later."""
+    orders: tuple[Callable[[Mapping[str, Any]], Any], ...] = (
+        lambda one: _number(object_of(one.get("meta")).get("versionId")),
+        lambda one: _instant(object_of(one.get("meta")).get("lastUpdated")),
+        lambda one: _instant(one.get("issued")),
+    )
+    for order in orders:
+        found = [order(entry.resource) for entry in group]
+        if None in found:
             continue
-        own = _reference(resource, full_url)
-        if own is None:
-            continue
-        names |= {reference: own for reference in (own, full_url) if reference}
-        sex = resource.get("gender")
-        try:
-            born = read_collected(text_of(resource.get("birthDate")) or "")
-        except ParseError:
-            born = None
-        day = born.first if born and born.first == born.last else None
-        contents.persons[own] = Person(sex if sex in ("male", "female") else None, day)
-    return names
+        latest = [e for e, at in zip(group, found, strict=True) if at == max(found)]
+        if all(entry.resource == latest[0].resource for entry in latest):
+            return [entry for entry in group if entry not in latest]
+    return []
 
 
-def _reference(resource: Mapping[str, Any], full_url: str | None) -> str | None:
-    """Return the reference of a resource of the Bundle; None if it has neither id nor fullUrl."""
-    if found := text_of(resource.get("id")):
-        return f"{resource['resourceType']}/{found}"
-    return full_url
+def _number(text: object) -> int | None:
+    found = text_of(text) or ""
+    return int(found) if found.isascii() and found.isdecimal() and len(found) < 19 else None
 
 
-def _subject(resource: Mapping[str, Any], names: Mapping[str, str], place: str) -> str | None:
-    """Return the subject's reference, else its identifier; a contained one gets its place."""
-    subject = object_of(resource.get("subject"))
-    if reference := text_of(subject.get("reference")):
-        target = reference.partition("/_history/")[0]
-        return f"{place}{target}" if target.startswith("#") else names.get(target, target)
-    identifier = object_of(subject.get("identifier"))
-    if value := text_of(identifier.get("value")):
-        return f"{text_of(identifier.get('system')) or ''}|{value}"
-    return None
+def _instant(text: object) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return found if found and found.tzinfo else None
 
 
 def _observations(
-    resource: Mapping[str, Any], place: str, subject: str | None, full_url: str | None
+    entry: Entry, people: People, taken_along: Mapping[str, tuple[str, str]], notes: list[Note]
 ) -> Iterator[Source]:
-    if resource.get("resourceType") == "Observation":
-        yield Source(place, resource, subject, full_url)
-    elif resource.get("resourceType") != "DiagnosticReport":
-        return
+    """Yield an entry's Observation, and those contained in it or in its report."""
+    resource, place, scope = entry.resource, entry.place, entry.base
+    subject = people.of(resource, entry)
+    if entry.kind == "Observation":
+        yield _source(place, resource, subject, entry.full_url, scope, taken_along.get(place))
+    modifier = next((name for name in MODIFIERS if resource.get(name) not in (None, [])), None)
+    if modifier and entry.kind == "DiagnosticReport":
+        text = "this may change what the report means: the results contained in it are not read"
+        notes.append(Note(f"{place}.{modifier}", "not-understood", text))
+    status = resource.get("status")
+    why = (str(status), place) if status in WITHDRAWN else taken_along.get(place)
+    scope = f"#{scope or ''}{entry.name}" if entry.name else f"#{entry.full_url or ''}"
     for i, inner in enumerate(objects(resource.get("contained"))):
         if inner.get("resourceType") == "Observation":
-            yield Source(f"{place}.contained[{i}]", inner, subject)
+            here, own = f"{place}.contained[{i}]", people.of(inner, entry)
+            if own and subject and own != subject:
+                text = "its subject is not that of what holds it: it is taken for neither's"
+                notes.append(Note(f"{here}.subject", "contradiction", text))
+                own = here
+            read = inner | _MODIFIED if modifier else inner
+            yield _source(here, read, own or subject, None, scope, why)
 
 
-def _course(resource: Mapping[str, Any], place: str, notes: list[Note]) -> Course | None:
-    """Return a Procedure's course; None if it is something else, was not done or has no date."""
-    if RADIOTHERAPY_COURSE not in codes(resource.get("code"), SNOMED):
-        return None
-    status = resource.get("status")
-    if status in _NOT_DONE:
-        return None
-    period = object_of(resource.get("performedPeriod"))
-    days: dict[str, date | None] = {}
-    for end in ("start", "end"):
-        days[end] = None
-        if (written := period.get(end)) is None:
-            continue
-        try:
-            read = read_collected(written if isinstance(written, str) else "")
-            days[end] = read.first if read.first == read.last else None
-        except ParseError:
-            pass
-        if days[end] is None:
-            text = "expected a full date: this course counts as without it"
-            notes.append(Note(f"{place}.performedPeriod.{end}", "partial-date", text))
-    if not any(days.values()):
-        text = "expected a start, an end or both: no date of radiotherapy is taken from this"
-        notes.append(Note(f"{place}.performedPeriod", "no-date", text))
-        return None
-    ongoing = status == "in-progress" and days["end"] is None
-    return Course(days["start"], days["end"], ongoing=ongoing)
+def _source(
+    place: str, resource: Mapping[str, Any], subject: str | None, full_url: str | None,
+    scope: str | None, why: tuple[str, str] | None,
+) -> Source:  # fmt: skip
+    """Return an Observation; ``why``: status and place of the report that takes it along."""
+    if why is None or resource.get("status") in WITHDRAWN:
+        return Source(place, resource, subject, full_url, scope)
+    text = f"what holds it ({why[1]}) is {why[0]}: this counts as {why[0]}, too"
+    note = Note(f"{place}.status", "withdrawn", text)
+    return Source(place, {**resource, "status": why[0]}, subject, full_url, scope, (note,))
 
 
-def _treatment(found: Sequence[tuple[Course, str | None, str]]) -> Treatment:
-    """Return the courses by start, each once.
-
-    Raises:
-        RequestError: their dates contradict each other.
-    """
-    unique = {course: (reference, place) for course, reference, place in found}
+def _treatment(found: Sequence[tuple[Course, Entry]], notes: list[Note]) -> Treatment:
+    """Return the courses by start, each once; none, and notes, if their dates contradict."""
+    unique = dict(found)
     ordered = sorted(unique, key=lambda course: course.start or date.min)
     if faults := course_faults(ordered):
-        named = [
-            FieldFault((unique[ordered[i]][1], "performedPeriod", end), fault.code, fault.message)
-            for fault in faults
-            for i, end in [fault.loc]
-            if isinstance(i, int)
-        ]
-        raise RequestError("the courses of radiotherapy contradict each other", named)
-    return Treatment(tuple(ordered), tuple(unique[course][0] for course in ordered))
+        for fault in faults:
+            index, end = fault.loc
+            assert isinstance(index, int)
+            place = unique[ordered[index]].place
+            text = f"{fault.message}: this patient's courses are not taken"
+            notes.append(Note(f"{place}.performedPeriod.{end}", fault.code, text))
+        return Treatment()
+    entries = [unique[course] for course in ordered]
+    procedures = tuple(entry.name or entry.full_url for entry in entries)
+    return Treatment(tuple(ordered), procedures, tuple(entry.place for entry in entries))

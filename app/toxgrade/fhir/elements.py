@@ -1,6 +1,7 @@
 """FHIR elements, codes and units, parsed leniently: an element of a wrong type counts as absent."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -51,6 +52,31 @@ def codes(concept: object, *systems: str) -> Iterator[str]:
             yield code
 
 
+MODIFIERS = ("modifierExtension", "implicitRules")
+_WORD = re.compile(r"[^\W\d_]+")
+_DEEPEST = 8  # No element that is read lies deeper.
+
+
+def modifier_path(element: object, skip: Container[str] = (), depth: int = _DEEPEST) -> str | None:
+    """Return the path of the first modifier in an element; None if there is none.
+
+    We know no modifierExtension and no implicitRules, so that an element with one cannot be
+    understood (R4, extensibility.html#modifierExtension). Parts named in ``skip`` are not read.
+    """
+    if isinstance(element, dict):
+        for name, part in element.items():
+            if name in MODIFIERS and part not in (None, []):
+                return str(name)
+            deeper = isinstance(part, dict | list) and depth and name not in skip
+            if deeper and (path := modifier_path(part, (), depth - 1)):
+                return f"{name}{path}" if path.startswith("[") else f"{name}.{path}"
+    elif isinstance(element, list) and depth:
+        for i, part in enumerate(element):
+            if path := modifier_path(part, (), depth - 1):
+                return f"[{i}].{path}"
+    return None
+
+
 def unit_of(quantity: Mapping[str, Any]) -> str | None:
     """Return the unit of a Quantity: its UCUM code, else its text, else any other code."""
     code = text_of(quantity.get("code"))
@@ -59,16 +85,44 @@ def unit_of(quantity: Mapping[str, Any]) -> str | None:
     return text_of(quantity.get("unit")) or code
 
 
+def words_beside_units(
+    text: str, units: Iterable[str], is_unit: Callable[[str], bool]
+) -> list[str]:
+    """Return the words of a text that are no units: neither of ``units`` nor by ``is_unit``."""
+    for unit in sorted(units, key=len, reverse=True):
+        whole = rf"(?<![^\W\d_]){re.escape(unit)}(?![^\W\d_])"
+        text = re.sub(whole, " ", text, flags=re.IGNORECASE)
+
+    def is_known(token: str) -> bool:
+        bare = token.strip("()[],;:")
+        forms = (bare, bare.lstrip("0123456789.,-–<>=≤≥"))
+        return "{" not in bare and any(form and is_unit(form) for form in forms)
+
+    rest = " ".join(token for token in text.split() if not is_known(token))
+    return _WORD.findall(rest.casefold())
+
+
 LOINC = "http://loinc.org"
 SNOMED = "http://snomed.info/sct"
 MEDDRA = "https://www.meddra.org"
 NCIT = "http://ncicb.nci.nih.gov/xml/owl/EVS/Thesaurus.owl"
 DATA_ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+DATA_ABSENT_EXTENSION = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 OWN = "urn:toxgrade:result"
 """Code system of what has no code elsewhere: phase, bounds, baseline grade, reasons."""
 
 RADIOTHERAPY_COURSE = "1217123003"
 """SNOMED CT: radiotherapy course of treatment, the code of mCODE's course summary."""
+
+SNOMED_REQUESTED = "http://hl7.org/fhir/us/mcode/CodeSystem/snomed-requested-cs"
+FORMER_COURSE = "USCRS-33529"
+"""The same course in mCODE STU2, before SNOMED CT had its code."""
+
+OTHER_RADIOTHERAPY = (
+    "108290001", "1287742003", "1222565005", "1255724003", "33195004", "152198000",
+    "USCRS-33527", "USCRS-33951",
+)  # fmt: skip
+"""Radiotherapy in general, phases, plans, teleradiotherapy, brachytherapy: no whole course."""
 
 GRADE_EXTENSION = "http://hl7.org/fhir/uv/ae-research-ig/StructureDefinition/ae-grade"
 RADIOTHERAPY_EVENT = (

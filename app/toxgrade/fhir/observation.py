@@ -4,7 +4,8 @@ Real data are messy: nothing is guessed here, and what was not taken is named in
 are FHIRPath below the Observation.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from toxgrade.fhir.elements import (
     LONGEST,
     Note,
     code_of,
+    modifier_path,
     note_units,
     object_of,
     objects,
@@ -23,6 +25,8 @@ from toxgrade.fhir.reference_range import UNKNOWN_PERSON, Person, choose_range
 from toxgrade.grading.parse import read_value
 from toxgrade.grading.units import Names
 
+_BY_THEMSELVES = frozenset({"component", "referenceRange", "contained"})
+_NUMBER_AND_UNIT = re.compile(r"([<>]?=?\s*[0-9.]+)(?:\s*([^\W\d]\S*|%)|\s+(\S+))")
 _UNREADABLE = "unreadable"  # Stands for a value of a wrong type: it parses as no number.
 _STATUSES = (
     "registered", "preliminary", "final", "amended", "corrected", "cancelled", "entered-in-error",
@@ -72,12 +76,10 @@ def read_observation(
         "collected": collected,
         "status": status,
         "source_id": _source_id(resource),
-        "issued": text_of(resource.get("issued")),
+        "issued": text_of(object_of(resource.get("meta")).get("lastUpdated"))
+        or text_of(resource.get("issued")),
     }
-    changed = "modifierExtension" in resource or "implicitRules" in resource
-    if changed:
-        text = "a modifierExtension or implicitRules may change what the value means: not read"
-        notes.append(Note("modifierExtension", "not-understood", text))
+    changed = _note_modifier(resource, notes)
     components = objects(resource.get("component"))
     has_value = bool(_value_names(resource)) or "dataAbsentReason" in resource
     if not components and not has_value and objects(resource.get("hasMember")):
@@ -87,9 +89,8 @@ def read_observation(
     values: list[ObservedValue] = []
     for path, element in elements:
         element_notes: list[Note] = []
-        changed_here = changed or "modifierExtension" in element
         fields = _element_fields(element, names, person, collected, element_notes)
-        if changed_here:
+        if changed or (path and _note_modifier(element, element_notes)):
             fields["value"] = _UNREADABLE
         own_notes = tuple(note.below(path) for note in element_notes)
         repeats = sum(value.analyte == fields["analyte"] for value in values)
@@ -97,6 +98,14 @@ def read_observation(
             fields["source_id"] = f"{shared['source_id']}#{repeats + 1}"
         values.append(ObservedValue(path=path, **(shared | fields), notes=(*notes, *own_notes)))
     return values
+
+
+def _note_modifier(element: Mapping[str, Any], notes: list[Note]) -> bool:
+    """Return whether a modifier may change what the value means, and say so."""
+    if path := modifier_path(element, _BY_THEMSELVES):
+        text = "a modifierExtension or implicitRules may change what the value means: not read"
+        notes.append(Note(path, "not-understood", text))
+    return path is not None
 
 
 def observation_rows(resource: Mapping[str, Any], names: Names) -> list[dict[str, str | None]]:
@@ -126,10 +135,16 @@ def _element_fields(
     unit = unit_of(quantity) if isinstance(quantity, dict) else None
     if isinstance(quantity, dict) and analyte:
         note_units(quantity, unit, code, analyte, names, notes)
-    lln, uln, limit_unit = choose_range(element, person, collected, notes)
+
+    def is_unit(text: str) -> bool:
+        return analyte is not None and names.unit(analyte, text) is not None
+
+    lln, uln, limit_unit = choose_range(element, person, collected, notes, is_unit)
+    value, printed_unit = _value(element, notes, is_unit)
+    unit = printed_unit or unit
     return {
         "analyte": code,
-        "value": _value(element, notes),
+        "value": value,
         "unit": unit,
         "lln": lln,
         "uln": uln,
@@ -137,27 +152,38 @@ def _element_fields(
     }
 
 
-def _value(element: Mapping[str, Any], notes: list[Note]) -> str | None:
-    """Return the value as written, with its comparator; None where no number was reported."""
+def _value(
+    element: Mapping[str, Any], notes: list[Note], is_unit: Callable[[str], bool]
+) -> tuple[str | None, str | None]:
+    """Return the value as written (None: no number was reported), and the unit in a text."""
     if "dataAbsentReason" in element:
         if _value_names(element):
             text = "a value and a dataAbsentReason contradict each other: the value is not read"
             notes.append(Note("dataAbsentReason", "contradiction", text))
-        return None
+        return None, None
     quantity = element.get("valueQuantity")
     if quantity is not None:
-        return _quantity(quantity, notes)
+        return _quantity(quantity, notes), None
     if element.get("valueInteger") is not None:
-        return _number(element["valueInteger"])
+        return _number(element["valueInteger"]), None
     written = element.get("valueString")
-    if isinstance(written, str):
-        try:
-            return read_value(written).text
-        except ParseError:
-            pass
+    if isinstance(written, str) and (found := _printed(written, is_unit)):
+        return found
     if names := _value_names(element):
         notes.append(Note(names[0], "not-a-number", "this value is not a number: not graded"))
-    return None
+    return None, None
+
+
+def _printed(text: str, is_unit: Callable[[str], bool]) -> tuple[str, str | None] | None:
+    """Return number and unit of a text such as ``1.8`` or ``<0.2 mg/dL``; None for any other."""
+    match = _NUMBER_AND_UNIT.fullmatch(text.strip()[:LONGEST])
+    unit = (match[2] or match[3]) if match else None
+    if unit is not None and not is_unit(unit):
+        return None
+    try:
+        return read_value(match[1] if match else text).text, unit
+    except ParseError:
+        return None
 
 
 def _quantity(quantity: object, notes: list[Note]) -> str | None:
@@ -207,9 +233,15 @@ def _source_id(resource: Mapping[str, Any]) -> str | None:
 
 
 def _patient(resource: Mapping[str, Any]) -> str | None:
-    """Return the id in the subject's ``Patient/123`` or ``urn:uuid:…``; None if there is none."""
-    reference = text_of(object_of(resource.get("subject")).get("reference"))
-    return reference and (reference.rpartition("/")[2].removeprefix("urn:uuid:") or None)
+    """Return the id in the subject's ``Patient/123`` or ``urn:uuid:…``; None if there is none.
+
+    Ids of other resources, also of contained ones, are none: they would join what is not one.
+    """
+    reference = text_of(object_of(resource.get("subject")).get("reference")) or ""
+    kind, _, name = reference.partition("/_history/")[0].rpartition("/")
+    if "#" in name or "?" in reference or kind.rpartition("/")[2] not in ("", "Patient"):
+        return None
+    return name.removeprefix("urn:uuid:") or None
 
 
 def _value_names(element: Mapping[str, Any]) -> list[str]:

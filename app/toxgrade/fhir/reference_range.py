@@ -1,14 +1,23 @@
 """The reference range of an Observation that applies to its patient: one, or none is taken."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
 from toxgrade.errors import ParseError
-from toxgrade.fhir.elements import Note, codes, object_of, objects, text_of, unit_of
-from toxgrade.grading.parse import read_collected
+from toxgrade.fhir.elements import (
+    Note,
+    codes,
+    modifier_path,
+    object_of,
+    objects,
+    text_of,
+    unit_of,
+    words_beside_units,
+)
+from toxgrade.grading.parse import read_collected, read_limit
 from toxgrade.grading.phase import add_months
 from toxgrade.grading.reference_ranges import read_range
 from toxgrade.grading.result import to_plain_text
@@ -22,6 +31,19 @@ _SEX = {
     "female": "female", "F": "female", "248152002": "female",
 }  # fmt: skip
 """Codes of administrative gender in FHIR, HL7 v3 and SNOMED CT."""
+
+_PLAIN = {
+    "normal", "reference", "ref", "range", "ranges", "interval", "intervals", "value", "values",
+    "limit", "limits", "low", "lower", "high", "upper", "lln", "uln", "from", "to", "and", "up",
+    "between", "normalbereich", "referenzbereich", "bis",
+}  # fmt: skip
+"""Words of a text that say no more than that a range is the normal one."""
+
+_SEX_WORDS = {
+    "female": ("f", "female", "females", "woman", "women"),
+    "male": ("m", "male", "males", "man", "men"),
+}
+_AGE_WORDS = ("age", "aged", "adult", "adults", "year", "years", "yr", "yrs", "y", "months", "days")
 
 _MONTHS = {"a": 12, "mo": 1}
 _DAYS = {"wk": 7, "d": 1}
@@ -39,29 +61,39 @@ UNKNOWN_PERSON = Person()
 
 
 def choose_range(
-    element: Mapping[str, Any], person: Person, collected: str | None, notes: list[Note]
+    element: Mapping[str, Any],
+    person: Person,
+    collected: str | None,
+    notes: list[Note],
+    is_unit: Callable[[str], bool] = lambda _: False,
 ) -> Limits:
     """Return the limits of the normal range that applies; none where several with others might.
 
     A range for a sex or an age applies where the person's is known and meets it; one for anything
-    else (a pregnancy, a race) is not taken. Limits that are no numbers are passed on, so that the
-    grader flags them.
+    else (a pregnancy, a race), in codes or in words, is not taken. Limits that are no numbers are
+    passed on, so that the grader flags them. ``is_unit`` knows the units of the analyte.
     """
-    ranges = list(enumerate(objects(element.get("referenceRange"))))
-    normal = [(i, r) for i, r in ranges if _is_normal(r) and _has_content(r)]
-    fitting = []
-    for i, range_ in normal:
-        if _applies(range_, person, collected):
-            fitting.append((i, range_))
-        else:
+    found: set[Limits] = set()
+    for i, range_ in enumerate(objects(element.get("referenceRange"))):
+        path = f"referenceRange[{i}]"
+        if not _is_normal(range_) or not _has_content(range_):
+            continue
+        if modifier_path(range_):
+            text = "a modifier that is not known may change what this range means: it is not taken"
+            notes.append(Note(path, "range-not-applicable", text))
+        elif not _applies(range_, person, collected):
             text = "this range is for some people, and it is not known that this is one of them"
-            notes.append(Note(f"referenceRange[{i}]", "range-not-applicable", text))
-    limits = {_limits(range_, f"referenceRange[{i}]", notes) for i, range_ in fitting}
-    if len(limits) > 1:
+            notes.append(Note(path, "range-not-applicable", text))
+        elif _has_number(range_) and _says_else(range_, element, person, is_unit):
+            text = "its text says more than normal, numbers and unit: it is not taken"
+            notes.append(Note(path, "range-not-applicable", text))
+        else:
+            found.add(_limits(range_, path, notes, is_unit))
+    if len(found) > 1:
         text = "several ranges could apply: none is taken"
         notes.append(Note("referenceRange", "several-ranges", text))
         return _NONE
-    return limits.pop() if limits else _NONE
+    return found.pop() if found else _NONE
 
 
 def _is_normal(range_: Mapping[str, Any]) -> bool:
@@ -76,12 +108,39 @@ def _is_normal(range_: Mapping[str, Any]) -> bool:
 
 
 def _has_content(range_: Mapping[str, Any]) -> bool:
-    return any(range_.get(name) for name in ("low", "high", "text"))
+    return _has_number(range_) or bool(range_.get("text"))
+
+
+def _has_number(range_: Mapping[str, Any]) -> bool:
+    """Return whether a limit has a value: one that has only a unit says nothing."""
+    return any(object_of(range_.get(end)).get("value") is not None for end in ("low", "high"))
+
+
+def _says_else(
+    range_: Mapping[str, Any],
+    element: Mapping[str, Any],
+    person: Person,
+    is_unit: Callable[[str], bool],
+) -> bool:
+    """Return whether the text beside the numbers qualifies them: ``Critical``, ``Adult male``.
+
+    Words for a sex or an age are fine where codes that say the same were met.
+    """
+    text = range_.get("text")
+    if not isinstance(text, str):
+        return False
+    quantities = [object_of(q) for q in (range_.get("low"), range_.get("high"),
+                                         element.get("valueQuantity"))]  # fmt: skip
+    units = {u for q in quantities for u in (text_of(q.get("unit")), text_of(q.get("code"))) if u}
+    known = set(_PLAIN)
+    if person.sex and range_.get("appliesTo"):
+        known.update(_SEX_WORDS[person.sex])
+    if "age" in range_:
+        known.update(_AGE_WORDS)
+    return any(word not in known for word in words_beside_units(text, units, is_unit))
 
 
 def _applies(range_: Mapping[str, Any], person: Person, collected: str | None) -> bool:
-    if "modifierExtension" in range_:
-        return False
     for group in objects(range_.get("appliesTo")):
         sexes = {_SEX[code] for code in codes(group) if code in _SEX}
         if person.sex is None or sexes != {person.sex}:
@@ -126,16 +185,45 @@ def _birthday(born: date, age: object) -> tuple[date, date] | None:
     return None
 
 
-def _limits(range_: Mapping[str, Any], path: str, notes: list[Note]) -> Limits:
-    low, high = object_of(range_.get("low")), object_of(range_.get("high"))
-    if not low and not high:
+def _limits(
+    range_: Mapping[str, Any], path: str, notes: list[Note], is_unit: Callable[[str], bool]
+) -> Limits:
+    """Return the numbers; where there is only one, the text may give the other."""
+    if not _has_number(range_):
         return _printed_limits(range_.get("text"), path, notes)
-    units = {unit for quantity in (low, high) if (unit := unit_of(quantity))}
+    low, high = object_of(range_.get("low")), object_of(range_.get("high"))
+    valued = [quantity for quantity in (low, high) if quantity.get("value") is not None]
+    units = {unit for quantity in valued if (unit := unit_of(quantity))}
     if len(units) > 1:
         text = "low and high are in different units: the range is not taken"
         notes.append(Note(path, "range-units", text))
         return _NONE
-    return _number(low), _number(high), units.pop() if units else None
+    unit = units.pop() if units else None
+    coded = _number(low), _number(high)
+    try:
+        printed = read_range(text_of(range_.get("text")) or "")
+    except ParseError:
+        return *coded, unit
+    if printed.unit and not is_unit(printed.unit):
+        return *coded, unit
+    if unit and printed.unit and unit.casefold() != printed.unit.casefold():
+        return *coded, unit  # The text has the range in another unit.
+    pairs = list(zip(coded, (printed.lln, printed.uln), strict=True))
+    if any(_differ(ours, theirs) for ours, theirs in pairs):
+        text = "its numbers and its text name different limits: the range is not taken"
+        notes.append(Note(f"{path}.text", "contradiction", text))
+        return _NONE
+    lln, uln = (ours or to_plain_text(theirs) for ours, theirs in pairs)
+    return lln, uln, unit or printed.unit
+
+
+def _differ(coded: str | None, printed: Decimal | None) -> bool:
+    if coded is None or printed is None:
+        return False
+    try:
+        return read_limit(coded).number != printed
+    except ParseError:
+        return False  # The grader flags it.
 
 
 def _number(limit: Mapping[str, Any]) -> str | None:

@@ -1,19 +1,59 @@
-"""Observations as results to grade: texts are parsed, accepted statuses become ``final``."""
+"""What is graded: Observations as results, of which accepted statuses are ``final``, and courses.
 
+Texts are parsed here.
+"""
+
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 from toxgrade.errors import ParseError
-from toxgrade.fhir.bundle import Source
-from toxgrade.fhir.elements import Note, codes, objects
+from toxgrade.fhir.elements import (
+    FORMER_COURSE,
+    OTHER_RADIOTHERAPY,
+    RADIOTHERAPY_COURSE,
+    SNOMED,
+    SNOMED_REQUESTED,
+    Note,
+    codes,
+    modifier_path,
+    object_of,
+    objects,
+)
 from toxgrade.fhir.observation import ObservedValue, read_observation
 from toxgrade.fhir.reference_range import Person
 from toxgrade.grading.parse import read_collected, read_limit, read_value
-from toxgrade.grading.result import Collected, LabResult, Reason, Reported
+from toxgrade.grading.result import Collected, Course, LabResult, Reason, Reported
 from toxgrade.grading.units import Names
+
+_NOT_DONE = ("not-done", "entered-in-error", "preparation")
+_GOING_ON = ("in-progress", "on-hold", "suspended")  # STU3 has the last one.
+_PERIODS = ("performedPeriod", "occurrencePeriod")  # R5 has the second one.
+_IRRELEVANT = frozenset({"performer", "focalDevice", "contained"})  # of a Procedure
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An Observation, its place in the Bundle (FHIRPath) and its subject (None: it names none).
+
+    ``scope``: what its id is unique within, a server or a container (None: not known). ``notes``
+    are about its place in the Bundle.
+    """
+
+    where: str
+    resource: Mapping[str, Any]
+    subject: str | None
+    full_url: str | None = None
+    scope: str | None = None
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def is_contained(self) -> bool:
+        """Whether it exists only in the resource that contains it."""
+        return self.scope is not None and self.scope.startswith("#")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +92,7 @@ def read_source(source: Source, names: Names, person: Person, accepted: Accepted
 
 
 def _observed(source: Source, value: ObservedValue, accepted: Accepted) -> Observed:
-    notes = [note.below(source.where) for note in value.notes]
+    notes = [*source.notes, *(note.below(source.where) for note in value.notes)]
     status = value.status
     if (status == "preliminary" and accepted.preliminary) or (
         status == "unknown" and accepted.unknown
@@ -77,6 +117,7 @@ def _observed(source: Source, value: ObservedValue, accepted: Accepted) -> Obser
         collected=collected if isinstance(collected, Collected) else None,
         status=status,
         source_id=value.source_id,
+        source_scope=source.scope,
         issued=_issued(value.issued),
         unreadable=unreadable,
         unreadable_limit=lln is False or uln is False,
@@ -121,3 +162,59 @@ def _issued(text: str | None) -> datetime | None:
     except ValueError:
         return None
     return issued if issued and issued.tzinfo else None
+
+
+def read_course(resource: Mapping[str, Any], place: str, notes: list[Note]) -> Course | None:
+    """Return a Procedure's course; None if it is something else, was not done or has no date.
+
+    A course that is not taken, or not as it is written, is told.
+    """
+    status = resource.get("status")
+    written = list(_codes(resource.get("code")))
+    categories = [code for one in objects(resource.get("category")) for code in _codes(one)]
+    other = any(code in OTHER_RADIOTHERAPY for code in written)
+    is_course = any(c in (RADIOTHERAPY_COURSE, FORMER_COURSE) for c in [*written, *categories])
+    if status in _NOT_DONE:
+        return None
+    if not is_course or (other and RADIOTHERAPY_COURSE not in written):
+        if is_course or other or any(code in OTHER_RADIOTHERAPY for code in categories):
+            text = f"no course of radiotherapy by its code ({RADIOTHERAPY_COURSE}): not taken"
+            notes.append(Note(f"{place}.code", "other-radiotherapy", text))
+        return None
+    if path := modifier_path(resource, _IRRELEVANT):
+        text = "this may change what the Procedure means: this course is not taken"
+        notes.append(Note(f"{place}.{path}", "not-understood", text))
+        return None
+    name = next((name for name in _PERIODS if object_of(resource.get(name))), _PERIODS[0])
+    days = dict(_days(object_of(resource.get(name)), f"{place}.{name}", notes))
+    ongoing = status in _GOING_ON
+    if ongoing and "end" in days:
+        del days["end"]
+        text = "by its status the course goes on: this end is not taken"
+        notes.append(Note(f"{place}.{name}.end", "end-not-taken", text))
+    if not days:
+        sent = [key for key in resource if key.startswith(("performed", "occurrence"))]
+        text = "expected a period with start, end or both: no date of radiotherapy is taken"
+        notes.append(Note(f"{place}.{sent[0] if sent else name}", "no-date", text))
+        return None
+    return Course(days.get("start"), days.get("end"), ongoing=ongoing)
+
+
+def _codes(concept: object) -> Iterator[str]:
+    return codes(concept, SNOMED, SNOMED_REQUESTED)
+
+
+def _days(
+    period: Mapping[str, Any], place: str, notes: list[Note]
+) -> Iterator[tuple[Literal["start", "end"], date]]:
+    """Yield the ends of a period that are full dates; what is not is told."""
+    ends: tuple[Literal["start", "end"], ...] = ("start", "end")
+    for end in ends:
+        if (written := period.get(end)) is None:
+            continue
+        read = _collected(written if isinstance(written, str) else "")
+        if isinstance(read, Collected) and read.first == read.last:
+            yield end, read.first
+        else:
+            text = "expected a full date: this course counts as without it"
+            notes.append(Note(f"{place}.{end}", "partial-date", text))

@@ -17,6 +17,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+HL7Charset = Literal[
+    "ASCII", "UNICODE UTF-8", "8859/1", "8859/2", "8859/3", "8859/4", "8859/5", "8859/6", "8859/7",
+    "8859/8", "8859/9", "8859/15",
+]  # fmt: skip
 _ROOT_PATH = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 
 
@@ -31,14 +35,15 @@ class Settings(BaseSettings):
     is let go. ``read_seconds``, ``write_seconds``: a query, or storing what a POST sent, that takes
     longer is answered with 503.
     ``hl7v2_authority``: whose identifier in PID-3 is the study's pseudonym (None: the first);
-    ``hl7v2_codes``: local codes of OBX-3 and the analytes they mean, as JSON.
+    ``hl7v2_codes``: local codes of OBX-3 and the analytes they mean, as JSON; ``hl7v2_charset``:
+    that of messages that declare none, by HL7 table 0211 (None: UTF-8).
     ``batches_dir`` holds uploads until they are stored; ``workers`` is how many store them beside
     the service; what a worker holds is another's once it has not been heard of for
     ``lease_seconds``.
     ``max_bundle_*`` limit what ``/fhir`` and ``/cds-services`` take at once.
     ``fhir_unknown_status``: whether an Observation of status ``unknown`` counts as final.
     ``cors_origins``: browser clients that may call ``/cds-services``, as JSON
-    (``["https://ehr.example"]``); ``cds_study``: the study whose pages its cards lead to.
+    (``["https://ehr.example"]``); ``cds_study``: the study whose rules and pages its cards have.
     ``jwt_*``: tokens of this issuer for this audience are accepted too, signed by the keys (JWKS)
     at an https address or in a file; ``jwt_token_url`` is where clients get them.
     """
@@ -61,6 +66,7 @@ class Settings(BaseSettings):
     write_seconds: PositiveFloat = 30
     hl7v2_authority: str | None = None
     hl7v2_codes: dict[str, str] = Field(default_factory=dict)
+    hl7v2_charset: HL7Charset | None = None
     batches_dir: Path = Path("toxgrade-batches")
     max_bundle_entries: PositiveInt = 10_000
     max_bundle_bytes: PositiveInt = 32 * 1024 * 1024

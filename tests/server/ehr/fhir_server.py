@@ -23,7 +23,8 @@ class FhirServer:
     """``resources`` by type; the next requests meet ``faults`` first, one each.
 
     ``client_key``: tokens are asked for, and given to who signs with this key. ``asked``: the
-    paths that were requested, ``tokens`` those that were given.
+    paths that were requested, ``tokens`` those that were given. ``by_reference``: it finds only
+    those who are asked for as ``Patient/1``.
     """
 
     port: int = 0
@@ -33,10 +34,15 @@ class FhirServer:
     tokens: list[str] = field(default_factory=list)
     client_key: Key | None = None
     page: int = 2
+    by_reference: bool = False
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/fhir"
+
+    @property
+    def prefix(self) -> str:
+        return "" if self.by_reference else "Patient/"
 
     def add(self, *resources: dict[str, Any]) -> None:
         for resource in resources:
@@ -82,7 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
         found = [
             one
             for one in told.resources.get(kind, [])
-            if one["subject"]["reference"] == f"Patient/{asked['patient'][0]}"
+            if one["subject"]["reference"] == told.prefix + asked["patient"][0]
             and codes & {coding["code"] for coding in one["code"]["coding"]}
         ]
         first = int(asked.get("first", ["0"])[0])

@@ -198,9 +198,11 @@ def test_under_a_key_each_message_gets_its_first_acknowledgement_again(api: http
 
 def test_serial_values_of_one_order_are_two_results(api: httpx.Client) -> None:
     """The 6.8 of the morning was overwritten by the 4.0 of the afternoon: grade 3 became 0."""
-    potassium = {"f3": "2823-3^Potassium^LN", "f6": "mmol/L", "f7": "3.5-5.1"}
-    morning = obx(f5="6.8", f14="201104230800", **potassium)
-    afternoon = obx(2, f5="4.0", f14="201104231400", **potassium)
+
+    def potassium(number: int, value: str, time: str) -> str:
+        return obx(number, f3="2823-3^Potassium^LN", f5=value, f6="mmol/L", f7="3.5-5.1", f14=time)
+
+    morning, afternoon = potassium(1, "6.8", "201104230800"), potassium(2, "4.0", "201104231400")
     for sent in (message(morning), message(afternoon), message(morning, afternoon)):
         assert fields(send(api, sent), "MSA")[0][1] == "AA"
     high = {g["value"]: g["grade"] for g in grades(api) if g["term"] == "Hyperkalemia"}

@@ -4,9 +4,9 @@ from typing import Any
 
 import httpx
 import pytest
-from fhir.resources.R4B import get_fhir_model_class
 
 from tests.fhir.resources import (
+    ENCODER,
     answered,
     bundle,
     coded,
@@ -18,17 +18,13 @@ from tests.fhir.resources import (
     post,
     procedure,
     quantity,
+    valid,
 )
 
 BASELINE = observation(
     id="o0", effectiveDateTime="2011-01-20", valueQuantity=quantity("0.9", "mg/dL")
 )
 _IN_PARAMETERS = "Parameters.parameter[0].resource"
-
-
-def valid(resource: dict[str, Any]) -> None:
-    """As the models of FHIR R4B read it, which for these resources are R4's."""
-    get_fhir_model_class(resource["resourceType"]).model_validate(resource)
 
 
 def one(client: httpx.Client, sent: dict[str, Any]) -> dict[str, Any]:
@@ -186,6 +182,8 @@ def test_contained_observations_are_answered(stateless: httpx.Client) -> None:
               "subject": {"reference": "Patient/1"}, "contained": [observation()]}  # fmt: skip
     found = one(stateless, bundle(report))
     assert found["valueInteger"] == 1
+    # It has no address of its own.
+    assert found["derivedFrom"] == [{"display": "Bundle.entry[0].resource.contained[0]"}]
 
 
 def test_each_person_is_graded_alone(stateless: httpx.Client) -> None:
@@ -231,6 +229,109 @@ def test_dates_given_go_before_procedures(stateless: httpx.Client) -> None:
     assert components(one(stateless, sent))["days_from_end"] == 45
 
 
+def test_a_course_of_nobody_is_told(stateless: httpx.Client) -> None:
+    other = procedure(subject={"reference": "https://other.example/fhir/Patient/7"})
+    resources = answered(stateless, bundle(other, observation()))
+    assert components(derived(resources)[0])["phase"] == "unknown"
+    assert issues(resources) == [
+        ("no-results", ["Bundle.entry[0].resource.subject"]),
+        ("no-course", ["Bundle.entry[1].resource.subject"]),
+    ]
+    nobody_s = observation(subject=None)
+    resources = answered(stateless, bundle(procedure(), observation(), nobody_s))
+    assert issues(resources) == [("no-course", ["Bundle.entry[2].resource.subject"])]
+    two = observation(id="o2", subject={"reference": "Patient/2"})  # not treated: nothing to tell
+    assert issues(answered(stateless, bundle(procedure(), observation(), two))) == []
+
+
+def test_one_course_that_contradicts_itself_does_not_silence_the_rest(
+    stateless: httpx.Client,
+) -> None:
+    resources = answered(stateless, bundle(procedure(end="2011-01-01"), observation()))
+    (found,) = derived(resources)
+    assert (found["valueInteger"], components(found)["phase"]) == (1, "unknown")
+    where = "Bundle.entry[0].resource.performedPeriod.end"
+    assert issues(resources) == [("end-before-start", [where])]
+
+
+def test_a_patient_by_reference_is_compared(stateless: httpx.Client) -> None:
+    def sent(who: str, subject: str) -> dict[str, Any]:
+        lab = observation(subject={"reference": subject})
+        given = parameters(bundle(lab))
+        patient = {"name": "patient", "valueReference": {"reference": who}}
+        return given | {"parameter": [*given["parameter"], patient]}
+
+    assert post(stateless, sent("Patient/1", "https://ehr.example/Patient/1")).status_code == 200
+    answer = post(stateless, sent("Patient/1", "Patient/2"))
+    assert answer.status_code == 422
+    assert issues([answer.json()]) == [
+        ("other-patient", [f"{_IN_PARAMETERS}.entry[0].resource.subject"])
+    ]
+
+
+def test_a_result_of_a_withdrawn_report_is_not_graded(stateless: httpx.Client) -> None:
+    report = {"resourceType": "DiagnosticReport", "status": "entered-in-error",
+              "subject": {"reference": "Patient/1"}, "contained": [observation()]}  # fmt: skip
+    resources = answered(stateless, bundle(report))
+    assert derived(resources)[0]["dataAbsentReason"]["text"] == "not-final"
+    assert [code for code, _ in issues(resources)] == ["not-final", "withdrawn"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "written"),
+    [
+        ({"effectiveDateTime": "2011-04-23T10:35:00+02:00"}, "2011-04-23T10:35:00+02:00"),
+        ({"effectiveDateTime": "2011-04"}, "2011-04"),
+        # what counted, where it is no dateTime of R4
+        ({"effectiveDateTime": "2011-04-23T10:35:00"}, "2011-04-23"),
+        ({"effectiveDateTime": "2011-04-23T10:35+02:00"}, "2011-04-23"),
+        ({"effectiveDateTime": "2011-04-23 10:35:00"}, "2011-04-23"),
+        ({"effectiveDateTime": " 2011-04-23"}, "2011-04-23"),
+        ({"effectiveDateTime": None, "effectiveInstant": "2011-04-23"}, "2011-04-23"),
+        ({"effectiveDateTime": None, "effectivePeriod": {"end": "2011-04-23T10:00"}}, "2011-04-23"),
+        ({"effectiveDateTime": None,
+          "effectivePeriod": {"start": "2011-04-24", "end": "2011-04-23"}}, "2011-04-23"),
+        # none
+        ({"effectiveDateTime": "20110423"}, None),
+        ({"effectiveDateTime": "04/23/2011"}, None),
+        ({"effectiveDateTime": "2011-02-30"}, None),
+        ({"effectiveDateTime": ["2011-04-23"]}, None),
+    ],
+)  # fmt: skip
+def test_dates_in_the_answer_are_those_of_r4(
+    stateless: httpx.Client, changes: dict[str, Any], written: str | None
+) -> None:
+    for output in ("observation", "adverse-event"):
+        sent = parameters(bundle(procedure(), observation(**changes)), output=output)
+        found = answered(stateless, sent)[0]
+        if found["resourceType"] == "AdverseEvent":
+            assert found["date"] == written
+            continue
+        assert found.get("effectiveDateTime") == written
+        absent = found.get("_effectiveDateTime", {}).get("extension", [{}])[0].get("valueCode")
+        assert absent == (None if written else "error")
+
+
+@pytest.mark.parametrize("period", [{"start": "2011-04-22", "end": "2011-04-23"}])
+def test_a_period_is_repeated(stateless: httpx.Client, period: dict[str, str]) -> None:
+    sent = observation(effectiveDateTime=None, effectivePeriod=period)
+    assert one(stateless, bundle(sent))["effectivePeriod"] == period
+
+
+@pytest.mark.parametrize("kind", ["document", "message"])
+def test_documents_and_messages(stateless: httpx.Client, kind: str) -> None:
+    first = {"resourceType": "Composition" if kind == "document" else "MessageHeader"}
+    assert one(stateless, bundle(first, observation(), type=kind))["valueInteger"] == 1
+
+
+def test_one_resource_without_a_bundle(stateless: httpx.Client) -> None:
+    report = {"resourceType": "DiagnosticReport", "status": "final", "contained": [observation()]}
+    for sent in (observation(), report):
+        for body in (sent, parameters(sent)):
+            assert one(stateless, body)["valueInteger"] == 1
+    assert one(stateless, observation())["derivedFrom"][0]["display"] == "Observation"
+
+
 def test_adverse_events_when_asked(stateless: httpx.Client) -> None:
     sent = bundle(procedure(), BASELINE, observation(), observation(id="o2", referenceRange=None))
     resources = answered(stateless, parameters(sent, output="adverse-event"))
@@ -252,14 +353,16 @@ def test_adverse_events_when_asked(stateless: httpx.Client) -> None:
     ("body", "code", "expression"),
     [
         ([], "resource-type", "resourceType"),
-        ({"resourceType": "Observation"}, "resource-type", "resourceType"),
+        ({"resourceType": "Encounter"}, "resource-type", "resourceType"),
         ({"resourceType": "Bundle"}, "bundle-type", "Bundle.type"),
         (bundle(type="history"), "bundle-type", "Bundle.type"),
         (bundle(entry={}), "structure", "Bundle.entry"),
         (bundle(entry=[1]), "structure", "Bundle.entry[0]"),
         (bundle(entry=[{"resource": {}}]), "resource-type",
          "Bundle.entry[0].resource.resourceType"),
-        (parameters(observation()), "resource-type", f"{_IN_PARAMETERS}.resourceType"),
+        (parameters({"resourceType": "Patient"}), "resource-type",
+         f"{_IN_PARAMETERS}.resourceType"),
+        (bundle(implicitRules="urn:x"), "not-understood", "Bundle.implicitRules"),
         ({"resourceType": "Parameters"}, "missing", "Parameters.parameter"),
         (parameters(bundle(), output="xml"), "output", "Parameters.parameter[1].valueCode"),
         (parameters(bundle(), radiotherapyEnd="2011-03"), "unreadable-date",
@@ -274,10 +377,9 @@ def test_adverse_events_when_asked(stateless: httpx.Client) -> None:
         (parameters(bundle(observation(), observation(id="o2", subject={"reference": "Patient/2"})),
                     radiotherapyEnd="2011-03-09"),
          "several-patients", f"{_IN_PARAMETERS}.entry[1].resource.subject"),
-        (bundle(observation(), observation(valueQuantity=quantity(3, "mg/dL"))), "two-contents",
-         "Bundle.entry[1].resource"),
-        (bundle(procedure(end="2011-01-01"), observation()), "end-before-start",
-         "Bundle.entry[0].resource.performedPeriod.end"),
+        (parameters(bundle(observation(), procedure(subject={"reference": "Patient/2"})),
+                    patient="P1"),
+         "several-patients", f"{_IN_PARAMETERS}.entry[1].resource.subject"),
     ],
 )  # fmt: skip
 def test_what_is_refused(stateless: httpx.Client, body: object, code: str, expression: str) -> None:
@@ -316,6 +418,38 @@ def test_parameters_in_the_address_are_not_lost_in_silence(stateless: httpx.Clie
     assert "Parameters" in answer.json()["issue"][0]["details"]["text"]
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    ("query", "accept", "status"),
+    [
+        ("_format=json", "application/fhir+xml", 200),
+        ("_format=application/fhir%2Bjson&_pretty=true", "*/*", 200),
+        ("_format=application/fhir+json", "*/*", 200),  # a plus that was not escaped
+        ("_summary=false&_elements=id", "*/*", 200),
+        ("_format=xml", "*/*", 406),
+        ("", "application/fhir+json; fhirVersion=4.0", 200),
+        ("", "application/json;q=0.9, application/fhir+xml", 200),
+        ("", "text/html, */*;q=0.1", 200),
+        ("", "application/fhir+xml", 406),
+        ("", "application/json;q=0, application/xml", 406),
+        ("", "application/fhir+json; fhirVersion=5.0", 406),
+    ],
+)  # fmt: skip
+def test_formats_that_any_client_may_ask_for(
+    stateless: httpx.Client, method: str, query: str, accept: str, status: int
+) -> None:
+    content = ENCODER.encode(bundle(observation()))
+    headers = {"Accept": accept, "Content-Type": "application/fhir+json"}
+    if method == "GET":
+        answer = stateless.get(f"/fhir/metadata?{query}", headers={"Accept": accept})
+    else:
+        url = f"/fhir/$ctcae-grade?{query}"
+        answer = stateless.post(url, content=content, headers=headers)
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/fhir+json"
+    valid(answer.json())
+
+
 @pytest.mark.parametrize("path", ["/fhir/metadata", "/fhir/OperationDefinition/ctcae-grade"])
 def test_the_server_describes_itself(stateless: httpx.Client, path: str) -> None:
     answer = stateless.get(path)
@@ -324,5 +458,17 @@ def test_the_server_describes_itself(stateless: httpx.Client, path: str) -> None
 
 
 def test_other_addresses_answer_in_fhir_too(stateless: httpx.Client) -> None:
-    for answer in (stateless.get("/fhir/Patient/1"), stateless.get("/fhir/$ctcae-grade")):
+    for answer in (
+        stateless.get("/fhir/Patient/1"), stateless.get("/fhir/$ctcae-grade"),
+        stateless.get("/fhir"), stateless.post("/fhir", json=bundle()),
+        stateless.post("/fhir/", json=bundle()),
+    ):  # fmt: skip
         assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+def test_two_values_of_one_result_are_both_graded_and_flagged(stateless: httpx.Client) -> None:
+    """Which of them counts cannot be told: refusing the Bundle would silence all the rest."""
+    twice = bundle(observation(), observation(valueQuantity=quantity("5.0", "mg/dL")))
+    answers = derived(answered(stateless, twice))
+    assert [one["valueInteger"] for one in answers] == [1, 3]
+    assert all("two-values-one-time" in str(one["component"]) for one in answers)

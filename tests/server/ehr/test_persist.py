@@ -105,6 +105,50 @@ def test_what_cannot_be_stored_is_refused_whole(api: httpx.Client) -> None:
     assert api.get(f"{P1}/grades").status_code == 404
 
 
+def test_a_course_that_contradicts_itself_is_told_and_the_results_are_stored(
+    api: httpx.Client,
+) -> None:
+    resources = answered(api, keep(procedure(end="2011-01-01"), observation()))
+    assert [code for code, _ in issues(resources)] == ["end-before-start"]
+    assert [(g["grade"], g["phase"]) for g in grades(api)] == [(1, "unknown")]
+
+
+def test_an_id_is_unique_on_its_server_and_in_its_report_only(api: httpx.Client) -> None:
+    """Else the later would overwrite the earlier, and a grade 3 would be lost."""
+
+    def at(day: str, value: str, **more: object) -> dict[str, Any]:
+        return observation(
+            id="1", effectiveDateTime=day, valueQuantity=quantity(value, "mg/dL"), **more
+        )
+
+    for base, day, value in (("a", "2011-04-01", "9.9"), ("b", "2011-05-01", "1.0")):
+        entry = [{"fullUrl": f"https://{base}.example/Observation/1", "resource": at(day, value)}]
+        sent = bundle(entry=entry)
+        answered(api, parameters(sent, persist=True, patient="P1"))
+    for report, day, value in (("r", "2011-06-01", "9.9"), ("s", "2011-07-01", "1.0")):
+        answered(api, keep({
+            "resourceType": "DiagnosticReport", "id": report, "status": "final",
+            "subject": {"reference": "Patient/1"}, "contained": [at(day, value, subject=None)],
+        }))  # fmt: skip
+    assert [one["grade"] for one in grades(api)] == [3, 0, 3, 0]
+
+
+def test_two_values_of_one_result_are_both_kept_and_flagged(api: httpx.Client) -> None:
+    answered(api, keep(observation(), observation(valueQuantity=quantity("2.4", "mg/dL"))))
+    found = grades(api)
+    assert {one["grade"] for one in found} == {1, 2}
+    assert all("two-values-one-time" in one["flags"] for one in found)
+
+
+def test_a_withdrawn_report_withdraws_what_was_stored(api: httpx.Client) -> None:
+    report = {"resourceType": "DiagnosticReport", "id": "r", "status": "final",
+              "subject": {"reference": "Patient/1"}, "contained": [observation()]}  # fmt: skip
+    answered(api, keep(report))
+    assert [one["grade"] for one in grades(api)] == [1]
+    answered(api, keep(report | {"status": "entered-in-error"}))
+    assert [one["reason"] for one in grades(api)] == ["not-final"]
+
+
 def test_a_study_that_is_not_there(api: httpx.Client) -> None:
     answer = post(api, keep(observation(), study="nowhere"))
     assert (answer.status_code, answer.json()["resourceType"]) == (404, "OperationOutcome")

@@ -18,6 +18,7 @@ from tests.fhir.resources import (
     post,
     procedure,
     quantity,
+    valid,
 )
 from tests.grading.strategies import CRITERIA, END, START, rows
 from toxgrade.errors import ParseError
@@ -151,6 +152,57 @@ def test_no_observation_is_lost_and_no_grade_is_guessed(
             assert Decimal(str(value)) >= 0
             assert one["status"] in GRADED_STATUSES
             assert one["valueQuantity"].get("code") or one["valueQuantity"].get("unit")
+
+
+ADDRESSES = st.sampled_from(
+    [None, "urn:uuid:1", "https://a.example/Patient/1", "https://a.example/Observation/o1",
+     "https://b.example/Patient/1", 7]
+)  # fmt: skip
+REFERENCES = st.sampled_from(
+    ["Patient/1", "Patient/2", "#p", "#", "urn:uuid:1", "https://a.example/Patient/1",
+     "Patient?identifier=a|b", "Observation/o1", "Patient/", None, 7]
+)  # fmt: skip
+SUBJECTS = st.fixed_dictionaries(
+    {"reference": REFERENCES}, optional={"identifier": st.just({"system": "a", "value": "b"})}
+)
+CONTAINED = st.lists(
+    st.fixed_dictionaries(
+        {"resourceType": st.sampled_from(["Patient", "Observation", "Device"]),
+         "id": st.sampled_from(["p", "o1", None])},
+        optional={"identifier": st.just([{"system": "a", "value": "b"}]), "subject": SUBJECTS},
+    ), max_size=2,
+)  # fmt: skip
+
+
+@st.composite
+def odd_entries(draw: st.DrawFn) -> dict[str, Any]:
+    """An entry of any kind, whose references and containers may be anything."""
+    kinds = [
+        GOOD, procedure(), {"resourceType": "Patient", "id": "1", "gender": "female"},
+        {"resourceType": "DiagnosticReport", "id": "r",
+         "result": [{"reference": "Observation/o1"}]},
+    ]  # fmt: skip
+    more = st.fixed_dictionaries({}, optional={
+        "subject": SUBJECTS, "contained": CONTAINED, "identifier": CONTAINED, "status": JUNK,
+        "hasMember": st.lists(SUBJECTS, max_size=2), "result": st.lists(SUBJECTS, max_size=2),
+        "meta": JUNK, "id": JUNK, "modifierExtension": JUNK, "effectiveDateTime": JUNK,
+        "referenceRange": JUNK, "category": JUNK, "performedPeriod": JUNK,
+    })  # fmt: skip
+    return {"resource": draw(st.sampled_from(kinds)) | draw(more), "fullUrl": draw(ADDRESSES)}
+
+
+@CHECKED
+@given(
+    entries=st.lists(odd_entries(), max_size=5), kind=st.sampled_from(["collection", "document"])
+)
+def test_any_bundle_gets_an_answer_of_r4(
+    stateless: httpx.Client, entries: list[dict[str, Any]], kind: str
+) -> None:
+    answer = post(stateless, bundle(entry=entries, type=kind))
+    assert answer.status_code in (200, 422), answer.text
+    sent = answer.json()
+    for resource in [e["resource"] for e in sent.get("entry", [])] or [sent]:
+        valid(resource)
 
 
 @CHECKED

@@ -20,7 +20,7 @@ from toxgrade.criteria.reader import load
 from toxgrade.errors import RequestError, SourceError
 from toxgrade.fhir.results import Accepted
 from toxgrade.grading.rules import Graders
-from toxgrade.server.ehr.pull.fhir_server import Server, read_base
+from toxgrade.server.ehr.pull.fhir_server import Server, read_base, token_address
 from toxgrade.server.ehr.pull.http_client import Calls, Limits
 from toxgrade.server.ehr.pull.patients import Pulled, pull_patient
 from toxgrade.server.settings import Settings
@@ -104,6 +104,77 @@ def test_a_server_may_not_answer_for_another_patient(ehr: FhirServer) -> None:
         pulled(ehr)
 
 
+def _course_of(reference: str) -> dict[str, Any]:
+    return procedure(subject={"reference": reference})
+
+
+@pytest.mark.parametrize(
+    ("subject", "full_url"),
+    [
+        ("{base}/Patient/1", None),
+        ("Patient/1", "{base}/Procedure/rt"),
+        # behind a proxy, under its own name
+        ("http://inside:8080/fhir/Patient/1", "http://inside:8080/fhir/Procedure/rt"),
+    ],
+)
+def test_relative_and_absolute_subjects_lie_on_one_base(
+    ehr: FhirServer, subject: str, full_url: str | None
+) -> None:
+    found = page(_course_of(subject.format(base=ehr.url)))
+    if full_url:
+        found["entry"][0]["fullUrl"] = full_url.format(base=ehr.url)
+    ehr.faults = [server.as_it_is, server.answering(found)]
+    got = pulled(ehr)
+    assert (len(got.results), len(got.courses), got.is_whole) == (7, 1, True)
+    assert {lab.source_scope for _, lab in got.results} == {ehr.url.replace("http", "https") + "/"}
+
+
+@pytest.mark.parametrize(
+    "subject", ["http://elsewhere.example/fhir/Patient/1", "Patient/2", "urn:uuid:1", "Group/1"]
+)
+def test_a_course_of_another_patient_is_refused(ehr: FhirServer, subject: str) -> None:
+    ehr.faults = [server.as_it_is, server.answering(page(_course_of(subject)))]
+    with pytest.raises(SourceError, match="another patient's"):
+        pulled(ehr)
+
+
+def test_a_patient_may_be_named_by_an_identifier(ehr: FhirServer) -> None:
+    mrn = {"system": "urn:mrn", "value": "7"}
+    ehr.resources["Patient"][0]["identifier"] = [mrn]
+    named = procedure(subject={"identifier": mrn})
+    ehr.faults = [server.as_it_is, server.answering(page(named))]
+    assert len(pulled(ehr).courses) == 1
+
+
+def test_results_without_an_id_do_not_hide_each_other(ehr: FhirServer) -> None:
+    two = [observation(id=None, effectiveDateTime=f"2011-06-0{n}") for n in (1, 2)]
+    ehr.faults = [server.as_it_is, server.as_it_is, server.answering(page(*two))]
+    days = {str(lab.collected.first) for _, lab in pulled(ehr).results if lab.collected}
+    assert {"2011-06-01", "2011-06-02"} <= days
+
+
+@pytest.mark.parametrize(
+    ("course", "courses", "told", "is_whole"),
+    [
+        (procedure(end="2011-01-01"), 0, "end is before the start", False),
+        (procedure(performedPeriod={}, performedDateTime="2011-03-09"), 0, "expected a period",
+         False),
+        (procedure(modifierExtension=[{"url": "urn:x"}]), 0, "may change what", False),
+        (procedure(status="in-progress"), 1, "this end is not taken", True),
+        (procedure(end="2011-03"), 1, "expected a full date", True),
+    ],
+)  # fmt: skip
+def test_what_is_not_taken_is_told_and_the_rest_is(
+    ehr: FhirServer, course: dict[str, Any], courses: int, told: str, is_whole: bool
+) -> None:
+    ehr.resources["Procedure"] = [course]
+    got = pulled(ehr)
+    assert (len(got.results), len(got.courses), got.is_whole) == (7, courses, is_whole)
+    (line,) = got.told
+    assert line.startswith(("Procedure.performed", "Procedure.modifier"))
+    assert told in line
+
+
 def test_a_long_wait_is_left_for_later(ehr: FhirServer) -> None:
     ehr.faults = [server.answering({}, 503, Retry_After="3600")]
     with pytest.raises(SourceError, match="asks to come again in 3600 s"):
@@ -179,7 +250,8 @@ def test_a_pull_that_broke_off_goes_on(
     assert "line 3: the server answered 404" in first.stderr
     assert len(grades(url, "P3")) == 1
     assert (tmp_path / "done.txt").read_text().splitlines()[1:] == ["P1", "P3"]
-    ehr.add({"resourceType": "Patient", "id": "none"})
+    ehr.add({"resourceType": "Patient", "id": "none"},
+            observation(subject={"reference": "Patient/none"}))  # fmt: skip
     ehr.asked.clear()
     second = run(ehr, url, tmp_path, patients, "--done", "done.txt")
     assert second.returncode == 0
@@ -187,6 +259,37 @@ def test_a_pull_that_broke_off_goes_on(
     other = run(ehr, url, tmp_path, patients, "--done", "done.txt", "--study", "trial")
     assert other.returncode == 2
     assert "of another study or server" in other.stderr
+
+
+def test_nothing_found_is_told_and_never_done(
+    ehr: FhirServer, new_sqlite: NewDatabase, tmp_path: Path
+) -> None:
+    url, patients = new_sqlite(), "patient,fhir_id\nP1,1\nP2,2\nP3,3\n"
+    ehr.add({"resourceType": "Patient", "id": "2"}, {"resourceType": "Patient", "id": "3"})
+    ehr.add(_course_of("Patient/3"))
+    first = run(ehr, url, tmp_path, patients, "--done", "done.txt")
+    assert first.returncode == 1
+    assert "line 3: nothing was found for this patient" in first.stderr
+    assert "line 4: no result was found, only radiotherapy" in first.stderr
+    assert "patients that could not be pulled: 2" in first.stderr
+    assert (tmp_path / "done.txt").read_text().splitlines()[1:] == ["P1"]
+
+
+def test_a_course_that_is_lost_is_told_and_never_done(
+    ehr: FhirServer, new_sqlite: NewDatabase, tmp_path: Path
+) -> None:
+    url = new_sqlite()
+    ehr.resources["Procedure"] = [procedure(end="2011-01-01")]
+    done = run(ehr, url, tmp_path, "patient,fhir_id\nP1,1\n", "--done", "done.txt")
+    assert done.returncode == 1
+    assert "line 2: Procedure.performedPeriod.end: the end is before the start" in done.stderr
+    assert len(grades(url, "P1")) == 8
+    assert len((tmp_path / "done.txt").read_text().splitlines()) == 1
+
+
+def test_a_server_that_knows_patients_by_reference_only(ehr: FhirServer) -> None:
+    ehr.by_reference = True
+    assert len(pulled(ehr).results) == 7
 
 
 def test_a_server_that_fails_for_everyone_is_left_alone(
@@ -233,6 +336,29 @@ def test_what_is_not_there_is_said_before_the_server_is_asked(
 
 
 _NAMED: Any = {"kid": "ours"}
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "permission"),
+    [
+        (None, "rs"),
+        ([], "rs"),
+        (["permission-v1"], "read"),
+        (["permission-v1", "permission-v2"], "rs"),
+        (["permission-v2"], "rs"),
+    ],
+)
+def test_scopes_are_those_that_the_server_announces(
+    ehr: FhirServer, capabilities: object, permission: str
+) -> None:
+    told = {"token_endpoint": "https://ehr.example/token", "capabilities": capabilities}
+    ehr.faults = [server.answering(told)]
+    calls = Calls(_QUICK)
+    address, scope = token_address(read_base(ehr.url), calls)
+    calls.close()
+    assert address == "https://ehr.example/token"
+    kinds = ("Observation", "Patient", "Procedure")
+    assert scope == " ".join(f"system/{kind}.{permission}" for kind in kinds)
 
 
 @pytest.mark.parametrize("kind", ["EC", "RSA"])

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from toxgrade.criteria.model import Edition
+from toxgrade.fhir.elements import OWN
 from toxgrade.fhir.results import Observed
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.units import Names
@@ -25,6 +26,14 @@ _PHASES = {
     "late": "late",
     "unknown": "acute or late not known",
 }
+_OVERRIDE_REASONS = [
+    {"system": OWN, "code": code, "display": display}
+    for code, display in (
+        ("already-known", "Already known or being treated"),
+        ("not-from-radiotherapy", "Has another cause than radiotherapy"),
+        ("doubtful-result", "The result is doubtful"),
+    )
+]
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~#&])")
 
 
@@ -126,8 +135,8 @@ def _card(one: _Latest, indicator: str, edition: Edition, names: Names, link: st
     summary = f"{grade}: {graded.term.name} ({', '.join([*value, _phase_text(graded)])})"
     detail = "\n".join(f"- {_escape_markdown(line)}" for line in _lines(one, edition))
     card = _frame(summary, detail, indicator, edition)
-    return card | {"links": [{"label": "All grades of this patient", "url": link,
-                              "type": "absolute"}]}  # fmt: skip
+    pages = {"label": "All grades of this patient", "url": link, "type": "absolute"}
+    return card | {"overrideReasons": _OVERRIDE_REASONS, "links": [pages]}
 
 
 def _frame(summary: str, detail: str, indicator: str, edition: Edition) -> Card:

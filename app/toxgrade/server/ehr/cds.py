@@ -1,43 +1,47 @@
 """The CDS Hooks 2.0 service: cards about toxicity when a clinician opens a patient's chart."""
 
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
 from urllib.parse import quote
+from uuid import UUID
 
+import structlog
 from anyio import to_thread
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from starlette.requests import Request
 from starlette.responses import Response
 
-from toxgrade.criteria.model import Criteria
-from toxgrade.errors import FieldFault, RequestError
-from toxgrade.fhir.bundle import Contents, Treatment, read_bundle
-from toxgrade.fhir.elements import LOINC, RADIOTHERAPY_COURSE, SNOMED, object_of, objects, text_of
-from toxgrade.fhir.results import Accepted
+from toxgrade.errors import FieldFault, NotFound, RequestError
+from toxgrade.fhir.elements import object_of, text_of
+from toxgrade.fhir.results import Accepted, Observed
+from toxgrade.grading.result import Flag
 from toxgrade.grading.rules import Rules
-from toxgrade.server.ehr.cards import cards, notice
+from toxgrade.server.ehr.cards import Card, cards, notice
 from toxgrade.server.ehr.fhir_http import BundleRoute
-from toxgrade.server.ehr.grade_bundle import PersonValues, grade, observe
+from toxgrade.server.ehr.grade_bundle import Answers, PersonValues, grade, observe
+from toxgrade.server.ehr.prefetch import COURSES, LABS, is_outcome, read_prefetch, templates
 from toxgrade.server.http.authorization import public, require_role
 from toxgrade.server.http.body import BodyProblem, read_json
 from toxgrade.server.http.service import Service, TheService
+from toxgrade.server.records.studies import find_study
 
 router = APIRouter(prefix="/cds-services", tags=["EHR"], route_class=BundleRoute)
 
+T = TypeVar("T")
+
+_log = structlog.get_logger()
 _SERVICE, _HOOK = "ctcae-labs", "patient-view"
-_LABS, _COURSES = "labs", "radiotherapy"
-_MAX_LOOP_BYTES = 100_000  # A larger body is handled in a thread, not in the event loop.
-_BODY = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "required": ["hook", "hookInstance", "context", "prefetch"],
-            }
-        }
-    },
-}
+_OUTCOMES = ("accepted", "overridden")
+_MAX_LOOP_BYTES = 100_000
+
+
+def _requires(*names: str) -> dict[str, Any]:
+    """Return the OpenAPI description of a body with these fields."""
+    schema = {"type": "object", "required": list(names)}
+    body = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return {"requestBody": body}
 
 
 @router.get("", summary="What this CDS service offers", dependencies=[public()])
@@ -48,62 +52,77 @@ async def discovery(service: TheService) -> dict[str, Any]:
             {
                 "hook": _HOOK,
                 "id": _SERVICE,
-                "title": "Laboratory toxicity after radiotherapy (CTCAE v4.03)",
+                "title": "Laboratory toxicity after radiotherapy (CTCAE)",
                 "description": "Grades laboratory values and says which toxicity is acute or late"
                 " after radiotherapy. A clinician decides; this computes.",
-                "prefetch": _prefetch(service.graders.criteria),
+                "usageRequirements": "Send both prefetch keys: fhirServer and fhirAuthorization"
+                " are not used.",
+                "prefetch": templates(service.graders.criteria),
             }
         ]
-    }
-
-
-def _prefetch(criteria: Criteria) -> dict[str, str]:
-    codes = ",".join(f"{LOINC}|{code}" for a in criteria.analytes.values() for code in a.loinc)
-    patient = "patient={{context.patientId}}"
-    return {
-        _LABS: f"Observation?{patient}&code={codes}&_sort=-date&_count=200",
-        _COURSES: f"Procedure?{patient}&code={SNOMED}|{RADIOTHERAPY_COURSE}",
     }
 
 
 @router.post(
     f"/{_SERVICE}",
     summary="Cards about laboratory toxicity",
-    openapi_extra={"requestBody": _BODY},
+    openapi_extra=_requires("hook", "hookInstance", "context", "prefetch"),
     dependencies=[require_role("reader", tokens_once=True)],
 )
 async def ctcae_labs(request: Request, service: TheService) -> Response:
     """One card for the latest result of each term that is graded 2 or higher, or may be 3."""
     body, pages = await request.body(), f"{request.base_url}studies/{service.settings.cds_study}"
+    rules = await _rules(service)
 
-    def answer() -> Response:
-        return JSONResponse({"cards": _cards(read_json(body), pages, service)})
-
-    return await to_thread.run_sync(answer) if len(body) > _MAX_LOOP_BYTES else answer()
+    found = await _run(lambda: _cards(read_json(body), pages, service, rules), body)
+    return JSONResponse({"cards": found})
 
 
-def _cards(document: object, pages: str, service: Service) -> list[dict[str, Any]]:
-    """Return the cards for one call, with a notice where values or dates are missing."""
+async def _run(job: Callable[[], T], body: bytes) -> T:
+    """Run what reads a body: in a thread if that is long."""
+    return await to_thread.run_sync(job) if len(body) > _MAX_LOOP_BYTES else job()
+
+
+async def _rules(service: Service) -> Rules:
+    """Return the rules of the study that is set for cards; the default ones if there is none."""
+    name = service.settings.cds_study
+    try:
+        return (await service.read(lambda connection: find_study(connection, name))).rules
+    except NotFound:
+        return Rules()
+
+
+def _cards(document: object, pages: str, service: Service, rules: Rules) -> list[Card]:
+    """Return the cards for one call, with a notice about what was not sent or not read."""
     patient, prefetch = _parse_call(document)
-    labs = _parse(prefetch, _LABS, service)
-    courses = _parse(prefetch, _COURSES, service) if prefetch[_COURSES] is not None else Contents()
-    rules = Rules()
+    sent = read_prefetch(patient, prefetch, service.settings.max_bundle_entries)
     grader = service.graders.for_rules(rules)
     accepted = Accepted(unknown=service.settings.fhir_unknown_status == "final")
-    observed = observe(labs, grader.names, accepted)
-    _refuse_others(patient, labs)
-    person = PersonValues(tuple(range(len(observed))), _treatment(courses))
+    observed = observe(sent.labs, grader.names, accepted)
+    person = PersonValues(tuple(range(len(observed))), sent.treatment)
     answers = grade(observed, [person], grader, rules.window)
     link = f"{pages}/patients/{quote(patient, safe='')}"
-    found = cards(observed, answers, grader.edition, grader.names, link)
-    if any(link.get("relation") == "next" for link in objects(prefetch[_LABS].get("link"))):
-        text = "The EHR sent one page of laboratory values: older ones were not graded."
-        found.append(notice("Not all laboratory values were graded", text, grader.edition))
-    if courses.notes:
-        text = "\n".join(f"- {note.path}: {note.text}" for note in courses.notes)
-        summary = "A date of radiotherapy could not be read"
-        found.append(notice(summary, text, grader.edition))
-    return found
+    notices = {
+        "Not all laboratory values were graded": sent.lab_gaps,
+        "Not all dates of radiotherapy were read: acute or late may be wrong": sent.course_gaps,
+        "A result is there twice with different content: both were graded": _doubled(
+            observed, answers
+        ),
+    }
+    return cards(observed, answers, grader.edition, grader.names, link) + [
+        notice(summary, "\n".join(f"- {line}" for line in lines), grader.edition)
+        for summary, lines in notices.items()
+        if lines
+    ]
+
+
+def _doubled(observed: Sequence[Observed], answers: Answers) -> list[str]:
+    """Return the places of results that are there with another value for the same time."""
+    return [
+        one.where
+        for one, grades in zip(observed, answers, strict=True)
+        if any(Flag.TWO_VALUES_ONE_TIME in graded.flags for graded in grades)
+    ]
 
 
 def _parse_call(document: object) -> tuple[str, dict[str, Any]]:
@@ -111,7 +130,7 @@ def _parse_call(document: object) -> tuple[str, dict[str, Any]]:
 
     Raises:
         RequestError: a field that the specification requires is missing or wrong.
-        BodyProblem: a prefetch key is missing, or its query failed (412); it names the key.
+        BodyProblem: a key is missing, or there are no laboratory values (412); it names the key.
     """
     fields = object_of(document)
     faults = []
@@ -126,8 +145,8 @@ def _parse_call(document: object) -> tuple[str, dict[str, Any]]:
     if faults or patient is None:
         raise RequestError("the call of the hook cannot be read", faults)
     prefetch = object_of(fields.get("prefetch"))
-    missing = [key for key in (_LABS, _COURSES) if key not in prefetch]
-    missing += [key for key in (_LABS, _COURSES) if key not in missing if _failed(key, prefetch)]
+    missing = [key for key in (LABS, COURSES) if key not in prefetch]
+    missing += [key for key in (LABS, COURSES) if key not in missing if _failed(key, prefetch)]
     if missing:
         named = ", ".join(missing)
         places = [FieldFault(("prefetch", key), "missing", "this is needed") for key in missing]
@@ -136,34 +155,73 @@ def _parse_call(document: object) -> tuple[str, dict[str, Any]]:
 
 
 def _failed(key: str, prefetch: Any) -> bool:
-    """Return whether the EHR's query failed; null is an answer for courses, but not for labs."""
-    value = prefetch[key]
-    if value is None:
-        return key == _LABS
-    return object_of(value).get("resourceType") == "OperationOutcome"
+    """Return whether there is nothing to grade; without courses, cards say so."""
+    return key == LABS and (prefetch[key] is None or is_outcome(prefetch[key]))
 
 
-def _parse(prefetch: dict[str, Any], key: str, service: Service) -> Contents:
-    most = service.settings.max_bundle_entries
-    return read_bundle(prefetch[key], f"prefetch.{key}", most)
+@router.post(
+    f"/{_SERVICE}/feedback",
+    summary="What became of cards",
+    openapi_extra=_requires("feedback"),
+    dependencies=[require_role("reader", tokens_once=True)],
+    response_class=Response,
+)
+async def feedback(request: Request) -> Response:
+    """How many cards were accepted or overridden is logged. Nothing else is kept: a comment may
+    be about a patient."""
+    body = await request.body()
+    outcomes = await _run(lambda: _parse_feedback(read_json(body)), body)
+    for outcome in sorted(set(outcomes)):
+        _log.info(f"cards {outcome}", rows=outcomes.count(outcome))
+    return Response()
 
 
-def _refuse_others(patient: str, labs: Contents) -> None:
-    """Refuse Observations of another patient: the cards would be about the wrong patient."""
-    subjects = {source.subject: source.where for source in labs.observations if source.subject}
+def _parse_feedback(document: object) -> list[str]:
+    """Return the outcome of each card.
+
+    Raises:
+        RequestError: a field that the specification requires is missing or wrong.
+    """
+    entries = object_of(document).get("feedback")
+    if not isinstance(entries, list) or not entries:
+        fault = FieldFault(("feedback",), "missing", "expected a list of feedback on cards")
+        raise RequestError("the feedback cannot be read", [fault])
     faults = [
-        FieldFault((where, "subject"), "other-patient", "expected the patient in context")
-        for subject, where in subjects.items()
-        if subject.rpartition("/")[2] != patient
-        and (not subject.startswith("urn:") or len(subjects) > 1)
+        FieldFault((f"feedback[{i}].{name}",), "unreadable", f"feedback[{i}].{name}: {expected}")
+        for i, entry in enumerate(entries)
+        for name, expected in _faulty_fields(object_of(entry))
     ]
     if faults:
-        raise RequestError("the laboratory values are not those of the patient in context", faults)
+        raise RequestError("the feedback cannot be read", faults)
+    return [entry["outcome"] for entry in entries]
 
 
-def _treatment(courses: Contents) -> Treatment:
-    found = list(courses.treatments.values())
-    if len(found) > 1:
-        fault = FieldFault(("prefetch", _COURSES), "several-patients", "expected one patient's")
-        raise RequestError("the courses of radiotherapy are of several patients", [fault])
-    return found[0] if found else Treatment()
+def _faulty_fields(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield each wrong field of one feedback, with what is expected.
+
+    Suggestions are not asked for, although ``accepted`` should name some: our cards have none.
+    """
+    if not _is_uuid(entry.get("card")):
+        yield "card", "expected the uuid of a card"
+    if entry.get("outcome") not in _OUTCOMES:
+        yield "outcome", f"expected {' or '.join(_OUTCOMES)}"
+    if not _is_instant(entry.get("outcomeTimestamp")):
+        yield "outcomeTimestamp", "expected a date-time with its offset: 2026-12-01T12:00:00Z"
+    if not isinstance(entry.get("acceptedSuggestions", []), list):
+        yield "acceptedSuggestions", "expected a list"
+    if not isinstance(entry.get("overrideReason", {}), dict):
+        yield "overrideReason", "expected an object with reason, userComment or both"
+
+
+def _is_uuid(value: object) -> bool:
+    try:
+        return bool(UUID(text_of(value) or ""))
+    except ValueError:
+        return False
+
+
+def _is_instant(value: object) -> bool:
+    try:
+        return datetime.fromisoformat(text_of(value) or "").tzinfo is not None
+    except ValueError:
+        return False

@@ -6,21 +6,65 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from fastapi import APIRouter
+from fastapi import APIRouter, params
 from starlette.requests import Request
 from starlette.responses import Response
 
 from toxgrade import __version__
 from toxgrade.errors import FieldFault
-from toxgrade.fhir.elements import OWN
-from toxgrade.server.ehr.operation_parameters import PARAMETERS
+from toxgrade.fhir.elements import OWN, Note
+from toxgrade.server.ehr.operation_parameters import DOCUMENTATION, PARAMETERS
 from toxgrade.server.http.authorization import public
-from toxgrade.server.http.body import JsonRequest, JsonRoute
+from toxgrade.server.http.body import BodyProblem, JsonRequest, JsonRoute
 from toxgrade.server.http.problems import HEADERS
 
-capability_router = APIRouter(prefix="/fhir", tags=["EHR"], dependencies=[public()])
-
 FHIR_JSON = "application/fhir+json"
+GENERAL = frozenset({"_format", "_pretty", "_summary", "_elements"})
+"""Parameters that any FHIR client may send: R4 allows to ignore all but the format."""
+
+_FORMATS = {"json", "application/json", "text/json", FHIR_JSON}
+_ACCEPTED = {"*/*", "application/*", "text/*", *_FORMATS}
+_VERSIONS = ("4.0", "4.3")  # R4, and R4B, which differs in nothing that is read.
+
+
+class Negotiated:
+    """A dependency that refuses formats and releases of FHIR in which there is no answer."""
+
+    async def __call__(self, request: Request) -> None:
+        """Check ``_format``, or ``Accept`` where that is absent.
+
+        Raises:
+            BodyProblem: the caller wants something else than JSON of FHIR R4 (406).
+        """
+        wanted = request.query_params.get("_format")
+        if wanted is not None:
+            accepts = wanted.replace(" ", "+").partition(";")[0].strip().lower() in _FORMATS
+        else:
+            accepts = _accepts(request.headers.get("accept", ""))
+        if not accepts:
+            raise BodyProblem(406, f"answers are {FHIR_JSON}, of fhirVersion 4.0")
+
+
+def negotiated() -> params.Depends:
+    """Declare that a route answers in JSON of FHIR R4 only."""
+    return params.Depends(Negotiated())
+
+
+def _accepts(header: str) -> bool:
+    """Return whether an Accept header, where there is one, has a type that is answered in."""
+    ranges = [part for part in header.lower().split(",") if part.strip()]
+    for part in ranges:
+        media, *rest = (piece.strip() for piece in part.split(";"))
+        details = dict(
+            piece.replace(" ", "").replace('"', "").partition("=")[::2] for piece in rest
+        )
+        wanted = details.get("q", "1").strip("0.") != ""
+        if media in _ACCEPTED and wanted and details.get("fhirversion", "4.0") in _VERSIONS:
+            return True
+    return not ranges
+
+
+capability_router = APIRouter(prefix="/fhir", tags=["EHR"], dependencies=[public(), negotiated()])
 
 OUTCOMES: dict[int | str, dict[str, Any]] = {
     status: {"content": {FHIR_JSON: {}}, "description": "An OperationOutcome."}
@@ -28,35 +72,25 @@ OUTCOMES: dict[int | str, dict[str, Any]] = {
 }
 """The error answers that every route documents."""
 
-_CHANGED_ON = "2026-11-25"  # The capability statement and the operation last changed then.
+_CHANGED_ON = "2026-11-29"  # The capability statement and the operation last changed then.
 _OPERATION = "OperationDefinition/ctcae-grade"
-_DOCUMENTATION = {
-    "bundle": "Observations to grade, with Patients and radiotherapy Procedures where there are.",
-    "patient": "The study's pseudonym: says that all is one patient's, and names who is stored.",
-    "radiotherapyStart": "First day of radiotherapy; goes before any Procedure.",
-    "radiotherapyEnd": "Last day of radiotherapy; goes before any Procedure.",
-    "study": "The study whose rules decide, and that stores.",
-    "persist": "Store the results under the patient; false if absent.",
-    "output": "observation (if absent) or adverse-event.",
-    "preliminary": "Grade preliminary results too; not with persist.",
-}
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"content": {FHIR_JSON: {}}, "description": "A resource of FHIR R4."}
 }
 _ENCODER = msgspec.json.Encoder(decimal_format="number")  # A decimal keeps its digits, as in 1.80.
 _ISSUE_TYPE = {
     400: "structure", 401: "login", 403: "forbidden", 404: "not-found", 405: "not-supported",
-    409: "conflict", 412: "required", 413: "too-long", 415: "not-supported", 422: "invalid",
-    429: "throttled", 503: "transient", 507: "no-store",
+    406: "not-supported", 409: "conflict", 412: "required", 413: "too-long",
+    415: "not-supported", 422: "invalid", 429: "throttled", 503: "transient", 507: "no-store",
 }  # fmt: skip
 _ELEMENT = re.compile(
     r"""(?:
-    Bundle|Parameters|Observation|Procedure|birthDate|category|code|coding|comparator|component|
+    Bundle|Parameters|Observation|Procedure|DiagnosticReport|Patient|birthDate|category|code|coding|comparator|component|
     contained|context|dataAbsentReason|effective|effectiveDateTime|effectiveInstant|
     effectivePeriod|end|entry|fullUrl|hasMember|high|hook|hookInstance|id|identifier|
     implicitRules|issued|labs|link|low|modifierExtension|name|parameter|patientId|
-    performedDateTime|performedPeriod|prefetch|radiotherapy|reference|referenceRange|resource|
-    resourceType|start|status|subject|system|text|type|unit|value|valueBoolean|valueCode|
+    occurrenceDateTime|occurrencePeriod|performedDateTime|performedPeriod|performedString|prefetch|radiotherapy|reference|referenceRange|resource|
+    resourceType|result|start|status|subject|system|text|type|unit|value|valueBoolean|valueCode|
     valueCodeableConcept|valueDate|valueInteger|valueQuantity|valueRange|valueRatio|
     valueReference|valueString
     )(?:\[\d+\])?""",
@@ -79,6 +113,14 @@ def issue(severity: str, kind: str, code: str, text: str, where: Iterable[str]) 
     }
     expressions = [path for path in where if path]
     return found | {"expression": expressions} if expressions else found
+
+
+def note_issues(notes: Iterable[Note]) -> list[dict[str, Any]]:
+    """Return an issue for each note; its expression names known elements only."""
+    return [
+        issue("warning", "business-rule", note.code, note.text, [expression((note.path,))])
+        for note in notes
+    ]
 
 
 def outcome(issues: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -192,7 +234,7 @@ async def definition(request: Request) -> Response:
                         "min": int(name == "bundle"),
                         "max": "1",
                         "type": kind,
-                        "documentation": _DOCUMENTATION[name],
+                        "documentation": DOCUMENTATION[name],
                     }
                     for name, (_, kind) in PARAMETERS.items()
                 ),

@@ -8,6 +8,7 @@ from typing import Any, Self
 from toxgrade.criteria.model import Term
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.fhir.bundle import Contents, Treatment
+from toxgrade.fhir.elements import Note
 from toxgrade.fhir.reference_range import UNKNOWN_PERSON
 from toxgrade.fhir.results import Accepted, Observed, read_source
 from toxgrade.grading.grader import TermGrader
@@ -15,7 +16,7 @@ from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.phase import Window
 from toxgrade.grading.result import Course, LabResult, PatientGrade, to_plain_text
 from toxgrade.grading.units import Names
-from toxgrade.server.records.identity import Loc, refuse_contradictions
+from toxgrade.server.records.doubts import flag_request
 from toxgrade.server.records.patient_state import GradeRow
 
 
@@ -122,7 +123,7 @@ def persons(
     With ``of_one``, the caller's own ``course`` takes precedence over any Procedure.
 
     Raises:
-        RequestError: all should be one patient's, but the Bundle names several.
+        RequestError: all should be one patient's, but Observations or courses are of several.
     """
     by_subject: dict[str | None, list[int]] = {}
     for index, one in enumerate(observed):
@@ -133,11 +134,12 @@ def persons(
             PersonValues(tuple(indices), treatments.get(subject, Treatment()))
             for subject, indices in by_subject.items()
         ]
-    named = [subject for subject in by_subject or contents.treatments if subject is not None]
-    if len(named) > 1:
-        indices = by_subject.get(named[1])
-        where = observed[indices[0]].source.where if indices else "Bundle.entry"
-        text = "expected the subject of the Observations before it: dates or patient were given"
+    named = [who for who in (*by_subject, *contents.treatments) if who is not None]
+    if other := next((who for who in named if who != named[0]), None):
+        indices, courses = by_subject.get(other), contents.treatments.get(other, Treatment())
+        places = [observed[indices[0]].source.where] if indices else courses.places
+        where = places[0] if places else "Bundle.entry"
+        text = "expected the subject of the resources before it: dates or patient were given"
         fault = FieldFault((where, "subject"), "several-patients", text)
         raise RequestError("the Bundle holds more than one patient", [fault])
     subject = named[0] if named else None
@@ -145,23 +147,31 @@ def persons(
     return [PersonValues(tuple(range(len(observed))), treatment)]
 
 
+def unplaced(contents: Contents, people: Sequence[PersonValues]) -> list[Note]:
+    """Return notes on courses that are of nobody whose results are graded, and on such results."""
+    used = {place for person in people for place in person.treatment.places}
+    given = {where for found in contents.treatments.values() for where in found.places}
+    text = "no Observation in the Bundle is of this subject: this course is not used"
+    notes = [Note(f"{where}.subject", "no-results", text) for where in sorted(given - used)]
+    unnamed = [one.where for one in contents.observations if one.subject is None]
+    if not notes and not (given and unnamed):
+        return []
+    text = "no course of radiotherapy in the Bundle is of this subject: the phase is not known"
+    first: dict[str | None, str] = {}
+    for one in contents.observations:
+        if one.subject not in contents.treatments:
+            first.setdefault(one.subject, one.where)
+    return notes + [Note(f"{where}.subject", "no-course", text) for where in first.values()]
+
+
 def grade(
     observed: Sequence[Observed], people: Sequence[PersonValues], grader: TermGrader, window: Window
 ) -> Answers:
-    """Grade every value without storing it.
-
-    Raises:
-        RequestError: one result of a person is there twice with different content.
-    """
+    """Grade every value without storing it; doubtful ones have the flags that storing gives."""
     answers: Answers = [[] for _ in observed]
     for person in people:
         found = [(i, lab) for i in person.indices if (lab := observed[i].lab) is not None]
-        labs = [lab for _, lab in found]
-        _refuse_two_contents([((observed[i].where,), lab) for i, lab in found], grader.names)
+        labs = flag_request([lab for _, lab in found], grader.names)
         for entry in grade_patient(labs, person.treatment.courses, grader, window):
             answers[found[entry.index][0]].append(Graded.fresh(entry, labs[entry.index]))
     return answers
-
-
-def _refuse_two_contents(found: Sequence[tuple[Loc, LabResult]], names: Names) -> None:
-    refuse_contradictions([(loc, lab) for loc, lab in found if names.analyte(lab.analyte)], names)

@@ -14,12 +14,28 @@ from toxgrade.fhir.results import Accepted, Observed
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.rules import Rules
 from toxgrade.server.ehr import resources
-from toxgrade.server.ehr.fhir_http import FHIR_JSON, BundleRoute, fhir_json, issue, outcome
-from toxgrade.server.ehr.grade_bundle import Answers, PersonValues, grade, observe, persons
+from toxgrade.server.ehr.fhir_http import (
+    FHIR_JSON,
+    GENERAL,
+    BundleRoute,
+    fhir_json,
+    negotiated,
+    note_issues,
+    outcome,
+)
+from toxgrade.server.ehr.grade_bundle import (
+    Answers,
+    PersonValues,
+    grade,
+    observe,
+    persons,
+    unplaced,
+)
 from toxgrade.server.ehr.operation_parameters import (
     PARAMETERS,
     OperationParameters,
     parse_parameters,
+    refuse_other_patient,
 )
 from toxgrade.server.ehr.persist import persist
 from toxgrade.server.http.authorization import require_role
@@ -28,7 +44,10 @@ from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.studies import find_study
 
 router = APIRouter(
-    prefix="/fhir", tags=["EHR"], route_class=BundleRoute, dependencies=[require_role("reader")]
+    prefix="/fhir",
+    tags=["EHR"],
+    route_class=BundleRoute,
+    dependencies=[require_role("reader"), negotiated()],
 )
 
 _MAX_LOOP_BYTES = 100_000
@@ -81,7 +100,7 @@ class _Prepared:
 async def ctcae_grade(request: Request, service: TheService) -> Response:
     """Every Observation is answered: by a derived one, and an OperationOutcome where it is not
     graded. Send Parameters to give treatment dates, or to store the results under a patient."""
-    if request.query_params:
+    if set(request.query_params) - GENERAL:
         names = ", ".join(PARAMETERS)
         raise RequestError(f"send {names} as Parameters in the body, not in the address")
     body = await request.body()
@@ -115,6 +134,9 @@ def _prepare(body: bytes, service: Service) -> _Prepared:
     accepted = Accepted(parameters.preliminary, settings.fhir_unknown_status == "final")
     observed = observe(contents, names, accepted)
     people = persons(contents, observed, of_one=parameters.of_one_patient, course=parameters.course)
+    refuse_other_patient(parameters, contents)
+    if parameters.course is None:
+        contents.notes += unplaced(contents, people)
     return _Prepared(parameters, contents, observed, people)
 
 
@@ -141,7 +163,5 @@ def _answer(prepared: _Prepared, answers: Answers, grader: TermGrader) -> resour
         )
     ]
     if notes := prepared.contents.notes:
-        found.append(
-            outcome([issue("warning", "business-rule", n.code, n.text, [n.path]) for n in notes])
-        )
+        found.append(outcome(note_issues(notes)))
     return resources.collection(found)

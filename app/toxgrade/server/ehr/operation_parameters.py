@@ -6,7 +6,8 @@ from datetime import date
 from typing import Any, Literal, NoReturn
 
 from toxgrade.errors import FieldFault, ParseError, RequestError
-from toxgrade.fhir.elements import text_of
+from toxgrade.fhir.bundle import BARE, Contents
+from toxgrade.fhir.elements import MODIFIERS, object_of, text_of
 from toxgrade.grading.parse import read_collected
 from toxgrade.grading.phase import course_faults
 from toxgrade.grading.result import Course
@@ -15,7 +16,7 @@ from toxgrade.server.records.studies import PATIENT_NAME, STUDY_NAME
 Output = Literal["observation", "adverse-event"]
 
 PARAMETERS: Mapping[str, tuple[tuple[str, ...], str]] = {
-    "bundle": (("resource",), "Bundle"),
+    "bundle": (("resource",), "Resource"),
     "patient": (("valueString", "valueId", "valueReference"), "string"),
     "radiotherapyStart": (("valueDate",), "date"),
     "radiotherapyEnd": (("valueDate",), "date"),
@@ -26,18 +27,33 @@ PARAMETERS: Mapping[str, tuple[tuple[str, ...], str]] = {
 }
 """By parameter name: the elements that may hold its value, and its OperationDefinition type."""
 
+DOCUMENTATION = {
+    "bundle": "A Bundle of Observations to grade, with Patients and radiotherapy Procedures; or one"
+    " Observation or DiagnosticReport.",
+    "patient": "The study's pseudonym: says that all is one patient's, and names who is stored.",
+    "radiotherapyStart": "First day of radiotherapy; goes before any Procedure.",
+    "radiotherapyEnd": "Last day of radiotherapy; goes before any Procedure.",
+    "study": "The study whose rules decide, and that stores.",
+    "persist": "Store the results under the patient; false if absent.",
+    "output": "observation (if absent) or adverse-event.",
+    "preliminary": "Grade preliminary results too; not with persist.",
+}
+"""What the OperationDefinition says of each."""
+
 
 @dataclass(frozen=True, slots=True)
 class OperationParameters:
     """The parsed body: ``bundle``, of which nothing is read yet, lies at the FHIRPath ``where``.
 
-    ``course`` None: no dates were given. ``study`` None: the default rules, and the study
-    ``default`` if results are stored. ``preliminary``: preliminary results are graded, too.
+    ``patient_reference``: the reference, if ``patient`` was one. ``course`` None: no dates were
+    given. ``study`` None: the default rules, and the study ``default`` if results are stored.
+    ``preliminary``: preliminary results are graded, too.
     """
 
     bundle: object
     where: str
     patient: str | None = None
+    patient_reference: str | None = None
     course: Course | None = None
     study: str | None = None
     persist: bool = False
@@ -57,10 +73,13 @@ def parse_parameters(document: object) -> OperationParameters:
         RequestError: a parameter cannot be accepted; it says which one and what is expected.
     """
     kind = document.get("resourceType") if isinstance(document, dict) else None
-    if kind == "Bundle":
-        return OperationParameters(document, "Bundle")
+    if kind in ("Bundle", *BARE):
+        return OperationParameters(document, kind)
     if not isinstance(document, dict) or kind != "Parameters":
-        _refuse("resourceType", "resource-type", "expected a Bundle, or Parameters with a bundle")
+        text = f"expected a Bundle, {' or '.join(BARE)}, or Parameters with a bundle"
+        _refuse("resourceType", "resource-type", text)
+    if any(document.get(name) not in (None, []) for name in MODIFIERS):
+        _refuse("Parameters.implicitRules", "not-understood", "expected no rules of your own")
     found, paths = _parameters(document)
     if "bundle" not in found:
         _refuse("Parameters.parameter", "missing", "the parameter bundle is required")
@@ -78,12 +97,31 @@ def parse_parameters(document: object) -> OperationParameters:
         bundle=found["bundle"],
         where=paths["bundle"],
         patient=found.get("patient"),
+        patient_reference=_reference(document),
         course=_course(found),
         study=found.get("study"),
         persist=persist,
         output=found.get("output", "observation"),
         preliminary=preliminary,
     )
+
+
+def refuse_other_patient(parameters: OperationParameters, contents: Contents) -> None:
+    """Refuse subjects that are not the Patient to whom the parameter ``patient`` refers.
+
+    A pseudonym, which is no reference, cannot be compared with them.
+    """
+    wanted = (parameters.patient_reference or "").rpartition("Patient/")[2]
+    sources = {one.subject: one.where for one in contents.observations}
+    courses = {who: where for who, t in contents.treatments.items() for where in t.places}
+    text = "expected the Patient to whom the parameter patient refers"
+    faults = [
+        FieldFault((where, "subject"), "other-patient", text)
+        for who, where in (courses | sources).items()
+        if wanted and who and "Patient/" in who and who.rpartition("Patient/")[2] != wanted
+    ]
+    if faults:
+        raise RequestError("the Bundle is not of this patient", faults)
 
 
 def _parameters(document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -113,7 +151,7 @@ def _value(name: str, parameter: Mapping[str, Any], path: str) -> tuple[object, 
         _refuse(path, "structure", f"expected {' or '.join(accepted)}")
     value = parameter[key]
     where = f"{path}.{key}"
-    if kind == "Bundle":
+    if kind == "Resource":
         return value, where
     if kind == "boolean":
         if not isinstance(value, bool):
@@ -129,6 +167,12 @@ def _value(name: str, parameter: Mapping[str, Any], path: str) -> tuple[object, 
     if kind == "code" and text not in ("observation", "adverse-event"):
         _refuse(where, "output", "expected observation or adverse-event")
     return text, where
+
+
+def _reference(document: Mapping[str, Any]) -> str | None:
+    """Return the reference in the parameter ``patient``; None if it is no reference."""
+    given = next(p for p in [*document["parameter"], {}] if p.get("name", "patient") == "patient")
+    return text_of(object_of(given.get("valueReference")).get("reference"))
 
 
 def _day(text: str, where: str) -> date:

@@ -1,6 +1,5 @@
 """Storing the results of a Bundle as any others are stored, and answering from the stored rows."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -18,8 +17,7 @@ from toxgrade.server.ehr.fhir_http import FHIR_JSON
 from toxgrade.server.ehr.grade_bundle import Answers, Graded, PersonValues, grade
 from toxgrade.server.ehr.operation_parameters import OperationParameters
 from toxgrade.server.http.service import Service
-from toxgrade.server.records.identity import Loc, identity
-from toxgrade.server.records.patient_state import GradeRow
+from toxgrade.server.records.identity import Loc
 from toxgrade.server.records.store import Submission, store
 from toxgrade.server.records.studies import find_study
 
@@ -51,21 +49,19 @@ async def persist(
     sent = storable(observed, names)
     _refuse_too_many(sent, service.settings.max_results)
     _refuse_undated(sent)
-    submission = Submission(study, patient, tuple(sent), _courses(people))
-    stored_as = {loc: identity(lab, names) for loc, lab in sent}
+    submission = Submission(study, patient, tuple(sent), _courses(people), is_message=True)
+    places = [loc for loc, _ in sent]
 
     def save(connection: Connection) -> Any:
-        rows = store(connection, submission, service.graders).grades
+        rows = store(connection, submission, service.graders).of_results
         rules = find_study(connection, study).rules
         grader = service.graders.for_rules(rules)
-        by_identity: dict[str, dict[int, GradeRow]] = defaultdict(dict)
-        for row in rows:  # A result that was sent twice has its rows twice.
-            by_identity[row["identity"]][row["id"]] = row
-        not_stored = tuple(i for i, one in enumerate(observed) if (one.where,) not in stored_as)
+        stored = dict(zip(places, rows, strict=True))
+        not_stored = tuple(i for i, one in enumerate(observed) if (one.where,) not in stored)
         answers = grade(observed, [PersonValues(not_stored, Treatment())], grader, rules.window)
         for index, one in enumerate(observed):
-            if key := stored_as.get((one.where,)):
-                answers[index] = [Graded.stored(row, grader) for row in by_identity[key].values()]
+            if found := stored.get((one.where,)):
+                answers[index] = [Graded.stored(row, grader) for row in found]
         return build_answer(answers, grader)
 
     return await service.store(

@@ -1,14 +1,17 @@
 """Grades as FHIR R4 resources: derived Observations, AdverseEvents and OperationOutcomes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
 from toxgrade import __version__
 from toxgrade.criteria.model import Edition
+from toxgrade.errors import ParseError
 from toxgrade.fhir.elements import (
     DATA_ABSENT,
+    DATA_ABSENT_EXTENSION,
     GRADE_EXTENSION,
     GRADES,
     NCIT,
@@ -20,7 +23,8 @@ from toxgrade.fhir.elements import (
     text_of,
 )
 from toxgrade.fhir.results import Observed
-from toxgrade.server.ehr.fhir_http import issue, outcome
+from toxgrade.grading.parse import read_collected
+from toxgrade.server.ehr.fhir_http import issue, note_issues, outcome
 from toxgrade.server.ehr.grade_bundle import Graded
 from toxgrade.server.ehr.operation_parameters import Output
 
@@ -39,6 +43,11 @@ _ISSUE_KIND = {
     "missing-baseline": "required", "implausible-value": "business-rule",
     "implausible-limit": "business-rule", "censored-value": "incomplete",
 }  # fmt: skip
+_DATE_TIME = re.compile(
+    r"[0-9]{4}(-[0-9]{2}(-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
+    r"(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9]|[+-]14:00))?)?)?"
+)
+_TYPE = re.compile(r"[A-Z][A-Za-z]+")
 _EFFECTIVE = ("effectiveDateTime", "effectivePeriod", "effectiveInstant")
 _AFTER_START = ("acute", "late", "unknown")
 
@@ -63,10 +72,7 @@ def entries(
     if observed.lab is None:
         text = "a panel: each of its members in the Bundle is answered by itself"
         issues.append(issue("information", "informational", "panel", text, [observed.where]))
-    issues += [
-        issue("warning", "business-rule", note.code, note.text, [note.path])
-        for note in observed.notes
-    ]
+    issues += note_issues(observed.notes)
     if issues:
         yield outcome(issues)
 
@@ -81,7 +87,7 @@ def _observation(
         "resourceType": "Observation",
         "status": "final",
         "code": code,
-        **_subject_and_time(observed.source.resource),
+        **_subject_and_time(observed),
         "derivedFrom": [_source_reference(observed)],
         "method": {"text": edition.label},
         "device": {"display": f"Toxgrade {__version__}"},
@@ -99,28 +105,61 @@ def _observation(
     return found
 
 
-def _subject_and_time(resource: Mapping[str, Any]) -> Resource:
-    """Return the subject and the time of collection as the source states them."""
-    found: Resource = {}
+def _subject_and_time(observed: Observed) -> Resource:
+    """Return the subject, and the time of collection: as written, or the date that counted.
+
+    What is no date of FHIR R4 is not repeated: a server would refuse the whole answer.
+    """
+    resource, found = observed.source.resource, Resource()
     subject = object_of(resource.get("subject"))
     named = {name: subject[name] for name in ("reference", "type") if text_of(subject.get(name))}
-    if named:
+    if not _TYPE.fullmatch(named.get("type", "Patient")):
+        del named["type"]
+    if named and not named.get("reference", "").startswith("#"):
         found["subject"] = named
-    for name in _EFFECTIVE:
-        if name == "effectivePeriod":
-            ends = object_of(resource.get(name))
-            written: object = {e: ends[e] for e in ("start", "end") if text_of(ends.get(e))}
-        else:
-            written = text_of(resource.get(name))
-        if written:
-            return found | {name: written}
+    written = next((name for name in _EFFECTIVE if resource.get(name) is not None), None)
+    if written == "effectivePeriod":
+        ends = object_of(resource[written])
+        period = {end: ends[end] for end in ("start", "end") if _is_date_time(ends.get(end))}
+        if "end" in period and period.get("start", "")[:10] <= period["end"][:10]:
+            return found | {written: period}
+    elif written and _is_date_time(resource[written], instant=written == "effectiveInstant"):
+        return found | {written: resource[written]}
+    if day := _counted_day(observed):
+        return found | {"effectiveDateTime": day}
+    if written:
+        absent = {"url": DATA_ABSENT_EXTENSION, "valueCode": "error"}
+        found["_effectiveDateTime"] = {"extension": [absent]}
     return found
 
 
+def _is_date_time(text: object, *, instant: bool = False) -> bool:
+    """Return whether it is a dateTime of FHIR R4, or an instant, in years that we read."""
+    if not isinstance(text, str) or not _DATE_TIME.fullmatch(text) or (instant and "T" not in text):
+        return False
+    try:
+        return read_collected(text).text == text
+    except ParseError:
+        return False
+
+
+def _counted_day(observed: Observed) -> str | None:
+    """Return the date by which a result was placed, which may be partial; None: it has none."""
+    collected = observed.lab.collected if observed.lab else None
+    if collected is None:
+        return None
+    return str(collected.first) if collected.first == collected.last else collected.text
+
+
 def _source_reference(observed: Observed) -> dict[str, str]:
-    """Return a reference to the source by id or fullUrl; its FHIRPath is what is displayed."""
+    """Return a reference to the source by id or fullUrl; its FHIRPath is what is displayed.
+
+    A contained one cannot be referred to from outside its container.
+    """
     found = {"display": observed.where}
     source = observed.source
+    if source.is_contained:
+        return found
     if source_id := text_of(source.resource.get("id")):
         found["reference"] = f"Observation/{source_id}"
     elif source.full_url:
@@ -165,7 +204,7 @@ def _adverse_event(
     """Return an AdverseEvent (CodeX profile), without causality, which a clinician decides."""
     assert graded.term is not None
     assert graded.grade is not None
-    copied = _subject_and_time(observed.source.resource)
+    copied = _subject_and_time(observed)
     concept = {"system": NCIT, "code": GRADES[graded.grade], "display": f"Grade {graded.grade}"}
     codings = [{**c, "version": edition.label} for c in term_codings(graded.term)]
     found: Resource = {
@@ -183,7 +222,8 @@ def _adverse_event(
         "event": {"coding": codings, "text": graded.term.name},
         "subject": copied.get("subject", {"display": "not said"}),
     }
-    if day := copied.get("effectiveDateTime") or copied.get("effectiveInstant"):
+    times = (copied.get("effectiveDateTime"), copied.get("effectiveInstant"))
+    if day := times[0] or times[1] or _counted_day(observed):
         found["date"] = day
     if suspect := _suspect(graded, procedures):
         found["suspectEntity"] = [{"instance": {"reference": suspect}}]

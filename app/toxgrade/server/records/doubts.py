@@ -37,6 +37,14 @@ def twins(results: Sequence[LabResult], names: Names) -> list[tuple[LabResult, b
     return found
 
 
+def flag_request(results: Sequence[LabResult], names: Names) -> list[LabResult]:
+    """Return the results of a request that stores nothing, with the flags they have in it."""
+    keys = [identity(result, names, twin=True) for result in results]
+    unique = {key: Version(key, 2, result) for key, result in zip(keys, results, strict=True)}
+    flagged = dict(zip(unique, flag_doubts([*unique.values()], names), strict=True))
+    return [replace(r, flags=flagged[key].flags) for key, r in zip(keys, results, strict=True)]
+
+
 def flag_doubts(versions: Sequence[Version], names: Names) -> list[LabResult]:
     """Return the results of current versions, each with the flags of ``STORED_FLAGS`` it has."""
     flags: list[set[Flag]] = [set() for _ in versions]

@@ -7,7 +7,7 @@ import httpx
 
 from toxgrade.errors import RequestError, SourceError
 from toxgrade.fhir.elements import object_of, objects, text_of
-from toxgrade.server.ehr.pull.http_client import BackendToken, Calls, read_object
+from toxgrade.server.ehr.pull.http_client import BackendToken, Calls, read_object, scope
 from toxgrade.server.settings import is_loopback
 
 _MAX_PAGES = 1000  # A search with more pages is taken to lead in a circle.
@@ -32,26 +32,31 @@ def read_base(text: str) -> httpx.URL:
     return url
 
 
-def token_address(base: httpx.URL, calls: Calls) -> str:
-    """Return the token endpoint that the server's ``.well-known/smart-configuration`` names.
+def token_address(base: httpx.URL, calls: Calls) -> tuple[str, str]:
+    """Return token endpoint and scope by the server's ``.well-known/smart-configuration``.
+
+    The scope is of SMART 1 where only that is announced.
 
     Raises:
         SourceError: it names none, or one without https.
     """
     address = base.join(".well-known/smart-configuration")
     answer = calls.call(lambda: httpx.Request("GET", address, headers=_JSON))
-    endpoint = read_object(answer.body).get("token_endpoint") if answer.status == 200 else None
+    told = read_object(answer.body) if answer.status == 200 else {}
+    endpoint, capabilities = told.get("token_endpoint"), told.get("capabilities")
+    known = capabilities if isinstance(capabilities, list) else []
+    is_first = "permission-v1" in known and "permission-v2" not in known
     url = httpx.URL(endpoint) if isinstance(endpoint, str) else httpx.URL("")
     if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.host)):
         raise SourceError("the server's smart-configuration names no https token_endpoint")
-    return str(url)
+    return str(url), scope("read" if is_first else "rs")
 
 
 class Server:
     """The server at ``base``; ``token`` None: it needs no access token."""
 
     def __init__(self, base: httpx.URL, calls: Calls, token: BackendToken | None = None) -> None:
-        self._base, self._calls, self._token = base, calls, token
+        self.base, self._calls, self._token = base, calls, token
 
     def resource(self, path: str) -> dict[str, Any]:
         """Return one resource, such as ``Patient/7``.
@@ -59,7 +64,7 @@ class Server:
         Raises:
             SourceError: it is not there, or cannot be read.
         """
-        return self._get(self._base.join(path))
+        return self._get(self.base.join(path))
 
     def search(self, kind: str, parameters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         """Yield the resources that a search finds, page after page.
@@ -67,7 +72,7 @@ class Server:
         Raises:
             SourceError: a page cannot be read, is no complete search result, or lies elsewhere.
         """
-        url = self._base.join(kind).copy_merge_params({**parameters, "_count": _PER_PAGE})
+        url = self.base.join(kind).copy_merge_params({**parameters, "_count": _PER_PAGE})
         seen = set()
         while True:
             seen.add(url)
@@ -75,7 +80,8 @@ class Server:
             if page.get("resourceType") != "Bundle" or page.get("type") != "searchset":
                 raise SourceError(f"the search for {kind} was not answered with a searchset")
             for entry in objects(page.get("entry")):
-                yield _checked(object_of(entry.get("resource")))
+                resource = _checked(object_of(entry.get("resource")))
+                yield _relative(resource, text_of(entry.get("fullUrl")) or "")
             links = objects(page.get("link"))
             following = [one.get("url") for one in links if one.get("relation") == "next"]
             if not following or not isinstance(following[0], str):
@@ -86,7 +92,7 @@ class Server:
 
     def _on_this_server(self, url: httpx.URL) -> httpx.URL:
         """Return the address if it lies on this server, because no other may see the token."""
-        origins = [(one.scheme, one.host, one.port) for one in (url, self._base)]
+        origins = [(one.scheme, one.host, one.port) for one in (url, self.base)]
         if origins[0] != origins[1]:
             raise SourceError("the next page lies on another server")
         return url
@@ -113,3 +119,16 @@ def _checked(resource: Mapping[str, Any]) -> dict[str, Any]:
         if {"error", "fatal"} & set(severities):
             raise SourceError("the search was answered in part, with an error")
     return dict(resource)
+
+
+def _relative(resource: dict[str, Any], full_url: str) -> dict[str, Any]:
+    """Return a resource whose subject is relative if it lies where the resource itself does.
+
+    A server behind a proxy may name itself by another address than the one that it is asked at.
+    """
+    own = full_url.removesuffix(f"{resource.get('resourceType')}/{resource.get('id')}")
+    subject = object_of(resource.get("subject"))
+    reference = text_of(subject.get("reference")) or ""
+    if own in ("", full_url) or not reference.startswith(own):
+        return resource
+    return resource | {"subject": {**subject, "reference": reference.removeprefix(own)}}

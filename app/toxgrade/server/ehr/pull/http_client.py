@@ -19,7 +19,6 @@ from toxgrade.errors import RequestError, SourceError
 from toxgrade.server.http.body import BodyProblem, read_json
 
 _ALGORITHMS = {"RSA": "RS384", "EC": "ES384"}
-_SCOPE = "system/Observation.rs system/Patient.rs system/Procedure.rs"
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ASSERTED_SECONDS = 240  # The guide allows five minutes.
 _RENEW_SECONDS = 30.0  # The next token is fetched this long before the old one expires.
@@ -143,6 +142,13 @@ def _parse_retry_after(retry_after: str | None) -> float | None:
         return None
 
 
+def scope(permission: str) -> str:
+    """Return the scopes that a pull needs; ``permission``: ``rs``, or ``read`` in SMART 1."""
+    return " ".join(
+        f"system/{kind}.{permission}" for kind in ("Observation", "Patient", "Procedure")
+    )
+
+
 def read_key(path: Path) -> Key:
     """Read a private key from a JWK file: RSA, or EC on P-384, with its registered ``kid``.
 
@@ -163,8 +169,9 @@ def read_key(path: Path) -> Key:
 class BackendToken:
     """A client's access token, fetched when it is needed and again before it expires."""
 
-    def __init__(self, client_id: str, key: Key, token_url: str, calls: Calls) -> None:
+    def __init__(self, client_id: str, key: Key, token_url: str, scope: str, calls: Calls) -> None:
         self._client_id, self._key, self._url, self._calls = client_id, key, token_url, calls
+        self._scope = scope
         self._token, self._expires = "", 0.0
 
     def current(self) -> str:
@@ -202,7 +209,7 @@ class BackendToken:
         assertion = jwt.encode(header, claims, self._key, algorithms=list(_ALGORITHMS.values()))
         form = {
             "grant_type": "client_credentials",
-            "scope": _SCOPE,
+            "scope": self._scope,
             "client_assertion_type": _ASSERTION,
             "client_assertion": assertion,
         }

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,14 @@ from sqlalchemy import Connection
 
 from toxgrade.errors import FileError, SourceError
 from toxgrade.fhir.bundle import Contents, read_bundle
-from toxgrade.fhir.elements import LOINC, RADIOTHERAPY_COURSE, SNOMED
+from toxgrade.fhir.elements import (
+    FORMER_COURSE,
+    LOINC,
+    RADIOTHERAPY_COURSE,
+    SNOMED,
+    SNOMED_REQUESTED,
+    text_of,
+)
 from toxgrade.fhir.results import Accepted
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Graders, Rules
@@ -26,6 +33,10 @@ from toxgrade.server.records.store import Submission, store
 from toxgrade.server.records.studies import PATIENT_NAME, lock_study
 
 _SEARCH_CODES = 40  # This keeps an address under the 2,000 characters that any server accepts.
+_ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]\.resource")
+_NOTHING_LOST = ("partial-date", "end-not-taken", "older-version")
+"""Notes on what was taken, if not as it was written; what is lost by them is told by another."""
+
 _FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 
@@ -96,11 +107,21 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """A patient's dated results and courses; ``undated`` further results cannot be stored."""
+    """A patient's dated results and courses; ``undated`` further results cannot be stored.
+
+    ``told`` says what was not taken as it was sent; ``is_whole``: no result and no course was lost.
+    """
 
     results: tuple[tuple[Loc, LabResult], ...]
     courses: tuple[Course, ...]
     undated: int
+    told: tuple[str, ...] = ()
+    is_whole: bool = True
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was found that could be stored, or was told."""
+        return not (self.results or self.courses or self.undated or self.told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,38 +148,68 @@ def pull_patient(server: Server, fhir_id: str, graders: Graders, accepted: Accep
 
     Raises:
         SourceError: the server does not return it, or returns another patient's.
-        RequestError: the resources contradict each other, such as two dates of a course.
     """
-    found = {"Patient": server.resource(f"Patient/{fhir_id}")}
-    for resource in _search(server, fhir_id, graders):
+    found = {f"Patient/{fhir_id}": server.resource(f"Patient/{fhir_id}")}
+    for i, resource in enumerate(_search(server, fhir_id, graders)):
         # Pages may overlap, and a result may have codes of two searches: the later one counts.
-        found[f"{resource.get('resourceType')}/{resource.get('id')}"] = resource
-    entry = [{"resource": resource} for resource in found.values()]
+        name = text_of(resource.get("id")) or f"(no id, {i})"
+        found[f"{resource.get('resourceType')}/{name}"] = resource
+    entry = [
+        {"fullUrl": f"{server.base}{name}", "resource": resource}
+        for name, resource in found.items()
+    ]
     bundle = {"resourceType": "Bundle", "type": "collection", "entry": entry}
     contents = read_bundle(bundle, "Bundle", len(entry))
-    _refuse_others(contents, fhir_id)
+    _refuse_others(contents)
     names = graders.for_rules(Rules()).names
     observed = observe(contents, names, accepted)
     (person,) = persons(contents, observed, of_one=True)
     results = storable(observed, names)
     dated = tuple(one for one in results if not is_undated(one[1]))
-    return Pulled(dated, person.treatment.courses, len(results) - len(dated))
+    told, is_whole = _told(contents, list(found.values())), True
+    if any(note.code not in _NOTHING_LOST for note in contents.notes):
+        is_whole = False
+    if not contents.observations and person.treatment.courses:
+        told, is_whole = [*told, "no result was found, only radiotherapy"], False
+    undated = len(results) - len(dated)
+    return Pulled(dated, person.treatment.courses, undated, tuple(told), is_whole)
 
 
-def _search(server: Server, fhir_id: str, graders: Graders) -> Iterator[dict[str, Any]]:
-    course = f"{SNOMED}|{RADIOTHERAPY_COURSE}"
-    yield from server.search("Procedure", {"patient": fhir_id, "code": course})
+def _search(server: Server, fhir_id: str, graders: Graders) -> list[dict[str, Any]]:
+    """Return what a server has of a patient; some know one by ``Patient/id``, not by the id."""
+    found = list(_search_by(server, fhir_id, graders))
+    if found:
+        return found
+    try:
+        return list(_search_by(server, f"Patient/{fhir_id}", graders))
+    except SourceError:
+        return []  # It does not take the longer form: nothing was found.
+
+
+def _search_by(server: Server, patient: str, graders: Graders) -> Iterator[dict[str, Any]]:
+    course = f"{SNOMED}|{RADIOTHERAPY_COURSE},{SNOMED_REQUESTED}|{FORMER_COURSE}"
+    yield from server.search("Procedure", {"patient": patient, "code": course})
     codes = [code for analyte in graders.criteria.analytes.values() for code in analyte.loinc]
     for first in range(0, len(codes), _SEARCH_CODES):
         query = ",".join(f"{LOINC}|{code}" for code in codes[first : first + _SEARCH_CODES])
-        yield from server.search("Observation", {"patient": fhir_id, "code": query})
+        yield from server.search("Observation", {"patient": patient, "code": query})
 
 
-def _refuse_others(contents: Contents, fhir_id: str) -> None:
+def _refuse_others(contents: Contents) -> None:
     """Refuse other patients' data: a server that ignores the parameter ``patient`` returns all."""
+    own = next(iter(contents.persons))  # The Patient comes first.
     subjects = {one.subject for one in contents.observations} | set(contents.treatments)
-    if not {(subject or "").rpartition("Patient/")[2] for subject in subjects} <= {fhir_id}:
+    if not subjects <= {own}:
         raise SourceError("the server answered with another patient's")
+
+
+def _told(contents: Contents, found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the notes in words, with the kind of each resource; ids stay in the EHR."""
+
+    def kind(match: re.Match[str]) -> str:
+        return text_of(found[int(match[1])].get("resourceType")) or "resource"
+
+    return [f"{_ENTRY.sub(kind, note.path)}: {note.text}" for note in contents.notes]
 
 
 def keep(
@@ -175,7 +226,8 @@ def keep(
         # A recorded course keeps its dose, because Procedures have none.
         courses = tuple(recorded.get(_dates(course), course) for course in pulled.courses)
         put_patient(connection, study, patient, PatientRecord(courses, None), graders)
-    stored = store(connection, Submission(study, patient, pulled.results, None), graders)
+    submission = Submission(study, patient, pulled.results, None, is_message=True)
+    stored = store(connection, submission, graders)
     undecided = sum(grade["grade"] is None for grade in stored.grades)
     return Kept(len(pulled.results), len(stored.grades), undecided, pulled.undated)
 
