@@ -1,14 +1,19 @@
 """``toxgrade pull``: read patients' results from an EHR's FHIR server and store them."""
 
+import sys
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toxgrade.cli.options import Parser, fail, settings
 
 if TYPE_CHECKING:
+    from toxgrade.grading.rules import Graders
     from toxgrade.server.ehr.pull.fhir_server import Server
     from toxgrade.server.ehr.pull.http_client import Calls
-    from toxgrade.server.ehr.pull.patients import Done, Wanted
+    from toxgrade.server.ehr.pull.patients import Done, Kept, Wanted
+    from toxgrade.server.records.writer import Writer
 
 _IN_A_ROW = 3  # The pull stops when the server has failed for so many patients in a row.
 
@@ -46,14 +51,12 @@ def pull(
     upgrade(chosen.database_url)
     with transaction(chosen.database_url, reads_only=True) as connection:
         find_study(connection, study)
-    calls = Calls(Limits(answer_bytes=chosen.max_bundle_bytes))
-    try:
-        server = _server(fhir_url, client_id, key, calls)
-    except SourceError as error:
-        return fail(str(error))
-    succeeded = _pull(server, study, wanted, completed)
-    calls.close()
-    return 0 if succeeded else 1
+    with closing(Calls(Limits(answer_bytes=chosen.max_bundle_bytes))) as calls:
+        try:
+            server = _server(fhir_url, client_id, key, calls)
+        except SourceError as error:
+            return fail(str(error))
+        return 0 if _pull(server, study, wanted, completed) else 1
 
 
 def _server(fhir_url: str, client_id: str | None, key: Path | None, calls: "Calls") -> "Server":
@@ -73,50 +76,62 @@ def _server(fhir_url: str, client_id: str | None, key: Path | None, calls: "Call
 
 def _pull(server: "Server", study: str, wanted: "list[Wanted]", done: "Done") -> bool:
     """Pull each patient who is not done; return whether all succeeded."""
-    import sys
-    from functools import partial
-    from getpass import getuser
-
     from toxgrade.criteria.reader import load
     from toxgrade.errors import RequestError, SourceError
-    from toxgrade.fhir.results import Accepted
     from toxgrade.grading.rules import Graders
-    from toxgrade.server.ehr.pull.patients import Kept, keep, pull_patient
-    from toxgrade.server.records.audit_log import AuditAction
+    from toxgrade.server.ehr.pull.patients import Kept
     from toxgrade.server.records.db.engine import build_engine
     from toxgrade.server.records.writer import Writer
 
-    chosen, graders, total = settings(), Graders(load()), Kept(0, 0, 0, 0)
-    engine = build_engine(chosen.database_url)
-    writer = Writer(engine)
-    accepted = Accepted(unknown=chosen.fhir_unknown_status == "final")
-    failed = in_a_row = 0
-    for one in (one for one in wanted if one.patient not in done.patients):
-        act = AuditAction(f"cli:{getuser()}", "toxgrade pull", study, one.patient)
-        try:
-            pulled = pull_patient(server, one.fhir_id, graders, accepted)
-            if pulled.is_empty:
-                raise RequestError("nothing was found for this patient")
-            job = partial(keep, study=study, patient=one.patient, pulled=pulled, graders=graders)
-            total += writer.submit(job, act).result()
+    engine, graders = build_engine(settings().database_url), Graders(load())
+    total, failed, in_a_row = Kept(0, 0, 0, 0), 0, 0
+    with closing(Writer(engine)) as writer:
+        for one in (one for one in wanted if one.patient not in done.patients):
+            try:
+                kept, is_whole = _pull_patient(server, study, one, graders, writer)
+            except (SourceError, RequestError) as error:
+                print(f"line {one.line}: {_reason(error)}", file=sys.stderr)
+                failed += 1
+                in_a_row = in_a_row + 1 if isinstance(error, SourceError) else 0
+                if in_a_row == _IN_A_ROW:
+                    print(f"the server failed {_IN_A_ROW} times in a row: stopped", file=sys.stderr)
+                    break
+                continue
+            total += kept
             in_a_row = 0
-            for told in pulled.told:
-                print(f"line {one.line}: {told}", file=sys.stderr)
-            if pulled.is_whole:
+            if is_whole:
                 done.add(one.patient)
             else:
                 failed += 1
-        except (SourceError, RequestError) as error:
-            print(f"line {one.line}: {_reason(error)}", file=sys.stderr)
-            failed += 1
-            in_a_row = in_a_row + 1 if isinstance(error, SourceError) else 0
-            if in_a_row == _IN_A_ROW:
-                print(f"the server failed {_IN_A_ROW} times in a row: stopped", file=sys.stderr)
-                break
-    writer.close()
     engine.dispose()
     print(f"{total}; patients that could not be pulled: {failed}", file=sys.stderr)
     return not failed
+
+
+def _pull_patient(
+    server: "Server", study: str, wanted: "Wanted", graders: "Graders", writer: "Writer"
+) -> "tuple[Kept, bool]":
+    """Store what the server has of a patient; return how much, and whether that was all of it.
+
+    Raises SourceError if the server fails, RequestError if nothing was found or it cannot be kept.
+    """
+    from getpass import getuser
+
+    from toxgrade.errors import RequestError
+    from toxgrade.fhir.results import Accepted
+    from toxgrade.server.ehr.pull.patients import keep, pull_patient
+    from toxgrade.server.records.audit_log import AuditAction
+
+    accepted = Accepted(unknown=settings().fhir_unknown_status == "final")
+    pulled = pull_patient(server, wanted.fhir_id, graders, accepted)
+    if pulled.is_empty:
+        raise RequestError("nothing was found for this patient")
+    job = partial(keep, study=study, patient=wanted.patient, pulled=pulled, graders=graders)
+    act = AuditAction(f"cli:{getuser()}", "toxgrade pull", study, wanted.patient)
+    kept = writer.submit(job, act).result()
+    for told in pulled.told:
+        print(f"line {wanted.line}: {told}", file=sys.stderr)
+    return kept, pulled.is_whole
 
 
 def _reason(error: Exception) -> str:
