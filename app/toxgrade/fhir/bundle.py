@@ -153,9 +153,10 @@ def _replaced(group: Sequence[Entry]) -> list[Entry]:
         found = [order(entry.resource) for entry in group]
         if None in found:
             continue
-        latest = [e for e, at in zip(group, found, strict=True) if at == max(found)]
+        last = max(found)
+        latest = [e for e, at in zip(group, found, strict=True) if at == last]
         if all(entry.resource == latest[0].resource for entry in latest):
-            return [entry for entry in group if entry not in latest]
+            return [e for e, at in zip(group, found, strict=True) if at != last]
     return []
 
 
@@ -186,7 +187,7 @@ def _observations(
         notes.append(Note(f"{place}.{modifier}", "not-understood", text))
     status = resource.get("status")
     why = (str(status), place) if status in WITHDRAWN else taken_along.get(place)
-    scope = f"#{scope or ''}{entry.name}" if entry.name else f"#{entry.full_url or ''}"
+    holder = f"{scope or ''}{entry.name}" if entry.name else entry.full_url
     for i, inner in enumerate(objects(resource.get("contained"))):
         if inner.get("resourceType") == "Observation":
             here, own = f"{place}.contained[{i}]", people.of(inner, entry)
@@ -195,7 +196,9 @@ def _observations(
                 notes.append(Note(f"{here}.subject", "contradiction", text))
                 own = here
             read = inner | _MODIFIED if modifier else inner
-            yield _source(here, read, own or subject, None, scope, why)
+            if not holder:  # Ids of contained resources say nothing without it.
+                read = {key: value for key, value in read.items() if key != "id"}
+            yield _source(here, read, own or subject, None, f"#{holder or ''}", why)
 
 
 def _source(

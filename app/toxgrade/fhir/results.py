@@ -117,13 +117,22 @@ def _observed(source: Source, value: ObservedValue, accepted: Accepted) -> Obser
         collected=collected if isinstance(collected, Collected) else None,
         status=status,
         source_id=value.source_id,
-        source_scope=source.scope,
+        source_scope=_scope(source, value),
         issued=_issued(value.issued),
         unreadable=unreadable,
         unreadable_limit=lln is False or uln is False,
     )
     where = f"{source.where}.{value.path}" if value.path else source.where
     return Observed(source, where, lab, tuple(notes))
+
+
+def _scope(source: Source, value: ObservedValue) -> str:
+    """Return what the number is unique within: the server or the container of the id.
+
+    An identifier is often the whole order's, so that the code belongs to it.
+    """
+    scope = source.scope or ""
+    return scope if source.resource.get("id") else f"{value.analyte}|{scope}"
 
 
 def _value(text: str | None) -> Reported | Literal[Reason.UNREADABLE_VALUE] | None:

@@ -126,7 +126,8 @@ class LabResult(msgspec.Struct, frozen=True, gc=False):
     set for values, dates and limits of files that cannot be parsed (HTTP requests with such are
     refused). ``lab`` is the laboratory; ``study_range`` stands in for a range that is missing.
     ``source_scope`` is what ``source_id`` is unique within beside the analyte: its assigner and the
-    code as sent, or a FHIR server's base. ``flags`` are what storing found (``STORED_FLAGS``).
+    code as sent, or a FHIR server's base; None only where version 0.1 stored the result, which kept
+    none. ``flags`` are what storing found (``STORED_FLAGS``).
     """
 
     analyte: str
@@ -144,7 +145,7 @@ class LabResult(msgspec.Struct, frozen=True, gc=False):
     unreadable_limit: bool = False
     lab: str | None = None
     study_range: StudyRange | None = None
-    source_scope: str | None = None
+    source_scope: str | None = ""
     flags: tuple[Flag, ...] = ()
 
 

@@ -234,14 +234,14 @@ def test_a_number_is_known_by_order_assigner_code_and_sub_id() -> None:
     obr = "OBR|1|W-1|LAB-7^LIS^1.2.3^ISO|24325-3|||20110423\r"
     ((patient),) = read(message(obx(f4="2", f21="X-9"), obr=obr))
     ((_, result),) = patient.results
-    assert (result.source_id, result.source_scope) == ("LAB-7/2", "LIS^1.2.3^ISO|1975-2|X-9")
+    assert (result.source_id, result.source_scope) == ("LAB-7/2", "LIS^1.2.3^ISO|1975-2|2|X-9")
 
 
 def test_an_obx_21_of_two_tests_identifies_none() -> None:
     second = obx(2, f3="1742-6^ALT^LN", f6="U/L", f21="X-9")
     remarks: list[Remark] = []
     ((patient),) = read_oru(parsed(message(obx(f21="X-9"), second)), _NAMES, Site(), remarks)
-    assert [r.source_scope for _, r in patient.results] == ["North|1975-2|", "North|1742-6|"]
+    assert [r.source_scope for _, r in patient.results] == ["North|1975-2||", "North|1742-6||"]
     assert [(r.loc, r.code) for r in remarks] == [(("OBX", 1, 21), "shared-number")]
 
 

@@ -16,7 +16,7 @@ from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.records.doubts import flag_doubts, twins
-from toxgrade.server.records.matching import Matcher
+from toxgrade.server.records.matching import WITHDRAWN, Matcher
 
 _GRADER: TermGrader = Graders(load()).for_rules(Rules())
 _NAMES = _GRADER.names
@@ -117,11 +117,27 @@ def test_what_is_current(
     assert _stored(sent) == current, why
 
 
-def test_a_number_is_unique_within_its_scope_only() -> None:
+@pytest.mark.parametrize("other", ["LABB|2823-3", "LABA|6298-4", "LABA|2823-3|2", "", "#r2"])
+def test_a_number_is_unique_within_its_scope_only(other: str) -> None:
+    """What one source replaced, corrected or sent under the number says nothing of another's."""
+    matcher, issued = Matcher(_NAMES), ("20",)
+    for sent in (("6.8", "final", _8), ("4.0", "corrected", _8)):
+        matcher.match(_result(sent, source_scope="LABA|2823-3"))
+    for time in (_8, _14):
+        assert not matcher.match(
+            _result(("6.8", "final", time, *issued), source_scope=other)
+        ).ignored
+    found = flag_doubts(matcher.current(), _NAMES)
+    assert sorted(r.value.text for r in found if r.value) == ["4.0", "6.8", "6.8"]
+
+
+def test_resources_of_two_servers_do_not_mix() -> None:
     matcher = Matcher(_NAMES)
-    for scope in ("LAB|2823-3", "WARD|2823-3"):
-        matcher.match(_result(("6.8", "final", _8), source_scope=scope))
-    assert [r.flags for r in flag_doubts(matcher.current(), _NAMES)] == [(), ()]
+    for server, time, issued in (("a", _8, "20"), ("b", _8, "20"), ("a", _14, "21")):
+        scope = f"https://{server}.example/fhir/"
+        matcher.match(_result(("6.8", "final", time, issued), source_scope=scope))
+    times = [v.result.collected.text for v in matcher.current() if v.result.collected]
+    assert sorted(times) == [_8, _14]
 
 
 def test_what_was_stored_without_a_scope_is_found_again() -> None:
@@ -194,3 +210,25 @@ def test_thousands_of_results_under_one_number_cost_no_more_each() -> None:
         return count
 
     assert calls(1000) < 2.5 * calls(500)
+
+
+@pytest.mark.parametrize(
+    ("why", "then", "values"),
+    [
+        ("a withdrawal of a value", [("4.0", "cancelled", _8)], ["6.8"]),
+        ("sent again", [("4.0", "cancelled", _8), ("4.0", "final", _8)], ["6.8"]),
+        ("a correction that keeps the value", [("6.8", "corrected", _8)], ["4.0", "6.8"]),
+        ("a correction that may mean either", [("4.1", "corrected", _8)], ["4.0", "4.1", "6.8"]),
+        ("a third value", [("4.1", "final", _8)], ["4.0", "4.1", "6.8"]),
+        ("after a withdrawal one is left",
+         [("4.0", "cancelled", _8), ("6.7", "corrected", _8)], ["6.7"]),
+    ],
+)  # fmt: skip
+def test_after_two_values_of_one_time(why: str, then: Sequence[Sent], values: list[str]) -> None:
+    matcher = Matcher(_NAMES)
+    for result, twin in twins([_result((v, "final", _8)) for v in ("4.0", "6.8")], _NAMES):
+        matcher.match(result, twin=twin)
+    for sent in then:
+        matcher.match(_result(sent))
+    current = [v.result for v in matcher.current() if v.result.status not in WITHDRAWN]
+    assert sorted(r.value.text for r in current if r.value) == values, why

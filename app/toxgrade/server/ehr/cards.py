@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -78,16 +78,21 @@ def _by_term(
 
 
 def _latest(found: Sequence[tuple[LabResult, Graded]]) -> _Latest | None:
-    """Return the result of the newest day: the last one if all have a time, else the worst."""
+    """Return the newest result: of the last instant where all have one, else of the newest day.
+
+    Of a day it is the last one if all have a time of one offset, else the worst.
+    """
     informative = [(lab, graded) for lab, graded in found if graded.reason not in _UNINFORMATIVE]
     if not informative:
         return None
-    newest = max(_day(lab) for lab, _ in informative)
-    same_day = [(lab, graded) for lab, graded in informative if _day(lab) == newest]
-    times = [lab.collected.time for lab, _ in same_day if lab.collected and lab.collected.time]
-    if len(times) == len(same_day):
-        last = max(times)
-        same_day = [one for one, at in zip(same_day, times, strict=True) if at == last]
+    instants = [_written(lab) for lab, _ in informative]
+    if all(at and at.tzinfo for at in instants):
+        same_day = _last(informative, [at for at in instants if at])
+    else:
+        same_day = _last(informative, [_day(lab) for lab, _ in informative])
+        times = [at for lab, _ in same_day if (at := _written(lab))]
+        if len(times) == len(same_day) and len({at.utcoffset() for at in times}) == 1:
+            same_day = _last(same_day, times)
     lab, graded = max(same_day, key=lambda pair: _severity(pair[1]))
     since_start = [
         (g.at_least, past.collected.text)
@@ -95,6 +100,19 @@ def _latest(found: Sequence[tuple[LabResult, Graded]]) -> _Latest | None:
         if g.phase in ("acute", "late") and g.at_least is not None and past.collected
     ]
     return _Latest(lab, graded, max(since_start, default=None, key=lambda pair: pair[0]))
+
+
+def _last(
+    found: Sequence[tuple[LabResult, Graded]], times: Sequence[date]
+) -> list[tuple[LabResult, Graded]]:
+    last = max(times)
+    return [one for one, at in zip(found, times, strict=True) if at == last]
+
+
+def _written(lab: LabResult) -> datetime | None:
+    """Return the time as written, with its offset if it has one; None: only a date is known."""
+    at = lab.collected
+    return datetime.fromisoformat(at.text) if at and at.time is not None else None
 
 
 def _day(lab: LabResult) -> date:

@@ -16,6 +16,8 @@ from toxgrade.server.records.identity import (
 )
 from toxgrade.server.records.matching import WITHDRAWN, Version
 
+_CHANGES = ("corrected", "amended", *WITHDRAWN)  # They speak of a result that was sent before.
+
 
 def twins(results: Sequence[LabResult], names: Names) -> list[tuple[LabResult, bool]]:
     """Return the results of one message with whether each is one of two values of one time.
@@ -23,13 +25,12 @@ def twins(results: Sequence[LabResult], names: Names) -> list[tuple[LabResult, b
     Of several contents under one number and time the correction or withdrawal holds if there is
     exactly one, and else the only final one among preliminary ones.
     """
-    groups: dict[str, list[LabResult]] = {}
+    contents: dict[str, dict[tuple[str | None, ...], LabResult]] = {}
     for result in results:
-        group = groups.setdefault(identity(result, names), [])
-        if content(result, names) not in [content(one, names) for one in group]:
-            group.append(result)
+        of_one = contents.setdefault(identity(result, names), {})
+        of_one.setdefault(tuple(content(result, names)), result)
     found = []
-    for group in groups.values():
+    for group in ([*of_one.values()] for of_one in contents.values()):
         changed = [one for one in group if one.status not in ("preliminary", "final")]
         final = [one for one in group if one.status == "final"]
         kept = changed if len(changed) == 1 else final if len(final) == 1 and not changed else group
@@ -50,16 +51,12 @@ def flag_doubts(versions: Sequence[Version], names: Names) -> list[LabResult]:
     flags: list[set[Flag]] = [set() for _ in versions]
     groups: dict[Source, list[int]] = {}
     for i, version in enumerate(versions):
+        if version.number == 1 and version.result.status in _CHANGES:
+            flags[i].add(Flag.CORRECTION_UNMATCHED)
         source = source_of(version.result, names)
         if source is not None:
             groups.setdefault(source, []).append(i)
     for group in groups.values():
-        for i in group:
-            status, is_first = versions[i].result.status, versions[i].number == 1
-            if is_first and (
-                status in ("corrected", "amended") or (len(group) > 1 and status in WITHDRAWN)
-            ):
-                flags[i].add(Flag.CORRECTION_UNMATCHED)
         active = [i for i in group if versions[i].result.status not in WITHDRAWN]
         for flag, several in _doubtful({i: versions[i].result for i in active}, names):
             for i in several:

@@ -18,6 +18,7 @@ from toxgrade.server.records.identity import (
     identity,
     minute,
     source_of,
+    value_and_unit,
 )
 
 _RANKS = {"preliminary": 0, "final": 1}
@@ -25,6 +26,10 @@ _CORRECTED = 2  # The rank of corrections and withdrawals.
 WITHDRAWN = ("cancelled", "entered-in-error", "superseded")
 _NEAR = timedelta(days=30)
 """How far apart the times of one result may lie: accession numbers come round again."""
+
+_Key = tuple[Source, str | None]
+"""A number and its scope; None is the scope of what version 0.1 stored, and matches every scope."""
+_Content = tuple[str | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +63,11 @@ class Matcher:
         """Take the stored versions, those of one result in their order."""
         self._names = names
         self._versions: dict[str, list[Version]] = {}
-        self._at: dict[tuple[Source, str | None], list[str]] = {}
-        self._near: dict[tuple[Source, bool, int], list[str]] = {}
-        self._replaced: dict[tuple[Source, tuple[str | None, ...]], str] = {}
-        self._last: dict[Source, str] = {}
+        self._equal: dict[tuple[_Key, _Content], str] = {}
+        self._at: dict[tuple[_Key, str | None], dict[str, None]] = {}
+        self._near: dict[tuple[_Key, bool, int], dict[str, None]] = {}
+        self._replaced: dict[tuple[_Key, _Content], str] = {}
+        self._last: dict[_Key, str] = {}
         for version in versions:
             self._add(version)
 
@@ -81,104 +87,120 @@ class Matcher:
         return found
 
     def _add(self, version: Version) -> None:
-        source, known = self._source(version.result), self._versions.get(version.identity)
+        known = self._versions.setdefault(version.identity, [])
         if known:
-            before = known[-1]
-            for index, key in self._places(before):
-                index[key].remove(version.identity)
-            self._replaced[self._source(before.result), self._content(before.result)] = (
-                version.identity
-            )
-        for index, key in self._places(version):
-            index.setdefault(key, []).append(version.identity)
-        self._last[source] = version.identity
-        self._versions.setdefault(version.identity, []).append(version)
+            before = known[-1].result
+            for index, where in self._places(before):
+                index[where].pop(version.identity, None)
+            place = self._keys(before)[0], self._content(before)
+            self._equal.pop(place, None)
+            self._replaced[place] = version.identity
+        key = self._keys(version.result)[0]
+        for index, where in self._places(version.result):
+            index.setdefault(where, {})[version.identity] = None
+        self._equal[key, self._content(version.result)] = version.identity
+        self._last[key] = version.identity
+        known.append(version)
 
-    def _places(self, version: Version) -> list[tuple[dict[Any, list[str]], Hashable]]:
-        """Return the indexes that a current version is in, each with its key."""
-        result, source = version.result, self._source(version.result)
-        found: list[tuple[dict[Any, list[str]], Hashable]] = [(self._at, (source, minute(result)))]
+    def _places(self, result: LabResult) -> list[tuple[dict[Any, dict[str, None]], Hashable]]:
+        """Return the indexes that a current result is in, each with its key."""
+        key = self._keys(result)[0]
+        found: list[tuple[dict[Any, dict[str, None]], Hashable]] = [
+            (self._at, (key, minute(result)))
+        ]
         if result.status not in WITHDRAWN and result.collected:
             month = result.collected.first.toordinal() // _NEAR.days
-            found.append((self._near, (source, result.status == "preliminary", month)))
+            found.append((self._near, (key, result.status == "preliminary", month)))
         return found
 
-    def _source(self, result: LabResult) -> Source:
-        return source_of(result, self._names) or ("", identity(result, self._names))
+    def _keys(self, result: LabResult) -> list[_Key]:
+        """Return the key of a result, then that which version 0.1, without scopes, gave it."""
+        source = source_of(result, self._names)
+        if source is None:
+            return [(("", identity(result, self._names)), None)]
+        scopes = dict.fromkeys((result.source_scope, None))
+        return [(source, scope) for scope in scopes]
 
-    def _content(self, result: LabResult) -> tuple[str | None, ...]:
+    def _content(self, result: LabResult) -> _Content:
         return tuple(content(result, self._names))
 
     def _match(self, result: LabResult, *, twin: bool) -> Match:
-        at = self._at.get((self._source(result), minute(result)), [])
-        same_time = self._in_scope(result, at)
-        for version in same_time:
-            if self._content(version.result) == self._content(result):
+        keys, own = self._keys(result), self._content(result)
+        for key in keys:
+            if equal := self._equal.get((key, own)):
+                version = self._versions[equal][-1]
                 declared = result.is_baseline and not version.result.is_baseline
-                return _next(version, result) if declared else Match(version.identity)
-        if same_time and not twin:
-            return self._newer(same_time[-1], result)
-        found = None if twin else self._elsewhere(result)
-        return found or self._own(result, twin=twin)
+                return _next(version, result) if declared else Match(equal)
+        if twin:
+            return self._own(result, twin=True)
+        found = self._replay(keys, own, result) or self._same_time(keys, result)
+        return found or self._elsewhere(keys, result) or self._own(result)
 
-    def _in_scope(self, result: LabResult, identities: Iterable[str]) -> list[Version]:
-        """Return the newest versions whose number has the same scope as the result's.
+    def _replay(self, keys: list[_Key], own: _Content, result: LabResult) -> Match | None:
+        """Match what was superseded before; None: it never was."""
+        replaced = [self._replaced[key, own] for key in keys if (key, own) in self._replaced]
+        return self._newer(self._versions[replaced[0]][-1], result, True) if replaced else None
 
-        Versions that were stored before scopes were kept have none and match every scope.
+    def _same_time(self, keys: list[_Key], result: LabResult) -> Match | None:
+        """Match a result to that of its time; None: there is none, or it is not known which.
+
+        Of several, only the one that is not withdrawn or the one of the same value can be meant.
         """
-        newest = [self._versions[one][-1] for one in identities]
-        return [v for v in newest if _share_scope(result, v.result)]
+        at = [one for key in keys for one in self._at.get((key, minute(result)), ())]
+        found = [self._versions[one][-1] for one in at]
+        if len(found) > 1:
+            found = [v for v in found if v.result.status not in WITHDRAWN]
+        if len(found) > 1:
+            value = value_and_unit(result, self._names)
+            found = [v for v in found if value_and_unit(v.result, self._names) == value]
+        return self._newer(found[0], result) if len(found) == 1 else None
 
-    def _own(self, result: LabResult, *, twin: bool) -> Match:
+    def _own(self, result: LabResult, *, twin: bool = False) -> Match:
         """Store it as a result of its own."""
         key = identity(result, self._names, twin=twin)
         if key in self._versions:  # The time of that one was corrected since.
             key = identity(result, self._names, twin=True)
         return Match(key, Version(key, len(self._versions.get(key, ())) + 1, result))
 
-    def _newer(self, before: Version, result: LabResult) -> Match:
+    def _newer(self, before: Version, result: LabResult, is_replay: bool = False) -> Match:
         """Supersede the version, unless what was sent is older than it."""
         stored = before.result
         later = bool(result.issued and stored.issued and result.issued > stored.issued)
         earlier = bool(result.issued and stored.issued and result.issued < stored.issued)
-        replaced = self._replaced.get((self._source(result), self._content(result)))
-        is_older = replaced == before.identity or _rank(result) < _rank(stored)
-        if earlier or (not later and is_older):
+        if earlier or (not later and (is_replay or _rank(result) < _rank(stored))):
             return Match(before.identity, ignored=True)
         return _next(before, result)
 
-    def _elsewhere(self, result: LabResult) -> Match | None:
+    def _elsewhere(self, keys: list[_Key], result: LabResult) -> Match | None:
         """Match a result to one of another time; None: it is a result of its own."""
-        source = self._source(result)
-        if replaced := self._replaced.get((source, self._content(result))):
-            return self._newer(self._versions[replaced][-1], result)
-        if source in self._last and (result.source_scope or "").startswith(("http:", "https:")):
-            for version in self._in_scope(result, [self._last[source]]):
-                if result.issued and version.result.issued:  # A server's id names one resource.
-                    return self._newer(version, result)
+        last = self._last.get(keys[0])
+        if last and (result.source_scope or "").startswith(("http:", "https:")):
+            version = self._versions[last][-1]
+            if result.issued and version.result.issued:  # A server's id names one resource.
+                return self._newer(version, result)
         if result.status == "final":
-            near = self._nearby(source, result, (True,))
+            near = self._nearby(keys, result, (True,))
         elif _rank(result) == _CORRECTED:
-            near = self._nearby(source, result, (True, False))
+            near = self._nearby(keys, result, (True, False))
         else:
             return None
         return _next(near[0], result) if len(near) == 1 else None
 
     def _nearby(
-        self, source: Source, result: LabResult, preliminary: Sequence[bool]
+        self, keys: list[_Key], result: LabResult, preliminary: Sequence[bool]
     ) -> list[Version]:
         """Return the active results of the same number within 30 days: none, one or two of them."""
         found: list[Version] = []
         if result.collected is None:
             return found
         day = result.collected.first
-        for wanted, step in product(preliminary, (-1, 0, 1)):
+        for key, wanted, step in product(keys, preliminary, (-1, 0, 1)):
             month = day.toordinal() // _NEAR.days + step
-            for one in self._near.get((source, wanted, month), ()):
+            for one in self._near.get((key, wanted, month), ()):
                 version = self._versions[one][-1]
                 other = version.result.collected
                 if other and abs(other.first - day) <= _NEAR:
-                    found += self._in_scope(result, [one])
+                    found.append(version)
                 if len(found) == 2:
                     return found
         return found
@@ -186,10 +208,6 @@ class Matcher:
 
 def _next(before: Version, result: LabResult) -> Match:
     return Match(before.identity, Version(before.identity, before.number + 1, result))
-
-
-def _share_scope(one: LabResult, other: LabResult) -> bool:
-    return one.source_scope == other.source_scope or None in (one.source_scope, other.source_scope)
 
 
 def _rank(result: LabResult) -> int:

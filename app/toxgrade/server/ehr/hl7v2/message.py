@@ -162,14 +162,15 @@ class Order:
         return f"{number}/{sub_id}" if number and sub_id else number or obx.component(21) or None
 
     def source_scope(self, obx: Segment) -> str:
-        """Return what the number is unique within: its assigner, the code as sent, and OBX-21.
+        """Return what the number is unique within: assigner, code as sent, OBX-4 and OBX-21.
 
         An OBX-21 that stands on several observations identifies none of them.
         """
         assigner = self.obr.raw(3).partition(self.obr.marks.component)[2] if self.obr else ""
         own = obx.component(21)
         own = "" if own in self.shared_numbers else own
-        text = "|".join((assigner or self.msh.component(4), obx.component(3), own))
+        shared = assigner or self.msh.component(4), obx.component(3), obx.component(4)
+        text = "|".join((*shared, own))
         return "".join(c if c.isprintable() else " " for c in text)[:_MAX_SCOPE]
 
     def status(self, obx: Segment) -> str:
