@@ -7,8 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fhir.resources import bundle, coded, observation, procedure
+from toxgrade.criteria.reader import load
 from toxgrade.errors import RequestError
 from toxgrade.fhir.bundle import Contents, read_bundle
+from toxgrade.fhir.reference_range import UNKNOWN_PERSON
+from toxgrade.fhir.results import Accepted, read_source
+from toxgrade.grading.units import Names
+from toxgrade.server.records.identity import identity
 
 BASE = "https://ehr.example/fhir"
 MRN = {"system": "urn:mrn", "value": "7"}
@@ -279,3 +284,23 @@ def test_an_id_is_unique_on_its_server_and_in_its_container() -> None:
     )
     scopes = [source.scope for source in found.observations]
     assert scopes == [f"{BASE}/", None, "#DiagnosticReport/r", "#DiagnosticReport/s"]
+
+
+def test_what_is_contained_in_a_resource_without_a_name_has_no_number() -> None:
+    report = REPORT | {"status": "final", "contained": [observation()]}
+    del report["id"]
+    (found,) = contents(report).observations
+    assert (found.scope, found.resource.get("id")) == ("#", None)
+
+
+def test_an_identifier_of_an_order_joins_no_two_codes() -> None:
+    shared = {"id": None, "identifier": [{"system": "urn:acc", "value": "A-1"}]}
+    sent = [observation(**shared, code=coded(code)) for code in ("2823-3", "6298-4")]
+    names = Names(load().analytes.values())
+    (first,), (second,) = (
+        read_source(source, names, UNKNOWN_PERSON, Accepted())
+        for source in contents(*sent).observations
+    )
+    assert first.lab
+    assert second.lab
+    assert identity(first.lab, names) != identity(second.lab, names)

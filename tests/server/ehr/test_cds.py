@@ -127,6 +127,20 @@ def test_of_one_day_the_latest_if_all_are_timed_else_the_worst(stateless: httpx.
     assert [c["indicator"] for c in cards(stateless, call(late, platelets(20)))] == ["critical"]
 
 
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        (f"{NEW}T08:00:00+02:00", f"{NEW}T07:30:00Z"),
+        (f"{NEW}T00:30:00+02:00", "2011-04-22T23:30:00Z"),
+    ],
+)
+def test_the_latest_is_so_by_the_instant_whatever_the_offset(
+    stateless: httpx.Client, earlier: str, later: str
+) -> None:
+    labs = platelets(60, earlier), platelets(20, later)
+    assert [c["indicator"] for c in cards(stateless, call(*labs))] == ["critical"]
+
+
 def test_worse_than_baseline_comes_first(stateless: httpx.Client) -> None:
     """Platelets grade 3 as before, bilirubin grade 2 that was 0: the change is the news."""
     old = observation(
