@@ -32,7 +32,8 @@ class _Handler(BaseHTTPRequestHandler):
         kind = urlsplit(self.path).path.split("/")[2]
         is_known = "patient=1&" in f"{self.path}&" or self.path.endswith("/1")
         found = _HELD.get(kind, ()) if is_known or "Patient%2F1" in self.path else ()
-        body = json.dumps(bundle(*found, kind="searchset")).encode()
+        is_read = self.path.endswith("/Patient/1")
+        body = json.dumps(found[0] if is_read else bundle(*found, kind="searchset")).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/fhir+json")
         self.send_header("Content-Length", str(len(body)))

@@ -11,7 +11,7 @@ from benchmarks.recording.asked import lab, panel
 from benchmarks.recording.program import Program
 
 _P1 = "/v1/studies/default/patients/P1"
-_RESTAMPED = {"id", "supersedes_id", "recorded_at", "software"}
+_RESTAMPED = {"id", "supersedes_id", "recorded_at", "software", "criteria_sha256"}
 """Of a grade: another version of the software makes its own of what it grades again."""
 _NEW = lab("ALT", "333", "U/L", None, "40", "2011-05-05", source_id="REOPENED")
 

@@ -88,6 +88,8 @@ _PARTLY = page(
         ([server.as_it_is, server.answering(_ELSEWHERE)], "the next page lies on another server"),
         ([server.as_it_is, *[server.answering(_CIRCLE)] * 3], "lead in a circle"),
         ([server.as_it_is, server.answering(_PARTLY)], "answered in part, with an error"),
+        ([server.answering(page())], "another resource than the Patient"),
+        ([server.answering({"resourceType": "Group"})], "another resource than the Patient"),
     ],
 )  # fmt: skip
 def test_what_will_not_pass_is_said(ehr: FhirServer, faults: list[server.Fault], said: str) -> None:

@@ -149,7 +149,10 @@ def pull_patient(server: Server, fhir_id: str, graders: Graders, accepted: Accep
     Raises:
         SourceError: the server does not return it, or returns another patient's.
     """
-    found = {f"Patient/{fhir_id}": server.resource(f"Patient/{fhir_id}")}
+    patient = server.resource(f"Patient/{fhir_id}")
+    if patient.get("resourceType") != "Patient":
+        raise SourceError("the server answered with another resource than the Patient")
+    found = {f"Patient/{fhir_id}": patient}
     for i, resource in enumerate(_search(server, fhir_id, graders)):
         # Pages may overlap, and a result may have codes of two searches: the later one counts.
         name = text_of(resource.get("id")) or f"(no id, {i})"
