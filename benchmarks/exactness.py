@@ -23,12 +23,12 @@ def main(each: int = 1_000_000, one: int = 100_000) -> None:
     print(f"{'edition, reading':<34}{'rows':>11}{'gradings':>12}{'refused':>10}{'wrong':>8}")
     for edition in oracle.CRITERIA.editions.values():
         grader = graders.for_rules(Rules(edition.name))
-        totals = {"many.py": [0] * 4, "one.py": [0] * 4, "64-bit floats": [0] * 4}
+        totals = {"column by column": [0] * 4, "one by one": [0] * 4, "64-bit floats": [0] * 4}
         for seed, size in enumerate([_CHUNK] * (each // _CHUNK) or [each]):
             rows = oracle.boundary_rows(edition, size, seed)
             some = rows[: max(one - seed * _CHUNK, 0)]
-            _count(totals["many.py"], edition, len(rows), by_column(rows, grader))
-            _count(totals["one.py"], edition, len(some), one_by_one(some, grader))
+            _count(totals["column by column"], edition, len(rows), by_column(rows, grader))
+            _count(totals["one by one"], edition, len(some), one_by_one(some, grader))
             _count(totals["64-bit floats"], edition, len(some), _floats(some, edition))
         for name, (count, graded, refused, wrong) in totals.items():
             label = f"{edition.name}, {name}"

@@ -47,9 +47,10 @@ def installed() -> dict[str, Any]:
 
 
 def _dependencies() -> list[str]:
-    """Return the names of the direct dependencies, without those of extras."""
-    needed = [line for line in requires("toxgrade") or () if "extra ==" not in line]
-    return sorted(re.split(r"[\[<>=!~; ]", line)[0] for line in needed)
+    """Return the names of the direct dependencies of what grades and of the service."""
+    needed = (re.split(r"; extra == ", line) for line in requires("toxgrade") or ())
+    of_service = [line for line, *extra in needed if extra in ([], ["'server'"], ['"server"'])]
+    return sorted(re.split(r"[\[<>=!~; ]", line)[0] for line in of_service)
 
 
 def _files(folder: Traversable, name: str) -> Iterator[tuple[str, Traversable]]:
