@@ -234,3 +234,15 @@ def test_after_two_values_of_one_time(why: str, then: Sequence[Sent], values: li
         matcher.match(_result(sent))
     current = [v.result for v in matcher.current() if v.result.status not in WITHDRAWN]
     assert sorted(r.value.text for r in current if r.value) == values, why
+
+
+def test_a_withdrawn_one_of_two_values_stays_so_when_their_message_is_sent_again() -> None:
+    pair = [_result((value, "final", _8)) for value in ("4.0", "6.8")]
+    matcher = Matcher(_NAMES)
+    for sent in (pair, [_result(("4.0", "cancelled", _8))], pair):
+        for result, twin in twins(sent, _NAMES):
+            matcher.match(result, twin=twin)
+    found = sorted(
+        (v.result.value.text, v.result.status) for v in matcher.current() if v.result.value
+    )
+    assert found == [("4.0", "cancelled"), ("6.8", "final")]

@@ -131,10 +131,10 @@ class Matcher:
                 version = self._versions[equal][-1]
                 declared = result.is_baseline and not version.result.is_baseline
                 return _next(version, result) if declared else Match(equal)
-        if twin:
-            return self._own(result, twin=True)
-        found = self._replay(keys, own, result) or self._same_time(keys, result)
-        return found or self._elsewhere(keys, result) or self._own(result)
+        found = self._replay(keys, own, result)
+        if not twin:
+            found = found or self._same_time(keys, result) or self._elsewhere(keys, result)
+        return found or self._own(result, twin=twin)
 
     def _replay(self, keys: list[_Key], own: _Content, result: LabResult) -> Match | None:
         """Match what was superseded before; None: it never was."""
@@ -155,7 +155,7 @@ class Matcher:
             found = [v for v in found if value_and_unit(v.result, self._names) == value]
         return self._newer(found[0], result) if len(found) == 1 else None
 
-    def _own(self, result: LabResult, *, twin: bool = False) -> Match:
+    def _own(self, result: LabResult, *, twin: bool) -> Match:
         """Store it as a result of its own."""
         key = identity(result, self._names, twin=twin)
         if key in self._versions:  # The time of that one was corrected since.
