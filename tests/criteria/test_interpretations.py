@@ -13,7 +13,7 @@ from toxgrade.criteria.interpretations import with_interpretations
 from toxgrade.criteria.reader import load
 from toxgrade.errors import CriteriaError
 from toxgrade.grading.grader import REFERENCE_RANGE_ONLY, Baseline
-from toxgrade.grading.parse import lab_result
+from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.rules import Graders, Rules
 
 _CRITERIA = load()
@@ -25,8 +25,9 @@ _FIELDS = ("value", "unit", "lln", "uln")
 def _lab(analyte: str, text: str) -> dict[str, str | None]:
     """Return a row from ``3.2 mmol/L 3.5 5``: value, unit, LLN, ULN; ``-`` is absent."""
     fields = dict(zip(_FIELDS, text.split(), strict=True))
-    absent = dict.fromkeys(("collected", "limit_unit", "status", "baseline"))
-    return {**absent, "analyte": analyte} | {n: None if t == "-" else t for n, t in fields.items()}
+    return {**dict.fromkeys(COLUMNS), "analyte": analyte} | {
+        n: None if t == "-" else t for n, t in fields.items()
+    }
 
 
 # Each case: edition, interpretation, analyte, result, baseline, term, grade by each choice.

@@ -7,6 +7,7 @@ systems, its own code chooses the value's unit, or else the nearest.
 
 import random
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 
@@ -89,7 +90,11 @@ def expected(edition: str, row: Row, term: Term, *, own: bool = False) -> int:
 def _canonical(row: Row, which: str) -> tuple[Fraction, ...]:
     fields = row.fields(which)
     factor = CRITERIA.analytes[row.analyte].unit(fields["unit"]).factor
-    return tuple(Fraction(fields[name]) * factor for name in ("value", "lln", "uln"))
+    return tuple(_fifteen_digits(fields[name]) * factor for name in ("value", "lln", "uln"))
+
+
+def _fifteen_digits(text: str) -> Fraction:
+    return Fraction(f"{Decimal(text):.15g}")
 
 
 def boundary_rows(edition: Edition, count: int, seed: int) -> list[Row]:

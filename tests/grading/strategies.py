@@ -33,6 +33,8 @@ _days = st.integers(-40, 140) | st.sampled_from([-400, -29, -28, -1, 0, 1, 29, 3
 ODD_VALUES = ["", " ", "abc", "-1", "NaN", "inf", "1e400", "٣", "1_000", "true", "+5", "1,5", "0x1",
               ".5", "5.", "1e1", "0", "0.0000001", "123456789012345678", "12.3456789", "<", "<=",
               "> 5", "<-1", "1.80", " 1.8 ", "4e-7", "1.2.3", "−5", "５"]  # fmt: skip
+SPECIMENS = ["", "BLOOD", "Serum or plasma", "venous blood", "BLDV", "arterial blood", "URINE"]
+INDICATORS = ["", "N", "NORMAL", "H", "HH*", "HIGH", "L", "LOW", "A", "ABNORMAL"]
 ODD_DATES = [
     *[None, "", "2012", "2012-01", "2012-02", "2012-02-30", "2012-1-5", "2012-01-31T08:00"],
     *["2012-01-31T09:30:15", "2012-01-31 07:00", "2012-01-30T23:59+05:00", "yesterday"],
@@ -105,6 +107,8 @@ def rows(
         ),
         "baseline": draw(st.sampled_from([None] * 8 + ["Y", "y", ""])),
         "status": draw(st.sampled_from([None, "final", "corrected"] * 4 + ["cancelled", "odd"])),
+        "specimen": draw(st.sampled_from([None] * 10 + SPECIMENS)),
+        "indicator": draw(st.sampled_from([None] * 8 + INDICATORS)),
     }
 
 
@@ -126,6 +130,9 @@ def values(
     places = draw(st.integers(0, 7))
     step = draw(st.sampled_from([0, 0, -1, 1])) * Fraction(1, 10**places)
     text = decimal_text(max(number + step, Fraction(0)), places)
+    noise = draw(st.sampled_from([0] * 6 + [-1, 1])) * Fraction(1, 10**17)
+    if noise and number:
+        text = decimal_text(max(Fraction(text) + noise, Fraction(0)), 17)
     comparator = draw(st.sampled_from([""] * 6 + ["<", "<=", ">", ">=", "< "]))
     return draw(st.sampled_from([comparator + text] * 15 + [None, *draw(odd_values)]))
 

@@ -173,6 +173,8 @@ class Analyte:
     ``canonical_unit`` is the unit of the plausible bands. ``loinc`` are the codes graded as this
     analyte. ``refused_loinc`` are similar codes that are not, each with what it means instead.
     ``never_units`` are spellings that are not accepted in any capitals (``g/L`` is no count).
+    ``venous`` are those of its names and codes that mean a venous sample, where only arterial and
+    capillary blood give its grades; empty where veins give them as well.
     """
 
     name: str
@@ -186,6 +188,7 @@ class Analyte:
     plausible_value: Band
     plausible_lln: Band
     plausible_uln: Band
+    venous: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

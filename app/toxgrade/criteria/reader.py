@@ -14,7 +14,7 @@ from toxgrade.criteria.model import Analyte, Band, Criteria, Edition, GradeCrite
 from toxgrade.errors import CriteriaError
 
 _HERE = Path(__file__).parent
-_ANALYTE_KEYS = {"name", "full_name", "aliases", "units", "plausible", "loinc", "refused"}
+_ANALYTE_KEYS = {"name", "full_name", "aliases", "units", "plausible", "loinc", "refused", "venous"}
 _HEAD_KEYS = {"name", "also", "label", "released", "source"}
 _TERM_KEYS = {"name", "meddra", "soc", "analyte", "grade"}
 _KINDS = {"mass", "molar", "count", "activity", "time", "flow", "ratio"}
@@ -84,7 +84,7 @@ def _analyte(entry: Mapping[str, Any], sets: Mapping[str, Any]) -> Analyte:
     place = f"analyte {entry.get('name', '(without a name)')}"
     if unknown := entry.keys() - _ANALYTE_KEYS:
         raise CriteriaError(f"{place}: unknown key {', '.join(sorted(unknown))}")
-    if missing := _ANALYTE_KEYS - {"refused"} - entry.keys():
+    if missing := _ANALYTE_KEYS - {"refused", "venous"} - entry.keys():
         raise CriteriaError(f"{place}: missing {', '.join(sorted(missing))}")
     if entry["units"] not in sets:
         raise CriteriaError(f"{place}: there is no set of units {entry['units']!r}")
@@ -104,6 +104,7 @@ def _analyte(entry: Mapping[str, Any], sets: Mapping[str, Any]) -> Analyte:
         plausible_value=_band(entry["plausible"], "value", place),
         plausible_lln=_band(entry["plausible"], "lln", place),
         plausible_uln=_band(entry["plausible"], "uln", place),
+        venous=tuple(entry.get("venous", ())),
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal, Inexact
 
 from toxgrade.criteria.model import Analyte, Band, Reference
+from toxgrade.grading.indicators import Indicator
 from toxgrade.grading.limits import Interval, ResolvedLimit
 from toxgrade.grading.normalize import NormalizedResult
 from toxgrade.grading.parse import ACCEPTED_DATE, ACCEPTED_VALUE
@@ -16,6 +17,7 @@ _CAUSES = {
     Reason.MISSING_LLN: "the LLN is missing",
     Reason.MISSING_BASELINE: "the baseline it depends on is missing or cannot be used",
     Reason.CENSORED_VALUE: "the laboratory reported a range, not a number",
+    Reason.OTHER_SPECIMEN: "the sample is venous, and the pH of arterial blood is higher",
 }
 
 
@@ -129,6 +131,12 @@ def _shortest(number: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def by_indicator(said: Indicator | None, before: Indicator | None) -> str:
+    """Return what the flags of a result and of its baseline said, in place of their limits."""
+    told = [f"the result as {said}"] * bool(said) + [f"the baseline as {before}"] * bool(before)
+    return f"; the laboratory flagged {' and '.join(told)}, which stands in for its limits"
+
+
 def not_final() -> str:
     return f"the result is not {', '.join(GRADED_STATUSES[:-1])} or {GRADED_STATUSES[-1]}"
 
@@ -144,6 +152,7 @@ def not_normalized(reason: Reason, analyte: Analyte) -> str:
     """Explain why a result's number cannot be used, and what would be accepted."""
     units = ", ".join(unit.name for unit in analyte.units)
     return {
+        Reason.OTHER_SPECIMEN: "the specimen is not blood, serum or plasma, of which CTCAE speaks",
         Reason.MISSING_VALUE: "no value was reported",
         Reason.UNREADABLE_VALUE: f"the value could not be read: expected {ACCEPTED_VALUE}",
         Reason.UNREADABLE_DATE: f"the date could not be read: expected {ACCEPTED_DATE}",

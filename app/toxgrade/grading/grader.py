@@ -3,7 +3,8 @@
 It is written to be read. ``columns/grader.py`` grades millions of rows; tests hold the two equal.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from decimal import localcontext
 from enum import Enum
 from fractions import Fraction
@@ -13,10 +14,11 @@ from typing import Literal
 from toxgrade.criteria.model import Analyte, Condition, Edition, Reference, Term
 from toxgrade.grading import explanation
 from toxgrade.grading.explanation import Verdict
+from toxgrade.grading.indicators import reaches, says_beyond
 from toxgrade.grading.limits import EXACT, ZERO, ResolvedLimit, applicable, resolve
 from toxgrade.grading.normalize import Implausible, NormalizedResult, normalize
-from toxgrade.grading.result import GRADED_STATUSES, Flag, Grade, LabResult, Reason
-from toxgrade.grading.units import Names
+from toxgrade.grading.result import GRADED_STATUSES, Flag, Grade, LabResult, Reason, without_noise
+from toxgrade.grading.units import Names, SiteNames
 
 _MAX_CACHED = 20_000  # So many grades take about 10 MB.
 _IRRELEVANT = {
@@ -43,10 +45,15 @@ class TermGrader:
     """A grader of single results by one edition of CTCAE; it holds no patient's identity."""
 
     def __init__(
-        self, edition: Edition, analytes: Mapping[str, Analyte], implausible: Implausible = "refuse"
+        self,
+        edition: Edition,
+        analytes: Mapping[str, Analyte],
+        implausible: Implausible = "refuse",
+        site: SiteNames | None = None,
     ) -> None:
+        """Take the criteria, and the names that a site uses beside ours."""
         self.edition = edition
-        self.names = Names(analytes.values())
+        self.names = Names(analytes.values(), site)
         self.implausible = implausible
         self._terms = {name: edition.terms_of(name) for name in analytes}
         self._compares = {term.name for term in edition.terms if term.uses_baseline}
@@ -97,7 +104,9 @@ class TermGrader:
         """Return the printed number in the analyte's canonical unit; 0 if the unit is not known."""
         analyte = self.names.analyte(result.analyte)
         unit = self.names.unit(analyte, result.unit or "") if analyte else None
-        return Fraction(result.value.number) * unit.factor if unit and result.value else Fraction(0)
+        if unit is None or result.value is None:
+            return Fraction(0)
+        return Fraction(without_noise(result.value.number)) * unit.factor
 
     def _decide(self, normalized: NormalizedResult, term: Term, baseline: Baseline) -> Grade:
         """Grade between the highest limit that is certainly reached and the highest that may be."""
@@ -107,20 +116,41 @@ class TermGrader:
             refused = Grade(term, 0, most, Reason.IMPLAUSIBLE_LIMIT, text)
             return refused.flagged(*normalized.flags, *_flags(normalized, term, 0, most))
         before = self._normalized_baseline(baseline)
-        verdicts = [
-            _verdict(grade, limit, normalized, before, range_only=baseline is REFERENCE_RANGE_ONLY)
-            for grade, limit in self._limits(term, normalized, before)
-        ]
-        at_least = max((v.grade for v in verdicts if v.holds), default=0)
-        at_most = max((v.grade for v in verdicts if v.holds is not False), default=0)
+        range_only = baseline is REFERENCE_RANGE_ONLY
+        verdicts = self._verdicts(term, normalized, before, range_only=range_only)
+        at_least, at_most = _bounds(verdicts)
         causes = {c for v in verdicts if v.grade > at_least for c in v.causes}
+        because = explanation.compared(normalized, before, verdicts, at_least, at_most)
+        flags = _flags(normalized, term, at_least, at_most)
+        said = normalized.said_instead
+        before_said = before.said_instead if before else None
+        if said or before_said:
+            silent = replace(normalized, indicator=None)
+            before_silent = before and replace(before, indicator=None)
+            others = self._verdicts(term, silent, before_silent, range_only=range_only)
+            if _bounds(others) != (at_least, at_most):
+                flags = (*flags, Flag.BY_INDICATOR)
+                because += explanation.by_indicator(said, before_said)
         return Grade(
             term=term,
             at_least=at_least,
             at_most=at_most,
             reason=next((reason for reason in Reason if reason in causes), None),
-            because=explanation.compared(normalized, before, verdicts, at_least, at_most),
-        ).flagged(*normalized.flags, *_flags(normalized, term, at_least, at_most))
+            because=because,
+        ).flagged(*normalized.flags, *flags)
+
+    def _verdicts(
+        self,
+        term: Term,
+        normalized: NormalizedResult,
+        before: NormalizedResult | None,
+        *,
+        range_only: bool,
+    ) -> list[Verdict]:
+        return [
+            _verdict(grade, limit, normalized, before, range_only=range_only)
+            for grade, limit in self._limits(term, normalized, before)
+        ]
 
     def _normalized_baseline(self, baseline: Baseline) -> NormalizedResult | None:
         """Return the baseline with its numbers; None if there is none or it cannot be used."""
@@ -143,6 +173,12 @@ class TermGrader:
                 for limit in applicable(criterion, unit, normalized.analyte)
             )
         return self._resolved[key]
+
+
+def _bounds(verdicts: Sequence[Verdict]) -> tuple[int, int]:
+    """Return the highest grade that is certainly reached, and the highest that may be."""
+    at_least = max((v.grade for v in verdicts if v.holds), default=0)
+    return at_least, max((v.grade for v in verdicts if v.holds is not False), default=0)
 
 
 def _verdict(
@@ -185,8 +221,14 @@ def _holds(
         return resolved.holds(normalized.value, before.value), Reason.CENSORED_VALUE
     found = normalized.reference(reference)
     if found is None:
-        return None, _MISSING[reference]
-    return resolved.holds(normalized.value, found), Reason.CENSORED_VALUE
+        beyond = says_beyond(normalized.indicator, reference)
+        holds, cause = reaches(resolved.limit, beyond=beyond), _MISSING[reference]
+    else:
+        holds, cause = resolved.holds(normalized.value, found), Reason.CENSORED_VALUE
+    # The pH of venous blood is lower by some hundredths: what is below its LLN may be normal.
+    if holds and normalized.venous and reference == "LLN":
+        return None, Reason.OTHER_SPECIMEN
+    return holds, cause
 
 
 def _applies(

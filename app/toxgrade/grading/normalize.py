@@ -1,11 +1,12 @@
 """Normalisation of a result: its analyte, unit and limits, or the first reason against it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from toxgrade.criteria.model import Analyte, Band, Comparison, Reference, Unit
+from toxgrade.grading.indicators import Indicator, read_indicator, says_beyond
 from toxgrade.grading.limits import Interval, above
-from toxgrade.grading.result import Flag, LabResult, Reason, Reported
+from toxgrade.grading.result import Flag, LabResult, Reason, Reported, without_noise
 from toxgrade.grading.units import Names
 
 Implausible = Literal["refuse", "flag"]
@@ -18,6 +19,8 @@ class NormalizedResult:
 
     ``lln`` and ``uln`` are in ``limit_unit``, None where there is no usable one.
     ``implausible_limit``: one of them is outside the plausible band and the rules refuse that.
+    ``venous``: the test is graded from arterial blood, but the sample is venous. ``indicator`` is
+    the sender's flag, None also where it contradicts a limit.
     """
 
     reported: Reported
@@ -29,17 +32,29 @@ class NormalizedResult:
     uln: Interval | None
     flags: tuple[Flag, ...]
     implausible_limit: bool
+    venous: bool = False
+    indicator: Indicator | None = None
 
     def reference(self, name: Reference) -> Interval | None:
         """Return the ULN or the LLN; None if unknown. The baseline is not part of the result."""
         return self.uln if name == "ULN" else self.lln
 
     def beyond(self, name: Reference) -> bool | None:
-        """Return whether the value is above its own ULN or below its own LLN; None if unknown."""
+        """Return whether the value is above its own ULN or below its own LLN; None if unknown.
+
+        Where that limit was not sent, the indicator says it.
+        """
         reference = self.reference(name)
-        if reference is None or self.implausible_limit:
+        if self.implausible_limit:
             return None
+        if reference is None:
+            return says_beyond(self.indicator, name)
         return self._compared(">" if name == "ULN" else "<", reference, self.limit_unit)
+
+    @property
+    def said_instead(self) -> Indicator | None:
+        """Return what its indicator says where that stands in for a limit; None otherwise."""
+        return None if self.lln is not None and self.uln is not None else self.indicator
 
     def compared(self, comparison: Comparison, other: "NormalizedResult") -> bool | None:
         """Return whether the value is above (``>``) or below (``<``) another; None if unknown."""
@@ -56,10 +71,16 @@ class NormalizedResult:
 def normalize(
     result: LabResult, names: Names, implausible: Implausible
 ) -> NormalizedResult | Reason:
-    """Return the normalised result, or the first reason against it; needs the context ``EXACT``."""
+    """Return the normalised result, or the first reason against it; needs the context ``EXACT``.
+
+    Numbers of more than 15 significant digits are read to 15.
+    """
     analyte = names.analyte(result.analyte)
     if analyte is None:
         return Reason.UNKNOWN_ANALYTE
+    specimen = names.specimen(result.specimen)
+    if specimen == "other":
+        return Reason.OTHER_SPECIMEN
     if result.unreadable is Reason.UNREADABLE_VALUE:
         return Reason.UNREADABLE_VALUE
     if result.value is None:
@@ -70,20 +91,26 @@ def normalize(
     if unit is None:
         named = result.unit and result.unit.strip()
         return Reason.UNKNOWN_UNIT if named else Reason.MISSING_UNIT
-    plausible = _within(result.value, unit, analyte.plausible_value)
+    value = Reported(without_noise(result.value.number), result.value.comparator)
+    plausible = _within(value, unit, analyte.plausible_value)
     if not plausible and implausible == "refuse":
         return Reason.IMPLAUSIBLE_VALUE
     flags = [] if plausible else [Flag.IMPLAUSIBLE_VALUE]
 
     limit_unit, lln, uln = _limits(result, analyte, unit, names, flags)
+    if value != result.value or any(n != without_noise(n) for n in (result.lln, result.uln)):
+        flags.append(Flag.BINARY_NOISE)
+    venous = specimen == "venous" or names.is_venous(result.analyte)
+    if venous and analyte.venous:
+        flags.append(Flag.VENOUS_SAMPLE)
     trusted = (lln is None or _within(lln, limit_unit, analyte.plausible_lln)) and (
         uln is None or _within(uln, limit_unit, analyte.plausible_uln)
     )
     if not trusted and implausible == "flag":
         flags.append(Flag.IMPLAUSIBLE_LIMIT)
-    return NormalizedResult(
-        reported=result.value,
-        value=Interval.of(result.value),
+    found = NormalizedResult(
+        reported=value,
+        value=Interval.of(value),
         analyte=analyte,
         unit=unit,
         limit_unit=limit_unit,
@@ -91,7 +118,19 @@ def normalize(
         uln=Interval.of(uln) if uln else None,
         flags=tuple(flags),
         implausible_limit=not trusted and implausible == "refuse",
+        venous=venous and bool(analyte.venous),
     )
+    said = read_indicator(result.indicator)
+    return found if said is None else _with_indicator(found, said)
+
+
+def _with_indicator(found: NormalizedResult, said: Indicator) -> NormalizedResult:
+    """Return the result with what its flag says, or flagged if a limit contradicts that."""
+    for side in ("ULN", "LLN"):
+        beyond = found.beyond(side)
+        if beyond is not None and beyond != says_beyond(said, side):
+            return replace(found, flags=(*found.flags, Flag.INDICATOR_CONTRADICTS))
+    return replace(found, indicator=said)
 
 
 def _limits(
@@ -111,14 +150,15 @@ def _limits(
             flags.append(Flag.UNKNOWN_LIMIT_UNIT)
             return unit, None, None
         limit_unit = named
-    lln, uln = result.lln, result.uln
+    lln, uln = without_noise(result.lln), without_noise(result.uln)
     if uln == 0 or (lln is not None and uln is not None and uln <= lln):
         flags.append(Flag.UNUSABLE_RANGE)
         lln = uln = None
     own = result.study_range
     if own and lln is None and uln is None and not result.unreadable_limit:
         flags.append(Flag.RANGE_FROM_STUDY)
-        limit_unit, lln, uln = names.unit(analyte, own.unit) or unit, own.lln, own.uln
+        limit_unit = names.unit(analyte, own.unit) or unit
+        lln, uln = without_noise(own.lln), without_noise(own.uln)
     return (
         limit_unit,
         None if lln is None else Reported(lln),

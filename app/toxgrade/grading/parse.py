@@ -16,7 +16,7 @@ from toxgrade.grading.result import Collected, LabResult, Reason, Reported
 
 COLUMNS = (
     *("patient", "collected", "analyte", "value", "unit", "lln", "uln"),
-    *("limit_unit", "baseline", "status"),
+    *("limit_unit", "baseline", "status", "specimen", "indicator"),
 )
 """The columns of a frame of rows, String or Categorical, null where absent."""
 
@@ -140,7 +140,9 @@ def lab_result(row: Mapping[str, str | None]) -> LabResult:
         collected=collected,
         status=text["status"] or "final",
         is_baseline=text["baseline"].upper() == "Y",
-        source_id=row.get("source_id"),
+        source_id=text.get("source_id") or None,
+        specimen=text["specimen"] or None,
+        indicator=text["indicator"] or None,
         unreadable=unreadable,
         unreadable_limit=not (lln_valid and uln_valid),
     )

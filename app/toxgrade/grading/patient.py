@@ -34,17 +34,18 @@ def grade_patient(
     """Grade all results of one patient: one entry per result and term, in the order given.
 
     The baseline, per course, term and test (hypercalcemia has three tests), is the last valid
-    result dated on or before the start (valid: an active status, and value and date can be parsed,
-    even if the grade is undecided). Results that the sender declared a baseline take precedence. On
-    the same day the later time counts if all have one, else the worse result. A later course
-    without such a result takes the last valid one before its start. The baseline and all results
-    before treatment are graded by the limits of normal alone.
+    result dated on or before the start (valid: of blood, with an active status, a value and a date
+    that can be parsed, even if the grade is undecided). Results that the sender declared a baseline
+    take precedence. On the same day the later time counts if all have one, else the worse result. A
+    later course without such a result takes the last valid one before its start. The baseline and
+    all results before treatment are graded by the limits of normal alone.
     """
     days = {_date_text(result): result.collected for result in results}
     places = {text: place(day, courses, window) for text, day in days.items()}
     placed = [
-        _Placed(index, result, term, places[_date_text(result)])
+        _Placed(index, result, term, places[_date_text(result)], valid)
         for index, result in enumerate(results)
+        for valid in (_is_valid(result, grader),)
         for term in grader.terms(result.analyte) or (None,)
     ]
     candidates: dict[tuple[int, _Test], list[_Candidate]] = {}
@@ -73,6 +74,7 @@ class _Placed(msgspec.Struct, frozen=True, gc=False):
     result: LabResult
     term: Term | None
     placement: Placement
+    valid: bool
 
     @property
     def course(self) -> int:
@@ -88,13 +90,14 @@ class _Placed(msgspec.Struct, frozen=True, gc=False):
             return True
         return self.result.is_baseline and not starts_before(self.result, courses)
 
-    @property
-    def valid(self) -> bool:
-        result = self.result
-        return bool(result.status in GRADED_STATUSES and result.value and not result.unreadable)
-
     def may_be_baseline(self, courses: Sequence[Course]) -> bool:
         return self.valid and self.before_start(courses)
+
+
+def _is_valid(result: LabResult, grader: TermGrader) -> bool:
+    """Return whether a result may be a baseline, by all but its date."""
+    is_read = result.status in GRADED_STATUSES and result.value and not result.unreadable
+    return bool(is_read) and grader.names.specimen(result.specimen) != "other"
 
 
 def starts_before(result: LabResult, courses: Sequence[Course]) -> bool:

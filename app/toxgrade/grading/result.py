@@ -5,7 +5,7 @@ They are structs because millions are made: one takes a tenth of the time of a f
 
 from datetime import date, datetime
 from datetime import time as TimeOfDay
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
 from typing import Literal, Self, overload
 
@@ -26,6 +26,8 @@ class Reason(StrEnum):
 
     NOT_FINAL = "not-final"
     UNKNOWN_ANALYTE = "unknown-analyte"
+    OTHER_SPECIMEN = "other-specimen"
+    """The specimen is not blood, serum or plasma, or a venous one does not decide the grade."""
     MISSING_VALUE = "missing-value"
     UNREADABLE_VALUE = "unreadable-value"
     UNREADABLE_DATE = "unreadable-date"
@@ -60,6 +62,14 @@ class Flag(StrEnum):
     """The value is beyond its reference range, but grade 0 by limits relative to the baseline."""
     CALCIUM_NOT_CORRECTED = "calcium-not-corrected"
     """The grade is from total calcium as reported; CTCAE means calcium corrected for albumin."""
+    VENOUS_SAMPLE = "venous-sample"
+    """CTCAE's grades of this test are of arterial or capillary blood; this sample is venous."""
+    BY_INDICATOR = "by-indicator"
+    """Without the sender's normal or abnormal flag the grade would be less certain."""
+    INDICATOR_CONTRADICTS = "indicator-contradicts"
+    """The sender's normal or abnormal flag contradicts the value and its range, which count."""
+    BINARY_NOISE = "binary-noise"
+    """A number of more than 15 significant digits, the print of a double, is read to 15."""
     POSSIBLE_DUPLICATE = "possible-duplicate"
     """Stored beside a result of the same number that may be the same: equal value, other time."""
     TWO_VALUES_ONE_TIME = "two-values-one-time"
@@ -89,6 +99,26 @@ def to_plain_text(number: Decimal | None) -> str | None:
         return None
     text = str(number)
     return f"{number:f}" if "E" in text else text
+
+
+_DIGITS = 15
+_FIFTEEN = Context(prec=_DIGITS, rounding=ROUND_HALF_EVEN)
+
+
+@overload
+def without_noise(number: Decimal) -> Decimal: ...
+@overload
+def without_noise(number: Decimal | None) -> Decimal | None: ...
+def without_noise(number: Decimal | None) -> Decimal | None:
+    """Return a number to 15 significant digits, half to even; None for None.
+
+    A decimal of 15 digits survives a double and its print; laboratories report far fewer, so that
+    more digits (0.30000000000000004) are the noise of binary arithmetic. Trailing zeros are none.
+    """
+    if number is None or len(number.as_tuple().digits) <= _DIGITS:
+        return number
+    rounded = _FIFTEEN.plus(number)
+    return number if rounded == number else rounded
 
 
 class Reported(msgspec.Struct, frozen=True, gc=False):
@@ -127,7 +157,8 @@ class LabResult(msgspec.Struct, frozen=True, gc=False):
     refused). ``lab`` is the laboratory; ``study_range`` stands in for a range that is missing.
     ``source_scope`` is what ``source_id`` is unique within beside the analyte: its assigner and the
     code as sent, or a FHIR server's base; None only where version 0.1 stored the result, which kept
-    none. ``flags`` are what storing found (``STORED_FLAGS``).
+    none. ``specimen`` and ``indicator`` (normal, high, low) are the sender's words; None: not told.
+    ``flags`` are what storing found (``STORED_FLAGS``).
     """
 
     analyte: str
@@ -146,6 +177,8 @@ class LabResult(msgspec.Struct, frozen=True, gc=False):
     lab: str | None = None
     study_range: StudyRange | None = None
     source_scope: str | None = ""
+    specimen: str | None = None
+    indicator: str | None = None
     flags: tuple[Flag, ...] = ()
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from toxgrade.criteria.interpretations import with_interpretations
 from toxgrade.criteria.model import Criteria
+from toxgrade.grading.dictionary import NO_DICTIONARY, Dictionary
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.normalize import Implausible
 from toxgrade.grading.phase import PRESETS, Window
@@ -16,17 +17,21 @@ class Rules:
 
     ``implausible``: ``refuse`` leaves a number outside the plausible bands ungraded, ``flag``
     grades and flags it. ``interpretations`` are (interpretation, choice) pairs in order; an
-    interpretation that is not listed keeps its default.
+    interpretation that is not listed keeps its default. ``dictionary`` holds the site's own names.
     """
 
     edition: str = "4.03"
     window: Window = PRESETS["paper"]
     implausible: Implausible = "refuse"
     interpretations: tuple[tuple[str, str], ...] = ()
+    dictionary: Dictionary = NO_DICTIONARY
 
     def document(self) -> dict[str, Any]:
         """Return the rules as studies and manifests store them, interpretations as ``readings``."""
         document = asdict(self)
+        del document["dictionary"]
+        if self.dictionary:  # Without one, what studies stored before it existed stays the same.
+            document["dictionary"] = self.dictionary.document()
         return document | {"readings": document.pop("interpretations")}
 
 
@@ -45,8 +50,10 @@ class Graders:
                 those there are.
         """
         edition = self.criteria.edition(rules.edition)
-        key = (edition.name, rules.implausible, rules.interpretations)
+        key = (edition.name, rules.implausible, rules.interpretations, rules.dictionary)
         if key not in self._graders:
             chosen = with_interpretations(edition, dict(rules.interpretations))
-            self._graders[key] = TermGrader(chosen, self.criteria.analytes, rules.implausible)
+            self._graders[key] = TermGrader(
+                chosen, self.criteria.analytes, rules.implausible, rules.dictionary or None
+            )
         return self._graders[key]

@@ -1,29 +1,73 @@
 """Which specimens are blood, serum or plasma: a closed list of whole words."""
 
 import re
+import unicodedata
+from functools import lru_cache
+from typing import Literal
+
+SpecimenKind = Literal["blood", "venous", "other"]
+"""``blood`` is also serum, plasma, arterial and capillary blood, and what is not told."""
 
 _BLOOD = {
-    "bld", "blda", "bldc", "bldv", "blood", "wb", "ser", "serum", "plas", "plasma", "serpl",
-    "serplas", "ppp", "prp", "blut", "vollblut", "bloed", "sang", "sangre", "sangue", "siero",
-    "suero",
+    "bld", "blda", "bldc", "bldv", "bldco", "blood", "wb", "ser", "serum", "plas", "plasma",
+    "serpl", "serplas", "serplasbld", "ppp", "prp", "blut", "vollblut", "bloed", "volbloed",
+    "sang", "sangre", "sangue", "siero", "suero", "soro", "krew", "serumplasma",
+    "edtablut", "citratblut", "heparinblut", "edtaplasma", "citratplasma", "heparinplasma",
+    "citratedplasma", "venenblut", "kapillarblut", "arterienblut",
+}  # fmt: skip
+_VENOUS = {
+    "venous", "ven", "bldv", "venenblut", "venos", "venoses", "veineux", "veineuse", "venosa",
+    "venoso", "veneus", "vein", "122555007",
+}  # fmt: skip
+_ARTERIAL = {
+    "arterial", "art", "blda", "bldc", "capillary", "cap", "arterienblut", "kapillarblut",
+    "arteriell", "arterielles", "arteriel", "arterioso", "arterieel", "kapillar", "kapillares",
+    "capillaire", "capilar", "capillare", "capillair",
 }  # fmt: skip
 _BESIDE_BLOOD = {
-    "specimen", "sample", "whole", "peripheral", "venous", "ven", "arterial", "art", "capillary",
-    "cap", "or", "and", "edta", "heparin", "heparinized", "heparinised", "lithium", "sodium",
-    "citrate", "citrated", "fluoride",
+    "specimen", "sample", "whole", "peripheral", "or", "and", "oder", "und", "edta", "k2", "k3",
+    "li", "naf", "heparin", "heparinized", "heparinised", "lithium", "sodium", "potassium",
+    "citrate", "citrated", "fluoride", "total", "entero",
 }  # fmt: skip
-"""Words that name blood, and words that may stand beside one; any other word is another specimen,
-so ``cord blood`` and ``blood in urine`` are."""
+"""Words that may stand beside one that names blood. Any other word makes it another specimen, so
+``cord blood`` and ``blood in urine`` are."""
+_ALONE = {"venous", "arterial", "capillary"}
+"""Words that name blood although they do not say so."""
 _BLOOD_CODES = {
     "119297000", "119361006", "119364003", "122552005", "122554006", "122555007", "258580003",
 }  # fmt: skip
 """SNOMED CT: blood, plasma and serum specimens; arterial, capillary, venous and whole blood."""
+_OTHER = {
+    "urine", "urinalysis", "urin", "harn", "orina", "urines", "ur", "csf", "cerebrospinal",
+    "liquor", "stool", "feces", "faeces", "fecal", "faecal", "stuhl", "saliva", "sputum", "semen",
+    "sweat", "ascites", "ascitic", "pleural", "peritoneal", "synovial", "dialysate", "amniotic",
+    "marrow", "bile", "gastric", "vitreous", "cord", "drain", "breast", "milk", "donor",
+}  # fmt: skip
+"""Words of categories and test names that mean another specimen; other words there say nothing."""
+_WORD = re.compile(r"[^\W_]+")
 
 
-def names_blood(name: str) -> bool:
-    """Return whether a specimen's name or SNOMED CT code means blood, serum or plasma.
+@lru_cache(10_000)
+def specimen_kind(text: str | None) -> SpecimenKind:
+    """Return whether a specimen's name or SNOMED CT code means blood, venous blood or neither.
 
-    A word that is not listed makes it another specimen: ``blood in urine`` and ``cord blood``.
+    None and a blank text, which say nothing, count as blood.
     """
-    words = set(re.findall(r"[^\W_]+", name.casefold()))
-    return name in _BLOOD_CODES or (bool(words & _BLOOD) and words <= _BLOOD | _BESIDE_BLOOD)
+    words = _words(text or "")
+    if not words:
+        return "blood"
+    named = words & (_BLOOD | _BLOOD_CODES | _ALONE)
+    if not named or not words <= _BLOOD | _BLOOD_CODES | _VENOUS | _ARTERIAL | _BESIDE_BLOOD:
+        return "other"
+    return "venous" if words & _VENOUS and not words & _ARTERIAL else "blood"
+
+
+def names_other_specimen(text: str | None) -> bool:
+    """Return whether a category or a test's name says that it is not blood: ``URINALYSIS``."""
+    return bool(_words(text or "") & _OTHER)
+
+
+def _words(text: str) -> set[str]:
+    """Return the words of a text in small letters without accents: ``Sérum`` is ``serum``."""
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    return set(_WORD.findall("".join(c for c in plain if not unicodedata.combining(c))))

@@ -4,8 +4,10 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from typing import Protocol
 
 from toxgrade.criteria.model import Analyte, Unit
+from toxgrade.grading.specimens import SpecimenKind, specimen_kind
 
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _POWER_OF_TEN = re.compile(r"(?<=10)[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
@@ -49,10 +51,30 @@ def spellings(analyte: Analyte) -> dict[str, Unit]:
     return derived | written
 
 
-class Names:
-    """Index of all analytes by name, alias and LOINC code, and of their units by spelling."""
+class SiteNames(Protocol):
+    """A site's own names, each with ours: a dictionary's ``analytes``, ``units``, ``specimens``."""
 
-    def __init__(self, analytes: Iterable[Analyte]) -> None:
+    @property
+    def analytes(self) -> Iterable[tuple[str, str]]: ...
+    @property
+    def units(self) -> Iterable[tuple[str, str]]: ...
+    @property
+    def specimens(self) -> Iterable[tuple[str, str]]: ...
+
+
+class Names:
+    """Index of all analytes by name, alias and LOINC code, and of their units by spelling.
+
+    The names of a site go before ours. ``own`` are ours alone: what makes a stored result the same
+    one must not change with a study's dictionary.
+    """
+
+    def __init__(self, analytes: Iterable[Analyte], site: SiteNames | None = None) -> None:
+        analytes = list(analytes)
+        self.own = self if site is None else Names(analytes)
+        self._site_analytes = _folded(site.analytes) if site else {}
+        self._site_units = {canonical_spelling(t): ours for t, ours in site.units} if site else {}
+        self._site_specimens = _folded(site.specimens) if site else {}
         self._analytes: dict[str, Analyte] = {}
         self._refused: dict[str, str] = {}
         self._units: dict[str, Mapping[str, Unit]] = {}
@@ -64,7 +86,24 @@ class Names:
 
     def analyte(self, text: str) -> Analyte | None:
         """Return the analyte of a name, alias or LOINC code; None if it is not graded."""
-        return self._analytes.get(text.strip().casefold())
+        return self._analytes.get(self._our_name(text))
+
+    def _our_name(self, text: str) -> str:
+        """Return the text, or what the site's dictionary says for it, in small letters."""
+        key = text.strip().casefold()
+        ours = self._site_analytes.get(key)
+        return key if ours is None else ours.strip().casefold()
+
+    def is_venous(self, text: str) -> bool:
+        """Return whether the name or code of an analyte says that the sample is venous."""
+        key = self._our_name(text)
+        analyte = self._analytes.get(key)
+        return analyte is not None and key in map(str.casefold, analyte.venous)
+
+    def specimen(self, text: str | None) -> SpecimenKind:
+        """Return whether a specimen is blood, venous blood or other; blood where none is told."""
+        ours = self._site_specimens.get(text.strip().casefold()) if text else None
+        return specimen_kind(text if ours is None else ours)
 
     def refusal(self, text: str) -> str | None:
         """Return what a similar LOINC code means that is not graded; None for any other code."""
@@ -72,7 +111,14 @@ class Names:
 
     def unit(self, analyte: Analyte, text: str) -> Unit | None:
         """Return the analyte's unit of that spelling; None if it is not accepted."""
-        return self._units[analyte.name].get(canonical_spelling(text))
+        accepted, spelling = self._units[analyte.name], canonical_spelling(text)
+        ours = self._site_units.get(spelling)
+        found = None if ours is None else accepted.get(canonical_spelling(ours))
+        return found or accepted.get(spelling)
+
+
+def _folded(entries: Iterable[tuple[str, str]]) -> dict[str, str]:
+    return {theirs.strip().casefold(): ours for theirs, ours in entries}
 
 
 class UnitKeys:

@@ -6,7 +6,7 @@ import polars as pl
 
 from toxgrade.grading.columns.kernel import GRADED, grade_by_thresholds, grade_group
 from toxgrade.grading.columns.lookup_tables import REASON_CODES, Group
-from toxgrade.grading.columns.normalize import as_strings, is_active, normalize
+from toxgrade.grading.columns.normalize import as_strings, marks_of, normalize
 from toxgrade.grading.columns.output import FLAG_BITS, flags_of_grade
 from toxgrade.grading.columns.parse import read_values
 from toxgrade.grading.columns.spellings import Spellings, TextIndex
@@ -19,7 +19,7 @@ _MAX_CASES = 200_000
 """The number of cases that are kept; with more (each row with its own range) numbering restarts."""
 _TEXTS = ("analyte", "unit", "limit_unit", "lln", "uln", "value")
 _KEY = {**dict.fromkeys(_TEXTS, pl.UInt32), "marks": pl.UInt8}
-"""The key of a case: the numbers of its texts, and two Booleans in one number."""
+"""The key of a case: the numbers of its texts, and all of ``marks_of`` in one number."""
 _BASELINE = {
     "baseline": pl.Int64, "baseline_comparator": pl.Int8, "b_times": pl.Int64,
     "v_times": pl.Int64, "baseline_above_uln": pl.Boolean, "baseline_below_lln": pl.Boolean,
@@ -32,7 +32,7 @@ class Cases:
 
     ``tests`` has one row per case and term: the columns of ``normalize`` and ``Spellings.tests``,
     ``compares`` Boolean (its term compares with a baseline), ``at_least``, ``at_most``, ``reason``
-    Int8 and ``flags`` Int16 (bits).
+    Int8 and ``flags`` Int32 (bits).
 
     ``units`` has the keys of the analytes' units, which never change.
     """
@@ -69,7 +69,7 @@ class Cases:
         if len(self._known) > _MAX_CASES:
             self._dropped += len(self._known)
             self._restart()
-        marks = pl.DataFrame({"active": is_active(rows), "unreadable_date": unreadable_date})
+        marks = marks_of(rows, unreadable_date, self._grader.names)
         keys = self._keys(rows, marks)
         cases = self._look_up(keys)
         new = cases.is_null().arg_true()
@@ -97,8 +97,13 @@ class Cases:
             name: nothing if rows[name].null_count() == len(rows) else each.of(rows[name])
             for name, each in self._numbers.items()
         }
-        both = pl.col("active").cast(pl.UInt8) * 2 + pl.col("unreadable_date")
-        return pl.DataFrame(numbers).hstack(marks.select(marks=both))
+        packed = (
+            pl.col("active").cast(pl.UInt8)
+            + pl.col("unreadable_date").cast(pl.UInt8) * 2
+            + pl.col("specimen").cast(pl.UInt8) * 4
+            + pl.col("indicator").fill_null(0).cast(pl.UInt8) * 16
+        )
+        return pl.DataFrame(numbers).hstack(marks.select(marks=packed))
 
     def _look_up(self, keys: pl.DataFrame) -> pl.Series:
         # Columns without any text are left out of the join: each is a fifth of its work.
@@ -137,6 +142,9 @@ class Cases:
         tests = tests.with_columns(grade_by_thresholds()).with_columns(
             *(pl.lit(None, dtype=dtype).alias(name) for name, dtype in _BASELINE.items()),
             compares=pl.col("full_group").is_not_null(),
+            # What an indicator says of a limit that was not sent is for the plain grader.
+            one_by_one=pl.col("one_by_one")
+            | (pl.col("indicator").is_not_null() & pl.col("limit").is_null()),
         )
         one_by_one = tests["one_by_one"]
         others = (tests["own_group"] != 0) | (tests["comparator"] != 0)
@@ -180,7 +188,7 @@ def grade_one_by_one(
         reason = None if grade.reason is None else REASON_CODES[grade.reason]
         flags = sum(FLAG_BITS[flag] for flag in grade.flags)
         graded.append((grade.at_least, grade.at_most, reason, flags))
-    return pl.DataFrame(graded, schema={**GRADED, "flags": pl.Int16}, orient="row")
+    return pl.DataFrame(graded, schema={**GRADED, "flags": pl.Int32}, orient="row")
 
 
 def scatter(frame: pl.DataFrame, places: pl.Series, graded: pl.DataFrame) -> pl.DataFrame:

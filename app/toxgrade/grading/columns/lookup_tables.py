@@ -69,12 +69,14 @@ class Combination(NamedTuple):
     ``first_test`` and ``tests`` are the index and number of its tests. ``one_by_one``: products may
     exceed 64 bits, so its rows go to the plain grader. A value is above a limit where
     ``value_times x value > limit_times x limit``. ``unit_key`` is the key in ``UnitKeys``.
+    ``arterial``: a venous sample goes to the plain grader too.
     """
 
     first_test: int
     tests: int
     reason: int | None
     one_by_one: bool = False
+    arterial: bool = False
     limit_unit_known: bool = True
     unit_key: int | None = None
     value_times: int = 1
@@ -120,7 +122,8 @@ class Tables:
         self.combinations.append(
             combination._replace(
                 tests=len(terms),
-                one_by_one=not all(fits),
+                one_by_one=not all(fits) or names.is_venous(analyte or ""),
+                arterial=bool(known.venous),
                 unit_key=self._units.of(known, value_unit),
             )
         )

@@ -1,13 +1,24 @@
 """Normalisation of the results of an export: ``grading/normalize.py`` by column."""
 
+from collections.abc import Callable
+from typing import get_args
+
 import polars as pl
 
 from toxgrade.grading.columns.lookup_tables import REASON_CODES
+from toxgrade.grading.columns.output import flag_bit
+from toxgrade.grading.indicators import Indicator, read_indicator
 from toxgrade.grading.normalize import Implausible
 from toxgrade.grading.parse import COLUMNS, WHITE_SPACE
-from toxgrade.grading.result import GRADED_STATUSES, Reason
+from toxgrade.grading.result import GRADED_STATUSES, Flag, Reason
+from toxgrade.grading.specimens import SpecimenKind
+from toxgrade.grading.units import Names
 
 _LESS, _LESS_OR_EQUAL, _MORE, _MORE_OR_EQUAL = 1, 2, 3, 4
+_SPECIMENS = get_args(SpecimenKind)
+_VENOUS, _OTHER = 1, 2
+_NORMAL, _HIGH, _LOW = 1, 2, 3
+_INDICATORS: dict[Indicator | None, int] = {"normal": _NORMAL, "high": _HIGH, "low": _LOW}
 
 
 def as_strings(rows: pl.DataFrame) -> pl.DataFrame:
@@ -26,19 +37,67 @@ def is_declared(rows: pl.DataFrame) -> pl.Series:
 def normalize(cases: pl.DataFrame, implausible: Implausible) -> pl.DataFrame:
     """Return for each case whether it can be graded, or the first reason against it.
 
-    ``cases`` has the columns of ``Spellings.facts`` and of ``read_values``, and ``active`` and
-    ``unreadable_date`` Boolean.
+    ``cases`` has the columns of ``Spellings.facts``, ``read_values`` and ``marks_of``.
 
     Returns per case ``begin`` and ``tests`` (its tests in ``Spellings.tests``), ``value`` Int64
     millionths (null: absent or not usable), ``comparator`` Int8, ``unit_key`` of its unit,
     ``refused`` Int8 (code of the first reason why it has no grade; null: none), ``limit_flags``
-    Int16, ``valid`` Boolean (may be a baseline), ``one_by_one`` Boolean (the plain grader must
-    grade it), ``above_uln``, ``below_lln`` Boolean (null: unknown).
+    Int32, ``valid`` Boolean (may be a baseline), ``one_by_one`` Boolean (the plain grader must
+    grade it), ``indicator`` Int8 as ``marks_of`` gives it (null also where it contradicts a limit),
+    ``above_uln``, ``below_lln`` Boolean (null: unknown).
     """
-    return cases.with_columns(_checks(implausible)).select(
-        "begin", "tests", "unit_key", "value", "comparator", "limit_flags", "valid",
-        "one_by_one", refused="reason", above_uln=_above_uln(), below_lln=_below_lln(),
+    checked = cases.with_columns(
+        *_checks(implausible), above_uln=_above_uln(), below_lln=_below_lln()
+    ).with_columns(contradicts=_contradicts())
+    noise = flag_bit(Flag.BINARY_NOISE, pl.col("noise"))
+    contradicts = flag_bit(Flag.INDICATOR_CONTRADICTS, pl.col("contradicts"))
+    says = pl.when(~pl.col("contradicts") & ~pl.col("implausible_limit")).then("indicator")
+    return checked.select(
+        "begin", "tests", "unit_key", "value", "comparator", "valid", "one_by_one",
+        refused="reason",
+        limit_flags=pl.col("limit_flags") | noise | contradicts,
+        indicator=pl.when(~pl.col("contradicts")).then("indicator"),
+        above_uln=_or_said("above_uln", "uln_bound", says == _HIGH),
+        below_lln=_or_said("below_lln", "lln_bound", says == _LOW),
     )  # fmt: skip
+
+
+def _contradicts() -> pl.Expr:
+    """Return whether a flag contradicts what the value and a limit of its own range say."""
+    above = pl.col("above_uln") != (pl.col("indicator") == _HIGH)
+    below = pl.col("below_lln") != (pl.col("indicator") == _LOW)
+    return above.fill_null(False) | below.fill_null(False)
+
+
+def _or_said(beyond: str, bound: str, said: pl.Expr) -> pl.Expr:
+    """Return whether the value is beyond a limit; where there is none, what the flag says of it."""
+    return pl.when(pl.col(bound).is_null()).then(said).otherwise(beyond)
+
+
+def marks_of(rows: pl.DataFrame, unreadable_date: pl.Series, names: Names) -> pl.DataFrame:
+    """Return for each row ``active``, ``unreadable_date`` Boolean, ``specimen`` and ``indicator``.
+
+    ``specimen`` Int8: 0 blood, 1 venous, 2 other. ``indicator`` Int8: 1 normal, 2 high, 3 low;
+    null: it says nothing.
+    """
+    specimens = _codes(rows["specimen"], lambda text: _SPECIMENS.index(names.specimen(text)))
+    indicators = _codes(rows["indicator"], lambda text: _INDICATORS.get(read_indicator(text)))
+    return pl.DataFrame(
+        {
+            "active": is_active(rows),
+            "unreadable_date": unreadable_date,
+            "specimen": specimens.fill_null(0),
+            "indicator": indicators,
+        }
+    )
+
+
+def _codes(texts: pl.Series, code: Callable[[str], int | None]) -> pl.Series:
+    """Return the code of each text (Int8; null: no text or no code); a file has few different."""
+    if texts.null_count() == len(texts):
+        return pl.repeat(None, len(texts), dtype=pl.Int8, eager=True)
+    found = {text: code(text) for text in texts.unique().drop_nulls().cast(pl.String)}
+    return texts.cast(pl.String).replace_strict(found, default=None, return_dtype=pl.Int8)
 
 
 def is_active(rows: pl.DataFrame) -> pl.Series:
@@ -53,6 +112,7 @@ def _checks(implausible: Implausible) -> list[pl.Expr]:
     """Return expressions for ``reason`` (why a row has no grade), ``valid`` and ``one_by_one``."""
     implausible_value = ~pl.col("value").is_between("value_low", "value_high").fill_null(True)
     odd_limit, refused = pl.col("implausible_limit"), pl.col("refused")
+    other_specimen = pl.col("specimen") == _OTHER
 
     def code(reason: Reason) -> pl.Expr:
         return pl.lit(REASON_CODES[reason], dtype=pl.Int8)
@@ -62,6 +122,8 @@ def _checks(implausible: Implausible) -> list[pl.Expr]:
         .then(code(Reason.NOT_FINAL))
         .when(refused == REASON_CODES[Reason.UNKNOWN_ANALYTE])
         .then(refused)
+        .when(other_specimen)
+        .then(code(Reason.OTHER_SPECIMEN))
         .when("blank")
         .then(code(Reason.MISSING_VALUE))
         .when("unreadable")
@@ -71,8 +133,10 @@ def _checks(implausible: Implausible) -> list[pl.Expr]:
         .when(refused.is_not_null())
         .then(refused)
     )
-    valid = pl.col("active") & ~(pl.col("blank") | pl.col("unreadable") | pl.col("unreadable_date"))
-    one_by_one = pl.col("one_by_one") | pl.col("unscaled")
+    unusable = pl.col("blank") | pl.col("unreadable") | pl.col("unreadable_date") | other_specimen
+    valid = pl.col("active") & ~unusable
+    venous = pl.col("arterial") & (pl.col("specimen") == _VENOUS)
+    one_by_one = pl.col("one_by_one") | pl.col("unscaled") | venous
     if implausible == "flag":
         one_by_one |= implausible_value | odd_limit
     else:

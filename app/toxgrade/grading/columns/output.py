@@ -18,8 +18,8 @@ _GRADES = 6  # The grades are 0 to 5.
 
 def flag_bit(flag: Flag, when: pl.Expr) -> pl.Expr:
     """Return the flag's bit where ``when`` is true, else 0."""
-    bit = pl.lit(FLAG_BITS[flag], dtype=pl.Int16)
-    return pl.when(when).then(bit).otherwise(pl.lit(0, dtype=pl.Int16))
+    bit = pl.lit(FLAG_BITS[flag], dtype=pl.Int32)
+    return pl.when(when).then(bit).otherwise(pl.lit(0, dtype=pl.Int32))
 
 
 def flags_of_grade() -> pl.Expr:
@@ -34,7 +34,7 @@ def flags_of_grade() -> pl.Expr:
     within = (~beyond).fill_null(False)
     of_limits = pl.when(measured).then(pl.col("limit_flags") | pl.col("term_flag"))
     return (
-        of_limits.otherwise(pl.lit(0, dtype=pl.Int16))
+        of_limits.otherwise(pl.lit(0, dtype=pl.Int32))
         | flag_bit(Flag.WITHIN_REFERENCE_RANGE, graded & (pl.col("at_least") > 0) & within)
         | flag_bit(
             Flag.ABNORMAL_NOT_GRADED,
@@ -48,15 +48,6 @@ def flags_of_grade() -> pl.Expr:
             pl.col("clinical") & (pl.col("at_most") == pl.col("highest")),
         )
     )
-
-
-@cache
-def flag_texts() -> tuple[str, ...]:
-    """Return every combination of flags as text, joined by a space; the index is its bits."""
-    texts = [""]
-    for flag in FLAG_BITS:  # Each flag doubles the list; all 4,096 texts take 1 ms.
-        texts += [f"{text} {flag.value}".lstrip() for text in texts]
-    return tuple(texts)
 
 
 def to_output(tests: pl.DataFrame, terms: Sequence[Term]) -> pl.DataFrame:
@@ -92,7 +83,7 @@ def to_output(tests: pl.DataFrame, terms: Sequence[Term]) -> pl.DataFrame:
         "at_least",
         "at_most",
         _texts([reason.value for reason in Reason]).gather(named["reason"]).alias("reason"),
-        _flags().gather(named["flags"]).alias("flags"),
+        _flag_texts(named["flags"]).alias("flags"),
         _criteria(terms).gather(criterion).alias("criterion"),
         "phase",
         "on_treatment",
@@ -121,9 +112,20 @@ def _criteria(terms: Sequence[Term]) -> pl.Series:
     return _texts([*wordings, *[None] * _GRADES])
 
 
+def _flag_texts(bits: pl.Series) -> pl.Series:
+    """Return the flags of each row as text, joined by a space; null where there are none.
+
+    An Enum would write the texts of all combinations into each Parquet file.
+    """
+    kinds = pl.Categorical(pl.Categories("flags", "toxgrade", pl.UInt16))
+    met = bits.unique()
+    texts = pl.Series([_flag_text(one) for one in met], dtype=kinds)
+    place = pl.int_range(len(met), dtype=pl.UInt32, eager=True)
+    highest = int(met.max() or 0)  # type: ignore[arg-type]
+    places = pl.repeat(None, highest + 1, dtype=pl.UInt32, eager=True).scatter(met, place)
+    return texts.gather(places.gather(bits))
+
+
 @cache
-def _flags() -> pl.Series:
-    """Return the flag texts by bits; an Enum would write all 4,096, 0.6 MB, into a Parquet file."""
-    _, *texts = flag_texts()
-    kind = pl.Categorical(pl.Categories("flags", "toxgrade", pl.UInt16))
-    return pl.Series([None, *texts], dtype=kind)
+def _flag_text(bits: int) -> str | None:
+    return " ".join(flag for flag, bit in FLAG_BITS.items() if bits & bit) or None

@@ -8,7 +8,7 @@ import polars as pl
 
 from toxgrade.errors import ParseError
 from toxgrade.grading.parse import FULL_DATE, WHITE_SPACE, read_collected, read_value
-from toxgrade.grading.result import Reported
+from toxgrade.grading.result import Reported, without_noise
 
 SCALE = 1_000_000
 """Columns hold numbers as integers of millionths: laboratories report at most five decimals."""
@@ -23,13 +23,15 @@ class NumberColumn:
 
     ``scaled``: Int64 millionths, null where absent, unreadable or ``unscaled``. ``comparator``:
     Int8 index into ``COMPARATORS``. ``unreadable``: Boolean. ``unscaled``: Boolean, a number that
-    is too fine or too large for the scale and goes to the plain grader.
+    is too fine or too large for the scale and goes to the plain grader. ``noise``: Boolean, a
+    number of more than 15 significant digits, which is read to 15.
     """
 
     scaled: pl.Series
     comparator: pl.Series
     unreadable: pl.Series
     unscaled: pl.Series
+    noise: pl.Series
 
 
 def read_column(texts: pl.Series, read: Callable[[str], Reported]) -> NumberColumn:
@@ -56,7 +58,7 @@ def read_column(texts: pl.Series, read: Callable[[str], Reported]) -> NumberColu
     odd = frame.filter("odd")["text"].unique()
     if odd.len() == 0:
         no = pl.repeat(False, len(texts), dtype=pl.Boolean, eager=True)
-        return NumberColumn(frame["scaled"], no.cast(pl.Int8), no, no)
+        return NumberColumn(frame["scaled"], no.cast(pl.Int8), no, no, no)
     one_by_one = pl.DataFrame(
         [(written, *_scale(written, read)) for written in odd],
         schema={
@@ -65,6 +67,7 @@ def read_column(texts: pl.Series, read: Callable[[str], Reported]) -> NumberColu
             "comparator": pl.Int8,
             "unreadable": pl.Boolean,
             "unscaled": pl.Boolean,
+            "noise": pl.Boolean,
         },
         orient="row",
     )
@@ -74,19 +77,22 @@ def read_column(texts: pl.Series, read: Callable[[str], Reported]) -> NumberColu
         joined["comparator"].fill_null(0),
         joined["unreadable"].fill_null(False),
         joined["unscaled"].fill_null(False),
+        joined["noise"].fill_null(False),
     )
 
 
-def _scale(text: str, read: Callable[[str], Reported]) -> tuple[int | None, int, bool, bool]:
+def _scale(text: str, read: Callable[[str], Reported]) -> tuple[int | None, int, bool, bool, bool]:
     """Return the fields of ``NumberColumn`` for one text."""
     try:
         reported = read(text)
     except ParseError:
-        return None, 0, True, False
-    numerator, denominator = (reported.number * SCALE).as_integer_ratio()
+        return None, 0, True, False, False
+    number = without_noise(reported.number)
+    numerator, denominator = (number * SCALE).as_integer_ratio()
     fits = denominator == 1 and numerator < 10**15
     comparator = COMPARATORS.index(reported.comparator)
-    return (numerator if fits else None), comparator, False, not fits
+    scaled = numerator if fits else None
+    return scaled, comparator, False, not fits, number != reported.number
 
 
 def read_values(texts: pl.Series) -> pl.DataFrame:
@@ -98,6 +104,7 @@ def read_values(texts: pl.Series) -> pl.DataFrame:
             "comparator": read.comparator,
             "unreadable": read.unreadable,
             "unscaled": read.unscaled,
+            "noise": read.noise,
             "blank": texts.str.strip_chars(WHITE_SPACE) == "",
         }
     )

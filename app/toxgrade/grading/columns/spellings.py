@@ -19,8 +19,8 @@ _KEY = [*_NAMED, "lln", "uln"]
 _NEVER, _ALWAYS = 2**63 - 1, -(2**63)
 _COMBINATION = {
     "first_test": pl.Int64, "tests": pl.Int64, "refused": pl.Int8, "one_by_one": pl.Boolean,
-    "limit_unit_known": pl.Boolean, "unit_key": pl.Int32, "value_times": pl.Int64,
-    "limit_times": pl.Int64,
+    "arterial": pl.Boolean, "limit_unit_known": pl.Boolean, "unit_key": pl.Int32,
+    "value_times": pl.Int64, "limit_times": pl.Int64,
     **dict.fromkeys(Combination._fields[-6:], pl.Int64),
 }  # fmt: skip
 _TEST = {
@@ -100,7 +100,7 @@ class Spellings:
     ``facts`` has one row per spelling: the fields of ``Combination`` (``reason`` as ``refused``),
     ``lln`` and ``uln`` Int64 millionths (null: absent or not usable), the same times
     ``limit_times`` as ``lln_bound`` and ``uln_bound``, ``implausible_limit`` Boolean,
-    ``limit_flags`` Int16, and ``begin``, the index of the first of its ``tests``.
+    ``limit_flags`` Int32, and ``begin``, the index of the first of its ``tests``.
 
     ``tests`` has one row per spelling and term: the fields of ``Test``; ``high``, ``highest``,
     ``clinical``, ``has_baseline_condition`` and ``term_flag`` of its term; ``no_uln``, ``no_lln``
@@ -161,6 +161,7 @@ class Spellings:
             lln=lln.scaled,
             uln=uln.scaled,
             unreadable_limit=lln.unreadable | uln.unreadable,
+            limit_noise=lln.noise | uln.noise,
             one_by_one=found["one_by_one"] | lln.unscaled | uln.unscaled,
         ).pipe(_usable_limits)
 
@@ -178,7 +179,7 @@ class Spellings:
                 "has_baseline_condition": [term.has_baseline_condition for term in terms],
                 "term_flag": [FLAG_BITS[Flag(term.flag)] if term.flag else 0 for term in terms],
             },
-            schema_overrides={"highest": pl.Int8, "term_flag": pl.Int16},
+            schema_overrides={"highest": pl.Int8, "term_flag": pl.Int32},
         )
         named = tests.drop("combination").hstack(of_term.select(pl.all().gather(tests["term"])))
         limit = pl.when(named["high"]).then(own["uln"]).otherwise(own["lln"])
@@ -199,6 +200,7 @@ def _usable_limits(frame: pl.DataFrame) -> pl.DataFrame:
         flag_bit(Flag.UNREADABLE_LIMIT, pl.col("unreadable_limit"))
         | flag_bit(Flag.UNKNOWN_LIMIT_UNIT, ~known)
         | flag_bit(Flag.UNUSABLE_RANGE, unusable)
+        | flag_bit(Flag.BINARY_NOISE, pl.col("limit_noise"))
     )
     implausible = pl.any_horizontal(
         usable & ~pl.col(side).is_between(f"{side}_low", f"{side}_high") for side in ("lln", "uln")

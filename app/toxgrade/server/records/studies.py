@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, select
 
 from toxgrade.cohort.definition import LIVER_ENZYMES
 from toxgrade.errors import FieldFault, NotFound, RequestError
+from toxgrade.grading.dictionary import dictionary_of
 from toxgrade.grading.phase import Window
 from toxgrade.grading.rules import Rules
 from toxgrade.server.records.db.append import append
@@ -181,7 +182,8 @@ def _study(row: Row[Any]) -> Study:
     chosen = None if rows is None else tuple(_row(choice) for choice in rows)
     window = Window(**document.pop("window"))
     choices = tuple((name, choice) for name, choice in document.pop("readings", ()))
-    rules = Rules(window=window, interpretations=choices, **document)
+    names = dictionary_of(document.pop("dictionary", None))
+    rules = Rules(window=window, interpretations=choices, dictionary=names, **document)
     return Study(row.id, row.name, row.synthetic, rules, enzymes, chosen)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from toxgrade.errors import ParseError
 from toxgrade.grading.parse import read_collected
 from toxgrade.grading.result import Collected
-from toxgrade.grading.specimens import names_blood
+from toxgrade.grading.specimens import specimen_kind
 
 ACCEPTED_TIME = (
     "a time YYYYMMDDHHMM, a date YYYYMMDD or a part of one, in the years 1900 to 2199, optionally"
@@ -246,4 +246,5 @@ def _shared_numbers(orders: Iterable[Order]) -> set[str]:
 
 def _is_blood(code: str, text: str, other: str, other_text: str) -> bool:
     """Return whether each text, or where a code has none, the code, names blood."""
-    return all(names_blood(name) for name in (text or code, other_text or other) if name)
+    names = (text or code, other_text or other)
+    return all(specimen_kind(name) != "other" for name in names)
