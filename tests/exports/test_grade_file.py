@@ -295,7 +295,7 @@ _SDTM = "USUBJID,LBTESTCD,LBORRES,LBORRESU,LBORNRLO,LBORNRHI,LBSTRESN,LBSTNRHI,L
         ("S1,BILI,1.22,mg/dL,0.2,1.2,20.9,21,2012-03-01T10:00,,", "1", ""),
         ("S1,BILI,<0.2,mg/dL,0.2,1.2,,21,2012-03-01,,SERUM", "0", ""),
         ("S1,ALB,30,g/L,35,50,30,50,2012-03-01,,SERUM", "1", ""),
-        ("S1,ALB,30,mg/L,,20,30,20,2012-03-01,,URINE", "", "unknown-analyte"),
+        ("S1,ALB,30,mg/L,,20,30,20,2012-03-01,,URINE", "", "other-specimen"),
         ("S1,ALT,,,,40,,40,2012-03-01,NOT DONE,", "", "missing-value"),
         ("S1,ALT,50,U/L,,40,50,40,2012-03-01,NOT DONE,", "", "missing-value"),
         ("S1,LYM,0.9,THOU/uL,1,4,0.9,4,2012-03-01,,BLOOD", "1", ""),

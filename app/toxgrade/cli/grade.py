@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator, Sized
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -59,6 +60,11 @@ def print_report(report: "RunSummary", criteria: "Criteria", rejects: Path | Non
         if counts:
             shown = [_hinted(name, n, accepted) for name, n in list(counts.items())[:_MAX_SHOWN]]
             lines.append(f"{what} (rows): {_joined(shown, counts)}")
+    if counts := report.other_specimens:
+        shown = [f"{name or '(venous)'} {n:,}" for name, n in list(counts.items())[:_MAX_SHOWN]]
+        lines.append(f"specimens other than blood (rows): {_joined(shown, counts)}")
+    for name in report.sign_columns:
+        lines.append(f"column {name} holds nothing but signs: is it --map comparator={name}?")
     for what, looks in report.unreadable.items():
         if looks:
             shown = [f"{look} {n:,}" for look, n in list(looks.items())[:_MAX_SHOWN]]
@@ -142,10 +148,13 @@ def grade(
     rules = changed_rules(
         Rules(window=_window(window)), graders.criteria.edition(edition), interpretations
     )
+    options = read_options(files)
+    rules = replace(
+        rules, dictionary=options.columns.site_names(graders.criteria.analytes.values())
+    )
     request = GradeFileRequest(
-        tuple(labs), output, rules, patients, rejects, worst, table, phase, read_options(files),
-        names,
-    )  # fmt: skip
+        tuple(labs), output, rules, patients, rejects, worst, table, phase, options, names
+    )
     with progress() as show:
         report = grade_file(request, graders, show)
     print_report(report, graders.criteria, rejects)

@@ -110,7 +110,7 @@ class _Run:
         self._labs, self._columns, self._request, self._edition = labs, columns, request, edition
         self._progress = progress
         self._parsed, self._rejects = SpillFile(folder, "read"), SpillFile(folder, "rejects")
-        self._tally = Tally(request.options.decimal)
+        self._tally = Tally(request.options.decimal, set(labs.columns) - set(labs.layout.reads))
         self._worst: Worst | None = None
 
     def first_pass(self) -> None:
@@ -192,6 +192,8 @@ class _Run:
             rejected=tally.rejected,
             unknown_analytes=tally.texts("unknown-analyte"),
             unknown_units=tally.texts("unknown-unit"),
+            other_specimens=tally.texts("other-specimen"),
+            sign_columns=tally.sign_columns,
             unreadable={what: tally.texts(f"unreadable-{what}") for what in UNREADABLE},
             patients=len(patients),
             without_dates=len(without_dates),

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -48,8 +48,10 @@ class RunSummary:
 
     ``rows`` went in and ``entries`` (a row for each term of its analyte) came out; ``graded`` have
     a grade, ``undecided`` counts the others by reason. ``rejected`` rows cannot be read as they
-    are. ``unknown_analytes`` and ``unknown_units`` count rows by the name that they had,
-    ``unreadable`` values, dates and limits by their pattern, such as ``99.99.9999``.
+    are. ``unknown_analytes``, ``unknown_units`` and ``other_specimens`` (of gradings that are no
+    blood's) count rows by the name that they had, ``unreadable`` values, dates and limits by their
+    pattern, such as ``99.99.9999``. ``sign_columns`` were not read and hold nothing but signs such
+    as <.
     ``without_dates`` patients have no treatment dates. ``read_as``: how each file was read.
     ``other_baselines``: rows (declared, by date) where the declared baseline is not the one that
     the date rule would choose.
@@ -63,6 +65,8 @@ class RunSummary:
     rejected: int
     unknown_analytes: Mapping[str, int]
     unknown_units: Mapping[str, int]
+    other_specimens: Mapping[str, int]
+    sign_columns: tuple[str, ...]
     unreadable: Mapping[str, Mapping[str, int]]
     patients: int
     without_dates: int
@@ -71,11 +75,12 @@ class RunSummary:
 
 
 _COUNTED_COLUMN = {
-    "unknown-analyte": "analyte", "unknown-unit": "unit",
+    "unknown-analyte": "analyte", "unknown-unit": "unit", "other-specimen": "specimen",
     "unreadable-value": "value", "unreadable-date": "collected",
 }  # fmt: skip
 """The column whose texts are counted, for each reason."""
 UNREADABLE = ("value", "limit", "date")
+_SIGNS = {"", "<", "<=", ">", ">=", "=", "~", "≤", "≥"}
 _PATTERN_LENGTH = 20  # Characters.
 
 
@@ -85,9 +90,11 @@ class Tally:
     ``decimal``: the declared decimal sign, which is a point in the pieces.
     """
 
-    def __init__(self, decimal: str) -> None:
+    def __init__(self, decimal: str, unused: Iterable[str] = ()) -> None:
+        """Take the decimal sign, and the columns that are not read."""
         self.rows = self.entries = self.graded = self.rejected = 0
         self._decimal = decimal
+        self._signs = dict.fromkeys(unused, False)
         self._reasons: Counter[str] = Counter()
         self._texts: dict[str, Counter[str]] = {}
 
@@ -102,6 +109,24 @@ class Tally:
             found = places.filter((graded["reason"] == reason).fill_null(False)).unique()
             self._count_texts(reason, chunk.rows[_COUNTED_COLUMN[reason]].gather(found))
         self._count_limits(chunk.rows, graded["flags"], places)
+        self._find_signs(chunk.given)
+
+    def _find_signs(self, given: pl.DataFrame) -> None:
+        """Keep the columns that hold nothing but comparators so far; true: some were met."""
+        for name in [*self._signs]:
+            # Few columns pass the first text, so that most files cost nothing here.
+            texts = given[name].drop_nulls()
+            if not len(texts):
+                continue
+            if str(texts[0]).strip() in _SIGNS and set(texts.unique().cast(pl.String)) <= _SIGNS:
+                self._signs[name] = True
+            else:
+                del self._signs[name]
+
+    @property
+    def sign_columns(self) -> tuple[str, ...]:
+        """The unused columns that hold nothing but signs such as <."""
+        return tuple(name for name, met in self._signs.items() if met)
 
     def _count_limits(self, rows: pl.DataFrame, flags: pl.Series, places: pl.Series) -> None:
         """Count the limits that cannot be read, which a flag on the grade shows."""
@@ -213,6 +238,7 @@ def write_manifest(
         "polars": pl.__version__,
         "criteria_sha256": criteria,
         "rules": request.rules.document(),
+        "dictionary_sha256": request.rules.dictionary.sha256 if request.rules.dictionary else None,
         "reading": asdict(request.options),
         "inputs": {table.name: table.sha256 for table in inputs},
         "outputs": {path.name: sha256(path) for path in outputs},

@@ -56,7 +56,7 @@ def read_dictionary(
     """Return a dictionary from its tables, once each entry is understood.
 
     Raises:
-        RequestError: each fault names its table and entry, and what is accepted.
+        RequestError: each fault names its table, the number of its entry, and what is accepted.
     """
     known = list(analytes)
     faults = list(_faults(given, known))
@@ -75,12 +75,12 @@ def _faults(
             yield FieldFault((table,), "unknown-table", f"expected any of {', '.join(TABLES)}")
             continue
         seen: dict[str, str] = {}
-        for theirs, ours in pairs.items():
-            loc = (table, theirs)
+        for number, (theirs, ours) in enumerate(pairs.items()):
+            loc = (table, number)
             key = canonical_spelling(theirs) if table == "units" else theirs.strip().casefold()
             if not key or len(theirs) > _LONGEST or not theirs.strip().isprintable():
                 text = f"expected a name of 1 to {_LONGEST} printable characters"
-                yield FieldFault((table,), "dictionary-name", text)
+                yield FieldFault(loc, "dictionary-name", text)
             elif seen.setdefault(key, ours) != ours:
                 yield FieldFault(loc, "dictionary-twice", "this name is there twice")
             elif table == "analytes" and names.analyte(ours) is None:

@@ -89,9 +89,14 @@ class Names:
         return self._analytes.get(self._our_name(text))
 
     def _our_name(self, text: str) -> str:
-        """Return the text, or what the site's dictionary says for it, in small letters."""
+        """Return the text, or what the site's dictionary says for it, in small letters.
+
+        A code that the dictionary names without a system is that code in every system.
+        """
         key = text.strip().casefold()
-        ours = self._site_analytes.get(key)
+        if not self._site_analytes:
+            return key
+        ours = self._site_analytes.get(key) or self._site_analytes.get(key.rpartition("|")[2])
         return key if ours is None else ours.strip().casefold()
 
     def is_venous(self, text: str) -> bool:

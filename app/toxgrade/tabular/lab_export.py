@@ -14,7 +14,7 @@ from toxgrade.tabular.spill import DictionaryEncoding, SpilledPieces, SpillFile
 from toxgrade.tabular.table import CELL, CHUNK, LINE, ROW, Table
 
 _PLACE, _SOURCE = "\x00place", "\x00taken"
-_PER_COLUMN = ("analyte", "unit", "limit_unit")
+_PER_COLUMN = ("analyte", "unit", "limit_unit", "specimen")
 
 
 def melt(

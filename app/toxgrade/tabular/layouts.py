@@ -6,15 +6,23 @@ from dataclasses import dataclass
 import polars as pl
 
 from toxgrade.errors import FileError
-from toxgrade.tabular.mapping import OURS
+from toxgrade.grading.specimens import names_other_specimen
+from toxgrade.tabular.mapping import COMPARATOR, NAMED, OURS
 from toxgrade.tabular.read_options import ReadOptions
 
-_BLOOD = ["", "BLOOD", "SERUM", "PLASMA", "SERUM OR PLASMA", "WHOLE BLOOD"]
 _REQUIRED = ("patient", "collected", "analyte", "value", "unit", "lln", "uln")
 _SDTM = ("USUBJID", "LBORRES", "LBORRESU", "LBORNRLO", "LBORNRHI", "LBDTC")
 _SDTM_STANDARD = {
     "LBORRES": "LBSTRESC", "LBORRESU": "LBSTRESU", "LBORNRLO": "LBSTNRLO", "LBORNRHI": "LBSTNRHI",
 }  # fmt: skip
+_SIGNS = {
+    **dict.fromkeys(("", "=", "eq", "4172703"), ""),
+    **dict.fromkeys(("<", "lt", "4171756"), "<"),
+    **dict.fromkeys(("<=", "=<", "≤", "le", "4171754"), "<="),
+    **dict.fromkeys((">", "gt", "4172704"), ">"),
+    **dict.fromkeys((">=", "=>", "≥", "ge", "4171755"), ">="),
+}  # fmt: skip
+"""Comparators as exports write them; the numbers are OMOP's concepts of operators."""
 SIGNS_SWAPPED = ([".", ","], [",", "."])
 """Swapped at once, so that 1.234 becomes unreadable, not a number a thousand times too small."""
 OWN, SDTM_LB, MAPPED = "Toxgrade's own columns", "SDTM LB", "mapped columns"
@@ -56,7 +64,7 @@ def recognise(header: Sequence[str], file: str, options: ReadOptions) -> Layout:
         SDTM_LB: [name for name in sdtm if name not in header],
     }
     if not missing[OWN]:
-        return _own_layout(OWN, {name: name for name in OURS if name in header}, options)
+        return _own_layout(OWN, {name: name for name in NAMED if name in header}, options)
     if not missing[SDTM_LB]:
         return _sdtm_layout(header, options)
     nearest = min(missing, key=lambda name: len(missing[name]))
@@ -80,7 +88,7 @@ def _root_names(expressions: Iterable[pl.Expr]) -> tuple[str, ...]:
 def _mapped_layout(header: Sequence[str], file: str, options: ReadOptions) -> Layout:
     """Return the layout of a mapping; columns under our own names need not be mapped."""
     columns = options.columns
-    named = {name: name for name in OURS if name in header} | dict(columns.columns)
+    named = {name: name for name in NAMED if name in header} | dict(columns.columns)
     named = {name: column for name, column in named.items() if name not in columns.constants}
     wide = {"column", "lln_column", "uln_column"}
     used = {*named.values(), *(entry[k] for entry in columns.wide for k in wide & entry.keys())}
@@ -112,9 +120,8 @@ def _standard(name: str, options: ReadOptions) -> str:
 def _sdtm_layout(header: Sequence[str], options: ReadOptions) -> Layout:
     """Return the layout of SDTM LB: value, unit and range all as reported, or all standardised.
 
-    So no value is compared with a range that was rounded in another unit. A test on anything but
-    blood gets its specimen into its name, as urine albumin must not be graded as albumin. A test
-    that was not done has no value, whatever its column holds.
+    So no value is compared with a range that was rounded in another unit. A test that was not done
+    has no value, whatever its column holds.
     """
     codes = [_text(name) for name in ("LBTESTCD", "LBLOINC") if name in header]
     named = {
@@ -123,11 +130,11 @@ def _sdtm_layout(header: Sequence[str], options: ReadOptions) -> Layout:
         "lln": _standard("LBORNRLO", options), "uln": _standard("LBORNRHI", options),
     }  # fmt: skip
     ours: dict[str, pl.Expr] = {name: pl.col(column) for name, column in named.items()}
-    ours["analyte"] = analyte = pl.coalesce(codes)
-    if "LBSPEC" in header:
-        specimen = _text("LBSPEC").fill_null("").str.strip_chars().str.to_uppercase()
-        with_specimen = pl.concat_str(analyte, pl.lit(" in "), specimen)
-        ours["analyte"] = pl.when(specimen.is_in(_BLOOD)).then(analyte).otherwise(with_specimen)
+    ours["analyte"] = pl.coalesce(codes)
+    if not {"LBSPEC", "LBCAT", "LBTEST"}.isdisjoint(header):
+        ours["specimen"] = _sdtm_specimen(header)
+    if "LBNRIND" in header:
+        ours["indicator"] = _text("LBNRIND")
     if "LBSTAT" in header:
         not_done = (_text("LBSTAT").str.strip_chars() == "NOT DONE").fill_null(False)
         ours["value"] = pl.when(~not_done).then(ours["value"])
@@ -137,12 +144,55 @@ def _sdtm_layout(header: Sequence[str], options: ReadOptions) -> Layout:
     return Layout(SDTM_LB, as_declared(ours, options), named, _root_names(ours.values()))
 
 
+def _sdtm_specimen(header: Sequence[str]) -> pl.Expr:
+    """Return the specimen of SDTM LB: LBSPEC, unless LBCAT says that it is not blood.
+
+    Where LBSPEC is empty, LBCAT (URINALYSIS) or LBTEST (Glucose in Urine) may say so.
+    """
+    nothing = pl.lit(None, dtype=pl.String)
+    specimen, category, test = (
+        _text(name).str.strip_chars().replace("", None) if name in header else nothing
+        for name in ("LBSPEC", "LBCAT", "LBTEST")
+    )
+    return (
+        pl.when(_names_other(category) & ~_names_other(specimen))
+        .then(category)
+        .when(_names_other(test) & specimen.is_null())
+        .then(test)
+        .otherwise(specimen)
+    )
+
+
+def _names_other(texts: pl.Expr) -> pl.Expr:
+    """Return whether each text names another specimen than blood; a file has few different."""
+
+    def found(column: pl.Series) -> pl.Series:
+        return column.is_in([text for text in column.unique() if names_other_specimen(text)])
+
+    return texts.map_batches(found, return_dtype=pl.Boolean).fill_null(False)
+
+
+def _with_comparator(value: pl.Expr, comparator: pl.Expr) -> pl.Expr:
+    """Return values with the sign of a column of its own before them.
+
+    A sign that is not known, or not that of the value itself, makes the value unreadable.
+    """
+    text, written = value.cast(pl.String).str.strip_chars(), comparator.cast(pl.String)
+    written = written.str.strip_chars().str.to_lowercase().fill_null("")
+    sign = written.replace_strict(_SIGNS, default=written)
+    own = text.str.extract("^([<>=]+)").fill_null("")
+    return pl.when(sign == own).then(text).otherwise(sign + text)
+
+
 def _text(name: str) -> pl.Expr:
     return pl.col(name).cast(pl.String)
 
 
 def as_declared(ours: Mapping[str, pl.Expr], options: ReadOptions) -> dict[str, pl.Expr]:
-    """Return our columns with the declared null markers, decimal sign and date format applied."""
+    """Return our columns with the declared null markers, decimal sign and date format applied.
+
+    A comparator of its own column becomes part of the value.
+    """
     applied = dict(ours)
     for name, column in ours.items():
         if options.nulls and name not in ("patient", "analyte"):
@@ -152,6 +202,9 @@ def as_declared(ours: Mapping[str, pl.Expr], options: ReadOptions) -> dict[str, 
         if options.dates and name in ("collected", "rt_start", "rt_end"):
             column = iso_date(column, options.dates)
         applied[name] = column
+    comparator = applied.pop(COMPARATOR, None)
+    if comparator is not None and "value" in applied:
+        applied["value"] = _with_comparator(applied["value"], comparator)
     return applied
 
 

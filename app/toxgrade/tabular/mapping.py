@@ -10,6 +10,12 @@ column = "ALT (U/L)"
 analyte = "ALT"
 unit = "U/L"
 uln = "40"                    # or uln_column = "ALT ULN"; likewise lln
+[analytes]                    # the site's name of a test = a name, alias or LOINC code
+POTAS = "potassium"
+[units]                       # the site's unit = ours
+"cells/cumm" = "/mm3"
+[specimens]                   # the site's specimen = blood, serum, plasma, …, other
+SST = "serum"
 """
 
 import tomllib
@@ -18,25 +24,51 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from toxgrade.errors import FileError
+from toxgrade.criteria.model import Analyte
+from toxgrade.errors import FileError, RequestError
+from toxgrade.grading.dictionary import TABLES, Dictionary, read_dictionary
 from toxgrade.grading.parse import COLUMNS
 
 OURS = (*COLUMNS, "source_id", "rt_start", "rt_end")
-"""Our columns of a lab export, which a mapping may name."""
+"""Our columns of a lab export."""
+COMPARATOR = "comparator"
+"""A column of <, <=, > and >=, which becomes part of the value."""
+NAMED = (*OURS, COMPARATOR)
+"""The columns that a mapping may name."""
 
-_WIDE = ("column", "analyte", "unit", "lln", "uln", "lln_column", "uln_column", "limit_unit")
+_WIDE = (
+    "column", "analyte", "unit", "lln", "uln", "lln_column", "uln_column", "limit_unit", "specimen",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnMap:
-    """``columns``: ours to the file's; ``constants``: ours to a text; ``wide``: see the module."""
+    """``columns``: ours to the file's; ``constants``: ours to a text; ``wide``: see the module.
+
+    ``dictionary``: the tables of the site's own names. It is false where it maps no column.
+    """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, str] = field(default_factory=dict)
     wide: tuple[Mapping[str, str], ...] = ()
+    dictionary: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.columns or self.constants or self.wide)
+
+    def site_names(self, analytes: Iterable[Analyte]) -> Dictionary:
+        """Return the dictionary, once each of its entries is understood.
+
+        Raises:
+            FileError: names the first entry that is not, and what is accepted.
+        """
+        try:
+            return read_dictionary(self.dictionary, analytes)
+        except RequestError as error:
+            first = error.faults[0]
+            table, number = first.loc
+            theirs = list(self.dictionary[str(table)])[int(number)]
+            raise FileError(f"a mapping: [{table}] {theirs!r}: {first.message}") from None
 
 
 NO_MAPPING = ColumnMap()
@@ -64,6 +96,7 @@ def mapping(given: Iterable[str | Document]) -> ColumnMap:
     columns: dict[str, str] = {}
     constants: dict[str, str] = {}
     wide: list[Mapping[str, str]] = []
+    names: dict[str, dict[str, str]] = {}
     for item in given:
         if isinstance(item, str):
             columns |= _pair(item)
@@ -72,11 +105,14 @@ def mapping(given: Iterable[str | Document]) -> ColumnMap:
         columns |= parsed.get("columns", {})
         constants |= parsed.get("constants", {})
         wide += parsed.get("wide", [])
-    if not {*columns, *constants} <= {*OURS}:
-        raise FileError(f"a mapping: a column that is not one of ours: {', '.join(OURS)}")
+        for table in TABLES:
+            names.setdefault(table, {}).update(parsed.get(table, {}))
+    if not {*columns, *constants} <= {*NAMED}:
+        raise FileError(f"a mapping: a column that is not one of ours: {', '.join(NAMED)}")
     for number, entry in enumerate(wide, 1):
         _check_wide(entry, number)
-    return ColumnMap(columns, constants, tuple(wide))
+    named = {table: pairs for table, pairs in names.items() if pairs}
+    return ColumnMap(columns, constants, tuple(wide), named)
 
 
 def _pair(text: str) -> dict[str, str]:
@@ -100,11 +136,12 @@ def _parse_document(name: str, content: bytes) -> dict[str, Any]:
         raise FileError(f"{name}: not TOML ({error})") from None
     except RecursionError:
         raise FileError(f"{name}: not a mapping (nested too deep)") from None
-    accepted = {"columns": dict, "constants": dict, "wide": list}
+    accepted = {"columns": dict, "constants": dict, "wide": list, **dict.fromkeys(TABLES, dict)}
     for key, section in parsed.items():
         texts = [section] if isinstance(section, dict) else section
         if not isinstance(section, accepted.get(key, ())) or not all(map(_holds_texts, texts)):
-            text = 'expected [columns], [constants] and [[wide]] of texts in quotes, as uln = "40"'
+            tables = ", ".join(f"[{table}]" for table in ("columns", "constants", *TABLES))
+            text = f'expected {tables} and [[wide]] of texts in quotes, as uln = "40"'
             raise FileError(f"{name}: {text}")
     return parsed
 

@@ -29,7 +29,8 @@ def test_the_contract_s_example(stateless: httpx.Client) -> None:
         "phase": "acute", "on_treatment": False, "days_from_end": 45, "baseline_grade": 0,
         "worse_than_baseline": True, "flags": [], "collected": "2011-04-23", "value": "1.8",
         "unit": "mg/dL", "lln": "0.2", "uln": "1.2", "limit_unit": None, "source_id": "LAB-1",
-        "status": "final", "edition": "4.03", "criteria_sha256": criteria["criteria_sha256"],
+        "status": "final", "specimen": None, "indicator": None, "edition": "4.03",
+        "criteria_sha256": criteria["criteria_sha256"],
     }  # fmt: skip
     assert answer["summary"] == [
         {
@@ -54,7 +55,8 @@ def test_results_come_in_the_order_given_then_the_baseline(stateless: httpx.Clie
 @pytest.mark.parametrize(
     ("number", "shown", "grade"),
     [
-        ("1.8", "1.8", 1), ("1.80", "1.80", 1), ("1.8000000000000001", "1.8000000000000001", 2),
+        ("1.8", "1.8", 1), ("1.80", "1.80", 1), ("1.80000000000001", "1.80000000000001", 2),
+        ("1.8000000000000001", "1.8000000000000001", 1),  # the print of a double: 15 digits count
         ("18e-1", "1.8", 1), ("2", "2", 2), ("0", "0", 0),
         ('"<0.2"', "<0.2", 0), ('"> 12"', ">12", 4), ('" 1.8 "', "1.8", 1),
     ],

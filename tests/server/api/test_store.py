@@ -193,6 +193,7 @@ def test_a_study_chooses_its_rules(api: httpx.Client) -> None:
             "window": {"anchor": "start", "days": 90},
             "liver_enzymes": ["ALT", "AST", "ALP", "GGT"], "rows": None,
             "interpretations": {},
+            "dictionary": {"analytes": {}, "units": {}, "specimens": {}},
             "implausible": "refuse",
         },
     )  # fmt: skip

@@ -169,6 +169,14 @@ class LabValue(RequestModel):
         "entered-in-error",
     ] = "final"  # fmt: skip
     source_id: Text | None = Field(None, description="The sender's own number of the result.")
+    specimen: Text | None = Field(
+        None, description="What it was taken from; left out: blood, serum or plasma.",
+        examples=["serum"],
+    )  # fmt: skip
+    indicator: Text | None = Field(
+        None, description="The laboratory's own flag: normal (N), high (H, HH) or low (L, LL). It"
+        " stands in for limits that were not sent.", examples=["H"],
+    )  # fmt: skip
     lab: Text | None = Field(None, description="The laboratory; a study's range may depend on it.")
     issued: Issued = None
 
@@ -183,24 +191,39 @@ class LabValue(RequestModel):
             collected=self.collected,
             status=self.status,
             source_id=self.source_id or None,
+            specimen=self.specimen or None,
+            indicator=self.indicator or None,
             lab=self.lab or None,
             issued=self.issued,
         )
 
 
 _CACHEABLE_FIELDS = frozenset(
-    {"analyte", "value", "unit", "lln", "uln", "limit_unit", "status", "collected", "source_id"}
+    {
+        "analyte",
+        "value",
+        "unit",
+        "lln",
+        "uln",
+        "limit_unit",
+        "status",
+        "collected",
+        "source_id",
+        "specimen",
+        "indicator",
+    }
 )
 _CACHE_SIZE = 20_000  # lab values without their patients: about 10 MB
 
 
 @lru_cache(_CACHE_SIZE)
 def _cached_result(
-    analyte: Any, value: Any, unit: Any, lln: Any, uln: Any, limit_unit: Any, status: Any
-) -> LabResult:
+    analyte: Any, value: Any, unit: Any, lln: Any, uln: Any, limit_unit: Any, status: Any,
+    specimen: Any, indicator: Any,
+) -> LabResult:  # fmt: skip
     return LabValue.model_validate(
         {"analyte": analyte, "value": value, "unit": unit, "lln": lln, "uln": uln,
-         "limit_unit": limit_unit, "status": status}
+         "limit_unit": limit_unit, "status": status, "specimen": specimen, "indicator": indicator}
     ).result()  # fmt: skip
 
 
@@ -224,14 +247,16 @@ def _read_lab(given: object, validate: Callable[[object], LabValue]) -> LabResul
         try:
             read = _cached_result(
                 get("analyte"), _as_text(get("value")), get("unit"), _as_text(get("lln")),
-                _as_text(get("uln")), get("limit_unit"), get("status", "final"),
+                _as_text(get("uln")), get("limit_unit"), get("status", "final"), get("specimen"),
+                get("indicator"),
             )  # fmt: skip
             collected, source_id = _date(get("collected")), _source_id(get("source_id"))
         except (ValidationError, TypeError):  # A list cannot be a key of the cache: TypeError.
             return validate(given).result()
         return LabResult(
             read.analyte, read.value, read.unit, read.lln, read.uln, read.limit_unit,
-            collected, read.status, source_id=source_id or None,
+            collected, read.status, source_id=source_id or None, specimen=read.specimen,
+            indicator=read.indicator,
         )  # fmt: skip
     return validate(given).result()
 

@@ -16,6 +16,7 @@ from pydantic import (
 
 from toxgrade.cohort.definition import LIVER_ENZYMES
 from toxgrade.errors import FieldFault, ParseError, RequestError
+from toxgrade.fhir.concept_map import read_concept_map
 from toxgrade.grading.normalize import Implausible
 from toxgrade.grading.phase import PRESETS, Window, course_faults, read_window
 from toxgrade.grading.result import Course, LabResult
@@ -121,6 +122,16 @@ _WINDOW_SCHEMA = {
 WindowField = Annotated[WindowLength, BeforeValidator(_written), WithJsonSchema(_WINDOW_SCHEMA)]
 
 
+def _tables(given: object) -> object:
+    """Return a ConceptMap as the tables of a dictionary, and anything else as it is."""
+    if not isinstance(given, dict) or given.get("resourceType") != "ConceptMap":
+        return given
+    try:
+        return read_concept_map(given)
+    except ParseError as error:
+        raise refuse(error.code, error.message) from None
+
+
 InterpretationsField = Annotated[
     dict[Text, Text],
     AfterValidator(lambda choices: dict(sorted(choices.items()))),
@@ -132,6 +143,21 @@ InterpretationsField = Annotated[
         examples=[{"hypokalemia": "grade-1"}],
     ),
 ]
+
+
+DictionaryField = Annotated[
+    dict[Text, dict[Text, Text]],
+    BeforeValidator(_tables),
+    Field(
+        default_factory=dict,
+        description="The site's own names of tests, units and specimens, each with ours, for every"
+        " door of this study. A FHIR ConceptMap is read too.",
+        examples=[{
+            "analytes": {"POTAS": "potassium", "http://lab.example|K": "potassium"},
+            "units": {"cells/cumm": "/mm3"}, "specimens": {"SST": "serum"},
+        }],
+    ),
+]  # fmt: skip
 
 
 class Panel(RequestModel):
@@ -193,6 +219,7 @@ class StudyRequest(RequestModel):
         None, min_length=1, max_length=100, description="Of the toxicity table; null: the paper's."
     )
     interpretations: InterpretationsField
+    dictionary: DictionaryField
     implausible: Implausible = Field(
         "refuse", description="A number outside the plausible band is left ungraded, or flagged."
     )

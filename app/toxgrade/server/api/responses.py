@@ -73,6 +73,8 @@ class GradeAnswer(BaseModel):
     limit_unit: str | None
     source_id: str | None
     status: str
+    specimen: str | None
+    indicator: str | None
     edition: str
     criteria_sha256: str
 
@@ -209,6 +211,8 @@ def _grade(lab: LabResult, entry: PatientGrade, grader: TermGrader) -> msgspec.S
         lab.limit_unit,
         lab.source_id,
         lab.status,
+        lab.specimen,
+        lab.indicator,
         grader.edition.name,
         grader.edition.sha256,
     )

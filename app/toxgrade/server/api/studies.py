@@ -1,6 +1,6 @@
 """Routes of studies: their rules and their patients."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
@@ -9,13 +9,14 @@ from sqlalchemy import Connection
 
 from toxgrade.criteria.vocabulary import Vocabulary
 from toxgrade.errors import Conflict, CriteriaError, FieldFault, RequestError
+from toxgrade.grading.dictionary import Dictionary, read_dictionary
 from toxgrade.grading.rules import Rules
 from toxgrade.server.api.fields import PatientName, StudyName
 from toxgrade.server.api.grading import grader_for
 from toxgrade.server.api.requests import StudyRequest
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import JsonRoute
-from toxgrade.server.http.service import TheService
+from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.preconditions import tag
 from toxgrade.server.records.regrade import regrade_study
 from toxgrade.server.records.studies import (
@@ -57,7 +58,8 @@ async def put_study(
     """
     edition = grader_for(Rules(asked.edition), service).edition.name
     choices = tuple(asked.interpretations.items())
-    rules = Rules(edition, asked.window.window(), asked.implausible, choices)
+    names = _dictionary(asked, service)
+    rules = Rules(edition, asked.window.window(), asked.implausible, choices, names)
     grader_for(rules, service)
     known = service.graders.criteria.analytes
     faults = [
@@ -92,6 +94,14 @@ async def get_study(service: TheService, study: StudyName) -> JSONResponse:
 
     found, newest = await service.read(query)
     return JSONResponse(_answer(found), headers={"ETag": newest})
+
+
+def _dictionary(asked: StudyRequest, service: Service) -> Dictionary:
+    try:
+        return read_dictionary(asked.dictionary, service.graders.criteria.analytes.values())
+    except RequestError as error:
+        faults = [replace(fault, loc=("dictionary", *fault.loc)) for fault in error.faults]
+        raise RequestError(str(error), faults) from None
 
 
 def _rows(
@@ -146,5 +156,6 @@ def _answer(study: Study) -> dict[str, Any]:
         "liver_enzymes": list(study.liver_enzymes),
         "rows": None if study.rows is None else [asdict(row) for row in study.rows],
         "interpretations": dict(study.rules.interpretations),
+        "dictionary": study.rules.dictionary.document(),
         "implausible": study.rules.implausible,
     }

@@ -110,7 +110,12 @@ def _declared_options(options: Sequence[tuple[str, str]], mapping: Document | No
     if odd:
         faults = [FieldFault((name,), "unprintable", text) for name in odd]
         raise RequestError("how the file is to be read cannot be accepted as declared", faults)
-    return as_json(parse_options(options, mapping))
+    declared = parse_options(options, mapping)
+    if declared.columns.dictionary:
+        text = "the site's own names are the study's: PUT them as dictionary in /v1/studies/{study}"
+        fault = FieldFault(("map",), "mapping", text)
+        raise RequestError("a stored batch takes its names from its study", [fault])
+    return as_json(declared)
 
 
 def _refuse_other_sites(request: Request) -> None:

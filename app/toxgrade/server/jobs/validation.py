@@ -19,7 +19,7 @@ Texts = Mapping[str, str | None]
 """One row as reported, by our column (``grading.parse.COLUMNS`` and more); None where empty."""
 
 _LONGEST = 200
-_FREE_TEXTS = ("analyte", "unit", "limit_unit", "source_id")
+_FREE_TEXTS = ("analyte", "unit", "limit_unit", "source_id", "specimen", "indicator")
 
 BECAUSE = {
     "missing-patient": "the row names no patient",

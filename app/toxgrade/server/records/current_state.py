@@ -53,7 +53,7 @@ _CURRENT_RESULTS = newest_results(results.c.patient_id == _PATIENT)
 
 REPORTED = (
     "identity", "value", "unit", "lln", "uln", "limit_unit", "collected", "source_id", "status",
-    "lab",
+    "specimen", "indicator", "lab",
 )  # fmt: skip
 """The columns of a result that are shown with its grade."""
 
@@ -155,6 +155,8 @@ def stored_result(row: Mapping[str, Any]) -> LabResult:
         lab=row["lab"],
         unreadable=next((reason for reason in _UNREADABLE if reason in marks), None),
         unreadable_limit=Flag.UNREADABLE_LIMIT in marks,
+        specimen=row["specimen"],
+        indicator=row["indicator"],
     )
 
 

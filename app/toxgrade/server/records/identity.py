@@ -11,7 +11,7 @@ from json.encoder import encode_basestring_ascii
 from msgspec.structs import replace
 
 from toxgrade.errors import FieldFault, RequestError
-from toxgrade.grading.result import LabResult, to_plain_text
+from toxgrade.grading.result import LabResult, to_plain_text, without_noise
 from toxgrade.grading.units import Names
 
 Loc = tuple[str | int, ...]
@@ -24,7 +24,8 @@ def identity(result: LabResult, names: Names, *, twin: bool = False) -> str:
 
     That is the analyte with the sender's own ``source_id``, its scope and the time (serial values
     of one order bear one number), or without a number the analyte, date, value, unit and limits.
-    Spelling does not matter: ``TBIL`` equals ``bilirubin``, and ``1.80`` equals ``1.8``. ``twin``
+    Spelling does not matter: ``TBIL`` equals ``bilirubin``, and ``1.80`` equals ``1.8``; names are
+    ours, never those of a study's dictionary, which may change. ``twin``
     adds the content: a second value of one number and time is a result of its own.
     """
     parts = [*_parts(result, names), *(content(result, names) if twin else ())]
@@ -55,7 +56,7 @@ def minute(result: LabResult) -> str | None:
 
 
 def _name(result: LabResult, names: Names) -> str:
-    analyte = names.analyte(result.analyte)
+    analyte = names.own.analyte(result.analyte)
     return analyte.name if analyte else result.analyte.strip().casefold()
 
 
@@ -63,7 +64,10 @@ def content(result: LabResult, names: Names) -> list[str | None]:
     """Return what decides whether a result sent again differs from the stored one."""
     lab = result.lab.strip().casefold() if result.lab else None
     marks = [result.unreadable, "unreadable-limit" if result.unreadable_limit else None]
-    return [*_measurement(result, names), result.status, lab, *marks]
+    told = {"specimen": result.specimen, "indicator": result.indicator}
+    # Only what was told is added: what was stored before these were read stays as it was.
+    said = [f"{what} {text.strip().casefold()}" for what, text in told.items() if text]
+    return [*_measurement(result, names), result.status, lab, *marks, *said]
 
 
 def value_and_unit(result: LabResult, names: Names) -> tuple[str | None, ...]:
@@ -72,10 +76,10 @@ def value_and_unit(result: LabResult, names: Names) -> tuple[str | None, ...]:
 
 
 def _measurement(result: LabResult, names: Names) -> list[str | None]:
-    analyte = names.analyte(result.analyte)
+    analyte = names.own.analyte(result.analyte)
 
     def unit(text: str | None) -> str | None:
-        known = names.unit(analyte, text) if analyte and text else None
+        known = names.own.unit(analyte, text) if analyte and text else None
         return known.name if known else text
 
     value = result.value
@@ -90,7 +94,7 @@ def _measurement(result: LabResult, names: Names) -> list[str | None]:
 
 
 def _number(number: Decimal | None) -> str | None:
-    return None if number is None else to_plain_text(number.normalize())
+    return None if number is None else to_plain_text(without_noise(number).normalize())
 
 
 def distinct(sent: Sequence[tuple[Loc, LabResult]], names: Names) -> list[LabResult]:

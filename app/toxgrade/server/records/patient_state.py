@@ -36,6 +36,8 @@ _VERSIONS = select(results).where(
     results.c.identity.in_(bindparam("of_identities", expanding=True)),
 )
 
+_DIGITS = 15  # Longer numbers are read to so many since 0.3.
+
 GradeRow = dict[str, Any]
 """A stored grade with the result that it grades: the columns of both tables by name."""
 
@@ -89,6 +91,11 @@ def _by_patient(rows: MappingResult) -> dict[int, list[dict[str, Any]]]:
     return found
 
 
+def _has_many_digits(row: Mapping[str, Any]) -> bool:
+    """Return whether a number is so long that its identity was once that of all its digits."""
+    return any(len(row[name] or "") > _DIGITS for name in ("value", "lln", "uln"))
+
+
 def load_versions(
     connection: Connection,
     rows: Sequence[Mapping[str, Any]],
@@ -105,7 +112,9 @@ def load_versions(
     concerned = [
         row
         for row in rows
-        if (row["source_id"] or "").strip() in numbers or row["identity"] in identities
+        if (row["source_id"] or "").strip() in numbers
+        or row["identity"] in identities
+        or _has_many_digits(row)
     ]
     corrected = [row["identity"] for row in concerned if row["version"] > 1]
     older: list[Mapping[str, Any]] = []

@@ -179,4 +179,6 @@ def result_row(result: LabResult) -> dict[str, object]:
         "issued": result.issued.isoformat() if result.issued else None,
         "lab": result.lab,
         "unreadable": unreadable_marks(result),
+        "specimen": result.specimen,
+        "indicator": result.indicator,
     }

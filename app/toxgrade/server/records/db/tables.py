@@ -127,6 +127,10 @@ results = Table(
     Column("issued", Text, comment="ISO 8601"),
     Column("lab", Text, comment="the laboratory; null: not told"),
     Column("unreadable", Text, comment="what of it could not be read, joined by a space"),
+    Column("specimen", Text, comment="as sent; null: not told"),
+    Column(
+        "indicator", Text, comment="the sender's normal or abnormal flag, as sent; null: not told"
+    ),
     _recorded(),
     UniqueConstraint("patient_id", "identity", "version"),
 )
