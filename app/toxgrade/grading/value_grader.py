@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 import msgspec
+from msgspec.structs import replace
 
 from toxgrade.criteria.interpretations import with_interpretations
 from toxgrade.criteria.reader import load
+from toxgrade.grading.dictionary import read_dictionary
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.normalize import Implausible
 from toxgrade.grading.parse import read_limit, read_value
@@ -44,20 +46,24 @@ class Grader:
         *,
         interpretations: Mapping[str, str] | None = None,
         implausible: Implausible = "refuse",
+        dictionary: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         """Load the criteria of an edition: ``4.03``, ``5.0`` or ``6.0``.
 
         ``interpretations`` maps an interpretation of CTCAE's text to a choice other than its
         default. ``implausible``: ``refuse`` leaves a number outside the plausible bands ungraded,
-        ``flag`` grades and flags it.
+        ``flag`` grades and flags it. ``dictionary`` has a site's own names beside ours: tables
+        ``analytes``, ``units`` and ``specimens``, theirs to ours.
 
         Raises:
             CriteriaError: there is no such edition, interpretation or choice; the message names
                 those there are.
+            RequestError: an entry of the dictionary is not understood; its faults name it.
         """
         criteria = load(only=edition)
         chosen = with_interpretations(criteria.edition(edition), interpretations or {})
-        self._grader = TermGrader(chosen, criteria.analytes, implausible)
+        site = read_dictionary(dictionary or {}, criteria.analytes.values())
+        self._grader = TermGrader(chosen, criteria.analytes, implausible, site or None)
 
     def grade(
         self,
@@ -69,12 +75,15 @@ class Grader:
         uln: Number | None = None,
         limit_unit: str | None = None,
         baseline: Number | None = None,
+        specimen: str | None = None,
+        indicator: str | None = None,
     ) -> list[ValueGrade]:
         """Grade a value for every term of its analyte (a name, alias or LOINC code).
 
         ``value`` and ``baseline`` are numbers of zero or more in ``unit``; a text may begin with <,
         <=, > or >=. ``lln`` and ``uln`` are the limits of normal of both, in ``limit_unit`` (None:
-        in ``unit``).
+        in ``unit``). ``specimen`` None: blood. ``indicator`` is the laboratory's flag of ``value``:
+        ``N``, ``H``, ``LOW``; it stands in for limits that are not given.
 
         Raises:
             ParseError: a number cannot be parsed; the message says what is accepted.
@@ -88,9 +97,10 @@ class Grader:
                 lln=None if lln is None else read_limit(str(lln)).number,
                 uln=None if uln is None else read_limit(str(uln)).number,
                 limit_unit=limit_unit,
+                specimen=specimen,
             )
 
-        graded = result(value)
+        graded = replace(result(value), indicator=indicator)
         before = None if baseline is None else result(baseline)
         terms = self._grader.terms(analyte) or (None,)
         return [_value_grade(self._grader.grade(graded, term, before)) for term in terms]
