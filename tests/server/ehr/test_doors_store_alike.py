@@ -15,14 +15,15 @@ _numbers = count(1)
 
 _SENT = st.tuples(
     st.sampled_from(["6.8", "4.0", "6.80", "<3"]), st.sampled_from(list(_HL7)),
-    st.sampled_from(_TIMES),
-)  # fmt: skip
+    st.sampled_from([*_TIMES, ""]),
+).filter(lambda sent: sent[2] != "" or sent[1] == "entered-in-error")  # fmt: skip
+"""Value, status and time; a withdrawal needs no time."""
 
 
 def by_json(client: httpx.Client, patient: str, value: str, status: str, time: str) -> None:
     result = {
         "analyte": "2823-3", "value": value, "unit": "mmol/L", "lln": "3.5", "uln": "5.1",
-        "collected": time, "status": status, "source_id": "LAB-7",
+        "collected": time or None, "status": status, "source_id": "LAB-7",
     }  # fmt: skip
     url = f"/v1/studies/default/patients/{patient}/results"
     assert client.post(url, json={"results": [result]}).status_code == 201
@@ -33,7 +34,9 @@ def by_hl7v2(client: httpx.Client, patient: str, value: str, status: str, time: 
     sent = obx(
         f3="2823-3^Potassium^LN", f5=value, f6="mmol/L", f7="3.5-5.1", f11=_HL7[status], f14=when
     )
-    answer = client.post("/hl7v2", content=message(sent, pid=f"PID|1||{patient}"))
+    answer = client.post(
+        "/hl7v2", content=message(sent, pid=f"PID|1||{patient}", obr="OBR|1||LAB-7")
+    )
     assert fields(answer.text, "MSA")[0][1] == "AA"
 
 
@@ -42,7 +45,7 @@ def by_fhir(client: httpx.Client, patient: str, value: str, status: str, time: s
     limits = {"low": quantity("3.5", "mmol/L"), "high": quantity("5.1", "mmol/L")}
     resource = observation(
         id="LAB-7", code=coded("2823-3"), status=status,
-        effectiveDateTime=f"{time}:00Z" if "T" in time else time,
+        effectiveDateTime=f"{time}:00Z" if "T" in time else time or None,
         valueQuantity=quantity(value.lstrip("<"), "mmol/L") | comparator, referenceRange=[limits],
     )  # fmt: skip
     bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": resource}]}

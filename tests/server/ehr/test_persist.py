@@ -94,15 +94,42 @@ def test_every_observation_is_answered_whether_it_is_kept_or_not(api: httpx.Clie
     }  # fmt: skip
 
 
-def test_what_cannot_be_stored_is_refused_whole(api: httpx.Client) -> None:
-    undated = observation(id="o2", effectiveDateTime=None)
-    answer = post(api, keep(observation(), undated))
-    assert answer.status_code == 422
-    where = "Parameters.parameter[0].resource.entry[1].resource.effective"
-    assert issues([answer.json()]) == [("missing", [where])]
+def test_several_courses_are_refused_whole(api: httpx.Client) -> None:
     courses = [procedure("2009-01-05", "2009-02-01"), procedure()]
     assert post(api, keep(*courses, observation())).status_code == 422
     assert api.get(f"{P1}/grades").status_code == 404
+
+
+def test_a_result_without_a_date_is_told_and_the_others_are_stored(api: httpx.Client) -> None:
+    undated = observation(id="o2", effectiveDateTime=None, valueQuantity=quantity("98.7", "mg/dL"))
+    resources = answered(api, keep(undated, observation()))
+    assert len(derived(resources)) == 2
+    where = "Parameters.parameter[0].resource.entry[0].resource.effective"
+    assert ("not-stored", [where]) in issues(resources)
+    assert "98.7" not in ENCODER.encode(resources[-1]).decode()  # the outcome about the Bundle
+    assert [(one["source_id"], one["grade"]) for one in grades(api)] == [("o1", 1)]
+
+
+def test_a_bundle_in_which_no_result_has_a_date_is_refused(api: httpx.Client) -> None:
+    answer = post(api, keep(observation(effectiveDateTime=None)))
+    assert answer.status_code == 422
+    where = "Parameters.parameter[0].resource.entry[0].resource.effective"
+    assert issues([answer.json()]) == [("missing", [where])]
+    assert api.get(f"{P1}/grades").status_code == 404
+
+
+def test_a_withdrawal_needs_no_date(api: httpx.Client) -> None:
+    """R4 asks for no ``effective[x]``; a server keeps little of what was entered in error."""
+    withdrawn = observation(
+        status="entered-in-error", effectiveDateTime=None, valueQuantity=None, referenceRange=None
+    )
+    answered(api, keep(observation(), observation(id="o2")))
+    for _ in range(2):
+        answered(api, keep(withdrawn))
+        found = {one["source_id"]: (one["status"], one["collected"]) for one in grades(api)}
+        assert found == {
+            "o1": ("entered-in-error", "2011-04-23"), "o2": ("final", "2011-04-23"),
+        }  # fmt: skip
 
 
 def test_a_course_that_contradicts_itself_is_told_and_the_results_are_stored(

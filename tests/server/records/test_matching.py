@@ -30,7 +30,7 @@ def _result(sent: Sent, **more: Any) -> LabResult:
     given: dict[str, Any] = {"source_id": "LAB-1", "source_scope": "LAB|2823-3"} | more
     return LabResult(
         analyte="potassium", value=read_value(value), unit="mmol/L", status=status,
-        collected=read_collected(collected),
+        collected=read_collected(collected) if collected else None,
         issued=datetime.fromisoformat(f"2011-04-{issued[0]}T00:00+00:00") if issued else None,
         **given,
     )  # fmt: skip
@@ -95,6 +95,12 @@ _DAY, _LATER = "2011-04-20", "2011-07-20T08:00"
         ("a withdrawal of the only result",
          [("6.8", "final", _8), ("6.8", "entered-in-error", _14)],
          [("6.8", "entered-in-error", "")]),
+        ("a withdrawal without a date of the only result, twice, then that result again",
+         [("6.8", "final", _8), ("6.8", "cancelled", ""), ("6.8", "cancelled", ""),
+          ("6.8", "final", _8)], [("6.8", "cancelled", "")]),
+        ("a withdrawal without a date that fits two changes neither",
+         [("6.8", "final", _8), ("4.0", "final", _14), ("4.0", "cancelled", "")],
+         [("6.8", "final", ""), ("4.0", "final", ""), ("4.0", "cancelled", _UNMATCHED)]),
         ("a withdrawal that fits two changes neither",
          [("6.8", "final", _8), ("4.0", "final", _14), ("4.0", "cancelled", "2011-04-20T10:00")],
          [("6.8", "final", ""), ("4.0", "final", ""), ("4.0", "cancelled", _UNMATCHED)]),

@@ -23,6 +23,7 @@ from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import DirectRoute
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.identity import Loc, refuse_contradictions
+from toxgrade.server.records.matching import WITHDRAWN
 from toxgrade.server.records.store import Submission, store
 
 router = APIRouter(
@@ -139,7 +140,7 @@ async def post_results(
     faults = [
         FieldFault(("results", i, "collected"), "missing", "required to store a result")
         for i, result in enumerate(asked.results)
-        if result.collected is None
+        if result.collected is None and result.status not in WITHDRAWN
     ]
     if faults:
         raise RequestError("a stored result needs the date it was taken", faults)

@@ -37,7 +37,7 @@ from toxgrade.server.ehr.operation_parameters import (
     parse_parameters,
     refuse_other_patient,
 )
-from toxgrade.server.ehr.persist import persist
+from toxgrade.server.ehr.persist import persist, undated_notes
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import read_json
 from toxgrade.server.http.service import Service, TheService
@@ -137,6 +137,8 @@ def _prepare(body: bytes, service: Service) -> _Prepared:
     refuse_other_patient(parameters, contents)
     if parameters.course is None:
         contents.notes += unplaced(contents, people)
+    if parameters.persist:
+        contents.notes += undated_notes(observed, names)
     return _Prepared(parameters, contents, observed, people)
 
 

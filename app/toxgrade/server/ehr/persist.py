@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from toxgrade.errors import FieldFault, RequestError, TooLarge
 from toxgrade.fhir.bundle import Treatment
+from toxgrade.fhir.elements import Note
 from toxgrade.fhir.results import Observed
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.result import Course, LabResult, Reason
@@ -18,6 +19,7 @@ from toxgrade.server.ehr.grade_bundle import Answers, Graded, PersonValues, grad
 from toxgrade.server.ehr.operation_parameters import OperationParameters
 from toxgrade.server.http.service import Service
 from toxgrade.server.records.identity import Loc
+from toxgrade.server.records.matching import WITHDRAWN
 from toxgrade.server.records.store import Submission, store
 from toxgrade.server.records.studies import find_study
 
@@ -34,7 +36,8 @@ async def persist(
     """Store one patient's results in the group writer, and return what ``build_answer`` makes.
 
     The answer is sent once they are durable. A value that is filed under another category than
-    laboratory and has no known analyte (a body weight) is answered but not stored.
+    laboratory and has no known analyte (a body weight) is answered but not stored, nor is one
+    without a date.
 
     Raises:
         RequestError: a result cannot be stored as it is; the error names its place.
@@ -46,9 +49,8 @@ async def persist(
     assert patient is not None, "parse_parameters requires it"
     service.require("writer", study)
     names = service.graders.for_rules(Rules()).names
-    sent = storable(observed, names)
+    sent = _dated(storable(observed, names))
     _refuse_too_many(sent, service.settings.max_results)
-    _refuse_undated(sent)
     submission = Submission(study, patient, tuple(sent), _courses(people), is_message=True)
     places = [loc for loc, _ in sent]
 
@@ -79,8 +81,12 @@ def storable(observed: Iterable[Observed], names: Names) -> list[tuple[Loc, LabR
 
 
 def is_undated(lab: LabResult) -> bool:
-    """Return whether a result has no date at all, not even one that cannot be read."""
-    return lab.collected is None and lab.unreadable is not Reason.UNREADABLE_DATE
+    """Return whether a result cannot be stored for want of a date, even an unreadable one.
+
+    A withdrawal needs none: it is known by its number.
+    """
+    undated = lab.collected is None and lab.unreadable is not Reason.UNREADABLE_DATE
+    return undated and lab.status not in WITHDRAWN
 
 
 def _refuse_too_many(sent: Sequence[tuple[Loc, LabResult]], most: int) -> None:
@@ -90,14 +96,28 @@ def _refuse_too_many(sent: Sequence[tuple[Loc, LabResult]], most: int) -> None:
         raise TooLarge(f"more than {most} results to store: {text}", [fault])
 
 
-def _refuse_undated(sent: Sequence[tuple[Loc, LabResult]]) -> None:
-    faults = [
-        FieldFault((*loc, "effective"), "missing", "required to store a result")
-        for loc, lab in sent
+def _dated(sent: Sequence[tuple[Loc, LabResult]]) -> list[tuple[Loc, LabResult]]:
+    """Return the results that have a date.
+
+    Raises:
+        RequestError: none has.
+    """
+    undated = [loc for loc, lab in sent if is_undated(lab)]
+    if undated and len(undated) == len(sent):
+        text = "required to store a result"
+        faults = [FieldFault((*loc, "effective"), "missing", text) for loc in undated]
+        raise RequestError("a stored result needs the date it was taken", faults)
+    return [(loc, lab) for loc, lab in sent if not is_undated(lab)]
+
+
+def undated_notes(observed: Iterable[Observed], names: Names) -> list[Note]:
+    """Return a note for each result that is not stored, because it has no date."""
+    text = "without the date on which it was taken, this result is not stored"
+    return [
+        Note(f"{loc[0]}.effective", "not-stored", text)
+        for loc, lab in storable(observed, names)
         if is_undated(lab)
     ]
-    if faults:
-        raise RequestError("a stored result needs the date it was taken", faults)
 
 
 def _courses(people: Sequence[PersonValues]) -> tuple[Course, ...] | None:

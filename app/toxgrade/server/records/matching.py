@@ -7,8 +7,10 @@ lose it.
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import product
+from itertools import islice, product
 from typing import Any
+
+from msgspec.structs import replace
 
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.units import Names
@@ -67,6 +69,7 @@ class Matcher:
         self._at: dict[tuple[_Key, str | None], dict[str, None]] = {}
         self._near: dict[tuple[_Key, bool, int], dict[str, None]] = {}
         self._replaced: dict[tuple[_Key, _Content], str] = {}
+        self._active: dict[_Key, dict[str, None]] = {}
         self._last: dict[_Key, str] = {}
         for version in versions:
             self._add(version)
@@ -108,7 +111,10 @@ class Matcher:
         found: list[tuple[dict[Any, dict[str, None]], Hashable]] = [
             (self._at, (key, minute(result)))
         ]
-        if result.status not in WITHDRAWN and result.collected:
+        if result.status in WITHDRAWN:
+            return found
+        found.append((self._active, key))
+        if result.collected:
             month = result.collected.first.toordinal() // _NEAR.days
             found.append((self._near, (key, result.status == "preliminary", month)))
         return found
@@ -125,7 +131,10 @@ class Matcher:
         return tuple(content(result, self._names))
 
     def _match(self, result: LabResult, *, twin: bool) -> Match:
-        keys, own = self._keys(result), self._content(result)
+        keys = self._keys(result)
+        if result.collected is None and result.status in WITHDRAWN:
+            result = self._dated(keys, result)
+        own = self._content(result)
         for key in keys:
             if equal := self._equal.get((key, own)):
                 version = self._versions[equal][-1]
@@ -135,6 +144,18 @@ class Matcher:
         if not twin:
             found = found or self._same_time(keys, result) or self._elsewhere(keys, result)
         return found or self._own(result, twin=twin)
+
+    def _dated(self, keys: list[_Key], result: LabResult) -> LabResult:
+        """Return a withdrawal with the time of the only active result that its number can mean.
+
+        Where none is active, it may be that of the last one, which was withdrawn before.
+        """
+        active = [*islice((one for key in keys for one in self._active.get(key, ())), 2)]
+        last = [self._last[key] for key in keys if key in self._last][:1]
+        if len(found := active or last) != 1:
+            return result
+        collected = self._versions[found[0]][-1].result.collected
+        return replace(result, collected=collected)
 
     def _replay(self, keys: list[_Key], own: _Content, result: LabResult) -> Match | None:
         """Match what was superseded before; None: it never was."""

@@ -19,6 +19,7 @@ from toxgrade.server.ehr.hl7v2.message import (
     read_issued,
     read_time,
 )
+from toxgrade.server.records.matching import WITHDRAWN
 
 PASSED_OVER = "passed-over"
 """The code of what is told of an observation that is not stored."""
@@ -215,6 +216,8 @@ def _collected(
 ) -> Collected | None:
     """Return when the specimen was taken; where that is missing or unreadable, call ``refuse``."""
     written = order.collected(obx)
+    if not written and _STATUS.get(order.status(obx)) in WITHDRAWN:
+        return None  # A withdrawal is known by its number.
     if not written:
         refuse(14, REQUIRED_MISSING, f"required here, in OBR-7 or in SPM-17: {ACCEPTED_TIME}")
         return None
