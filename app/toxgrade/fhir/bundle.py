@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any, NoReturn
 
 from toxgrade.errors import FieldFault, RequestError, TooLarge
-from toxgrade.fhir.elements import MODIFIERS, Note, object_of, objects, text_of
+from toxgrade.fhir.elements import MODIFIERS, Note, object_of, objects, text_of, version_number
 from toxgrade.fhir.reference_range import Person
 from toxgrade.fhir.references import WITHDRAWN, Entry, People, withdrawn_results
 from toxgrade.fhir.results import Source, read_course
@@ -145,7 +145,7 @@ def _latest_versions(entries: Sequence[Entry], notes: list[Note]) -> list[Entry]
 def _replaced(group: Sequence[Entry]) -> list[Entry]:
     """Return the versions that a later one replaces; none if it is not known which is the later."""
     orders: tuple[Callable[[Mapping[str, Any]], Any], ...] = (
-        lambda one: _number(object_of(one.get("meta")).get("versionId")),
+        lambda one: version_number(one),
         lambda one: _instant(object_of(one.get("meta")).get("lastUpdated")),
         lambda one: _instant(one.get("issued")),
     )
@@ -158,11 +158,6 @@ def _replaced(group: Sequence[Entry]) -> list[Entry]:
         if all(entry.resource == latest[0].resource for entry in latest):
             return [e for e, at in zip(group, found, strict=True) if at != last]
     return []
-
-
-def _number(text: object) -> int | None:
-    found = text_of(text) or ""
-    return int(found) if found.isascii() and found.isdecimal() and len(found) < 19 else None
 
 
 def _instant(text: object) -> datetime | None:

@@ -44,6 +44,12 @@ def objects(value: object) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
+def version_number(resource: Mapping[str, Any]) -> int | None:
+    """Return the number of a resource's version (``meta.versionId``); None if that is no number."""
+    found = text_of(object_of(resource.get("meta")).get("versionId")) or ""
+    return int(found) if found.isascii() and found.isdecimal() and len(found) < 19 else None
+
+
 def codes(concept: object, *systems: str) -> Iterator[str]:
     """Yield the codes of a CodeableConcept, only those of ``systems`` where any are named."""
     for coding in objects(object_of(concept).get("coding")):

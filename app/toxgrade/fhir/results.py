@@ -22,6 +22,7 @@ from toxgrade.fhir.elements import (
     modifier_path,
     object_of,
     objects,
+    version_number,
 )
 from toxgrade.fhir.observation import ObservedValue, read_observation
 from toxgrade.fhir.reference_range import Person
@@ -119,6 +120,7 @@ def _observed(source: Source, value: ObservedValue, accepted: Accepted) -> Obser
         source_id=value.source_id,
         source_scope=_scope(source, value),
         issued=_issued(value.issued),
+        server_version=version_number(source.resource),
         unreadable=unreadable,
         unreadable_limit=lln is False or uln is False,
     )

@@ -152,7 +152,8 @@ class LabResult(msgspec.Struct, frozen=True, gc=False):
     ``analyte`` is a name, alias or LOINC code; ``value`` None means none was sent; ``lln`` and
     ``uln`` are in ``limit_unit``, or in ``unit`` where that is None. ``is_baseline`` is the
     sender's own declaration; ``source_id`` and ``issued`` (when the laboratory released this
-    version) distinguish a correction from a repetition. ``unreadable`` and ``unreadable_limit`` are
+    version) or ``server_version`` (its number on a FHIR server) distinguish a correction from a
+    repetition. ``unreadable`` and ``unreadable_limit`` are
     set for values, dates and limits of files that cannot be parsed (HTTP requests with such are
     refused). ``lab`` is the laboratory; ``study_range`` stands in for a range that is missing.
     ``source_scope`` is what ``source_id`` is unique within beside the analyte: its assigner and the
@@ -172,6 +173,7 @@ class LabResult(msgspec.Struct, frozen=True, gc=False):
     is_baseline: bool = False
     source_id: str | None = None
     issued: datetime | None = None
+    server_version: int | None = None
     unreadable: Literal[Reason.UNREADABLE_VALUE, Reason.UNREADABLE_DATE] | None = None
     unreadable_limit: bool = False
     lab: str | None = None

@@ -234,14 +234,44 @@ def test_a_number_is_known_by_order_assigner_code_and_sub_id() -> None:
     obr = "OBR|1|W-1|LAB-7^LIS^1.2.3^ISO|24325-3|||20110423\r"
     ((patient),) = read(message(obx(f4="2", f21="X-9"), obr=obr))
     ((_, result),) = patient.results
-    assert (result.source_id, result.source_scope) == ("LAB-7/2", "LIS^1.2.3^ISO|1975-2|2|X-9")
+    assert (result.source_id, result.source_scope) == (
+        "LAB-7/2",
+        "LIS^1.2.3^ISO|1975-2|2 own number X-9",
+    )
+
+
+@pytest.mark.parametrize(
+    ("orc", "obr", "scope"),
+    [
+        ("", "OBR|1|W-1^A|LAB-7^B|X|||20110423", "B|1975-2|"),
+        ("ORC|RE|W-1|LAB-7^C", "OBR|1|W-1^A||X|||20110423", "C|1975-2|"),
+        ("ORC|RE|W-1", "OBR|1|W-1^A^1.2^ISO||X|||20110423", "A^1.2^ISO|1975-2|"),
+        ("ORC|RE|W-1|LAB-7", "OBR|1|W-1^A||X|||20110423", "North|1975-2|"),
+    ],
+    ids=["OBR-3", "ORC-3", "OBR-2", "none: MSH-4"],
+)
+def test_who_assigned_the_number_is_read_where_the_number_is(
+    orc: str, obr: str, scope: str
+) -> None:
+    assert one(message(obx(), obr=f"{orc}\r{obr}" if orc else obr)).source_scope == scope
+
+
+def test_a_shared_obx_21_is_no_number_either_where_the_order_has_none() -> None:
+    obr = "OBR|1|||X|||20110423"
+    assert one(message(obx(f21="X-9"), obr=obr)).source_id == "X-9"
+    second = obx(2, f3="1742-6^ALT^LN", f6="U/L", f21="X-9")
+    remarks: list[Remark] = []
+    sent = parsed(message(obx(f21="X-9"), second, obr=obr))
+    ((patient),) = read_oru(sent, _NAMES, Site(), remarks)
+    assert [r.source_id for _, r in patient.results] == [None, None]
+    assert [(r.loc, r.code) for r in remarks] == [(("OBX", 1, 21), "shared-number")]
 
 
 def test_an_obx_21_of_two_tests_identifies_none() -> None:
     second = obx(2, f3="1742-6^ALT^LN", f6="U/L", f21="X-9")
     remarks: list[Remark] = []
     ((patient),) = read_oru(parsed(message(obx(f21="X-9"), second)), _NAMES, Site(), remarks)
-    assert [r.source_scope for _, r in patient.results] == ["North|1975-2||", "North|1742-6||"]
+    assert [r.source_scope for _, r in patient.results] == ["North|1975-2|", "North|1742-6|"]
     assert [(r.loc, r.code) for r in remarks] == [(("OBX", 1, 21), "shared-number")]
 
 

@@ -63,6 +63,25 @@ def test_an_older_version_never_supersedes(api: httpx.Client) -> None:
     assert [one["value"] for one in grades(api)] == ["2.4"]
 
 
+def test_an_older_version_of_a_server_never_supersedes_even_at_another_time(
+    api: httpx.Client,
+) -> None:
+    def sent(version: str, day: str, value: str) -> dict[str, Any]:
+        resource = observation(
+            meta={"versionId": version}, effectiveDateTime=day,
+            valueQuantity=quantity(value, "mg/dL"),
+        )  # fmt: skip
+        entry = [{"fullUrl": "https://ehr.example/fhir/Observation/o1", "resource": resource}]
+        return parameters(bundle(entry=entry), persist=True, patient="P1")
+
+    for version, day, value in (
+        ("9", "2011-04-23", "1.8"), ("10", "2011-04-22", "2.4"), ("9", "2011-04-23", "1.8"),
+        ("8", "2011-04-23", "9.9"),
+    ):  # fmt: skip
+        answered(api, sent(version, day, value))
+    assert [(one["value"], one["flags"]) for one in grades(api)] == [("2.4", [])]
+
+
 def test_entered_in_error_withdraws(api: httpx.Client) -> None:
     answered(api, keep(observation()))
     (found,) = derived(answered(api, keep(observation(status="entered-in-error"))))

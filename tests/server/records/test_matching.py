@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from toxgrade.criteria.reader import load
 from toxgrade.grading.grader import TermGrader
@@ -16,7 +17,9 @@ from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.records.doubts import flag_doubts, twins
-from toxgrade.server.records.matching import WITHDRAWN, Matcher
+from toxgrade.server.records.identity import OWN_NUMBER
+from toxgrade.server.records.matching import Matcher
+from toxgrade.server.records.version_index import WITHDRAWN
 
 _GRADER: TermGrader = Graders(load()).for_rules(Rules())
 _NAMES = _GRADER.names
@@ -159,6 +162,90 @@ def test_a_resource_of_a_server_is_one_whatever_its_time() -> None:
     newer = [("6.8", "final", _8, "20"), ("4.0", "final", _14, "21")]
     assert _stored(newer, **base) == [("4.0", "final", "")]
     assert _stored(newer[::-1], **base) == [("4.0", "final", "")]
+
+
+_FIRST, _SECOND = "2011-10-30T02:30+02:00", "2011-10-30T02:30+01:00"
+
+
+@pytest.mark.parametrize(
+    ("why", "sent", "current"),
+    [
+        ("the hour that is repeated when summer time ends: two times",
+         [("6.8", "final", _FIRST), ("4.0", "final", _SECOND)],
+         [("6.8", "final", ""), ("4.0", "final", "")]),
+        ("each of which is corrected by itself",
+         [("6.8", "final", _FIRST), ("4.0", "final", _SECOND), ("6.6", "corrected", _FIRST)],
+         [("6.6", "corrected", ""), ("4.0", "final", "")]),
+        ("a time without an offset may be that of one with it",
+         [("6.8", "preliminary", "2011-10-30T02:30"), ("6.6", "final", _FIRST)],
+         [("6.6", "final", "")]),
+        ("the same offset in another spelling is no other",
+         [("6.8", "final", "2011-10-30T02:30Z"), ("6.6", "corrected", "2011-10-30T02:30+0000")],
+         [("6.6", "corrected", "")]),
+    ],
+)  # fmt: skip
+def test_the_hour_that_comes_twice(
+    why: str, sent: Sequence[Sent], current: list[tuple[str, str, str]]
+) -> None:
+    assert _stored(sent) == current, why
+    assert _stored([*sent, *sent]) == current, why
+
+
+def test_two_times_of_one_message_in_the_hour_that_comes_twice() -> None:
+    pair = [_result(("6.8", "final", _FIRST)), _result(("4.0", "final", _SECOND))]
+    assert [twin for _, twin in twins(pair, _NAMES)] == [False, False]
+    unknown = [*pair, _result(("3.1", "final", "2011-10-30T02:30"))]
+    assert [twin for _, twin in twins(unknown, _NAMES)] == [True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("why", "sent", "current"),
+    [
+        ("two own numbers are two results",
+         [("X", "6.8", "final"), ("Y", "4.0", "final")], ["4.0 final", "6.8 final"]),
+        ("a correction finds its own one of them",
+         [("X", "6.8", "final"), ("Y", "4.0", "final"), ("Y", "4.2", "corrected")],
+         ["4.2 corrected", "6.8 final"]),
+        ("one that became shared with another test is passed over, and the result is found",
+         [("X", "6.8", "final"), ("", "6.6", "corrected")], ["6.6 corrected"]),
+        ("so it is where the number was shared at first",
+         [("", "6.8", "final"), ("X", "6.6", "corrected"), ("X", "6.6", "corrected")],
+         ["6.6 corrected"]),
+        ("without an own number it may be either: both stay",
+         [("X", "6.8", "final"), ("Y", "4.0", "final"), ("", "4.2", "corrected")],
+         ["4.0 final", "4.2 corrected", "6.8 final"]),
+        ("sent again with and without it, nothing changes",
+         [("X", "6.8", "final"), ("", "6.8", "final"), ("X", "6.8", "final")], ["6.8 final"]),
+        ("what two own numbers replace is not one result twice",
+         [("", "6.8", "final"), ("X", "6.8", "final"), ("Y", "4.0", "final")],
+         ["4.0 final", "6.8 final"]),
+    ],
+)  # fmt: skip
+def test_the_own_number_of_a_result(
+    why: str, sent: Sequence[tuple[str, str, str]], current: list[str]
+) -> None:
+    """OBX-21, beside the number of the order; every result is of one time."""
+    matcher = Matcher(_NAMES)
+    for own, value, status in sent:
+        scope = f"LAB|2823-3|{OWN_NUMBER if own else ''}{own}"
+        matcher.match(_result((value, status, _8), source_scope=scope))
+    found = [v.result for v in matcher.current()]
+    assert sorted(f"{r.value.text} {r.status}" for r in found if r.value) == current, why
+
+
+@pytest.mark.parametrize("scope", ["https://ehr.example/fhir/", ""])
+@pytest.mark.parametrize("issued", [(), ("20",)])
+def test_a_later_version_of_a_resource_counts_in_any_order(
+    scope: str, issued: tuple[str, ...]
+) -> None:
+    """By ``meta.versionId``, also where the time of issue is not known, or the same."""
+    versions = [(2, "6.8", _8), (10, "4.0", _8)]
+    for order in permutations(versions):
+        matcher = Matcher(_NAMES)
+        for number, value, time in order:
+            sent = _result((value, "final", time, *issued), source_scope=scope)
+            matcher.match(replace(sent, server_version=number))
+        assert [v.result.value.text for v in matcher.current() if v.result.value] == ["4.0"]
 
 
 def test_two_values_of_one_message_and_time_are_both_kept() -> None:

@@ -23,8 +23,8 @@ from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import DirectRoute
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.identity import Loc, refuse_contradictions
-from toxgrade.server.records.matching import WITHDRAWN
 from toxgrade.server.records.store import Submission, store
+from toxgrade.server.records.version_index import WITHDRAWN
 
 router = APIRouter(
     prefix="/v1", tags=["grading"], route_class=DirectRoute, dependencies=[require_role("reader")]

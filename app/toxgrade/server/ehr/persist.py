@@ -19,9 +19,9 @@ from toxgrade.server.ehr.grade_bundle import Answers, Graded, PersonValues, grad
 from toxgrade.server.ehr.operation_parameters import OperationParameters
 from toxgrade.server.http.service import Service
 from toxgrade.server.records.identity import Loc
-from toxgrade.server.records.matching import WITHDRAWN
 from toxgrade.server.records.store import Submission, store
 from toxgrade.server.records.studies import find_study
+from toxgrade.server.records.version_index import WITHDRAWN
 
 DEFAULT_STUDY = "default"
 

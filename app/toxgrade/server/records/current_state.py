@@ -30,6 +30,7 @@ _UNREADABLE: tuple[Literal[Reason.UNREADABLE_VALUE, Reason.UNREADABLE_DATE], ...
     Reason.UNREADABLE_DATE,
 )
 
+_VERSION = " version "  # stands between the time of issue and the number, of which one may lack
 
 # Statements are built once: building them each time took a third of the time of storing a panel.
 _PATIENT = bindparam("of_patient", type_=Integer)
@@ -139,6 +140,7 @@ def _course(document: dict[str, Any]) -> Course:
 def stored_result(row: Mapping[str, Any]) -> LabResult:
     """Return a stored result for grading, with exactly the numbers that were reported."""
     marks = (row["unreadable"] or "").split()
+    issued, _, version = (row["issued"] or "").partition(_VERSION)
     return LabResult(
         analyte=row["analyte"],
         value=read_value(row["value"]) if row["value"] is not None else None,
@@ -151,13 +153,22 @@ def stored_result(row: Mapping[str, Any]) -> LabResult:
         is_baseline=row["is_baseline"],
         source_id=row["source_id"],
         source_scope=row["source_scope"],
-        issued=datetime.fromisoformat(row["issued"]) if row["issued"] is not None else None,
+        issued=datetime.fromisoformat(issued) if issued else None,
+        server_version=int(version) if version else None,
         lab=row["lab"],
         unreadable=next((reason for reason in _UNREADABLE if reason in marks), None),
         unreadable_limit=Flag.UNREADABLE_LIMIT in marks,
         specimen=row["specimen"],
         indicator=row["indicator"],
     )
+
+
+def issued_text(result: LabResult) -> str | None:
+    """Return when a version was issued, and its number on its server, for ``stored_result``."""
+    issued = result.issued.isoformat() if result.issued else ""
+    if result.server_version is None:
+        return issued or None
+    return f"{issued}{_VERSION}{result.server_version}"
 
 
 def unreadable_marks(result: LabResult) -> str | None:

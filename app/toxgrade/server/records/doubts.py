@@ -11,10 +11,13 @@ from toxgrade.server.records.identity import (
     content,
     identity,
     minute,
+    one_time,
     source_of,
+    split_scope,
+    utc_offset,
     value_and_unit,
 )
-from toxgrade.server.records.matching import WITHDRAWN, Version
+from toxgrade.server.records.version_index import WITHDRAWN, Version
 
 _CHANGES = ("corrected", "amended", *WITHDRAWN)  # They speak of a result that was sent before.
 
@@ -25,12 +28,10 @@ def twins(results: Sequence[LabResult], names: Names) -> list[tuple[LabResult, b
     Of several contents under one number and time the correction or withdrawal holds if there is
     exactly one, and else the only final one among preliminary ones.
     """
-    contents: dict[str, dict[tuple[str | None, ...], LabResult]] = {}
-    for result in results:
-        of_one = contents.setdefault(identity(result, names), {})
-        of_one.setdefault(tuple(content(result, names)), result)
     found = []
-    for group in ([*of_one.values()] for of_one in contents.values()):
+    for of_one in one_time(results, names):
+        contents = {tuple(content(result, names)): result for result in reversed(of_one)}
+        group = [*reversed(contents.values())]
         changed = [one for one in group if one.status not in ("preliminary", "final")]
         final = [one for one in group if one.status == "final"]
         kept = changed if len(changed) == 1 else final if len(final) == 1 and not changed else group
@@ -76,12 +77,15 @@ def _doubtful(
     if len(results) < 2:
         return
     scopes = {result.source_scope for result in results.values()}
+    own = all(split_scope(scope)[1] for scope in scopes)
+    aware = None not in {utc_offset(result) for result in results.values()}
     groups: dict[tuple[Hashable, ...], list[int]] = {}
     for i, result in results.items():
-        scope = None if None in scopes else result.source_scope
+        scope = result.source_scope if own else split_scope(result.source_scope)[0]
+        scope = "" if None in scopes else scope
         day = result.collected.first if result.collected else None
         for key in (
-            ("time", minute(result)),
+            ("time", (minute(result), utc_offset(result) if aware else None)),
             ("value", value_and_unit(result, names)),
             ("day", day),
         ):

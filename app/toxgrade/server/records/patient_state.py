@@ -19,8 +19,8 @@ from toxgrade.server.records.current_state import (
 from toxgrade.server.records.db.tables import grades, patients, results, treatments
 from toxgrade.server.records.db.unit_of_work import unit_of_work
 from toxgrade.server.records.identity import identity
-from toxgrade.server.records.matching import Version
 from toxgrade.server.records.patients import lock_panels
+from toxgrade.server.records.version_index import Version
 
 _PATIENTS = bindparam("of_patients", type_=Integer, expanding=True)
 _RESULTS = newest_results(results.c.patient_id.in_(_PATIENTS))

@@ -18,7 +18,6 @@ from toxgrade.server.records.current_state import REPORTED, stored_result
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.tables import grades, patients
 from toxgrade.server.records.doubts import flag_doubts
-from toxgrade.server.records.matching import Version
 from toxgrade.server.records.patient_state import GradeRow, PatientState, load_patient_state
 from toxgrade.server.records.patients import lock_patients
 from toxgrade.server.records.studies import Study, lock_study
@@ -28,6 +27,7 @@ from toxgrade.server.records.study_ranges import (
     save_ranges,
     with_study_ranges,
 )
+from toxgrade.server.records.version_index import Version
 
 
 def regrade_study(connection: Connection, study: Study, graders: Graders) -> None:

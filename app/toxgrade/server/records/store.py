@@ -15,7 +15,7 @@ from toxgrade.grading.result import Course, Flag, LabResult, to_plain_text
 from toxgrade.grading.rules import Graders
 from toxgrade.grading.summary import Graded, TermSummary, summarise
 from toxgrade.grading.units import Names
-from toxgrade.server.records.current_state import unreadable_marks
+from toxgrade.server.records.current_state import issued_text, unreadable_marks
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.tables import results
 from toxgrade.server.records.doubts import twins
@@ -176,7 +176,7 @@ def result_row(result: LabResult) -> dict[str, object]:
         "is_baseline": result.is_baseline,
         "source_id": result.source_id,
         "source_scope": result.source_scope,
-        "issued": result.issued.isoformat() if result.issued else None,
+        "issued": issued_text(result),
         "lab": result.lab,
         "unreadable": unreadable_marks(result),
         "specimen": result.specimen,

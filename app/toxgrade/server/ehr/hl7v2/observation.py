@@ -14,12 +14,12 @@ from toxgrade.server.ehr.hl7v2.acknowledge import DATA_TYPE, REQUIRED_MISSING, R
 from toxgrade.server.ehr.hl7v2.message import (
     ACCEPTED_TIME,
     SURROGATE,
-    Order,
     Segment,
     read_issued,
     read_time,
 )
-from toxgrade.server.records.matching import WITHDRAWN
+from toxgrade.server.ehr.hl7v2.orders import Order
+from toxgrade.server.records.version_index import WITHDRAWN
 
 PASSED_OVER = "passed-over"
 """The code of what is told of an observation that is not stored."""

@@ -18,8 +18,9 @@ from toxgrade.server.ehr.hl7v2.acknowledge import (
     accepted,
     refused,
 )
-from toxgrade.server.ehr.hl7v2.message import SURROGATE, Message, Segment, read_orders
+from toxgrade.server.ehr.hl7v2.message import SURROGATE, Message, Segment
 from toxgrade.server.ehr.hl7v2.observation import PASSED_OVER, read_observation
+from toxgrade.server.ehr.hl7v2.orders import read_orders
 from toxgrade.server.ehr.hl7v2.stream import (
     SEGMENTS,
     Sent,

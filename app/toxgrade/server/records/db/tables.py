@@ -124,7 +124,7 @@ results = Table(
     Column("is_baseline", Boolean, nullable=False),
     Column("source_id", Text),
     Column("source_scope", Text, comment="what source_id is unique within; null: the analyte"),
-    Column("issued", Text, comment="ISO 8601"),
+    Column("issued", Text, comment="ISO 8601, then the number of the version on its server"),
     Column("lab", Text, comment="the laboratory; null: not told"),
     Column("unreadable", Text, comment="what of it could not be read, joined by a space"),
     Column("specimen", Text, comment="as sent; null: not told"),
