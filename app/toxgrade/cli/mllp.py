@@ -107,7 +107,8 @@ def _receivers(chosen: "Settings", study: str, writer: "Writer") -> "Callable[[s
     from toxgrade.criteria.reader import load
     from toxgrade.errors import RequestError
     from toxgrade.grading.rules import Graders, Rules
-    from toxgrade.server.ehr.hl7v2.receive import Receiver, Site, check_codes
+    from toxgrade.server.ehr.hl7v2.receive import Receiver
+    from toxgrade.server.ehr.hl7v2.report import Site, check_codes
     from toxgrade.server.records.audit_log import AuditAction
 
     graders = Graders(load())

@@ -30,7 +30,7 @@ from toxgrade.server.api import (
 from toxgrade.server.ehr import cds, fhir_http, operation
 from toxgrade.server.ehr.fhir_http import OUTCOMES, error_outcome
 from toxgrade.server.ehr.hl7v2 import routes as hl7v2
-from toxgrade.server.ehr.hl7v2.receive import check_codes
+from toxgrade.server.ehr.hl7v2.report import check_codes
 from toxgrade.server.http.addresses import declared_only
 from toxgrade.server.http.authorization import undeclared_routes
 from toxgrade.server.http.middleware import BrowserClients, Metrics, RequestMiddleware

@@ -15,7 +15,7 @@ from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.api.fields import LabValue
-from toxgrade.server.ehr.hl7v2.receive import Site, read_oru
+from toxgrade.server.ehr.hl7v2.report import Site, read_oru
 
 _RULES = Rules()
 _GRADER = Graders(load()).for_rules(_RULES)

@@ -13,7 +13,7 @@ from toxgrade.criteria.reader import load
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.ehr.hl7v2.acknowledge import Remark
-from toxgrade.server.ehr.hl7v2.receive import Site, read_oru
+from toxgrade.server.ehr.hl7v2.report import Site, read_oru
 from toxgrade.server.settings import Settings
 
 with warnings.catch_warnings():  # It imports what Python 3.12 does without.
@@ -68,7 +68,7 @@ def test_an_answer_is_of_the_version_that_it_names(
         assert {error[4] for error in fields(text, "ERR")} == {"I"}
         assert version < "2.7" or "results stored" in fields(text, "ERR")[0][8]
     if version == "2.1" and msa[1] == "AE":
-        return  # It holds ERR-1 for a single code there.
+        assert fields(text, "ERR") == [["ERR", "102"]]
     if old:  # Messages had no structure of their own yet.
         parse_segments(text, version, validation_level=VALIDATION_LEVEL.STRICT)
     elif version not in ("2.9", "2.7.1"):  # These it does not know.
@@ -88,7 +88,31 @@ def test_other_versions_are_rejected(door: httpx.Client, version: str) -> None:
 def test_every_event_of_results_is_taken(door: httpx.Client, kind: str) -> None:
     told = send(door, message(msh=msh(kind=kind)))
     assert fields(told, "MSA")[0][1] == "AA"
-    assert fields(told, "MSH")[0][8] == f"ACK^{kind[4:7] or 'R01'}^ACK"
+    answered = {"": "R01", "R30": "R33"}  # An R30 places an order.
+    assert fields(told, "MSH")[0][8] == f"ACK^{answered.get(kind[4:7], kind[4:7])}^ACK"
+
+
+@pytest.mark.parametrize(
+    ("event", "version", "answered"),
+    [
+        ("R30", "2.4", "ACK^R30^ACK"), ("R30", "2.5", "ACK^R33^ACK"),
+        ("R30", "2.6", "ACK^R33^ACK"), ("R30", "2.7", "ORA^R33^ORA_R33"),
+        ("R30", "2.9", "ORA^R33^ORA_R33"), ("R40", "2.7", "ACK^R40^ACK"),
+        ("R40", "2.8", "ORA^R41^ORA_R41"), ("R40", "2.8.2", "ORA^R41^ORA_R41"),
+        ("R01", "2.8", "ACK^R01^ACK"), ("R32", "2.8", "ACK^R32^ACK"),
+    ],
+)  # fmt: skip
+def test_an_application_acknowledgement_is_the_answer_to_its_event(
+    door: httpx.Client, event: str, version: str, answered: str
+) -> None:
+    kind = f"ORU^{event}^ORU_{event}"
+    for observation in (obx(), obx(f14="yesterday")):
+        text = send(door, message(observation, msh=msh(version, kind)))
+        assert fields(text, "MSH")[0][8] == answered
+        if version not in ("2.9", "2.7.1"):
+            parse_message(text, validation_level=VALIDATION_LEVEL.STRICT).validate()
+    accept = send(door, message(msh=msh(version, kind, rest="|||AL|NE")))
+    assert fields(accept, "MSH")[0][8] == f"ACK^{event}^ACK"
 
 
 @pytest.mark.parametrize(

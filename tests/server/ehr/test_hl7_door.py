@@ -133,6 +133,15 @@ def test_other_bodies_and_long_ones_are_rejected(new_sqlite: NewDatabase) -> Non
         assert (wrong.status_code, fields(wrong.text, "MSA")[0][1]) == (415, "AR")
         long = api.post("/hl7v2", content="MSH" * 2000)
         assert (long.status_code, fields(long.text, "MSA")[0][1]) == (413, "AR")
+        for body in (message() + " " * 5000, iter([message().encode(), b" " * 5000])):
+            long = api.post("/hl7v2", content=body)
+            assert (long.status_code, fields(long.text, "MSA")[0][1:3]) == (413, ["AE", "42"])
+        headers = {"Content-Type": "application/json"}
+        wrong = api.post("/hl7v2", content=message(), headers=headers)
+        assert (wrong.status_code, fields(wrong.text, "MSA")[0][1:3]) == (415, ["AE", "42"])
+        assert fields(wrong.text, "MSH")[0][2:6] == ["EHR", "WARD", "LIS", "North"]
+        odd = api.post("/hl7v2", content=b"\xff\xfeM\x00", headers=headers)
+        assert (odd.status_code, fields(odd.text, "MSA")[0][1]) == (415, "AR")
         many = send(api, message(*(obx(n) for n in range(1, 5))))
         assert fields(many, "MSA")[0][1] == "AE"
         assert "more than 3 results: send a batch" in many

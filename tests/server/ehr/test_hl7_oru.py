@@ -10,7 +10,7 @@ from toxgrade.errors import RequestError
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.ehr.hl7v2.acknowledge import Remark
-from toxgrade.server.ehr.hl7v2.receive import PatientResults, Site, read_oru
+from toxgrade.server.ehr.hl7v2.report import PatientResults, Site, read_oru
 from toxgrade.server.ehr.hl7v2.stream import split
 from toxgrade.server.records.doubts import twins
 

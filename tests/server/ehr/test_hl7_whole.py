@@ -14,7 +14,7 @@ from toxgrade.criteria.reader import load
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.ehr.hl7v2.acknowledge import Remark
-from toxgrade.server.ehr.hl7v2.receive import Site, read_oru
+from toxgrade.server.ehr.hl7v2.report import Site, read_oru
 from toxgrade.server.ehr.hl7v2.stream import split
 from toxgrade.server.settings import Settings
 

@@ -216,9 +216,6 @@ def test_two_times_of_one_message_in_the_hour_that_comes_twice() -> None:
          ["4.0 final", "4.2 corrected", "6.8 final"]),
         ("sent again with and without it, nothing changes",
          [("X", "6.8", "final"), ("", "6.8", "final"), ("X", "6.8", "final")], ["6.8 final"]),
-        ("what two own numbers replace is not one result twice",
-         [("", "6.8", "final"), ("X", "6.8", "final"), ("Y", "4.0", "final")],
-         ["4.0 final", "6.8 final"]),
     ],
 )  # fmt: skip
 def test_the_own_number_of_a_result(
@@ -231,6 +228,61 @@ def test_the_own_number_of_a_result(
         matcher.match(_result((value, status, _8), source_scope=scope))
     found = [v.result for v in matcher.current()]
     assert sorted(f"{r.value.text} {r.status}" for r in found if r.value) == current, why
+
+
+def _all(*sent: Sent, own: Sequence[str] = ()) -> list[LabResult]:
+    """Return the results of one message, with own numbers where there are any."""
+    scopes = [f"LAB|2823-3|{OWN_NUMBER}{number}" for number in own] or ["LAB|2823-3|"] * len(sent)
+    return [_result(one, source_scope=scope) for one, scope in zip(sent, scopes, strict=True)]
+
+
+def _after(*messages: list[LabResult]) -> list[str]:
+    """Return what is active after these messages."""
+    matcher = Matcher(_NAMES)
+    for message in messages:
+        matcher.match_all(twins(message, _NAMES))
+    active = [v.result for v in matcher.current() if v.result.status not in WITHDRAWN]
+    return sorted(f"{r.value.text} {r.status}" for r in active if r.value)
+
+
+_P, _F = ("6.8", "preliminary", _8), ("4.0", "final", _14)
+
+
+@pytest.mark.parametrize(
+    ("why", "before", "message", "active"),
+    [
+        ("a preliminary and a final one of two times: two results", [],
+         _all(_P, _F), ["4.0 final", "6.8 preliminary"]),
+        ("also where the preliminary one is stored", [_all(_P)],
+         _all(_P, _F), ["4.0 final", "6.8 preliminary"]),
+        ("a correction of another time does not mean what its own message repeats",
+         [_all(("4.0", "final", _14))],
+         _all(("4.0", "final", _14), ("6.6", "corrected", _8)), ["4.0 final", "6.6 corrected"]),
+        ("two final ones of other times: which of them completes the preliminary is not known",
+         [_all(_P)], _all(_F, ("4.1", "final", "2011-04-21")),
+         ["4.0 final", "4.1 final", "6.8 preliminary"]),
+        ("a final one of its time goes before one of another", [_all(_P)],
+         _all(("6.7", "final", _8), _F), ["4.0 final", "6.7 final"]),
+        ("two own numbers where one result was stored without one",
+         [_all(("6.8", "final", _8))],
+         _all(("6.8", "final", _8), ("4.0", "final", _8), own="XY"), ["4.0 final", "6.8 final"]),
+    ],
+)  # fmt: skip
+def test_the_order_within_a_message_does_not_matter(
+    why: str, before: list[list[LabResult]], message: list[LabResult], active: list[str]
+) -> None:
+    for order in permutations(message):
+        assert _after(*before, [*order]) == active, why
+        assert _after(*before, [*order], message) == active, f"{why}; sent again"
+
+
+@pytest.mark.parametrize("status", ["corrected", "cancelled", "final"])
+def test_what_was_issued_earlier_changes_nothing_of_another_time(status: str) -> None:
+    """It cannot speak of a result that was not there yet."""
+    later = ("4.0", "preliminary" if status == "final" else "final", _14, "22")
+    found = _after(_all(later), _all(("6.8", status, _8, "21")))
+    assert f"4.0 {later[1]}" in found
+    assert _after(_all(later), _all(("6.8", status, _8, "23"))) != found
 
 
 @pytest.mark.parametrize("scope", ["https://ehr.example/fhir/", ""])

@@ -24,11 +24,14 @@ _MAX_FAULTS = 20  # named in one answer
 
 
 class BodyProblem(HTTPException):
-    """A body that cannot be read; an ``HTTPException``, as FastAPI answers any other with a 400."""
+    """A body that cannot be read; an ``HTTPException``, as FastAPI answers any other with a 400.
 
-    def __init__(self, status: int, detail: str, *faults: FieldFault) -> None:
+    ``begun`` is what was read of it.
+    """
+
+    def __init__(self, status: int, detail: str, *faults: FieldFault, begun: bytes = b"") -> None:
         super().__init__(status, detail)
-        self.faults = list(faults)
+        self.faults, self.begun = list(faults), begun
 
 
 async def limited_body(request: Request, max_bytes: int) -> bytes:
@@ -37,17 +40,17 @@ async def limited_body(request: Request, max_bytes: int) -> bytes:
     Raises:
         BodyProblem: it is too long (413), or has a Content-Encoding (415).
     """
-    too_long = BodyProblem(413, f"the body is longer than {max_bytes} bytes; send a batch")
+    text = f"the body is longer than {max_bytes} bytes; send a batch"
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > max_bytes:
-        raise too_long
+        raise BodyProblem(413, text)
     if "content-encoding" in request.headers:
         raise BodyProblem(415, "expected a body without Content-Encoding")
     read = bytearray()
     async for chunk in request.stream():
         read += chunk
         if len(read) > max_bytes:
-            raise too_long
+            raise BodyProblem(413, text, begun=bytes(read))
     return bytes(read)
 
 

@@ -4,9 +4,11 @@ In doubt both results are kept and flagged: a doubled result raises no worst gra
 lose it.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -49,28 +51,57 @@ class Matcher:
         return self._known.current()
 
     def match(self, result: LabResult, *, twin: bool = False) -> Match:
-        """Return where a result belongs, and count it as stored from then on.
+        """Return where the only result of a message belongs, as ``match_all`` does."""
+        return self.match_all([(result, twin)])[0]
 
-        ``twin``: its message gives another value under the same number and time, so that it is the
-        same as a stored result only where the content is equal.
+    def match_all(self, sent: Sequence[tuple[LabResult, bool]]) -> list[Match]:
+        """Return where the results of one message belong, and count them as stored from then on.
+
+        Their order does not matter: what is stored of the same time goes before what is of another
+        time, no result of a message supersedes another of it, and what two of them may supersede
+        stays. With each comes whether it is one of two values under one number and time; such a
+        one is the same as a stored result only where the content is equal.
         """
-        keys = self._known.keys(result)
-        if result.collected is None and result.status in WITHDRAWN:
-            result = self._dated(keys, result)
-        found = self._equal(keys, result) or self._replay(keys, result)
-        if not twin:
-            found = found or self._same_time(keys, result) or self._elsewhere(keys, result)
-        found = found or self._own(result, twin=twin)
-        if found.version is not None:
-            self._known.add(found.version)
-        self._sent[found.identity] = result
-        return found
+        self._sent = {}
+        keys = [self._known.keys(result) for result, _ in sent]
+        results = [self._dated(known, one) for known, (one, _) in zip(keys, sent, strict=True)]
+        found: dict[int, Match] = {}
+
+        def rest(*, with_twins: bool = True) -> list[int]:
+            return [i for i, (_, t) in enumerate(sent) if i not in found and (with_twins or not t)]
+
+        for known in (self._equal, self._replay):
+            for i in rest():
+                if match := known(keys[i], results[i]):
+                    found[i] = self._count(match, results[i])
+        for other in (self._same_time, self._elsewhere):
+            meant = {
+                i: v
+                for i in rest(with_twins=False)
+                if (v := other(keys[i], results[i])) is not None
+            }
+            wanted = Counter(version.identity for version in meant.values())
+            for i, version in meant.items():
+                if wanted[version.identity] == 1:
+                    found[i] = self._count(self._newer(version, results[i]), results[i])
+        for i in rest():
+            found[i] = self._count(self._own(results[i], twin=sent[i][1]), results[i])
+        return [found[i] for i in range(len(sent))]
+
+    def _count(self, match: Match, result: LabResult) -> Match:
+        if match.version is not None:
+            self._known.add(match.version)
+        self._sent[match.identity] = result
+        return match
 
     def _dated(self, keys: Sequence[Key], result: LabResult) -> LabResult:
         """Return a withdrawal with the time of the only active result that its number can mean.
 
-        Where none is active, it may be that of the last one, which was withdrawn before.
+        Where none is active, it may be that of the last one, which was withdrawn before. Any other
+        result is returned as it is.
         """
+        if result.collected is not None or result.status not in WITHDRAWN:
+            return result
         found, last = self._known.active(keys), self._known.last(keys)
         if not found and last:
             found = [last]
@@ -80,7 +111,8 @@ class Matcher:
 
     def _equal(self, keys: Sequence[Key], result: LabResult) -> Match | None:
         """Match what is current with the same content; None: nothing is."""
-        version = next(self._known.equal(keys, result), None)
+        equal = (v for v in self._known.equal(keys, result) if self._may_be(v, result))
+        version = next(equal, None)
         if version is None:
             return None
         declared = result.is_baseline and not version.result.is_baseline
@@ -91,8 +123,8 @@ class Matcher:
         version = next(self._known.replaced(keys, result), None)
         return self._newer(version, result, is_replay=True) if version else None
 
-    def _same_time(self, keys: Sequence[Key], result: LabResult) -> Match | None:
-        """Match a result to that of its time; None: there is none, or it is not known which.
+    def _same_time(self, keys: Sequence[Key], result: LabResult) -> Version | None:
+        """Return the version of its time; None: there is none, or it is not known which.
 
         Of several, only the one that is not withdrawn or the one of the same value can be meant.
         """
@@ -102,7 +134,7 @@ class Matcher:
         if len(found) > 1:
             value = value_and_unit(result, self._names)
             found = [v for v in found if value_and_unit(v.result, self._names) == value]
-        return self._newer(found[0], result) if len(found) == 1 else None
+        return found[0] if len(found) == 1 else None
 
     def _may_be(self, version: Version, result: LabResult) -> bool:
         """Return whether it may be this result, and what was just sent as that one, too."""
@@ -124,19 +156,25 @@ class Matcher:
             return Match(before.identity, ignored=True)
         return _next(before, result)
 
-    def _elsewhere(self, keys: Sequence[Key], result: LabResult) -> Match | None:
-        """Match a result to one of another time; None: it is a result of its own."""
+    def _elsewhere(self, keys: Sequence[Key], result: LabResult) -> Version | None:
+        """Return the version of another time that a result supersedes; None: it is its own."""
+        is_corrected = _rank(result) == _CORRECTED
         last = self._known.last(keys)
         is_of_server = (result.source_scope or "").startswith(("http:", "https:"))
         if last and is_of_server and _order(result, last.result) is not None:
-            return self._newer(last, result)  # A server's id names one resource.
-        if result.status == "final":
-            near = self._known.near(keys, result, (True,))
-        elif _rank(result) == _CORRECTED:
-            near = self._known.near(keys, result, (True, False))
-        else:
+            return last  # A server's id names one resource.
+        if not is_corrected and result.status != "final":
             return None
-        return _next(near[0], result) if len(near) == 1 else None
+        near = self._known.near(keys, result, (True, False) if is_corrected else (True,))
+        found = [*islice((v for v in near if self._may_supersede(v, result)), 2)]
+        return found[0] if len(found) == 1 else None
+
+    def _may_supersede(self, version: Version, result: LabResult) -> bool:
+        """Return whether a version can be what a result of another time corrects or completes.
+
+        It cannot if the message speaks of it, too, or if it was issued later.
+        """
+        return version.identity not in self._sent and (_order(result, version.result) or 0) >= 0
 
 
 def _next(before: Version, result: LabResult) -> Match:

@@ -87,7 +87,7 @@ def store(connection: Connection, submission: Submission, graders: Graders) -> S
     courses = save_courses(connection, patient_id, sent_courses, known.courses)
     refuse_late_baseline(submission.results, courses)
     matcher = Matcher(grader.names, load_versions(connection, known.results, results_sent, grader))
-    matches = [(result, matcher.match(result, twin=twin)) for result, twin in sent]
+    matches = [*zip([result for result, _ in sent], matcher.match_all(sent), strict=True)]
     stored = _append(connection, patient_id, [match for _, match in matches], known.results)
     state = PatientState(courses, stored, known.grades)
     current = regrade(connection, patient_id, grader, study, state)

@@ -75,7 +75,8 @@ def prepare(
     ``table`` holds the study's own reference ranges.
     """
     matcher = Matcher(grader.names)
-    matches = [matcher.match(result) for result in distinct(sent.results, grader.names)]
+    results_sent = distinct(sent.results, grader.names)
+    matches = matcher.match_all([(result, False) for result in results_sent])
     written = [match.version for match in matches if match.version is not None]
     current = matcher.current()
     labs = apply_ranges(flag_doubts(current, grader.names), table, Person(), grader.names)

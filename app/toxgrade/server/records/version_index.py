@@ -109,16 +109,16 @@ class VersionIndex:
 
     def near(
         self, keys: Iterable[Key], result: LabResult, preliminary: Iterable[bool]
-    ) -> list[Version]:
-        """Return the active results within 30 days: none, one or two of them."""
+    ) -> Iterator[Version]:
+        """Return the active results within 30 days."""
         if result.collected is None:
-            return []
+            return iter(())
         day = result.collected.first
         month = day.toordinal() // _NEAR.days
         months = (month - 1, month, month + 1)
         found = self._found(("near", *place) for place in product(keys, preliminary, months))
         times = ((version, version.result.collected) for version in found)
-        return [*islice((v for v, at in times if at and abs(at.first - day) <= _NEAR), 2)]
+        return (v for v, at in times if at and abs(at.first - day) <= _NEAR)
 
     def _found(self, places: Iterable[Hashable]) -> Iterator[Version]:
         """Return the current versions that are in these places."""

@@ -35,6 +35,10 @@ _MEANINGS = {
     "207": "Application internal error",
 }
 _REJECTED = (UNSUPPORTED_TYPE, UNSUPPORTED_EVENT, UNSUPPORTED_PROCESSING, UNSUPPORTED_VERSION)
+_ANSWERS = {"R30": ((2, 5), "R33", (2, 7)), "R40": ((2, 8), "R41", (2, 8))}
+"""By event: since when its application acknowledgement has another event, and since when it is an
+ORA. R30 places an order, R40 reports an alert."""
+
 _MAX_ERRORS = 50
 _MAX_NAMED = 5  # These are named in MSA-3, where there are no other places for remarks.
 _DEFAULT_DELIMITERS = Delimiters("|", "^", "~", "\\", "&")
@@ -107,10 +111,7 @@ def _acknowledgement(
         raw = header.raw(field).translate(_NO_TEXT) if header else ""
         return SURROGATE.sub("?", raw)
 
-    event = header.component(9, 2) if header else ""
-    kind = ["ACK", event if re.fullmatch("[A-Z][0-9]{2}", event) else "R01"]
-    if version >= (2, 3, 1):
-        kind.append("ACK")
+    kind = _kind(header.component(9, 2) if header else "", version, code)
     now = datetime.now(UTC).strftime("%Y%m%d%H%M%S+0000")
     msh = _segment(
         marks, "MSH", sent(2) or r"^~\&", sent(5) or "TOXGRADE", sent(6), sent(3), sent(4), now, "",
@@ -119,11 +120,24 @@ def _acknowledgement(
     )  # fmt: skip
     if version < (2, 5):
         msa = _segment(marks, "MSA", code, sent(10), _escaped(text + _named(remarks), marks))
-        return msh + msa + _old_errors(faults, marks, is_coded=version >= (2, 3))
+        return msh + msa + _old_errors(faults, marks, version)
     is_silent = version >= (2, 7)  # MSA-3 was withdrawn then.
     summary = [Remark((), "summary", text, "I")] if is_silent and text and not faults else []
     msa = _segment(marks, "MSA", code, sent(10), "" if is_silent else _escaped(text, marks))
     return msh + msa + "".join(_errors(faults, [*summary, *remarks], marks))
+
+
+def _kind(event: str, version: tuple[int, ...], code: str) -> list[str]:
+    """Return MSH-9 of an acknowledgement: ACK, with a structure (table 0354) from 2.3.1 on.
+
+    To R30 and R40 an application answers with an event of its own, later with another structure.
+    """
+    kind, event = "ACK", event if re.fullmatch("[A-Z][0-9]{2}", event) else "R01"
+    since, answer, structured = _ANSWERS.get(event, ((9,), "", (9,)))
+    if code.startswith("A") and version >= since:
+        kind, event = "ORA" if version >= structured else kind, answer
+    structure = f"ORA_{event}" if kind == "ORA" else "ACK"
+    return [kind, event, structure] if version >= (2, 3, 1) else [kind, event]
 
 
 def _version(header: Segment | None) -> tuple[int, ...]:
@@ -142,21 +156,21 @@ def _named(remarks: Sequence[Remark]) -> str:
     return f": {'; '.join(named)}" if named else ""
 
 
-def _old_errors(faults: Sequence[FieldFault], marks: Delimiters, *, is_coded: bool) -> str:
+def _old_errors(faults: Sequence[FieldFault], marks: Delimiters, version: tuple[int, ...]) -> str:
     """Return the one ERR segment that there was before HL7 2.5, which has no text and no severity.
 
-    So remarks have no place in it: a receiver would take them for errors. Unless ``is_coded``, the
-    code stands alone, without its meaning.
+    So remarks have no place in it: a receiver would take them for errors. Before 2.3 a code stands
+    without its meaning, and in 2.1, where it is an ID, also without its place.
     """
     if not faults:
         return ""
     told = []
     for fault in faults[:_MAX_ERRORS]:
         code = fault.code if fault.code in _MEANINGS else "207"
-        parts = (code, _MEANINGS[code], "HL70357") if is_coded else (code,)
+        parts = (code, _MEANINGS[code], "HL70357") if version >= (2, 3) else (code,)
         coded = (marks.subcomponent or " ").join(parts)
         place = [*_place(fault.loc), "", "", ""][:3]
-        told.append(marks.component.join((*map(str, place), coded)))
+        told.append(marks.component.join((*map(str, place), coded)) if version > (2, 1) else code)
     return _segment(marks, "ERR", marks.repetition.join(told if marks.repetition else told[:1]))
 
 

@@ -12,10 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from toxgrade.errors import RequestError
-from toxgrade.server.ehr.hl7v2.acknowledge import refused
-from toxgrade.server.ehr.hl7v2.receive import Receiver
-from toxgrade.server.ehr.hl7v2.stream import read_header, split
+from toxgrade.server.ehr.hl7v2.receive import Receiver, refused_unread
 
 START, END = b"\x0b", b"\x1c\r"
 
@@ -140,8 +137,7 @@ class Listener:
         if begun in (b"", b"M"):
             async with asyncio.timeout(self._limits.seconds):
                 begun += await reader.read(_HEADER_BYTES)
-        (sent, *_) = split(begun)
-        return refused(read_header(sent), RequestError(text)).encode("ascii", "replace")
+        return refused_unread(begun, text)
 
     async def _answer(self, writer: asyncio.StreamWriter, acknowledgement: bytes) -> None:
         if not acknowledgement:

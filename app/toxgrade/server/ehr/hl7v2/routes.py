@@ -10,9 +10,8 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from toxgrade.errors import RequestError
-from toxgrade.server.ehr.hl7v2.acknowledge import refused
-from toxgrade.server.ehr.hl7v2.receive import Received, Receiver, Site
+from toxgrade.server.ehr.hl7v2.receive import Received, Receiver, refused_unread
+from toxgrade.server.ehr.hl7v2.report import Site
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import BodyProblem, limited_body
 from toxgrade.server.http.service import REPLAYED, TheService
@@ -27,6 +26,7 @@ _EXAMPLE = (
     "OBR|1||LAB-7|24325-3^Hepatic function panel^LN|||20110423\r"
     "OBX|1|NM|1975-2^Bilirubin^LN||1.8|mg/dL|0.2-1.2|H|||F\r"
 )
+_HEADER_BYTES = 4096  # The header of a message that is not taken is looked for in so many.
 _CONTENT: dict[str, Any] = {_MEDIA: {"schema": {"type": "string"}}}
 
 
@@ -67,7 +67,8 @@ async def post(request: Request, service: TheService, study: str = "default") ->
             raise BodyProblem(415, f"expected Content-Type: {_MEDIA}")
         body = await limited_body(request, settings.max_body_bytes)
     except BodyProblem as problem:
-        refusal = refused(None, RequestError(problem.detail)).encode()
+        begun = problem.begun or await _begun(request)
+        refusal = refused_unread(begun[:_HEADER_BYTES], problem.detail)
         return _answer(Received((refusal,)), problem.status_code)
     site = Site(settings.hl7v2_authority, settings.hl7v2_codes, settings.hl7v2_charset)
     replayed: list[bool] = []
@@ -86,6 +87,16 @@ async def post(request: Request, service: TheService, study: str = "default") ->
     if replayed and all(replayed):
         answer.headers[REPLAYED] = "true"
     return answer
+
+
+async def _begun(request: Request) -> bytes:
+    """Return how a body begins that is not taken, at least as far as its header may reach."""
+    read = bytearray()
+    async for chunk in request.stream():
+        read += chunk
+        if len(read) > _HEADER_BYTES:
+            break
+    return bytes(read)
 
 
 def _answer(received: Received, status: int) -> Response:
