@@ -277,6 +277,72 @@ def test_of_two_versions_the_later_counts(versions: list[dict[str, Any]], kept: 
     assert codes(found) == ["older-version"] * (len(versions) - len(kept))
 
 
+def _deletion(**written: str) -> dict[str, Any]:
+    return {"request": {"method": "DELETE", "url": "Observation/o1"}, **written}
+
+
+@pytest.mark.parametrize(
+    ("entries", "kept", "noted"),
+    [
+        # newest first, by their numbers or by their places; another time is no other resource
+        ([version("2", 4), version("1", 3)], [4], ["older-version"]),
+        ([version(None, 4, effectiveDateTime="2011-05-01"), version(None, 3)], [4],
+         ["older-version"]),
+        ([version("1", 3), version("3", 5), version("2", 4)], [5], ["older-version"] * 2),
+        # deleted; deleted and then made again
+        ([None, version("1", 3)], [], ["deleted"]),
+        ([version("3", 5), None, version("1", 3)], [5], ["deleted"]),
+        ([None, version("1", 3), version("1", 6, id="o2")], [6], ["deleted"]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("base", [None, BASE])
+def test_of_a_history_the_present_counts(
+    entries: list[dict[str, Any] | None], kept: list[int], noted: list[str], base: str | None
+) -> None:
+    def address(resource: dict[str, Any] | None) -> str | None:
+        return f"{base}/Observation/{(resource or {'id': 'o1'})['id']}" if base else None
+
+    written = [
+        _deletion() if one is None else {"resource": one, "request": {"method": "PUT"}}
+        for one in entries
+    ]
+    for one, resource in zip(written, entries, strict=True):
+        if full_url := address(resource):
+            one["fullUrl"] = full_url
+    history = {"resourceType": "Bundle", "type": "history", "entry": written}
+    found = read_bundle(history, "Bundle", 100)
+    assert [source.resource["valueInteger"] for source in found.observations] == kept
+    assert codes(found) == noted
+
+
+@pytest.mark.parametrize(
+    ("focus", "taken"),
+    [
+        ([], True), ([{"reference": "Patient/1"}], True),
+        ([{"reference": f"{BASE}/Patient/1"}], True),
+        ([{"reference": "Patient/2"}], False), ([{"reference": "Device/pump"}], False),
+        ([{"display": "fetus"}], False),
+        ([{"reference": "Patient/1"}, {"reference": "RelatedPerson/7"}], False),
+    ],
+)  # fmt: skip
+def test_a_result_about_another_than_the_patient_is_not_taken_and_told(
+    focus: list[dict[str, Any]], taken: bool
+) -> None:
+    """As of a fetus, a donor or an implant."""
+    own = observation(focus=focus)
+    report = REPORT | {"status": "final", "contained": [own]}
+    for sent in (own, report):
+        found = contents(of("Patient/1", f"{BASE}/Observation/o9"), sent)
+        assert len(found.observations) == 1 + taken
+        assert codes(found) == ([] if taken else ["other-focus"])
+
+
+def test_a_conditional_reference_is_nobodys_id() -> None:
+    other = {"reference": "Patient?identifier=Patient/1"}
+    found = contents(observation(), observation(id="o2", subject=other))
+    assert len({source.subject for source in found.observations}) == 2
+
+
 def test_an_id_is_unique_on_its_server_and_in_its_container() -> None:
     report = REPORT | {"status": "final", "contained": [observation()]}
     found = contents(

@@ -148,7 +148,10 @@ def test_values_and_units(
           {"type": coded("treatment", system="urn:m"), "high": quantity(5)}],
          (None, "1.2", None), []),
         ([{"type": {"text": "Normal Range"}, "high": quantity("1.2")}], (None, "1.2", None), []),
-        ([{"meaning": coded("critical"), "high": quantity(15)}], (None, None, None), []),
+        *(([range_ | {"high": quantity(15)}], (None, None, None),
+           [("referenceRange[0]", "range-not-normal")])
+          for range_ in ({"meaning": coded("critical")}, {"type": coded("treatment")},
+                         {"type": {"text": "Therapeutic"}})),
         # several that could apply: none; twice the same: that one
         ([{"high": quantity("1.2")}, {"high": quantity("1.5")}], (None, None, None),
          [("referenceRange", "several-ranges")]),
@@ -180,7 +183,9 @@ def test_values_and_units(
            [("referenceRange[0]", "range-not-applicable")])
           for text in ("Critical Range", "PANIC", "Therapeutic: 0.2-1.2", "Adult male",
                        "0-1.2 (men)", "Third trimester", "target",
-                       "fasting 0.2-1.2 mg/dL", "0.2-1.2 {female}")),
+                       "fasting 0.2-1.2 mg/dL", "0.2-1.2 {female}", "♀", "♂ 0.2-1.2", "female",
+                       "weiblich", "male", "männlich", "m", "w", "children", "Kinder", "👶", "🤰",
+                       "18+", "SSW 20", "pregnant")),
         # the critical one does not hide the normal one
         ([{"high": quantity(15), "text": "Critical"}, {"high": quantity("1.2")}],
          (None, "1.2", None), [("referenceRange[0]", "range-not-applicable")]),

@@ -1,22 +1,23 @@
 """A Bundle's contents for grading: Observations, their patients, and courses of radiotherapy."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from typing import Any, NoReturn
 
 from toxgrade.errors import FieldFault, RequestError, TooLarge
-from toxgrade.fhir.elements import MODIFIERS, Note, object_of, objects, text_of, version_number
+from toxgrade.fhir.elements import MODIFIERS, Note, objects, text_of
 from toxgrade.fhir.reference_range import Person
 from toxgrade.fhir.references import WITHDRAWN, Entry, People, withdrawn_results
 from toxgrade.fhir.results import Source, read_course
+from toxgrade.fhir.versions import latest_versions
 from toxgrade.grading.phase import course_faults
 from toxgrade.grading.result import Course
 
 TYPES = (
     "collection", "searchset", "batch", "transaction", "batch-response", "transaction-response",
-    "document", "message",
+    "document", "message", "history",
 )  # fmt: skip
 BARE = ("Observation", "DiagnosticReport")
 """Resources that are graded without a Bundle around them, too."""
@@ -57,7 +58,7 @@ def read_bundle(bundle: object, where: str, max_entries: int) -> Contents:
         TooLarge: more than ``max_entries`` entries.
     """
     contents = Contents()
-    entries = _latest_versions(_entries(bundle, where, max_entries), contents.notes)
+    entries = latest_versions(_entries(bundle, where, max_entries), bundle, contents.notes)
     people = People(entries, contents.notes)
     contents.persons = people.persons
     taken_along = withdrawn_results(entries, contents.notes)
@@ -121,60 +122,13 @@ def _refuse(where: str, code: str, message: str) -> NoReturn:
     raise RequestError("the Bundle cannot be read", [fault])
 
 
-def _latest_versions(entries: Sequence[Entry], notes: list[Note]) -> list[Entry]:
-    """Return the entries without versions of a resource that later ones replace; those are told.
-
-    Without a server, an id with another time may be another resource's.
-    """
-    groups: dict[tuple[object, ...], list[Entry]] = defaultdict(list)
-    for entry in entries:
-        if entry.name:
-            time = None if entry.base else str(entry.resource.get("effectiveDateTime"))
-            groups[entry.full_url, entry.name, time].append(entry)
-    replaced = {
-        entry.place
-        for group in groups.values()
-        if len(group) > 1 and any(entry.resource != group[0].resource for entry in group)
-        for entry in _replaced(group)
-    }
-    text = "the Bundle has a later version of this resource, which counts instead"
-    notes += [Note(e.place, "older-version", text) for e in entries if e.place in replaced]
-    return [entry for entry in entries if entry.place not in replaced]
-
-
-def _replaced(group: Sequence[Entry]) -> list[Entry]:
-    """Return the versions that a later one replaces; none if it is not known which is the later."""
-    orders: tuple[Callable[[Mapping[str, Any]], Any], ...] = (
-        lambda one: version_number(one),
-        lambda one: _instant(object_of(one.get("meta")).get("lastUpdated")),
-        lambda one: _instant(one.get("issued")),
-    )
-    for order in orders:
-        found = [order(entry.resource) for entry in group]
-        if None in found:
-            continue
-        last = max(found)
-        latest = [e for e, at in zip(group, found, strict=True) if at == last]
-        if all(entry.resource == latest[0].resource for entry in latest):
-            return [e for e, at in zip(group, found, strict=True) if at != last]
-    return []
-
-
-def _instant(text: object) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    return found if found and found.tzinfo else None
-
-
 def _observations(
     entry: Entry, people: People, taken_along: Mapping[str, tuple[str, str]], notes: list[Note]
 ) -> Iterator[Source]:
     """Yield an entry's Observation, and those contained in it or in its report."""
     resource, place, scope = entry.resource, entry.place, entry.base
     subject = people.of(resource, entry)
-    if entry.kind == "Observation":
+    if entry.kind == "Observation" and not _is_of_another(resource, place, entry, people, notes):
         yield _source(place, resource, subject, entry.full_url, scope, taken_along.get(place))
     modifier = next((name for name in MODIFIERS if resource.get(name) not in (None, [])), None)
     if modifier and entry.kind == "DiagnosticReport":
@@ -186,6 +140,8 @@ def _observations(
     for i, inner in enumerate(objects(resource.get("contained"))):
         if inner.get("resourceType") == "Observation":
             here, own = f"{place}.contained[{i}]", people.of(inner, entry)
+            if _is_of_another(inner, here, entry, people, notes):
+                continue
             if own and subject and own != subject:
                 text = "its subject is not that of what holds it: it is taken for neither's"
                 notes.append(Note(f"{here}.subject", "contradiction", text))
@@ -194,6 +150,22 @@ def _observations(
             if not holder:  # Ids of contained resources say nothing without it.
                 read = {key: value for key, value in read.items() if key != "id"}
             yield _source(here, read, own or subject, None, f"#{holder or ''}", why)
+
+
+def _is_of_another(
+    resource: Mapping[str, Any], place: str, entry: Entry, people: People, notes: list[Note]
+) -> bool:
+    """Return whether a result is about somebody or something else (``focus``), and tell it.
+
+    That may be a fetus, a donor or an implant, in the patient's record.
+    """
+    subject = people.of(resource, entry)
+    about = [people.of({"subject": one}, entry) for one in objects(resource.get("focus"))]
+    if all(who is not None and who == subject for who in about):
+        return False
+    text = "this result is about another than the patient: it is not taken"
+    notes.append(Note(f"{place}.focus", "other-focus", text))
+    return True
 
 
 def _source(

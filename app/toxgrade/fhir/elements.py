@@ -59,7 +59,8 @@ def codes(concept: object, *systems: str) -> Iterator[str]:
 
 
 MODIFIERS = ("modifierExtension", "implicitRules")
-_WORD = re.compile(r"[^\W\d_]+")
+_WORD = re.compile("[^\\W\\d_]+|[+\u2600-\u27bf\U0001f000-\U0001faff]")
+"""A word, or a sign that stands for one: of a sex, a child, a pregnancy, an age and above."""
 _DEEPEST = 8  # No element that is read lies deeper.
 
 

@@ -1,7 +1,6 @@
 """FHIR R4 Observations as the values that laboratories reported, parsed alike for every door.
 
-Real data are messy: nothing is guessed here, and what was not taken is named in ``notes``. Paths
-are FHIRPath below the Observation.
+Nothing is guessed, and what was not taken is named in ``notes``. Paths are below the Observation.
 """
 
 import re
@@ -119,8 +118,11 @@ def observation_rows(resource: Mapping[str, Any], names: Names) -> list[dict[str
     patient = _patient(resource)
     columns = ("analyte", "value", "unit", "lln", "uln", "limit_unit", "collected", "status",
                "source_id")  # fmt: skip
+    subject = object_of(resource.get("subject")).get("reference")
+    is_own = all(one.get("reference") == subject for one in objects(resource.get("focus")))
+    other = {} if is_own else {"value": _UNREADABLE}  # It is a fetus's, a donor's or a device's.
     return [
-        {"patient": patient} | {name: getattr(value, name) for name in columns}
+        {"patient": patient} | {name: getattr(value, name) for name in columns} | other
         for value in read_observation(resource, names)
     ]
 

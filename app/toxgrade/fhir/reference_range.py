@@ -40,8 +40,8 @@ _PLAIN = {
 """Words of a text that say no more than that a range is the normal one."""
 
 _SEX_WORDS = {
-    "female": ("f", "female", "females", "woman", "women"),
-    "male": ("m", "male", "males", "man", "men"),
+    "female": ("f", "female", "females", "woman", "women", "w", "weiblich", "frau", "frauen", "♀"),
+    "male": ("m", "male", "males", "man", "men", "männlich", "mann", "männer", "♂"),
 }
 _AGE_WORDS = ("age", "aged", "adult", "adults", "year", "years", "yr", "yrs", "y", "months", "days")
 
@@ -74,11 +74,15 @@ def choose_range(
     passed on, so that the grader flags them. ``is_unit`` knows the units of the analyte.
     """
     found: set[Limits] = set()
+    others: list[Note] = []
     for i, range_ in enumerate(objects(element.get("referenceRange"))):
         path = f"referenceRange[{i}]"
-        if not _is_normal(range_) or not _has_content(range_):
+        if not _has_number(range_) and not range_.get("text"):
             continue
-        if modifier_path(range_):
+        if not _is_normal(range_):
+            text = "by its type this is not a range of normal values: it is not taken"
+            others.append(Note(path, "range-not-normal", text))
+        elif modifier_path(range_):
             text = "a modifier that is not known may change what this range means: it is not taken"
             notes.append(Note(path, "range-not-applicable", text))
         elif not _applies(range_, person, collected):
@@ -93,7 +97,10 @@ def choose_range(
         text = "several ranges could apply: none is taken"
         notes.append(Note("referenceRange", "several-ranges", text))
         return _NONE
-    return found.pop() if found else _NONE
+    if found:
+        return found.pop()
+    notes.extend(others)  # Beside a normal range it is no news.
+    return _NONE
 
 
 def _is_normal(range_: Mapping[str, Any]) -> bool:
@@ -105,10 +112,6 @@ def _is_normal(range_: Mapping[str, Any]) -> bool:
     if found:
         return "normal" in found
     return (text_of(object_of(kind).get("text")) or "").casefold() in ("normal", "normal range")
-
-
-def _has_content(range_: Mapping[str, Any]) -> bool:
-    return _has_number(range_) or bool(range_.get("text"))
 
 
 def _has_number(range_: Mapping[str, Any]) -> bool:

@@ -110,7 +110,7 @@ class People:
         is_known = self._of_patients[key] if key in self._of_patients else self._beside.get(key, ())
         if len(is_known) == 1 and (found is None or by_reference or key in self._of_patients):
             return next(iter(is_known))
-        return key if by_reference else found or key
+        return f"?identifier={key}" if by_reference else found or key
 
     def _find_servers(self, entries: Sequence[Entry], patients: Sequence[Entry]) -> None:
         """Note which servers each ``Patient/id`` is of; several: they are not one patient."""

@@ -99,6 +99,8 @@ _NOW = int(time.time())
         pytest.param(_token(_claims(exp=_NOW - 60)), id="expired"),
         pytest.param(_token(_claims(exp=None)), id="without an end"),
         pytest.param(_token(_claims(exp="tomorrow")), id="an end that is no time"),
+        pytest.param(_token(_claims(exp=10**18)), id="an end that no calendar has"),
+        pytest.param(_token(_claims(exp=10**400)), id="an end that is no number of a computer"),
         pytest.param(_token(_claims(nbf=_NOW + 3600)), id="not yet"),
         pytest.param(_token(_claims(aud="another")), id="for another audience"),
         pytest.param(_token(_claims(aud=None)), id="for no audience"),

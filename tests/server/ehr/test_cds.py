@@ -277,6 +277,31 @@ def test_laboratory_values_of_another_patient_are_refused(
         }
 
 
+@pytest.mark.parametrize("key", ["labs", "radiotherapy"])
+@pytest.mark.parametrize(
+    ("address", "name", "status"),
+    [
+        (None, "1", 200), ("https://ehr.example/fhir/Patient/1", "1", 200),
+        ("urn:uuid:4ea9ee31-92fd-4d9c-9b8c-0e8f1c2f4d6a", "1", 200), (None, "2", 422),
+        ("https://ehr.example/fhir/Patient/2", "2", 422),
+        ("urn:uuid:4ea9ee31-92fd-4d9c-9b8c-0e8f1c2f4d6a", "2", 422),
+    ],
+)  # fmt: skip
+def test_a_patient_resource_must_be_that_of_the_patient_in_context(
+    stateless: httpx.Client, key: str, address: str | None, name: str, status: int
+) -> None:
+    body = call(platelets(40))
+    entry = {"resource": {"resourceType": "Patient", "id": name}} | (
+        {"fullUrl": address} if address else {}
+    )
+    body["prefetch"][key]["entry"].append(entry)
+    answer = post(stateless, body)
+    assert answer.status_code == status, answer.text
+    if status == 422:
+        (issue,) = answer.json()["issue"]
+        assert issue["expression"] == [f"prefetch.{key}.entry[1].resource.subject"]
+
+
 @pytest.mark.parametrize(
     "own",
     [
@@ -361,6 +386,7 @@ COURSES_LACK = "Not all dates of radiotherapy were read: acute or late may be wr
     [
         {"entry": [{"resource": OUTCOME, "search": {"mode": "outcome"}}]},
         {"entry": [{"resource": {"resourceType": "OperationOutcome"}}]},
+        {"entry": [{"response": {"status": "403", "outcome": OUTCOME}}]},
         {"entry": [{"resource": {"resourceType": "OperationOutcome", "issue": [
             {"severity": "warning", "code": "suppressed"}]}}]},
         {"link": [{"relation": "self", "url": "a"}, {"relation": "next", "url": "urn:next"}]},
@@ -543,6 +569,7 @@ def test_feedback_that_is_none_is_refused(
     answer = send_feedback(stateless, body)
     assert answer.status_code == 422, answer.text
     assert named in answer.json()["issue"][0]["details"]["text"]
+    assert named in answer.json()["issue"][0]["expression"][0]
     assert "Jane" not in answer.text
 
 

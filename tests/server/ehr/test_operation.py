@@ -355,7 +355,10 @@ def test_adverse_events_when_asked(stateless: httpx.Client) -> None:
         ([], "resource-type", "resourceType"),
         ({"resourceType": "Encounter"}, "resource-type", "resourceType"),
         ({"resourceType": "Bundle"}, "bundle-type", "Bundle.type"),
-        (bundle(type="history"), "bundle-type", "Bundle.type"),
+        (bundle(type="subscription-notification"), "bundle-type", "Bundle.type"),
+        ({"resourceType": "Parameters", "parameter": [
+            {"name": "bundle", "resource": bundle(), "modifierExtension": [{"url": "urn:x"}]}]},
+         "not-understood", "Parameters.parameter[0].modifierExtension"),
         (bundle(entry={}), "structure", "Bundle.entry"),
         (bundle(entry=[1]), "structure", "Bundle.entry[0]"),
         (bundle(entry=[{"resource": {}}]), "resource-type",

@@ -130,8 +130,9 @@ class Tokens:
             self._claims.validate(token.claims)
             jti = token.claims.get("jti")
             until = float(token.claims["exp"]) + _LEEWAY
+            datetime.fromtimestamp(until, UTC)  # It is stored as one, and must be one.
             return Token(_caller(token.claims), until, jti if isinstance(jti, str) else None)
-        except (JoseError, ValueError, TypeError, KeyError):
+        except (JoseError, ValueError, TypeError, KeyError, OverflowError, OSError):
             raise Unauthorized(_REFUSED) from None
 
     def _key(self, token: Any) -> Key:

@@ -85,14 +85,15 @@ _ISSUE_TYPE = {
 }  # fmt: skip
 _ELEMENT = re.compile(
     r"""(?:
-    Bundle|Parameters|Observation|Procedure|DiagnosticReport|Patient|birthDate|category|code|coding|comparator|component|
-    contained|context|dataAbsentReason|effective|effectiveDateTime|effectiveInstant|
-    effectivePeriod|end|entry|fullUrl|hasMember|high|hook|hookInstance|id|identifier|
-    implicitRules|issued|labs|link|low|modifierExtension|name|parameter|patientId|
-    occurrenceDateTime|occurrencePeriod|performedDateTime|performedPeriod|performedString|prefetch|radiotherapy|reference|referenceRange|resource|
-    resourceType|result|start|status|subject|system|text|type|unit|value|valueBoolean|valueCode|
-    valueCodeableConcept|valueDate|valueInteger|valueQuantity|valueRange|valueRatio|
-    valueReference|valueString
+    Bundle|Parameters|Observation|Procedure|DiagnosticReport|Patient|acceptedSuggestions|
+    birthDate|card|category|code|coding|comparator|component|contained|context|dataAbsentReason|
+    effective|effectiveDateTime|effectiveInstant|effectivePeriod|end|entry|feedback|focus|fullUrl|
+    hasMember|high|hook|hookInstance|id|identifier|implicitRules|issued|labs|link|low|
+    modifierExtension|name|occurrenceDateTime|occurrencePeriod|outcome|outcomeTimestamp|
+    overrideReason|parameter|patientId|performedDateTime|performedPeriod|performedString|prefetch|
+    radiotherapy|reference|referenceRange|resource|resourceType|result|start|status|subject|
+    system|text|type|unit|value|valueBoolean|valueCode|valueCodeableConcept|valueDate|
+    valueInteger|valueQuantity|valueRange|valueRatio|valueReference|valueString
     )(?:\[\d+\])?""",
     re.VERBOSE,
 )

@@ -118,7 +118,11 @@ def refuse_other_patient(parameters: OperationParameters, contents: Contents) ->
     faults = [
         FieldFault((where, "subject"), "other-patient", text)
         for who, where in (courses | sources).items()
-        if wanted and who and "Patient/" in who and who.rpartition("Patient/")[2] != wanted
+        if wanted
+        and who
+        and "?" not in who
+        and "Patient/" in who
+        and who.rpartition("Patient/")[2] != wanted
     ]
     if faults:
         raise RequestError("the Bundle is not of this patient", faults)
@@ -137,6 +141,9 @@ def _parameters(document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
         if not isinstance(name, str) or name not in PARAMETERS:
             text = f"expected a parameter named {', '.join(PARAMETERS)}"
             _refuse(f"{path}.name", "unknown-parameter", text)
+        if parameter.get("modifierExtension") not in (None, []):
+            text = "expected none: it may change what the parameter means"
+            _refuse(f"{path}.modifierExtension", "not-understood", text)
         if name in found:
             _refuse(f"{path}.name", "duplicate-parameter", "this parameter is there twice")
         found[name], paths[name] = _value(name, parameter, path)

@@ -87,7 +87,9 @@ def _missing(bundle: object, what: str, asked: int | None = None) -> Iterator[st
     """Yield how the answer to a query shows that it is not whole."""
     page = object_of(bundle)
     entries = objects(page.get("entry"))
-    if any(_is_partial(object_of(entry.get("resource"))) for entry in entries):
+    outcomes = [object_of(entry.get("response")).get("outcome") for entry in entries]
+    outcomes += [entry.get("resource") for entry in entries]
+    if any(_is_partial(object_of(one)) for one in outcomes):
         yield f"The EHR says that it did not find all {what}."
     modes = [
         object_of(entry.get("search")).get("mode", "match")
@@ -124,10 +126,11 @@ def _refuse_others(
     found: dict[str, str] = {}
     for who, place in _subjects(labs, courses):
         found.setdefault(who, place)
+    written = _written(prefetch)
     if len(found) == 1 and all(who.startswith("urn:") and "|" not in who for who in found):
-        return
+        found = {}  # It is the one in context, unless somebody else is written.
     others, server = [], None
-    for who, place in [*found.items(), *_written(prefetch).items()]:
+    for who, place in [*found.items(), *written.items()]:
         match = _PATIENT.fullmatch(who)
         its_server = (match[1].lower(), match[2]) if match and match[1] else None
         if not match or match[3] != patient or (server and its_server not in (None, server)):
@@ -160,9 +163,20 @@ def _written(prefetch: Mapping[str, Any]) -> dict[str, str]:
     for key in (LABS, COURSES):
         for i, entry in enumerate(objects(object_of(prefetch[key]).get("entry"))):
             resource = object_of(entry.get("resource"))
+            if name := _name_of_patient(entry, resource):
+                found.setdefault(name, f"prefetch.{key}.entry[{i}].resource")
             for one in (resource, *objects(resource.get("contained"))):
                 reference = text_of(object_of(one.get("subject")).get("reference")) or ""
                 who = reference.partition("/_history/")[0]
                 if _PATIENT.fullmatch(who) or "?" in who:
                     found.setdefault(who, f"prefetch.{key}.entry[{i}].resource")
     return found
+
+
+def _name_of_patient(entry: Mapping[str, Any], resource: Mapping[str, Any]) -> str | None:
+    """Return the address of a Patient, or its name without a server; None for another resource."""
+    name = text_of(resource.get("id"))
+    if resource.get("resourceType") != "Patient" or name is None:
+        return None
+    address = text_of(entry.get("fullUrl")) or ""
+    return address if _PATIENT.fullmatch(address) else f"Patient/{name}"

@@ -34,7 +34,7 @@ from toxgrade.server.records.studies import PATIENT_NAME, lock_study
 
 _SEARCH_CODES = 40  # This keeps an address under the 2,000 characters that any server accepts.
 _ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]\.resource")
-_NOTHING_LOST = ("partial-date", "end-not-taken", "older-version")
+_NOTHING_LOST = ("partial-date", "end-not-taken", "older-version", "other-focus")
 """Notes on what was taken, if not as it was written; what is lost by them is told by another."""
 
 _FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
