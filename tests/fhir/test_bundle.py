@@ -302,7 +302,7 @@ def test_of_a_history_the_present_counts(
     def address(resource: dict[str, Any] | None) -> str | None:
         return f"{base}/Observation/{(resource or {'id': 'o1'})['id']}" if base else None
 
-    written = [
+    written: list[dict[str, Any]] = [
         _deletion() if one is None else {"resource": one, "request": {"method": "PUT"}}
         for one in entries
     ]
