@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 from toxgrade.errors import NotFound
 from toxgrade.grading.rules import Graders
 from toxgrade.server.records.db.append import COVERED, add_audit_note, append, digest
-from toxgrade.server.records.db.service_tables import erasures, idempotency_keys
+from toxgrade.server.records.db.service_tables import erasures, idempotency_keys, pull_marks
 from toxgrade.server.records.db.tables import grades, patients, results
 from toxgrade.server.records.db.unit_of_work import unit_of_work
 from toxgrade.server.records.patients import lock_patient_row
@@ -52,6 +52,9 @@ def erase_patient(connection: Connection, study_name: str, patient: str, reason:
     connection.execute(
         delete(idempotency_keys).where(keys.study == study_name, keys.patient == patient)
     )
+    marks = pull_marks.c
+    of_patient = (marks.study_id == study.id, marks.patient == patient)
+    connection.execute(delete(pull_marks).where(*of_patient))
     unit_of_work(connection).cache.clear()
     add_audit_note(
         connection, reason=reason, erased={name: rows for name, rows in erased.items() if rows}

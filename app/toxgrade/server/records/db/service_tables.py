@@ -1,4 +1,4 @@
-"""The tables of the audit, idempotency keys, used tokens, erased patients and stored batches."""
+"""The tables of the audit, idempotency keys, used tokens, erasures, pulls and stored batches."""
 
 from sqlalchemy import (
     BigInteger,
@@ -69,6 +69,15 @@ erasures = Table(
     UniqueConstraint("study_id", "patient"),
 )
 
+pull_marks = Table(
+    "pull_marks",
+    metadata,
+    Column("study_id", RowId, ForeignKey("studies.id"), primary_key=True, autoincrement=False),
+    Column("patient", String(128), primary_key=True, comment="the pseudonym"),
+    Column("source", String(1024), primary_key=True, comment="the address of a FHIR server"),
+    Column("until", Instant, nullable=False, comment="its clock: results were read up to then"),
+    Column("asked_sha256", String(64), nullable=False, comment="of what was asked, and how"),
+)
 
 batches = Table(
     "batches",
