@@ -2,20 +2,19 @@
 
 import sys
 from contextlib import closing
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toxgrade.cli.options import Parser, fail, settings
 
 if TYPE_CHECKING:
-    from toxgrade.grading.rules import Graders
+    import httpx
+
+    from toxgrade.server.ehr.pull.authorization import Authorization
     from toxgrade.server.ehr.pull.fhir_server import Server
     from toxgrade.server.ehr.pull.http_client import Calls
-    from toxgrade.server.ehr.pull.patients import Done, Kept, Wanted
-    from toxgrade.server.records.writer import Writer
-
-_IN_A_ROW = 3  # The pull stops when the server has failed for so many patients in a row.
+    from toxgrade.server.ehr.pull.wanted import Done, Wanted
 
 
 def arguments(parser: Parser) -> None:
@@ -28,116 +27,112 @@ def arguments(parser: Parser) -> None:
     )  # fmt: skip
     add("--study", default="default", help="the study to store results in (%(default)s)")
     add("--done", type=Path, help="keeps who is done: a pull that broke off goes on after them")
+    add("--whole", action="store_true", help="read all again, not only what is new or changed")
     add("--client-id", help="SMART Backend Services: our name at the server")
     add("--key", type=Path, help="our private key, as a JWK with kid")
+    add("--bearer", type=Path, help="a file with a fixed token; or TOXGRADE_PULL_BEARER")
+    add("--basic", type=Path, help="a file with user:password; or TOXGRADE_PULL_BASIC")
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """How we show the server who we are; None: not in this way."""
+
+    client_id: str | None
+    key: Path | None
+    bearer: Path | None
+    basic: Path | None
 
 
 def pull(
-    fhir_url: str, patients: Path, study: str, done: Path | None, client_id: str | None,
-    key: Path | None,
+    fhir_url: str, patients: Path, study: str, done: Path | None, whole: bool,
+    client_id: str | None, key: Path | None, bearer: Path | None, basic: Path | None,
 ) -> int:  # fmt: skip
     """Read results and radiotherapy from an EHR's FHIR server; grade and store them.
 
     Exits with 1 if a patient could not be pulled as a whole; what was found is stored.
     """
     from toxgrade.errors import SourceError
+    from toxgrade.server.ehr.pull.fhir_server import Server, read_base
     from toxgrade.server.ehr.pull.http_client import Calls, Limits
-    from toxgrade.server.ehr.pull.patients import Done, read_wanted
+    from toxgrade.server.ehr.pull.wanted import Done, read_wanted
     from toxgrade.server.records.db.engine import transaction, upgrade
     from toxgrade.server.records.studies import find_study
 
     wanted, completed = read_wanted(patients), Done(done, study, fhir_url)
-    chosen = settings()
+    base, chosen = read_base(fhir_url), settings()
     upgrade(chosen.database_url)
     with transaction(chosen.database_url, reads_only=True) as connection:
         find_study(connection, study)
     with closing(Calls(Limits(answer_bytes=chosen.max_bundle_bytes))) as calls:
         try:
-            server = _server(fhir_url, client_id, key, calls)
+            shown = _authorization(_Shown(client_id, key, bearer, basic), base, calls)
         except SourceError as error:
             return fail(str(error))
-        return 0 if _pull(server, study, wanted, completed) else 1
+        server = Server(base, calls, shown)
+        return 0 if _pull(server, study, wanted, completed, is_whole=whole) else 1
 
 
-def _server(fhir_url: str, client_id: str | None, key: Path | None, calls: "Calls") -> "Server":
-    """Return the FHIR server, with a SMART backend token if client id and key are given."""
+def _authorization(shown: _Shown, base: "httpx.URL", calls: "Calls") -> "Authorization | None":
+    """Return what the command line gives, else what the environment does; None: nothing.
+
+    Raises:
+        RequestError: it is not one thing, or cannot be used.
+        SourceError: the server does not say where tokens are to be had.
+    """
     from toxgrade.errors import RequestError
-    from toxgrade.server.ehr.pull.fhir_server import Server, read_base, token_address
-    from toxgrade.server.ehr.pull.http_client import BackendToken, read_key
+    from toxgrade.server.ehr.pull import authorization as ways
+    from toxgrade.server.ehr.pull.smart import find_token_endpoint
 
-    base = read_base(fhir_url)
-    if client_id is None and key is None:
-        return Server(base, calls)
-    if client_id is None or key is None:
+    if (shown.client_id is None) != (shown.key is None):
         raise RequestError("--client-id and --key are given together")
-    token = BackendToken(client_id, read_key(key), *token_address(base, calls), calls)
-    return Server(base, calls, token)
+    if sum(one is not None for one in (shown.key, shown.bearer, shown.basic)) > 1:
+        raise RequestError("give one of --bearer, --basic, and --client-id with --key")
+    if shown.client_id is not None and shown.key is not None:
+        key = ways.read_key(shown.key)
+        return ways.BackendToken(shown.client_id, key, find_token_endpoint(base, calls), calls)
+    if shown.bearer is not None:
+        return ways.read_secret(shown.bearer, "--bearer", ways.bearer)
+    if shown.basic is not None:
+        return ways.read_secret(shown.basic, "--basic", ways.basic)
+    return _of_environment()
 
 
-def _pull(server: "Server", study: str, wanted: "list[Wanted]", done: "Done") -> bool:
+def _of_environment() -> "Authorization | None":
+    from toxgrade.errors import RequestError
+    from toxgrade.server.ehr.pull.authorization import basic, bearer
+
+    chosen = settings()
+    if chosen.pull_bearer and chosen.pull_basic:
+        raise RequestError("set one of TOXGRADE_PULL_BEARER and TOXGRADE_PULL_BASIC")
+    if chosen.pull_bearer:
+        return bearer(chosen.pull_bearer.get_secret_value(), "TOXGRADE_PULL_BEARER")
+    if chosen.pull_basic:
+        return basic(chosen.pull_basic.get_secret_value(), "TOXGRADE_PULL_BASIC")
+    return None
+
+
+def _pull(
+    server: "Server", study: str, wanted: "list[Wanted]", done: "Done", *, is_whole: bool
+) -> bool:
     """Pull each patient who is not done; return whether all succeeded."""
+    from getpass import getuser
+
     from toxgrade.criteria.reader import load
-    from toxgrade.errors import RequestError, SourceError
+    from toxgrade.fhir.results import Accepted
     from toxgrade.grading.rules import Graders
-    from toxgrade.server.ehr.pull.patients import Kept
+    from toxgrade.server.ehr.pull.run import Pull, Target
     from toxgrade.server.records.db.engine import build_engine
     from toxgrade.server.records.writer import Writer
 
-    engine, graders = build_engine(settings().database_url), Graders(load())
-    total, failed, in_a_row = Kept(0, 0, 0, 0), 0, 0
+    def tell(sentence: str) -> None:
+        print(sentence, file=sys.stderr)
+
+    chosen, graders = settings(), Graders(load())
+    accepted = Accepted(unknown=chosen.fhir_unknown_status == "final")
+    engine = build_engine(chosen.database_url)
     with closing(Writer(engine)) as writer:
-        for one in (one for one in wanted if one.patient not in done.patients):
-            try:
-                kept, is_whole = _pull_patient(server, study, one, graders, writer)
-            except (SourceError, RequestError) as error:
-                print(f"line {one.line}: {_reason(error)}", file=sys.stderr)
-                failed += 1
-                in_a_row = in_a_row + 1 if isinstance(error, SourceError) else 0
-                if in_a_row == _IN_A_ROW:
-                    print(f"the server failed {_IN_A_ROW} times in a row: stopped", file=sys.stderr)
-                    break
-                continue
-            total += kept
-            in_a_row = 0
-            if is_whole:
-                done.add(one.patient)
-            else:
-                failed += 1
+        target = Target(study, engine, writer, graders, accepted, f"cli:{getuser()}")
+        succeeded = Pull(server, target, wanted, is_whole=is_whole, tell=tell).run(done)
     engine.dispose()
-    print(f"{total}; patients that could not be pulled: {failed}", file=sys.stderr)
-    return not failed
-
-
-def _pull_patient(
-    server: "Server", study: str, wanted: "Wanted", graders: "Graders", writer: "Writer"
-) -> "tuple[Kept, bool]":
-    """Store what the server has of a patient; return how much, and whether that was all of it.
-
-    Raises SourceError if the server fails, RequestError if nothing was found or it cannot be kept.
-    """
-    from getpass import getuser
-
-    from toxgrade.errors import RequestError
-    from toxgrade.fhir.results import Accepted
-    from toxgrade.server.ehr.pull.patients import keep, pull_patient
-    from toxgrade.server.records.audit_log import AuditAction
-
-    accepted = Accepted(unknown=settings().fhir_unknown_status == "final")
-    pulled = pull_patient(server, wanted.fhir_id, graders, accepted)
-    if pulled.is_empty:
-        raise RequestError("nothing was found for this patient")
-    job = partial(keep, study=study, patient=wanted.patient, pulled=pulled, graders=graders)
-    act = AuditAction(f"cli:{getuser()}", "toxgrade pull", study, wanted.patient)
-    kept = writer.submit(job, act).result()
-    for told in pulled.told:
-        print(f"line {wanted.line}: {told}", file=sys.stderr)
-    return kept, pulled.is_whole
-
-
-def _reason(error: Exception) -> str:
-    """Return why a patient could not be pulled, and where in the Bundle of what was found."""
-    from toxgrade.errors import RequestError
-
-    faults = error.faults[:3] if isinstance(error, RequestError) else []
-    places = [f"{'.'.join(map(str, f.loc))}: {f.message}" for f in faults]
-    return "; ".join([str(error), *places])
+    return succeeded

@@ -9,6 +9,7 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
+    SecretStr,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -44,6 +45,7 @@ class Settings(BaseSettings):
     ``fhir_unknown_status``: whether an Observation of status ``unknown`` counts as final.
     ``cors_origins``: browser clients that may call ``/cds-services``, as JSON
     (``["https://ehr.example"]``); ``cds_study``: the study whose rules and pages its cards have.
+    ``pull_bearer``, ``pull_basic``: the token, or ``user:password``, that ``toxgrade pull`` shows.
     ``jwt_*``: tokens of this issuer for this audience are accepted too, signed by the keys (JWKS)
     at an https address or in a file; ``jwt_token_url`` is where clients get them.
     """
@@ -73,6 +75,8 @@ class Settings(BaseSettings):
     fhir_unknown_status: Literal["refuse", "final"] = "refuse"
     cors_origins: tuple[str, ...] = ()
     cds_study: str = "default"
+    pull_bearer: SecretStr | None = None
+    pull_basic: SecretStr | None = None
     max_batch_bytes: PositiveInt = 4 * 1024**3
     workers: Annotated[int, Field(ge=0, le=64)] = 1
     lease_seconds: Annotated[float, Field(ge=1)] = 30

@@ -1,53 +1,21 @@
 """``toxgrade pull``: a real server that misbehaves, real databases, what is stored in the end."""
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
+import ssl
+import time
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from joserfc.jwk import ECKey, RSAKey
 
 from tests.conftest import NewDatabase, served
-from tests.fhir.resources import coded, observation, procedure, quantity
+from tests.fhir.resources import observation, procedure
 from tests.server.ehr import fhir_server as server
 from tests.server.ehr.fhir_server import FhirServer, page
-from toxgrade.criteria.reader import load
+from tests.server.ehr.pulling import grades, grades_of, pulled, run
+from tests.tls import certified
 from toxgrade.errors import RequestError, SourceError
-from toxgrade.fhir.results import Accepted
-from toxgrade.grading.rules import Graders
-from toxgrade.server.ehr.pull.fhir_server import Server, read_base, token_address
-from toxgrade.server.ehr.pull.http_client import Calls, Limits
-from toxgrade.server.ehr.pull.patients import Pulled, pull_patient
+from toxgrade.server.ehr.pull.fhir_server import read_base
 from toxgrade.server.settings import Settings
-
-_GRADERS = Graders(load())
-_QUICK = Limits(answer_bytes=50_000, silence_seconds=0.3, first_wait=0.01, attempts=4)
-
-
-@pytest.fixture
-def ehr() -> Iterator[FhirServer]:
-    """A server with one patient: seven results over four pages, and a course of radiotherapy."""
-    with server.fhir_server() as told:
-        told.add({"resourceType": "Patient", "id": "1", "gender": "female"}, procedure())
-        told.add(*(observation(id=f"b{n}", effectiveDateTime=f"2011-05-0{n}") for n in range(1, 6)))
-        told.add(observation(id="before", effectiveDateTime="2011-01-20",
-                             valueQuantity=quantity("0.9", "mg/dL")))  # fmt: skip
-        told.add(observation(id="wbc", code=coded("6690-2"), referenceRange=None,
-                             valueQuantity=quantity("2.8", "10*9/L")))  # fmt: skip
-        yield told
-
-
-def pulled(told: FhirServer, fhir_id: str = "1") -> Pulled:
-    calls = Calls(_QUICK)
-    try:
-        return pull_patient(Server(read_base(told.url), calls), fhir_id, _GRADERS, Accepted())
-    finally:
-        calls.close()
 
 
 def test_every_page_is_read(ehr: FhirServer) -> None:
@@ -83,10 +51,22 @@ _PARTLY = page(
         ([server.answering({}, 404)], "the server answered 404"),
         ([server.answering("x" * 60_000)], "an answer is longer than 50000 bytes"),
         ([server.answering([1])], "an answer cannot be read: it is not a JSON object"),
+        ([server.answering("<!doctype html>", is_json=False)], "an answer cannot be read"),
+        ([server.answering("[" * 40_000, is_json=False)], "an answer cannot be read"),
+        ([server.gzipped], "an answer is compressed"),
+        ([server.answering({}, 401)], "the server answered 401: it does not accept who we say"),
+        ([server.answering({}, 403)], "the server answered 403: it does not let us read this"),
+        ([server.as_it_is, server.answering({}, 404)], "the search for Procedure with 404"),
+        ([server.as_it_is, server.answering({"resourceType": "OperationOutcome"})],
+         "the search for Procedure was not answered with a searchset"),
         ([server.as_it_is, server.answering({"resourceType": "Patient"})],
          "the search for Procedure was not answered with a searchset"),
         ([server.as_it_is, server.answering(_ELSEWHERE)], "the next page lies on another server"),
         ([server.as_it_is, *[server.answering(_CIRCLE)] * 3], "lead in a circle"),
+        ([server.as_it_is, server.answering(page(following="https://[::1/"))],
+         "the address of the next page cannot be read"),
+        ([server.as_it_is, server.answering(page(following="//me:secret@127.0.0.1/"))],
+         "the next page lies on another server"),
         ([server.as_it_is, server.answering(_PARTLY)], "answered in part, with an error"),
         ([server.answering(page())], "another resource than the Patient"),
         ([server.answering({"resourceType": "Group"})], "another resource than the Patient"),
@@ -177,8 +157,80 @@ def test_what_is_not_taken_is_told_and_the_rest_is(
     assert told in line
 
 
+def test_pages_without_end_are_left(ehr: FhirServer) -> None:
+    """Each leads to a new address, on which the same is found again."""
+
+    def endless(handler: Any) -> bool:
+        ehr.faults.append(endless)
+        if "Procedure" not in handler.path:
+            return False
+        result = observation(id=f"n{len(ehr.asked)}")
+        handler.answer(200, page(result, following=f"{ehr.url}/Procedure?page={len(ehr.asked)}"))
+        return True
+
+    ehr.faults = [endless]
+    with pytest.raises(SourceError, match="have no end"):
+        pulled(ehr)
+    assert len({path for path in ehr.asked if "Procedure" in path}) == 1000
+
+
+_WARNED = {"resourceType": "OperationOutcome",
+           "issue": [{"severity": "warning", "code": "suppressed"}]}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (page(observation(), _WARNED), "the server says that it did not find every Observation"),
+        (page(observation()) | {"total": 2}, "the server found more of Observation than it sent"),
+    ],
+)
+def test_what_a_server_leaves_out_is_told_and_the_patient_not_done(
+    ehr: FhirServer, answer: dict[str, Any], told: str
+) -> None:
+    ehr.faults = [server.as_it_is, server.as_it_is, server.answering(answer)]
+    found = pulled(ehr)
+    assert (found.told, found.is_whole) == ((told,), False)
+    assert found.results
+
+
+def test_a_hint_or_something_else_among_the_results_changes_nothing(ehr: FhirServer) -> None:
+    hint = _WARNED | {"issue": [{"severity": "information", "code": "informational"}]}
+    others = page(hint, {"resourceType": "Patient", "id": "2"}, observation()) | {"total": 1}
+    ehr.faults = [server.as_it_is, server.as_it_is, server.answering(others)]
+    found = pulled(ehr)
+    assert (found.told, found.is_whole) == ((), True)
+
+
+@pytest.mark.parametrize(
+    "retry_after", ["Wed, 01 Jun 2011 10:00:00 GMT", "soon", "-1", "Wed, 01 Jun 2011 10:00:00"]
+)
+def test_a_wait_is_told_by_the_clock_of_the_server(ehr: FhirServer, retry_after: str) -> None:
+    """Ours may be wrong by years; what cannot be read says nothing."""
+    ehr.faults = [server.dated("Wed, 01 Jun 2011 10:00:00 GMT", retry_after)] * 2
+    assert len(pulled(ehr).results) == 7
+
+
+def test_a_certificate_that_is_not_trusted_is_named_at_once(
+    tmp_path: Path, new_sqlite: NewDatabase
+) -> None:
+    """It will not be trusted at the next attempt."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certified(tmp_path, "localhost"))
+    with server.fhir_server(context) as ehr:
+        ehr.host = "localhost"
+        began = time.monotonic()
+        done = run(ehr, new_sqlite(), tmp_path, "patient,fhir_id\nP1,1\n")
+    assert "line 2: the server is not trusted: its certificate is not of an auth" in done.stderr
+    assert time.monotonic() - began < 10
+
+
 def test_a_long_wait_is_left_for_later(ehr: FhirServer) -> None:
     ehr.faults = [server.answering({}, 503, Retry_After="3600")]
+    with pytest.raises(SourceError, match="asks to come again in 3600 s"):
+        pulled(ehr)
+    later = server.dated("Wed, 01 Jun 2011 10:00:00 GMT", "Wed, 01 Jun 2011 11:00:00 GMT")
+    ehr.faults = [later]
     with pytest.raises(SourceError, match="asks to come again in 3600 s"):
         pulled(ehr)
 
@@ -199,28 +251,6 @@ def test_an_address_without_tls_is_refused(address: str) -> None:
         read_base(address)
 
 
-def run(
-    told: FhirServer, database_url: str, folder: Path, patients: str, *more: str
-) -> "subprocess.CompletedProcess[str]":
-    (folder / "patients.csv").write_text(patients)
-    return subprocess.run(
-        [str(Path(sys.executable).parent / "toxgrade"), "pull", "--fhir-url", told.url,
-         "--patients", "patients.csv", *more],
-        env=os.environ | {"TOXGRADE_DATABASE_URL": database_url},
-        cwd=folder, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-
-
-def grades(database_url: str, patient: str) -> list[dict[str, Any]]:
-    with served(Settings(database_url=database_url, auth="off", workers=0)) as api:
-        return _grades(api, patient)
-
-
-def _grades(api: httpx.Client, patient: str) -> list[dict[str, Any]]:
-    answer = api.get(f"/v1/studies/default/patients/{patient}/grades")
-    return answer.json()["grades"] if answer.status_code == 200 else []
-
-
 def test_what_is_pulled_is_graded_stored_and_audited(
     ehr: FhirServer, database_url: str, tmp_path: Path
 ) -> None:
@@ -231,7 +261,7 @@ def test_what_is_pulled_is_graded_stored_and_audited(
         " patients that could not be pulled: 0"
     )
     with served(Settings(database_url=database_url, auth="off", workers=0)) as api:
-        found = _grades(api, "P1")
+        found = grades_of(api, "P1")
         entries = api.get("/v1/studies/default/audit").json()["entries"]
     worse = [g for g in found if g["worse_than_baseline"]]
     assert {(g["grade"], g["phase"], g["baseline_grade"]) for g in worse} == {(1, "acute", 0)}
@@ -274,6 +304,7 @@ def test_nothing_found_is_told_and_never_done(
     assert "line 3: nothing was found for this patient" in first.stderr
     assert "line 4: no result was found, only radiotherapy" in first.stderr
     assert "patients that could not be pulled: 2" in first.stderr
+    assert "patients of whom nothing was found, who are not done: 1 (P2)" in first.stderr
     assert (tmp_path / "done.txt").read_text().splitlines()[1:] == ["P1"]
 
 
@@ -294,13 +325,29 @@ def test_a_server_that_knows_patients_by_reference_only(ehr: FhirServer) -> None
     assert len(pulled(ehr).results) == 7
 
 
+@pytest.mark.parametrize("after", [6, 7])
+def test_a_failure_among_the_pages_is_never_nothing_found(ehr: FhirServer, after: int) -> None:
+    """An answer that says "not in this form" to the first search means an error at a later one."""
+    ehr.by_reference = True
+    ehr.faults = [server.as_it_is] * after + [server.answering({}, 404)]
+    with pytest.raises(SourceError, match="404"):
+        pulled(ehr)
+
+
+def test_a_server_that_does_not_take_the_longer_form_has_nothing(ehr: FhirServer) -> None:
+    ehr.resources["Observation"], ehr.resources["Procedure"] = [], []
+    ehr.faults = [server.as_it_is] * 5 + [server.answering({}, 400)]
+    found = pulled(ehr)
+    assert (found.is_empty, ehr.asked[-1].count("Patient%2F1")) == (True, 1)
+
+
 def test_a_server_that_fails_for_everyone_is_left_alone(
     ehr: FhirServer, new_sqlite: NewDatabase, tmp_path: Path
 ) -> None:
     rows = "".join(f"P{n},no{n}\n" for n in range(9))
     done = run(ehr, new_sqlite(), tmp_path, f"patient,fhir_id\n{rows}")
     assert done.returncode == 1
-    assert "failed 3 times in a row: stopped" in done.stderr
+    assert "failed 3 times in a row: stopped; patients not asked for: 6" in done.stderr
     assert len(ehr.asked) == 3
 
 
@@ -335,62 +382,3 @@ def test_what_is_not_there_is_said_before_the_server_is_asked(
         done = run(ehr, url, tmp_path, "patient,fhir_id\nP1,1\n", *given)
         assert (done.returncode, done.stderr[: len(said)]) == (2, said)
     assert ehr.asked == []
-
-
-_NAMED: Any = {"kid": "ours"}
-
-
-@pytest.mark.parametrize(
-    ("capabilities", "permission"),
-    [
-        (None, "rs"),
-        ([], "rs"),
-        (["permission-v1"], "read"),
-        (["permission-v1", "permission-v2"], "rs"),
-        (["permission-v2"], "rs"),
-    ],
-)
-def test_scopes_are_those_that_the_server_announces(
-    ehr: FhirServer, capabilities: object, permission: str
-) -> None:
-    told = {"token_endpoint": "https://ehr.example/token", "capabilities": capabilities}
-    ehr.faults = [server.answering(told)]
-    calls = Calls(_QUICK)
-    address, scope = token_address(read_base(ehr.url), calls)
-    calls.close()
-    assert address == "https://ehr.example/token"
-    kinds = ("Observation", "Patient", "Procedure")
-    assert scope == " ".join(f"system/{kind}.{permission}" for kind in kinds)
-
-
-@pytest.mark.parametrize("kind", ["EC", "RSA"])
-def test_a_token_is_had_by_a_signed_assertion_and_renewed(
-    ehr: FhirServer, new_sqlite: NewDatabase, tmp_path: Path, kind: str
-) -> None:
-    key = ECKey.generate_key("P-384", _NAMED) if kind == "EC" else RSAKey.generate_key(2048, _NAMED)
-    (tmp_path / "key.json").write_text(json.dumps(key.as_dict(private=True)))
-    ehr.client_key = key
-    refused = server.answering({}, 401)  # the token was revoked meanwhile
-    ehr.faults = [server.as_it_is, server.as_it_is, refused]
-    url = new_sqlite()
-    signed = ("--client-id", "toxgrade-at-hospital", "--key", "key.json")
-    done = run(ehr, url, tmp_path, "patient,fhir_id\nP1,1\n", *signed)
-    assert done.returncode == 0, done.stderr
-    assert len(ehr.tokens) == len(set(ehr.tokens)) == 2
-    assert len(grades(url, "P1")) == 8
-
-
-def test_a_key_that_is_none_is_refused(
-    ehr: FhirServer, new_sqlite: NewDatabase, tmp_path: Path
-) -> None:
-    public = ECKey.generate_key("P-384", _NAMED).as_dict(private=False)
-    small = ECKey.generate_key("P-256", _NAMED).as_dict(private=True)
-    nameless = ECKey.generate_key("P-384").as_dict(private=True)
-    secret = {"kty": "oct", "k": "c2VjcmV0", "kid": "ours"}
-    for key in (public, small, nameless, secret):
-        (tmp_path / "key.json").write_text(json.dumps(key))
-        signed = ("--client-id", "toxgrade-at-hospital", "--key", "key.json")
-        done = run(ehr, new_sqlite(), tmp_path, "patient\n1\n", *signed)
-        assert done.returncode == 2
-        assert "--key: expected a private JWK with kid" in done.stderr
-    assert "given together" in run(ehr, new_sqlite(), tmp_path, "patient\n1\n", *signed[:2]).stderr

@@ -89,7 +89,7 @@ def _missing(bundle: object, what: str, asked: int | None = None) -> Iterator[st
     entries = objects(page.get("entry"))
     outcomes = [object_of(entry.get("response")).get("outcome") for entry in entries]
     outcomes += [entry.get("resource") for entry in entries]
-    if any(_is_partial(object_of(one)) for one in outcomes):
+    if any(is_partial(object_of(one)) for one in outcomes):
         yield f"The EHR says that it did not find all {what}."
     modes = [
         object_of(entry.get("search")).get("mode", "match")
@@ -105,7 +105,7 @@ def _missing(bundle: object, what: str, asked: int | None = None) -> Iterator[st
         yield f"The EHR sent the newest {matches} {what}: older ones may be missing."
 
 
-def _is_partial(resource: Mapping[str, Any]) -> bool:
+def is_partial(resource: Mapping[str, Any]) -> bool:
     """Return whether this is an outcome that says that other resources are missing."""
     issues = objects(resource.get("issue"))
     return is_outcome(resource) and (

@@ -1,19 +1,46 @@
 """A FHIR R4 server to read from: resources by id, and all pages of searches."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import httpx
 
 from toxgrade.errors import RequestError, SourceError
 from toxgrade.fhir.elements import object_of, objects, text_of
-from toxgrade.server.ehr.pull.http_client import BackendToken, Calls, read_object, scope
+from toxgrade.server.ehr.prefetch import is_outcome, is_partial
+from toxgrade.server.ehr.pull.authorization import Authorization
+from toxgrade.server.ehr.pull.http_client import Calls, HttpAnswer, read_object
 from toxgrade.server.settings import is_loopback
 
 _MAX_PAGES = 1000  # A search with more pages is taken to lead in a circle.
+_MOST_BYTES = 256 * 1024 * 1024  # of all pages of a search
 _PER_PAGE = "200"
-_JSON = {"Accept": "application/json"}
 _FHIR_JSON = {"Accept": "application/fhir+json"}
+_NOT_THERE = (404, 410)
+_NOT_TAKEN = (400, 404, 405, 422, 500, 501)  # Some answer 500 to what they do not know.
+
+
+class NotThere(SourceError):
+    """The server does not have the resource, or has it no longer."""
+
+
+class NotTaken(SourceError):
+    """The server does not take a search as it was asked."""
+
+
+@dataclass(slots=True)
+class Found:
+    """The resources that a search found, as often as they came; ``gaps`` say what did not come."""
+
+    resources: list[dict[str, Any]] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
+
+    def add(self, other: "Found") -> None:
+        """Add what another search found."""
+        self.resources += other.resources
+        self.gaps += other.gaps
 
 
 def read_base(text: str) -> httpx.URL:
@@ -32,93 +59,122 @@ def read_base(text: str) -> httpx.URL:
     return url
 
 
-def token_address(base: httpx.URL, calls: Calls) -> tuple[str, str]:
-    """Return token endpoint and scope by the server's ``.well-known/smart-configuration``.
-
-    The scope is of SMART 1 where only that is announced.
-
-    Raises:
-        SourceError: it names none, or one without https.
-    """
-    address = base.join(".well-known/smart-configuration")
-    answer = calls.call(lambda: httpx.Request("GET", address, headers=_JSON))
-    told = read_object(answer.body) if answer.status == 200 else {}
-    endpoint, capabilities = told.get("token_endpoint"), told.get("capabilities")
-    known = capabilities if isinstance(capabilities, list) else []
-    is_first = "permission-v1" in known and "permission-v2" not in known
-    url = httpx.URL(endpoint) if isinstance(endpoint, str) else httpx.URL("")
-    if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.host)):
-        raise SourceError("the server's smart-configuration names no https token_endpoint")
-    return str(url), scope("read" if is_first else "rs")
-
-
 class Server:
-    """The server at ``base``; ``token`` None: it needs no access token."""
+    """The server at ``base``; without ``authorization`` it answers everybody.
 
-    def __init__(self, base: httpx.URL, calls: Calls, token: BackendToken | None = None) -> None:
-        self.base, self._calls, self._token = base, calls, token
+    ``clock``: when it last answered, by its own clock (None: it does not tell the time).
+    ``takes_since``: whether it has taken ``_lastUpdated`` so far.
+    """
+
+    def __init__(
+        self, base: httpx.URL, calls: Calls, authorization: Authorization | None = None
+    ) -> None:
+        self.base, self._calls, self._authorization = base, calls, authorization
+        self.clock: datetime | None = None
+        self.takes_since = True
 
     def resource(self, path: str) -> dict[str, Any]:
         """Return one resource, such as ``Patient/7``.
 
         Raises:
-            SourceError: it is not there, or cannot be read.
+            NotThere: it is not there.
+            SourceError: it cannot be read.
         """
-        return self._get(self.base.join(path))
+        answer = self._get(self.base.join(path))
+        if answer.status in _NOT_THERE:
+            raise NotThere(f"the server answered {answer.status}")
+        return _object(answer)
 
-    def search(self, kind: str, parameters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-        """Yield the resources that a search finds, page after page.
+    def search(self, kind: str, parameters: Mapping[str, str]) -> Found:
+        """Return the resources of a kind that a search finds, of all pages.
 
         Raises:
+            NotTaken: the server does not take the search.
             SourceError: a page cannot be read, is no complete search result, or lies elsewhere.
         """
+        found, ids, total = Found(), set(), 0
         url = self.base.join(kind).copy_merge_params({**parameters, "_count": _PER_PAGE})
-        seen = set()
+        for page in self._pages(url, kind):
+            for entry in objects(page.get("entry")):
+                resource = object_of(entry.get("resource"))
+                if resource.get("resourceType") == kind:
+                    full_url = text_of(entry.get("fullUrl")) or ""
+                    found.resources.append(_relative(dict(resource), full_url))
+                    ids.add(text_of(resource.get("id")) or len(found.resources))
+                elif is_outcome(resource) and _checked(resource):
+                    found.gaps.append(f"the server says that it did not find every {kind}")
+            told = page.get("total")
+            total = max(total, told) if isinstance(told, int) else total
+        if total > len(ids):
+            found.gaps.append(f"the server found more of {kind} than it sent")
+        return found
+
+    def _pages(self, url: httpx.URL, kind: str) -> Iterator[dict[str, Any]]:
+        seen, size = set(), 0
         while True:
             seen.add(url)
-            page = self._get(url)
+            answer = self._get(url)
+            if answer.status in _NOT_TAKEN and len(seen) == 1:
+                raise NotTaken(f"the server answered the search for {kind} with {answer.status}")
+            page, size = _object(answer), size + len(answer.body)
             if page.get("resourceType") != "Bundle" or page.get("type") != "searchset":
                 raise SourceError(f"the search for {kind} was not answered with a searchset")
-            for entry in objects(page.get("entry")):
-                resource = _checked(object_of(entry.get("resource")))
-                yield _relative(resource, text_of(entry.get("fullUrl")) or "")
+            yield page
             links = objects(page.get("link"))
             following = [one.get("url") for one in links if one.get("relation") == "next"]
             if not following or not isinstance(following[0], str):
                 return
-            url = self._on_this_server(url.join(following[0]))
-            if url in seen or len(seen) >= _MAX_PAGES:
-                raise SourceError("the pages of a search lead in a circle")
+            url = self._on_this_server(url, following[0])
+            if url in seen or len(seen) >= _MAX_PAGES or size > _MOST_BYTES:
+                raise SourceError("the pages of a search lead in a circle, or have no end")
 
-    def _on_this_server(self, url: httpx.URL) -> httpx.URL:
-        """Return the address if it lies on this server, because no other may see the token."""
-        origins = [(one.scheme, one.host, one.port) for one in (url, self.base)]
+    def _on_this_server(self, page: httpx.URL, link: str) -> httpx.URL:
+        """Return where a page links to, on this server: no other may see what we are known by."""
+        try:
+            url = page.join(link)
+        except httpx.InvalidURL:
+            raise SourceError("the address of the next page cannot be read") from None
+        origins = [(one.scheme, one.host, one.port, one.userinfo) for one in (url, self.base)]
         if origins[0] != origins[1]:
             raise SourceError("the next page lies on another server")
         return url
 
-    def _get(self, url: httpx.URL) -> dict[str, Any]:
-        """Return a resource; if the server refuses the token, try once with a new one."""
+    def _get(self, url: httpx.URL) -> HttpAnswer:
+        """Return the answer; if the server refuses what we are known by, try once with another."""
         answer = self._calls.call(lambda: self._request(url))
-        if answer.status == 401 and self._token:
-            self._token.renew()
+        if answer.status == 401 and self._authorization and self._authorization.renew():
             answer = self._calls.call(lambda: self._request(url))
-        if answer.status != 200:
-            raise SourceError(f"the server answered {answer.status}")
-        return read_object(answer.body)
+        self.clock = answer.date
+        return answer
 
     def _request(self, url: httpx.URL) -> httpx.Request:
-        bearer = {"Authorization": f"Bearer {self._token.current()}"} if self._token else {}
-        return httpx.Request("GET", url, headers=_FHIR_JSON | bearer)
+        shown = {"Authorization": self._authorization.header()} if self._authorization else {}
+        return httpx.Request("GET", url, headers=_FHIR_JSON | shown)
 
 
-def _checked(resource: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a resource of a page; refuse an error, because the page is then incomplete."""
-    if resource.get("resourceType") == "OperationOutcome":
-        severities = [text_of(one.get("severity")) for one in objects(resource.get("issue"))]
-        if {"error", "fatal"} & set(severities):
-            raise SourceError("the search was answered in part, with an error")
-    return dict(resource)
+def _object(answer: HttpAnswer) -> dict[str, Any]:
+    """Return the resource of an answer that succeeded; else raise SourceError."""
+    if answer.status == 401:
+        raise SourceError("the server answered 401: it does not accept who we say we are")
+    if answer.status == 403:
+        raise SourceError("the server answered 403: it does not let us read this")
+    if 300 <= answer.status < 400:
+        raise SourceError("the server redirects: give the address it leads to")
+    if answer.status != 200:
+        raise SourceError(f"the server answered {answer.status}")
+    return read_object(answer.body)
+
+
+def _checked(outcome: Mapping[str, Any]) -> bool:
+    """Return whether an outcome among results says that others are missing.
+
+    Raises:
+        SourceError: it is an error, so that the page is not complete.
+    """
+    severities = [text_of(one.get("severity")) for one in objects(outcome.get("issue"))]
+    if {"error", "fatal"} & set(severities):
+        raise SourceError("the search was answered in part, with an error")
+    return is_partial(outcome)
 
 
 def _relative(resource: dict[str, Any], full_url: str) -> dict[str, Any]:
