@@ -1,13 +1,13 @@
 """Up to when results were pulled
 
-Revises: 0011
+Revises: 0012
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0012"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 
 _id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
