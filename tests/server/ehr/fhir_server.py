@@ -1,5 +1,6 @@
 """A FHIR server (SYNTHETIC patients) that pages, throttles, stalls and breaks off when told to."""
 
+import re
 import ssl
 import threading
 import time
@@ -120,7 +121,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _searched(self, kind: str, asked: dict[str, list[str]]) -> dict[str, Any]:
         told = self.told
-        codes = {one.rpartition("|")[2] for one in asked["code"][0].split(",")}
+        tokens = re.split(r"(?<!\\),", asked["code"][0])
+        codes = {one.rpartition("|")[2].replace("\\,", ",") for one in tokens}
         found = [
             one
             for one in told.resources.get(kind, [])

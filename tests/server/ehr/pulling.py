@@ -15,7 +15,7 @@ from tests.conftest import served
 from tests.server.ehr.fhir_server import FhirServer
 from toxgrade.criteria.reader import load
 from toxgrade.fhir.results import Accepted
-from toxgrade.grading.rules import Graders
+from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.ehr.pull.fhir_server import Server, read_base
 from toxgrade.server.ehr.pull.http_client import Calls, Limits
 from toxgrade.server.ehr.pull.patients import Pulled, pull_patient
@@ -35,7 +35,7 @@ def pulled(told: FhirServer, *fhir_ids: str) -> Pulled:
     with closing(Calls(QUICK)) as calls:
         server = Server(read_base(told.url), calls)
         person = read_person(server, fhir_ids or ("1",))
-        return pull_patient(server, person, _GRADERS, Accepted(), None)
+        return pull_patient(server, person, _GRADERS, Rules(), _FINAL, None)
 
 
 def run(

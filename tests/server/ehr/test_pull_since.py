@@ -5,8 +5,8 @@ from typing import Any, Literal
 import pytest
 from sqlalchemy import select
 
-from tests.conftest import NewDatabase
-from tests.fhir.resources import observation, procedure, quantity
+from tests.conftest import NewDatabase, served
+from tests.fhir.resources import coded, observation, procedure, quantity
 from tests.server.ehr import fhir_server as server
 from tests.server.ehr.fhir_server import FhirServer
 from tests.server.ehr.pulling import Ran, grades, ran
@@ -15,6 +15,7 @@ from toxgrade.server.ehr.pull.wanted import Wanted
 from toxgrade.server.records.db.engine import transaction
 from toxgrade.server.records.db.service_tables import pull_marks
 from toxgrade.server.records.erase import erase_patient
+from toxgrade.server.settings import Settings
 
 _SINCE = "_lastUpdated=ge2011-05-31T10%3A00%3A00Z"
 
@@ -191,6 +192,34 @@ def test_an_erasure_takes_along_up_to_when_the_patient_was_read(
     again = ran(dated, database_url)
     assert not again.succeeded
     assert "this patient was erased" in again.told[0]
+
+
+def test_a_patient_without_the_time_of_the_last_change_is_always_read(
+    dated: FhirServer, new_sqlite: NewDatabase
+) -> None:
+    """Sex or birth date may have been corrected."""
+    url = new_sqlite()
+    dated.resources["Patient"] = [{"resourceType": "Patient", "id": "1"}]
+    for _ in range(2):
+        assert asks_for_all(ran(dated, url))
+
+
+def test_codes_of_the_site_are_asked_for_once_the_study_knows_them(
+    dated: FhirServer, new_sqlite: NewDatabase
+) -> None:
+    url = new_sqlite()
+    dated.add(bilirubin("k", "2011-05-20", "7", "2011-05-20T08:00:00Z",
+                        code=coded("BILI,T", system="urn:lab")))  # fmt: skip
+    assert ran(dated, url).succeeded
+    assert ("7", "2011-05-20") not in values(url)
+    with served(Settings(database_url=url, auth="off", workers=0)) as api:
+        rules = {"dictionary": {"analytes": {"urn:lab|BILI,T": "bilirubin"}}}
+        answer = api.put("/v1/studies/default", json=rules, params={"regrade": "true"})
+        assert answer.status_code == 200, answer.text
+    done = ran(dated, url)
+    assert (done.succeeded, asks_for_all(done)) == (True, True)
+    found = [one for one in grades(url, "P1") if one["collected"] == "2011-05-20"]
+    assert [(one["value"], one["grade"]) for one in found] == [("7", 3)]
 
 
 def test_what_the_database_does_not_have_is_asked_for(

@@ -11,11 +11,12 @@ from toxgrade.fhir.elements import text_of
 from toxgrade.fhir.results import Accepted
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Graders, Rules
+from toxgrade.grading.units import Names
 from toxgrade.server.ehr.grade_bundle import observe, persons
 from toxgrade.server.ehr.persist import is_undated, storable
 from toxgrade.server.ehr.pull.fhir_server import Found, Server
 from toxgrade.server.ehr.pull.person import Person
-from toxgrade.server.ehr.pull.searches import asked_sha256, next_mark, search
+from toxgrade.server.ehr.pull.searches import asked_codes, asked_sha256, next_mark, search
 from toxgrade.server.records.identity import Loc
 from toxgrade.server.records.pull_marks import PullMark
 
@@ -43,28 +44,28 @@ class Pulled:
 
 
 def pull_patient(
-    server: Server, person: Person, graders: Graders, accepted: Accepted, mark: PullMark | None
-) -> Pulled:
+    server: Server, person: Person, graders: Graders, rules: Rules, accepted: Accepted,
+    mark: PullMark | None,
+) -> Pulled:  # fmt: skip
     """Read what can be graded of one patient, and the courses of radiotherapy.
 
-    ``mark``: up to when it was read before, so that only what is new is asked for; None: all.
+    ``rules`` have the names of the study's site. ``mark``: up to when it was read before, so that
+    only what is new is asked for; None: all.
 
     Raises:
         SourceError: the server does not return it, or returns another patient's.
     """
-    codes = [code for analyte in graders.criteria.analytes.values() for code in analyte.loinc]
-    asked = asked_sha256(person, codes, accepted)
+    codes = asked_codes(graders.criteria, rules.dictionary)
+    asked = asked_sha256(person, codes, accepted, rules.dictionary)
     same_question = mark if mark and mark.asked_sha256 == asked else None
     found = search(server, person, codes, same_question)
-    pulled = _read(server, person, found, graders, accepted)
+    pulled = _read(server, person, found, graders.for_rules(rules).names, accepted)
     if not pulled.is_whole:
         return pulled  # What was lost is told again until it is there.
     return replace(pulled, mark=next_mark(server, person, found, asked))
 
 
-def _read(
-    server: Server, person: Person, found: Found, graders: Graders, accepted: Accepted
-) -> Pulled:
+def _read(server: Server, person: Person, found: Found, names: Names, accepted: Accepted) -> Pulled:
     """Return what was found as results and courses; ``mark`` is left to be set."""
     named = {f"Patient/{person.own}": person.in_use}
     for i, resource in enumerate(found.resources):
@@ -75,7 +76,6 @@ def _read(
     bundle = {"resourceType": "Bundle", "type": "collection", "entry": entry}
     contents = read_bundle(bundle, "Bundle", len(entry))
     _refuse_others(contents)
-    names = graders.for_rules(Rules()).names
     observed = observe(contents, names, accepted)
     (values,) = persons(contents, observed, of_one=True)
     courses, results = values.treatment.courses, storable(observed, names)

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from toxgrade.errors import RequestError, SourceError
 from toxgrade.fhir.results import Accepted
-from toxgrade.grading.rules import Graders
+from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.ehr.pull.fhir_server import Server
 from toxgrade.server.ehr.pull.keep import Kept, keep
 from toxgrade.server.ehr.pull.patients import pull_patient
@@ -92,9 +92,10 @@ class Pull:
             RequestError: this is another patient, too, or what was found cannot be kept.
         """
         target, outcome = self._target, self._outcome
-        mark = None if self._is_whole else self._find_mark(one.patient)
-        person = self._person(one)
-        pulled = pull_patient(self._server, person, target.graders, target.accepted, mark)
+        rules, mark = self._stored(one.patient)
+        pulled = pull_patient(
+            self._server, self._person(one), target.graders, rules, target.accepted, mark
+        )
         if not pulled.is_empty:
             job = partial(
                 keep, study=target.study, patient=one.patient, source=str(self._server.base),
@@ -110,10 +111,12 @@ class Pull:
             self._tell(f"line {one.line}: {told}")
         return pulled.is_whole and not pulled.is_empty
 
-    def _find_mark(self, patient: str) -> PullMark | None:
+    def _stored(self, patient: str) -> tuple[Rules, PullMark | None]:
+        """Return the study's rules, and up to when a patient was read; None: to be read whole."""
         with read_only(self._target.engine).connect() as connection:
             study = find_study(connection, self._target.study)
-            return find_pull_mark(connection, study, patient, str(self._server.base))
+            mark = find_pull_mark(connection, study, patient, str(self._server.base))
+        return study.rules, None if self._is_whole else mark
 
     def _person(self, one: Wanted) -> Person:
         """Return whom the server means; refuse a person of two pseudonyms, who would count twice.

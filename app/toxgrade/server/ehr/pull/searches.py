@@ -4,6 +4,7 @@ Courses are asked for as a whole each time, because all that are recorded are re
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from hashlib import sha256
 from typing import Any
 
 from toxgrade import __version__
+from toxgrade.criteria.model import Criteria
 from toxgrade.fhir.elements import (
     FORMER_COURSE,
     LOINC,
@@ -20,6 +22,7 @@ from toxgrade.fhir.elements import (
     object_of,
 )
 from toxgrade.fhir.results import Accepted
+from toxgrade.grading.dictionary import Dictionary
 from toxgrade.server.ehr.pull.fhir_server import Found, NotTaken, Server
 from toxgrade.server.ehr.pull.person import Person
 from toxgrade.server.records.pull_marks import PullMark
@@ -67,13 +70,23 @@ def next_mark(server: Server, person: Person, found: Found, asked: str) -> PullM
     return PullMark(max(past), asked) if past else None
 
 
-def asked_sha256(person: Person, codes: Iterable[str], accepted: Accepted) -> str:
+def asked_codes(criteria: Criteria, dictionary: Dictionary) -> list[str]:
+    """Return the codes of all tests that are graded, as searches have them: ours and the site's."""
+    loinc = [f"{LOINC}|{code}" for one in criteria.analytes.values() for code in one.loinc]
+    local = [re.sub(r"([\\\\,$])", r"\\\1", theirs) for theirs, _ in dictionary.analytes]
+    return [*loinc, *local]
+
+
+def asked_sha256(
+    person: Person, codes: Iterable[str], accepted: Accepted, dictionary: Dictionary
+) -> str:
     """Return a digest of all that decides which results are found, and how they are read.
 
     Where it has changed, a mark says nothing: codes may be new, sex or birth date corrected, or
     this version of Toxgrade may read what an earlier one did not.
     """
-    asked = [__version__, sorted(codes), astuple(accepted), sorted(person.versions.items())]
+    read = [__version__, dictionary.sha256, astuple(accepted)]
+    asked = [*read, sorted(codes), sorted(person.versions.items())]
     return sha256(json.dumps(asked).encode()).hexdigest()
 
 
@@ -119,7 +132,7 @@ def _results(server: Server, patient: str, codes: Sequence[str], since: datetime
     whole = Found()
     changed = {"_lastUpdated": f"ge{since:%Y-%m-%dT%H:%M:%SZ}"} if since else {}
     for first in range(0, len(codes), _SEARCH_CODES):
-        query = ",".join(f"{LOINC}|{code}" for code in codes[first : first + _SEARCH_CODES])
+        query = ",".join(codes[first : first + _SEARCH_CODES])
         asked = {"patient": patient, "code": query, **changed}
         whole.add(server.search("Observation", asked))
     return whole
