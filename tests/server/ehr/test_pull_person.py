@@ -129,6 +129,11 @@ def test_one_person_under_two_pseudonyms_is_refused(
     assert [line.partition(": one person")[0] for line in done.told[:2]] == [
         f"line 2: {text} 3", f"line 3: {text} 2",
     ]  # fmt: skip
+    # both were merged into a third, who is not listed: the first is stored before that is known
+    merged.resources["Patient"] = [patient(n, ("replaced-by", "Patient/9")) for n in ("7", "8")]
+    merged.resources["Patient"].append(patient("9"))
+    done = ran(merged, url, Wanted(2, "P7", ("7",)), Wanted(3, "P8", ("8",)))
+    assert done.told[0].startswith(f"line 3: {text} 2")
     (tmp_path / "patients.csv").write_text("patient,fhir_id\nP7,7\nP8,7\n")
     with pytest.raises(FileError, match="line 3: this is the fhir_id of line 2, too"):
         read_wanted(tmp_path / "patients.csv")
