@@ -4,6 +4,7 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from toxgrade.cli.criteria import add_interpretations, parse_choices
 from toxgrade.cli.options import Parser, add_file_options, cleanup_on_signal, read_options
 
 if TYPE_CHECKING:
@@ -23,13 +24,15 @@ def arguments(parser: Parser) -> None:
         help="columns that name a result: COLUMN or OURS=THEIRS, with commas",
     )  # fmt: skip
     add("--output", "-o", type=Path, help="the differences: .csv, .parquet, …")
+    add_interpretations(parser)
     add_file_options(parser, "how the export was declared when it was graded", _CELL_OPTIONS)
 
 
 @cleanup_on_signal()
 def compare(
-    ours: Path, theirs: Path, keys: list[tuple[str, str]], output: Path | None, **files: Any
-) -> None:
+    ours: Path, theirs: Path, keys: list[tuple[str, str]], output: Path | None,
+    interpretations: list[str], **files: Any,
+) -> None:  # fmt: skip
     """Say where two graders agree on the same results, and why they do not."""
     from toxgrade.criteria.reader import load
     from toxgrade.exports.compare_adlb import compare
@@ -39,7 +42,8 @@ def compare(
     if output is not None:
         check_output(output)
         check_apart([output], [ours, theirs])
-    found = compare(ours, theirs, keys, Graders(load()), read_options(files))
+    choices = parse_choices(interpretations)
+    found = compare(ours, theirs, keys, Graders(load()), read_options(files), choices)
     if output is not None:
         write([found.differences], output)
     _print(found)
@@ -63,11 +67,21 @@ def _print(found: "Comparison") -> None:
 
     differences = found.differences
     print(f"{sum(found.agreed.values()):,} gradings agree, {len(differences):,} differ")
-    counted = differences.group_by("term", "cause").len().sort("term", "cause")
+    meant = pl.concat_str("their_term", "their_edition", separator=", ", ignore_nulls=True)
+    shown = pl.when(meant != "").then(pl.format("{} ({})", "cause", meant)).otherwise("cause")
+    counted = differences.with_columns(cause=shown).group_by("term", "cause").len()
     terms = {*found.agreed, *counted["term"].drop_nulls()}
     for term in sorted(terms):
-        causes = counted.filter(pl.col("term") == term).select("cause", "len").iter_rows()
-        listed = ", ".join(f"{cause} {n:,}" for cause, n in causes)
+        causes = counted.filter(pl.col("term") == term).sort("cause").select("cause", "len")
+        listed = ", ".join(f"{cause} {n:,}" for cause, n in causes.iter_rows())
         print(f"  {term}: {found.agreed.get(term, 0):,} agree" + f"; {listed}" * bool(listed))
     if alone := int(differences["term"].is_null().sum()):
         print(f"  graded by them only: {alone:,}")
+    for whose, without in zip(("ours", "theirs"), found.without_key, strict=True):
+        if without:
+            print(f"not compared, a key is missing: {without:,} of {whose}")
+    if not found.in_both:
+        print("--keys give no result that both have")
+    if odd := int((differences["cause"] == "not-reproduced").sum()):
+        text = "compare the whole file as it was written, with --map, --interpretation, … as then"
+        print(f"not graded again as they were: {odd:,}; {text}")

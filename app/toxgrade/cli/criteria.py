@@ -102,16 +102,24 @@ def changed_rules(rules: "Rules", edition: "Edition", given: list[str]) -> "Rule
     """
     from dataclasses import replace
 
-    from toxgrade.errors import RequestError
-
     known = {interpretation.name for interpretation in edition.interpretations}
     choices = {old: choice for old, choice in rules.interpretations if old in known}
-    for text in given:
-        interpretation, equals, choice = text.partition("=")
-        if not equals:
-            raise RequestError("--interpretation: expected INTERPRETATION=CHOICE")
-        choices[interpretation] = choice
+    choices |= parse_choices(given)
     return replace(rules, edition=edition.name, interpretations=tuple(sorted(choices.items())))
+
+
+def parse_choices(given: list[str]) -> dict[str, str]:
+    """Return the choices given as A=B, by interpretation.
+
+    Raises:
+        RequestError: a text is not INTERPRETATION=CHOICE.
+    """
+    from toxgrade.errors import RequestError
+
+    pairs = [text.partition("=") for text in given]
+    if not all(equals for _, equals, _ in pairs):
+        raise RequestError("--interpretation: expected INTERPRETATION=CHOICE")
+    return {interpretation: choice for interpretation, _, choice in pairs}
 
 
 def arguments(parser: Parser) -> None:

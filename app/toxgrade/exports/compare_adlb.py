@@ -3,32 +3,26 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-from toxgrade.criteria.model import Edition
+from toxgrade.criteria.model import Criteria, Direction
 from toxgrade.errors import FileError
-from toxgrade.exports.discrepancy_cause import find_cause, read_theirs
-from toxgrade.grading.grader import TermGrader
-from toxgrade.grading.parse import COLUMNS, lab_result
-from toxgrade.grading.result import LabResult
-from toxgrade.grading.rules import Graders, Rules
-from toxgrade.tabular.lab_export import open_labs
-from toxgrade.tabular.mapping import ColumnMap
-from toxgrade.tabular.open_file import open_table
+from toxgrade.exports.discrepancy_cause import Explanation, explain
+from toxgrade.exports.discrepancy_evidence import Compared, Test, gather
+from toxgrade.exports.our_grades import Gradings, read_our_grades
+from toxgrade.exports.regrading import OurGrading, Regrader
+from toxgrade.exports.their_grades import read_their_grades, trimmed
+from toxgrade.exports.their_numbers import read_theirs
+from toxgrade.grading.rules import Graders
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions
 from toxgrade.tabular.spill import temporary_folder
+from toxgrade.tabular.table import apart
 
-_ADAM = ReadOptions(columns=ColumnMap({
-    "patient": "USUBJID", "collected": "ADTC", "analyte": "PARAMCD", "value": "AVALC",
-    "unit": "AVALU", "lln": "ANRLO", "uln": "ANRHI",
-}))  # fmt: skip
-_OURS = {"term": "ATOXDSC", "at_least": "ATOXMIN", "at_most": "ATOXMAX", "reason": "ATOXREAS",
-         "phase": "APHASE", "edition": "ATOXVER"}  # fmt: skip
-_THEIRS = {"value": "AVAL", "unit": "AVALU", "lln": "ANRLO", "uln": "ANRHI", "baseline": "BASE"}
-_SIDES, _SIGNED = {"high": "ATOXGRH", "low": "ATOXGRL"}, "ATOXGR"
-_GRADE = r" *([+-]?[0-5])(?:\.0*)? *"
+_MOST_CONSULTED = 1_000
+"""Results of a test or term that are consulted on what their file does not say: evenly spread."""
+_NOT_REPRODUCED = Explanation("not-reproduced")
+_CAUSES = {"cause": pl.String, "their_term": pl.String, "their_edition": pl.String}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +31,17 @@ class Comparison:
 
     ``agreed``: the number of equal gradings by term. ``differences``: a row per grading that
     differs: the keys, ``term``, ``grade`` (ours), ``at_least``, ``at_most`` (Int8; null: undecided
-    or not graded), ``reason``, ``their_grade`` (Int8) and ``cause``: a ``discrepancy_cause.Cause``,
-    or ``only-ours``, ``only-theirs`` where the other side has no such grading.
+    or not graded), ``reason``, ``their_grade`` (Int8), ``cause``: a ``discrepancy_cause.Cause``, or
+    ``only-ours``, ``only-theirs`` where the other side has no such grading; ``their_term`` and
+    ``their_edition``: what they graded by where the cause is that (null: as ours). ``without_key``:
+    our gradings and theirs that are not compared, since a key is missing. ``in_both``: the
+    gradings that both have.
     """
 
     agreed: Mapping[str, int]
     differences: pl.DataFrame
+    without_key: tuple[int, int]
+    in_both: int
 
 
 def compare(
@@ -51,24 +50,29 @@ def compare(
     keys: Sequence[tuple[str, str]],
     graders: Graders,
     options: ReadOptions = DEFAULT_OPTIONS,
+    interpretations: Mapping[str, str] | None = None,
 ) -> Comparison:
     """Compare a file that ``toxgrade grade`` wrote with another grader's of the same results.
 
-    ``keys``: the columns (ours, theirs) that together identify a result. Their grades are ATOXGRH
-    and ATOXGRL, or ATOXGR with a minus for low values; AVAL, AVALU, ANRLO, ANRHI and BASE are used
-    where they exist. ``options``: how the export was declared when it was graded (ignored for a
-    file with ADaM's names); its ``nulls`` hold for the other file too.
+    ``keys``: the columns (ours, theirs) that together identify a result. ``options`` and
+    ``interpretations``: how the export was declared when it was graded, where the manifest beside
+    it does not say; ``nulls`` hold for the other file too.
 
     Raises:
         FileError: a file lacks a column, holds a text that is no grade, or the keys are not unique.
+        CriteriaError: there is no such interpretation or choice.
     """
+    names = [f"key {number}" for number in range(len(keys))]
+    our_keys, their_keys = (dict(zip(names, side, strict=True)) for side in zip(*keys, strict=True))
     with temporary_folder() as folder:
-        our_rows = _ours(ours, [key for key, _ in keys], options, folder)
-        their_rows = _theirs(theirs, [key for _, key in keys], options.nulls, folder)
-    edition = _edition(our_rows, graders, ours.name)
-    sides = {term.name: term.direction for term in edition.terms}
-    our_rows = our_rows.with_columns(side=pl.col("term").replace_strict(sides, default=None))
-    on = [*_key_names(keys), "side"]
+        our = read_our_grades(
+            ours, our_keys, options, interpretations or {}, graders.criteria, folder
+        )
+        nulls = tuple(dict.fromkeys([*our.nulls, *options.nulls]))
+        directions = _directions(graders.criteria)
+        their = read_their_grades(theirs, their_keys, nulls, directions, folder)
+    on = [*names, "side"]
+    our_rows, their_rows = our.rows.drop_nulls(names), their.rows.drop_nulls(names)
     for frame, file in ((our_rows, ours), (their_rows, theirs)):
         _require_one_each(frame, on, file.name)
     both = our_rows.join(their_rows, on=on, how="full", coalesce=True, maintain_order="left_right")
@@ -76,80 +80,28 @@ def compare(
     equal = in_both & pl.col("grade").eq_missing(pl.col("their_grade"))
     # A grade that is 0 or undecided, on one side alone, contradicts nothing.
     no_toxicity = ~in_both & (pl.coalesce("grade", "their_grade").fill_null(0) == 0)
+    regrader = Regrader(graders, our.rules)
+    causes = _Causes(Gradings(our, regrader), regrader, both.filter(in_both), their.columns)
     differing = both.filter(~equal & ~no_toxicity)
-    causes = _causes(differing, our_rows, graders.for_rules(Rules(edition=edition.name)))
-    shown = ["term", "grade", "at_least", "at_most", "reason", "their_grade"]
-    key_cols = [pl.col(place).alias(key) for place, (key, _) in zip(on, keys, strict=False)]
+    differing = differing.with_columns(causes.of(differing))
+    shown = ["term", "grade", "at_least", "at_most", "reason", "their_grade", *_CAUSES]
+    renamed = apart([*our_keys.values()], shown)
+    key_cols = [pl.col(name).alias(renamed.get(key, key)) for name, key in our_keys.items()]
     return Comparison(
         dict(both.filter(equal)["term"].value_counts(sort=True).iter_rows()),
-        differing.select(*key_cols, *shown, cause=pl.Series(list(causes), dtype=pl.String)),
+        differing.select(*key_cols, *shown),
+        (len(our.rows) - len(our_rows), len(their.rows) - len(their_rows)),
+        both.filter(in_both).height,
     )
 
 
-def _key_names(keys: Sequence[object]) -> list[str]:
-    return [f"key {number}" for number in range(len(keys))]
-
-
-def _ours(path: Path, keys: list[str], options: ReadOptions, folder: Path) -> pl.DataFrame:
-    """Return our gradings: the keys, ``COLUMNS`` of the export, the grades, and ``ours`` (true)."""
-    adam = "ATOXDSC" in open_table(path, DEFAULT_OPTIONS, folder).columns
-    labs = open_labs([path], folder, _ADAM if adam else options)
-    given = {name: _OURS[name] if adam else name for name in _OURS}
-    _require(labs.columns, [*keys, *given.values()], path.name)
-    graded = [pl.col(column).alias(name) for name, column in given.items()]
-    key_cols = [pl.col(key).alias(name) for name, key in zip(_key_names(keys), keys, strict=True)]
-    rows = pl.concat(
-        chunk.rows.select(COLUMNS).hstack(chunk.given.select(*key_cols, *graded))
-        for chunk in labs.chunks()
-    )
-    for name in ("at_least", "at_most"):
-        _require_grades(rows[name], "[0-5]", path.name, given[name])
-    bounds = [pl.col(name).cast(pl.Int8) for name in ("at_least", "at_most")]
-    decided = pl.when(pl.col("at_least") == pl.col("at_most")).then("at_least")
-    gradings = rows.drop_nulls("term").with_columns(*bounds, ours=True)
-    return gradings.with_columns(grade=decided)
-
-
-def _theirs(path: Path, keys: list[str], nulls: Sequence[str], folder: Path) -> pl.DataFrame:
-    """Return theirs: the keys, ``their_…`` inputs, ``side``, ``their_grade``, ``theirs`` (true)."""
-    table = open_table(path, DEFAULT_OPTIONS, folder)
-    sides = {side: name for side, name in _SIDES.items() if name in table.columns}
-    if not sides and _SIGNED not in table.columns:
-        raise FileError(f"{path.name}: the header lacks ATOXGRH and ATOXGRL, or ATOXGR")
-    _require(table.columns, keys, path.name)
-    inputs = {f"their_{n}": pl.col(c) for n, c in _THEIRS.items() if c in table.columns}
-    key_cols = dict(zip(_key_names(keys), map(pl.col, keys), strict=True))
-    grades = [*sides.values()] or [_SIGNED]
-    others = [column for column in _THEIRS.values() if column in table.columns]
-    rows = pl.concat(table.chunks(list(dict.fromkeys([*keys, *grades, *others]))))
-    rows = rows.with_columns(pl.col(*grades, *others).replace(list(nulls), None))
-    for column in grades:
-        _require_grades(rows[column], _GRADE, path.name, column)
-    parts = []
-    for side in _SIDES:
-        if sides and side not in sides:
-            continue
-        grade = pl.col(sides.get(side, _SIGNED)).str.extract(f"^{_GRADE}$").cast(pl.Int8)
-        if not sides:  # 0 counts for both sides.
-            grade = pl.when((grade >= 0) if side == "high" else (grade <= 0)).then(grade.abs())
-        parts.append(
-            rows.select(**key_cols, **inputs, side=pl.lit(side), their_grade=grade, theirs=True)
-        )
-    found = pl.concat(parts)
-    return found.filter(pl.col("their_grade").is_not_null())
-
-
-def _require(columns: Sequence[str], wanted: Sequence[str], file: str) -> None:
-    if missing := [name for name in wanted if name not in columns]:
-        raise FileError(f"{file}: the header lacks {', '.join(missing)}")
-
-
-def _require_grades(texts: pl.Series, pattern: str, file: str, column: str) -> None:
-    """Refuse texts that are no grades: they would count as missing, and ours as the only grades."""
-    filled = texts.filter(texts.str.strip_chars() != "")
-    if invalid := len(filled) - int(filled.str.contains(f"^(?:{pattern})$").sum()):
-        text = f"{invalid:,} texts that are no grade from 0 to 5; --null TEXT where one means none"
-        raise FileError(f"{file}: {column} holds {text}")
+def _directions(criteria: Criteria) -> dict[str, Direction]:
+    """Return the direction of every term of every edition, by its name in small letters."""
+    return {
+        " ".join(term.name.lower().split()): term.direction
+        for edition in criteria.editions.values()
+        for term in edition.terms
+    }
 
 
 def _require_one_each(frame: pl.DataFrame, on: list[str], file: str) -> None:
@@ -160,30 +112,67 @@ def _require_one_each(frame: pl.DataFrame, on: list[str], file: str) -> None:
         raise FileError(f"{file}: {text}")
 
 
-def _edition(our_rows: pl.DataFrame, graders: Graders, file: str) -> Edition:
-    editions = our_rows["edition"].unique().to_list()
-    if len(editions) != 1:
-        raise FileError(f"{file}: expected gradings by one edition of CTCAE")
-    return graders.criteria.edition(editions[0])
+class _Causes:
+    """The causes of discrepancies, by the results themselves and by all that both have."""
+
+    def __init__(
+        self,
+        gradings: Gradings,
+        regrader: Regrader,
+        in_both: pl.DataFrame,
+        columns: frozenset[str],
+    ) -> None:
+        self._gradings, self._regrader = gradings, regrader
+        self._in_both, self._columns = in_both, columns
+
+    def of(self, differing: pl.DataFrame) -> pl.DataFrame:
+        """Return ``_CAUSES`` of each row that differs, in order."""
+        compared = differing.filter(pl.col("ours") & pl.col("theirs"))
+        found, tests = [], []
+        for our, row in self._gradings.of(compared):
+            theirs = read_theirs(row, self._columns)
+            found.append([*explain(our, theirs, self._regrader)] if our else [_NOT_REPRODUCED])
+            tests.append(_test(our))
+        evidence = gather(found, tests, self._agreeing, self._of_test, self._regrader)
+        chosen = iter(map(evidence.choose, found, tests))
+        rows: list[tuple[str, str | None, str | None]] = []
+        for ours, theirs in differing.select("ours", "theirs").iter_rows():
+            if theirs is None:
+                rows.append(("only-ours", None, None))
+            elif ours is None:
+                rows.append(("only-theirs", None, None))
+            else:
+                one = next(chosen)
+                rows.append((one.cause, one.term, one.edition))
+        return pl.DataFrame(rows, schema=_CAUSES, orient="row")
+
+    def _agreeing(self) -> Iterator[tuple[OurGrading, float]]:
+        """Yield gradings that agree, of every term, each with the number for which it stands."""
+        agreeing = self._in_both.filter(pl.col("grade") == pl.col("their_grade"))
+        for rows in agreeing.partition_by("term"):
+            consulted = _spread(rows)
+            for our, _ in self._gradings.of(consulted):
+                if our:
+                    yield our, len(rows) / len(consulted)
+
+    def _of_test(self, test: Test) -> Iterator[Compared]:
+        """Yield our grading and their grade of results of a test that both have."""
+        analyte, unit = test
+        spelt = [
+            text
+            for text in self._in_both["analyte"].unique().drop_nulls()
+            if self._regrader.analyte(text) == analyte
+        ]
+        of_test = pl.col("analyte").is_in(spelt) & trimmed("unit").eq_missing(pl.lit(unit))
+        for our, row in self._gradings.of(_spread(self._in_both.filter(of_test))):
+            if our:
+                yield our, row["their_grade"]
 
 
-def _causes(differing: pl.DataFrame, our_rows: pl.DataFrame, grader: TermGrader) -> Iterator[str]:
-    """Yield why each row differs, in order."""
-    terms = {term.name: term for term in grader.edition.terms}
-    relative = [name for name, term in terms.items() if term.uses_baseline]
-    baselines = our_rows.filter((pl.col("phase") == "baseline") & pl.col("term").is_in(relative))
-    by_patient = {(r["patient"], r["term"]): _lab(r) for r in baselines.iter_rows(named=True)}
-    for row in differing.iter_rows(named=True):
-        if row["theirs"] is None:
-            yield "only-ours"
-        elif row["ours"] is None:
-            yield "only-theirs"
-        else:
-            values = {n: row[f"their_{n}"] for n in _THEIRS if f"their_{n}" in row}
-            theirs = read_theirs(values | {"grade": row["their_grade"]})
-            baseline = by_patient.get((row["patient"], row["term"]))
-            yield find_cause(_lab(row), baseline, theirs, terms[row["term"]], grader)
+def _test(our: OurGrading | None) -> Test:
+    return (our.term.analyte, our.result.unit) if our else ("", None)
 
 
-def _lab(row: Mapping[str, Any]) -> LabResult:
-    return lab_result({name: row[name] for name in COLUMNS})
+def _spread(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return rows at equal distances, at most ``_MOST_CONSULTED``."""
+    return rows.gather_every(-(-len(rows) // _MOST_CONSULTED) or 1)

@@ -1,122 +1,127 @@
 """Why two graders differ over a result: the input that, changed to theirs, gives their grade."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any, Literal
-
-from msgspec.structs import replace
+from itertools import chain
 
 from toxgrade.criteria.model import Term
-from toxgrade.errors import ParseError
+from toxgrade.exports.binary_rounding import as_floats_see
+from toxgrade.exports.discrepancy_trials import Cause, shown_trials, their_baseline
+from toxgrade.exports.regrading import OurGrading, Regrader, SupposedUnit
+from toxgrade.exports.their_numbers import Theirs, Units, units
 from toxgrade.grading.grader import REFERENCE_RANGE_ONLY, Baseline, TermGrader
-from toxgrade.grading.parse import read_limit
-from toxgrade.grading.result import LabResult, Reported
-
-Cause = Literal["censored", "unit", "range", "baseline", "rounding", "rule"]
-"""What the other grader took differently: ``<5`` as 5, another unit, range or baseline, a number
-that was rounded (or held in binary floating point), or, if none of these explains it, another rule.
-"""
-
-_FLOAT_ERROR = Decimal("1e-9")
-"""Relative error that binary floating point does not reach in the few operations of a grade."""
-
-_ROUNDING_ERROR = Decimal("0.005")
-"""Largest relative error of a conversion that is printed with three digits."""
+from toxgrade.grading.result import LabResult
 
 
 @dataclass(frozen=True, slots=True)
-class Theirs:
-    """What their data set has for a result; None where a column is absent or empty.
+class Explanation:
+    """A cause that gives their grade, with what they graded by where that is not ours.
 
-    ``value``, ``baseline``, ``lln`` and ``uln`` are in ``unit`` (None: in ours). ``has_range`` and
-    ``has_baseline``: whether they have such columns at all.
+    ``said``: their file shows it; else it is supposed, and other results must bear it out. ``unit``
+    is the one supposed.
     """
 
-    grade: int | None
-    value: Decimal | None = None
-    unit: str | None = None
-    lln: Decimal | None = None
-    uln: Decimal | None = None
-    baseline: Decimal | None = None
-    has_range: bool = False
-    has_baseline: bool = False
+    cause: Cause
+    said: bool = False
+    term: str | None = None
+    edition: str | None = None
+    unit: SupposedUnit | None = None
 
 
-def read_theirs(row: Mapping[str, Any]) -> Theirs:
-    """Return a row's ``value``, ``unit``, ``lln``, ``uln``, ``baseline`` (texts) and ``grade``."""
+def explain(our: OurGrading, theirs: Theirs, regrader: Regrader) -> Iterator[Explanation]:
+    """Yield what gives their grade, in the order in which it is to be believed.
 
-    def number(name: str) -> Decimal | None:
-        try:
-            return read_limit(row.get(name) or "").number
-        except ParseError:
-            return None
-
-    return Theirs(
-        row["grade"], number("value"), row.get("unit") or None, number("lln"), number("uln"),
-        number("baseline"), has_range="uln" in row or "lln" in row, has_baseline="baseline" in row,
-    )  # fmt: skip
-
-
-def find_cause(
-    ours: LabResult, before: LabResult | None, theirs: Theirs, term: Term, grader: TermGrader
-) -> Cause:
-    """Return the first cause that gives their grade; ``before``: our baseline, None if none."""
-    own: Baseline = before if term.uses_baseline else REFERENCE_RANGE_ONLY
-    for found, lab, baseline in _trials(ours, own, theirs, grader):
-        grade = grader.grade(lab, term, baseline)
-        decided = grade.at_least if grade.at_least == grade.at_most else None
-        if decided is not None and decided == theirs.grade:
-            return found
-    return "rule"
+    The first that is ``said`` is the last one: what the file shows needs no other explanation.
+    """
+    if not regrader.reproduces(our):
+        yield Explanation("not-reproduced", said=True)
+        return
+    stated = regrader.names_another_term(theirs.term, our.term) if theirs.term else None
+    if stated:
+        yield Explanation("term", said=True, term=theirs.term)
+        return
+    of_units = units(our.result, our.patient_baseline, theirs, regrader.names)
+    for found in chain(
+        _said(our, theirs, of_units, regrader), _supposed(our, theirs, of_units, regrader)
+    ):
+        yield found
+        if found.said:
+            return
+    if theirs.term and stated is None:
+        yield Explanation("term", term=theirs.term)
 
 
-def _trials(
-    ours: LabResult, own: Baseline, theirs: Theirs, grader: TermGrader
-) -> Iterator[tuple[Cause, LabResult, Baseline]]:
-    """Yield our result and baseline with one input changed to what they took, or may have taken."""
-    if ours.value and ours.value.comparator:
-        yield "censored", replace(ours, value=Reported(ours.value.number)), own
-    for unit in _units(ours, theirs, grader):
-        yield "unit", replace(ours, unit=unit), own
-        yield "unit", replace(ours, unit=unit, limit_unit=ours.limit_unit or ours.unit), own
-    if theirs.has_range:
-        in_unit = theirs.unit or ours.limit_unit or ours.unit
-        yield "range", replace(ours, lln=theirs.lln, uln=theirs.uln, limit_unit=in_unit), own
-    yield "range", replace(ours, lln=None, uln=None), own
-    if own is not REFERENCE_RANGE_ONLY:
-        yield "baseline", ours, REFERENCE_RANGE_ONLY
-        if theirs.has_baseline:
-            yield "baseline", ours, _their_baseline(ours, own, theirs)
-    for number in _nearby(ours, theirs):
-        yield "rounding", replace(ours, value=Reported(number)), own
+def _said(
+    our: OurGrading, theirs: Theirs, of_units: Units, regrader: Regrader
+) -> Iterator[Explanation]:
+    """Yield the explanations that their file shows."""
+    stated = regrader.edition(theirs.edition)
+    if stated and stated != our.edition and regrader.gives(our, theirs.grade, stated):
+        yield Explanation("edition", said=True, edition=stated)
+    if regrader.gives(our, theirs.grade):  # We refused numbers as implausible; they did not.
+        yield Explanation("rule", said=True)
+    for cause in _successful(our, theirs, of_units, our.term, regrader.lenient(our.edition)):
+        yield Explanation(cause, said=True)
 
 
-def _units(ours: LabResult, theirs: Theirs, grader: TermGrader) -> list[str]:
-    """Return their unit if it is another; if they name none, the analyte's other units."""
-    analyte = grader.names.analyte(ours.analyte)
-    if analyte is None:
-        return []
-    if theirs.unit is None:
-        return [unit.name for unit in analyte.units if unit.name != ours.unit]
-    same = grader.names.unit(analyte, theirs.unit) == grader.names.unit(analyte, ours.unit or "")
-    return [] if same else [theirs.unit]
+def _supposed(
+    our: OurGrading, theirs: Theirs, of_units: Units, regrader: Regrader
+) -> Iterator[Explanation]:
+    """Yield explanations that their file does not show."""
+    grader, result, baseline = regrader.lenient(our.edition), our.result, our.baseline
+    for other in _supposed_baselines(our, theirs, of_units):
+        if _decided(grader, result, our.term, other) == theirs.grade:
+            yield Explanation("baseline")
+    compared = baseline if isinstance(baseline, LabResult) else None
+    for seen in as_floats_see(result, our.term, compared, grader.names):
+        if _decided(grader, seen, our.term, baseline) == theirs.grade:
+            yield Explanation("rounding")
+    stated = regrader.edition(theirs.edition)
+    editions = [name for name in regrader.editions if name != our.edition]
+    if stated:
+        editions = [name for name in editions if name == stated]
+    for name in editions:
+        if regrader.gives(our, theirs.grade, name):
+            yield Explanation("edition", edition=name)
+    if of_units.theirs is of_units.value and not regrader.knows_unit(our, theirs.unit):
+        for unit in regrader.other_units(our):
+            if regrader.in_unit(our, unit) == theirs.grade:
+                yield Explanation("unit", unit=unit)
+    for name in editions:
+        term = regrader.term(name, our.term)
+        if term is not None:
+            for cause in _successful(our, theirs, of_units, term, regrader.lenient(name)):
+                yield Explanation(cause, edition=name)
+            before = their_baseline(our, theirs, of_units) if our.by_range_only else None
+            if before and _decided(regrader.lenient(name), result, term, before) == theirs.grade:
+                yield Explanation("baseline", edition=name)
 
 
-def _their_baseline(ours: LabResult, own: Baseline, theirs: Theirs) -> LabResult | None:
-    """Return their baseline as a result like our baseline, or like ours where we have none."""
-    if theirs.baseline is None:
-        return None
-    template = own if isinstance(own, LabResult) else ours
-    return replace(template, value=Reported(theirs.baseline), unit=theirs.unit or template.unit)
+def _supposed_baselines(our: OurGrading, theirs: Theirs, of_units: Units) -> Iterator[Baseline]:
+    """Yield baselines that they may have compared with, or none, though no column differs there.
+
+    Every row of an ADLB has the baseline, also one from before it: that they compared this with it
+    is supposed.
+    """
+    if not our.term.uses_baseline:
+        return
+    if not our.by_range_only:
+        yield REFERENCE_RANGE_ONLY
+    elif "baseline" in theirs.columns:
+        yield their_baseline(our, theirs, of_units)
+    else:
+        yield our.patient_baseline
 
 
-def _nearby(ours: LabResult, theirs: Theirs) -> list[Decimal]:
-    """Return our value with a floating point error either way, and theirs if it is ours rounded."""
-    if ours.value is None:
-        return []
-    number = ours.value.number
-    near = [number * (1 - _FLOAT_ERROR), number * (1 + _FLOAT_ERROR)]
-    if theirs.value is not None and abs(theirs.value - number) <= number * _ROUNDING_ERROR:
-        near.append(theirs.value)
-    return near
+def _successful(
+    our: OurGrading, theirs: Theirs, of_units: Units, term: Term, grader: TermGrader
+) -> Iterator[Cause]:
+    """Yield the causes, shown by their columns, that give their grade for a term."""
+    trials = shown_trials(our, theirs, of_units, uses_baseline=term.uses_baseline)
+    for cause, result, baseline in trials:
+        if _decided(grader, result, term, baseline) == theirs.grade:
+            yield cause
+
+
+def _decided(grader: TermGrader, result: LabResult, term: Term, baseline: Baseline) -> int | None:
+    return grader.grade(result, term, baseline).grade

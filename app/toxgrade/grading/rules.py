@@ -1,11 +1,12 @@
 """The rules of a study, and the graders for them."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
 
 from toxgrade.criteria.interpretations import with_interpretations
-from toxgrade.criteria.model import Criteria
-from toxgrade.grading.dictionary import NO_DICTIONARY, Dictionary
+from toxgrade.criteria.model import Criteria, Edition
+from toxgrade.grading.dictionary import NO_DICTIONARY, Dictionary, dictionary_of
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.normalize import Implausible
 from toxgrade.grading.phase import PRESETS, Window
@@ -33,6 +34,21 @@ class Rules:
         if self.dictionary:  # Without one, what studies stored before it existed stays the same.
             document["dictionary"] = self.dictionary.document()
         return document | {"readings": document.pop("interpretations")}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """Return the rules that ``document`` wrote, also one of a version without ``readings``."""
+        rest = dict(document)
+        window = Window(**rest.pop("window"))
+        choices = tuple((name, choice) for name, choice in rest.pop("readings", ()))
+        names = dictionary_of(rest.pop("dictionary", None))
+        return cls(window=window, interpretations=choices, dictionary=names, **rest)
+
+    def under(self, edition: Edition) -> "Rules":
+        """Return the same rules by another edition, without choices that it does not have."""
+        choices = {i.name: {c.name for c in i.choices} for i in edition.interpretations}
+        kept = tuple((i, c) for i, c in self.interpretations if c in choices.get(i, ()))
+        return replace(self, edition=edition.name, interpretations=kept)
 
 
 class Graders:

@@ -11,8 +11,6 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, select
 
 from toxgrade.cohort.definition import LIVER_ENZYMES
 from toxgrade.errors import FieldFault, NotFound, RequestError
-from toxgrade.grading.dictionary import dictionary_of
-from toxgrade.grading.phase import Window
 from toxgrade.grading.rules import Rules
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.tables import patients, studies, study_rules
@@ -180,10 +178,7 @@ def _study(row: Row[Any]) -> Study:
     enzymes = tuple(document.pop("liver_enzymes"))
     rows = document.pop("rows", None)  # Rows that version 0.1 stored lack it.
     chosen = None if rows is None else tuple(_row(choice) for choice in rows)
-    window = Window(**document.pop("window"))
-    choices = tuple((name, choice) for name, choice in document.pop("readings", ()))
-    names = dictionary_of(document.pop("dictionary", None))
-    rules = Rules(window=window, interpretations=choices, dictionary=names, **document)
+    rules = Rules.from_document(document)
     return Study(row.id, row.name, row.synthetic, rules, enzymes, chosen)
 
 

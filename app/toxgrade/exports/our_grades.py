@@ -1,0 +1,157 @@
+"""The file that ``toxgrade grade`` wrote, read back: what was graded, by which rules, and how."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from toxgrade.criteria.model import Criteria, Edition, Term
+from toxgrade.errors import FileError
+from toxgrade.exports.grade_frame import GRADE_COLUMNS
+from toxgrade.exports.regrading import OurGrading, Regrader
+from toxgrade.exports.run_manifest import Declared, read_manifest
+from toxgrade.exports.their_grades import require, require_grades, trimmed
+from toxgrade.grading.parse import COLUMNS, lab_result
+from toxgrade.grading.result import LabResult
+from toxgrade.grading.rules import Rules
+from toxgrade.tabular.lab_export import open_labs
+from toxgrade.tabular.mapping import ColumnMap
+from toxgrade.tabular.open_file import open_table
+from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions
+
+_ADAM = ReadOptions(columns=ColumnMap({
+    "patient": "USUBJID", "collected": "ADTC", "analyte": "PARAMCD", "value": "AVALC",
+    "unit": "AVALU", "lln": "ANRLO", "uln": "ANRHI",
+}))  # fmt: skip
+_ADAM_NAMES = {"term": "ATOXDSC", "at_least": "ATOXMIN", "at_most": "ATOXMAX",
+               "reason": "ATOXREAS", "phase": "APHASE", "edition": "ATOXVER"}  # fmt: skip
+_BEFORE = ("baseline", "pre_treatment")
+_FORMULA = r"^'([=+\-@])"
+"""In CSV a text that a spreadsheet would take for a formula was written behind an apostrophe."""
+
+
+@dataclass(frozen=True, slots=True)
+class OurGrades:
+    """Our gradings. ``rules``: those that they were made by; the window is in their phases.
+
+    ``rows``: one for each grading: the keys, ``COLUMNS`` of the export, ``term``, ``side`` (high or
+    low), ``grade``, ``at_least``, ``at_most`` Int8, ``reason``, ``phase`` and ``ours`` (true).
+    """
+
+    rows: pl.DataFrame
+    rules: Rules
+    nulls: tuple[str, ...]
+
+
+def read_our_grades(
+    path: Path,
+    keys: Mapping[str, str],
+    options: ReadOptions,
+    interpretations: Mapping[str, str],
+    criteria: Criteria,
+    folder: Path,
+) -> OurGrades:
+    """Read what ``toxgrade grade`` wrote; its manifest, if it lies beside, says how.
+
+    ``keys``: the name of each key, and our column. ``options`` and ``interpretations``: what is
+    declared; it goes before the manifest's.
+
+    Raises:
+        FileError: the file is not one that ``toxgrade grade`` wrote by one edition.
+    """
+    table = open_table(path, DEFAULT_OPTIONS, folder)
+    declared = read_manifest(path, table.sha256)
+    adam = "ATOXDSC" in table.columns
+    options = _options(options, declared, table.columns)
+    if options.columns.wide and not adam:
+        text = "a wide export does not say which of its columns a grade is of"
+        raise FileError(f"{path.name}: {text}; grade it with --names adam to compare it")
+    named = {name: _ADAM_NAMES[name] if adam else name for name in _ADAM_NAMES}
+    require(table.columns, [*keys.values(), *named.values()], path.name)
+    columns = {name: trimmed(column) for name, column in keys.items()}
+    if table.kind in ("csv", "tsv"):
+        columns = {name: text.str.replace(_FORMULA, "$1") for name, text in columns.items()}
+    columns |= {name: pl.col(column).cast(pl.String) for name, column in named.items()}
+    labs = open_labs([path], folder, _ADAM if adam else options)
+    rows = pl.concat(
+        chunk.rows.select(COLUMNS).hstack(chunk.given.select(**columns)) for chunk in labs.chunks()
+    ).drop_nulls("term")
+    for name in ("at_least", "at_most"):
+        require_grades(rows[name], "[0-5]", path.name, named[name])
+    edition = _edition(rows, criteria, path.name)
+    sides = {term.name: term.direction for term in edition.terms}
+    bounds = [pl.col(name).cast(pl.Int8, strict=False) for name in ("at_least", "at_most")]
+    rows = rows.with_columns(
+        *bounds, side=pl.col("term").replace_strict(sides, default=None), ours=True
+    )
+    decided = pl.when(pl.col("at_least") == pl.col("at_most")).then("at_least")
+    rules = declared.rules if declared else Rules(edition=edition.name).under(edition)
+    chosen = tuple(sorted((dict(rules.interpretations) | dict(interpretations)).items()))
+    rules = replace(rules, edition=edition.name, interpretations=chosen)
+    return OurGrades(rows.with_columns(grade=decided), rules, options.nulls)
+
+
+def _options(given: ReadOptions, declared: Declared | None, header: Sequence[str]) -> ReadOptions:
+    """Return how the export was read: as given, else as the manifest says.
+
+    A column that grading renamed, since it has one of that name itself, is found under its new one.
+    """
+    if declared is not None:
+        changed = {
+            field.name: getattr(given, field.name)
+            for field in fields(ReadOptions)
+            if field.name != "nulls"
+            and getattr(given, field.name) != getattr(DEFAULT_OPTIONS, field.name)
+        }
+        given = replace(declared.options, **changed)
+    columns = {name: _renamed(column, header) for name, column in given.columns.columns.items()}
+    return replace(given, columns=replace(given.columns, columns=columns))
+
+
+def _renamed(column: str, header: Sequence[str]) -> str:
+    while column in ("row", *GRADE_COLUMNS) and f"in_{column}" in header:
+        column = f"in_{column}"
+    return column
+
+
+def _edition(rows: pl.DataFrame, criteria: Criteria, file: str) -> Edition:
+    editions = rows["edition"].unique().to_list()
+    if len(editions) != 1:
+        raise FileError(f"{file}: expected gradings by one edition of CTCAE")
+    return criteria.edition(editions[0])
+
+
+class Gradings:
+    """Our gradings one by one, each with the baseline that it was compared with."""
+
+    def __init__(self, ours: OurGrades, regrader: Regrader) -> None:
+        self._regrader, self._edition = regrader, ours.rules.edition
+        self._baselines = ours.rows.filter(pl.col("phase") == "baseline")
+        self._terms = {(term.name, term.analyte): term for term in regrader.own_edition.terms}
+
+    def of(self, rows: pl.DataFrame) -> Iterator[tuple[OurGrading | None, dict[str, Any]]]:
+        """Yield each row of ours as a grading (None: it is not of that term's test), and itself."""
+        patients = rows.select("patient").unique()
+        found = self._baselines.join(patients, on="patient", how="semi")
+        baselines = {
+            (row["patient"], row["term"], self._regrader.analyte(row["analyte"])): _lab(row)
+            for row in found.iter_rows(named=True)
+        }
+        for row in rows.iter_rows(named=True):
+            analyte = self._regrader.analyte(row["analyte"])
+            term = self._terms.get((row["term"], analyte or ""))
+            baseline = baselines.get((row["patient"], row["term"], analyte))
+            yield (self._grading(row, term, baseline) if term else None), row
+
+    def _grading(
+        self, row: Mapping[str, Any], term: Term, baseline: LabResult | None
+    ) -> OurGrading:
+        bounds = row["at_least"], row["at_most"]
+        before = row["phase"] in _BEFORE
+        return OurGrading(_lab(row), term, self._edition, baseline, before, bounds)
+
+
+def _lab(row: Mapping[str, Any]) -> LabResult:
+    return lab_result({name: row[name] for name in COLUMNS})
