@@ -1,5 +1,7 @@
 """Files as graders really hand them over: what ``compare`` makes of each."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -196,3 +198,26 @@ def _count_grades(monkeypatch: pytest.MonkeyPatch) -> list[None]:
 
     monkeypatch.setattr(TermGrader, "grade", counting)
     return calls
+
+
+def test_the_command_says_by_what_they_graded_and_what_it_left_out(
+    tmp_path: Path,
+) -> None:
+    grade_labs(tmp_path, _LABS, _DEFAULT)
+    header = "USUBJID,ADT,PARAMCD,ATOXDSCL,ATOXGRL\n"
+    rows = "P1,2024-03-02,LYM,CD4 lymphocytes decreased,1\nP1,,LYM,,1\n"
+    (tmp_path / "theirs.csv").write_text(header + rows)
+    said = _compare_command(tmp_path)
+    assert "decreased: 0 agree; term (CD4 lymphocytes decreased) 1\n" in said
+    assert "not compared, a key is missing: 1 of theirs\n" in said
+    (tmp_path / "theirs.csv").write_text(header + "P77,2024-03-02,LYM,,1\n")
+    assert "--keys give no result that both have\n" in _compare_command(tmp_path)
+
+
+def _compare_command(folder: Path) -> str:
+    """Return what ``toxgrade compare`` prints."""
+    command = [str(Path(sys.executable).parent / "toxgrade"), "compare", "ours.csv", "theirs.csv"]
+    keys = "patient=USUBJID,collected=ADT,analyte=PARAMCD"
+    return subprocess.run(
+        [*command, "--keys", keys], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout

@@ -21,6 +21,10 @@ from toxgrade.tabular.table import apart
 
 _MOST_CONSULTED = 1_000
 """Results of a test or term that are consulted on what their file does not say: evenly spread."""
+_IN_BOTH = pl.all_horizontal(pl.col("ours", "theirs").is_not_null())
+_EQUAL = _IN_BOTH & pl.col("grade").eq_missing(pl.col("their_grade"))
+_NO_TOXICITY = ~_IN_BOTH & (pl.coalesce("grade", "their_grade").fill_null(0) == 0)
+"""A grade that is 0 or undecided, on one side alone, contradicts nothing."""
 _NOT_REPRODUCED = Explanation("not-reproduced")
 _CAUSES = {"cause": pl.String, "their_term": pl.String, "their_edition": pl.String}
 
@@ -31,11 +35,11 @@ class Comparison:
 
     ``agreed``: the number of equal gradings by term. ``differences``: a row per grading that
     differs: the keys, ``term``, ``grade`` (ours), ``at_least``, ``at_most`` (Int8; null: undecided
-    or not graded), ``reason``, ``their_grade`` (Int8), ``cause``: a ``discrepancy_cause.Cause``, or
-    ``only-ours``, ``only-theirs`` where the other side has no such grading; ``their_term`` and
-    ``their_edition``: what they graded by where the cause is that (null: as ours). ``without_key``:
-    our gradings and theirs that are not compared, since a key is missing. ``in_both``: the
-    gradings that both have.
+    or not graded), ``reason``, ``their_grade`` (Int8), ``cause``: a ``Cause`` of
+    ``discrepancy_trials``, or ``only-ours``, ``only-theirs`` where the other side has no such
+    grading; ``their_term`` and ``their_edition``: what they graded by where that is the cause (null:
+    as ours). ``without_key``: our gradings and theirs that are not compared, since a key is
+    missing. ``in_both``: the gradings that both have.
     """
 
     agreed: Mapping[str, int]
@@ -71,27 +75,23 @@ def compare(
         nulls = tuple(dict.fromkeys([*our.nulls, *options.nulls]))
         directions = _directions(graders.criteria)
         their = read_their_grades(theirs, their_keys, nulls, directions, folder)
-    on = [*names, "side"]
     our_rows, their_rows = our.rows.drop_nulls(names), their.rows.drop_nulls(names)
+    on = [*names, "side"]
     for frame, file in ((our_rows, ours), (their_rows, theirs)):
         _require_one_each(frame, on, file.name)
     both = our_rows.join(their_rows, on=on, how="full", coalesce=True, maintain_order="left_right")
-    in_both = pl.all_horizontal(pl.col("ours", "theirs").is_not_null())
-    equal = in_both & pl.col("grade").eq_missing(pl.col("their_grade"))
-    # A grade that is 0 or undecided, on one side alone, contradicts nothing.
-    no_toxicity = ~in_both & (pl.coalesce("grade", "their_grade").fill_null(0) == 0)
     regrader = Regrader(graders, our.rules)
-    causes = _Causes(Gradings(our, regrader), regrader, both.filter(in_both), their.columns)
-    differing = both.filter(~equal & ~no_toxicity)
+    causes = _Causes(Gradings(our, regrader), regrader, both.filter(_IN_BOTH), their.columns)
+    differing = both.filter(~_EQUAL & ~_NO_TOXICITY)
     differing = differing.with_columns(causes.of(differing))
     shown = ["term", "grade", "at_least", "at_most", "reason", "their_grade", *_CAUSES]
     renamed = apart([*our_keys.values()], shown)
     key_cols = [pl.col(name).alias(renamed.get(key, key)) for name, key in our_keys.items()]
     return Comparison(
-        dict(both.filter(equal)["term"].value_counts(sort=True).iter_rows()),
+        dict(both.filter(_EQUAL)["term"].value_counts(sort=True).iter_rows()),
         differing.select(*key_cols, *shown),
         (len(our.rows) - len(our_rows), len(their.rows) - len(their_rows)),
-        both.filter(in_both).height,
+        both.filter(_IN_BOTH).height,
     )
 
 

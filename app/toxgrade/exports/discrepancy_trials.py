@@ -22,7 +22,6 @@ Cause = Literal[
 another rule. ``not-reproduced``: our own result, graded again as it stands, gives another grade.
 """
 
-
 Trial = tuple[Cause, LabResult, Baseline]
 """Our result and its baseline with one input changed to theirs, and the cause that this tries."""
 
@@ -89,16 +88,13 @@ def _misread_units(our: OurGrading, theirs: Theirs, of_units: Units) -> Iterator
     if not of_units.misread or of_units.theirs is None:
         return
     result, unit, baseline = our.result, of_units.theirs.name, our.baseline
+    own_limits = result.limit_unit or result.unit
     baselines = [baseline]
     if isinstance(baseline, LabResult):
         baselines.append(replace(baseline, unit=unit, limit_unit=None))
     for before in baselines:
         yield "unit", replace(result, unit=unit), before
-        yield (
-            "unit",
-            replace(result, unit=unit, limit_unit=result.limit_unit or result.unit),
-            before,
-        )
+        yield "unit", replace(result, unit=unit, limit_unit=own_limits), before
         ranged = _with_their_range(replace(result, unit=unit, limit_unit=None), theirs, unit)
         yield "unit", ranged, before
 
@@ -131,6 +127,7 @@ def _rounded(our: OurGrading, theirs: Theirs, of_units: Units) -> Iterator[Trial
 
 
 def _range_relation(result: LabResult, theirs: Theirs, of_units: Units) -> Relation:
+    """Return how the limits that they have a column for relate to ours: the one furthest off."""
     factor = of_units.factor(of_units.limits)
     found = {
         relation(ours, limit, factor)
