@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from tests.exports.compared_files import GRADERS, KEYS, compared, grade_labs
@@ -46,6 +47,16 @@ def test_blanks_around_keys_are_no_part_of_them(tmp_path: Path) -> None:
     assert found.in_both == 1
     padded = _LABS.replace("P1,2024-03-02,ALT", "P1 ,2024-03-02, ALT")
     assert compared(tmp_path, padded, theirs, _DEFAULT).in_both == 1
+
+
+def test_a_sequence_number_may_be_floating_point(tmp_path: Path) -> None:
+    labs = "\n".join(f"{line},{seq}" for seq, line in enumerate(_LABS.splitlines())) + "\n"
+    ours = grade_labs(tmp_path, labs.replace("rt_end,0", "rt_end,seq"), _DEFAULT)
+    theirs = pl.DataFrame({"USUBJID": ["P2"], "LBSEQ": [5.0], "ATOXGRH": [2.0]})
+    theirs.write_parquet(tmp_path / "theirs.parquet")
+    keys = [("patient", "USUBJID"), ("seq", "LBSEQ")]
+    found = compare(ours, tmp_path / "theirs.parquet", keys, GRADERS)
+    assert found.agreed == {"Alanine aminotransferase increased": 1}
 
 
 def test_a_result_without_a_key_is_counted_and_compared_with_none(tmp_path: Path) -> None:

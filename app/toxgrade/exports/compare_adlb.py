@@ -37,8 +37,8 @@ class Comparison:
     differs: the keys, ``term``, ``grade`` (ours), ``at_least``, ``at_most`` (Int8; null: undecided
     or not graded), ``reason``, ``their_grade`` (Int8), ``cause``: a ``Cause`` of
     ``discrepancy_trials``, or ``only-ours``, ``only-theirs`` where the other side has no such
-    grading; ``their_term`` and ``their_edition``: what they graded by where that is the cause (null:
-    as ours). ``without_key``: our gradings and theirs that are not compared, since a key is
+    grading; ``their_term`` and ``their_edition``: what they graded by where that is the cause
+    (null: as ours). ``without_key``: our gradings and theirs that are not compared, since a key is
     missing. ``in_both``: the gradings that both have.
     """
 

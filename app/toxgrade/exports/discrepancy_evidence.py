@@ -145,7 +145,7 @@ def _fitting(
     """Yield the units that give their grade for most results of a test, and for more than ours do.
 
     That a normal value is normal in another unit as well says nothing, so of the discrepancies
-    ``_LEAST_EXPLAINED`` must be explained.
+    ``_LEAST_EXPLAINED`` must be explained, and more than one: for one, some unit always fits.
     """
     for test in {test for test, _ in units}:
         compared = list(of_test(test))
@@ -154,5 +154,5 @@ def _fitting(
             fits = [regrader.in_unit(our, unit) == theirs for our, theirs in compared]
             most = sum(fits) > max(len(fits) / 2, len(fits) - sum(apart))
             explained = sum(fit for fit, differs in zip(fits, apart, strict=True) if differs)
-            if most and explained >= _LEAST_EXPLAINED * sum(apart):
+            if most and explained >= max(2, _LEAST_EXPLAINED * sum(apart)):
                 yield test, unit

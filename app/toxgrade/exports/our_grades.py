@@ -12,7 +12,7 @@ from toxgrade.errors import FileError
 from toxgrade.exports.grade_frame import GRADE_COLUMNS
 from toxgrade.exports.regrading import OurGrading, Regrader
 from toxgrade.exports.run_manifest import Declared, read_manifest
-from toxgrade.exports.their_grades import require, require_grades, trimmed
+from toxgrade.exports.their_grades import key, require, require_grades
 from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.rules import Rules
@@ -70,7 +70,7 @@ def read_our_grades(
         raise FileError(f"{path.name}: {text}; grade it with --names adam to compare it")
     named = {name: _ADAM_NAMES[name] if adam else name for name in _ADAM_NAMES}
     require(table.columns, [*keys.values(), *named.values()], path.name)
-    columns = {name: trimmed(column) for name, column in keys.items()}
+    columns = {name: key(column) for name, column in keys.items()}
     if table.kind in ("csv", "tsv"):
         columns = {name: text.str.replace(_FORMULA, "$1") for name, text in columns.items()}
     columns |= {name: pl.col(column).cast(pl.String) for name, column in named.items()}

@@ -77,7 +77,7 @@ def read_their_grades(
     if _PARAMETER in header:
         of_parameter = _text(_PARAMETER).str.extract(_UNIT_OF_PARAMETER)
         columns["their_unit"] = pl.coalesce(columns["their_unit"], of_parameter)
-    columns |= {name: trimmed(column) for name, column in keys.items()}
+    columns |= {name: key(column) for name, column in keys.items()}
     sides = [
         rows.select(**columns, their_term=term, their_grade=grade, side=pl.lit(side), theirs=True)
         for side, term, grade in _sides(grades, others, directions)
@@ -124,6 +124,14 @@ def _text(column: str | None) -> pl.Expr:
 def trimmed(column: str) -> pl.Expr:
     """Return a column's texts without blanks around them; what is blank is missing."""
     return pl.col(column).cast(pl.String).str.strip_chars().replace("", None)
+
+
+def key(column: str) -> pl.Expr:
+    """Return a column that names results: trimmed, whole numbers without decimals.
+
+    SAS, R and Parquet often hold sequence numbers as floating point, which prints 1 as 1.0.
+    """
+    return trimmed(column).str.replace(r"^([0-9]+)\.0+$", "$1")
 
 
 def folded(text: pl.Expr) -> pl.Expr:
