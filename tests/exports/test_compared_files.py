@@ -142,6 +142,21 @@ def test_what_the_run_declared_is_taken_from_its_manifest(tmp_path: Path) -> Non
 _MAPPED = ReadOptions(columns=ColumnMap({"analyte": "term"}))
 
 
+@pytest.mark.parametrize("manifest", [True, False])
+def test_the_names_of_a_site_are_known(tmp_path: Path, manifest: bool) -> None:
+    names = ColumnMap(dictionary={"analytes": {"Kalium-7": "K"}})
+    options = ReadOptions(columns=names)
+    rules = Rules(dictionary=names.site_names(GRADERS.criteria.analytes.values()))
+    labs = _LABS.replace(",K,", ",Kalium-7,")
+    ours = grade_labs(tmp_path, labs, rules, options=options)
+    (tmp_path / "theirs.csv").write_text(f"{_ADLB}P1,2024-03-02,Kalium-7,4,\n")
+    if not manifest:
+        ours.with_name("ours.csv.manifest.json").unlink()
+    declared = ReadOptions() if manifest else options
+    found = compare(ours, tmp_path / "theirs.csv", KEYS, GRADERS, declared)
+    assert ("P1", "Kalium-7", "rule") in causes(found)
+
+
 def test_a_part_of_our_file_is_not_explained_by_what_it_lacks(tmp_path: Path) -> None:
     """Without the row of the baseline our grade has no ground; so no cause is named for it."""
     ours = grade_labs(tmp_path, _LABS, Rules(edition="5.0"))

@@ -59,7 +59,8 @@ def read_our_grades(
     declared; it goes before the manifest's.
 
     Raises:
-        FileError: the file is not one that ``toxgrade grade`` wrote by one edition.
+        FileError: the file is not one that ``toxgrade grade`` wrote by one edition, or an entry of
+            the site's dictionary is not understood.
     """
     table = open_table(path, DEFAULT_OPTIONS, folder)
     declared = read_manifest(path, table.sha256)
@@ -89,7 +90,8 @@ def read_our_grades(
     decided = pl.when(pl.col("at_least") == pl.col("at_most")).then("at_least")
     rules = declared.rules if declared else Rules(edition=edition.name).under(edition)
     chosen = tuple(sorted((dict(rules.interpretations) | dict(interpretations)).items()))
-    rules = replace(rules, edition=edition.name, interpretations=chosen)
+    names = options.columns.site_names(criteria.analytes.values()) or rules.dictionary
+    rules = replace(rules, edition=edition.name, interpretations=chosen, dictionary=names)
     return OurGrades(rows.with_columns(grade=decided), rules, options.nulls)
 
 
