@@ -228,6 +228,7 @@ HEADER = ",".join(files.HEADER)
         ("a.csv.gz", HEADER, "a.csv.gz: this is not gzip"),
         ("a.xlsx", b"PK\x03\x04" + b"x" * 99, "a.xlsx: damaged or cut off"),
         ("a.xls", b"\xd0\xcf\x11\xe0", "a.xls: the kind of file is not known"),
+        ("a.zip", b"PK\x03\x04", "a.zip: an archive, which may hold several files: unpack it"),
         ("a.parquet", b"PAR1" + b"x" * 99, "a.parquet: damaged or cut off"),
         ("a.csv", HEADER + "\n" + "x" * (1 << 25) + "\n", "a.csv, line 2: longer than 16,777,216"),
         ("a.csv", f"{HEADER}\nP1,\x00\n", "a.csv, line 2: a NUL byte"),

@@ -92,14 +92,26 @@ def run(name: str, *given: str) -> None:
             raise
         needs = "pip install 'toxgrade[server]'"
         sys.exit(fail(f"this command needs the service's packages ({error.name}): {needs}"))
-    except Exception as error:
-        if "sqlalchemy" not in sys.modules:
+    except BaseException as error:
+        if (text := _library_failure(error, name)) is None:
             raise
+        sys.exit(fail(text))
+
+
+def _library_failure(error: BaseException, command: str) -> str | None:
+    """Return why a command ends by an error of polars or of the database; None: by another."""
+    if "polars" in sys.modules:
+        from polars.exceptions import PanicException, PolarsError
+
+        if isinstance(error, PolarsError | PanicException):  # Its message could show a value.
+            what = "the files cannot be graded as they are"
+            return f"{what}: an unforeseen {type(error).__name__}; please report it"
+    if "sqlalchemy" in sys.modules:
         from sqlalchemy.exc import SQLAlchemyError
 
-        if not isinstance(error, SQLAlchemyError):
-            raise
-        sys.exit(fail(_database_failure(error, name)))
+        if isinstance(error, SQLAlchemyError):
+            return _database_failure(error, command)
+    return None
 
 
 def _database_failure(error: "SQLAlchemyError", command: str) -> str:

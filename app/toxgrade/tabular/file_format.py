@@ -54,6 +54,8 @@ def shape(path: Path, name: str, options: ReadOptions) -> Shape:
     compression = Path(name).suffix.lower() if Path(name).suffix.lower() in _COMPRESSED else ""
     plain = Path(name).stem if compression else name
     kind = options.kind or _SUFFIXES.get(Path(plain).suffix.lower())
+    if kind is None and Path(name).suffix.lower() == ".zip":
+        raise FileError(f"{name}: an archive, which may hold several files: unpack it")
     if kind is None or (compression and kind not in _TEXT_KINDS):
         known = f"{', '.join(_SUFFIXES)}; .csv, .tsv, .ndjson also with .gz or .zst"
         raise FileError(

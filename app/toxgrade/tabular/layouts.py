@@ -33,7 +33,8 @@ class Layout:
     """What each of our columns is in a file.
 
     ``ours``: an expression over the file's columns for each of ``OURS`` that the file has;
-    ``named``: the file's column behind it, for messages. ``reads``: all columns that ``ours`` uses.
+    ``named``: the file's column behind it, for messages. ``reads``: all columns that ``ours`` uses,
+    at least one.
     """
 
     name: str
@@ -43,7 +44,8 @@ class Layout:
 
     def rows(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the columns ``OURS`` of a frame with the file's columns; null where none."""
-        return frame.select(self.of(name).alias(name) for name in OURS)
+        # Constants alone, selected, would be one row.
+        return frame.with_columns(self.of(name).alias(name) for name in OURS).select(OURS)
 
     def of(self, name: str) -> pl.Expr:
         """Return one of our columns as an expression over the file's columns."""
@@ -103,7 +105,7 @@ def _mapped_layout(header: Sequence[str], file: str, options: ReadOptions) -> La
         raise FileError(f"{file}: the mapping does not say which column is {', '.join(absent)}")
     ours = {name: pl.col(column) for name, column in named.items()}
     ours |= {name: pl.lit(text) for name, text in columns.constants.items()}
-    reads = tuple(dict.fromkeys([*_root_names(ours.values()), *sorted(used)]))
+    reads = tuple(dict.fromkeys([*_root_names(ours.values()), *sorted(used)])) or (*header[:1],)
     return Layout(MAPPED, as_declared(ours, options), named, reads)
 
 

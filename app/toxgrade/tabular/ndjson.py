@@ -65,7 +65,7 @@ def _objects(path: Path, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
                 continue
             try:
                 fields = _decoder.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 raise FileError(f"{name}, line {number}: not JSON") from None
             if not isinstance(fields, dict):
                 raise FileError(f"{name}, line {number}: expected a JSON object")

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from toxgrade.errors import FileError
+from toxgrade.tabular.damage import check_readable
 from toxgrade.tabular.delimited import open_text
 from toxgrade.tabular.file_format import Shape, shape, unpack
 from toxgrade.tabular.read_options import ReadOptions
@@ -29,10 +30,7 @@ def open_table(path: Path, options: ReadOptions, folder: Path, name: str | None 
     if found.kind in ("csv", "tsv"):
         return open_text(path, name, found, options, folder)
     frame, read_as, first_line = _scan(path, name, found, options, folder)
-    try:
-        columns = tuple(frame.collect_schema().names())
-    except pl.exceptions.PolarsError:
-        raise FileError(f"{name}: damaged or cut off") from None
+    columns = check_readable(frame, name)
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return Table(name, found.kind, sha256, scan_pieces(frame), columns, read_as, first_line)
@@ -43,16 +41,18 @@ def _scan(
 ) -> tuple[pl.LazyFrame, str, int]:
     """Return the frame, a description of how it was read, and the line of its first row."""
     from toxgrade.tabular.ndjson import scan_ndjson
-    from toxgrade.tabular.parquet_xlsx_xpt import read_xlsx, scan_parquet, scan_xpt
+    from toxgrade.tabular.parquet_xlsx import read_xlsx, scan_parquet
+    from toxgrade.tabular.sas_transport import scan_xpt
 
     match found.kind:
         case "parquet":
             return scan_parquet(path, name), "Parquet", 1
         case "xlsx":
-            rows, sheet = read_xlsx(path, name, options)
-            return rows.lazy(), f"XLSX, sheet {sheet}", 2
+            cells, sheet = read_xlsx(path, name, options)
+            return cells.lazy(), f"XLSX, sheet {sheet}", 2
         case "xpt":
-            return scan_xpt(path, name, options), "SAS XPT", 1
+            rows, member = scan_xpt(path, name, options, folder)
+            return rows, "SAS XPT" + f", member {member}" * (member is not None), 1
         case _:
             if found.compression:
                 unpacked = folder / f"{name}.ndjson"

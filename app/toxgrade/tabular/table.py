@@ -1,12 +1,11 @@
 """Opened files: their rows as String columns, read in pieces as often as needed."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import polars as pl
 
-from toxgrade.errors import FileError
+from toxgrade.tabular.damage import as_damage
 
 CHUNK = 250_000
 """Rows per piece: with 250,000 the work per row dominates, and a piece takes some 100 MB."""
@@ -50,7 +49,8 @@ class Table:
         """
         row, line, is_empty = 0, self.first_line, True
         wanted = self.columns if self.has_breaks else columns
-        with self._readable():
+        explain = self.explain or (lambda: f"{self.name}: damaged or cut off")
+        with as_damage(explain, writes=True):
             for piece in self.pieces(wanted, size):
                 rows = pl.int_range(row, row + len(piece), eager=True).alias(ROW)
                 lines = (rows + (line - row)).alias(LINE)
@@ -65,15 +65,6 @@ class Table:
             places = pl.DataFrame(schema={ROW: pl.Int64, LINE: pl.Int64})
             no_rows = pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
             yield no_rows.hstack(places)
-
-    @contextmanager
-    def _readable(self) -> Iterator[None]:
-        """Raise ``FileError`` with the place of a failure; polars' message would show the line."""
-        try:
-            yield
-        except pl.exceptions.PolarsError:
-            where = self.explain() if self.explain else f"{self.name}: damaged or cut off"
-            raise FileError(where) from None
 
 
 def scan_pieces(frame: pl.LazyFrame) -> Pieces:

@@ -1,24 +1,27 @@
-"""Files whose cells have types: Parquet, XLSX, SAS XPT. Every cell becomes the text it stands for.
+"""Files whose cells have types: Parquet and XLSX. Every cell becomes the text that it stands for.
 
-Numbers of Parquet become the shortest decimal that is that number, of XLSX and XPT at most 15
+Numbers of Parquet become the shortest decimal that is that number, of XLSX (and XPT) at most 15
 digits; dates and times ISO 8601 in the writer's offset; NaN is missing, as in pandas and SAS.
 """
 
+import re
 import zipfile
-from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import polars as pl
-from polars.io.plugins import register_io_source
 
 from toxgrade.errors import FileError
+from toxgrade.tabular.damage import as_damage
 from toxgrade.tabular.file_format import check_names, refuse_spare, spare_columns
 from toxgrade.tabular.read_options import ReadOptions
 
-_ROWS_PER_PIECE = 50_000
 _MAX_UNPACKED_BYTES = 2**30
+_MAX_CELLS = _MAX_UNPACKED_BYTES // 32  # A cell takes 32 bytes.
+_PIECE = 1 << 20  # Bytes.
+_PLACE = re.compile(rb"""\br=["']([A-Za-z]{0,3})([0-9]{1,7})["']""")
+_LONGEST_PLACE = 14  # Bytes.
 _DIGITS = 15  # So many survive SAS's own floating point and IEEE 754's.
 
 
@@ -28,11 +31,9 @@ def scan_parquet(path: Path, name: str) -> pl.LazyFrame:
     Raises:
         FileError: damaged, or a column is neither text, number, date, time nor truth value.
     """
-    try:
+    with as_damage(lambda: f"{name}: damaged or cut off"):
         frame = pl.scan_parquet(path, glob=False)
         schema = frame.collect_schema()
-    except pl.exceptions.PolarsError:
-        raise FileError(f"{name}: damaged or cut off") from None
     return frame.select(_as_text(column, dtype, name) for column, dtype in schema.items())
 
 
@@ -63,12 +64,12 @@ def read_xlsx(path: Path, name: str, options: ReadOptions) -> tuple[pl.DataFrame
     except ImportError:
         raise FileError(f"{name}: reading XLSX needs: pip install toxgrade[xlsx]") from None
     _check_archive(path, name, min(_MAX_UNPACKED_BYTES, options.max_bytes))
-    try:
-        with calamine.CalamineWorkbook.from_path(path) as book:
-            sheet = _sheet(book, name, options.sheet)
-            rows = [[_text(cell) for cell in row] for row in sheet.iter_rows()]
-    except (calamine.CalamineError, zipfile.BadZipFile):
-        raise FileError(f"{name}: damaged, protected, or not a workbook") from None
+    with (
+        as_damage(lambda: f"{name}: damaged, protected, or not a workbook"),
+        calamine.CalamineWorkbook.from_path(path) as book,
+    ):
+        sheet = _sheet(book, name, options.sheet)
+        rows = [[cell_text(cell) for cell in row] for row in sheet.iter_rows()]
     if not rows:
         raise FileError(f"{name}: empty; expected a header and rows")
     names = [text or "" for text in rows[0]]
@@ -82,14 +83,44 @@ def read_xlsx(path: Path, name: str, options: ReadOptions) -> tuple[pl.DataFrame
 
 
 def _check_archive(path: Path, name: str, max_bytes: int) -> None:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-    except (zipfile.BadZipFile, OSError):
-        raise FileError(f"{name}: damaged or cut off") from None
-    if size > max_bytes:
-        text = f"more than {max_bytes:,} bytes once unpacked; save it as CSV"
-        raise FileError(f"{name}: {text}")
+    """Refuse a workbook that would not fit into memory, before it is read.
+
+    Its reader makes room for every cell up to the last one of a sheet, filled or not.
+
+    Raises:
+        FileError: too large once unpacked, or damaged.
+    """
+    with as_damage(lambda: f"{name}: damaged or cut off"), zipfile.ZipFile(path) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > max_bytes:
+            text = f"more than {max_bytes:,} bytes once unpacked; save it as CSV"
+            raise FileError(f"{name}: {text}")
+        for entry in archive.infolist():
+            with archive.open(entry) as part:
+                column, row = _last_cell(part)
+            if column * row > _MAX_CELLS:
+                text = f"a sheet reaches to column {column:,} of row {row:,}, more than"
+                raise FileError(
+                    f"{name}: {text} {_MAX_CELLS:,} cells, filled or not; save it as CSV"
+                )
+
+
+def _last_cell(part: IO[bytes]) -> tuple[int, int]:
+    """Return the highest column and row, from 1, that any place in a part of a workbook names."""
+    columns, rows, rest = {b"A"}, {b"1"}, b""
+    while piece := part.read(_PIECE):
+        found = _PLACE.findall(rest + piece)
+        columns.update(column for column, _ in found)
+        rows.update(row for _, row in found)
+        rest = piece[-_LONGEST_PLACE:]
+    return max(map(_column_number, columns)), max(map(int, rows))
+
+
+def _column_number(letters: bytes) -> int:
+    """Return the number of a column: A is 1, AA 27; none counts as 1."""
+    number = 0
+    for letter in letters.upper():
+        number = number * 26 + letter - 64
+    return number or 1
 
 
 def _sheet(book: Any, name: str, wanted: str | None) -> Any:
@@ -99,6 +130,8 @@ def _sheet(book: Any, name: str, wanted: str | None) -> Any:
             raise FileError(f"{name}: there is no such sheet; it has {', '.join(book.sheet_names)}")
         return book.get_sheet_by_name(wanted)
     sheets = [book.get_sheet_by_name(sheet) for sheet in book.sheet_names]
+    if not sheets:
+        raise FileError(f"{name}: a workbook without sheets")
     filled = [sheet for sheet in sheets if sheet.height]
     if len(filled) > 1:
         several = ", ".join(sheet.name for sheet in filled)
@@ -106,7 +139,7 @@ def _sheet(book: Any, name: str, wanted: str | None) -> Any:
     return filled[0] if filled else sheets[0]
 
 
-def _text(cell: object) -> str | None:
+def cell_text(cell: object) -> str | None:
     """Return the text that a cell stands for; None if it is empty, NaN or a duration."""
     match cell:
         case None | "":
@@ -124,45 +157,3 @@ def _text(cell: object) -> str | None:
             return None
         case _:
             return str(cell)
-
-
-def scan_xpt(path: Path, name: str, options: ReadOptions) -> pl.LazyFrame:
-    """Return a scan of a SAS transport file, all columns String, read in pieces.
-
-    Raises:
-        FileError: damaged or not XPT.
-    """
-    try:
-        import pyreadstat  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise FileError(f"{name}: reading SAS XPT needs: pip install toxgrade[xpt]") from None
-    encoding = None if options.encoding is None else options.encoding.upper()
-
-    def read_piece(offset: int, limit: int, **more: Any) -> Any:
-        try:
-            return pyreadstat.read_xport(
-                path, row_offset=offset, row_limit=limit, output_format="dict", encoding=encoding,
-                **more,
-            )  # fmt: skip
-        except (pyreadstat.PyreadstatError, pyreadstat.ReadstatError, UnicodeDecodeError):
-            raise FileError(f"{name}: damaged, cut off, or in another encoding") from None
-
-    if path.stat().st_size % 80:  # The format has records of 80 bytes.
-        raise FileError(f"{name}: damaged or cut off")
-    _, meta = read_piece(0, 1, metadataonly=True)
-    schema = pl.Schema(dict.fromkeys(meta.column_names, pl.String))
-
-    def pieces(
-        columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, size: int | None
-    ) -> Iterator[pl.DataFrame]:
-        offset, wanted = 0, list(columns if columns is not None else schema)
-        while True:
-            found, _ = read_piece(offset, _ROWS_PER_PIECE, usecols=wanted)
-            texts = {column: list(map(_text, found[column])) for column in wanted}
-            frame = pl.DataFrame(texts, schema=dict.fromkeys(wanted, pl.String))
-            offset += len(frame)
-            yield frame if predicate is None else frame.filter(predicate)
-            if len(frame) < _ROWS_PER_PIECE or (n_rows is not None and offset >= n_rows):
-                return
-
-    return register_io_source(pieces, schema=schema)
