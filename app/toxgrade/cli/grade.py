@@ -2,12 +2,12 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sized
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from toxgrade.cli.criteria import add_interpretations
 from toxgrade.cli.options import Parser, add_file_options, cleanup_on_signal, read_options
@@ -45,55 +45,90 @@ def progress() -> Iterator["Progress"]:
 
 def print_report(report: "RunSummary", criteria: "Criteria", rejects: Path | None) -> None:
     """Print the summary of a run: the few lines that a data manager may have to act on."""
+    several = report.results != report.rows
+    results = f" with {report.results:,} results" * several
     lines = [
         *(f"{name}: {how}" for name, how in report.read_as.items() if how != "CSV, UTF-8, commas"),
-        f"{report.layout}: {report.rows:,} rows, {report.patients:,} patients",
+        f"{report.layout}: {report.rows:,} rows{results}, {report.patients:,} patients",
         f"{report.entries:,} gradings: {report.graded:,} decided",
         *(f"  undecided, {reason}: {n:,}" for reason, n in report.undecided.items()),
+        *_not_understood(report, criteria),
+        *_of_patients(report),
     ]
-    analytes = [name for a in criteria.analytes.values() for name in a.names]
-    units = [unit.name for a in criteria.analytes.values() for unit in a.units]
-    for what, counts, accepted in (
-        ("analytes not graded", report.unknown_analytes, analytes),
-        ("units not understood", report.unknown_units, units),
-    ):
-        if counts:
-            shown = [_hinted(name, n, accepted) for name, n in list(counts.items())[:_MAX_SHOWN]]
-            lines.append(f"{what} (rows): {_joined(shown, counts)}")
-    if counts := report.other_specimens:
-        shown = [f"{name or '(venous)'} {n:,}" for name, n in list(counts.items())[:_MAX_SHOWN]]
-        lines.append(f"specimens other than blood (rows): {_joined(shown, counts)}")
-    for name in report.sign_columns:
-        lines.append(f"column {name} holds nothing but signs: is it --map comparator={name}?")
-    for what, looks in report.unreadable.items():
-        if looks:
-            shown = [f"{look} {n:,}" for look, n in list(looks.items())[:_MAX_SHOWN]]
-            listed, options = _joined(shown, looks), _OPTIONS_FOR[what]
-            lines.append(f"{what}s not understood, by their look: {listed}; see {options}")
+    if report.headers:
+        lines.append(f"repeated header rows, left out: {report.headers:,}")
+    if report.filled:
+        lines.append(f"results of rows that were filled down: {report.filled:,}")
     if report.other_baselines:
         n = len(report.other_baselines)
         lines.append(f"baselines declared other than by date: {n:,}; the manifest lists them")
-    if report.without_dates:
-        lines.append(f"patients without treatment dates, phase unknown: {report.without_dates:,}")
     where = f" in {rejects.name}" if rejects else "; --rejects FILE lists them"
+    results = f" ({report.rejected_results:,} results)" * (several and report.rejected > 0)
     lines.append(
-        f"rows that could not be read: {report.rejected:,}" + where * bool(report.rejected)
+        f"rows that could not be read: {report.rejected:,}{results}" + where * bool(report.rejected)
     )
     print("\n".join(lines), file=sys.stderr)
+
+
+def _not_understood(report: "RunSummary", criteria: "Criteria") -> Iterator[str]:
+    """Yield lines about names, values and dates, with what they may be."""
+    from toxgrade.criteria.reader import load
+    from toxgrade.exports.hints import Hints
+
+    hints = Hints(criteria, load)
+    if names := report.unknown_analytes:
+        shown = [_counted(name, n, hints.of_analyte(name)) for name, n in _first(names.items())]
+        yield f"analytes not graded (rows): {_joined(shown, names)}"
+    pairs = [(u, a, n) for u, counts in report.unknown_units.items() for a, n in counts.items()]
+    if pairs:
+        shown = [_counted(f"{u} of {a}", n, hints.of_unit(u, a)) for u, a, n in _first(pairs)]
+        yield f"units not understood (rows): {_joined(shown, pairs)}"
+    if counts := report.other_specimens:
+        shown = [_counted(name or "(venous)", n, "") for name, n in _first(counts.items())]
+        yield f"specimens other than blood (rows): {_joined(shown, counts)}"
+    for name in report.sign_columns:
+        yield f"column {name} holds nothing but signs: is it --map comparator={name}?"
+    for what, looks in report.unreadable.items():
+        if looks:
+            listed = _joined([f"{look} {n:,}" for look, n in _first(looks.items())], looks)
+            yield f"{what}s not understood, by their look: {listed}; see {_OPTIONS_FOR[what]}"
+    if report.other_years:
+        listed = ", ".join(f"{years}: {n:,}" for years, n in report.other_years.items())
+        yield f"dates of years that are not accepted, {listed}"
+
+
+def _of_patients(report: "RunSummary") -> Iterator[str]:
+    """Yield lines about patients: who is missing, alike, or without treatment dates."""
+    if report.without_patient:
+        what = "values" if report.results != report.rows else "rows"
+        cause = "are the cells merged, or filled once per patient? see --fill-down"
+        if not report.patients:
+            cause = "is the patient in another column? see --map"
+        elif report.filled:
+            cause = "nothing above them says whose they are"
+        yield f"no patient: {report.without_patient:,} {what}; {cause}"
+    if report.look_alikes:
+        n = report.look_alikes
+        yield f"patients who differ from another only by case or blanks: {n:,}"
+    if report.dates_from not in (None, ("rt_start", "rt_end")):
+        yield f"treatment dates: {' and '.join(report.dates_from or ())} of the labs"
+    if report.without_dates:
+        yield f"patients without treatment dates, phase unknown: {report.without_dates:,}"
+
+
+_T = TypeVar("_T")
+
+
+def _first(items: Iterable[_T]) -> list[_T]:
+    return list(items)[:_MAX_SHOWN]
 
 
 def _joined(shown: list[str], of: Sized) -> str:
     return ", ".join(shown) + ", …" * (len(of) > len(shown))
 
 
-def _hinted(name: str, rows: int, accepted: list[str]) -> str:
-    """Return a name and its number of rows, with the accepted name that is most similar."""
-    from difflib import get_close_matches
-
-    folded = {one.casefold(): one for one in accepted}
-    near = get_close_matches(name.casefold(), folded, 1, cutoff=0.75)
-    hint = f" (near {folded[near[0]]})" if near else ""
-    return f"{name or '(empty)'} {rows:,}{hint}"
+def _counted(name: str, rows: int, hint: str) -> str:
+    return f"{name or '(empty)'} {rows:,}" + f" ({hint})" * bool(hint)
 
 
 def arguments(parser: Parser) -> None:

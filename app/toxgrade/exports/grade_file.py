@@ -11,22 +11,23 @@ from toxgrade.criteria.model import Edition
 from toxgrade.errors import FileError
 from toxgrade.exports.run_report import (
     NOTHING_REJECTED,
-    UNREADABLE,
     GradeFileRequest,
     RunSummary,
-    Tally,
     rejected,
     write_manifest,
 )
+from toxgrade.exports.tally import UNREADABLE, Tally
 from toxgrade.exports.worst_grades import Worst, check_table, worst_grades, write_table
 from toxgrade.grading.columns.grader import ColumnGrader
+from toxgrade.grading.result import Flag
 from toxgrade.grading.rules import Graders
 from toxgrade.tabular.courses import NO_COURSES, Courses, read_patients
+from toxgrade.tabular.identifiers import look_alikes
 from toxgrade.tabular.lab_export import ExportChunk, Labs, open_labs
 from toxgrade.tabular.open_file import find_files
 from toxgrade.tabular.output_files import as_adam, check_apart, check_output, write
 from toxgrade.tabular.spill import SpillFile, temporary_folder
-from toxgrade.tabular.table import CHUNK, ROW, Table, apart
+from toxgrade.tabular.table import CHUNK, FILLED, ROW, Table, apart
 
 _PIECE = 2 * CHUNK
 """Rows per piece here, where some hundred steps are done on each: a twentieth less work per row
@@ -63,7 +64,7 @@ def grade_file(
         labs = open_labs(paths, folder, request.options).spilled(folder)
         patients, courses = _courses(labs, request, folder)
         columns = ColumnGrader(graders.for_rules(request.rules), request.rules.window, courses)
-        run = _Run(labs, columns, request, edition, progress, folder)
+        run = _Run(labs, columns, request, edition, progress, folder, courses["patient"])
         run.first_pass()
         for path, was, now in zip(inputs, stamps, _stamps(inputs), strict=True):
             if was != now:
@@ -106,7 +107,9 @@ class _Run:
         edition: Edition,
         progress: Progress,
         folder: Path,
+        treated: pl.Series,
     ) -> None:
+        self._treated = treated  # The patients of the patients file.
         self._labs, self._columns, self._request, self._edition = labs, columns, request, edition
         self._progress = progress
         self._parsed, self._rejects = SpillFile(folder, "read"), SpillFile(folder, "rejects")
@@ -134,6 +137,8 @@ class _Run:
         for chunk, read in zip(self._labs.chunks(size=_PIECE), self._parsed.frames(), strict=True):
             graded = self._columns.grade(read, chunk.rows, rows)
             places = graded["row"] - rows
+            if FILLED in chunk.rows.columns:
+                graded = _flag_filled(graded, chunk.rows[FILLED].gather(places))
             rows += len(chunk.rows)
             self._tally.add(chunk, graded, places)
             if self._worst is not None:
@@ -156,7 +161,7 @@ class _Run:
 
     def _add_rejects(self, chunk: ExportChunk, graded: pl.DataFrame, places: pl.Series) -> None:
         found = rejected(chunk, graded, places, self._labs.layout)
-        self._tally.rejected += found["row"].n_unique()
+        self._tally.add_rejects(found)
         if self._request.rejects is not None and len(found):
             self._rejects.add(found)
 
@@ -186,20 +191,39 @@ class _Run:
         return RunSummary(
             layout=self._labs.layout.name,
             rows=tally.rows,
+            results=tally.results,
+            headers=tally.headers,
             entries=tally.entries,
             graded=tally.graded,
             undecided=tally.undecided,
             rejected=tally.rejected,
+            rejected_results=tally.rejected_results,
+            without_patient=tally.without_patient,
             unknown_analytes=tally.texts("unknown-analyte"),
-            unknown_units=tally.texts("unknown-unit"),
+            unknown_units=tally.unknown_units,
             other_specimens=tally.texts("other-specimen"),
             sign_columns=tally.sign_columns,
             unreadable={what: tally.texts(f"unreadable-{what}") for what in UNREADABLE},
+            other_years=tally.texts("other-years"),
+            filled=tally.filled,
             patients=len(patients),
             without_dates=len(without_dates),
+            look_alikes=look_alikes(pl.concat([patients["patient"], self._treated]).unique()),
+            dates_from=self._labs.treatment_columns,
             read_as={table.name: table.told for table in self._labs.tables},
             other_baselines=tuple((a + 1, b + 1) for a, b in other.iter_rows()),
         )
+
+
+def _flag_filled(graded: pl.DataFrame, filled: pl.Series) -> pl.DataFrame:
+    """Return graded rows with the flag of those that were filled down (``Y``)."""
+    kind = graded.schema["flags"]
+    flags = pl.concat_str(
+        pl.col("flags").cast(pl.String), pl.lit(Flag.FILLED_DOWN.value), separator=" ",
+        ignore_nulls=True,
+    ).cast(kind)  # fmt: skip
+    is_filled = filled.is_not_null()
+    return graded.with_columns(pl.when(is_filled).then(flags).otherwise("flags").alias("flags"))
 
 
 def _with_input_columns(given: pl.DataFrame, ours: pl.DataFrame, places: pl.Series) -> pl.DataFrame:

@@ -1,8 +1,7 @@
 """A run over an export: its request, its counts, the rows that it rejects, and its manifest."""
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,12 +10,10 @@ import polars as pl
 
 from toxgrade import __version__
 from toxgrade.cohort.definition import ReportPhase as Phase
-from toxgrade.grading.columns.parse import read_column
-from toxgrade.grading.parse import read_limit
-from toxgrade.grading.result import Flag, Reason
+from toxgrade.grading.result import Reason
 from toxgrade.grading.rules import Rules
 from toxgrade.tabular.lab_export import ExportChunk
-from toxgrade.tabular.layouts import SIGNS_SWAPPED, Layout
+from toxgrade.tabular.layouts import Layout
 from toxgrade.tabular.output_files import STDOUT, sha256, whole
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions
 from toxgrade.tabular.table import CELL, LINE, ROW, Table
@@ -46,129 +43,48 @@ class GradeFileRequest:
 class RunSummary:
     """The counts of a run.
 
-    ``rows`` went in and ``entries`` (a row for each term of its analyte) came out; ``graded`` have
-    a grade, ``undecided`` counts the others by reason. ``rejected`` rows cannot be read as they
-    are. ``unknown_analytes``, ``unknown_units`` and ``other_specimens`` (of gradings that are no
-    blood's) count rows by the name that they had, ``unreadable`` values, dates and limits by their
-    pattern, such as ``99.99.9999``. ``sign_columns`` were not read and hold nothing but signs such
-    as <.
-    ``without_dates`` patients have no treatment dates. ``read_as``: how each file was read.
+    ``rows`` of the files, with ``results`` (in a wide export several a row), went in and
+    ``entries`` (a row for each term of its analyte) came out; ``graded`` have a grade,
+    ``undecided`` counts the others by reason. ``rejected`` rows, of ``rejected_results``, cannot be
+    read as they are; results ``without_patient`` are among them. ``headers`` were repeated header
+    rows, left out. Results are counted by names that are not known: ``unknown_analytes``, and
+    ``unknown_units`` by unit and analyte; ``unreadable`` values, dates and limits by their pattern,
+    such as ``99.99.9999``; ``other_years`` dates that are outside the accepted years. ``filled``
+    results are of rows that were filled down. ``other_specimens`` are of gradings that are no
+    blood's; ``sign_columns`` were not read and hold nothing but signs such as <. ``without_dates``
+    patients have no treatment dates; ``look_alikes`` differ from another only by case or blanks.
+    ``dates_from``: the labs' own columns of treatment dates. ``read_as``: how each file was read.
     ``other_baselines``: rows (declared, by date) where the declared baseline is not the one that
     the date rule would choose.
     """
 
     layout: str
     rows: int
+    results: int
+    headers: int
     entries: int
     graded: int
     undecided: Mapping[str, int]
     rejected: int
+    rejected_results: int
+    without_patient: int
     unknown_analytes: Mapping[str, int]
-    unknown_units: Mapping[str, int]
+    unknown_units: Mapping[str, Mapping[str, int]]
     other_specimens: Mapping[str, int]
     sign_columns: tuple[str, ...]
     unreadable: Mapping[str, Mapping[str, int]]
+    other_years: Mapping[str, int]
+    filled: int
     patients: int
     without_dates: int
+    look_alikes: int
+    dates_from: tuple[str, str] | None
     read_as: Mapping[str, str]
     other_baselines: tuple[tuple[int, int], ...]
 
 
-_COUNTED_COLUMN = {
-    "unknown-analyte": "analyte", "unknown-unit": "unit", "other-specimen": "specimen",
-    "unreadable-value": "value", "unreadable-date": "collected",
-}  # fmt: skip
-"""The column whose texts are counted, for each reason."""
-UNREADABLE = ("value", "limit", "date")
-_SIGNS = {"", "<", "<=", ">", ">=", "=", "~", "≤", "≥"}
-_PATTERN_LENGTH = 20  # Characters.
-
-
-class Tally:
-    """Counts for ``RunSummary`` over all pieces, in any order.
-
-    ``decimal``: the declared decimal sign, which is a point in the pieces.
-    """
-
-    def __init__(self, decimal: str, unused: Iterable[str] = ()) -> None:
-        """Take the decimal sign, and the columns that are not read."""
-        self.rows = self.entries = self.graded = self.rejected = 0
-        self._decimal = decimal
-        self._signs = dict.fromkeys(unused, False)
-        self._reasons: Counter[str] = Counter()
-        self._texts: dict[str, Counter[str]] = {}
-
-    def add(self, chunk: ExportChunk, graded: pl.DataFrame, places: pl.Series) -> None:
-        """Count a piece; ``graded`` is ``ColumnGrader``'s, ``places`` its rows' places in it."""
-        self.rows += len(chunk.rows)
-        self.entries += len(graded)
-        self.graded += graded["grade"].count()
-        reasons = _counts(graded["reason"])
-        self._reasons.update(reasons)
-        for reason in _COUNTED_COLUMN.keys() & reasons:
-            found = places.filter((graded["reason"] == reason).fill_null(False)).unique()
-            self._count_texts(reason, chunk.rows[_COUNTED_COLUMN[reason]].gather(found))
-        self._count_limits(chunk.rows, graded["flags"], places)
-        self._find_signs(chunk.given)
-
-    def _find_signs(self, given: pl.DataFrame) -> None:
-        """Keep the columns that hold nothing but comparators so far; true: some were met."""
-        for name in [*self._signs]:
-            # Few columns pass the first text, so that most files cost nothing here.
-            texts = given[name].drop_nulls()
-            if not len(texts):
-                continue
-            if str(texts[0]).strip() in _SIGNS and set(texts.unique().cast(pl.String)) <= _SIGNS:
-                self._signs[name] = True
-            else:
-                del self._signs[name]
-
-    @property
-    def sign_columns(self) -> tuple[str, ...]:
-        """The unused columns that hold nothing but signs such as <."""
-        return tuple(name for name, met in self._signs.items() if met)
-
-    def _count_limits(self, rows: pl.DataFrame, flags: pl.Series, places: pl.Series) -> None:
-        """Count the limits that cannot be read, which a flag on the grade shows."""
-        flag = Flag.UNREADABLE_LIMIT.value
-        if not flags.unique().cast(pl.String).str.contains(flag).any():
-            return
-        found = places.filter(flags.cast(pl.String).str.contains(flag).fill_null(False)).unique()
-        for column in ("lln", "uln"):
-            texts = rows[column].gather(found).cast(pl.String)
-            self._count_texts(flag, texts.filter(read_column(texts, read_limit).unreadable))
-
-    def _count_texts(self, reason: str, texts: pl.Series) -> None:
-        """Count texts; unreadable ones, a patient's, as patterns: digits as 9, letters as a."""
-        texts = texts.cast(pl.String).fill_null("")
-        if reason.startswith("unreadable"):
-            if self._decimal == "," and reason != "unreadable-date":
-                texts = texts.str.replace_many(*SIGNS_SWAPPED)
-            texts = texts.str.replace_all("[0-9]", "9").str.replace_all(r"\p{L}", "a")
-            texts = texts.str.slice(0, _PATTERN_LENGTH)
-        self._texts.setdefault(reason, Counter()).update(_counts(texts))
-
-    @property
-    def undecided(self) -> dict[str, int]:
-        """The number of undecided gradings by reason, the most frequent first."""
-        return _ordered(self._reasons)
-
-    def texts(self, reason: str) -> dict[str, int]:
-        """Return counts of texts for a reason or flag: names of analytes or units, or patterns."""
-        return _ordered(self._texts.get(reason, Counter()))
-
-
-def _counts(texts: pl.Series) -> dict[str, int]:
-    counted = texts.drop_nulls().cast(pl.String).alias("text").value_counts(name="n")
-    return dict(counted.iter_rows())
-
-
-def _ordered(counts: Counter[str]) -> dict[str, int]:
-    """Return counts, the most frequent first."""
-    return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
-
-
 COLUMN_OF = {
+    Reason.MISSING_PATIENT: "patient",
     Reason.UNKNOWN_ANALYTE: "analyte",
     Reason.MISSING_VALUE: "value",
     Reason.UNREADABLE_VALUE: "value",
@@ -195,23 +111,15 @@ def rejected(
     """Return ``file``, ``line`` in it, ``row`` of all files (both from 1), ``column`` of the input
     and ``reason``; no values. In a wide export a fault without its own column gets the value's.
 
-    ``graded`` is ``ColumnGrader``'s, ``places`` its rows' places in the piece. A row without a
-    patient gets ``missing-patient``: it is graded, but has neither baseline nor phase.
+    ``graded`` is ``ColumnGrader``'s, ``places`` its rows' places in the piece.
     """
     names = {reason.value: layout.named.get(column, column) for reason, column in COLUMN_OF.items()}
     reasons = graded["reason"]
     found = reasons.is_in(list(names)).arg_true()
-    faulty = pl.DataFrame(
-        {"reason": reasons[found].cast(pl.String), "place": places[found]}
-    ).unique("place", keep="first")
-    faulty = faulty.with_columns(
+    rows = pl.DataFrame({"reason": reasons[found].cast(pl.String), "place": places[found]})
+    rows = rows.unique("place", keep="first", maintain_order=True).with_columns(
         column=pl.col("reason").replace_strict(names, return_dtype=pl.String)
     )
-    no_patient = chunk.rows["patient"].is_null().arg_true().cast(pl.Int64)
-    unnamed = pl.DataFrame({"place": no_patient}).with_columns(
-        reason=pl.lit("missing-patient"), column=pl.lit(layout.named.get("patient", "patient"))
-    )
-    rows = pl.concat([faulty, unnamed.select(faulty.columns)]).sort("place", "reason")
     if CELL in chunk.rows.columns:
         cell = chunk.rows[CELL].gather(rows["place"])
         has_column = pl.col("column").is_in(list(layout.named.values()))

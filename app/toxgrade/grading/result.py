@@ -24,6 +24,8 @@ OTHER_STATUSES = ("preliminary", "superseded", "cancelled", "entered-in-error")
 class Reason(StrEnum):
     """Why a result has no grade. When several apply, the first in this order is reported."""
 
+    MISSING_PATIENT = "missing-patient"
+    """A row of a file that names no patient."""
     NOT_FINAL = "not-final"
     UNKNOWN_ANALYTE = "unknown-analyte"
     OTHER_SPECIMEN = "other-specimen"
@@ -78,6 +80,8 @@ class Flag(StrEnum):
     """Sent as a correction or withdrawal, but which stored result it means cannot be told."""
     IGNORED_OLDER = "ignored-older"
     """What was sent is an older version of this stored result, and changed nothing."""
+    FILLED_DOWN = "filled-down"
+    """A cell of the file's row was empty and taken from the row above, as its reader declared."""
 
 
 STORED_FLAGS = (

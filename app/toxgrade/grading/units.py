@@ -13,6 +13,7 @@ _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _POWER_OF_TEN = re.compile(r"(?<=10)[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _ANNOTATION = re.compile(r"\{[^{}]*\}")
 _WHITE_SPACE = re.compile(r"\s+")
+_BETWEEN_WORDS = re.compile(r"[\s,()]+")
 
 
 def canonical_spelling(text: str) -> str:
@@ -51,6 +52,11 @@ def spellings(analyte: Analyte) -> dict[str, Unit]:
     return derived | written
 
 
+def folded_name(text: str) -> str:
+    """Return a name in one form: of ``Calcium, Total`` and ``calcium (total)``, the same."""
+    return _BETWEEN_WORDS.sub(" ", text).strip().casefold()
+
+
 class SiteNames(Protocol):
     """A site's own names, each with ours: a dictionary's ``analytes``, ``units``, ``specimens``."""
 
@@ -80,7 +86,7 @@ class Names:
         self._units: dict[str, Mapping[str, Unit]] = {}
         for analyte in analytes:
             for text in (*analyte.names, *analyte.loinc):
-                self._analytes[text.casefold()] = analyte
+                self._analytes[folded_name(text)] = analyte
             self._refused |= analyte.refused_loinc
             self._units[analyte.name] = spellings(analyte)
 
@@ -93,21 +99,21 @@ class Names:
 
         A code that the dictionary names without a system is that code in every system.
         """
-        key = text.strip().casefold()
+        key = folded_name(text)
         if not self._site_analytes:
             return key
         ours = self._site_analytes.get(key) or self._site_analytes.get(key.rpartition("|")[2])
-        return key if ours is None else ours.strip().casefold()
+        return key if ours is None else folded_name(ours)
 
     def is_venous(self, text: str) -> bool:
         """Return whether the name or code of an analyte says that the sample is venous."""
         key = self._our_name(text)
         analyte = self._analytes.get(key)
-        return analyte is not None and key in map(str.casefold, analyte.venous)
+        return analyte is not None and key in map(folded_name, analyte.venous)
 
     def specimen(self, text: str | None) -> SpecimenKind:
         """Return whether a specimen is blood, venous blood or other; blood where none is told."""
-        ours = self._site_specimens.get(text.strip().casefold()) if text else None
+        ours = self._site_specimens.get(folded_name(text)) if text else None
         return specimen_kind(text if ours is None else ours)
 
     def refusal(self, text: str) -> str | None:
@@ -123,7 +129,7 @@ class Names:
 
 
 def _folded(entries: Iterable[tuple[str, str]]) -> dict[str, str]:
-    return {theirs.strip().casefold(): ours for theirs, ours in entries}
+    return {folded_name(theirs): ours for theirs, ours in entries}
 
 
 class UnitKeys:

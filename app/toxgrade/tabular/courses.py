@@ -11,6 +11,7 @@ from toxgrade.errors import FileError
 from toxgrade.grading.columns.parse import read_dates
 from toxgrade.grading.columns.spellings import TextIndex
 from toxgrade.grading.parse import FIRST_YEAR, LAST_YEAR
+from toxgrade.tabular.identifiers import trimmed
 from toxgrade.tabular.layouts import iso_date, treatment_columns
 from toxgrade.tabular.open_file import open_table
 from toxgrade.tabular.read_options import ReadOptions
@@ -68,6 +69,7 @@ class Courses:
         """
         given = rows.select("patient", start="rt_start", end="rt_end", line=LINE)
         keys = pl.DataFrame({side: each.of(given[side]) for side, each in self._texts.items()})
+        earlier, new = self._first_rows, given.head(0).cast({pl.Categorical: pl.String})
         unseen = (who >= len(self._first_rows)).arg_true()
         if len(unseen):
             found = pl.DataFrame({"who": who[unseen], "at": unseen})
@@ -80,8 +82,9 @@ class Courses:
         conflicting = ((differs[0] | differs[1]) & who.is_not_null()).arg_true()
         if len(conflicting):
             others = given[conflicting].cast({pl.Categorical: pl.String})
-            first = self._first_rows.filter(pl.col("patient").is_in(others["patient"].implode()))
-            treatment_dates(pl.concat([first, others]), self._names, file)
+            first = earlier.filter(pl.col("patient").is_in(others["patient"].implode()))
+            in_order = pl.concat([new, others]).sort("line", maintain_order=True)
+            treatment_dates(pl.concat([first, in_order]), self._names, file)
         return treatment_dates(new, self._names, file) if len(unseen) else NO_COURSES
 
 
@@ -90,22 +93,25 @@ def treatment_dates(frame: pl.DataFrame, names: tuple[str, str], file: str) -> p
 
     ``frame``: ``patient``, ``start``, ``end`` (String) and ``line`` Int64 of each row; ``names``:
     the file's start and end columns. A null date is unknown; a date-time counts by its date as
-    written. Rows without a patient are ignored.
+    written. Patients are trimmed; rows without one are ignored.
 
     Raises:
-        FileError: names the line of a text that is not a full date, of a patient with two
+        FileError: names the first line of a text that is not a full date, of a patient with two
             different courses, or of an end before its start.
     """
     start, end = names
-    with_patient = frame.filter(pl.col("patient").is_not_null()).unique(
+    named = frame.with_columns(trimmed(pl.col("patient")).alias("patient"))
+    with_patient = named.filter(pl.col("patient").is_not_null()).unique(
         ["patient", "start", "end"], keep="first", maintain_order=True
     )
-    courses = with_patient.select(
-        "patient",
-        "line",
-        rt_start=_days(with_patient["start"], with_patient["line"], f"{start} of {file}"),
-        rt_end=_days(with_patient["end"], with_patient["line"], f"{end} of {file}"),
-    ).unique(["patient", "rt_start", "rt_end"], keep="first", maintain_order=True)
+    (first, no_start), (last, no_end) = _days(with_patient["start"]), _days(with_patient["end"])
+    if (no_start | no_end).any():
+        at = int((no_start | no_end).arg_max() or 0)
+        column, line = start if no_start[at] else end, with_patient["line"][at]
+        raise FileError(f"column {column} of {file}, line {line}: expected {_ACCEPTED}")
+    courses = with_patient.select("patient", "line", rt_start=first, rt_end=last).unique(
+        ["patient", "rt_start", "rt_end"], keep="first", maintain_order=True
+    )
     conflicting = courses.filter(~pl.col("patient").is_first_distinct())
     if len(conflicting):
         line = conflicting["line"][0]
@@ -116,12 +122,8 @@ def treatment_dates(frame: pl.DataFrame, names: tuple[str, str], file: str) -> p
     return courses.drop("line")
 
 
-def _days(texts: pl.Series, lines: pl.Series, column: str) -> pl.Series:
-    """Return texts as Date; raise ``FileError`` with the line of the first that is no full date."""
+def _days(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Return texts as Date, and which of them are no full date."""
     read = read_dates(texts)
     first, last, unreadable = read["first"], read["last"], read["unreadable_date"]
-    wrong = unreadable | (first != last).fill_null(False)
-    if wrong.any():
-        line = lines.filter(wrong)[0]
-        raise FileError(f"column {column}, line {line}: expected {_ACCEPTED}")
-    return first
+    return first, unreadable | (first != last).fill_null(False)

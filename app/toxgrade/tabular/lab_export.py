@@ -1,17 +1,19 @@
 """Laboratory exports: files of one layout, read as one; of wide ones, a row for each value."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
 
 from toxgrade.errors import FileError
+from toxgrade.tabular.fill_down import FillDown
+from toxgrade.tabular.identifiers import TrimmedCategories, trimmed
 from toxgrade.tabular.layouts import Layout, as_declared, recognise
 from toxgrade.tabular.open_file import open_table
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions
 from toxgrade.tabular.spill import DictionaryEncoding, SpilledPieces, SpillFile
-from toxgrade.tabular.table import CELL, CHUNK, LINE, ROW, Table
+from toxgrade.tabular.table import CELL, CHUNK, FILLED, LINE, ROW, Table
 
 _PLACE, _SOURCE = "\x00place", "\x00taken"
 _PER_COLUMN = ("analyte", "unit", "limit_unit", "specimen")
@@ -47,13 +49,17 @@ class ExportChunk:
 
     ``given``: the file's own columns. ``rows``: the columns of ``mapping.OURS`` (null where absent)
     as grading takes them, with ``ROW`` (the input's row, from 0 over all files) and ``LINE`` (in
-    its file), both Int64; in a wide export also ``CELL``. Texts are String; after ``Labs.spilled``
-    some are Categorical. ``table`` is the file.
+    its file), both Int64; in a wide export also ``CELL``, with fill-down ``FILLED``. Texts are
+    String; after ``Labs.spilled`` some are Categorical. ``table`` is the file, ``file_rows`` counts
+    its rows here (a wide one gives several results), ``headers`` the header rows that stood among
+    them, as where files were joined, and are left out.
     """
 
     given: pl.DataFrame
     rows: pl.DataFrame
     table: Table
+    file_rows: int
+    headers: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,7 @@ class Labs:
     tables: tuple[Table, ...]
     layout: Layout
     options: ReadOptions
+    _trim: TrimmedCategories = field(default_factory=TrimmedCategories)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -96,22 +103,49 @@ class Labs:
         Raises:
             FileError: names the file and the line where reading fails.
         """
-        first_row = 0
+        first_row, fill = 0, self.options.filled
         for table in self.tables:
             rows_here = 0
-            for piece in table.chunks(self.columns if whole else self.layout.reads, size):
+            filler = FillDown(fill, self.layout.named, self.columns, table.name) if fill else None
+            columns = self.columns if whole or fill else self.layout.reads
+            for piece in table.chunks(columns, size):
                 rows_here += len(piece)
-                yield self._chunk(piece, first_row, table)
+                yield self._chunk(piece, first_row, table, filler)
             first_row += rows_here
 
-    def _chunk(self, piece: pl.DataFrame, first_row: int, table: Table) -> ExportChunk:
-        places = piece.select(pl.col(ROW) + first_row, LINE)
-        given = piece.drop(ROW, LINE)
+    def _chunk(
+        self, piece: pl.DataFrame, first_row: int, table: Table, filler: FillDown | None
+    ) -> ExportChunk:
+        is_header = self._headers(piece)
+        if filler is not None:
+            piece = filler.fill(piece, is_header | _blank(piece.drop(ROW, LINE)))
+        headers = int(is_header.sum())
+        if headers:
+            piece = piece.filter(~is_header)
+        places = piece.select(pl.col(ROW) + first_row, LINE, *([FILLED] if filler else ()))
+        given = piece.drop(places.columns)
         rows = pl.concat([self.layout.rows(given), places], how="horizontal")
+        if isinstance(rows.schema["patient"], pl.Categorical):
+            patients = self._trim.of(rows["patient"], whole=not headers)
+            rows = rows.with_columns(patients)
         if self.options.columns.wide:
             rows, sources = melt(given, rows, self.options)
             given = given[sources]
-        return ExportChunk(given, rows, table)
+        return ExportChunk(given, rows, table, len(piece), headers)
+
+    def _headers(self, piece: pl.DataFrame) -> pl.Series:
+        """Return which rows repeat the header, as where files were joined one after the other."""
+        first, *others = (pl.col(name) == name for name in self.layout.reads)
+        found = piece.select(first.fill_null(False)).to_series()
+        if others and found.any():
+            found = piece.select(pl.all_horizontal(first, *others).fill_null(False)).to_series()
+        return found
+
+
+def _blank(given: pl.DataFrame) -> pl.Series:
+    """Return which rows have nothing in any column."""
+    blank = (trimmed(pl.col(name)).is_null() for name in given.columns)
+    return given.select(pl.all_horizontal(*blank)).to_series()
 
 
 def open_labs(

@@ -7,6 +7,7 @@ import polars as pl
 
 from toxgrade.errors import FileError
 from toxgrade.grading.specimens import names_other_specimen
+from toxgrade.tabular.identifiers import trimmed
 from toxgrade.tabular.mapping import COMPARATOR, NAMED, OURS
 from toxgrade.tabular.read_options import ReadOptions
 
@@ -43,9 +44,15 @@ class Layout:
     reads: tuple[str, ...]
 
     def rows(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Return the columns ``OURS`` of a frame with the file's columns; null where none."""
+        """Return the columns ``OURS`` of a frame with the file's columns; null where none.
+
+        Patients are trimmed, unless they are Categorical.
+        """
         # Constants alone, selected, would be one row.
-        return frame.with_columns(self.of(name).alias(name) for name in OURS).select(OURS)
+        rows = frame.with_columns(self.of(name).alias(name) for name in OURS).select(OURS)
+        if rows.schema["patient"] == pl.String:
+            rows = rows.with_columns(trimmed(pl.col("patient")).alias("patient"))
+        return rows
 
     def of(self, name: str) -> pl.Expr:
         """Return one of our columns as an expression over the file's columns."""

@@ -16,6 +16,8 @@ POTAS = "potassium"
 "cells/cumm" = "/mm3"
 [specimens]                   # the site's specimen = blood, serum, plasma, …, other
 SST = "serum"
+[read]
+fill_down = ["patient"]       # columns filled once for several rows, as merged cells are
 """
 
 import tomllib
@@ -52,6 +54,7 @@ class ColumnMap:
     constants: Mapping[str, str] = field(default_factory=dict)
     wide: tuple[Mapping[str, str], ...] = ()
     dictionary: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    fill_down: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.columns or self.constants or self.wide)
@@ -97,6 +100,7 @@ def mapping(given: Iterable[str | Document]) -> ColumnMap:
     constants: dict[str, str] = {}
     wide: list[Mapping[str, str]] = []
     names: dict[str, dict[str, str]] = {}
+    fill_down: list[str] = []
     for item in given:
         if isinstance(item, str):
             columns |= _pair(item)
@@ -107,12 +111,13 @@ def mapping(given: Iterable[str | Document]) -> ColumnMap:
         wide += parsed.get("wide", [])
         for table in TABLES:
             names.setdefault(table, {}).update(parsed.get(table, {}))
+        fill_down += _fill_down(item[0], parsed.get("read", {}))
     if not {*columns, *constants} <= {*NAMED}:
         raise FileError(f"a mapping: a column that is not one of ours: {', '.join(NAMED)}")
     for number, entry in enumerate(wide, 1):
         _check_wide(entry, number)
     named = {table: pairs for table, pairs in names.items() if pairs}
-    return ColumnMap(columns, constants, tuple(wide), named)
+    return ColumnMap(columns, constants, tuple(wide), named, tuple(fill_down))
 
 
 def _pair(text: str) -> dict[str, str]:
@@ -138,12 +143,23 @@ def _parse_document(name: str, content: bytes) -> dict[str, Any]:
         raise FileError(f"{name}: not a mapping (nested too deep)") from None
     accepted = {"columns": dict, "constants": dict, "wide": list, **dict.fromkeys(TABLES, dict)}
     for key, section in parsed.items():
+        if key == "read":
+            continue
         texts = [section] if isinstance(section, dict) else section
         if not isinstance(section, accepted.get(key, ())) or not all(map(_holds_texts, texts)):
             tables = ", ".join(f"[{table}]" for table in ("columns", "constants", *TABLES))
-            text = f'expected {tables} and [[wide]] of texts in quotes, as uln = "40"'
+            text = f'expected {tables}, [[wide]] and [read] of texts in quotes, as uln = "40"'
             raise FileError(f"{name}: {text}")
     return parsed
+
+
+def _fill_down(name: str, read: object) -> list[str]:
+    """Return the columns of the section ``[read]`` that are filled down."""
+    columns = read.get("fill_down", []) if isinstance(read, dict) else None
+    is_list = isinstance(columns, list) and all(isinstance(column, str) for column in columns)
+    if not is_list or not isinstance(read, dict) or read.keys() - {"fill_down"}:
+        raise FileError(f'{name}: expected in [read] only fill_down = ["patient"]')
+    return list(columns or ())
 
 
 def _holds_texts(table: object) -> bool:

@@ -69,6 +69,13 @@ def _parse_pair(given: str) -> tuple[str, str]:
     return start.strip(), end.strip()
 
 
+def _parse_columns(given: str) -> tuple[str, ...]:
+    columns = tuple(name.strip() for name in given.split(","))
+    if not all(columns):
+        raise ParseError("columns", "expected columns, as patient or patient,collected")
+    return columns
+
+
 FORMAT = Option("format", "kind", "by its suffix, unless given", get_args(Kind))
 OPTIONS = (
     Option("encoding", "encoding", "UTF-8, unless given", get_args(Encoding)),
@@ -86,6 +93,8 @@ OPTIONS = (
            "flag: declared baselines (SDTM's flags) count; rule: none", ("rule", "flag")),
     Option("treatment_columns", "treatment", "the columns of the treatment dates", read=_parse_pair,
            shown_as="START,END", formerly="rt_from"),
+    Option("fill_down", "fill_down", "columns filled once for several rows (merged cells)",
+           read=_parse_columns, shown_as="COLUMN[,COLUMN]"),
 )  # fmt: skip
 """All options but ``FORMAT``, which HTTP takes from a file's name or media type."""
 
@@ -105,8 +114,9 @@ class ReadOptions:
     the only sheet that is not empty. ``values``: SDTM's reported or its standardised results.
     ``baseline`` ``flag``: SDTM's baseline flags count as declared baselines; ``rule``: no
     declaration counts, but for that of a mapping; None: own columns count, SDTM's flags do not.
-    ``treatment``: the columns of the treatment dates (start, end); None: by layout. ``max_bytes``:
-    the most that is decompressed.
+    ``treatment``: the columns of the treatment dates (start, end); None: by layout. ``fill_down``:
+    the file's columns, or ours, whose empty cells mean the one above. ``max_bytes``: the most that
+    is decompressed.
     """
 
     kind: Kind | None = None
@@ -120,7 +130,13 @@ class ReadOptions:
     values: Literal["reported", "standard"] = "reported"
     baseline: Literal["rule", "flag"] | None = None
     treatment: tuple[str, str] | None = None
+    fill_down: tuple[str, ...] = ()
     max_bytes: int = MOST_BYTES
+
+    @property
+    def filled(self) -> tuple[str, ...]:
+        """Return the columns that are filled down, by an option or by the mapping."""
+        return (*self.fill_down, *self.columns.fill_down)
 
 
 DEFAULT_OPTIONS = ReadOptions()

@@ -17,6 +17,8 @@ ROW, LINE = "\x00row", "\x00line"
 """The number and the line of a row; text files with NUL bytes, as in these names, are refused."""
 CELL = "\x00cell"
 """In a wide export, whose rows hold several results: the name of the value's column."""
+FILLED = "\x00filled"
+"""Where cells were filled down on the caller's word: ``Y`` on a row of which one was."""
 
 
 @dataclass(frozen=True, slots=True)

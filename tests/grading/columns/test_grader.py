@@ -52,6 +52,12 @@ def one_by_one(
         results = [lab_result(rows[i]) for i in places]
         for entry in grade_patient(results, courses, GRADERS.for_rules(rules), rules.window):
             grade = entry.grade
+            if rows[places[0]]["patient"] is None:
+                term = grade.term.name if grade.term else None
+                unknown = (entry.phase, entry.on_treatment, None, None, None)
+                ungraded = (None, None, None, "missing-patient", None, None)
+                graded.append((places[entry.index], term, *ungraded, *unknown))
+                continue
             graded.append(
                 (
                     places[entry.index], grade.term.name if grade.term else None, grade.grade,

@@ -11,7 +11,7 @@ from toxgrade.grading.columns.baselines import Baselines
 from toxgrade.grading.columns.cases import Cases, grade_groups, grade_one_by_one, scatter
 from toxgrade.grading.columns.kernel import GRADED
 from toxgrade.grading.columns.normalize import is_declared
-from toxgrade.grading.columns.output import flags_of_grade, to_output
+from toxgrade.grading.columns.output import flags_of_grade, refuse_without_patient, to_output
 from toxgrade.grading.columns.parse import read_dates
 from toxgrade.grading.columns.phase import last_acute_days, place_columns
 from toxgrade.grading.columns.spellings import CachedParser, text_index
@@ -31,7 +31,7 @@ def grade_rows(rows: pl.DataFrame, grader: TermGrader, window: Window) -> pl.Dat
     """Grade every row of ``rows`` for every term of its analyte, all at once.
 
     ``rows`` has ``COLUMNS`` and ``rt_start``, ``rt_end`` (Date, null: unknown), which are the same
-    on all rows of a patient. A row without a patient has no baseline.
+    on all rows of a patient. A row without a patient is not graded.
 
     Returns the columns of ``ColumnGrader.grade`` except ``who`` and ``last``.
     """
@@ -128,7 +128,7 @@ class ColumnGrader:
         cases = self._cases.valid(read["case"], rows, read["unreadable_date"])
         tests = self._baselines.add_bounds(self._tests(cases, placed, _GRADED_COLUMNS))
         graded = self._against_baselines(tests, rows)
-        return to_output(graded, self._grader.edition.terms)
+        return refuse_without_patient(to_output(graded, self._grader.edition.terms))
 
     def other_baselines(self) -> pl.DataFrame:
         """Return rows of ``declared`` baselines and, where it differs, of the one ``by_date``."""

@@ -10,8 +10,10 @@ from toxgrade.grading.columns.lookup_tables import REASON_CODES
 from toxgrade.grading.columns.phase import PHASE_TYPE
 from toxgrade.grading.result import STORED_FLAGS, Flag, Reason
 
+_NOT_OF_GRADING = (*STORED_FLAGS, Flag.FILLED_DOWN)
 FLAG_BITS = {
-    flag: 1 << place for place, flag in enumerate(flag for flag in Flag if flag not in STORED_FLAGS)
+    flag: 1 << place
+    for place, flag in enumerate(flag for flag in Flag if flag not in _NOT_OF_GRADING)
 }
 _GRADES = 6  # The grades are 0 to 5.
 
@@ -92,6 +94,18 @@ def to_output(tests: pl.DataFrame, terms: Sequence[Term]) -> pl.DataFrame:
         "worse_than_baseline",
         "who",
         "last",
+    )
+
+
+def refuse_without_patient(graded: pl.DataFrame) -> pl.DataFrame:
+    """Return what ``to_output`` returned; a row without a patient has no grade, and says why."""
+    if not graded["who"].null_count():
+        return graded
+    named = pl.col("who").is_not_null()
+    reason = pl.lit(Reason.MISSING_PATIENT.value, dtype=graded.schema["reason"])
+    return graded.with_columns(
+        pl.when(named).then(pl.col("grade", "at_least", "at_most", "flags", "criterion")),
+        pl.when(named).then("reason").otherwise(reason).alias("reason"),
     )
 
 

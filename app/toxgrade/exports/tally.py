@@ -1,0 +1,147 @@
+"""The counts of a run over an export, gathered piece by piece."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import polars as pl
+
+from toxgrade.grading.columns.parse import read_column
+from toxgrade.grading.parse import FIRST_YEAR, LAST_YEAR, read_limit
+from toxgrade.grading.result import Flag, Reason
+from toxgrade.tabular.lab_export import ExportChunk
+from toxgrade.tabular.layouts import SIGNS_SWAPPED
+from toxgrade.tabular.table import FILLED
+
+_COUNTED_COLUMN = {
+    "unknown-analyte": "analyte", "other-specimen": "specimen",
+    "unreadable-value": "value", "unreadable-date": "collected",
+}  # fmt: skip
+"""The column whose texts are counted, for each reason."""
+UNREADABLE = ("value", "limit", "date")
+_SIGNS = {"", "<", "<=", ">", ">=", "=", "~", "≤", "≥"}
+_PATTERN_LENGTH = 20  # Characters.
+_DATED = r"^([0-9]{4})(-[0-9]{2}(-[0-9]{2}([T ].*)?)?)?$"
+
+
+class Tally:
+    """Counts for ``RunSummary`` over all pieces, in any order.
+
+    ``decimal``: the declared decimal sign, which is a point in the pieces; ``unused``: the columns
+    that are not read.
+    """
+
+    def __init__(self, decimal: str, unused: Iterable[str] = ()) -> None:
+        self.rows = self.results = self.headers = self.entries = self.graded = self.filled = 0
+        self.without_patient = self.rejected = self.rejected_results = 0
+        self._decimal = decimal
+        self._signs = dict.fromkeys(unused, False)
+        self._reasons: Counter[str] = Counter()
+        self._texts: dict[str, Counter[str]] = {}
+        self._units: Counter[tuple[str, str]] = Counter()
+
+    def add(self, chunk: ExportChunk, graded: pl.DataFrame, places: pl.Series) -> None:
+        """Count a piece; ``graded`` is ``ColumnGrader``'s, ``places`` its rows' places in it."""
+        self.rows += chunk.file_rows
+        self.results += len(chunk.rows)
+        self.headers += chunk.headers
+        self.entries += len(graded)
+        self.graded += graded["grade"].count()
+        if FILLED in chunk.rows.columns:
+            self.filled += chunk.rows[FILLED].count()
+        reasons = _counts(graded["reason"])
+        self._reasons.update(reasons)
+        if Reason.MISSING_PATIENT in reasons:
+            self.without_patient += chunk.rows["patient"].null_count()
+        for reason in _COUNTED_COLUMN.keys() & reasons:
+            found = _places_of(reason, graded, places)
+            self._count_texts(reason, chunk.rows[_COUNTED_COLUMN[reason]].gather(found))
+        if Reason.UNKNOWN_UNIT in reasons:
+            found = _places_of(Reason.UNKNOWN_UNIT, graded, places)
+            pairs = chunk.rows.select(pl.col("unit", "analyte").cast(pl.String))[found]
+            for unit, analyte, n in pairs.group_by("unit", "analyte").len().iter_rows():
+                self._units[unit or "", analyte or ""] += n
+        self._count_limits(chunk.rows, graded["flags"], places)
+        self._find_signs(chunk.given)
+
+    def _find_signs(self, given: pl.DataFrame) -> None:
+        """Keep the columns that hold nothing but comparators so far; true: some were met."""
+        for name in [*self._signs]:
+            # Few columns pass the first text, so that most files cost nothing here.
+            texts = given[name].drop_nulls()
+            if not len(texts):
+                continue
+            if str(texts[0]).strip() in _SIGNS and set(texts.unique().cast(pl.String)) <= _SIGNS:
+                self._signs[name] = True
+            else:
+                del self._signs[name]
+
+    @property
+    def sign_columns(self) -> tuple[str, ...]:
+        """The unused columns that hold nothing but signs such as <."""
+        return tuple(name for name, met in self._signs.items() if met)
+
+    def add_rejects(self, rejects: pl.DataFrame) -> None:
+        """Count what ``rejected`` returned of a piece."""
+        self.rejected += rejects["row"].n_unique()
+        self.rejected_results += len(rejects)
+
+    def _count_limits(self, rows: pl.DataFrame, flags: pl.Series, places: pl.Series) -> None:
+        """Count the limits that cannot be read, which a flag on the grade shows."""
+        flag = Flag.UNREADABLE_LIMIT.value
+        if not flags.unique().cast(pl.String).str.contains(flag).any():
+            return
+        found = places.filter(flags.cast(pl.String).str.contains(flag).fill_null(False)).unique()
+        for column in ("lln", "uln"):
+            texts = rows[column].gather(found).cast(pl.String)
+            self._count_texts(flag, texts.filter(read_column(texts, read_limit).unreadable))
+
+    def _count_texts(self, reason: str, texts: pl.Series) -> None:
+        """Count texts; unreadable ones, a patient's, as patterns: digits as 9, letters as a."""
+        texts = texts.cast(pl.String).fill_null("")
+        if reason == Reason.UNREADABLE_DATE:
+            years = texts.str.extract(_DATED).cast(pl.Int64)
+            self._count_years("before", FIRST_YEAR, years < FIRST_YEAR)
+            self._count_years("after", LAST_YEAR, years > LAST_YEAR)
+            texts = texts.filter(years.is_between(FIRST_YEAR, LAST_YEAR).fill_null(True))
+        if reason.startswith("unreadable"):
+            if self._decimal == "," and reason != "unreadable-date":
+                texts = texts.str.replace_many(*SIGNS_SWAPPED)
+            texts = texts.str.replace_all("[0-9]", "9").str.replace_all(r"\p{L}", "a")
+            texts = texts.str.slice(0, _PATTERN_LENGTH)
+        self._texts.setdefault(reason, Counter()).update(_counts(texts))
+
+    def _count_years(self, side: str, year: int, found: pl.Series) -> None:
+        if found.any():
+            self._texts.setdefault("other-years", Counter())[f"{side} {year}"] += int(found.sum())
+
+    @property
+    def unknown_units(self) -> dict[str, dict[str, int]]:
+        """The number of results by unit that is not known for their analyte, and by analyte."""
+        by_unit: dict[str, dict[str, int]] = {}
+        for (unit, analyte), n in sorted(self._units.items(), key=lambda e: (-e[1], e[0])):
+            by_unit.setdefault(unit, {})[analyte] = n
+        return by_unit
+
+    @property
+    def undecided(self) -> dict[str, int]:
+        """The number of undecided gradings by reason, the most frequent first."""
+        return _ordered(self._reasons)
+
+    def texts(self, reason: str) -> dict[str, int]:
+        """Return counts of texts for a reason or flag: names of analytes or units, or patterns."""
+        return _ordered(self._texts.get(reason, Counter()))
+
+
+def _places_of(reason: str, graded: pl.DataFrame, places: pl.Series) -> pl.Series:
+    """Return the places of the results that are undecided for a reason, each once."""
+    return places.filter((graded["reason"] == reason).fill_null(False)).unique()
+
+
+def _counts(texts: pl.Series) -> dict[str, int]:
+    counted = texts.drop_nulls().cast(pl.String).alias("text").value_counts(name="n")
+    return dict(counted.iter_rows())
+
+
+def _ordered(counts: Counter[str]) -> dict[str, int]:
+    """Return counts, the most frequent first."""
+    return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
