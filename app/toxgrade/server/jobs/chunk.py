@@ -15,7 +15,7 @@ from toxgrade.errors import RequestError
 from toxgrade.exports.run_report import COLUMN_OF
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import lab_result
-from toxgrade.grading.result import Course, LabResult, Reason
+from toxgrade.grading.result import Course, Flag, LabResult, Reason
 from toxgrade.grading.rules import Graders
 from toxgrade.server.jobs.batches import Reject
 from toxgrade.server.jobs.upload_store import PATIENT
@@ -32,7 +32,7 @@ from toxgrade.server.records.store_many import (
 )
 from toxgrade.server.records.studies import find_study, lock_study
 from toxgrade.server.records.study_ranges import current_ranges
-from toxgrade.tabular.table import CELL, apart
+from toxgrade.tabular.table import CELL, FILLED, apart
 
 _GRADED = {
     "term": pl.String, "grade": pl.Int8, "at_least": pl.Int8, "at_most": pl.Int8,
@@ -157,11 +157,23 @@ class Outcome:
         schema = {_AT: pl.UInt32, **_OUT}
         ours = pl.DataFrame(rows, schema=schema, orient="row").sort(_AT, maintain_order=True)
         ours = ours.with_columns(pl.col("flags").replace("", None))
+        ours = self._flag_filled(ours)
         given = self._frame["given"].struct.unnest()
         given = given.rename(apart(given.columns, ("row", *_OUT)))
         places = ours.drop_in_place(_AT)
         whose = self._frame["read"].struct.field("patient").alias(PATIENT)
         return given[places].hstack([self._frame["row"][places], *ours, whose[places]])
+
+    def _flag_filled(self, ours: pl.DataFrame) -> pl.DataFrame:
+        """Return our columns with the flag of rows that were filled down."""
+        read = self._frame["read"].struct
+        if FILLED not in read.fields:
+            return ours
+        flags = pl.concat_str(
+            "flags", pl.lit(Flag.FILLED_DOWN.value), separator=" ", ignore_nulls=True
+        )
+        filled = read.field(FILLED).gather(ours[_AT]).is_not_null()
+        return ours.with_columns(pl.when(filled).then(flags).otherwise("flags").alias("flags"))
 
     def _rows(self) -> Iterator[tuple[_Patient, int, list[Any]]]:
         """Yield every row's patient, place and grades; no grades where the row was refused."""

@@ -63,8 +63,9 @@ class Partition:
             courses = self._courses(export, patients, Path(unpacked))
             chunks, from_rows = _first_pass(export)
             courses = pl.concat([courses, *from_rows])
-            places = chunks.join(courses, on="patient", how="left")
+            places, headers = chunks.join(courses, on="patient", how="left"), 0
             for number, piece in enumerate(export.chunks()):
+                headers += piece.headers
                 rows = pl.DataFrame(
                     [
                         (piece.rows[ROW] + 1).alias("row"),
@@ -77,7 +78,8 @@ class Partition:
                 placed = rows.join(places, on="patient", nulls_equal=True, maintain_order="left")
                 self._write(placed, number)
         sizes = chunks.group_by("chunk").agg(pl.col("rows").sum()).sort("chunk")
-        return Cut(list(sizes["rows"]), export.tables[0].told)
+        left_out = f"; repeated header rows, left out: {headers:,}" * bool(headers)
+        return Cut(list(sizes["rows"]), export.tables[0].told + left_out)
 
     def _courses(self, export: Labs, patients: Path | None, folder: Path) -> pl.DataFrame:
         """Return the patients file's treatment dates; no rows if there is no such file."""
