@@ -143,9 +143,7 @@ def arguments(parser: Parser) -> None:
     add("--rejects", type=Path, help="rows that could not be read")
     add("--worst", type=Path, help="worst grades per patient and term")
     add("--table", type=Path, help="the toxicity table: .csv, .json or .html")
-    add(
-        "--phase", choices=get_args(ReportPhase), default="acute", help="of the table (%(default)s)"
-    )
+    add("--phase", choices=get_args(ReportPhase), help="of the table (acute)")
     add("--names", choices=("own", "adam"), default="own", help="of our columns (%(default)s)")
     add("--strict", action="store_true", help="exit with 1 if a row was rejected")
     _rules(parser)
@@ -166,8 +164,9 @@ def _rules(parser: Parser) -> None:
 @cleanup_on_signal()
 def grade(
     labs: list[str], output: Path, patients: Path | None, rejects: Path | None,
-    worst: Path | None, table: Path | None, phase: ReportPhase, names: Literal["own", "adam"],
-    strict: bool, edition: str, window: str, interpretations: list[str], **files: Any,
+    worst: Path | None, table: Path | None, phase: ReportPhase | None,
+    names: Literal["own", "adam"], strict: bool, edition: str, window: str,
+    interpretations: list[str], **files: Any,
 ) -> int:  # fmt: skip
     """Grade lab exports; every row comes out, with its grades or the reason why not."""
     # polars' allocator reads this when polars is imported, and then keeps freed memory for reuse:
@@ -175,10 +174,13 @@ def grade(
     os.environ.setdefault("_RJEM_MALLOC_CONF", "narenas:2,dirty_decay_ms:5000")
     from toxgrade.cli.criteria import changed_rules
     from toxgrade.criteria.reader import load
+    from toxgrade.errors import RequestError
     from toxgrade.exports.grade_file import grade_file
     from toxgrade.exports.run_report import GradeFileRequest
     from toxgrade.grading.rules import Graders, Rules
 
+    if phase is not None and table is None:
+        raise RequestError("--phase is of the toxicity table: give --table too")
     graders = Graders(load(only=edition))
     rules = changed_rules(
         Rules(window=_window(window)), graders.criteria.edition(edition), interpretations
@@ -188,8 +190,9 @@ def grade(
         rules, dictionary=options.columns.site_names(graders.criteria.analytes.values())
     )
     request = GradeFileRequest(
-        tuple(labs), output, rules, patients, rejects, worst, table, phase, options, names
-    )
+        tuple(labs), output, rules, patients, rejects, worst, table, phase or "acute", options,
+        names,
+    )  # fmt: skip
     with progress() as show:
         report = grade_file(request, graders, show)
     print_report(report, graders.criteria, rejects)

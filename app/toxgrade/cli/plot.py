@@ -35,7 +35,7 @@ def arguments(parser: Parser) -> None:
     add("--study", help="a stored study")
     add("--labs", type=Path, help="or a lab export, which is not stored")
     add("--patients", type=Path, help="with --labs: treatment dates, as for grade")
-    add("--edition", default="4.03", help="with --labs: the edition of CTCAE (%(default)s)")
+    add("--edition", help="with --labs: the edition of CTCAE (4.03)")
     add("--patient", help="whose timeline")
     add(
         "--phase", choices=get_args(ReportPhase), default="acute", help="of the shift (%(default)s)"
@@ -51,7 +51,7 @@ def arguments(parser: Parser) -> None:
 @cleanup_on_signal()
 def plot(
     picture: str, output: Path, study: str | None, labs: Path | None, patients: Path | None,
-    edition: str, patient: str | None, phase: ReportPhase, term: str | None, min_grade: int,
+    edition: str | None, patient: str | None, phase: ReportPhase, term: str | None, min_grade: int,
     page: int, width: int, **files: Any,
 ) -> None:  # fmt: skip
     """Draw a picture of a cohort, or the timeline of one patient."""
@@ -102,18 +102,21 @@ def _check_picture(picture: str, output: Path, patient: str | None) -> "tuple[Na
 @contextmanager
 def _open_study(
     study: str | None, labs: Path | None, patients: Path | None, options: "ReadOptions",
-    edition: str, graders: "Graders",
+    edition: str | None, graders: "Graders",
 ) -> "Iterator[tuple[Connection, Study]]":  # fmt: skip
     """Yield the stored study, or the export as a temporary study, with its connection."""
     from toxgrade.errors import RequestError
     from toxgrade.grading.rules import Rules
+    from toxgrade.tabular.read_options import DEFAULT_OPTIONS
 
     if (study is None) == (labs is None):
         raise RequestError("give --study, or --labs")
+    if study is not None and (patients or edition or options != DEFAULT_OPTIONS):
+        raise RequestError("--patients, --edition and how files are read go with --labs")
     if labs is not None:
         from toxgrade.server.jobs.partition import temporary_study
 
-        chosen = graders.criteria.edition(edition)
+        chosen = graders.criteria.edition(edition or "4.03")
         rules = Rules(edition=chosen.name)
         with temporary_study(labs, patients, options, rules, graders) as temporary:
             if temporary.rejected:

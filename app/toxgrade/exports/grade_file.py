@@ -1,6 +1,6 @@
 """Grading of a lab export: every row comes out, in order, with its grades or with the reason."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from toxgrade.grading.result import Flag
 from toxgrade.grading.rules import Graders
 from toxgrade.tabular.courses import NO_COURSES, Courses, read_patients
 from toxgrade.tabular.identifiers import look_alikes
+from toxgrade.tabular.idle_options import refuse_idle
 from toxgrade.tabular.lab_export import ExportChunk, Labs, open_labs
 from toxgrade.tabular.open_file import find_files
 from toxgrade.tabular.output_files import as_adam, check_apart, check_output, write
@@ -61,8 +62,7 @@ def grade_file(
         inputs = [*paths, request.patients] if request.patients else paths
         check_apart((request.output, request.rejects, request.worst, request.table), inputs)
         stamps = _stamps(inputs)
-        labs = open_labs(paths, folder, request.options).spilled(folder)
-        patients, courses = _courses(labs, request, folder)
+        labs, patients, courses = _open(paths, request, folder)
         columns = ColumnGrader(graders.for_rules(request.rules), request.rules.window, courses)
         run = _Run(labs, columns, request, edition, progress, folder, courses["patient"])
         run.first_pass()
@@ -83,17 +83,23 @@ def _stamps(paths: Iterable[Path]) -> list[tuple[int, int] | None]:
     return [stat and (stat.st_size, stat.st_mtime_ns) for stat in found]
 
 
-def _courses(
-    labs: Labs, request: GradeFileRequest, folder: Path
-) -> tuple[Table | None, pl.DataFrame]:
-    """Return the patients file and its treatment dates; None and no dates where there is none."""
+def _open(
+    paths: Sequence[Path], request: GradeFileRequest, folder: Path
+) -> tuple[Labs, Table | None, pl.DataFrame]:
+    """Return the labs, for two passes, and the patients file with its treatment dates, if any."""
+    options = request.options
     if request.patients is None:
-        return None, NO_COURSES
+        labs = open_labs(paths, folder, options.with_dates_of_labs())
+        refuse_idle(options, labs.tables, labs.layout)
+        return labs.spilled(folder), None, NO_COURSES
+    labs = open_labs(paths, folder, options)
     if labs.treatment_columns:
         text = "give the treatment dates once: as columns of the labs, or in the patients file"
         name = labs.tables[0].name
         raise FileError(f"{name} has rt_start or rt_end beside --patients: {text}")
-    return read_patients(request.patients, request.options, folder)
+    patients, courses = read_patients(request.patients, options, folder, labs.tables[0])
+    refuse_idle(options, (*labs.tables, patients), labs.layout)
+    return labs.spilled(folder), patients, courses
 
 
 class _Run:

@@ -3,6 +3,8 @@
 Dates that cannot be read or contradict each other stop the run: a phase is never guessed.
 """
 
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -14,7 +16,7 @@ from toxgrade.grading.parse import FIRST_YEAR, LAST_YEAR
 from toxgrade.tabular.identifiers import trimmed
 from toxgrade.tabular.layouts import iso_date, treatment_columns
 from toxgrade.tabular.open_file import open_table
-from toxgrade.tabular.read_options import ReadOptions
+from toxgrade.tabular.read_options import CONTAINERS, ReadOptions
 from toxgrade.tabular.table import LINE, Table
 
 _ACCEPTED = f"a date YYYY-MM-DD in the years {FIRST_YEAR} to {LAST_YEAR}, or nothing"
@@ -23,13 +25,22 @@ _ROW = {"patient": pl.String, "start": pl.String, "end": pl.String, "line": pl.I
 NO_COURSES = pl.DataFrame(schema={"patient": pl.String, "rt_start": pl.Date, "rt_end": pl.Date})
 
 
-def read_patients(path: Path, options: ReadOptions, folder: Path) -> tuple[Table, pl.DataFrame]:
+def read_patients(
+    path: Path, options: ReadOptions, folder: Path, labs: Table
+) -> tuple[Table, pl.DataFrame]:
     """Read a patients file of any format; return its table and the ``treatment_dates`` in it.
+
+    A sheet that is declared is that of ``labs`` where they have sheets: then it may be the patients
+    file's too, or this has one alone.
 
     Raises:
         FileError: as ``treatment_dates``, or the file cannot be used.
     """
-    table = open_table(path, options, folder)
+    table = None
+    if options.sheet is not None and labs.kind in CONTAINERS:
+        with suppress(FileError):
+            table = open_table(path, replace(options, sheet=None), folder)
+    table = table or open_table(path, options, folder)
     patient, start, end = treatment_columns(table.columns, table.name, options)
     frame = pl.concat(table.chunks([patient, start, end]))
     texts = frame.select(

@@ -8,7 +8,7 @@ import polars as pl
 from toxgrade.errors import FileError
 from toxgrade.grading.specimens import names_other_specimen
 from toxgrade.tabular.identifiers import trimmed
-from toxgrade.tabular.mapping import COMPARATOR, NAMED, OURS
+from toxgrade.tabular.mapping import COMPARATOR, NAMED, OURS, ColumnMap
 from toxgrade.tabular.read_options import ReadOptions
 
 _REQUIRED = ("patient", "collected", "analyte", "value", "unit", "lln", "uln")
@@ -60,22 +60,22 @@ class Layout:
 
 
 def recognise(header: Sequence[str], file: str, options: ReadOptions) -> Layout:
-    """Return the layout of the declared mapping, or the one whose required columns are all there.
+    """Return the layout whose required columns are all there, with what a mapping adds to it.
 
     Raises:
         FileError: names what is missing from the layout that comes nearest, or from the mapping.
     """
-    if options.columns:
-        return _mapped_layout(header, file, options)
     sdtm = _sdtm_required(header, options)
     missing = {
         OWN: [name for name in _REQUIRED if name not in header],
         SDTM_LB: [name for name in sdtm if name not in header],
     }
+    if not options.columns.wide and missing[OWN] and not missing[SDTM_LB]:
+        return _sdtm_layout(header, file, options)
+    if options.columns:
+        return _mapped_layout(header, file, options)
     if not missing[OWN]:
         return _own_layout(OWN, {name: name for name in NAMED if name in header}, options)
-    if not missing[SDTM_LB]:
-        return _sdtm_layout(header, options)
     nearest = min(missing, key=lambda name: len(missing[name]))
     accepted = f"{OWN}: {', '.join(_REQUIRED)}; or {SDTM_LB}: {', '.join(sdtm)}; or a mapping"
     lacking = ", ".join(missing[nearest])
@@ -101,10 +101,7 @@ def _mapped_layout(header: Sequence[str], file: str, options: ReadOptions) -> La
     named = {name: column for name, column in named.items() if name not in columns.constants}
     wide = {"column", "lln_column", "uln_column"}
     used = {*named.values(), *(entry[k] for entry in columns.wide for k in wide & entry.keys())}
-    if absent := sorted(used - set(header)):
-        raise FileError(
-            f"{file}: the mapping names columns that are not there: {', '.join(absent)}"
-        )
+    _check_mapped(used, header, file, options)
     needed = (
         ("patient", "collected") if columns.wide else ("patient", "collected", "analyte", "value")
     )
@@ -112,8 +109,23 @@ def _mapped_layout(header: Sequence[str], file: str, options: ReadOptions) -> La
         raise FileError(f"{file}: the mapping does not say which column is {', '.join(absent)}")
     ours = {name: pl.col(column) for name, column in named.items()}
     ours |= {name: pl.lit(text) for name, text in columns.constants.items()}
+    if options.baseline == "rule":
+        ours.pop("baseline", None)
     reads = tuple(dict.fromkeys([*_root_names(ours.values()), *sorted(used)])) or (*header[:1],)
-    return Layout(MAPPED, as_declared(ours, options), named, reads)
+    is_own = not columns.wide and set(_REQUIRED) <= set(header) and _adds_dates_only(columns)
+    return Layout(OWN if is_own else MAPPED, as_declared(ours, options), named, reads)
+
+
+def _check_mapped(
+    used: Iterable[str], header: Sequence[str], file: str, options: ReadOptions
+) -> None:
+    if absent := sorted(set(used) - set(header)):
+        by = "--treatment-columns" if {*absent} <= {*(options.treatment or ())} else "the mapping"
+        raise FileError(f"{file}: {by} names columns that are not there: {', '.join(absent)}")
+
+
+def _adds_dates_only(columns: ColumnMap) -> bool:
+    return {*columns.columns, *columns.constants} <= {"rt_start", "rt_end"}
 
 
 def _sdtm_required(header: Sequence[str], options: ReadOptions) -> tuple[str, ...]:
@@ -126,31 +138,43 @@ def _standard(name: str, options: ReadOptions) -> str:
     return _SDTM_STANDARD.get(name, name) if options.values == "standard" else name
 
 
-def _sdtm_layout(header: Sequence[str], options: ReadOptions) -> Layout:
+def _sdtm_layout(header: Sequence[str], file: str, options: ReadOptions) -> Layout:
     """Return the layout of SDTM LB: value, unit and range all as reported, or all standardised.
 
     So no value is compared with a range that was rounded in another unit. A test that was not done
-    has no value, whatever its column holds.
+    has no value, whatever its column holds. A mapping adds columns or replaces them; a value that
+    it replaces has no unit, range and indicator but those of the mapping.
     """
+    columns = options.columns
+    mapped = {*columns.columns, *columns.constants}
+    _check_mapped(columns.columns.values(), header, file, options)
     codes = [_text(name) for name in ("LBTESTCD", "LBLOINC") if name in header]
     named = {
         "patient": "USUBJID", "collected": "LBDTC", "analyte": codes[0].meta.output_name(),
         "value": _standard("LBORRES", options), "unit": _standard("LBORRESU", options),
         "lln": _standard("LBORNRLO", options), "uln": _standard("LBORNRHI", options),
     }  # fmt: skip
+    dropped = {*columns.constants, *(("unit", "lln", "uln") if "value" in mapped else ())}
+    named = {ours: theirs for ours, theirs in named.items() if ours not in dropped}
+    named |= dict(columns.columns)
     ours: dict[str, pl.Expr] = {name: pl.col(column) for name, column in named.items()}
-    ours["analyte"] = pl.coalesce(codes)
-    if not {"LBSPEC", "LBCAT", "LBTEST"}.isdisjoint(header):
+    ours |= {name: pl.lit(text) for name, text in columns.constants.items()}
+    if "analyte" not in mapped:
+        ours["analyte"] = pl.coalesce(codes)
+    if "specimen" not in mapped and not {"LBSPEC", "LBCAT", "LBTEST"}.isdisjoint(header):
         ours["specimen"] = _sdtm_specimen(header)
-    if "LBNRIND" in header:
+    if "LBNRIND" in header and mapped.isdisjoint({"indicator", "value"}):
         ours["indicator"] = _text("LBNRIND")
     if "LBSTAT" in header:
         not_done = (_text("LBSTAT").str.strip_chars() == "NOT DONE").fill_null(False)
         ours["value"] = pl.when(~not_done).then(ours["value"])
     flags = [_text(name) for name in ("LBLOBXFL", "LBBLFL") if name in header]
-    if options.baseline == "flag" and flags:
+    if options.baseline == "flag" and flags and "baseline" not in mapped:
         ours["baseline"] = pl.coalesce(flags)
-    return Layout(SDTM_LB, as_declared(ours, options), named, _root_names(ours.values()))
+    if options.baseline == "rule":
+        ours.pop("baseline", None)
+    name = SDTM_LB if _adds_dates_only(columns) else f"{SDTM_LB} and a mapping"
+    return Layout(name, as_declared(ours, options), named, _root_names(ours.values()))
 
 
 def _sdtm_specimen(header: Sequence[str]) -> pl.Expr:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -11,6 +11,8 @@ from toxgrade.errors import FieldFault, FileError, ParseError, RequestError
 from toxgrade.tabular.mapping import NO_MAPPING, ColumnMap, Document, mapping
 
 Kind = Literal["csv", "tsv", "parquet", "ndjson", "xlsx", "xpt"]
+CONTAINERS = ("xlsx", "xpt")
+"""The kinds of files that may hold several tables, of which ``sheet`` names one."""
 Encoding = Literal["utf-8", "latin-1", "cp1252", "utf-16"]
 
 
@@ -113,7 +115,7 @@ class ReadOptions:
     patient. ``dates``: a strptime format that dates may have instead of ISO 8601. ``sheet`` None:
     the only sheet that is not empty. ``values``: SDTM's reported or its standardised results.
     ``baseline`` ``flag``: SDTM's baseline flags count as declared baselines; ``rule``: no
-    declaration counts, but for that of a mapping; None: own columns count, SDTM's flags do not.
+    declaration counts; None: own columns and a mapping's count, SDTM's flags do not.
     ``treatment``: the columns of the treatment dates (start, end); None: by layout. ``fill_down``:
     the file's columns, or ours, whose empty cells mean the one above. ``max_bytes``: the most that
     is decompressed.
@@ -137,6 +139,14 @@ class ReadOptions:
     def filled(self) -> tuple[str, ...]:
         """Return the columns that are filled down, by an option or by the mapping."""
         return (*self.fill_down, *self.columns.fill_down)
+
+    def with_dates_of_labs(self) -> "ReadOptions":
+        """Return the options of labs without a patients file: they have the treatment dates."""
+        if self.treatment is None:
+            return self
+        dates = dict(zip(("rt_start", "rt_end"), self.treatment, strict=True))
+        columns = replace(self.columns, columns={**self.columns.columns, **dates})
+        return replace(self, columns=columns)
 
 
 DEFAULT_OPTIONS = ReadOptions()

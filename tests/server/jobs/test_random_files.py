@@ -101,7 +101,7 @@ def test_it_is_graded_or_refused_on_purpose(tmp_path: Path, seed: int) -> None:
     except ToxgradeError:
         assert set(tmp_path.iterdir()) == {file.labs, file.patients}
         return
-    assert report.rows <= report.entries
+    assert report.results <= report.entries
     assert {output, rejects, worst} <= set(tmp_path.iterdir())
 
 

@@ -25,6 +25,7 @@ from toxgrade.server.records.db.append import pop_written
 from toxgrade.server.records.db.engine import build_engine, transaction, upgrade
 from toxgrade.server.records.studies import RowChoice, Study, find_study, save_study
 from toxgrade.tabular.courses import NO_COURSES, Courses, read_patients
+from toxgrade.tabular.idle_options import refuse_idle
 from toxgrade.tabular.lab_export import Labs, open_labs
 from toxgrade.tabular.layouts import recognise
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions
@@ -59,7 +60,8 @@ class Partition:
             FileError: a file cannot be used as it is; the error names line and column, no values.
         """
         with TemporaryDirectory(dir=self._folder) as unpacked:
-            export = open_labs([labs], Path(unpacked), self._reading)
+            reading = self._reading if patients else self._reading.with_dates_of_labs()
+            export = open_labs([labs], Path(unpacked), reading)
             courses = self._courses(export, patients, Path(unpacked))
             chunks, from_rows = _first_pass(export)
             courses = pl.concat([courses, *from_rows])
@@ -86,9 +88,12 @@ class Partition:
         if patients is not None and export.treatment_columns:
             text = "give the treatment dates once: as columns of the labs, or in the patients file"
             raise FileError(f"the labs have rt_start or rt_end beside a patients file: {text}")
-        if patients is None:
-            return NO_COURSES
-        return read_patients(patients, self._reading, folder)[1]
+        tables, courses = export.tables, NO_COURSES
+        if patients is not None:
+            table, courses = read_patients(patients, self._reading, folder, tables[0])
+            tables = (*tables, table)
+        refuse_idle(self._reading, tables, export.layout)
+        return courses
 
     def _write(self, rows: pl.DataFrame, piece: int) -> None:
         """Write the rows of one piece, each to the file of the part that its chunk belongs to."""
