@@ -503,3 +503,28 @@ def test_the_former_names_of_options_still_work_and_are_hidden() -> None:
         chosen = vars(parser.parse_intermixed_args([*positional, former, given]))
         assert chosen[field] in ([given], ("A", "B"), given)
         assert former not in parser.format_help()
+
+
+@pytest.mark.parametrize("kind", ["ComputeError", "PanicException"])
+def test_what_a_library_could_not_do_is_one_sentence_without_its_words(
+    tmp_path: Path, kind: str
+) -> None:
+    program = f"""
+import sys
+import polars.exceptions
+import toxgrade.exports.grade_file as exports
+from toxgrade.cli import main
+
+def grade_file(*_):
+    raise polars.exceptions.{kind}("P1, 2011-04-23")
+
+exports.grade_file = grade_file
+sys.argv = ["toxgrade", "grade", "labs.csv", "-o", "out.csv"]
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert f"an unforeseen {kind}" in done.stderr
+    assert "P1" not in done.stderr

@@ -197,3 +197,10 @@ def test_the_command_prints_by_term_and_writes_the_differences(
         "  White blood cell decreased: 0 agree; only-ours 1\n"
     )
     assert pl.read_csv(out)["cause"].to_list() == ["rounding", *["only-ours"] * 5]
+
+
+def test_blanks_around_a_key_do_not_count(graded: Path, tmp_path: Path) -> None:
+    other = theirs(tmp_path, f" P1 ,{_AFTER} ,ALT,121,U/L,,40,31,2,")
+    found = compare(graded / "graded.csv", other, _KEYS["graded.csv"], _GRADERS)
+    assert found.agreed == {"Alanine aminotransferase increased": 1}
+    assert "only-theirs" not in found.differences["cause"].to_list()

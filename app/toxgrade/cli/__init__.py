@@ -92,8 +92,9 @@ def run(name: str, *given: str) -> None:
             raise
         needs = "pip install 'toxgrade[server]'"
         sys.exit(fail(f"this command needs the service's packages ({error.name}): {needs}"))
-    except BaseException as error:
-        if (text := _library_failure(error, name)) is None:
+    except BaseException as error:  # A panic of a library written in Rust is no Exception.
+        text = None if isinstance(error, SystemExit) else _library_failure(error, name)
+        if text is None:
             raise
         sys.exit(fail(text))
 
