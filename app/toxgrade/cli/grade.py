@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from toxgrade.exports.grade_file import Progress
     from toxgrade.exports.run_report import RunSummary
     from toxgrade.grading.phase import Window
+    from toxgrade.grading.units import SiteNames
 
 _SECONDS_BETWEEN_LINES = 10.0
 _MAX_SHOWN = 10
@@ -43,7 +44,12 @@ def progress() -> Iterator["Progress"]:
         print(f"\r{'':<60}\r", end="", file=sys.stderr)
 
 
-def print_report(report: "RunSummary", criteria: "Criteria", rejects: Path | None) -> None:
+def print_report(
+    report: "RunSummary",
+    criteria: "Criteria",
+    rejects: Path | None,
+    site: "SiteNames | None" = None,
+) -> None:
     """Print the summary of a run: the few lines that a data manager may have to act on."""
     several = report.results != report.rows
     results = f" with {report.results:,} results" * several
@@ -52,7 +58,7 @@ def print_report(report: "RunSummary", criteria: "Criteria", rejects: Path | Non
         f"{report.layout}: {report.rows:,} rows{results}, {report.patients:,} patients",
         f"{report.entries:,} gradings: {report.graded:,} decided",
         *(f"  undecided, {reason}: {n:,}" for reason, n in report.undecided.items()),
-        *_not_understood(report, criteria),
+        *_not_understood(report, criteria, site),
         *_of_patients(report),
     ]
     if report.headers:
@@ -70,12 +76,14 @@ def print_report(report: "RunSummary", criteria: "Criteria", rejects: Path | Non
     print("\n".join(lines), file=sys.stderr)
 
 
-def _not_understood(report: "RunSummary", criteria: "Criteria") -> Iterator[str]:
+def _not_understood(
+    report: "RunSummary", criteria: "Criteria", site: "SiteNames | None"
+) -> Iterator[str]:
     """Yield lines about names, values and dates, with what they may be."""
     from toxgrade.criteria.reader import load
     from toxgrade.exports.hints import Hints
 
-    hints = Hints(criteria, load)
+    hints = Hints(criteria, load, site)
     if names := report.unknown_analytes:
         shown = [_counted(name, n, hints.of_analyte(name)) for name, n in _first(names.items())]
         yield f"analytes not graded (rows): {_joined(shown, names)}"
@@ -195,7 +203,7 @@ def grade(
     )  # fmt: skip
     with progress() as show:
         report = grade_file(request, graders, show)
-    print_report(report, graders.criteria, rejects)
+    print_report(report, graders.criteria, rejects, rules.dictionary)
     return 1 if strict and report.rejected else 0
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from toxgrade.criteria.model import Analyte, Criteria
-from toxgrade.grading.units import Names, folded_name
+from toxgrade.grading.units import Names, SiteNames, folded_name
 
 _LEAST_LETTERS = 7
 """In shorter words one letter makes another test: NEUTB are the bands of NEUT, GLUCU is urine."""
@@ -14,11 +14,14 @@ class Hints:
     """Tells what names and units that were not understood may be.
 
     ``every``: returns the criteria of all editions; it is called only for a name that is known.
+    ``site``: the site's own names.
     """
 
-    def __init__(self, criteria: Criteria, every: Callable[[], Criteria]) -> None:
+    def __init__(
+        self, criteria: Criteria, every: Callable[[], Criteria], site: SiteNames | None = None
+    ) -> None:
         self._analytes = criteria.analytes
-        self._names = Names(criteria.analytes.values())
+        self._names = Names(criteria.analytes.values(), site)
         self._every = every
 
     def of_analyte(self, name: str) -> str:

@@ -8,8 +8,8 @@ import polars as pl
 from toxgrade.grading.columns.parse import read_column
 from toxgrade.grading.parse import FIRST_YEAR, LAST_YEAR, read_limit
 from toxgrade.grading.result import Flag, Reason
+from toxgrade.tabular.declared_cells import SIGNS_SWAPPED
 from toxgrade.tabular.lab_export import ExportChunk
-from toxgrade.tabular.layouts import SIGNS_SWAPPED
 from toxgrade.tabular.table import FILLED
 
 _COUNTED_COLUMN = {

@@ -13,8 +13,9 @@ from toxgrade.errors import FileError
 from toxgrade.grading.columns.parse import read_dates
 from toxgrade.grading.columns.spellings import TextIndex
 from toxgrade.grading.parse import FIRST_YEAR, LAST_YEAR
+from toxgrade.tabular.declared_cells import iso_date
 from toxgrade.tabular.identifiers import trimmed
-from toxgrade.tabular.layouts import iso_date, treatment_columns
+from toxgrade.tabular.layouts import treatment_columns
 from toxgrade.tabular.open_file import open_table
 from toxgrade.tabular.read_options import CONTAINERS, ReadOptions
 from toxgrade.tabular.table import LINE, Table

@@ -13,9 +13,12 @@ from toxgrade.errors import FileError
 from toxgrade.tabular.identifiers import trimmed
 from toxgrade.tabular.table import FILLED
 
-_NEVER = ("value", "unit", "lln", "uln", "limit_unit", "baseline", "status", "source_id")
+_NEVER = (
+    "value", "comparator", "unit", "lln", "uln", "limit_unit", "indicator", "baseline", "status",
+    "source_id",
+)  # fmt: skip
 """Our columns that say what a result is: a filled one would invent results."""
-_OF_RESULT = ("collected", "analyte")
+_OF_RESULT = ("collected", "analyte", "specimen")
 _NO_PATIENT = "\x00patient"  # The column where the patient is a constant.
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import polars as pl
 
 from toxgrade.errors import FileError
+from toxgrade.tabular.declared_cells import as_declared
 from toxgrade.tabular.fill_down import FillDown
 from toxgrade.tabular.identifiers import TrimmedCategories, trimmed
-from toxgrade.tabular.layouts import Layout, as_declared, recognise
+from toxgrade.tabular.layouts import Layout, recognise
 from toxgrade.tabular.open_file import open_table
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions
 from toxgrade.tabular.spill import DictionaryEncoding, SpilledPieces, SpillFile
