@@ -22,10 +22,14 @@ from pyspark.sql.types import (
 )
 
 from toxgrade.criteria.reader import load
-from toxgrade.exports.grade_frame import GRADE_COLUMNS, as_window, grade_dated, read_courses
+from toxgrade.errors import FileError
+from toxgrade.exports.grade_frame import DATES_TWICE, GRADE_COLUMNS, as_window
+from toxgrade.grading.columns.grader import grade_rows
+from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.phase import Window
 from toxgrade.grading.rules import Graders, Rules
-from toxgrade.tabular.layouts import recognise
+from toxgrade.tabular.courses import NO_COURSES, treatment_dates
+from toxgrade.tabular.layouts import Layout, recognise, treatment_columns
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS
 from toxgrade.tabular.table import apart
 
@@ -65,7 +69,7 @@ def grade(
     rules = Rules(edition, as_window(window))
     Graders(load()).for_rules(rules)
     patient = layout.named["patient"]
-    dates = read_courses(labs, patients, layout, _distinct).rename(
+    dates = _read_courses(labs, patients, layout, _distinct).rename(
         {"rt_start": _START, "rt_end": _END}
     )
     courses = labs.sparkSession.createDataFrame(dates.rename({"patient": patient}).to_arrow())
@@ -104,7 +108,7 @@ def _grading(
         arrow_schema = to_arrow_schema(schema)
         for rows in _whole_patients(pieces, patient):
             given = rows.drop(_START, _END)
-            entries = grade_dated(given, rows[_START], rows[_END], grader, rules.window)
+            entries = _grade_dated(given, rows[_START], rows[_END], grader, rules.window)
             yield from pa.Table.from_arrays(
                 [column.to_arrow().cast(field.type) for column, field in zip(
                     entries.iter_columns(), arrow_schema, strict=True
@@ -128,3 +132,42 @@ def _whole_patients(pieces: Iterator[pa.RecordBatch], patient: str) -> Iterator[
         waiting = [rows[whole:]]
     if waiting:
         yield pl.concat(waiting)
+
+
+def _grade_dated(
+    labs: pl.DataFrame, rt_start: pl.Series, rt_end: pl.Series, grader: TermGrader, window: Window
+) -> pl.DataFrame:
+    """Grade a frame as ``grade`` does, by treatment dates (Date, null: unknown) for each row."""
+    layout = recognise(labs.columns, "labs", DEFAULT_OPTIONS)
+    rows = layout.rows(labs.with_columns(pl.col(layout.reads).cast(pl.String)))
+    graded = grade_rows(rows.with_columns(rt_start=rt_start, rt_end=rt_end), grader, window)
+    ours = graded.with_columns(edition=pl.lit(grader.edition.name)).select("row", *GRADE_COLUMNS)
+    given = labs[ours["row"]].rename(apart(labs.columns, GRADE_COLUMNS))
+    return pl.concat([given, ours.drop("row")], how="horizontal")
+
+
+def _read_courses(
+    labs: DataFrame,
+    patients: DataFrame | None,
+    layout: Layout,
+    distinct: Callable[[DataFrame, Sequence[str]], pl.DataFrame],
+) -> pl.DataFrame:
+    """Return ``patient``, ``rt_start`` and ``rt_end`` of each patient who has treatment dates.
+
+    ``distinct`` returns the distinct rows of some columns of a table: about one for each patient,
+    few enough to check the dates of all patients at once.
+
+    Raises:
+        FileError: dates are given twice, cannot be read, or contradict each other.
+    """
+    in_labs = "rt_start" in layout.named or "rt_end" in layout.named
+    if patients is None and not in_labs:
+        return NO_COURSES
+    if patients is not None and in_labs:
+        raise FileError(DATES_TWICE)
+    table, name = (labs, "labs") if patients is None else (patients, "patients")
+    columns = treatment_columns(table.columns, name, DEFAULT_OPTIONS)
+    texts = distinct(table, columns).cast(pl.String).sort(columns)
+    texts.columns = ["patient", "start", "end"]
+    numbered = texts.with_row_index("line", 1).with_columns(pl.col("line").cast(pl.Int64))
+    return treatment_dates(numbered, columns[1:], name)

@@ -15,6 +15,7 @@ from toxgrade.grading.columns.spellings import TextIndex
 from toxgrade.grading.parse import FIRST_YEAR, LAST_YEAR
 from toxgrade.tabular.declared_cells import iso_date
 from toxgrade.tabular.identifiers import trimmed
+from toxgrade.tabular.instants import refuse_undeclared
 from toxgrade.tabular.layouts import treatment_columns
 from toxgrade.tabular.open_file import open_table
 from toxgrade.tabular.read_options import CONTAINERS, ReadOptions
@@ -43,6 +44,7 @@ def read_patients(
             table = open_table(path, replace(options, sheet=None), folder)
     table = table or open_table(path, options, folder)
     patient, start, end = treatment_columns(table.columns, table.name, options)
+    refuse_undeclared(table.undeclared, (start, end), table.name)
     frame = pl.concat(table.chunks([patient, start, end]))
     texts = frame.select(
         patient=pl.col(patient), start=_date_column(start, options),

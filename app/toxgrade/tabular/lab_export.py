@@ -10,6 +10,7 @@ from toxgrade.errors import FileError
 from toxgrade.tabular.declared_cells import as_declared
 from toxgrade.tabular.fill_down import FillDown
 from toxgrade.tabular.identifiers import TrimmedCategories, trimmed
+from toxgrade.tabular.instants import refuse_undeclared
 from toxgrade.tabular.layouts import Layout, recognise
 from toxgrade.tabular.open_file import open_table
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions
@@ -173,4 +174,6 @@ def open_labs(
     if not tables:
         raise FileError("no file was given")
     layout = recognise(tables[0].columns, tables[0].name, options)
+    for table in tables:
+        refuse_undeclared(table.undeclared, layout.dates, table.name)
     return Labs(tuple(tables), layout, options)

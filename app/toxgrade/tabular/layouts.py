@@ -34,6 +34,11 @@ class Layout:
     named: Mapping[str, str]
     reads: tuple[str, ...]
 
+    @property
+    def dates(self) -> tuple[str, ...]:
+        """Return the file's columns that hold the dates of results and of treatment."""
+        return _root_names(self.of(name) for name in ("collected", "rt_start", "rt_end"))
+
     def rows(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the columns ``OURS`` of a frame with the file's columns; null where none.
 

@@ -29,37 +29,41 @@ def open_table(path: Path, options: ReadOptions, folder: Path, name: str | None 
     found = shape(path, name, options)
     if found.kind in ("csv", "tsv"):
         return open_text(path, name, found, options, folder)
-    frame, read_as, first_line = _scan(path, name, found, options, folder)
+    frame, read_as, first_line, undeclared = _scan(path, name, found, options, folder)
     columns = check_readable(frame, name)
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return Table(name, found.kind, sha256, scan_pieces(frame), columns, read_as, first_line)
+    return Table(
+        name, found.kind, sha256, scan_pieces(frame), columns, read_as, first_line,
+        undeclared=undeclared,
+    )  # fmt: skip
 
 
 def _scan(
     path: Path, name: str, found: Shape, options: ReadOptions, folder: Path
-) -> tuple[pl.LazyFrame, str, int]:
-    """Return the frame, a description of how it was read, and the line of its first row."""
+) -> tuple[pl.LazyFrame, str, int, tuple[str, ...]]:
+    """Return the frame, how it was read, the line of its first row, and its undeclared instants."""
     from toxgrade.tabular.ndjson import scan_ndjson
     from toxgrade.tabular.parquet_xlsx import read_xlsx, scan_parquet
     from toxgrade.tabular.sas_transport import scan_xpt
 
     match found.kind:
         case "parquet":
-            return scan_parquet(path, name), "Parquet", 1
+            frame, undeclared = scan_parquet(path, name, options.timezone)
+            return frame, "Parquet", 1, undeclared
         case "xlsx":
             cells, sheet = read_xlsx(path, name, options)
-            return cells.lazy(), f"XLSX, sheet {sheet}", 2
+            return cells.lazy(), f"XLSX, sheet {sheet}", 2, ()
         case "xpt":
             rows, member = scan_xpt(path, name, options, folder)
-            return rows, "SAS XPT" + f", member {member}" * (member is not None), 1
+            return rows, "SAS XPT" + f", member {member}" * (member is not None), 1, ()
         case _:
             if found.compression:
                 unpacked = folder / f"{name}.ndjson"
                 unpack(path, name, found.compression, "utf-8", unpacked, options.max_bytes)
                 path = unpacked
             frame, objects = scan_ndjson(path, name, folder)
-            return frame, f"NDJSON, {objects}", 1
+            return frame, f"NDJSON, {objects}", 1, ()
 
 
 def find_files(given: Iterable[str], folder: Path) -> list[Path]:

@@ -1,7 +1,8 @@
 """Files whose cells have types: Parquet and XLSX. Every cell becomes the text that it stands for.
 
 Numbers of Parquet become the shortest decimal that is that number, of XLSX (and XPT) at most 15
-digits; dates and times ISO 8601 in the writer's offset; NaN is missing, as in pandas and SAS.
+digits; dates and times ISO 8601, instants in the declared zone; NaN is missing, as in pandas and
+SAS.
 """
 
 import re
@@ -15,6 +16,8 @@ import polars as pl
 from toxgrade.errors import FileError
 from toxgrade.tabular.damage import as_damage
 from toxgrade.tabular.file_format import check_names, refuse_spare, spare_columns
+from toxgrade.tabular.instants import undeclared_instants
+from toxgrade.tabular.parquet_footer import int96_columns
 from toxgrade.tabular.read_options import ReadOptions
 
 _MAX_UNPACKED_BYTES = 2**30
@@ -25,8 +28,10 @@ _LONGEST_PLACE = 14  # Bytes.
 _DIGITS = 15  # So many survive SAS's own floating point and IEEE 754's.
 
 
-def scan_parquet(path: Path, name: str) -> pl.LazyFrame:
-    """Return a scan of a Parquet file, all columns String.
+def scan_parquet(
+    path: Path, name: str, timezone: str | None
+) -> tuple[pl.LazyFrame, tuple[str, ...]]:
+    """Return a scan of a Parquet file, all columns String, and its ``undeclared_instants``.
 
     Raises:
         FileError: damaged, or a column is neither text, number, date, time nor truth value.
@@ -34,10 +39,20 @@ def scan_parquet(path: Path, name: str) -> pl.LazyFrame:
     with as_damage(lambda: f"{name}: damaged or cut off"):
         frame = pl.scan_parquet(path, glob=False)
         schema = frame.collect_schema()
-    return frame.select(_as_text(column, dtype, name) for column, dtype in schema.items())
+        if pl.Datetime("ns") in schema.values():
+            former = int96_columns(path) & schema.keys()
+            frame = frame.with_columns(pl.col(n).dt.replace_time_zone("UTC") for n in former)
+            schema = frame.collect_schema()
+        texts = [as_text(column, dtype, name, timezone) for column, dtype in schema.items()]
+        return frame.select(texts), undeclared_instants(frame, timezone)
 
 
-def _as_text(name: str, dtype: pl.DataType, file: str) -> pl.Expr:
+def as_text(name: str, dtype: pl.DataType, file: str, timezone: str | None) -> pl.Expr:
+    """Return a column as texts; instants in ``timezone`` (None: in the zone of their own type).
+
+    Raises:
+        FileError: it is neither text, number, date, time nor truth value.
+    """
     column = pl.col(name)
     if dtype.is_nested() or dtype in (pl.Binary, pl.Object, pl.Duration):
         raise FileError(
@@ -47,6 +62,8 @@ def _as_text(name: str, dtype: pl.DataType, file: str) -> pl.Expr:
         column = column.fill_nan(None)
     if isinstance(dtype, pl.Datetime):
         offset = "%:z" if dtype.time_zone else ""
+        if timezone and dtype.time_zone:
+            column = column.dt.convert_time_zone(timezone)
         column = column.dt.strftime(f"%Y-%m-%dT%H:%M:%S%.f{offset}")
     return column.cast(pl.String).replace("", None).alias(name)
 

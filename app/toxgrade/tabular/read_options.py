@@ -51,6 +51,17 @@ def _parse_delimiter(given: str) -> str:
     return delimiter
 
 
+def parse_timezone(given: str) -> str:
+    """Return a time zone's name; raise ``ParseError`` if there is no such zone."""
+    import polars as pl  # noqa: PLC0415 - `--help` does without it
+
+    try:
+        pl.select(pl.lit(0).cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(given))
+    except pl.exceptions.PolarsError:
+        raise ParseError("timezone", "expected a zone such as Europe/Berlin or UTC") from None
+    return given
+
+
 _TIMES = {"%H", "%I", "%M", "%S", "%p"}
 
 
@@ -86,6 +97,8 @@ OPTIONS = (
     Option("null", "nulls", "means no value (not in analyte); repeatable",
            repeatable=True, shown_as="TEXT"),
     Option("dates", "dates", "such as %d.%m.%Y, beside ISO 8601", read=_parse_dates),
+    Option("timezone", "timezone", "of timestamps that are instants, such as Europe/Berlin",
+           read=parse_timezone, shown_as="ZONE"),
     Option("sheet", "sheet", "the sheet of a workbook"),
     Option("map", "columns", "a column by another name; repeatable",
            repeatable=True, shown_as="OURS=THEIRS"),
@@ -112,7 +125,8 @@ class ReadOptions:
     ``kind`` None: by suffix. ``encoding`` None: UTF-8, or UTF-16 by its byte order mark.
     ``delimiter`` None: detected in the header. ``decimal``: the decimal sign of values and limits.
     ``nulls``: texts that mean "no value", as an empty field does, in any column but analyte and
-    patient. ``dates``: a strptime format that dates may have instead of ISO 8601. ``sheet`` None:
+    patient. ``dates``: a strptime format that dates may have instead of ISO 8601. ``timezone``:
+    the zone in which instants are calendar dates; None: see ``instants.py``. ``sheet`` None:
     the only sheet that is not empty. ``values``: SDTM's reported or its standardised results.
     ``baseline`` ``flag``: SDTM's baseline flags count as declared baselines; ``rule``: no
     declaration counts; None: own columns and a mapping's count, SDTM's flags do not.
@@ -127,6 +141,7 @@ class ReadOptions:
     decimal: Literal[".", ","] = "."
     nulls: tuple[str, ...] = ()
     dates: str | None = None
+    timezone: str | None = None
     sheet: str | None = None
     columns: ColumnMap = NO_MAPPING
     values: Literal["reported", "standard"] = "reported"

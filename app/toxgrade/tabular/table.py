@@ -29,6 +29,7 @@ class Table:
     of the file as given. ``told`` says how it was read, for the report. ``first_line`` is the line
     of the first row; with ``has_breaks``, fields may run over several lines. ``explain``, called
     after a failure, returns a message with the line from which the file cannot be read.
+    ``undeclared`` are its ``undeclared_instants``.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Table:
     first_line: int = 2
     has_breaks: bool = False
     explain: Callable[[], str] | None = None
+    undeclared: tuple[str, ...] = ()
 
     def chunks(self, columns: Sequence[str], size: int = CHUNK) -> Iterator[pl.DataFrame]:
         """Yield the rows in order, in pieces: ``columns``, ``ROW`` (from 0) and ``LINE``, Int64.

@@ -1,6 +1,7 @@
 """A batch whose upload is read as its sender declares: any export may be stored as it is."""
 
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -213,3 +214,23 @@ def test_a_mapping_file_that_is_none(
 def test_what_is_declared_is_kept_whole(reading: ReadOptions) -> None:
     assert from_json(as_json(reading)) == reading
     assert (as_json(reading) is None) == (reading == DEFAULT_OPTIONS)
+
+
+def test_a_batch_of_instants_declares_their_zone(service: Stored, tmp_path: Path) -> None:
+    row = dict(zip(HEADER.split(","), ("P1", "", "ALT", "50", "U/L", "", "40"), strict=False))
+    drawn = datetime(2011, 1, 23, 23, tzinfo=UTC)  # Midnight of 24 January in Berlin.
+    pl.DataFrame([row | {"collected": drawn}]).write_parquet(tmp_path / "labs.parquet")
+    content = (tmp_path / "labs.parquet").read_bytes()
+
+    def ended(**more: str) -> dict[str, Any]:
+        params = {"filename": "labs.parquet", **more}
+        queued = service.client.post(_BATCHES, content=content, params=params).json()
+        service.work()
+        return service.batch(queued["id"])
+
+    undeclared, declared = ended(), ended(timezone="Europe/Berlin")
+    assert undeclared["state"] == "failed"
+    assert "the column collected holds instants" in undeclared["detail"]
+    assert (declared["state"], declared["reading"]) == ("done", {"timezone": "Europe/Berlin"})
+    refused = service.client.post(_BATCHES, content=content, params={"timezone": "Mars/Olympus"})
+    assert (refused.status_code, "Europe/Berlin" in refused.text) == (422, True)
