@@ -21,11 +21,11 @@ from toxgrade.grading.result import GRADED_STATUSES, Flag, Grade, LabResult, Rea
 from toxgrade.grading.units import Names, SiteNames
 
 _MAX_CACHED = 20_000  # So many grades take about 10 MB.
-_IRRELEVANT = {
+IRRELEVANT = {
     "collected", "is_baseline", "source_id", "source_scope", "issued", "server_version", "lab",
     "flags",
 }  # fmt: skip
-_relevant = attrgetter(*(f for f in LabResult.__struct_fields__ if f not in _IRRELEVANT))
+_relevant = attrgetter(*(f for f in LabResult.__struct_fields__ if f not in IRRELEVANT))
 """Return the fields of a result that its grade depends on: no date and no identity."""
 
 _MISSING = {"ULN": Reason.MISSING_ULN, "LLN": Reason.MISSING_LLN}

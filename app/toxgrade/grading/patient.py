@@ -4,20 +4,18 @@ It defines the steps; ``columns/grader.py`` takes the same ones for a frame of m
 """
 
 from collections.abc import Sequence
-from datetime import date, time
-from fractions import Fraction
 
 import msgspec
 
 from toxgrade.criteria.model import Term
 from toxgrade.errors import FieldFault, RequestError
+from toxgrade.grading.baseline_selection import Candidate, candidate, choose, latest
 from toxgrade.grading.grader import REFERENCE_RANGE_ONLY, TermGrader
 from toxgrade.grading.phase import OLD_BASELINE, Placement, Window, place
 from toxgrade.grading.result import (
     GRADED_STATUSES,
     Course,
     Flag,
-    Grade,
     LabResult,
     PatientGrade,
     Phase,
@@ -35,10 +33,10 @@ def grade_patient(
 
     The baseline, per course, term and test (hypercalcemia has three tests), is the last valid
     result dated on or before the start (valid: of blood, with an active status, a value and a date
-    that can be parsed, even if the grade is undecided). Results that the sender declared a baseline
-    take precedence. On the same day the later time counts if all have one, else the worse result. A
-    later course without such a result takes the last valid one before its start. The baseline and
-    all results before treatment are graded by the limits of normal alone.
+    that can be parsed, even if the grade is undecided); results that the sender declared a baseline
+    take precedence, and ``baseline_selection.choose`` says which of several counts. A later course
+    without such a result takes the last valid one before its start. The baseline and all results
+    before treatment are graded by the limits of normal alone.
     """
     days = {_date_text(result): result.collected for result in results}
     places = {text: place(day, courses, window) for text, day in days.items()}
@@ -48,12 +46,14 @@ def grade_patient(
         for valid in (_is_valid(result, grader),)
         for term in grader.terms(result.analyte) or (None,)
     ]
-    candidates: dict[tuple[int, _Test], list[_Candidate]] = {}
+    candidates: dict[tuple[int, _Test], list[Candidate]] = {}
     for one in placed:
         if one.term and one.test and one.may_be_baseline(courses):
             key = (one.course, one.test)
-            candidates.setdefault(key, []).append(_candidate(one, one.term, grader))
-    baselines = {key: _choose(found) for key, found in candidates.items()}
+            candidates.setdefault(key, []).append(
+                candidate(one.index, one.result, one.term, grader)
+            )
+    baselines = {key: choose(found, grader.names) for key, found in candidates.items()}
     for index, course in enumerate(courses[1:], 1):
         carried_over = _carried_over(placed, course, grader)
         baselines |= {(index, t): c for t, c in carried_over.items() if (index, t) not in baselines}
@@ -106,32 +106,11 @@ def starts_before(result: LabResult, courses: Sequence[Course]) -> bool:
     return bool(starts and result.collected and result.collected.first > min(starts))
 
 
-class _Candidate(msgspec.Struct, frozen=True, gc=False):
-    """A result that may be the baseline of a term, graded by the limits of normal alone.
-
-    ``severity`` orders candidates of one day: by grade, then by the number itself.
-    """
-
-    index: int
-    result: LabResult
-    grade: Grade
-    severity: tuple[int, int, Fraction]
-
-
-def _candidate(one: _Placed, term: Term, grader: TermGrader) -> _Candidate:
-    grade = grader.grade(one.result, term, REFERENCE_RANGE_ONLY)
-    at_least = -1 if grade.at_least is None else grade.at_least
-    at_most = -1 if grade.at_most is None else grade.at_most
-    number = grader.canonical(one.result)
-    toxic = number if term.direction == "high" else -number
-    return _Candidate(one.index, one.result, grade, (at_least, at_most, toxic))
-
-
 def _carried_over(
     placed: Sequence[_Placed], course: Course, grader: TermGrader
-) -> dict[_Test, _Candidate]:
+) -> dict[_Test, Candidate]:
     """Return, by test, the last valid result up to the start of a course, in whichever course."""
-    before: dict[_Test, list[_Candidate]] = {}
+    before: dict[_Test, list[Candidate]] = {}
     for one in placed:
         day = one.result.collected
         if (
@@ -142,37 +121,14 @@ def _carried_over(
             and course.start
             and day.last <= course.start
         ):
-            before.setdefault(one.test, []).append(_candidate(one, one.term, grader))
-    return {test: _latest(found) for test, found in before.items()}
-
-
-def _choose(candidates: Sequence[_Candidate]) -> _Candidate:
-    """Return the baseline among candidates by the rule of ``grade_patient``, in whatever order."""
-    return _latest([c for c in candidates if c.result.is_baseline] or candidates)
-
-
-def _latest(candidates: Sequence[_Candidate]) -> _Candidate:
-    """Return the last candidate; on the last day by time if all have one, else by severity."""
-    last_day = max(_day(c) for c in candidates)
-    same_day = [c for c in candidates if _day(c) == last_day]
-    if all(_time(c) is not None for c in same_day):
-        return max(same_day, key=lambda c: (_time(c), c.severity))
-    return max(same_day, key=lambda c: c.severity)
-
-
-def _day(candidate: _Candidate) -> date:
-    """Return the first possible day; an undated baseline comes before every dated one."""
-    collected = candidate.result.collected
-    return collected.first if collected else date.min
-
-
-def _time(candidate: _Candidate) -> time | None:
-    collected = candidate.result.collected
-    return collected.time if collected else None
+            before.setdefault(one.test, []).append(
+                candidate(one.index, one.result, one.term, grader)
+            )
+    return {test: latest(found, grader.names) for test, found in before.items()}
 
 
 def _entry(
-    one: _Placed, baseline: _Candidate | None, courses: Sequence[Course], grader: TermGrader
+    one: _Placed, baseline: Candidate | None, courses: Sequence[Course], grader: TermGrader
 ) -> PatientGrade:
     placement, phase = one.placement, _phase(one, baseline, courses)
     before = phase in ("baseline", "pre_treatment")
@@ -194,7 +150,7 @@ def _entry(
     )
 
 
-def _phase(one: _Placed, baseline: _Candidate | None, courses: Sequence[Course]) -> Phase:
+def _phase(one: _Placed, baseline: Candidate | None, courses: Sequence[Course]) -> Phase:
     if baseline is not None and baseline.index == one.index:
         return "baseline"
     return "pre_treatment" if one.before_start(courses) else one.placement.phase

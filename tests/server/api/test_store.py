@@ -127,6 +127,26 @@ def test_an_earlier_baseline_regrades_what_it_touches(api: httpx.Client) -> None
     assert [(g["phase"], g["grade"]) for g in grades(api)] == [("baseline", 0), ("acute", 1)]
 
 
+def test_two_baselines_of_one_day_give_one_answer_whichever_arrives_first(
+    api: httpx.Client,
+) -> None:
+    mass = {"analyte": "creatinine", "uln": "1.2", "lln": None}
+    sent = [
+        value(**mass, value="<1.0", collected="2011-01-20", source_id="A"),
+        value(**mass, value="1.0", collected="2011-01-20", source_id="B"),
+        value(**mass, value="1.6", source_id="C"),
+    ]
+    found = []
+    for patient, order in (("P1", (0, 1, 2)), ("P2", (1, 0, 2)), ("P3", (2, 1, 0))):
+        path = f"/v1/studies/default/patients/{patient}"
+        for place in order:
+            send(api, panel(sent[place]), path)
+        stored = sorted(grades(api, path=path), key=lambda grade: str(grade["source_id"]))
+        found.append([(g["source_id"], g["phase"], g["grade"]) for g in stored])
+    expected = [("A", "pre_treatment", 0), ("B", "baseline", 0), ("C", "acute", 2)]
+    assert found == [expected] * 3
+
+
 def test_a_refused_panel_stores_nothing(api: httpx.Client) -> None:
     bad = panel(value(source_id="LAB-2"), value(collected=None, source_id="LAB-3"))
     answer = api.post(f"{_P1}/results", json=bad)

@@ -1,4 +1,8 @@
-"""The choice of baselines among candidates: the rule of ``grading/patient.py`` on columns."""
+"""The choice of baselines among candidates: ``grading/baseline_selection.py`` on columns.
+
+Whatever is decided there by exact fractions or by texts is decided here by them too, but only
+between candidates that are still tied.
+"""
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
@@ -6,23 +10,40 @@ from typing import Any
 
 import polars as pl
 
+from toxgrade.grading.baseline_selection import UPWARDS
+from toxgrade.grading.columns.parse import COMPARATORS
+
 KEY = "key"
 """The column of one number for a patient and a term: patient x number of terms + term."""
 
-Canonical = Callable[[Mapping[str, Any]], Fraction]
-"""A function from a candidate's columns to its number in the analyte's canonical unit."""
+Candidate = Mapping[str, Any]
+"""The columns of one candidate."""
+
+Canonical = Callable[[Candidate], Fraction]
+"""A function that returns a candidate's number in the analyte's canonical unit."""
+
+Written = Callable[[Candidate], tuple[str, ...]]
+"""A function that returns what ``as_written`` of ``grading/baseline_selection.py`` does."""
+
+_UPWARDS = [UPWARDS.index(sign) for sign in COMPARATORS]
+_TEXTS = ["collected", "source_id", "identity", "b_row"]
+"""The columns that decide between candidates that are equal in all that a grade depends on."""
+_ALONE = pl.len().over(KEY) == 1
 
 
 def no_candidates() -> pl.DataFrame:
     """Return an empty frame with the columns of candidates.
 
     ``number``: millionths of the reported unit; 0 where that is unknown, null where they are not
-    enough and the number must be parsed from its text.
+    enough and the number must be parsed from its text. ``case``: its number in ``Cases``; those of
+    one case are written alike. ``identity``: what tells rows apart that differ in no column that is
+    graded (null: their places, ``b_row``, do).
     """
     return pl.DataFrame(
         schema={
             KEY: pl.Int64, "declared": pl.Boolean, "time": pl.Time, "high": pl.Boolean,
-            "day": pl.Date, "worst": pl.Int32, "number": pl.Int64, "b_row": pl.Int64,
+            "day": pl.Date, "worst": pl.Int32, "number": pl.Int64, "case": pl.UInt32,
+            "collected": pl.String, "source_id": pl.String, "identity": pl.Int64, "b_row": pl.Int64,
             "b_at_least": pl.Int8, "b_at_most": pl.Int8, "b_one_by_one": pl.Boolean,
             "baseline": pl.Int64, "baseline_comparator": pl.Int8, "baseline_unit": pl.Int32,
             "baseline_above_uln": pl.Boolean, "baseline_below_lln": pl.Boolean,
@@ -39,65 +60,74 @@ def last_days(candidates: pl.DataFrame) -> pl.DataFrame:
     return candidates.filter(last)
 
 
-def choose(candidates: pl.DataFrame, canonical: Canonical) -> pl.DataFrame:
-    """Return one row per patient and term, by ``KEY``: declared ones first, then of the last day.
-
-    On that day the later time counts if all have one, then the worse grade, then the worse number;
-    among equals the first row.
-    """
+def choose(candidates: pl.DataFrame, canonical: Canonical, written: Written) -> pl.DataFrame:
+    """Return one row per patient and term, by ``KEY``, as ``choose`` of plain grading does."""
     last = candidates
     # Each step is a fifth of the work, and most exports need only three.
     if last["declared"].any():
-        last = _highest(last, "declared")
-    last = _highest(last, "day")
+        last = _highest(last, pl.col("declared"))
+    last = _highest(last, pl.col("day"))
     if last["time"].count():
         all_timed = pl.col("time").is_not_null().all().over(KEY)
-        last = _highest(last.with_columns(time=pl.when(all_timed).then("time")), "time")
-    last = _highest(last, "worst")
-    alone = last.select(pl.len().over(KEY) == 1).to_series()
-    chosen = _worst_numbers(last.filter(~alone), canonical)
+        last = _highest(last, pl.when(all_timed).then("time"))
+    last = _highest(last, pl.col("worst"))
+    alone = last.select(_ALONE).to_series()
+    chosen = _first_written(_worst_numbers(last.filter(~alone), canonical), written)
     return pl.concat([last.filter(alone), chosen]).sort(KEY)
 
 
 def _worst_numbers(candidates: pl.DataFrame, canonical: Canonical) -> pl.DataFrame:
-    """Return each key's worst number: in columns within one unit, else by ``_worst``."""
-    by_text = pl.col("number").is_null()
+    """Return each key's candidates of the worst number, and among these of the worst comparator."""
     toxic = pl.when("high").then("number").otherwise(-pl.col("number"))
-    of_a_unit = [KEY, "baseline_unit"]
-    worst = (
-        candidates.filter(~by_text)
-        .sort([*of_a_unit, toxic, "b_row"], descending=[False, False, False, True])
-        .unique(subset=of_a_unit, keep="last", maintain_order=True)
-    )
-    several = pl.concat([worst, candidates.filter(by_text)]).with_row_index("place")
-    alone = pl.len().over(KEY) == 1
-    places = _worst(several.filter(~alone), canonical)
-    return several.filter(alone | pl.col("place").is_in(places)).drop("place")
+    worst_of_unit = toxic == toxic.max().over(KEY, "baseline_unit")
+    left = candidates.filter(worst_of_unit | pl.col("number").is_null())
+    one_unit = pl.col("baseline_unit").eq_missing(pl.col("baseline_unit").first()).all()
+    in_columns = left.select((one_unit & pl.col("number").is_not_null().all()).over(KEY))
+    exactly = left.filter(~in_columns.to_series())
+    left = pl.concat([left.filter(in_columns.to_series()), _worst(exactly, canonical)])
+    upwards = pl.col("baseline_comparator").replace_strict(dict(enumerate(_UPWARDS)))
+    return _highest(left, pl.when("high").then(upwards).otherwise(-upwards))
 
 
-def _highest(candidates: pl.DataFrame, name: str) -> pl.DataFrame:
-    """Return rows where ``name`` is the highest of their key; all where it is null for all."""
-    return candidates.filter(pl.col(name).eq_missing(pl.col(name).max().over(KEY)))
+def _first_written(candidates: pl.DataFrame, written: Written) -> pl.DataFrame:
+    """Return each key's first candidate by what is written: by its case, else by ``_TEXTS``."""
+    one_case = (pl.col("case") == pl.col("case").first()).all().over(KEY)
+    alike = candidates.select(one_case).to_series()
+    first: dict[int, tuple[str, ...]] = {}
+    otherwise = candidates.filter(~alike)
+    texts = [written(one) for one in otherwise.iter_rows(named=True)]
+    for key, text in zip(otherwise[KEY], texts, strict=True):
+        first[key] = min(text, first.get(key, text))
+    chosen = [text == first[key] for key, text in zip(otherwise[KEY], texts, strict=True)]
+    left = [candidates.filter(alike), otherwise.filter(pl.Series(chosen, dtype=pl.Boolean))]
+    return pl.concat(left).sort(KEY, *_TEXTS).unique(KEY, keep="first", maintain_order=True)
 
 
-def _worst(candidates: pl.DataFrame, canonical: Canonical) -> list[int]:
-    """Return the ``place`` of each key's worst number, compared one by one as exact fractions."""
-    worst: dict[int, tuple[Fraction, int, int]] = {}
-    for one in candidates.iter_rows(named=True):
-        number = canonical(one)
-        rank = number if one["high"] else -number, -one["b_row"], one["place"]
-        worst[one[KEY]] = max(rank, worst.get(one[KEY], rank))
-    return [place for _, _, place in worst.values()]
+def _highest(candidates: pl.DataFrame, rank: pl.Expr) -> pl.DataFrame:
+    """Return rows where ``rank`` is the highest of their key; all where it is null for all."""
+    return candidates.filter(rank.eq_missing(rank.max().over(KEY)))
+
+
+def _worst(candidates: pl.DataFrame, canonical: Canonical) -> pl.DataFrame:
+    """Return each key's candidates of the worst number, compared one by one as exact fractions."""
+    numbers = [canonical(one) for one in candidates.iter_rows(named=True)]
+    signs = candidates["high"].replace_strict({True: 1, False: -1}, return_dtype=pl.Int8)
+    worst: dict[int, Fraction] = {}
+    ranks = [number * sign for number, sign in zip(numbers, signs, strict=True)]
+    for key, rank in zip(candidates[KEY], ranks, strict=True):
+        worst[key] = max(rank, worst.get(key, rank))
+    chosen = [rank == worst[key] for key, rank in zip(candidates[KEY], ranks, strict=True)]
+    return candidates.filter(pl.Series(chosen, dtype=pl.Boolean))
 
 
 def declared_otherwise(
-    candidates: pl.DataFrame, chosen: pl.DataFrame, canonical: Canonical
+    candidates: pl.DataFrame, chosen: pl.DataFrame, canonical: Canonical, written: Written
 ) -> pl.DataFrame:
     """Return rows chosen (``declared``) and rows by the date rule (``by_date``) that differ."""
     if not candidates["declared"].any():
         return pl.DataFrame(schema={"declared": pl.Int64, "by_date": pl.Int64})
     undated = pl.col("declared").fill_null(False) & (pl.col("day") == pl.date(1, 1, 1))
     dated = candidates.filter(~undated).with_columns(declared=pl.lit(False))
-    both = chosen.join(choose(dated, canonical), on=KEY, suffix="_by_date")
+    both = chosen.join(choose(dated, canonical, written), on=KEY, suffix="_by_date")
     other = both.filter(pl.col("b_row") != pl.col("b_row_by_date"))
     return other.select(declared="b_row", by_date="b_row_by_date").sort("declared")

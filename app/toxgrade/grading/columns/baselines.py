@@ -1,13 +1,13 @@
 """The baselines of an export by patient and term: the rule of ``grading/patient.py`` on columns."""
 
-from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
 
 import polars as pl
 
+from toxgrade.grading.baseline_selection import as_written
 from toxgrade.grading.columns.baseline_selection import (
     KEY,
+    Candidate,
     choose,
     declared_otherwise,
     last_days,
@@ -16,9 +16,13 @@ from toxgrade.grading.columns.baseline_selection import (
 from toxgrade.grading.columns.lookup_tables import REASON_CODES
 from toxgrade.grading.columns.normalize import as_strings
 from toxgrade.grading.columns.parse import SCALE
-from toxgrade.grading.parse import COLUMNS, lab_result
-from toxgrade.grading.result import LabResult, Reason
-from toxgrade.grading.units import UnitKeys
+from toxgrade.grading.parse import COLUMNS, WHITE_SPACE, lab_result
+from toxgrade.grading.result import LabResult, Reason, without_noise
+from toxgrade.grading.units import Names, UnitKeys
+
+IDENTITY = "\x00identity"
+"""A column (Int64) of what tells rows apart that are equal in every column of a result: of two such
+the lower one is the baseline. Without it the first row is, which is not the same in any order."""
 
 _MAX_CANDIDATES = 1_000_000
 """The number of candidates above which those of earlier days are dropped."""
@@ -38,10 +42,11 @@ class Baselines:
     grader can compare with it.
     """
 
-    def __init__(self, terms: int, units: UnitKeys) -> None:
-        self._terms, self._units = terms, units
+    def __init__(self, terms: int, units: UnitKeys, names: Names) -> None:
+        self._terms, self._units, self._names = terms, units, names
         self._candidates: list[pl.DataFrame] = []
-        self._texts: list[pl.DataFrame] = []  # Rows that the plain grader may need, in order.
+        self._texts: list[pl.DataFrame] = []  # A row of each case that has a candidate.
+        self._cases = pl.DataFrame(schema={"case": pl.UInt32})
         self._candidate_count = 0
         self._chosen: pl.DataFrame | None = None
         # These hold, by ``KEY``, the index of the chosen baseline and that of its bounds.
@@ -51,7 +56,8 @@ class Baselines:
     def add(self, tests: pl.DataFrame, rows: pl.DataFrame) -> None:
         """Add candidates: results before the start per term, graded by the limits of normal.
 
-        ``tests`` is made from ``rows``, whose texts the plain grader may need.
+        ``tests`` is made from ``rows``, which are ``COLUMNS`` and may have ``source_id`` and
+        ``IDENTITY``; ``case`` is the case of each.
         """
         valid = tests.filter(pl.col("valid") & pl.col("term").is_not_null())
         usable = pl.col("refused").is_null() | (
@@ -66,6 +72,10 @@ class Baselines:
             worst=pl.col("at_least").fill_null(-1).cast(pl.Int32) * 10
             + pl.col("at_most").fill_null(-1),
             number=pl.when(pl.col("unit_key").is_null()).then(0).otherwise("value"),
+            case="case",
+            collected=_texts(rows, "collected", valid["at"]),
+            source_id=_texts(rows, "source_id", valid["at"]),
+            identity=rows[IDENTITY][valid["at"]] if IDENTITY in rows.columns else None,
             b_row="row",
             b_at_least="at_least",
             b_at_most="at_most",
@@ -77,17 +87,17 @@ class Baselines:
             baseline_below_lln=pl.when(usable).then("below_lln"),
         )
         self._candidates.append(last_days(candidates))
-        needed = valid["compares"] | candidates["number"].is_null()
-        if needed.any():
-            texts = as_strings(rows[valid["at"].filter(needed)])
-            self._texts.append(texts.with_columns(valid["row"].filter(needed)))
+        new = valid.select("case", "at").unique("case", maintain_order=True)
+        new = new.join(self._cases, on="case", how="anti", maintain_order="left")
+        self._cases = pl.concat([self._cases, new.select("case")])
+        self._texts.append(as_strings(rows[new["at"]]).with_columns(new["case"]))
         self._candidate_count += len(self._candidates[-1])
         if self._candidate_count > _MAX_CANDIDATES:
             self._candidates = [last_days(pl.concat(self._candidates))]
             self._candidate_count = len(self._candidates[0])
-            if self._texts:
-                in_use = pl.col("row").is_in(self._candidates[0]["b_row"].implode())
-                self._texts = [pl.concat(self._texts).filter(in_use)]
+            self._cases = self._candidates[0].select("case").unique()
+            texts = pl.concat(self._texts)
+            self._texts = [texts.join(self._cases, on="case", how="semi", maintain_order="left")]
 
     def add_bounds(self, tests: pl.DataFrame) -> pl.DataFrame:
         """Add to every test whether it ``is_baseline`` and the bounds of its baseline.
@@ -132,21 +142,13 @@ class Baselines:
         )
 
     def as_written(self, place: int | None) -> LabResult | None:
-        """Return the baseline parsed from its row; None where there is none to compare with.
+        """Return the baseline parsed from the texts of its case; None where there is none."""
+        return None if place is None else self._parsed(self._choose()["case"][place])
 
-        A baseline of unknown analyte or unit counts as none: its texts are not stored.
-        """
-        return None if place is None else self._read_again(self._choose()["b_row"][place])
-
-    def _read_again(self, row: int) -> LabResult | None:
-        """Return a row of the export, parsed from its texts; None if they are not stored."""
-        if not self._texts:
-            return None
+    def _parsed(self, case: int) -> LabResult:
+        """Return a result of a case, parsed from its texts; its date and declaration are of any."""
         texts = self._texts[0]
-        found = texts["row"].search_sorted(row)
-        if found == len(texts) or texts["row"][found] != row:
-            return None
-        return lab_result(texts.select(COLUMNS).row(found, named=True))
+        return lab_result(texts.select(COLUMNS).row(texts["case"].search_sorted(case), named=True))
 
     def other_baselines(self) -> pl.DataFrame:
         """Return declared baselines where the date rule alone would choose another result.
@@ -160,27 +162,38 @@ class Baselines:
         if self._chosen is None:
             candidates = pl.concat([no_candidates(), *self._candidates])
             self._candidates = []
-            self._texts = [pl.concat(self._texts)] if self._texts else []
-            self._chosen = choose(candidates, self._canonical)
+            self._texts = [pl.concat(self._texts).sort("case")] if self._texts else []
+            self._chosen = choose(candidates, self._canonical, self._written)
             keys = self._chosen[KEY]
             self._places = _by_key(keys, pl.int_range(len(keys), dtype=pl.UInt32, eager=True))
             bound = 1 + pl.col("b_at_least") * 6 + pl.col("b_at_most")
             bounds = self._chosen.select(bound.fill_null(0).cast(pl.UInt8)).to_series()
             self._bounds = _by_key(keys, bounds)
-            self._others = declared_otherwise(candidates, self._chosen, self._canonical)
+            self._others = declared_otherwise(
+                candidates, self._chosen, self._canonical, self._written
+            )
         return self._chosen
 
-    def _canonical(self, candidate: Mapping[str, Any]) -> Fraction:
+    def _canonical(self, candidate: Candidate) -> Fraction:
         """Return a candidate's number in its analyte's canonical unit; 0 if the unit is unknown."""
         unit, number = candidate["baseline_unit"], candidate["number"]
         if unit is None:
             return Fraction(0)
         if number is not None:
             return Fraction(number, SCALE) * self._units.factor(unit)
-        result = self._read_again(candidate["b_row"])
-        assert result is not None, "its texts are kept"
-        assert result.value is not None, "it is a number"
-        return Fraction(result.value.number) * self._units.factor(unit)
+        value = self._parsed(candidate["case"]).value
+        assert value is not None, "it is a number"
+        return Fraction(without_noise(value.number)) * self._units.factor(unit)
+
+    def _written(self, candidate: Candidate) -> tuple[str, ...]:
+        return as_written(self._parsed(candidate["case"]), self._names)
+
+
+def _texts(rows: pl.DataFrame, name: str, places: pl.Series) -> pl.Series:
+    """Return a column's texts at ``places``; empty texts where it is absent."""
+    if name not in rows.columns:
+        return pl.repeat("", len(places), eager=True)
+    return rows[name][places].cast(pl.String).str.strip_chars(WHITE_SPACE).fill_null("")
 
 
 def _by_key(keys: pl.Series, values: pl.Series) -> pl.Series:

@@ -51,7 +51,7 @@ class ColumnGrader:
     def __init__(self, grader: TermGrader, window: Window, courses: pl.DataFrame) -> None:
         self._grader, self._window = grader, window
         self._cases, self._dates = Cases(grader), CachedParser(read_dates)
-        self._baselines = Baselines(len(grader.edition.terms), self._cases.units)
+        self._baselines = Baselines(len(grader.edition.terms), self._cases.units, grader.names)
         self._names = text_index()
         self._courses = courses
         self._treated = self._with_courses(self._names.known)  # Row n is that of patient n.
@@ -106,7 +106,8 @@ class ColumnGrader:
         placed = placed.with_columns(dates["time"].gather(days[places]))
         before = placed["before_start"] & placed["who"].is_not_null()
         if before.any():
-            tests = self._tests(cases.filter(before), placed.filter(before), _BASELINE_COLUMNS)
+            concerned = placed.with_columns(case=cases).filter(before)
+            tests = self._tests(concerned["case"], concerned, _BASELINE_COLUMNS)
             self._baselines.add(tests, rows[places.filter(before)])
         return read
 
