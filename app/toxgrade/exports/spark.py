@@ -1,40 +1,51 @@
-"""The column grader inside Spark, for exports beyond one machine.
+"""The column grader inside Spark, for tables beyond one machine.
 
-Spark brings the rows of each patient together and hands them over as Arrow; ``grade_rows`` grades
-them, as on one machine. The driver and every executor need the extra ``toxgrade[spark]``.
+Spark brings the rows of each patient to one partition and hands them over as Arrow;
+``spark_partition`` grades them there, as ``toxgrade grade`` does a file. Nothing is read before the
+answer is. The driver and every executor need the extra ``toxgrade[spark]``.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 
-import polars as pl
-import pyarrow as pa  # type: ignore[import-untyped]
-from pyspark.sql import DataFrame
-from pyspark.sql.functions import broadcast
-from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_type
 from pyspark.sql.types import (
+    AtomicType,
+    BinaryType,
     BooleanType,
     ByteType,
     DataType,
     IntegerType,
+    NullType,
     StringType,
     StructField,
     StructType,
+    TimestampType,
 )
 
 from toxgrade.criteria.reader import load
 from toxgrade.errors import FileError
 from toxgrade.exports.grade_frame import DATES_TWICE, GRADE_COLUMNS, as_window
-from toxgrade.grading.columns.grader import grade_rows
-from toxgrade.grading.grader import TermGrader
+from toxgrade.exports.spark_partition import (
+    END,
+    ERROR,
+    IDENTITY,
+    IS_COURSE,
+    PATIENT,
+    START,
+    DateColumns,
+    Partition,
+    text_of,
+)
 from toxgrade.grading.phase import Window
 from toxgrade.grading.rules import Graders, Rules
-from toxgrade.tabular.courses import NO_COURSES, treatment_dates
 from toxgrade.tabular.layouts import Layout, recognise, treatment_columns
+from toxgrade.tabular.mapping import OURS
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS
 from toxgrade.tabular.table import apart
 
-_PIECE = 100_000  # Rows graded at a time, some 100 MB; more only if one patient has more.
-_START, _END = "__rt_start", "__rt_end"
 _BYTE, _TEXT, _FLAG = ByteType(), StringType(), BooleanType()
 _TYPES: dict[str, DataType] = {
     "grade": _BYTE, "at_least": _BYTE, "at_most": _BYTE, "on_treatment": _FLAG,
@@ -48,126 +59,135 @@ def grade(
     patients: DataFrame | None = None,
     edition: str = "4.03",
     window: str | Window = "paper",
+    interpretations: Mapping[str, str] | None = None,
 ) -> DataFrame:
     """Grade a table of lab results for every term of its analytes.
 
     ``labs``: own columns or SDTM LB, as texts, numbers or dates; ``patients``: patient, rt_start,
-    rt_end, or SDTM DM; None: ``labs`` gives the dates, or there are none. ``window``: a text such
-    as ``paper`` or ``end+3m``, or a ``Window``.
+    rt_end, or SDTM DM; None: ``labs`` gives the dates, or there are none. Names are as Spark has
+    them: in any case of letters, unless ``spark.sql.caseSensitive``. A TIMESTAMP has the calendar
+    date of the session's time zone at this call. ``window``: a text such as ``paper`` or
+    ``end+3m``, or a ``Window``. ``interpretations``: by name, the choices that are not the default
+    ones.
 
-    Returns the columns of ``labs`` (a clashing one as ``in_NAME``), then ``term``, ``grade``,
-    ``at_least``, ``at_most``, ``reason``, ``flags``, ``criterion``, ``phase``, ``on_treatment``,
-    ``days_from_end``, ``baseline_grade``, ``worse_than_baseline``, ``edition`` as ``toxgrade
-    grade`` gives them: one row for each row and term, in no order. Of several rows that could
-    equally be a baseline, the first by their columns is taken, so that no result depends on order.
+    Returns the columns of ``labs`` (a clashing one as ``in_NAME``), then ``GRADE_COLUMNS`` as
+    ``toxgrade grade`` gives them: one row for each row and term, in no order. Of rows that differ
+    in nothing that is graded, which one is the baseline is decided by all their columns.
 
     Raises:
-        FileError: columns are missing, or treatment dates cannot be read or contradict each other.
-        CriteriaError: there is no such edition.
+        FileError: columns are missing or of a kind that is no text, number or date.
+        CriteriaError: there is no such edition or interpretation.
+        ParseError: ``window`` is no window.
+
+    What only the rows can show is raised when they are read, as Spark's own
+    ``SparkRuntimeException``: treatment dates that cannot be read or contradict each other.
     """
-    layout = recognise(labs.columns, "labs", DEFAULT_OPTIONS)
-    rules = Rules(edition, as_window(window))
-    Graders(load()).for_rules(rules)
-    patient = layout.named["patient"]
-    dates = _read_courses(labs, patients, layout, _distinct).rename(
-        {"rt_start": _START, "rt_end": _END}
+    rules = Rules(
+        edition, as_window(window), interpretations=tuple((interpretations or {}).items())
     )
-    courses = labs.sparkSession.createDataFrame(dates.rename({"patient": patient}).to_arrow())
-    sorted_rows = (
-        labs.join(broadcast(courses), patient, "left")
-        .select(*labs.columns, _START, _END)
-        .repartition(patient)
-        .sortWithinPartitions(patient, *(name for name in layout.reads if name != patient))
-    )
+    grader = Graders(load(only=edition)).for_rules(rules)
+    table = _Table(labs, "labs")
+    layout = recognise(table.header, "labs", DEFAULT_OPTIONS)
+    texts = {table.header.index(name): table.text(name) for name in layout.reads}
+    patient = table.header.index(layout.named["patient"])
+    rows = table.frame.withColumn(PATIENT, texts[patient])
+    dates = _dates_in_labs(layout)
+    if dates and patients is not None:
+        raise FileError(DATES_TWICE)
+    if patients is not None:
+        dates, courses = _courses(patients)
+        rows = rows.unionByName(courses, allowMissingColumns=True)
+    # No row without a patient has a baseline: they need not meet, and in one task they would all
+    # take much longer than the others.
+    nobody = F.coalesce(F.col(PATIENT) == "", F.lit(True))
+    together = rows.repartition(PATIENT, F.when(nobody, F.xxhash64(*texts.values())))
+    columns = {
+        text_of(at): text for at, text in texts.items()
+        if at == patient or isinstance(table.types[at], TimestampType)
+    }  # fmt: skip
+    columns[IDENTITY] = table.identity()
     schema = _schema(labs)
-    return sorted_rows.mapInArrow(_grading(patient, rules, schema), schema)
+    partition = Partition(rules, grader.edition.name, table.header, tuple(schema.names), dates)
+    graded = together.withColumns(columns).mapInArrow(partition.graded, schema)
+    refused = F.when(F.col(ERROR).isNull(), True).otherwise(F.raise_error(F.col(ERROR)))
+    return graded.filter(refused).drop(ERROR)
 
 
-def _distinct(table: DataFrame, columns: Sequence[str]) -> pl.DataFrame:
-    return pl.DataFrame(pl.from_arrow(table.select(*columns).distinct().toArrow()))
+class _Table:
+    """A table whose columns have numbers for names, so that any names will do.
+
+    ``header``: the names we know them by; ``types``: those of the columns.
+    """
+
+    def __init__(self, given: DataFrame, name: str) -> None:
+        """Raise ``FileError`` if Spark cannot hand one of the columns to Python."""
+        names, self._name = given.columns, name
+        self.types = [field.dataType for field in given.schema.fields]
+        for column, kind in zip(names, self.types, strict=True):
+            try:
+                to_arrow_type(kind, timezone="UTC")
+            except (PySparkException, TypeError):
+                text = f"the column {column} is {kind.simpleString()}, which Spark cannot hand over"
+                raise FileError(f"{name}: {text}; cast it, or leave it out") from None
+        self.frame = given.toDF(*map(str, range(len(names))))
+        sensitive = given.sparkSession.conf.get("spark.sql.caseSensitive") == "true"
+        self.header = tuple(names) if sensitive else _folded(names)
+
+    def text(self, name: str) -> Column:
+        """Return a column as text; a TIMESTAMP in the session's time zone.
+
+        Raises:
+            FileError: it is neither text, number, date nor truth value.
+        """
+        place = self.header.index(name)
+        kind = self.types[place]
+        if not isinstance(kind, AtomicType | NullType) or isinstance(kind, BinaryType):
+            text = f"the column {name} is of a kind that cannot be a laboratory's text"
+            raise FileError(f"{self._name}: {text}")
+        return F.col(str(place)).cast("string")
+
+    def identity(self) -> Column:
+        """Return a number of what stands in all columns, the same in any order of rows."""
+        columns = [F.col(str(place)) for place in range(len(self.header))]
+        # Without the marks of what is absent, (a, null) and (null, a) would have one number.
+        texts = [column.cast("string") for column in columns]
+        return F.xxhash64(*texts, *(column.isNull() for column in columns))
+
+
+def _folded(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names in the case that is ours or SDTM's; of two that become one only that which was
+    written so keeps it.
+    """
+    ours = [name.lower() if name.lower() in OURS else name.upper() for name in names]
+    return tuple(
+        name if ours.count(name) == 1 or name == written else f"{place} {written}"
+        for place, (name, written) in enumerate(zip(ours, names, strict=True))
+    )
+
+
+def _dates_in_labs(layout: Layout) -> DateColumns | None:
+    found = {"rt_start", "rt_end"} & layout.named.keys()
+    return DateColumns("labs", "rt_start", "rt_end") if found else None
+
+
+def _courses(patients: DataFrame) -> tuple[DateColumns, DataFrame]:
+    """Return the treatment dates as texts: ``PATIENT``, ``START``, ``END``, ``IS_COURSE``."""
+    table = _Table(patients, "patients")
+    patient, start, end = treatment_columns(table.header, "patients", DEFAULT_OPTIONS)
+    named = {PATIENT: patient, START: start, END: end}
+    texts = [table.text(column).alias(name) for name, column in named.items()]
+    courses = table.frame.select(*texts, F.lit(True).alias(IS_COURSE))
+    return DateColumns("patients", start, end), courses
 
 
 def _schema(labs: DataFrame) -> StructType:
-    renamed = apart(labs.columns, GRADE_COLUMNS)
+    """Return the columns of the answer, and ``ERROR``."""
+    columns = labs.columns
+    clashing = [name for name in columns if name.lower() in {*GRADE_COLUMNS, ERROR}]
+    renamed = apart(columns, {*GRADE_COLUMNS, ERROR, *clashing})
     given = [
         StructField(renamed.get(field.name, field.name), field.dataType)
         for field in labs.schema.fields
     ]
-    return StructType(
-        [*given, *(StructField(name, _TYPES.get(name, _TEXT)) for name in GRADE_COLUMNS)]
-    )
-
-
-def _grading(
-    patient: str, rules: Rules, schema: StructType
-) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """Return what an executor does with one partition, whose rows are sorted by patient."""
-
-    def graded(pieces: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        grader = Graders(load()).for_rules(rules)
-        arrow_schema = to_arrow_schema(schema)
-        for rows in _whole_patients(pieces, patient):
-            given = rows.drop(_START, _END)
-            entries = _grade_dated(given, rows[_START], rows[_END], grader, rules.window)
-            yield from pa.Table.from_arrays(
-                [column.to_arrow().cast(field.type) for column, field in zip(
-                    entries.iter_columns(), arrow_schema, strict=True
-                )], schema=arrow_schema,
-            ).to_batches()  # fmt: skip
-
-    return graded
-
-
-def _whole_patients(pieces: Iterator[pa.RecordBatch], patient: str) -> Iterator[pl.DataFrame]:
-    """Yield the rows in larger pieces, none of which ends in the middle of a patient."""
-    waiting: list[pl.DataFrame] = []
-    for piece in pieces:
-        waiting.append(pl.DataFrame(pl.from_arrow(piece)))
-        if sum(map(len, waiting)) < _PIECE:
-            continue
-        rows = pl.concat(waiting)
-        whole = rows[patient].ne_missing(rows[patient][-1]).sum()
-        if whole:
-            yield rows[:whole]
-        waiting = [rows[whole:]]
-    if waiting:
-        yield pl.concat(waiting)
-
-
-def _grade_dated(
-    labs: pl.DataFrame, rt_start: pl.Series, rt_end: pl.Series, grader: TermGrader, window: Window
-) -> pl.DataFrame:
-    """Grade a frame as ``grade`` does, by treatment dates (Date, null: unknown) for each row."""
-    layout = recognise(labs.columns, "labs", DEFAULT_OPTIONS)
-    rows = layout.rows(labs.with_columns(pl.col(layout.reads).cast(pl.String)))
-    graded = grade_rows(rows.with_columns(rt_start=rt_start, rt_end=rt_end), grader, window)
-    ours = graded.with_columns(edition=pl.lit(grader.edition.name)).select("row", *GRADE_COLUMNS)
-    given = labs[ours["row"]].rename(apart(labs.columns, GRADE_COLUMNS))
-    return pl.concat([given, ours.drop("row")], how="horizontal")
-
-
-def _read_courses(
-    labs: DataFrame,
-    patients: DataFrame | None,
-    layout: Layout,
-    distinct: Callable[[DataFrame, Sequence[str]], pl.DataFrame],
-) -> pl.DataFrame:
-    """Return ``patient``, ``rt_start`` and ``rt_end`` of each patient who has treatment dates.
-
-    ``distinct`` returns the distinct rows of some columns of a table: about one for each patient,
-    few enough to check the dates of all patients at once.
-
-    Raises:
-        FileError: dates are given twice, cannot be read, or contradict each other.
-    """
-    in_labs = "rt_start" in layout.named or "rt_end" in layout.named
-    if patients is None and not in_labs:
-        return NO_COURSES
-    if patients is not None and in_labs:
-        raise FileError(DATES_TWICE)
-    table, name = (labs, "labs") if patients is None else (patients, "patients")
-    columns = treatment_columns(table.columns, name, DEFAULT_OPTIONS)
-    texts = distinct(table, columns).cast(pl.String).sort(columns)
-    texts.columns = ["patient", "start", "end"]
-    numbered = texts.with_row_index("line", 1).with_columns(pl.col("line").cast(pl.Int64))
-    return treatment_dates(numbered, columns[1:], name)
+    ours = [StructField(name, _TYPES.get(name, _TEXT)) for name in (*GRADE_COLUMNS, ERROR)]
+    return StructType([*given, *ours])

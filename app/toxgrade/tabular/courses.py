@@ -105,9 +105,9 @@ class Courses:
 def treatment_dates(frame: pl.DataFrame, names: tuple[str, str], file: str) -> pl.DataFrame:
     """Return one course per patient: ``patient`` String, ``rt_start`` and ``rt_end`` Date or null.
 
-    ``frame``: ``patient``, ``start``, ``end`` (String) and ``line`` Int64 of each row; ``names``:
-    the file's start and end columns. A null date is unknown; a date-time counts by its date as
-    written. Patients are trimmed; rows without one are ignored.
+    ``frame``: ``patient``, ``start``, ``end`` (String) and ``line`` Int64 of each row (null: it
+    has none); ``names``: the file's start and end columns. A null date is unknown; a date-time
+    counts by its date as written. Patients are trimmed; rows without one are ignored.
 
     Raises:
         FileError: names the first line of a text that is not a full date, of a patient with two
@@ -122,17 +122,18 @@ def treatment_dates(frame: pl.DataFrame, names: tuple[str, str], file: str) -> p
     if (no_start | no_end).any():
         at = int((no_start | no_end).arg_max() or 0)
         column, line = start if no_start[at] else end, with_patient["line"][at]
-        raise FileError(f"column {column} of {file}, line {line}: expected {_ACCEPTED}")
+        where = _place(f"column {column} of {file}", line)
+        raise FileError(f"{where}: expected {_ACCEPTED}")
     courses = with_patient.select("patient", "line", rt_start=first, rt_end=last).unique(
         ["patient", "rt_start", "rt_end"], keep="first", maintain_order=True
     )
     conflicting = courses.filter(~pl.col("patient").is_first_distinct())
     if len(conflicting):
-        line = conflicting["line"][0]
-        raise FileError(f"{file}, line {line}: other {start}, {end} than before for this patient")
+        where = _place(file, conflicting["line"][0])
+        raise FileError(f"{where}: other {start}, {end} than before for this patient")
     reversed_ = courses.filter(pl.col("rt_end") < pl.col("rt_start"))
     if len(reversed_):
-        raise FileError(f"{file}, line {reversed_['line'][0]}: {end} is before {start}")
+        raise FileError(f"{_place(file, reversed_['line'][0])}: {end} is before {start}")
     return courses.drop("line")
 
 
@@ -141,3 +142,7 @@ def _days(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
     read = read_dates(texts)
     first, last, unreadable = read["first"], read["last"], read["unreadable_date"]
     return first, unreadable | (first != last).fill_null(False)
+
+
+def _place(file: str, line: int | None) -> str:
+    return file if line is None else f"{file}, line {line}"

@@ -1,0 +1,182 @@
+"""What an executor does with one partition of ``spark.grade``, in which every patient is whole.
+
+As ``toxgrade grade`` does, it reads the rows in pieces, finds the baselines, and reads them again;
+in between they lie on disk, so that memory is bounded however many rows a patient has, and no rows
+need to be sorted.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal, NamedTuple
+
+import polars as pl
+import pyarrow as pa  # type: ignore[import-untyped]
+
+from toxgrade.criteria.reader import load
+from toxgrade.errors import FileError
+from toxgrade.exports.grade_frame import GRADE_COLUMNS
+from toxgrade.grading.columns import baselines
+from toxgrade.grading.columns.grader import ColumnGrader
+from toxgrade.grading.rules import Graders, Rules
+from toxgrade.tabular.courses import Courses, treatment_dates
+from toxgrade.tabular.layouts import recognise
+from toxgrade.tabular.parquet_xlsx_xpt import as_text
+from toxgrade.tabular.read_options import DEFAULT_OPTIONS
+from toxgrade.tabular.spill import SpillFile
+from toxgrade.tabular.table import LINE
+
+PATIENT, START, END, IS_COURSE = "patient", "start", "end", "is_course"
+IDENTITY, ERROR = "identity", "toxgrade_error"
+"""Columns beside the labs' own, which have numbers for names."""
+_COURSE = {PATIENT: pl.String, START: pl.String, END: pl.String}
+_PIECE = 100_000  # Rows graded at a time; they and their grades take some 100 MB.
+_BATCH = 10_000  # Rows handed to Spark at a time, as many as it hands over.
+_ADDED = dict.fromkeys(GRADE_COLUMNS, pa.string()) | {
+    "grade": pa.int8(), "at_least": pa.int8(), "at_most": pa.int8(), "on_treatment": pa.bool_(),
+    "days_from_end": pa.int32(), "baseline_grade": pa.int8(), "worse_than_baseline": pa.bool_(),
+}  # fmt: skip
+
+
+def text_of(place: int) -> str:
+    """Return the column that has as texts what grading reads of the labs' column at ``place``."""
+    return f"text {place}"
+
+
+class DateColumns(NamedTuple):
+    """The table that has the treatment dates, and the names of its columns for messages."""
+
+    table: Literal["labs", "patients"]
+    start: str
+    end: str
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """How partitions are graded; it is sent to the executors.
+
+    ``edition`` is the name of that of ``rules``; ``header`` are the names of the labs' columns,
+    ``answer`` those of the graded ones and ``ERROR``. ``dates`` None: there are no treatment dates.
+    """
+
+    rules: Rules
+    edition: str
+    header: tuple[str, ...]
+    answer: tuple[str, ...]
+    dates: DateColumns | None
+
+    def graded(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield the graded rows; or a row of ``ERROR`` alone where treatment dates are refused."""
+        local = os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0] or None
+        with TemporaryDirectory(prefix="toxgrade-", dir=local) as folder:
+            rows = _SpilledRows(Path(folder), batches)
+            try:
+                columns, read = self._first_pass(rows, Path(folder))
+            except FileError as error:
+                yield self._refusal(rows, str(error))
+                return
+            first = 0
+            for given, parsed in zip(rows.pieces(), read.frames(), strict=True):
+                graded = columns.grade(parsed, self._rows(given), first)
+                yield from self._answer(given, graded, first)
+                first += len(given)
+
+    def _first_pass(self, rows: "_SpilledRows", folder: Path) -> tuple[ColumnGrader, SpillFile]:
+        """Return the grader, which has found the baselines, and what it read of each piece."""
+        grader = Graders(load(only=self.rules.edition)).for_rules(self.rules)
+        named = self.dates[1:] if self.dates else ("", "")
+        columns = ColumnGrader(
+            grader, self.rules.window, treatment_dates(rows.courses, named, "patients")
+        )
+        in_rows = Courses(named) if self.dates and self.dates.table == "labs" else None
+        read, first = SpillFile(folder, "read"), 0
+        for given in rows.pieces():
+            parsed = self._rows(given)
+            who = columns.number(parsed["patient"])
+            if in_rows is not None:
+                lines = pl.lit(None, dtype=pl.Int64).alias(LINE)
+                columns.learn(in_rows.learn(parsed.with_columns(lines), who, "labs"))
+            read.add(columns.read(parsed, who, first))
+            first += len(given)
+        return columns, read
+
+    def _rows(self, given: pa.Table) -> pl.DataFrame:
+        """Return our columns of a result as texts, and ``baselines.IDENTITY``."""
+        layout = recognise(self.header, "labs", DEFAULT_OPTIONS)
+        places = map(self.header.index, layout.reads)
+        held = [text_of(at) if text_of(at) in given.column_names else str(at) for at in places]
+        frame = pl.DataFrame(pl.from_arrow(given.select([*held, IDENTITY])))
+        frame.columns = [*layout.reads, baselines.IDENTITY]
+        read = [as_text(name, frame.schema[name], "labs", None) for name in layout.reads]
+        return layout.rows(frame.with_columns(read)).hstack([frame[baselines.IDENTITY]])
+
+    def _answer(self, given: pa.Table, graded: pl.DataFrame, first: int) -> list[pa.RecordBatch]:
+        """Return the labs' columns and ours, which ``graded`` has with the row of each."""
+        given = given.select([str(place) for place in range(len(self.header))])
+        if len(graded) != len(given):
+            given = given.take((graded["row"] - first).to_arrow())
+        ours = graded.with_columns(edition=pl.lit(self.edition))
+        added = ours.select(list(_ADDED)).cast({pl.Enum: pl.String, pl.Categorical: pl.String})
+        arrow = added.to_arrow(compat_level=pl.CompatLevel.oldest())
+        arrays = [arrow[name].cast(kind) for name, kind in _ADDED.items()]
+        nothing = pa.nulls(len(graded), pa.string())
+        answer = pa.Table.from_arrays([*given.columns, *arrays, nothing], self.answer)
+        return list(answer.combine_chunks().to_batches(max_chunksize=_BATCH))
+
+    def _refusal(self, rows: "_SpilledRows", error: str) -> pa.RecordBatch:
+        kinds = [*(rows.schema.field(str(at)).type for at in range(len(self.header)))]
+        nulls = [pa.nulls(1, kind) for kind in (*kinds, *_ADDED.values())]
+        return pa.RecordBatch.from_arrays([*nulls, pa.array([error])], self.answer)
+
+
+class _SpilledRows:
+    """The labs' rows of a partition, in pieces on disk, and the treatment dates between them.
+
+    ``courses``: patient, start, end (String) and line (Int64, null: a table has no lines).
+    """
+
+    def __init__(self, folder: Path, batches: Iterable[pa.RecordBatch]) -> None:
+        self._folder = folder
+        self._files: list[Path] = []
+        self.schema = pa.schema([])
+        courses, waiting = [pl.DataFrame(schema=_COURSE)], list[pa.RecordBatch]()
+        for batch in batches:
+            self.schema = batch.schema
+            labs, dates = _apart(batch)
+            courses.append(dates)
+            waiting.append(labs)
+            if sum(map(len, waiting)) >= _PIECE:
+                self._spill(waiting)
+                waiting = []
+        if sum(map(len, waiting)):
+            self._spill(waiting)
+        texts = pl.concat(courses).with_columns(pl.all().replace("", None))
+        self.courses = texts.with_columns(line=pl.lit(None, dtype=pl.Int64))
+
+    def _spill(self, batches: list[pa.RecordBatch]) -> None:
+        # One chunk: taking rows out of several is slow.
+        table = pa.Table.from_batches(batches).combine_chunks()
+        path = self._folder / f"rows-{len(self._files)}.arrow"
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+        self._files.append(path)
+
+    def pieces(self) -> Iterator[pa.Table]:
+        """Yield the rows in the order in which they came."""
+        for path in self._files:
+            with pa.memory_map(str(path)) as file:
+                yield pa.ipc.open_file(file).read_all()
+
+
+def _apart(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pl.DataFrame]:
+    """Return the labs' rows and the treatment dates of a batch."""
+    none = pl.DataFrame(schema=_COURSE)
+    if IS_COURSE not in batch.schema.names:
+        return batch, none
+    is_course = batch.column(IS_COURSE)
+    if is_course.null_count == len(batch):
+        return batch, none
+    dates = pl.DataFrame(pl.from_arrow(batch.select(list(_COURSE)).filter(is_course)))
+    return batch.filter(is_course.is_null()), dates
