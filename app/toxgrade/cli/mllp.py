@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
+    from sqlalchemy import Engine
+
     from toxgrade.server.ehr.hl7v2.receive import Receiver
     from toxgrade.server.records.writer import Writer
     from toxgrade.server.settings import Settings
@@ -91,14 +93,16 @@ async def _listen(
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     limits = Limits(chosen.max_body_bytes, chosen.slow_client_seconds)
     try:
-        listener = Listener(_receivers(chosen, study, writer), limits)
+        listener = Listener(_receivers(chosen, study, writer, engine), limits)
         await listener.run(host, port, stop, context)
     finally:
         writer.close()
         engine.dispose()
 
 
-def _receivers(chosen: "Settings", study: str, writer: "Writer") -> "Callable[[str], Receiver]":
+def _receivers(
+    chosen: "Settings", study: str, writer: "Writer", engine: "Engine"
+) -> "Callable[[str], Receiver]":
     """Return a function that makes the receiver for a sender's address; it stores and audits."""
     import asyncio
     from dataclasses import replace
@@ -110,11 +114,20 @@ def _receivers(chosen: "Settings", study: str, writer: "Writer") -> "Callable[[s
     from toxgrade.server.ehr.hl7v2.receive import Receiver
     from toxgrade.server.ehr.hl7v2.report import Site, check_codes
     from toxgrade.server.records.audit_log import AuditAction
+    from toxgrade.server.records.db.engine import read_only
+    from toxgrade.server.records.studies import rules_of
 
     graders = Graders(load())
     site = Site(chosen.hl7v2_authority, chosen.hl7v2_codes, chosen.hl7v2_charset)
     check_codes(site.codes, graders.for_rules(Rules()).names)
     actor = f"mllp:{getuser()}"
+
+    def read_rules() -> Rules:
+        with read_only(engine).connect() as connection:
+            return rules_of(connection, study)
+
+    async def rules() -> Rules:
+        return await asyncio.to_thread(read_rules)
 
     def receiver_for(address: str) -> Receiver:
         async def write(job: Any, patient: str | None, _: int) -> str:
@@ -126,6 +139,6 @@ def _receivers(chosen: "Settings", study: str, writer: "Writer") -> "Callable[[s
                 await asyncio.wrap_future(writer.submit(lambda _: None, refused))
                 raise
 
-        return Receiver(study, graders, write, site, chosen.max_results)
+        return Receiver(study, graders, write, rules, site, chosen.max_results)
 
     return receiver_for

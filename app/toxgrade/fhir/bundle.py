@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, NoReturn
 
@@ -11,6 +11,7 @@ from toxgrade.fhir.elements import MODIFIERS, Note, objects, text_of
 from toxgrade.fhir.reference_range import Person
 from toxgrade.fhir.references import WITHDRAWN, Entry, People, withdrawn_results
 from toxgrade.fhir.results import Source, read_course
+from toxgrade.fhir.specimen import Specimens
 from toxgrade.fhir.versions import latest_versions
 from toxgrade.grading.phase import course_faults
 from toxgrade.grading.result import Course
@@ -22,7 +23,7 @@ TYPES = (
 BARE = ("Observation", "DiagnosticReport")
 """Resources that are graded without a Bundle around them, too."""
 
-_READ = ("Patient", "Procedure", *BARE)
+_READ = ("Patient", "Procedure", "Specimen", *BARE)
 _MODIFIED: dict[str, Any] = {
     "modifierExtension": [{}]
 }  # Of an element that cannot be understood where it stands.
@@ -59,7 +60,7 @@ def read_bundle(bundle: object, where: str, max_entries: int) -> Contents:
     """
     contents = Contents()
     entries = latest_versions(_entries(bundle, where, max_entries), bundle, contents.notes)
-    people = People(entries, contents.notes)
+    people, specimens = People(entries, contents.notes), Specimens(entries)
     contents.persons = people.persons
     taken_along = withdrawn_results(entries, contents.notes)
     courses: dict[str | None, list[tuple[Course, Entry]]] = defaultdict(list)
@@ -71,7 +72,9 @@ def read_bundle(bundle: object, where: str, max_entries: int) -> Contents:
             elif course := read_course(entry.resource, entry.place, contents.notes):
                 courses[people.of(entry.resource, entry)].append((course, entry))
         elif entry.kind in BARE:
-            contents.observations += _observations(entry, people, taken_along, contents.notes)
+            for found in _observations(entry, people, taken_along, contents.notes):
+                told = specimens.of(found.resource, entry)
+                contents.observations.append(replace(found, specimen=told))
     contents.treatments = {who: _treatment(c, contents.notes) for who, c in courses.items()}
     return contents
 

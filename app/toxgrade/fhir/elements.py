@@ -182,22 +182,25 @@ _MOLAR = {
 
 
 def code_of(element: Mapping[str, Any], names: Names, notes: list[Note]) -> str:
-    """Return the LOINC code of all codings; where they name several tests, a text of no analyte."""
+    """Return the LOINC code of all codings, else ``system|code`` as the site's dictionary has it.
+
+    Where they name several tests, a text of no analyte.
+    """
     codings = objects(object_of(element.get("code")).get("coding"))
     written = [
         (text_of(c.get("system")), code) for c in codings if (code := text_of(c.get("code")))
     ]
     loinc = [code for system, code in written if system in _LOINC_SYSTEMS]
-    tests = {a.name for code in loinc if (a := names.analyte(code))}
+    local = [f"{system or ''}|{code}"[:LONGEST] for system, code in written if code not in loinc]
+    mapped = [text for text in local if names.analyte(text)]
+    tests = {a.name for code in (*loinc, *mapped) if (a := names.analyte(code))}
     tests |= {refused for code in loinc if (refused := names.refusal(code))}
     if len(tests) > 1:
-        text = "the LOINC codes name different tests: none is taken"
+        text = "the codes name different tests: none is taken"
         notes.append(Note("code", "contradiction", text))
-        return "|".join(loinc)[:LONGEST]
+        return "|".join((*loinc, *mapped))[:LONGEST]
     known = [code for code in loinc if names.analyte(code) or names.refusal(code)]
-    if loinc:
-        return (known or loinc)[0]
-    return f"{written[0][0] or ''}|{written[0][1]}"[:LONGEST] if written else "(no code)"
+    return next(iter([*known, *mapped, *loinc, *local]), "(no code)")
 
 
 def note_units(

@@ -13,6 +13,7 @@ from toxgrade.fhir.elements import (
     LONGEST,
     Note,
     code_of,
+    codes,
     modifier_path,
     note_units,
     object_of,
@@ -21,6 +22,9 @@ from toxgrade.fhir.elements import (
     unit_of,
 )
 from toxgrade.fhir.reference_range import UNKNOWN_PERSON, Person, choose_range
+from toxgrade.fhir.references import Entry
+from toxgrade.fhir.specimen import Specimens
+from toxgrade.grading.indicators import one_indicator
 from toxgrade.grading.parse import read_value
 from toxgrade.grading.units import Names
 
@@ -54,6 +58,7 @@ class ObservedValue:
     status: str
     source_id: str | None
     issued: str | None
+    indicator: str | None = None
     notes: tuple[Note, ...] = ()
 
 
@@ -117,12 +122,16 @@ def observation_rows(resource: Mapping[str, Any], names: Names) -> list[dict[str
         raise ValueError("expected resourceType Observation")
     patient = _patient(resource)
     columns = ("analyte", "value", "unit", "lln", "uln", "limit_unit", "collected", "status",
-               "source_id")  # fmt: skip
+               "source_id", "indicator")  # fmt: skip
+    told = Specimens(()).of(resource, Entry("Observation", None, resource))
+    specimen = names.one_specimen(told)
     subject = object_of(resource.get("subject")).get("reference")
     is_own = all(one.get("reference") == subject for one in objects(resource.get("focus")))
     other = {} if is_own else {"value": _UNREADABLE}  # It is a fetus's, a donor's or a device's.
     return [
-        {"patient": patient} | {name: getattr(value, name) for name in columns} | other
+        {"patient": patient, "specimen": specimen}
+        | {name: getattr(value, name) for name in columns}
+        | other
         for value in read_observation(resource, names)
     ]
 
@@ -151,7 +160,15 @@ def _element_fields(
         "lln": lln,
         "uln": uln,
         "limit_unit": None if limit_unit == unit else limit_unit,
+        "indicator": _indicator(element),
     }
+
+
+def _indicator(element: Mapping[str, Any]) -> str | None:
+    """Return what the interpretations say, such as ``HH``; None: nothing, or two things."""
+    said = objects(element.get("interpretation"))
+    texts = [text for one in said if (text := text_of(one.get("text")))]
+    return one_indicator([code for one in said for code in codes(one)] or texts)
 
 
 def _value(

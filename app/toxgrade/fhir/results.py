@@ -41,7 +41,7 @@ class Source:
     """An Observation, its place in the Bundle (FHIRPath) and its subject (None: it names none).
 
     ``scope``: what its id is unique within, a server or a container (None: not known). ``notes``
-    are about its place in the Bundle.
+    are about its place in the Bundle. ``specimen``: code and text of each of its types.
     """
 
     where: str
@@ -50,6 +50,7 @@ class Source:
     full_url: str | None = None
     scope: str | None = None
     notes: tuple[Note, ...] = ()
+    specimen: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_contained(self) -> bool:
@@ -89,10 +90,13 @@ def read_source(source: Source, names: Names, person: Person, accepted: Accepted
     values = read_observation(source.resource, names, person)
     if not values:
         return [Observed(source, source.where, None)]
-    return [_observed(source, value, accepted) for value in values]
+    specimen = names.one_specimen(source.specimen)
+    return [_observed(source, value, accepted, specimen) for value in values]
 
 
-def _observed(source: Source, value: ObservedValue, accepted: Accepted) -> Observed:
+def _observed(
+    source: Source, value: ObservedValue, accepted: Accepted, specimen: str | None
+) -> Observed:
     notes = [*source.notes, *(note.below(source.where) for note in value.notes)]
     status = value.status
     if (status == "preliminary" and accepted.preliminary) or (
@@ -123,6 +127,8 @@ def _observed(source: Source, value: ObservedValue, accepted: Accepted) -> Obser
         server_version=version_number(source.resource),
         unreadable=unreadable,
         unreadable_limit=lln is False or uln is False,
+        specimen=specimen,
+        indicator=value.indicator,
     )
     where = f"{source.where}.{value.path}" if value.path else source.where
     return Observed(source, where, lab, tuple(notes))

@@ -3,6 +3,7 @@
 SDTM calls it LBNRIND, ADaM ANRIND, HL7 v2 OBX-8 and FHIR ``interpretation``.
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
 from toxgrade.criteria.model import Limit, Reference
@@ -22,6 +23,13 @@ def read_indicator(text: str | None) -> Indicator | None:
     ``*`` and ``!`` after it only draw attention.
     """
     return _WORDS.get(text.strip().rstrip("*!").rstrip().upper()) if text else None
+
+
+def one_indicator(texts: Iterable[str]) -> str | None:
+    """Return the flag of several that says something; None where none does, or two differ."""
+    said = {read_indicator(text): text for text in texts}
+    said.pop(None, None)
+    return next(iter(said.values())) if len(said) == 1 else None
 
 
 def says_beyond(indicator: Indicator | None, side: Reference) -> bool | None:

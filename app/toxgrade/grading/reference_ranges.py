@@ -16,7 +16,7 @@ ACCEPTED_RANGE = (
     " point and ASCII digits, optionally followed by its unit"
 )
 
-_NUMBER = r"(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})"  # As in `parse.py`.
+_NUMBER = r"(?:[0-9]{1,15}(?:\.[0-9]{0,29})?|\.[0-9]{1,29})"  # As in `parse.py`.
 _DASH = "(?:-|–|—)"
 _RANGE = re.compile(
     rf"""

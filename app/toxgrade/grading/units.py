@@ -120,6 +120,19 @@ class Names:
         """Return what a similar LOINC code means that is not graded; None for any other code."""
         return self._refused.get(text.strip())
 
+    def one_specimen(self, told: Iterable[tuple[str, str]]) -> str | None:
+        """Return the specimen of several (code, text) that is no blood, else the first; or None.
+
+        The text counts, and the code where there is none or where the site's dictionary has it.
+        """
+        named = [
+            code if code.strip().casefold() in self._site_specimens else text or code
+            for code, text in told
+            if code or text
+        ]
+        others = (name for name in named if self.specimen(name) == "other")
+        return next(others, named[0] if named else None)
+
     def unit(self, analyte: Analyte, text: str) -> Unit | None:
         """Return the analyte's unit of that spelling; None if it is not accepted."""
         accepted, spelling = self._units[analyte.name], canonical_spelling(text)

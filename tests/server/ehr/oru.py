@@ -8,7 +8,7 @@ def obx(number: int = 1, **changed: str) -> str:
     """Bilirubin 1.8 mg/dL at ULN 1.2, final; fields by their number, as ``f5``."""
     fields = {
         "f1": str(number), "f2": "NM", "f3": "1975-2^Bilirubin total^LN", "f5": "1.8",
-        "f6": "mg/dL", "f7": "0.2-1.2", "f8": "H", "f11": "F",
+        "f6": "mg/dL", "f7": "0.2-1.2", "f11": "F",
     } | changed  # fmt: skip
     last = max(int(name[1:]) for name in fields)
     return "|".join(["OBX", *(fields.get(f"f{n}", "") for n in range(1, last + 1))])

@@ -21,7 +21,10 @@ _RULES = Rules()
 _GRADER = Graders(load()).for_rules(_RULES)
 _COURSES = (Course(date(2011, 1, 24), date(2011, 3, 9)),)
 
-_NUMBER = st.decimals(0, 500, places=2).map(lambda n: f"{n:f}")
+_NUMBER = st.decimals(0, 500, places=2).map(lambda n: f"{n:f}") | st.decimals(1, 500, places=2).map(
+    lambda n: f"{n:f}00000000000002"
+)
+"""Among them the prints of doubles, such as 1.8000000000000002."""
 _TESTS = st.sampled_from(
     [("1975-2", "mg/dL"), ("1742-6", "U/L"), ("1751-7", "g/L"), ("6690-2", "10*9/L"),
      ("777-3", "10*3/uL"), ("2160-0", "umol/L"), ("9999-9", "U/L"), ("1975-2", "furlong")]
@@ -35,6 +38,8 @@ _LABS = st.fixed_dictionaries(
         "uln": _NUMBER | st.none(),
         "day": st.dates(date(2010, 12, 1), date(2011, 12, 31)),
         "status": st.sampled_from(["final", "final", "corrected", "preliminary", "cancelled"]),
+        "specimen": st.sampled_from([None, None, "serum", "venous blood", "urine"]),
+        "indicator": st.sampled_from([None, None, "N", "H", "HH", "L", "A"]),
     }
 )
 _STATUS = {"final": "F", "corrected": "C", "preliminary": "P", "cancelled": "X"}
@@ -45,7 +50,7 @@ def by_json(lab: dict[str, Any]) -> LabResult:
     sent = LabValue.model_validate(
         {"analyte": code, "value": lab["comparator"] + lab["number"], "unit": unit,
          "lln": lab["lln"], "uln": lab["uln"], "collected": lab["day"].isoformat(),
-         "status": lab["status"]}
+         "status": lab["status"], "specimen": lab["specimen"], "indicator": lab["indicator"]}
     )  # fmt: skip
     return sent.result()
 
@@ -55,7 +60,8 @@ def by_csv(lab: dict[str, Any]) -> LabResult:
     row = {
         "analyte": code, "value": lab["comparator"] + lab["number"], "unit": unit,
         "lln": lab["lln"], "uln": lab["uln"], "limit_unit": None, "status": lab["status"],
-        "collected": lab["day"].isoformat(), "baseline": None,
+        "collected": lab["day"].isoformat(), "baseline": None, "specimen": lab["specimen"],
+        "indicator": lab["indicator"],
     }  # fmt: skip
     return lab_result(row)
 
@@ -73,6 +79,8 @@ def by_fhir(lab: dict[str, Any]) -> LabResult:
             "effectiveDateTime": lab["day"].isoformat(),
             "valueQuantity": ucum | {"value": lab["number"]} | comparator,
             "referenceRange": [limits] if limits else [],
+            "specimen": {"display": lab["specimen"]} if lab["specimen"] else {},
+            "interpretation": [{"coding": [{"code": lab["indicator"] or "?"}]}],
         },
         _GRADER.names,
     )  # fmt: skip
@@ -93,9 +101,11 @@ def by_hl7v2(lab: dict[str, Any], kind: str) -> LabResult:
             limits = f"{lln} - {uln}"
     sent = obx(
         f2=kind, f3=f"{code}^x^LN", f5=f"{lab['comparator']}^{lab['number']}" * (kind == "SN")
-        or value, f6=unit, f7=limits, f11=_STATUS[lab["status"]], f14=f"{lab['day']:%Y%m%d}",
+        or value, f6=unit, f7=limits, f8=lab["indicator"] or "",
+        f11=_STATUS[lab["status"]], f14=f"{lab['day']:%Y%m%d}",
     )  # fmt: skip
-    ((_, result),) = read_oru(parsed(message(sent)), _GRADER.names, Site(), [])[0].results
+    spm = f"SPM|1|||^{lab['specimen']}" if lab["specimen"] else ""
+    ((_, result),) = read_oru(parsed(message(sent, spm)), _GRADER.names, Site(), [])[0].results
     return result
 
 

@@ -12,6 +12,7 @@ from tests.server.ehr.test_hl7_door import grades, send
 from toxgrade.criteria.reader import load
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.rules import Graders, Rules
+from toxgrade.grading.specimens import specimen_kind
 from toxgrade.server.ehr.hl7v2.acknowledge import Remark
 from toxgrade.server.ehr.hl7v2.report import Site, read_oru
 from toxgrade.server.settings import Settings
@@ -299,15 +300,38 @@ _SITE = Site(codes={"BILI": "bilirubin"})
     ],
 )  # fmt: skip
 def test_a_specimen_is_blood_by_whole_words_of_a_list(specimen: str, is_blood: bool) -> None:
-    local, loinc = obx(f3="BILI^Bilirubin^L"), obx()
-    by_spm = read(message(local, f"SPM|1|||{specimen}"), _SITE)[0].analyte
-    by_obr = read(
-        message(local, obr=f"OBR|1||7|X|||20110423||||||||{specimen.replace('^', '&')}"), _SITE
-    )[0].analyte
-    assert (by_spm == "bilirubin", by_obr == "bilirubin") == (is_blood, is_blood)
-    result, remarks = read(message(loinc, f"SPM|1|||{specimen}"))
-    assert result.analyte == "1975-2"  # which says itself what it was measured in
-    assert [remark.code for remark in remarks] == [] if is_blood else ["other-specimen"]
+    """Also where the LOINC code means serum: in doubt it is not graded, and told."""
+    for test in (obx(f3="BILI^Bilirubin^L"), obx()):
+        by_spm = read(message(test, f"SPM|1|||{specimen}"), _SITE)[0]
+        by_obr = read(
+            message(test, obr=f"OBR|1||7|X|||20110423||||||||{specimen.replace('^', '&')}"), _SITE
+        )[0]
+        for found in (by_spm, by_obr):
+            assert (specimen_kind(found.specimen) != "other") is is_blood
+
+
+def test_a_specimen_that_is_not_blood_is_told(door: httpx.Client) -> None:
+    told = send(door, message(obx(), "SPM|1|||UR^Urine"))
+    assert fields(told, "MSA")[0][3] == "1 results stored, 1 gradings, 1 undecided"
+    assert [error[5] for error in fields(told, "ERR")] == ["other-specimen"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "taken"),
+    [
+        ("H", "H"), ("HH", "HH"), ("N", "N"), ("L", "L"), ("H~A", "H"), ("A", None), ("", None),
+        ("H~L", None), ("H~HH", "HH"), ("N*", "N*"), ("<", None), ("H^High^HL70078", "H"),
+    ],
+)  # fmt: skip
+def test_the_flag_of_a_result(sent: str, taken: str | None) -> None:
+    assert read(message(obx(f7="", f8=sent)))[0].indicator == taken
+
+
+def test_a_high_flag_without_a_range_gives_grade_1_at_least(door: httpx.Client) -> None:
+    told = send(door, message(obx(f7="", f8="H"), obx(2, f7="", f8="N", f3="1742-6^ALT^LN",
+                                                      f6="U/L")))  # fmt: skip
+    assert fields(told, "MSA")[0][3] == "2 results stored, 2 gradings, 1 undecided"
+    assert [error[5] for error in fields(told, "ERR")] == ["missing-uln"]
 
 
 def test_a_control_is_nobody_s_result(door: httpx.Client) -> None:

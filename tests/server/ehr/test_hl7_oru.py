@@ -145,9 +145,9 @@ _CODES = Site(codes={"BILI": "bilirubin"})
         ("1975-2^Bilirubin", "", "1975-2"),
         ("1975-2^Bilirubin^L", "", "L|1975-2"),
         ("BILI^Bilirubin (total)^Winpath", "SER", "bilirubin"),
-        ("BILI^Bilirubin^L", "UR", "bilirubin in UR"),  # not what is graded
+        ("BILI^Bilirubin^L", "UR", "bilirubin"),  # the specimen says that it is not graded
         ("ALT^Alanine transaminase^L", "", "L|ALT"),  # a site says what its codes mean
-        ("1751-7^Albumin^LN", "UR", "1751-7"),  # LOINC says which specimen it means
+        ("1751-7^Albumin^LN", "UR", "1751-7"),
         ("77^ALT", "", "|77"),  # a display text is never read
     ],
 )

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.requests import Request
 from starlette.responses import Response
 
-from toxgrade.errors import FieldFault, NotFound, RequestError
+from toxgrade.errors import FieldFault, RequestError
 from toxgrade.fhir.elements import object_of, text_of
 from toxgrade.fhir.results import Accepted, Observed
 from toxgrade.grading.result import Flag
@@ -25,7 +25,7 @@ from toxgrade.server.ehr.prefetch import COURSES, LABS, is_outcome, read_prefetc
 from toxgrade.server.http.authorization import public, require_role
 from toxgrade.server.http.body import BodyProblem, read_json
 from toxgrade.server.http.service import Service, TheService
-from toxgrade.server.records.studies import find_study
+from toxgrade.server.records.studies import rules_of
 
 router = APIRouter(prefix="/cds-services", tags=["EHR"], route_class=BundleRoute)
 
@@ -72,7 +72,8 @@ async def discovery(service: TheService) -> dict[str, Any]:
 async def ctcae_labs(request: Request, service: TheService) -> Response:
     """One card for the latest result of each term that is graded 2 or higher, or may be 3."""
     body, pages = await request.body(), f"{request.base_url}studies/{service.settings.cds_study}"
-    rules = await _rules(service)
+    study = service.settings.cds_study
+    rules = await service.read(lambda connection: rules_of(connection, study))
 
     found = await _run(lambda: _cards(read_json(body), pages, service, rules), body)
     return JSONResponse({"cards": found})
@@ -81,15 +82,6 @@ async def ctcae_labs(request: Request, service: TheService) -> Response:
 async def _run(job: Callable[[], T], body: bytes) -> T:
     """Run what reads a body: in a thread if that is long."""
     return await to_thread.run_sync(job) if len(body) > _MAX_LOOP_BYTES else job()
-
-
-async def _rules(service: Service) -> Rules:
-    """Return the rules of the study that is set for cards; the default ones if there is none."""
-    name = service.settings.cds_study
-    try:
-        return (await service.read(lambda connection: find_study(connection, name))).rules
-    except NotFound:
-        return Rules()
 
 
 def _cards(document: object, pages: str, service: Service, rules: Rules) -> list[Card]:

@@ -1,7 +1,8 @@
 """The route ``POST /fhir/$ctcae-grade``, which answers each Observation with derived resources."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from anyio import to_thread
 from fastapi import APIRouter
@@ -13,6 +14,7 @@ from toxgrade.fhir.bundle import Contents, read_bundle
 from toxgrade.fhir.results import Accepted, Observed
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.rules import Rules
+from toxgrade.grading.units import Names
 from toxgrade.server.ehr import resources
 from toxgrade.server.ehr.fhir_http import (
     FHIR_JSON,
@@ -37,11 +39,14 @@ from toxgrade.server.ehr.operation_parameters import (
     parse_parameters,
     refuse_other_patient,
 )
-from toxgrade.server.ehr.persist import persist, undated_notes
+from toxgrade.server.ehr.persist import DEFAULT_STUDY, persist, storable, undated_notes
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import read_json
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.studies import find_study
+from toxgrade.server.settings import Settings
+
+T = TypeVar("T")
 
 router = APIRouter(
     prefix="/fhir",
@@ -106,30 +111,30 @@ async def ctcae_grade(request: Request, service: TheService) -> Response:
     body = await request.body()
     in_thread = len(body) > _MAX_LOOP_BYTES
 
-    def prepare() -> _Prepared:
-        return _prepare(body, service)
+    async def run(job: Callable[[], T]) -> T:
+        return await to_thread.run_sync(job) if in_thread else job()
 
-    prepared = await to_thread.run_sync(prepare) if in_thread else prepare()
-    parameters = prepared.parameters
+    parameters = await run(lambda: parse_parameters(read_json(body)))
+    rules = await _rules(parameters, service)
+    grader = service.graders.for_rules(rules)
+    prepared = await run(lambda: _prepare(parameters, grader.names, service.settings))
 
     def build_answer(answers: Answers, grader: TermGrader) -> resources.Resource:
         return _answer(prepared, answers, grader)
-
-    if parameters.persist:
-        return await persist(parameters, prepared.observed, prepared.people, service, build_answer)
-    rules = await _rules(parameters, service)
-    grader = service.graders.for_rules(rules)
 
     def respond() -> Response:
         answers = grade(prepared.observed, prepared.people, grader, rules.window)
         return fhir_json(build_answer(answers, grader))
 
-    return await to_thread.run_sync(respond) if in_thread else respond()
+    if not parameters.persist:
+        return await run(respond)
+    sent = storable(prepared.observed, grader.names)
+    return await persist(
+        parameters, prepared.observed, sent, prepared.people, service, build_answer
+    )
 
 
-def _prepare(body: bytes, service: Service) -> _Prepared:
-    settings, names = service.settings, service.graders.for_rules(Rules()).names
-    parameters = parse_parameters(read_json(body))
+def _prepare(parameters: OperationParameters, names: Names, settings: Settings) -> _Prepared:
     contents = read_bundle(parameters.bundle, parameters.where, settings.max_bundle_entries)
     accepted = Accepted(parameters.preliminary, settings.fhir_unknown_status == "final")
     observed = observe(contents, names, accepted)
@@ -144,10 +149,10 @@ def _prepare(body: bytes, service: Service) -> _Prepared:
 
 async def _rules(parameters: OperationParameters, service: Service) -> Rules:
     """Return the rules of the study that is named, else the default rules."""
-    study = parameters.study
+    study = parameters.study or (DEFAULT_STUDY if parameters.persist else None)
     if study is None:
         return Rules()
-    service.require("reader", study)
+    service.require("writer" if parameters.persist else "reader", study)
     found = await service.read(lambda c: find_study(c, study), study=study)
     return found.rules
 

@@ -12,7 +12,6 @@ from toxgrade.fhir.elements import Note
 from toxgrade.fhir.results import Observed
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.result import Course, LabResult, Reason
-from toxgrade.grading.rules import Rules
 from toxgrade.grading.units import Names
 from toxgrade.server.ehr.fhir_http import FHIR_JSON
 from toxgrade.server.ehr.grade_bundle import Answers, Graded, PersonValues, grade
@@ -29,11 +28,12 @@ DEFAULT_STUDY = "default"
 async def persist(
     parameters: OperationParameters,
     observed: Sequence[Observed],
+    found: Sequence[tuple[Loc, LabResult]],
     people: Sequence[PersonValues],
     service: Service,
     build_answer: Callable[[Answers, TermGrader], Any],
 ) -> Response:
-    """Store one patient's results in the group writer, and return what ``build_answer`` makes.
+    """Store the results ``found`` of one patient, and return what ``build_answer`` makes of all.
 
     The answer is sent once they are durable. A value that is filed under another category than
     laboratory and has no known analyte (a body weight) is answered but not stored, nor is one
@@ -48,8 +48,7 @@ async def persist(
     study, patient = parameters.study or DEFAULT_STUDY, parameters.patient
     assert patient is not None, "parse_parameters requires it"
     service.require("writer", study)
-    names = service.graders.for_rules(Rules()).names
-    sent = _dated(storable(observed, names))
+    sent = _dated(found)
     _refuse_too_many(sent, service.settings.max_results)
     submission = Submission(study, patient, tuple(sent), _courses(people), is_message=True)
     places = [loc for loc, _ in sent]

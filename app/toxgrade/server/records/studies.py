@@ -85,6 +85,14 @@ def find_study(connection: Connection, name: str) -> Study:
     return _study(row)
 
 
+def rules_of(connection: Connection, name: str) -> Rules:
+    """Return the rules of the study of that name; the default ones if there is none."""
+    try:
+        return find_study(connection, name).rules
+    except NotFound:
+        return Rules()
+
+
 def lock_study(connection: Connection, name: str, *, to_change: bool = False) -> Study:
     """Lock the study's rules until the transaction ends, and return the study.
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from toxgrade.errors import FieldFault, ParseError
+from toxgrade.grading.indicators import one_indicator
 from toxgrade.grading.parse import read_value
 from toxgrade.grading.reference_ranges import PrintedRange, read_range
 from toxgrade.grading.result import Collected, LabResult, Reason, Reported
@@ -69,12 +70,11 @@ def read_unit(obx: Segment, analyte: str, names: Names) -> str | None:
     return found[0] if found else None
 
 
-def read_code(obx: Segment, specimen: str, codes: Mapping[str, str], names: Names) -> str:
+def read_code(obx: Segment, codes: Mapping[str, str], names: Names) -> str:
     """Return what was measured (OBX-3): a LOINC code of any triplet, else by the site's ``codes``.
 
-    Any other local code becomes ``system|code``: neither it nor a display text is taken for a name.
-    For a ``specimen`` other than blood, the name by the site's codes includes it, because urine
-    albumin is not albumin; a LOINC code says itself which it means. Empty where there is no code.
+    Any other local code becomes ``system|code``, which only the study's dictionary may know:
+    neither it nor a display text is taken for a name. Empty where there is no code.
 
     Raises:
         ParseError: ``contradiction``: the codes name different tests, so that none is taken; the
@@ -88,15 +88,14 @@ def read_code(obx: Segment, specimen: str, codes: Mapping[str, str], names: Name
     sent = [(code, system) for code, system in triplets if code]
     loinc = [code for code, system in sent if _is_loinc(code, system)]
     mapped = [codes[code] for code, _ in sent if code in codes and code not in loinc]
+    local = [f"{system}|{code}" for code, system in sent if code not in loinc]
+    mapped += [text for text in local if names.analyte(text)]
     tests = {a.name for code in (*loinc, *mapped) if (a := names.analyte(code))}
     tests |= {refused for code in loinc if (refused := names.refusal(code))}
     if len(tests) > 1:
         raise ParseError("contradiction", "|".join((*loinc, *mapped))[:_MAX_CHARACTERS])
-    if loinc:
-        return next((c for c in loinc if names.analyte(c) or names.refusal(c)), loinc[0])
-    if mapped:
-        return f"{mapped[0]} in {specimen}" if specimen else mapped[0]
-    return f"{sent[0][1]}|{sent[0][0]}" if sent else ""
+    known = [c for c in loinc if names.analyte(c) or names.refusal(c)]
+    return next(iter([*known, *mapped, *loinc, *local]), "")
 
 
 def _is_loinc(code: str, system: str) -> bool:
@@ -116,12 +115,9 @@ def read_observation(
     def tell(place: int, code: str, text: str, severity: Literal["W", "I"] = "W") -> None:
         remarks.append(Remark(("OBX", obx.sequence, place), code, text, severity))
 
-    specimen = order.other_specimen
     try:
-        code = read_code(obx, specimen, codes, names)
+        code = read_code(obx, codes, names)
         is_graded = names.analyte(code) is not None
-        if is_graded and specimen and " in " not in code:
-            tell(3, "other-specimen", "the specimen named is not blood; the LOINC code is taken")
     except ParseError as error:
         code, is_graded = error.message, True
         tell(3, error.code, "the codes name different tests: none is taken, it is not graded")
@@ -194,7 +190,18 @@ def _read_result(
         unreadable=unreadable,
         unreadable_limit=printed is None,
         lab=checked(15, re.sub(r"[\x00-\x20\x7f]+", " ", lab).strip()),
+        specimen=_one_line(names.one_specimen(order.specimen)),
+        indicator=one_indicator(_one_line(r.component(8)) or "" for r in obx.repetitions(8)),
     )
+
+
+def _one_line(text: str | None) -> str | None:
+    """Return a text as one that can be stored: at most 200 characters, ``?`` for unreadable ones.
+
+    No result is refused for the sake of these: an unknown word is another specimen, or no flag.
+    """
+    short = (text or "").strip()[:_MAX_CHARACTERS]
+    return "".join(c if c.isprintable() else "?" for c in SURROGATE.sub("?", short)) or None
 
 
 def _reported(obx: Segment) -> tuple[Reported | None, Literal[Reason.UNREADABLE_VALUE] | None]:

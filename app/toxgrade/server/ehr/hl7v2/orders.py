@@ -3,12 +3,10 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from toxgrade.grading.specimens import names_blood
 from toxgrade.server.ehr.hl7v2.message import Message, Segment
 from toxgrade.server.records.identity import OWN_NUMBER
 
 _MAX_SCOPE = 200  # characters
-_CONCEPT = (1, 2, 4, 5)  # These are code and text of a coded field, and those of its alternate.
 
 
 @dataclass(slots=True)
@@ -66,13 +64,16 @@ class Order:
         return obx.component(14) or (self.obr.component(7) if self.obr else "") or of_specimen
 
     @property
-    def other_specimen(self) -> str:
-        """The first specimen (SPM-4, else OBR-15) that is not blood; empty where there is none."""
-        codes = [tuple(spm.component(4, n) for n in _CONCEPT) for spm in self.specimens]
-        if not any(map(any, codes)) and self.obr:
-            codes = [tuple(self.obr.component(15, 1, n) for n in _CONCEPT)]
-        others = [code for code in codes if any(code) and not _is_blood(*code)]
-        return next(filter(None, others[0])) if others else ""
+    def specimen(self) -> list[tuple[str, str]]:
+        """Code and text of each specimen and its alternate (SPM-4, else OBR-15), as sent."""
+        told = [
+            (spm.component(4, n), spm.component(4, n + 1)) for spm in self.specimens for n in (1, 4)
+        ]
+        if not any(map(any, told)) and self.obr:
+            told = [
+                (self.obr.component(15, 1, n), self.obr.component(15, 1, n + 1)) for n in (1, 4)
+            ]
+        return told
 
     @property
     def is_control(self) -> bool:
@@ -121,8 +122,3 @@ def _shared_numbers(orders: Iterable[Order]) -> set[str]:
             whose = (order.pid.sequence if order.pid else 0, obx.raw(3))
             found.setdefault(obx.component(21), set()).add(whose)
     return {number for number, stands_on in found.items() if len(stands_on) > 1}
-
-
-def _is_blood(code: str, text: str, other: str, other_text: str) -> bool:
-    """Return whether each text, or where a code has none, the code, names blood."""
-    return all(names_blood(name) for name in (text or code, other_text or other) if name)

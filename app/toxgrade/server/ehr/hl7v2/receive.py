@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from toxgrade.errors import RequestError, Unavailable
 from toxgrade.grading.result import STORED_FLAGS
 from toxgrade.grading.rules import Graders, Rules
+from toxgrade.grading.units import Names
 from toxgrade.server.ehr.hl7v2.acknowledge import Remark, accepted, refused
 from toxgrade.server.ehr.hl7v2.message import Message, Segment
 from toxgrade.server.ehr.hl7v2.observation import PASSED_OVER
@@ -51,11 +52,15 @@ def refused_unread(begun: bytes, text: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """A receiver of messages for one study; ``write`` runs a job and returns once it is durable."""
+    """A receiver of messages for one study; ``write`` runs a job and returns once it is durable.
+
+    ``rules`` reads the study's rules, whose dictionary has the site's own names.
+    """
 
     study: str
     graders: Graders
     write: Write
+    rules: Callable[[], Awaitable[Rules]]
     site: Site
     max_results: int
 
@@ -88,7 +93,8 @@ class Receiver:
             given = (sent, charset, self.site.charset)
             message = await run_in_threadpool(parse, *given) if is_long else parse(*given)
             header, codec = message.header, message.codec
-            reading = (message, remarks)
+            names = self.graders.for_rules(await self.rules()).names
+            reading = (message, names, remarks)
             read = (
                 await run_in_threadpool(self._read, *reading) if is_long else self._read(*reading)
             )
@@ -107,7 +113,7 @@ class Receiver:
         except RequestError as error:
             return refused(header, error, sent.remarks), codec, False
 
-    def _read(self, message: Message, remarks: list[Remark]) -> list[PatientResults]:
+    def _read(self, message: Message, names: Names, remarks: list[Remark]) -> list[PatientResults]:
         """Return the results of a message by patient.
 
         Raises:
@@ -115,7 +121,7 @@ class Receiver:
         """
         if sum(segment.name == "OBX" for segment in message.segments) > self.max_results:
             raise RequestError(f"more than {self.max_results} results: send a batch")
-        return read_oru(message, self.graders.for_rules(Rules()).names, self.site, remarks)
+        return read_oru(message, names, self.site, remarks)
 
 
 def _accepted(

@@ -10,11 +10,13 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
+from toxgrade.grading.rules import Rules
 from toxgrade.server.ehr.hl7v2.receive import Received, Receiver, refused_unread
 from toxgrade.server.ehr.hl7v2.report import Site
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import BodyProblem, limited_body
 from toxgrade.server.http.service import REPLAYED, TheService
+from toxgrade.server.records.studies import rules_of
 
 router = APIRouter(tags=["EHR"])
 
@@ -81,7 +83,10 @@ async def post(request: Request, service: TheService, study: str = "default") ->
         replayed.append(REPLAYED in answer.headers)
         return msgspec.json.decode(answer.body, type=str)
 
-    receiver = Receiver(study, service.graders, write, site, settings.max_results)
+    async def rules() -> Rules:
+        return await service.read(lambda connection: rules_of(connection, study), study=study)
+
+    receiver = Receiver(study, service.graders, write, rules, site, settings.max_results)
     received = await receiver.receive(body, charset)
     answer = _answer(received, 503 if received.retry else 200)
     if replayed and all(replayed):
