@@ -1,12 +1,22 @@
 """Results kept with their history, over HTTP, on SQLite and on PostgreSQL."""
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.conftest import NewDatabase
 from tests.server.api.panels import baseline, panel, value
+from toxgrade.criteria.reader import load
+from toxgrade.grading.parse import read_collected, read_value
+from toxgrade.grading.result import LabResult
+from toxgrade.grading.rules import Graders
+from toxgrade.server.records.db.engine import build_engine
+from toxgrade.server.records.db.unit_of_work import unit_of_work
+from toxgrade.server.records.store import Submission, store
 
 _P1 = "/v1/studies/default/patients/P1"
 
@@ -78,6 +88,61 @@ def test_an_older_issue_never_supersedes_a_newer_one(api: httpx.Client) -> None:
     assert [g["grade"] for g in same["grades"]] == [2]
     newer = send(api, panel(value(value="1.0", issued="2011-04-24T10:01:00+02:00")))
     assert [g["grade"] for g in newer["grades"]] == [0]
+
+
+@pytest.mark.parametrize("issued", [True, False])
+def test_the_original_of_a_corrected_time_is_found_when_it_comes_again(
+    api: httpx.Client, issued: bool
+) -> None:
+    """Also where it is known to be older, so that versions of that time need not be read."""
+
+    def at(day: str, status: str, second: int) -> dict[str, Any]:
+        when = {"issued": f"2011-04-24T10:00:{second:02}Z"} if issued else {}
+        return panel(value(collected=day, status=status, **when))
+
+    original, corrected = at("2011-04-23", "final", 1), at("2011-04-25", "corrected", 2)
+    for sent in (original, corrected, original, at("2011-04-25", "corrected", 3), original):
+        send(api, sent)
+        assert len(grades(api)) == 1
+    (grade,) = grades(api)
+    assert (grade["collected"], grade["status"]) == ("2011-04-25", "corrected")
+    if issued:
+        send(api, at("2011-04-23", "final", 4))  # The sender says so once more, and later.
+        assert [g["collected"] for g in grades(api)] == ["2011-04-23"]
+
+
+@pytest.mark.parametrize("issued", [True, False])
+def test_a_result_amended_often_costs_no_more_each_time(
+    new_sqlite: NewDatabase, issued: bool
+) -> None:
+    """Calls are counted, not seconds."""
+    graders = Graders(load())
+    engine = build_engine(new_sqlite())
+
+    def calls(patient: str, times: int) -> int:
+        count = 0
+
+        def profile(_frame: object, _event: str, _argument: object) -> None:
+            nonlocal count
+            count += 1
+
+        for i in range(times):
+            result = LabResult(
+                "bilirubin", read_value(f"{i}.5"), "mg/dL", status="corrected", source_id="L",
+                collected=read_collected("2011-04-23"),
+                issued=datetime(2011, 4, 24, i // 60, i % 60, tzinfo=UTC) if issued else None,
+            )  # fmt: skip
+            sent = Submission("default", patient, ((("L",), result),), None, is_message=True)
+            with engine.begin() as connection:
+                if i == times - 1:
+                    sys.setprofile(profile)
+                store(connection, sent, graders)
+                sys.setprofile(None)
+                unit_of_work(connection).write(connection)
+        return count
+
+    calls("P0", 5)  # Caches are filled.
+    assert calls("P1", 200) < 1.5 * calls("P2", 100)
 
 
 def test_a_withdrawn_result_has_no_grade(api: httpx.Client) -> None:

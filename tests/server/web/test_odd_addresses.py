@@ -9,7 +9,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
+from sqlalchemy.exc import OperationalError
 
+from tests.conftest import NewDatabase, served
 from toxgrade.server.main import create_app
 from toxgrade.server.settings import Settings
 
@@ -51,3 +53,22 @@ def test_it_is_answered(demo: httpx.Client, route: tuple[str, list[str], list[st
         answer = demo.get(address)
         assert answer.status_code < 500, address
         assert "<b>" not in answer.text or answer.status_code == 200, address
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(KeyError("1.8"), 500), (OperationalError("1.8", {}, Exception()), 503)]
+)
+def test_a_page_that_fails_says_so_as_a_page(
+    new_sqlite: NewDatabase, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("toxgrade.server.web.studies.list_studies", fail)
+    with served(Settings(database_url=new_sqlite(), auth="off")) as client:
+        answer = client.get("/", headers={"Accept": "text/html"})
+        assert client.get("/studies").status_code == 404
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert "<h1" in answer.text
+    assert "1.8" not in answer.text

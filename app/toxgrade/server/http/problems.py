@@ -109,7 +109,10 @@ def problem(status: int, detail: str, faults: Sequence[FieldFault] = ()) -> JSON
 
 
 def _answer(scope: Scope, status: int, detail: str, faults: Sequence[FieldFault] = ()) -> Response:
-    """Return an error in the form of the door that the request came to."""
+    """Return an error in the form of the route or door that the request came to."""
+    if form := getattr(scope.get("route"), "error_form", None):
+        answer: Response = form(status, detail)
+        return answer
     forms: Mapping[str, ErrorForm] = scope["app"].state.error_forms
     path = own_path(scope) + "/"
     matching = (form for door, form in forms.items() if path.startswith(door + "/"))

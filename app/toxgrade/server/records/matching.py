@@ -151,7 +151,7 @@ class Matcher:
 
     def _newer(self, before: Version, result: LabResult, *, is_replay: bool = False) -> Match:
         """Supersede the version, unless what was sent is older than it."""
-        order = _order(result, before.result) or 0
+        order = issue_order(result, before.result) or 0
         if order < 0 or (order == 0 and (is_replay or _rank(result) < _rank(before.result))):
             return Match(before.identity, ignored=True)
         return _next(before, result)
@@ -161,7 +161,7 @@ class Matcher:
         is_corrected = _rank(result) == _CORRECTED
         last = self._known.last(keys)
         is_of_server = (result.source_scope or "").startswith(("http:", "https:"))
-        if last and is_of_server and _order(result, last.result) is not None:
+        if last and is_of_server and issue_order(result, last.result) is not None:
             return last  # A server's id names one resource.
         if not is_corrected and result.status != "final":
             return None
@@ -174,7 +174,9 @@ class Matcher:
 
         It cannot if the message speaks of it, too, or if it was issued later.
         """
-        return version.identity not in self._sent and (_order(result, version.result) or 0) >= 0
+        return (
+            version.identity not in self._sent and (issue_order(result, version.result) or 0) >= 0
+        )
 
 
 def _next(before: Version, result: LabResult) -> Match:
@@ -185,7 +187,7 @@ def _rank(result: LabResult) -> int:
     return _RANKS.get(result.status, _CORRECTED)
 
 
-def _order(one: LabResult, other: LabResult) -> int | None:
+def issue_order(one: LabResult, other: LabResult) -> int | None:
     """Return whether one was issued later (1), earlier (-1) or with the other (0); None: unknown.
 
     The numbers that a server gave its versions go before the times.

@@ -4,12 +4,14 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Integer, MappingResult, bindparam, select
+from sqlalchemy import Connection, Integer, MappingResult, bindparam, or_, select
 
 from toxgrade.grading.grader import TermGrader
-from toxgrade.grading.result import Course, LabResult
+from toxgrade.grading.parse import read_value
+from toxgrade.grading.result import Course, LabResult, Reported
 from toxgrade.server.records.current_state import (
     grades_now,
     newest_results,
@@ -19,6 +21,7 @@ from toxgrade.server.records.current_state import (
 from toxgrade.server.records.db.tables import grades, patients, results, treatments
 from toxgrade.server.records.db.unit_of_work import unit_of_work
 from toxgrade.server.records.identity import identity
+from toxgrade.server.records.matching import issue_order
 from toxgrade.server.records.patients import lock_panels
 from toxgrade.server.records.version_index import Version
 
@@ -31,12 +34,17 @@ _COURSES = (
     .order_by(treatments.c.id)
 )
 
-_VERSIONS = select(results).where(
+_OLDER = select(results).where(
     results.c.patient_id == bindparam("of_patient"),
     results.c.identity.in_(bindparam("of_identities", expanding=True)),
+    results.c.status.in_(bindparam("of_statuses", expanding=True)),
+    or_(
+        results.c.identity.in_(bindparam("of_unordered", expanding=True)),
+        results.c.collected.not_in(bindparam("of_times", expanding=True)),
+    ),
 )
 
-_DIGITS = 15  # Longer numbers are read to so many since 0.3.
+_DIGITS = 15  # Longer numbers are read to so many.
 
 GradeRow = dict[str, Any]
 """A stored grade with the result that it grades: the columns of both tables by name."""
@@ -91,9 +99,14 @@ def _by_patient(rows: MappingResult) -> dict[int, list[dict[str, Any]]]:
     return found
 
 
-def _has_many_digits(row: Mapping[str, Any]) -> bool:
-    """Return whether a number is so long that its identity was once that of all its digits."""
-    return any(len(row[name] or "") > _DIGITS for name in ("value", "lln", "uln"))
+def _number(row: Mapping[str, Any], names: Names) -> str:
+    """Return the number of a stored result, or without one its identity as it is made now.
+
+    Numbers of many digits, which are read to 15, once made it of all their digits.
+    """
+    number: str = (row["source_id"] or "").strip()
+    has_noise = any(len(row[name] or "") > _DIGITS for name in ("value", "lln", "uln"))
+    return number or (identity(stored_result(row), names) if has_noise else row["identity"])
 
 
 def load_versions(
@@ -102,25 +115,61 @@ def load_versions(
     sent: Sequence[LabResult],
     grader: TermGrader,
 ) -> list[Version]:
-    """Return every version of the stored results that one of ``sent`` may belong to, by version.
+    """Return the current versions of stored results that ``sent`` may belong to, in their order.
 
-    ``rows`` are the patient's current results. Older versions are read only of results that have
-    any and that share a number, or without one the identity, with a result that was sent.
+    ``rows`` are the patient's current results; those may be meant that share a number with one
+    sent, or without one the identity. Before them come the older versions that say whether
+    something old was sent again: of a value that was sent, and, where all that was sent is known to
+    be issued before or after the current version, of another time than that one.
     """
-    numbers = {(result.source_id or "").strip() for result in sent} - {""}
-    identities = {identity(result, grader.names) for result in sent}
-    concerned = [
-        row
-        for row in rows
-        if (row["source_id"] or "").strip() in numbers
-        or row["identity"] in identities
-        or _has_many_digits(row)
+    by_number: dict[str, dict[tuple[object, object], LabResult]] = defaultdict(dict)
+    for result in sent:
+        number = (result.source_id or "").strip() or identity(result, grader.names)
+        by_number[number][result.server_version, result.issued] = result
+    found: list[Version] = []
+    unordered: list[str] = []
+    for row in rows:
+        of_number = by_number.get(_number(row, grader.names))
+        if of_number is not None:
+            version = Version(row["identity"], row["version"], stored_result(row))
+            found.append(version)
+            orders = (issue_order(one, version.result) for one in of_number.values())
+            if version.number > 1 and not all(orders):
+                unordered.append(version.identity)
+    return [*_older(connection, rows, found, unordered, sent), *found]
+
+
+def _older(
+    connection: Connection,
+    rows: Sequence[Mapping[str, Any]],
+    current: Sequence[Version],
+    unordered: Sequence[str],
+    sent: Sequence[LabResult],
+) -> list[Version]:
+    """Return the versions before the ``current`` ones of ``rows`` that may have been sent again.
+
+    Of results that are not ``unordered``, only those of other times are read.
+    """
+    numbers = {version.identity: version.number for version in current if version.number > 1}
+    if not numbers:
+        return []
+    times = {v.result.collected.text for v in current if v.number > 1 and v.result.collected}
+    chosen = {
+        "of_patient": rows[0]["patient_id"],
+        "of_identities": [*numbers],
+        "of_statuses": [*{result.status for result in sent}],
+        "of_unordered": unordered,
+        "of_times": [*times],
+    }
+    values = {_value(result.value) for result in sent}
+    older = [
+        Version(row["identity"], row["version"], stored_result(dict(row)))
+        for row in connection.execute(_OLDER, chosen).mappings()
+        if row["version"] < numbers[row["identity"]]
+        and _value(read_value(row["value"]) if row["value"] is not None else None) in values
     ]
-    corrected = [row["identity"] for row in concerned if row["version"] > 1]
-    older: list[Mapping[str, Any]] = []
-    if corrected:
-        chosen = {"of_patient": concerned[0]["patient_id"], "of_identities": corrected}
-        older = [dict(row) for row in connection.execute(_VERSIONS, chosen).mappings()]
-    by_version = {(row["identity"], row["version"]): row for row in (*older, *concerned)}
-    ordered = sorted(by_version.values(), key=lambda row: row["id"])
-    return [Version(row["identity"], row["version"], stored_result(row)) for row in ordered]
+    return sorted(older, key=lambda version: version.number)
+
+
+def _value(value: Reported | None) -> tuple[str, Decimal] | None:
+    return None if value is None else (value.comparator, value.number)

@@ -129,6 +129,11 @@ class PageRoute(APIRoute):
     In a redirect, the path that a proxy removes (``root_path``) is put before our own path.
     """
 
+    @staticmethod
+    def error_form(status: int, detail: str) -> Response:
+        """Return the page for an error that no route of ours foresaw."""
+        return _as_page(_refused(status, detail))
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 

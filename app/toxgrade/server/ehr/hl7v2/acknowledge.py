@@ -63,7 +63,7 @@ def refused(header: Segment | None, error: RequestError, remarks: Sequence[Remar
     faults = error.faults or [FieldFault((), code, error.detail)]
     place = _place(faults[0].loc)
     where = f" ({place[0]}-{place[2]})" if len(place) == 3 else ""
-    text = f"{error.detail}{where}: {faults[0].message}"
+    text = f"{error.detail}{where}: {faults[0].message}" if error.faults else error.detail
     return _answer(header, "R" if rejected else "E", text, faults, remarks)
 
 
