@@ -1,9 +1,10 @@
 """FHIR R4 Observations as the values that laboratories reported, parsed alike for every door.
 
-Nothing is guessed, and what was not taken is named in ``notes``. Paths are below the Observation.
+Nothing is guessed; ``notes`` name what was not taken, by paths below the Observation.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -91,15 +92,16 @@ def read_observation(
     elements = [("", resource)] if has_value or not components else []
     elements += [(f"component[{i}]", component) for i, component in enumerate(components)]
     values: list[ObservedValue] = []
+    met = Counter[str]()
     for path, element in elements:
         element_notes: list[Note] = []
         fields = _element_fields(element, names, person, collected, element_notes)
         if changed or (path and _note_modifier(element, element_notes)):
             fields["value"] = _UNREADABLE
         own_notes = tuple(note.below(path) for note in element_notes)
-        repeats = sum(value.analyte == fields["analyte"] for value in values)
-        if repeats and shared["source_id"]:  # The same test twice in one panel gives two results.
-            fields["source_id"] = f"{shared['source_id']}#{repeats + 1}"
+        met[fields["analyte"]] += 1
+        if (nth := met[fields["analyte"]]) > 1 and shared["source_id"]:  # It is another result.
+            fields["source_id"] = f"{shared['source_id']}#{nth}"
         values.append(ObservedValue(path=path, **(shared | fields), notes=(*notes, *own_notes)))
     return values
 
@@ -120,18 +122,15 @@ def observation_rows(resource: Mapping[str, Any], names: Names) -> list[dict[str
     """
     if resource.get("resourceType") != "Observation":
         raise ValueError("expected resourceType Observation")
-    patient = _patient(resource)
     columns = ("analyte", "value", "unit", "lln", "uln", "limit_unit", "collected", "status",
                "source_id", "indicator")  # fmt: skip
     told = Specimens(()).of(resource, Entry("Observation", None, resource))
-    specimen = names.one_specimen(told)
-    subject = object_of(resource.get("subject")).get("reference")
-    is_own = all(one.get("reference") == subject for one in objects(resource.get("focus")))
+    shared = {"patient": _patient(resource), "specimen": names.one_specimen(told)}
+    who = object_of(resource.get("subject")).get("reference")
+    is_own = all(one.get("reference") == who for one in objects(resource.get("focus")))
     other = {} if is_own else {"value": _UNREADABLE}  # It is a fetus's, a donor's or a device's.
     return [
-        {"patient": patient, "specimen": specimen}
-        | {name: getattr(value, name) for name in columns}
-        | other
+        shared | {name: getattr(value, name) for name in columns} | other
         for value in read_observation(resource, names)
     ]
 
@@ -222,9 +221,8 @@ def _quantity(quantity: object, notes: list[Note]) -> str | None:
 
 
 def _number(number: object) -> str:
-    if isinstance(number, bool | list | dict):
-        return _UNREADABLE
-    return str(number)[:LONGEST] or _UNREADABLE
+    is_readable = not isinstance(number, bool | list | dict)
+    return (is_readable and str(number)[:LONGEST]) or _UNREADABLE
 
 
 def _effective(resource: Mapping[str, Any], notes: list[Note]) -> str | None:

@@ -7,6 +7,7 @@ from toxgrade.criteria.model import Analyte, Unit
 from toxgrade.criteria.reader import load
 
 _PAGE = Path(__file__).parents[3] / "docs" / "ehr.md"
+_FEW = 3  # Analytes with so many codes share a line.
 _GENERATED = re.compile(r"(?<=<!-- generated -->\n).*?(?=<!-- end -->)", re.S)
 
 
@@ -14,9 +15,12 @@ def lists() -> str:
     """The tables of codes and of units."""
     analytes = list(load().analytes.values())
     lines = ["| analyte | LOINC, graded | LOINC, refused |", "|---|---|---|"]
-    for analyte in analytes:
+    few = [a for a in analytes if len(a.loinc) <= _FEW and not a.refused_loinc]
+    for analyte in (a for a in analytes if a not in few):
         refused = ", ".join(f"{code} ({what})" for code, what in analyte.refused_loinc.items())
         lines.append(f"| {analyte.name} | {', '.join(analyte.loinc)} | {refused} |")
+    others = "; ".join(f"{analyte.name} {', '.join(analyte.loinc)}" for analyte in few)
+    lines.append(f"| others | {others} | |")
     lines += ["", "| analytes | units, each with its other spellings |", "|---|---|"]
     alike: dict[tuple[Unit, ...], list[Analyte]] = {}
     for analyte in analytes:
