@@ -146,6 +146,21 @@ def test_what_is_no_frame_or_too_long_is_refused(start: Start, new_sqlite: NewDa
         assert codes(answers(peer, 1)) == ["AA"]
 
 
+def test_what_did_not_end_before_another_frame_is_not_stored(
+    start: Start, database_url: str
+) -> None:
+    """Its last value may be cut off: 1 of 12.6. The sender has no answer, and sends it again."""
+    whole = message(obx(f5="12.6"), pid="PID|1||CUT")
+    with start(database_url).connection() as peer:
+        peer.sendall(VT + whole[: whole.index("2.6")].encode() + framed(message()))
+        assert codes(answers(peer, 1)) == ["AA"]
+        peer.sendall(framed(whole.replace("mg/dL", "mg/dL\x0b")))  # Elsewhere it is a character.
+        assert codes(answers(peer, 1)) == ["AA"]
+    with the_api(database_url) as api:
+        (grade,) = api.get("/v1/studies/default/patients/CUT/grades").json()["grades"]
+        assert grade["value"] == "12.6"
+
+
 def test_a_frame_that_does_not_end_is_let_go(start: Start, new_sqlite: NewDatabase) -> None:
     engine = start(new_sqlite(), TOXGRADE_SLOW_CLIENT_SECONDS="0.5")
     with engine.connection() as resting:

@@ -115,7 +115,7 @@ class Listener:
                     text = f"the message is longer than {self._limits.message_bytes} bytes"
                     await self._answer(writer, await self._refusal(f"{text}; send a batch", reader))
                     return
-            received = await receiver.receive(frame.removesuffix(END))
+            received = await receiver.receive(_last_begun(frame.removesuffix(END)))
             if received.retry:  # Without an answer, a sender keeps its message and sends it again.
                 await asyncio.sleep(_RETRY_SECONDS)
                 return
@@ -145,6 +145,17 @@ class Listener:
         writer.write(START + acknowledgement + END)
         async with asyncio.timeout(self._limits.seconds):
             await writer.drain()
+
+
+def _last_begun(frame: bytes) -> bytes:
+    """Return the message of a frame without others that began before it and did not end.
+
+    A value may be cut off in what did not end, and its sender has no answer and sends it again.
+    """
+    begun = frame.rfind(START + b"MSH")
+    if begun > 0:
+        _log.warning("an MLLP frame did not end before another began")
+    return frame[max(begun, 0) :]
 
 
 def _enable_keepalive(connection: socket.socket) -> None:
