@@ -14,7 +14,7 @@ from tests.crash.running import running
 from tests.server.api.panels import panel, value
 from toxgrade.criteria.reader import load
 from toxgrade.grading.rules import Graders
-from toxgrade.server.api.fields import LabValue
+from toxgrade.server.api.lab_values import LabValue
 from toxgrade.server.records.audit_log import AuditAction
 from toxgrade.server.records.audit_verify import verify
 from toxgrade.server.records.db.engine import build_engine, transaction

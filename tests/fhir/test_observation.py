@@ -7,7 +7,8 @@ import pytest
 
 from tests.fhir.resources import UCUM, coded, observation, quantity
 from toxgrade.criteria.reader import load
-from toxgrade.fhir.observation import ObservedValue, observation_rows, read_observation
+from toxgrade.fhir.observation import ObservedValue, read_observation
+from toxgrade.fhir.observation_rows import observation_rows
 from toxgrade.fhir.reference_range import UNKNOWN_PERSON, Person
 from toxgrade.grading.units import Names
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toxgrade.grading.result import to_plain_text
+from toxgrade.grading.digits import to_plain_text
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False))

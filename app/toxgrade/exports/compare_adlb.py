@@ -12,9 +12,10 @@ from toxgrade.exports.discrepancy_cause import Explanation, explain
 from toxgrade.exports.discrepancy_evidence import Compared, Test, gather
 from toxgrade.exports.our_grades import Gradings, read_our_grades
 from toxgrade.exports.regrading import OurGrading, Regrader
-from toxgrade.exports.their_grades import read_their_grades, trimmed
+from toxgrade.exports.their_grades import read_their_grades
 from toxgrade.exports.their_numbers import read_theirs
 from toxgrade.grading.rules import Graders
+from toxgrade.tabular.identifiers import trimmed
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions
 from toxgrade.tabular.spill import temporary_folder
 from toxgrade.tabular.table import apart
@@ -163,7 +164,7 @@ class _Causes:
             for text in self._in_both["analyte"].unique().drop_nulls()
             if self._regrader.analyte(text) == analyte
         ]
-        of_test = pl.col("analyte").is_in(spelt) & trimmed("unit").eq_missing(pl.lit(unit))
+        of_test = pl.col("analyte").is_in(spelt) & trimmed(pl.col("unit")).eq_missing(pl.lit(unit))
         for our, row in self._gradings.of(_spread(self._in_both.filter(of_test))):
             if our:
                 yield our, row["their_grade"]

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from toxgrade.exports.binary_rounding import FLOAT_ERROR
 from toxgrade.exports.regrading import OurGrading
 from toxgrade.exports.their_numbers import Relation, Theirs, Units, relation
+from toxgrade.grading.digits import without_noise
 from toxgrade.grading.grader import REFERENCE_RANGE_ONLY, Baseline
-from toxgrade.grading.result import LabResult, Reported, without_noise
+from toxgrade.grading.result import LabResult, Reported
 
 Cause = Literal[
     "term", "edition", "censored", "baseline", "unit", "range", "rounding", "rule",

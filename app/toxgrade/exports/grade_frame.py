@@ -13,7 +13,7 @@ from toxgrade.grading.rules import Graders, Rules
 from toxgrade.tabular.courses import NO_COURSES, treatment_dates
 from toxgrade.tabular.instants import refuse_undeclared, undeclared_instants
 from toxgrade.tabular.layouts import Layout, recognise, treatment_columns
-from toxgrade.tabular.parquet_xlsx_xpt import as_text
+from toxgrade.tabular.parquet_xlsx import as_text
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS, parse_timezone
 from toxgrade.tabular.table import apart
 

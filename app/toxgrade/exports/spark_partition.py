@@ -23,7 +23,7 @@ from toxgrade.grading.columns.grader import ColumnGrader
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.tabular.courses import Courses, treatment_dates
 from toxgrade.tabular.layouts import recognise
-from toxgrade.tabular.parquet_xlsx_xpt import as_text
+from toxgrade.tabular.parquet_xlsx import as_text
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS
 from toxgrade.tabular.spill import SpillFile
 from toxgrade.tabular.table import LINE

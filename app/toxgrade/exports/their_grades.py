@@ -12,6 +12,7 @@ import polars as pl
 
 from toxgrade.criteria.model import Direction
 from toxgrade.errors import FileError
+from toxgrade.tabular.identifiers import trimmed
 from toxgrade.tabular.open_file import open_table
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS
 
@@ -118,12 +119,7 @@ def _sides(
 
 def _text(column: str | None) -> pl.Expr:
     """Return a column without blanks around its texts, null where they are empty."""
-    return pl.lit(None, pl.String) if column is None else trimmed(column)
-
-
-def trimmed(column: str) -> pl.Expr:
-    """Return a column's texts without blanks around them; what is blank is missing."""
-    return pl.col(column).cast(pl.String).str.strip_chars().replace("", None)
+    return pl.lit(None, pl.String) if column is None else trimmed(pl.col(column))
 
 
 def key(column: str) -> pl.Expr:
@@ -131,7 +127,7 @@ def key(column: str) -> pl.Expr:
 
     SAS, R and Parquet often hold sequence numbers as floating point, which prints 1 as 1.0.
     """
-    return trimmed(column).str.replace(r"^([0-9]+)\.0+$", "$1")
+    return trimmed(pl.col(column)).str.replace(r"^([0-9]+)\.0+$", "$1")
 
 
 def folded(text: pl.Expr) -> pl.Expr:

@@ -23,15 +23,13 @@ from toxgrade.fhir.elements import (
     unit_of,
 )
 from toxgrade.fhir.reference_range import UNKNOWN_PERSON, Person, choose_range
-from toxgrade.fhir.references import Entry
-from toxgrade.fhir.specimen import Specimens
 from toxgrade.grading.indicators import one_indicator
 from toxgrade.grading.parse import read_value
 from toxgrade.grading.units import Names
 
 _BY_THEMSELVES = frozenset({"component", "referenceRange", "contained"})
 _NUMBER_AND_UNIT = re.compile(r"([<>]?=?\s*[0-9.]+)(?:\s*([^\W\d]\S*|%)|\s+(\S+))")
-_UNREADABLE = "unreadable"  # Stands for a value of a wrong type: it parses as no number.
+UNREADABLE = "unreadable"  # Stands for a value of a wrong type: it parses as no number.
 _STATUSES = (
     "registered", "preliminary", "final", "amended", "corrected", "cancelled", "entered-in-error",
     "unknown",
@@ -97,7 +95,7 @@ def read_observation(
         element_notes: list[Note] = []
         fields = _element_fields(element, names, person, collected, element_notes)
         if changed or (path and _note_modifier(element, element_notes)):
-            fields["value"] = _UNREADABLE
+            fields["value"] = UNREADABLE
         own_notes = tuple(note.below(path) for note in element_notes)
         met[fields["analyte"]] += 1
         if (nth := met[fields["analyte"]]) > 1 and shared["source_id"]:  # It is another result.
@@ -112,27 +110,6 @@ def _note_modifier(element: Mapping[str, Any], notes: list[Note]) -> bool:
         text = "a modifierExtension or implicitRules may change what the value means: not read"
         notes.append(Note(path, "not-understood", text))
     return path is not None
-
-
-def observation_rows(resource: Mapping[str, Any], names: Names) -> list[dict[str, str | None]]:
-    """Return the values of an Observation as rows of an export with our own columns.
-
-    Raises:
-        ValueError: it is another resource; the message has what was expected, never the content.
-    """
-    if resource.get("resourceType") != "Observation":
-        raise ValueError("expected resourceType Observation")
-    columns = ("analyte", "value", "unit", "lln", "uln", "limit_unit", "collected", "status",
-               "source_id", "indicator")  # fmt: skip
-    told = Specimens(()).of(resource, Entry("Observation", None, resource))
-    shared = {"patient": _patient(resource), "specimen": names.one_specimen(told)}
-    who = object_of(resource.get("subject")).get("reference")
-    is_own = all(one.get("reference") == who for one in objects(resource.get("focus")))
-    other = {} if is_own else {"value": _UNREADABLE}  # It is a fetus's, a donor's or a device's.
-    return [
-        shared | {name: getattr(value, name) for name in columns} | other
-        for value in read_observation(resource, names)
-    ]
 
 
 def _element_fields(
@@ -206,7 +183,7 @@ def _printed(text: str, is_unit: Callable[[str], bool]) -> tuple[str, str | None
 
 def _quantity(quantity: object, notes: list[Note]) -> str | None:
     if not isinstance(quantity, dict):
-        return _UNREADABLE
+        return UNREADABLE
     number, comparator = quantity.get("value"), quantity.get("comparator")
     if number is None:
         return None
@@ -216,13 +193,13 @@ def _quantity(quantity: object, notes: list[Note]) -> str | None:
     if comparator is not None and comparator not in ("<", "<=", ">=", ">"):
         text = "expected <, <=, >= or >"
         notes.append(Note("valueQuantity.comparator", "comparator", text))
-        return _UNREADABLE
+        return UNREADABLE
     return f"{comparator or ''}{_number(number)}"
 
 
 def _number(number: object) -> str:
     is_readable = not isinstance(number, bool | list | dict)
-    return (is_readable and str(number)[:LONGEST]) or _UNREADABLE
+    return (is_readable and str(number)[:LONGEST]) or UNREADABLE
 
 
 def _effective(resource: Mapping[str, Any], notes: list[Note]) -> str | None:
@@ -233,7 +210,7 @@ def _effective(resource: Mapping[str, Any], notes: list[Note]) -> str | None:
     if written is None:
         written = resource.get("effectiveInstant")
     if written is not None:
-        return written[:LONGEST] if isinstance(written, str) else _UNREADABLE
+        return written[:LONGEST] if isinstance(written, str) else UNREADABLE
     text = "no effectiveDateTime, effectivePeriod.end or effectiveInstant; issued is not used"
     notes.append(Note("effective", "no-date", text))
     return None
@@ -247,18 +224,6 @@ def _source_id(resource: Mapping[str, Any]) -> str | None:
         if value := text_of(identifier.get("value")):
             return text_of(f"{text_of(identifier.get('system')) or ''}|{value}")
     return None
-
-
-def _patient(resource: Mapping[str, Any]) -> str | None:
-    """Return the id in the subject's ``Patient/123`` or ``urn:uuid:…``; None if there is none.
-
-    Ids of other resources, also of contained ones, are none: they would join what is not one.
-    """
-    reference = text_of(object_of(resource.get("subject")).get("reference")) or ""
-    kind, _, name = reference.partition("/_history/")[0].rpartition("/")
-    if "#" in name or "?" in reference or kind.rpartition("/")[2] not in ("", "Patient"):
-        return None
-    return name.removeprefix("urn:uuid:") or None
 
 
 def _value_names(element: Mapping[str, Any]) -> list[str]:

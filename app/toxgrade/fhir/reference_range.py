@@ -17,10 +17,10 @@ from toxgrade.fhir.elements import (
     unit_of,
     words_beside_units,
 )
+from toxgrade.grading.digits import to_plain_text
 from toxgrade.grading.parse import read_collected, read_limit
 from toxgrade.grading.phase import add_months
 from toxgrade.grading.reference_ranges import read_range
-from toxgrade.grading.result import to_plain_text
 
 Limits = tuple[str | None, str | None, str | None]
 """LLN, ULN and their own unit, as written."""

@@ -3,7 +3,7 @@
 It is written to be read. ``columns/grader.py`` grades millions of rows; tests hold the two equal.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from decimal import localcontext
 from enum import Enum
@@ -11,14 +11,15 @@ from fractions import Fraction
 from operator import attrgetter
 from typing import Literal
 
-from toxgrade.criteria.model import Analyte, Condition, Edition, Reference, Term
+from toxgrade.criteria.model import Analyte, Edition, Reference, Term
 from toxgrade.grading import explanation
+from toxgrade.grading.digits import without_noise
 from toxgrade.grading.explanation import Verdict
-from toxgrade.grading.indicators import reaches, says_beyond
-from toxgrade.grading.limits import EXACT, ZERO, ResolvedLimit, applicable, resolve
+from toxgrade.grading.limits import EXACT, ResolvedLimit, applicable, resolve
 from toxgrade.grading.normalize import Implausible, NormalizedResult, normalize
-from toxgrade.grading.result import GRADED_STATUSES, Flag, Grade, LabResult, Reason, without_noise
+from toxgrade.grading.result import GRADED_STATUSES, Flag, Grade, LabResult, Reason
 from toxgrade.grading.units import Names, SiteNames
+from toxgrade.grading.verdicts import bounds, verdict
 
 _MAX_CACHED = 20_000  # So many grades take about 10 MB.
 IRRELEVANT = {
@@ -119,7 +120,7 @@ class TermGrader:
         before = self._normalized_baseline(baseline)
         range_only = baseline is REFERENCE_RANGE_ONLY
         verdicts = self._verdicts(term, normalized, before, range_only=range_only)
-        at_least, at_most = _bounds(verdicts)
+        at_least, at_most = bounds(verdicts)
         causes = {c for v in verdicts if v.grade > at_least for c in v.causes}
         because = explanation.compared(normalized, before, verdicts, at_least, at_most)
         flags = _flags(normalized, term, at_least, at_most)
@@ -129,7 +130,7 @@ class TermGrader:
             silent = replace(normalized, indicator=None)
             before_silent = before and replace(before, indicator=None)
             others = self._verdicts(term, silent, before_silent, range_only=range_only)
-            if _bounds(others) != (at_least, at_most):
+            if bounds(others) != (at_least, at_most):
                 flags = (*flags, Flag.BY_INDICATOR)
                 because += explanation.by_indicator(said, before_said)
         return Grade(
@@ -149,7 +150,7 @@ class TermGrader:
         range_only: bool,
     ) -> list[Verdict]:
         return [
-            _verdict(grade, limit, normalized, before, range_only=range_only)
+            verdict(grade, limit, normalized, before, range_only=range_only)
             for grade, limit in self._limits(term, normalized, before)
         ]
 
@@ -174,92 +175,6 @@ class TermGrader:
                 for limit in applicable(criterion, unit, normalized.analyte)
             )
         return self._resolved[key]
-
-
-def _bounds(verdicts: Sequence[Verdict]) -> tuple[int, int]:
-    """Return the highest grade that is certainly reached, and the highest that may be."""
-    at_least = max((v.grade for v in verdicts if v.holds), default=0)
-    return at_least, max((v.grade for v in verdicts if v.holds is not False), default=0)
-
-
-def _verdict(
-    grade: int,
-    resolved: ResolvedLimit,
-    normalized: NormalizedResult,
-    before: NormalizedResult | None,
-    *,
-    range_only: bool,
-) -> Verdict:
-    """Return whether a limit is reached, or what is missing to decide that."""
-    holds, cause = _holds(resolved, normalized, before, range_only=range_only)
-    applies, missing = _applies(resolved.limit.condition, normalized, before, range_only=range_only)
-    if holds is False or applies is False:
-        return Verdict(grade, resolved, False, applies)
-    causes = (cause,) * (holds is None) + (missing,) * (applies is None)
-    return Verdict(grade, resolved, None if causes else True, applies, causes)
-
-
-_Answer = tuple[bool | None, Reason]
-"""An answer, and what is missing where that is None."""
-
-
-def _holds(
-    resolved: ResolvedLimit,
-    normalized: NormalizedResult,
-    before: NormalizedResult | None,
-    *,
-    range_only: bool,
-) -> _Answer:
-    """Return whether the value reaches the limit, whatever its condition."""
-    reference = resolved.limit.reference
-    if reference is None:
-        return resolved.holds(normalized.value, ZERO), Reason.CENSORED_VALUE
-    if reference == "baseline":
-        if range_only:
-            return False, Reason.MISSING_BASELINE
-        if before is None:
-            return None, Reason.MISSING_BASELINE
-        return resolved.holds(normalized.value, before.value), Reason.CENSORED_VALUE
-    found = normalized.reference(reference)
-    if found is None:
-        beyond = says_beyond(normalized.indicator, reference)
-        holds, cause = reaches(resolved.limit, beyond=beyond), _MISSING[reference]
-    else:
-        holds, cause = resolved.holds(normalized.value, found), Reason.CENSORED_VALUE
-    # The pH of venous blood is lower by some hundredths: what is below its LLN may be normal.
-    if holds and normalized.venous and reference == "LLN":
-        return None, Reason.OTHER_SPECIMEN
-    return holds, cause
-
-
-def _applies(
-    condition: Condition | None,
-    normalized: NormalizedResult,
-    before: NormalizedResult | None,
-    *,
-    range_only: bool,
-) -> _Answer:
-    """Return whether a condition such as ``if baseline > ULN`` is met, by the baseline's own range.
-
-    A result graded by the limits of normal alone counts as having a normal baseline, and as beyond
-    it in a condition that compares the two.
-    """
-    if condition is None:
-        return True, Reason.CENSORED_VALUE
-    if condition.limit == "baseline":
-        if range_only:
-            return True, Reason.MISSING_BASELINE
-        if before is None:
-            return None, Reason.MISSING_BASELINE
-        return normalized.compared(condition.comparison, before), Reason.CENSORED_VALUE
-    if condition.subject == "value":
-        found = normalized.reference(condition.limit) is not None
-        beyond = normalized.beyond(condition.limit)
-        cause = Reason.CENSORED_VALUE if found else _MISSING[condition.limit]
-    else:
-        beyond = False if range_only else before.beyond(condition.limit) if before else None
-        cause = Reason.MISSING_BASELINE
-    return (None if beyond is None else beyond is condition.wants_beyond), cause
 
 
 def _flags(normalized: NormalizedResult, term: Term, least: int, most: int) -> tuple[Flag, ...]:

@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from toxgrade.criteria.model import Analyte, Band, Comparison, Reference, Unit
+from toxgrade.grading.digits import without_noise
 from toxgrade.grading.indicators import Indicator, read_indicator, says_beyond
 from toxgrade.grading.limits import Interval, above
-from toxgrade.grading.result import Flag, LabResult, Reason, Reported, without_noise
+from toxgrade.grading.result import Flag, LabResult, Reason, Reported
 from toxgrade.grading.units import Names
 
 Implausible = Literal["refuse", "flag"]

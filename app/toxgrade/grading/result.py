@@ -5,14 +5,15 @@ They are structs because millions are made: one takes a tenth of the time of a f
 
 from datetime import date, datetime
 from datetime import time as TimeOfDay
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Decimal
 from enum import StrEnum
-from typing import Literal, Self, overload
+from typing import Literal, Self
 
 import msgspec
 from msgspec.structs import replace
 
 from toxgrade.criteria.model import Term
+from toxgrade.grading.digits import to_plain_text
 from toxgrade.grading.reference_ranges import StudyRange
 
 Phase = Literal["pre_treatment", "baseline", "acute", "late", "unknown"]
@@ -91,38 +92,6 @@ STORED_FLAGS = (
     Flag.IGNORED_OLDER,
 )
 """The flags that only storing sets: they say what a result is beside others of its patient."""
-
-
-@overload
-def to_plain_text(number: Decimal) -> str: ...
-@overload
-def to_plain_text(number: Decimal | None) -> str | None: ...
-def to_plain_text(number: Decimal | None) -> str | None:
-    """Return a number with all its digits and without an exponent; None for None."""
-    if number is None:
-        return None
-    text = str(number)
-    return f"{number:f}" if "E" in text else text
-
-
-_DIGITS = 15
-_FIFTEEN = Context(prec=_DIGITS, rounding=ROUND_HALF_EVEN)
-
-
-@overload
-def without_noise(number: Decimal) -> Decimal: ...
-@overload
-def without_noise(number: Decimal | None) -> Decimal | None: ...
-def without_noise(number: Decimal | None) -> Decimal | None:
-    """Return a number to 15 significant digits, half to even; None for None.
-
-    A decimal of 15 digits survives a double and its print; laboratories report far fewer, so that
-    more digits (0.30000000000000004) are the noise of binary arithmetic. Trailing zeros are none.
-    """
-    if number is None or len(number.as_tuple().digits) <= _DIGITS:
-        return number
-    rounded = _FIFTEEN.plus(number)
-    return number if rounded == number else rounded
 
 
 class Reported(msgspec.Struct, frozen=True, gc=False):

@@ -9,7 +9,7 @@ import polars as pl
 
 from toxgrade.criteria.reader import load
 from toxgrade.errors import FileError
-from toxgrade.fhir.observation import observation_rows
+from toxgrade.fhir.observation_rows import observation_rows
 from toxgrade.grading.units import Names
 
 _ROWS_PER_PIECE = 50_000

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from tests.server.api.panels import value
-from toxgrade.server.api.fields import Lab, LabValue
+from toxgrade.server.api.lab_values import Lab, LabValue
 from toxgrade.server.http.body import read_json
 
 _LAB: TypeAdapter[Any] = TypeAdapter(Lab)

@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from toxgrade.criteria.reader import load
-from toxgrade.server.api.fields import LabValue
+from toxgrade.server.api.lab_values import LabValue
 from toxgrade.server.api.requests import EDITIONS, GradeRequest
 
 CHECKS = [

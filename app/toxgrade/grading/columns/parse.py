@@ -7,8 +7,9 @@ from datetime import date
 import polars as pl
 
 from toxgrade.errors import ParseError
+from toxgrade.grading.digits import without_noise
 from toxgrade.grading.parse import FULL_DATE, WHITE_SPACE, read_collected, read_value
-from toxgrade.grading.result import Reported, without_noise
+from toxgrade.grading.result import Reported
 
 SCALE = 1_000_000
 """Columns hold numbers as integers of millionths: laboratories report at most five decimals."""

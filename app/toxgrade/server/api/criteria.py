@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from toxgrade.criteria.describe import compare
 from toxgrade.criteria.model import Analyte, Band, Edition, GradeCriterion, Limit, Term
 from toxgrade.errors import CriteriaError, FieldFault, RequestError
-from toxgrade.grading.result import to_plain_text
+from toxgrade.grading.digits import to_plain_text
 from toxgrade.grading.rules import Rules
 from toxgrade.server.api.grading import grader_for
 from toxgrade.server.api.requests import EDITIONS

@@ -20,7 +20,8 @@ from toxgrade.fhir.concept_map import read_concept_map
 from toxgrade.grading.normalize import Implausible
 from toxgrade.grading.phase import PRESETS, Window, course_faults, read_window
 from toxgrade.grading.result import Course, LabResult
-from toxgrade.server.api.fields import Day, Lab, Name, RequestModel, Text, refuse
+from toxgrade.server.api.fields import Day, Name, RequestModel, Text, refuse
+from toxgrade.server.api.lab_values import Lab
 from toxgrade.server.records.identity import Loc
 
 

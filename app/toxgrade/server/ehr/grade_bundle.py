@@ -11,10 +11,11 @@ from toxgrade.fhir.bundle import Contents, Treatment
 from toxgrade.fhir.elements import Note
 from toxgrade.fhir.reference_range import UNKNOWN_PERSON
 from toxgrade.fhir.results import Accepted, Observed, read_source
+from toxgrade.grading.digits import to_plain_text
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.phase import Window
-from toxgrade.grading.result import Course, LabResult, PatientGrade, to_plain_text
+from toxgrade.grading.result import Course, LabResult, PatientGrade
 from toxgrade.grading.units import Names
 from toxgrade.server.records.doubts import flag_request
 from toxgrade.server.records.patient_state import GradeRow

@@ -19,8 +19,9 @@ from sqlalchemy import (
     select,
 )
 
+from toxgrade.grading.digits import to_plain_text
 from toxgrade.grading.parse import read_collected, read_value
-from toxgrade.grading.result import Course, Flag, LabResult, Reason, to_plain_text
+from toxgrade.grading.result import Course, Flag, LabResult, Reason
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.tables import follow_ups, grades, results, treatments
 

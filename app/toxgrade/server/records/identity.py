@@ -12,7 +12,8 @@ from json.encoder import encode_basestring_ascii
 from msgspec.structs import replace
 
 from toxgrade.errors import FieldFault, RequestError
-from toxgrade.grading.result import LabResult, to_plain_text, without_noise
+from toxgrade.grading.digits import to_plain_text, without_noise
+from toxgrade.grading.result import LabResult
 from toxgrade.grading.units import Names
 
 Loc = tuple[str | int, ...]

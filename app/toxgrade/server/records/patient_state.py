@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Integer, MappingResult, bindparam, or_, selec
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import read_value
 from toxgrade.grading.result import Course, LabResult, Reported
+from toxgrade.grading.units import Names
 from toxgrade.server.records.current_state import (
     grades_now,
     newest_results,

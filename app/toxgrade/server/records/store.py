@@ -9,9 +9,10 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from toxgrade.errors import FieldFault, RequestError
+from toxgrade.grading.digits import to_plain_text
 from toxgrade.grading.patient import refuse_late_baseline
 from toxgrade.grading.phase import course_faults
-from toxgrade.grading.result import Course, Flag, LabResult, to_plain_text
+from toxgrade.grading.result import Course, Flag, LabResult
 from toxgrade.grading.rules import Graders
 from toxgrade.grading.summary import Graded, TermSummary, summarise
 from toxgrade.grading.units import Names
