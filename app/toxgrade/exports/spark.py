@@ -10,16 +10,11 @@ from collections.abc import Mapping, Sequence
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.pandas.types import to_arrow_type
+from pyspark.sql.pandas.types import from_arrow_type, to_arrow_type
 from pyspark.sql.types import (
     AtomicType,
     BinaryType,
-    BooleanType,
-    ByteType,
-    DataType,
-    IntegerType,
     NullType,
-    StringType,
     StructField,
     StructType,
     TimestampType,
@@ -27,8 +22,9 @@ from pyspark.sql.types import (
 
 from toxgrade.criteria.reader import load
 from toxgrade.errors import FileError
-from toxgrade.exports.grade_frame import DATES_TWICE, GRADE_COLUMNS, as_window
+from toxgrade.exports.grade_frame import DATES_TWICE, as_window
 from toxgrade.exports.spark_partition import (
+    ADDED,
     END,
     ERROR,
     IDENTITY,
@@ -46,13 +42,6 @@ from toxgrade.tabular.mapping import OURS
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS
 from toxgrade.tabular.table import apart
 
-_BYTE, _TEXT, _FLAG = ByteType(), StringType(), BooleanType()
-_TYPES: dict[str, DataType] = {
-    "grade": _BYTE, "at_least": _BYTE, "at_most": _BYTE, "on_treatment": _FLAG,
-    "days_from_end": IntegerType(), "baseline_grade": _BYTE, "worse_than_baseline": _FLAG,
-}  # fmt: skip
-"""The types of the added columns that are not text."""
-
 
 def grade(
     labs: DataFrame,
@@ -66,7 +55,7 @@ def grade(
     ``labs``: own columns or SDTM LB, as texts, numbers or dates; ``patients``: patient, rt_start,
     rt_end, or SDTM DM; None: ``labs`` gives the dates, or there are none. Names are as Spark has
     them: in any case of letters, unless ``spark.sql.caseSensitive``. A TIMESTAMP has the calendar
-    date of the session's time zone at this call. ``window``: a text such as ``paper`` or
+    date of the session's time zone. ``window``: a text such as ``paper`` or
     ``end+3m``, or a ``Window``. ``interpretations``: by name, the choices that are not the default
     ones.
 
@@ -183,11 +172,11 @@ def _courses(patients: DataFrame) -> tuple[DateColumns, DataFrame]:
 def _schema(labs: DataFrame) -> StructType:
     """Return the columns of the answer, and ``ERROR``."""
     columns = labs.columns
-    clashing = [name for name in columns if name.lower() in {*GRADE_COLUMNS, ERROR}]
-    renamed = apart(columns, {*GRADE_COLUMNS, ERROR, *clashing})
+    clashing = [name for name in columns if name.lower() in ADDED]
+    renamed = apart(columns, {*ADDED, *clashing})
     given = [
         StructField(renamed.get(field.name, field.name), field.dataType)
         for field in labs.schema.fields
     ]
-    ours = [StructField(name, _TYPES.get(name, _TEXT)) for name in (*GRADE_COLUMNS, ERROR)]
+    ours = [StructField(name, from_arrow_type(kind)) for name, kind in ADDED.items()]
     return StructType([*given, *ours])

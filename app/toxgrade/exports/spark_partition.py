@@ -34,10 +34,11 @@ IDENTITY, ERROR = "identity", "toxgrade_error"
 _COURSE = {PATIENT: pl.String, START: pl.String, END: pl.String}
 _PIECE = 100_000  # Rows graded at a time; they and their grades take some 100 MB.
 _BATCH = 10_000  # Rows handed to Spark at a time, as many as it hands over.
-_ADDED = dict.fromkeys(GRADE_COLUMNS, pa.string()) | {
+ADDED = dict.fromkeys((*GRADE_COLUMNS, ERROR), pa.string()) | {
     "grade": pa.int8(), "at_least": pa.int8(), "at_most": pa.int8(), "on_treatment": pa.bool_(),
     "days_from_end": pa.int32(), "baseline_grade": pa.int8(), "worse_than_baseline": pa.bool_(),
 }  # fmt: skip
+"""The columns that grading adds, with their types; ``ERROR`` is the last and removed at the end."""
 
 
 def text_of(place: int) -> str:
@@ -58,7 +59,7 @@ class Partition:
     """How partitions are graded; it is sent to the executors.
 
     ``edition`` is the name of that of ``rules``; ``header`` are the names of the labs' columns,
-    ``answer`` those of the graded ones and ``ERROR``. ``dates`` None: there are no treatment dates.
+    ``answer`` those that these and ours have in the answer. ``dates`` None: there are none.
     """
 
     rules: Rules
@@ -117,18 +118,18 @@ class Partition:
         given = given.select([str(place) for place in range(len(self.header))])
         if len(graded) != len(given):
             given = given.take((graded["row"] - first).to_arrow())
-        ours = graded.with_columns(edition=pl.lit(self.edition))
-        added = ours.select(list(_ADDED)).cast({pl.Enum: pl.String, pl.Categorical: pl.String})
+        nothing = pl.lit(None, dtype=pl.String).alias(ERROR)
+        ours = graded.with_columns(nothing, edition=pl.lit(self.edition))
+        added = ours.select(list(ADDED)).cast({pl.Enum: pl.String, pl.Categorical: pl.String})
         arrow = added.to_arrow(compat_level=pl.CompatLevel.oldest())
-        arrays = [arrow[name].cast(kind) for name, kind in _ADDED.items()]
-        nothing = pa.nulls(len(graded), pa.string())
-        answer = pa.Table.from_arrays([*given.columns, *arrays, nothing], self.answer)
+        arrays = [arrow[name].cast(kind) for name, kind in ADDED.items()]
+        answer = pa.Table.from_arrays([*given.columns, *arrays], self.answer)
         return list(answer.combine_chunks().to_batches(max_chunksize=_BATCH))
 
     def _refusal(self, rows: "_SpilledRows", error: str) -> pa.RecordBatch:
         kinds = [*(rows.schema.field(str(at)).type for at in range(len(self.header)))]
-        nulls = [pa.nulls(1, kind) for kind in (*kinds, *_ADDED.values())]
-        return pa.RecordBatch.from_arrays([*nulls, pa.array([error])], self.answer)
+        nulls = [pa.nulls(1, kind) for kind in (*kinds, *ADDED.values())]
+        return pa.RecordBatch.from_arrays([*nulls[:-1], pa.array([error])], self.answer)
 
 
 class _SpilledRows:
