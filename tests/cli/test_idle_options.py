@@ -40,6 +40,7 @@ _IDLE = [
     (["--encoding", "latin-1"], "labs.parquet", "--encoding is for CSV, TSV and XPT"),
     (["--encoding", "utf-8"], "labs.xlsx", "--encoding is for CSV, TSV and XPT"),
     (["--delimiter", ";"], "labs.ndjson", "--delimiter is for CSV and TSV"),
+    (["--timezone", "Europe/Berlin"], "labs.csv", "--timezone is for Parquet"),
     (["--values", "standard"], "labs.csv", "--values standard is for SDTM LB"),
     (["--baseline", "flag"], "labs.csv", "there is no column of baseline flags"),
     (["--treatment-columns", "NO,SUCH"], "lb.csv",

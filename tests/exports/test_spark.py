@@ -65,11 +65,11 @@ def test_a_patients_table_gives_the_dates_and_types_may_be_numbers(spark: "Spark
         " uln double, grade int",
     )  # fmt: skip
     patients = spark.createDataFrame(
-        [("P1", "2011-01-24", "2011-03-09")], "patient string, rt_start string, rt_end string"
-    )
+        [("P1 ", "2011-01-24", "2011-03-09")], "patient string, rt_start string, rt_end string"
+    )  # Padded, as fixed-width files are.
     rows = sorted(grade(labs, patients).collect(), key=lambda row: row["in_grade"])
     assert [(r["value"], r["grade"], r["phase"], r["worse_than_baseline"]) for r in rows] == [
-        (0.9, 0, "baseline", False), (1.8, 1, "acute", True), (1.8, 1, "unknown", None),
+        (0.9, 0, "baseline", False), (1.8, 1, "acute", True), (1.8, None, "unknown", None),
     ]  # fmt: skip
 
 

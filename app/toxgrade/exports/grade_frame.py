@@ -7,6 +7,7 @@ import polars as pl
 from toxgrade.criteria.reader import load
 from toxgrade.errors import FileError
 from toxgrade.grading.columns.grader import grade_rows
+from toxgrade.grading.dictionary import read_dictionary
 from toxgrade.grading.normalize import Implausible
 from toxgrade.grading.phase import Window, read_window
 from toxgrade.grading.rules import Graders, Rules
@@ -39,6 +40,7 @@ def grade(
     interpretations: Mapping[str, str] | None = None,
     implausible: Implausible = "refuse",
     timezone: str | None = None,
+    dictionary: Mapping[str, Mapping[str, str]] | None = None,
 ) -> pl.DataFrame:
     """Grade every row of a frame for every term of its analyte, exactly as ``toxgrade grade`` does.
 
@@ -50,6 +52,8 @@ def grade(
     to grade such values, or grade and ``flag`` them. ``timezone``: the zone, such as
     ``Europe/Berlin``, in which instants (``Datetime`` in UTC) are calendar dates; without it they
     are refused unless all are midnight in UTC. A column in another zone has the dates of that zone.
+    ``dictionary``: a site's own names beside ours, as the tables ``analytes``, ``units`` and
+    ``specimens``, theirs to ours.
 
     Returns the columns of ``labs`` (a clashing one as ``in_NAME``), then ``GRADE_COLUMNS``: one row
     for each row and term, in input order. ``term``, ``reason``, ``criterion``, ``phase`` and
@@ -60,11 +64,14 @@ def grade(
         FileError: columns are missing or of a kind that is no text, number or date; instants are in
             no declared zone; treatment dates cannot be read or contradict each other.
         CriteriaError: there is no such edition or interpretation.
+        RequestError: an entry of the dictionary is not understood; its faults name it.
         ParseError: ``window`` is no window, or ``timezone`` no zone.
     """
     layout = recognise(labs.columns, "labs", DEFAULT_OPTIONS)
-    rules = Rules(edition, as_window(window), implausible, tuple((interpretations or {}).items()))
-    grader = Graders(load(only=edition)).for_rules(rules)
+    criteria, choices = load(only=edition), tuple((interpretations or {}).items())
+    names = read_dictionary(dictionary or {}, criteria.analytes.values())
+    rules = Rules(edition, as_window(window), implausible, choices, names)
+    grader = Graders(criteria).for_rules(rules)
     if timezone is not None:
         parse_timezone(timezone)
     rows = layout.rows(_texts(labs, layout.reads, layout.dates, "labs", timezone))

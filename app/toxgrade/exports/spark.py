@@ -35,6 +35,8 @@ from toxgrade.exports.spark_partition import (
     Partition,
     text_of,
 )
+from toxgrade.grading.dictionary import read_dictionary
+from toxgrade.grading.parse import WHITE_SPACE
 from toxgrade.grading.phase import Window
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.tabular.layouts import Layout, recognise, treatment_columns
@@ -49,6 +51,7 @@ def grade(
     edition: str = "4.03",
     window: str | Window = "paper",
     interpretations: Mapping[str, str] | None = None,
+    dictionary: Mapping[str, Mapping[str, str]] | None = None,
 ) -> DataFrame:
     """Grade a table of lab results for every term of its analytes.
 
@@ -57,7 +60,7 @@ def grade(
     them: in any case of letters, unless ``spark.sql.caseSensitive``. A TIMESTAMP has the calendar
     date of the session's time zone. ``window``: a text such as ``paper`` or
     ``end+3m``, or a ``Window``. ``interpretations``: by name, the choices that are not the default
-    ones.
+    ones. ``dictionary``: a site's own names, as for ``toxgrade.grade``.
 
     Returns the columns of ``labs`` (a clashing one as ``in_NAME``), then ``GRADE_COLUMNS`` as
     ``toxgrade grade`` gives them: one row for each row and term, in no order. Of rows that differ
@@ -66,20 +69,23 @@ def grade(
     Raises:
         FileError: columns are missing or of a kind that is no text, number or date.
         CriteriaError: there is no such edition or interpretation.
+        RequestError: an entry of the dictionary is not understood.
         ParseError: ``window`` is no window.
 
     What only the rows can show is raised when they are read, as Spark's own
     ``SparkRuntimeException``: treatment dates that cannot be read or contradict each other.
     """
+    criteria = load(only=edition)
     rules = Rules(
-        edition, as_window(window), interpretations=tuple((interpretations or {}).items())
-    )
-    grader = Graders(load(only=edition)).for_rules(rules)
+        edition, as_window(window), interpretations=tuple((interpretations or {}).items()),
+        dictionary=read_dictionary(dictionary or {}, criteria.analytes.values()),
+    )  # fmt: skip
+    grader = Graders(criteria).for_rules(rules)
     table = _Table(labs, "labs")
     layout = recognise(table.header, "labs", DEFAULT_OPTIONS)
     texts = {table.header.index(name): table.text(name) for name in layout.reads}
     patient = table.header.index(layout.named["patient"])
-    rows = table.frame.withColumn(PATIENT, texts[patient])
+    rows = table.frame.withColumn(PATIENT, _trimmed(texts[patient]))
     dates = _dates_in_labs(layout)
     if dates and patients is not None:
         raise FileError(DATES_TWICE)
@@ -88,7 +94,7 @@ def grade(
         rows = rows.unionByName(courses, allowMissingColumns=True)
     # No row without a patient has a baseline: they need not meet, and in one task they would all
     # take much longer than the others.
-    nobody = F.coalesce(F.col(PATIENT) == "", F.lit(True))
+    nobody = F.col(PATIENT).isNull()
     together = rows.repartition(PATIENT, F.when(nobody, F.xxhash64(*texts.values())))
     columns = {
         text_of(at): text for at, text in texts.items()
@@ -165,8 +171,15 @@ def _courses(patients: DataFrame) -> tuple[DateColumns, DataFrame]:
     patient, start, end = treatment_columns(table.header, "patients", DEFAULT_OPTIONS)
     named = {PATIENT: patient, START: start, END: end}
     texts = [table.text(column).alias(name) for name, column in named.items()]
+    texts[0] = _trimmed(table.text(patient)).alias(PATIENT)
     courses = table.frame.select(*texts, F.lit(True).alias(IS_COURSE))
     return DateColumns("patients", start, end), courses
+
+
+def _trimmed(patient: Column) -> Column:
+    """Return patients without the blanks around them, as files have them; null for a blank one."""
+    text = F.btrim(patient, F.lit(WHITE_SPACE))
+    return F.when(text != "", text)
 
 
 def _schema(labs: DataFrame) -> StructType:

@@ -15,6 +15,7 @@ _ONLY_FOR = {
     "encoding": ({"csv", "tsv", "xpt"}, "--encoding is for CSV, TSV and XPT"),
     "delimiter": ({"csv", "tsv"}, "--delimiter is for CSV and TSV"),
     "sheet": ({"xlsx", "xpt"}, "--sheet is for a workbook or a SAS library"),
+    "timezone": ({"parquet"}, "--timezone is for Parquet, whose timestamps may be instants"),
 }
 """By field of ``ReadOptions``: the kinds of files for which it means something."""
 
