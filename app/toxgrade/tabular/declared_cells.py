@@ -56,6 +56,6 @@ def _with_comparator(value: pl.Expr, comparator: pl.Expr) -> pl.Expr:
     """
     text, written = value.cast(pl.String).str.strip_chars(), comparator.cast(pl.String)
     written = written.str.strip_chars().str.to_lowercase().fill_null("")
-    sign = written.replace_strict(_SIGNS, default=written)
+    sign = written.replace_strict(_SIGNS, default="?")  # What follows "?" is no number.
     own = text.str.extract("^([<>=]+)").fill_null("")
     return pl.when(sign == own).then(text).otherwise(sign + text)
