@@ -117,7 +117,8 @@ def _open_study(
         from toxgrade.server.jobs.partition import temporary_study
 
         chosen = graders.criteria.edition(edition or "4.03")
-        rules = Rules(edition=chosen.name)
+        names = options.columns.site_names(graders.criteria.analytes.values())
+        rules = Rules(edition=chosen.name, dictionary=names)
         with temporary_study(labs, patients, options, rules, graders) as temporary:
             if temporary.rejected:
                 print(f"rows that could not be read: {temporary.rejected:,}", file=sys.stderr)

@@ -58,6 +58,8 @@ def read_dictionary(
     Raises:
         RequestError: each fault names its table, the number of its entry, and what is accepted.
     """
+    if not given:
+        return NO_DICTIONARY
     known = list(analytes)
     faults = list(_faults(given, known))
     if faults:

@@ -51,6 +51,9 @@ class Rules:
         return replace(self, edition=edition.name, interpretations=kept)
 
 
+_MOST_GRADERS = 64  # Dictionaries are as many as callers send; each grader keeps its grades.
+
+
 class Graders:
     """A cache of graders: one per edition, interpretations and treatment of implausible numbers."""
 
@@ -68,6 +71,8 @@ class Graders:
         edition = self.criteria.edition(rules.edition)
         key = (edition.name, rules.implausible, rules.interpretations, rules.dictionary)
         if key not in self._graders:
+            if len(self._graders) >= _MOST_GRADERS:
+                self._graders.clear()
             chosen = with_interpretations(edition, dict(rules.interpretations))
             self._graders[key] = TermGrader(
                 chosen, self.criteria.analytes, rules.implausible, rules.dictionary or None

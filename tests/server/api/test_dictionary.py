@@ -98,6 +98,15 @@ def test_what_is_told_of_a_value(
     assert found["indicator"] == more.get("indicator")
 
 
+def test_names_may_come_with_a_panel_that_is_not_stored(stateless: httpx.Client) -> None:
+    sent = panel(_potassium(), dictionary=_DICTIONARY)
+    found = stateless.post("/v1/grade", json=sent).json()["grades"]
+    assert [(g["term"], g["grade"]) for g in found] == [("Hyperkalemia", 4), ("Hypokalemia", 0)]
+    sent["dictionary"] = {"units": {"x": "furlong"}}
+    (error,) = stateless.post("/v1/grade", json=sent).json()["errors"]
+    assert error["loc"] == ["dictionary", "units", 0]
+
+
 def test_noise_is_echoed_but_does_not_make_another_result(api: httpx.Client) -> None:
     (first,) = _send(api, value(value="1.8000000000000003", source_id=None))
     (again,) = _send(api, value(value="1.8", source_id=None))

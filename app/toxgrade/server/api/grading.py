@@ -1,6 +1,7 @@
 """Routes that grade a panel: ``POST /v1/grade`` without storing, ``…/results`` storing it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
@@ -10,6 +11,7 @@ from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
 from toxgrade.errors import CriteriaError, FieldFault, RequestError, TooLarge
+from toxgrade.grading.dictionary import Dictionary, read_dictionary
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.patient import grade_patient, refuse_late_baseline
 from toxgrade.grading.phase import Window
@@ -64,7 +66,10 @@ async def grade(
     """Grade a panel by CTCAE, place each result as acute or late, and say why. Nothing is kept."""
     refuse_too_many(asked, service)
     choices = tuple(asked.interpretations.items())
-    rules = Rules(asked.edition, asked.window.window(), interpretations=choices)
+    rules = Rules(
+        asked.edition, asked.window.window(), interpretations=choices,
+        dictionary=site_names(asked.dictionary, service),
+    )  # fmt: skip
     grader = grader_for(rules, service)
     labs = asked.labs()
     refuse_contradictions(labs, grader.names)
@@ -98,6 +103,19 @@ def refuse_too_many(request: Panel, service: Service) -> None:
         raise TooLarge(
             f"more than {most} results: send a batch, graded by `toxgrade grade`", [fault]
         )
+
+
+def site_names(given: Mapping[str, Mapping[str, str]], service: Service) -> Dictionary:
+    """Return the dictionary of a request.
+
+    Raises:
+        RequestError: an entry is not understood; its fault names table and number of the entry.
+    """
+    try:
+        return read_dictionary(given, service.graders.criteria.analytes.values())
+    except RequestError as error:
+        faults = [replace(fault, loc=("dictionary", *fault.loc)) for fault in error.faults]
+        raise RequestError(str(error), faults) from None
 
 
 def grader_for(rules: Rules, service: Service) -> TermGrader:

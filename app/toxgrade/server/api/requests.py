@@ -200,6 +200,7 @@ class GradeRequest(Panel):
     edition: Edition = Field("4.03", description="`4.0` means `4.03`.")
     window: WindowField = WindowLength(anchor="end", months=3)
     interpretations: InterpretationsField
+    dictionary: DictionaryField
 
 
 class RowRequest(RequestModel):

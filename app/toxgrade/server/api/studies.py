@@ -1,6 +1,6 @@
 """Routes of studies: their rules and their patients."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
@@ -9,14 +9,13 @@ from sqlalchemy import Connection
 
 from toxgrade.criteria.vocabulary import Vocabulary
 from toxgrade.errors import Conflict, CriteriaError, FieldFault, RequestError
-from toxgrade.grading.dictionary import Dictionary, read_dictionary
 from toxgrade.grading.rules import Rules
 from toxgrade.server.api.fields import PatientName, StudyName
-from toxgrade.server.api.grading import grader_for
+from toxgrade.server.api.grading import grader_for, site_names
 from toxgrade.server.api.requests import StudyRequest
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import JsonRoute
-from toxgrade.server.http.service import Service, TheService
+from toxgrade.server.http.service import TheService
 from toxgrade.server.records.preconditions import tag
 from toxgrade.server.records.regrade import regrade_study
 from toxgrade.server.records.studies import (
@@ -58,7 +57,7 @@ async def put_study(
     """
     edition = grader_for(Rules(asked.edition), service).edition.name
     choices = tuple(asked.interpretations.items())
-    names = _dictionary(asked, service)
+    names = site_names(asked.dictionary, service)
     rules = Rules(edition, asked.window.window(), asked.implausible, choices, names)
     grader_for(rules, service)
     known = service.graders.criteria.analytes
@@ -94,14 +93,6 @@ async def get_study(service: TheService, study: StudyName) -> JSONResponse:
 
     found, newest = await service.read(query)
     return JSONResponse(_answer(found), headers={"ETag": newest})
-
-
-def _dictionary(asked: StudyRequest, service: Service) -> Dictionary:
-    try:
-        return read_dictionary(asked.dictionary, service.graders.criteria.analytes.values())
-    except RequestError as error:
-        faults = [replace(fault, loc=("dictionary", *fault.loc)) for fault in error.faults]
-        raise RequestError(str(error), faults) from None
 
 
 def _rows(
