@@ -29,7 +29,7 @@ def by_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[pl.DataFrame, pl.
     folder, chance = tmp_path_factory.mktemp("cli"), Random(1)
     values = {
         "creatinine": ["1.0", "<1.0", "1.00", ">1.0", "1.6", "2.1", "x"],
-        "ALT": ["30", "30.0", "<=30", "121", "300"],
+        "ALT": ["30", "30.0", "<=30", "121", "300", "29.999999999999996"],
         "albumin": ["4.15", ">4.15", "3", "1.9"],
     }
     units = {"creatinine": "mg/dL", "ALT": "U/L", "albumin": "g/dL"}
@@ -39,7 +39,9 @@ def by_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[pl.DataFrame, pl.
          "collected": chance.choice(days), "analyte": analyte,
          "value": chance.choice(values[analyte]), "unit": units[analyte], "lln": "",
          "uln": chance.choice(["1.2", "40", "40.0", ""]),
-         "status": chance.choice(["final", "cancelled", "corrected"])}
+         "status": chance.choice(["final", "cancelled", "corrected"]),
+         "specimen": chance.choice(["", "", "serum", "URINE"]),
+         "indicator": chance.choice(["", "N", "H", "L"])}
         for analyte in chance.choices(list(values), k=700)
     ]  # fmt: skip
     labs = pl.DataFrame(rows)
