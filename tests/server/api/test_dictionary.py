@@ -48,6 +48,21 @@ def test_names_of_a_study_are_graded_at_once_and_stored_ones_again(api: httpx.Cl
     assert other["dictionary"] == {"analytes": {}, "units": {}, "specimens": {}}
 
 
+@pytest.mark.parametrize("between", [{}, {"analytes": {"POTAS": "sodium"}}])
+def test_a_dictionary_that_is_taken_back_leaves_no_grade_behind(
+    api: httpx.Client, between: dict[str, Any]
+) -> None:
+    """A result that lost its two terms and has them again is graded once for each."""
+    _put(api, _DICTIONARY)
+    _send(api, _potassium())
+    for dictionary in (between, {"units": {"x": "1"}}, _DICTIONARY):
+        assert _put(api, dictionary, "?regrade=true").status_code == 200
+    stored = api.get(f"{_STUDY}/patients/P1/grades").json()["grades"]
+    assert sorted((g["term"], g["grade"]) for g in stored) == [
+        ("Hyperkalemia", 4), ("Hypokalemia", 0),
+    ]  # fmt: skip
+
+
 def test_a_concept_map_is_taken_as_a_dictionary(api: httpx.Client) -> None:
     element = {"code": "K", "target": [{"code": "2823-3", "equivalence": "equivalent"}]}
     group = {"source": "http://lab.example", "target": "http://loinc.org", "element": [element]}

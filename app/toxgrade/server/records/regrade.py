@@ -1,5 +1,6 @@
 """Grading stored results again: changed grades are appended, nothing is overwritten."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -82,22 +83,27 @@ def _superseded(
 ) -> tuple[list[GradeRow | None], list[GradeRow]]:
     """Return for each new grade, given by identity and term, the stored grade that it supersedes
     (None: there is none), and the stored grades that no new one supersedes.
+
+    That is the one for its term, else one of the same result for a term that it has no more. Of a
+    result that is graded no more there may be several without a term.
     """
-    by_key: dict[tuple[str, str | None], GradeRow] = {
-        (row["identity"], row["term"]): row for row in stored
-    }
-    new_keys = set(keys)
-    dropped = [row for key, row in by_key.items() if key not in new_keys]
-    return [by_key.get(key) or _take_dropped(dropped, key[0]) for key in keys], dropped
+    waiting: dict[str, list[GradeRow]] = defaultdict(list)
+    for row in stored:
+        waiting[row["identity"]].append(row)
+    same = [_take(waiting[identity], term) for identity, term in keys]
+    superseded = [
+        row or _take(waiting[identity], *(other["term"] for other in waiting[identity]))
+        for row, (identity, _) in zip(same, keys, strict=True)
+    ]
+    return superseded, [row for rows in waiting.values() for row in rows]
 
 
-def _take_dropped(dropped: list[GradeRow], identity: str) -> GradeRow | None:
-    """Remove and return a grade of that result for another term, which the edition now lacks."""
-    of_result = [row for row in dropped if row["identity"] == identity]
-    if not of_result:
-        return None
-    taken = next((row for row in of_result if row["term"] is not None), of_result[0])
-    dropped.remove(taken)
+def _take(rows: list[GradeRow], *terms: str | None) -> GradeRow | None:
+    """Remove and return a result's grade for one of the terms, rather a term than none."""
+    found = [row for row in rows if row["term"] in terms]
+    taken = next((row for row in found if row["term"] is not None), found[0] if found else None)
+    if taken is not None:
+        rows.remove(taken)
     return taken
 
 
@@ -113,7 +119,7 @@ def _closing_row(row: GradeRow, grader: TermGrader, now: datetime) -> dict[str, 
         | dict.fromkeys(no_grade)
         | {
             "reason": Reason.UNKNOWN_ANALYTE.value,
-            "because": "this edition does not grade the term that the earlier grade was for",
+            "because": "the result is not graded for this term any more, by the study's present rules",
             "flags": "",
             "edition": grader.edition.name,
             "criteria_sha256": grader.edition.sha256,
