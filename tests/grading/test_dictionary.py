@@ -3,7 +3,7 @@
 import pytest
 
 from toxgrade.criteria.reader import load
-from toxgrade.errors import ParseError, RequestError
+from toxgrade.errors import RequestError
 from toxgrade.fhir.concept_map import read_concept_map
 from toxgrade.grading.dictionary import Dictionary, dictionary_of, read_dictionary
 from toxgrade.grading.units import Names
@@ -69,6 +69,23 @@ def test_specimens(theirs: str | None, kind: str) -> None:
     assert _names().specimen(theirs) == kind
 
 
+@pytest.mark.parametrize(
+    ("told", "specimen"),
+    [
+        ([("", "SST")], "SST"),
+        ([("Serum", "DU")], "DU"),  # the site's word goes before a text
+        ([("yellow", "1"), ("Serum", "")], "yellow"),  # of two specimens one is not known
+        ([("Serum", "1")], "Serum"),
+        ([("Serum", "SER"), ("Urine", "UR")], "Urine"),
+        ([("Blood", "BLDV")], "BLDV"),
+        ([("", "")], None),
+        ([], None),
+    ],
+)
+def test_the_specimen_of_several_names(told: list[tuple[str, ...]], specimen: str | None) -> None:
+    assert _names().one_specimen(told) == specimen
+
+
 def test_a_name_of_ours_may_mean_something_else_at_a_site() -> None:
     """The site's name goes first; what makes a stored result the same one does not change."""
     site = read_dictionary({"analytes": {"CA": "ionized calcium"}}, _ANALYTES.values())
@@ -93,6 +110,8 @@ def test_a_name_may_say_that_the_sample_is_venous() -> None:
         ("units", {"x": "furlong"}, "unknown-unit", "10*9/L"),
         ("specimens", {"x": "urine"}, "unknown-specimen", "other"),
         ("specimens", {"x": ""}, "unknown-specimen", "other"),
+        ("specimens", {"http://lab.example|S": "serum"}, "dictionary-name", "without its system"),
+        ("analytes", {"()": "potassium"}, "dictionary-name", "1 to 200"),
         ("names", {"x": "potassium"}, "unknown-table", "analytes, units, specimens"),
     ],
 )
@@ -138,27 +157,114 @@ _CONCEPTS = {
 }  # fmt: skip
 
 
+def _read(*groups: object, **more: object) -> dict[str, dict[str, str]]:
+    return read_concept_map(
+        {"resourceType": "ConceptMap", "group": list(groups), **more}, _ANALYTES.values()
+    )
+
+
+def _loinc(*elements: object, **more: object) -> dict[str, object]:
+    group = {"source": "http://lab.example", "target": "http://loinc.org"}
+    return {**group, "element": list(elements), **more}
+
+
 def test_a_concept_map_is_a_dictionary() -> None:
-    assert read_concept_map(_CONCEPTS) == {
+    tables = read_concept_map(_CONCEPTS, _ANALYTES.values())
+    assert tables == {
         "analytes": {"http://lab.example|K+": "2823-3", "http://lab.example|NA+": "2951-2"},
         "units": {"cells/cumm": "/mm3"},
         "specimens": {"SST": "119364003"},
     }
-    assert read_dictionary(read_concept_map(_CONCEPTS), _ANALYTES.values())
+    assert read_dictionary(tables, _ANALYTES.values())
+
+
+_K = {"code": "K", "target": [{"code": "2823-3", "equivalence": "equivalent"}]}
+_MAPPED = {"analytes": {"http://lab.example|K": "2823-3"}}
 
 
 @pytest.mark.parametrize(
-    "group",
+    "beside",
     [
-        {"target": "http://other.example", "element": []},
-        {"target": "http://loinc.org", "element": [{"code": "K", "target": []}]},
-        {"target": "http://loinc.org", "element": [{"target": [{"code": "2823-3"}]}]},
-        {"target": "http://loinc.org",
-         "element": [{"code": "K", "target": [{"code": "2823-3", "equivalence": "wider"}]}]},
-        {"target": "http://loinc.org",
-         "element": [{"code": "K", "target": [{"code": "2823-3"}, {"code": "6298-4"}]}]},
+        {"code": "X", "target": [{"equivalence": "unmatched"}]},  # R4: there is no such code
+        {"code": "X", "noMap": True},  # R5: the same
+        {"code": "TSH", "target": [{"code": "3016-3", "equivalence": "equal"}]},  # not graded
+        {"code": "DBIL", "target": [{"code": "1968-7", "equivalence": "equal"}]},  # direct
+        {"code": "K", "target": [
+            {"code": "2823-3", "equivalence": "equal"}, {"code": "6298-4", "equivalence": "wider"},
+        ]},
     ],
 )  # fmt: skip
-def test_a_concept_map_that_does_not_say_what_is_equal_is_refused(group: object) -> None:
-    with pytest.raises(ParseError, match="expected"):
-        read_concept_map({"resourceType": "ConceptMap", "group": [group]})
+def test_a_concept_map_of_a_whole_laboratory_is_read_as_far_as_it_is_graded(
+    beside: dict[str, object],
+) -> None:
+    assert _read(_loinc(_K, beside)) == _MAPPED
+
+
+def test_systems_of_a_concept_map_may_have_their_version_behind_them() -> None:
+    versions = {"source": "http://lab.example|1.0", "target": "http://loinc.org|2.76"}
+    assert _read(_loinc(_K, **versions)) == _MAPPED
+
+
+@pytest.mark.parametrize(
+    ("system", "specimens"),
+    [
+        ("http://snomed.info/sct", {"119364003": "119364003", "122575003": "other"}),
+        ("http://terminology.hl7.org/CodeSystem/v2-0487", {"SER": "SER", "UR": "other"}),
+    ],
+)
+def test_specimens_that_are_no_blood_are_other_ones(system: str, specimens: dict[str, str]) -> None:
+    elements = [{"code": code, "target": [{"code": code}]} for code in specimens]
+    assert _read({"target": system, "element": elements}) == {"specimens": specimens}
+
+
+def _to(*targets: object) -> dict[str, object]:
+    return _loinc({"code": "K", "target": list(targets)})
+
+
+@pytest.mark.parametrize(
+    ("group", "code"),
+    [
+        ({"target": "http://other.example", "element": []}, "concept-map-target"),
+        ({"target": ["http://loinc.org"], "element": []}, "concept-map-target"),
+        ({"target": {"x": 1}, "element": []}, "concept-map-target"),
+        (_loinc({"target": [{"code": "2823-3"}]}), "concept-map-element"),
+        (_to({"code": "2823-3", "equivalence": "wider"}), "concept-map-element"),
+        (_to({"code": "2823-3", "equivalence": "relatedto"}), "concept-map-element"),
+        (_to({"code": "2823-3", "relationship": "related-to"}), "concept-map-element"),
+        (_to({"code": "2823-3", "equivalence": ["equal"]}), "concept-map-element"),
+        (_to({"code": "2823-3", "dependsOn": [{"property": "x"}]}), "concept-map-element"),
+        (_to({"code": "2823-3"}, {"code": "6298-4"}), "concept-map-element"),
+        (_loinc(_K, {"code": "K", "target": [{"code": "2951-2"}]}), "dictionary-twice"),
+        (_loinc({**_K, "modifierExtension": [{"url": "x"}]}), "not-understood"),
+        (_to(), "concept-map-empty"),
+        (_to({"code": "3016-3"}), "concept-map-empty"),
+        ("x", "concept-map-empty"),
+    ],
+)
+def test_a_concept_map_that_does_not_say_what_is_equal_is_refused(group: object, code: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        _read(group)
+    assert caught.value.faults[0].code == code
+
+
+@pytest.mark.parametrize(
+    ("theirs", "table"),
+    [
+        (("K (total)", "K total"), "analytes"),  # one name, however it is written
+        (("http://loinc.org|22664-7", "LN|22664-7"), "analytes"),
+    ],
+)
+def test_two_names_that_are_looked_up_as_one_are_there_twice(
+    theirs: tuple[str, str], table: str
+) -> None:
+    given = {table: dict(zip(theirs, ("potassium", "sodium"), strict=True))}
+    with pytest.raises(RequestError) as caught:
+        read_dictionary(given, _ANALYTES.values())
+    assert caught.value.faults[0].code == "dictionary-twice"
+
+
+@pytest.mark.parametrize("theirs", ["http://loinc.org|22664-7", "LN|22664-7", "22664-7"])
+def test_a_loinc_code_may_be_mapped_with_its_system(theirs: str) -> None:
+    site = read_dictionary({"analytes": {theirs: "potassium"}}, _ANALYTES.values())
+    found = Names(_ANALYTES.values(), site).analyte("22664-7")
+    assert (found and found.name) == "potassium"

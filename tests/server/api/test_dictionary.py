@@ -78,8 +78,8 @@ def test_a_concept_map_is_taken_as_a_dictionary(api: httpx.Client) -> None:
         ({"units": {"x": "furlong"}}, ["dictionary", "units", 0], "unknown-unit"),
         ({"specimens": {"x": "urine"}}, ["dictionary", "specimens", 0], "unknown-specimen"),
         ({"names": {}}, ["dictionary", "names"], "unknown-table"),
-        ({"resourceType": "ConceptMap", "group": [{"target": "x"}]}, ["dictionary"],
-         "concept-map-target"),
+        ({"resourceType": "ConceptMap", "group": [{"target": "x"}]},
+         ["dictionary", "group", 0, "target"], "concept-map-target"),
     ],
 )  # fmt: skip
 def test_a_wrong_entry_is_named(

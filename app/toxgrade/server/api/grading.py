@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
 from toxgrade.errors import CriteriaError, FieldFault, RequestError, TooLarge
+from toxgrade.fhir.concept_map import read_concept_map
 from toxgrade.grading.dictionary import Dictionary, read_dictionary
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.patient import grade_patient, refuse_late_baseline
@@ -106,13 +107,16 @@ def refuse_too_many(request: Panel, service: Service) -> None:
 
 
 def site_names(given: Mapping[str, Mapping[str, str]], service: Service) -> Dictionary:
-    """Return the dictionary of a request.
+    """Return the dictionary of a request, which may be a ConceptMap.
 
     Raises:
         RequestError: an entry is not understood; its fault names table and number of the entry.
     """
+    analytes = service.graders.criteria.analytes.values()
     try:
-        return read_dictionary(given, service.graders.criteria.analytes.values())
+        if "resourceType" in given:
+            given = read_concept_map(given, analytes)
+        return read_dictionary(given, analytes)
     except RequestError as error:
         faults = [replace(fault, loc=("dictionary", *fault.loc)) for fault in error.faults]
         raise RequestError(str(error), faults) from None

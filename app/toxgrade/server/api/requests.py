@@ -10,13 +10,14 @@ from pydantic import (
     ConfigDict,
     Field,
     Strict,
+    ValidatorFunctionWrapHandler,
     WithJsonSchema,
+    WrapValidator,
     model_validator,
 )
 
 from toxgrade.cohort.definition import LIVER_ENZYMES
 from toxgrade.errors import FieldFault, ParseError, RequestError
-from toxgrade.fhir.concept_map import read_concept_map
 from toxgrade.grading.normalize import Implausible
 from toxgrade.grading.phase import PRESETS, Window, course_faults, read_window
 from toxgrade.grading.result import Course, LabResult
@@ -123,14 +124,10 @@ _WINDOW_SCHEMA = {
 WindowField = Annotated[WindowLength, BeforeValidator(_written), WithJsonSchema(_WINDOW_SCHEMA)]
 
 
-def _tables(given: object) -> object:
-    """Return a ConceptMap as the tables of a dictionary, and anything else as it is."""
-    if not isinstance(given, dict) or given.get("resourceType") != "ConceptMap":
-        return given
-    try:
-        return read_concept_map(given)
-    except ParseError as error:
-        raise refuse(error.code, error.message) from None
+def _tables(given: object, read: ValidatorFunctionWrapHandler) -> object:
+    """Return the tables of a dictionary, and a ConceptMap as it is: the study's route reads it."""
+    is_map = isinstance(given, dict) and given.get("resourceType") == "ConceptMap"
+    return given if is_map else read(given)
 
 
 InterpretationsField = Annotated[
@@ -148,7 +145,7 @@ InterpretationsField = Annotated[
 
 DictionaryField = Annotated[
     dict[Text, dict[Text, Text]],
-    BeforeValidator(_tables),
+    WrapValidator(_tables),
     Field(
         default_factory=dict,
         description="The site's own names of tests, units and specimens, each with ours, for every"
