@@ -24,7 +24,7 @@ _ADDRESS = re.compile(r"(?P<base>https?://\S+/)?(?P<name>[A-Z][A-Za-z]+/[^/\s?#|
 _HOST = re.compile(r"https?://([^/]+)", re.IGNORECASE)
 _BY_IDENTIFIER = re.compile(r"(?:.*/)?Patient\?identifier=([^&]+)")
 _IRRELEVANT = frozenset({"contact", "communication", "link", "contained"})  # of a Patient
-_MEMBERS = {"DiagnosticReport": "result", "Observation": "hasMember"}
+MEMBERS = {"DiagnosticReport": "result", "Observation": "hasMember"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class People:
             self._add(entry, notes)
         for entry, resource in _resources(entries):
             subject = object_of(resource.get("subject"))
-            key, who = _identifier(subject.get("identifier")), self._by(entry, subject)
+            key, who = identifier_key(subject.get("identifier")), self._by(entry, subject)
             if key and who:
                 self._beside[key].add(who)
 
@@ -104,7 +104,9 @@ class People:
         if found in self.persons:
             return found
         by_reference = _BY_IDENTIFIER.fullmatch(reference)
-        key = unquote(by_reference[1]) if by_reference else _identifier(subject.get("identifier"))
+        key = (
+            unquote(by_reference[1]) if by_reference else identifier_key(subject.get("identifier"))
+        )
         if key is None:
             return found
         is_known = self._of_patients[key] if key in self._of_patients else self._beside.get(key, ())
@@ -140,7 +142,7 @@ class People:
             return
         self._named[full or name] = self._named[name] = name
         for identifier in objects(entry.resource.get("identifier")):
-            if key := _identifier(identifier):
+            if key := identifier_key(identifier):
                 self._of_patients[key].add(name)
         self.persons[name] = _person(entry.resource, entry.place, notes)
 
@@ -162,7 +164,7 @@ class People:
         for inner in objects(entry.resource.get("contained")):
             if (text_of(inner.get("id")) or "").removeprefix("#") != reference[1:]:
                 continue
-            keys = [k for one in objects(inner.get("identifier")) if (k := _identifier(one))]
+            keys = [k for one in objects(inner.get("identifier")) if (k := identifier_key(one))]
             for known in (self._of_patients, self._beside):
                 found = {who for key in keys for who in known.get(key, ())}
                 if len(found) == 1:
@@ -175,15 +177,15 @@ class People:
 def _resources(entries: Sequence[Entry]) -> Iterator[tuple[Entry, Mapping[str, Any]]]:
     """Yield every resource that has a subject, contained ones with their container's entry."""
     for entry in entries:
-        if entry.kind in ("Procedure", *_MEMBERS):
+        if entry.kind in ("Procedure", *MEMBERS):
             yield entry, entry.resource
             for inner in objects(entry.resource.get("contained")):
                 yield entry, inner
 
 
-def _identifier(identifier: object) -> str | None:
-    found = object_of(identifier)
-    value = text_of(found.get("value"))
+def identifier_key(identifier: object) -> str | None:
+    """Return an Identifier as ``system|value``; None where it has no value."""
+    value = text_of((found := object_of(identifier)).get("value"))
     return f"{text_of(found.get('system')) or ''}|{value}" if value else None
 
 
@@ -212,11 +214,11 @@ def withdrawn_results(entries: Sequence[Entry], notes: list[Note]) -> dict[str, 
         status = entry.resource.get("status")
         if entry.kind == "Composition" and status in WITHDRAWN:
             return {each.place: (str(status), entry.place) for each in entries}
-    named_by = _observations_by_address(entries)
+    named_by = observations_by_address(entries)
     found: dict[str, tuple[str, str]] = {}
     valid: set[str] = set()
-    for entry in (entry for entry in entries if entry.kind in _MEMBERS):
-        status, key = entry.resource.get("status"), _MEMBERS[entry.kind]
+    for entry in (entry for entry in entries if entry.kind in MEMBERS):
+        status, key = entry.resource.get("status"), MEMBERS[entry.kind]
         for i, member in enumerate(objects(entry.resource.get(key))):
             reference = text_of(member.get("reference"))
             if reference is None or reference.startswith("#"):
@@ -232,9 +234,7 @@ def withdrawn_results(entries: Sequence[Entry], notes: list[Note]) -> dict[str, 
     return {place: why for place, why in found.items() if place not in valid}
 
 
-def _observations_by_address(
-    entries: Sequence[Entry],
-) -> dict[tuple[str | None, str], set[str]]:
+def observations_by_address(entries: Sequence[Entry]) -> dict[tuple[str | None, str], set[str]]:
     """Return the places of Observations by server and ``Type/id``; no server: any, and URNs."""
     found: dict[tuple[str | None, str], set[str]] = defaultdict(set)
     observations = [entry for entry in entries if entry.kind == "Observation"]

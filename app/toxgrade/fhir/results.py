@@ -41,7 +41,7 @@ class Source:
     """An Observation, its place in the Bundle (FHIRPath) and its subject (None: it names none).
 
     ``scope``: what its id is unique within, a server or a container (None: not known). ``notes``
-    are about its place in the Bundle. ``specimen``: code and text of each of its types.
+    are about its place in the Bundle. ``specimen``: texts and codes of each of its specimens.
     """
 
     where: str
@@ -50,7 +50,7 @@ class Source:
     full_url: str | None = None
     scope: str | None = None
     notes: tuple[Note, ...] = ()
-    specimen: tuple[tuple[str, str], ...] = ()
+    specimen: tuple[tuple[str, ...], ...] = ()
 
     @property
     def is_contained(self) -> bool:

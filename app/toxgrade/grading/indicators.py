@@ -15,6 +15,7 @@ _WORDS: dict[str, Indicator] = {
     **dict.fromkeys(("H", "HH", "HIGH", "HU"), "high"),
     **dict.fromkeys(("L", "LL", "LOW", "LU"), "low"),
 }  # fmt: skip
+_ABNORMAL = ("A", "AA", "ABNORMAL", "HX", "LX", "<", ">", "*", "**")
 
 
 def read_indicator(text: str | None) -> Indicator | None:
@@ -26,10 +27,17 @@ def read_indicator(text: str | None) -> Indicator | None:
 
 
 def one_indicator(texts: Iterable[str]) -> str | None:
-    """Return the flag of several that says something; None where none does, or two differ."""
-    said = {read_indicator(text): text for text in texts}
+    """Return the flag of several that says something; None where none does, or two differ.
+
+    What is abnormal in any way (``A``, ``<``) is not normal.
+    """
+    sent = [text for text in texts if text]
+    said = {read_indicator(text): text for text in sent}
     said.pop(None, None)
-    return next(iter(said.values())) if len(said) == 1 else None
+    is_abnormal = any(text.strip().upper() in _ABNORMAL for text in sent)
+    if len(said) != 1 or (is_abnormal and "normal" in said):
+        return None
+    return next(iter(said.values()))
 
 
 def says_beyond(indicator: Indicator | None, side: Reference) -> bool | None:

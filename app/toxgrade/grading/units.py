@@ -7,12 +7,16 @@ from fractions import Fraction
 from typing import Protocol
 
 from toxgrade.criteria.model import Analyte, Unit
-from toxgrade.grading.specimens import SpecimenKind, specimen_kind
+from toxgrade.grading.specimens import SpecimenKind, is_unknown_specimen, specimen_kind
 
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _POWER_OF_TEN = re.compile(r"(?<=10)[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _ANNOTATION = re.compile(r"\{[^{}]*\}")
 _WHITE_SPACE = re.compile(r"\s+")
+_LOINC_SYSTEM = re.compile(
+    r"(http://loinc\.org|urn:oid:2\.16\.840\.1\.113883\.6\.1|ln|lnc|loinc)\|(?=[0-9]+-[0-9]$)"
+)
+_GRAVEST: tuple[SpecimenKind, ...] = ("other", "venous", "blood")
 _BETWEEN_WORDS = re.compile(r"[\s,()]+")
 
 
@@ -113,25 +117,26 @@ class Names:
 
     def specimen(self, text: str | None) -> SpecimenKind:
         """Return whether a specimen is blood, venous blood or other; blood where none is told."""
-        ours = self._site_specimens.get(folded_name(text)) if text else None
+        ours = self._site_specimens.get(site_key(text)) if text else None
         return specimen_kind(text if ours is None else ours)
 
     def refusal(self, text: str) -> str | None:
         """Return what a similar LOINC code means that is not graded; None for any other code."""
         return self._refused.get(text.strip())
 
-    def one_specimen(self, told: Iterable[tuple[str, str]]) -> str | None:
-        """Return the specimen of several (code, text) that is no blood, else the first; or None.
+    def one_specimen(self, told: Iterable[Iterable[str]]) -> str | None:
+        """Return the name of several specimens that is no blood, else the first; or None.
 
-        The text counts, and the code where there is none or where the site's dictionary has it.
+        Each has texts and codes. Those in the site's dictionary count, else those that are known:
+        a local code or a tube's name says nothing beside a code that means serum.
         """
-        named = [
-            code if code.strip().casefold() in self._site_specimens else text or code
-            for code, text in told
-            if code or text
-        ]
-        others = (name for name in named if self.specimen(name) == "other")
-        return next(others, named[0] if named else None)
+        named = (self._known_names([name for name in names if name]) for names in told)
+        found = [name for names in named for name in names]
+        return min(found, key=lambda name: _GRAVEST.index(self.specimen(name)), default=None)
+
+    def _known_names(self, names: list[str]) -> list[str]:
+        own = [name for name in names if site_key(name) in self._site_specimens]
+        return own or [name for name in names if not is_unknown_specimen(name)] or names
 
     def unit(self, analyte: Analyte, text: str) -> Unit | None:
         """Return the analyte's unit of that spelling; None if it is not accepted."""
@@ -142,7 +147,12 @@ class Names:
 
 
 def _folded(entries: Iterable[tuple[str, str]]) -> dict[str, str]:
-    return {folded_name(theirs): ours for theirs, ours in entries}
+    return {site_key(theirs): ours for theirs, ours in entries}
+
+
+def site_key(theirs: str) -> str:
+    """Return the one form in which a site's name is looked up: LOINC codes without a system."""
+    return _LOINC_SYSTEM.sub("", folded_name(theirs))
 
 
 class UnitKeys:

@@ -296,7 +296,14 @@ _SITE = Site(codes={"BILI": "bilirubin"})
         ("PLAS^Plasma, EDTA", True), ("1^Serum or Plasma^L", True), ("VOLLBLUT", True),
         ("UR", False), ("BLDCO^Cord blood", False), ("^Blood in urine", False), ("OBLD", False),
         ("^Donor blood", False), ("^Bone marrow", False), ("^occult blood", False),
-        ("4711", False), ("SER^Serum^L^UR^Urine^L", False), ("EDTA", False),
+        ("4711", False), ("SER^Serum^L^UR^Urine^L", False), ("EDTA", False), ("BLDCO", False),
+        # A code that is known counts, whatever it or the tube is called there.
+        ("119364003^Serumprobe^SCT", True), ("SER^gelbe Monovette^L", True),
+        ("SER^Serum^HL70487^1^^L", True), ("S1^^L^119364003^Serum^SCT", True),
+        ("EDTA^lila^L^BLD^^HL70487", True), ("^échantillon de sérum", True), ("^EDTA-blod", True),
+        ("445295009^Blood specimen with edetic acid^SCT", True), ("445295009^EDTA-lila^SCT", True),
+        ("BLD^Nabelschnurblut^L", False), ("SER^Urine^L", False), ("UR^Serum^L", False),
+        ("BLD^Dried blood spot^L", False), ("119364003^^SCT^122575003^^SCT", False),
     ],
 )  # fmt: skip
 def test_a_specimen_is_blood_by_whole_words_of_a_list(specimen: str, is_blood: bool) -> None:
@@ -320,7 +327,8 @@ def test_a_specimen_that_is_not_blood_is_told(door: httpx.Client) -> None:
     ("sent", "taken"),
     [
         ("H", "H"), ("HH", "HH"), ("N", "N"), ("L", "L"), ("H~A", "H"), ("A", None), ("", None),
-        ("H~L", None), ("H~HH", "HH"), ("N*", "N*"), ("<", None), ("H^High^HL70078", "H"),
+        ("H~L", None), ("H~HH", "HH"), ("N~A", None), ("N~<", None), ("N~N", "N"),
+        ("N*", "N*"), ("<", None), ("H^High^HL70078", "H"),
     ],
 )  # fmt: skip
 def test_the_flag_of_a_result(sent: str, taken: str | None) -> None:

@@ -119,7 +119,7 @@ def _closing_row(row: GradeRow, grader: TermGrader, now: datetime) -> dict[str, 
         | dict.fromkeys(no_grade)
         | {
             "reason": Reason.UNKNOWN_ANALYTE.value,
-            "because": "the result is not graded for this term any more, by the study's present rules",
+            "because": "by its present rules the study grades the result for this term no more",
             "flags": "",
             "edition": grader.edition.name,
             "criteria_sha256": grader.edition.sha256,

@@ -64,15 +64,12 @@ class Order:
         return obx.component(14) or (self.obr.component(7) if self.obr else "") or of_specimen
 
     @property
-    def specimen(self) -> list[tuple[str, str]]:
-        """Code and text of each specimen and its alternate (SPM-4, else OBR-15), as sent."""
-        told = [
-            (spm.component(4, n), spm.component(4, n + 1)) for spm in self.specimens for n in (1, 4)
-        ]
+    def specimen(self) -> list[tuple[str, ...]]:
+        """Texts and codes of each specimen, with its alternates (SPM-4, else OBR-15), as sent."""
+        places = (2, 1, 5, 4)  # text and code, and those of the alternate
+        told = [tuple(spm.component(4, n) for n in places) for spm in self.specimens]
         if not any(map(any, told)) and self.obr:
-            told = [
-                (self.obr.component(15, 1, n), self.obr.component(15, 1, n + 1)) for n in (1, 4)
-            ]
+            told = [tuple(self.obr.component(15, 1, n) for n in places)]
         return told
 
     @property
