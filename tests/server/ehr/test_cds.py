@@ -121,6 +121,29 @@ def test_the_latest_result_of_a_term_counts_and_the_highest_is_told(
     assert "Highest since" not in card["detail"]  # it was worse before
 
 
+@pytest.mark.parametrize(
+    ("newest", "indicator"),
+    [
+        ({"specimen": {"display": "Urine"}}, "critical"),
+        ({"valueQuantity": quantity(160, "furlong")}, "critical"),
+        ({"valueQuantity": quantity(160, "10*9/L")}, None),  # it has a grade: it counts
+    ],
+)
+def test_a_newer_result_without_any_grade_does_not_hide_one_that_has_it(
+    stateless: httpx.Client, newest: dict[str, Any], indicator: str | None
+) -> None:
+    found = cards(stateless, call(platelets(20, "2011-04-22"), platelets(160, **newest)))
+    assert [card["indicator"] for card in found] == ([indicator] if indicator else [])
+
+
+def test_a_newer_result_without_any_grade_is_told_where_the_one_before_is_no_concern(
+    stateless: httpx.Client,
+) -> None:
+    odd = platelets(20, specimen={"display": "Tube 7"})
+    (card,) = cards(stateless, call(platelets(160, "2011-04-22"), odd))
+    assert card["summary"].startswith("Undecided grade")
+
+
 def test_of_one_day_the_latest_if_all_are_timed_else_the_worst(stateless: httpx.Client) -> None:
     early, late = platelets(20, f"{NEW}T08:00:00+02:00"), platelets(60, f"{NEW}T20:00:00+02:00")
     assert [c["indicator"] for c in cards(stateless, call(late, early))] == ["info"]

@@ -78,28 +78,37 @@ def _by_term(
 
 
 def _latest(found: Sequence[tuple[LabResult, Graded]]) -> _Latest | None:
-    """Return the newest result: of the last instant where all have one, else of the newest day.
+    """Return the newest result; where nothing is certain of it, the newest with bounds if worse.
 
-    Of a day it is the last one if all have a time of one offset, else the worst.
+    An unknown unit or another specimen (urine) must not hide the grade 4 of the day before.
     """
     informative = [(lab, graded) for lab, graded in found if graded.reason not in _UNINFORMATIVE]
     if not informative:
         return None
-    instants = [_written(lab) for lab, _ in informative]
-    if all(at and at.tzinfo for at in instants):
-        same_day = _last(informative, [at for at in instants if at])
-    else:
-        same_day = _last(informative, [_day(lab) for lab, _ in informative])
-        times = [at for lab, _ in same_day if (at := _written(lab))]
-        if len(times) == len(same_day) and len({at.utcoffset() for at in times}) == 1:
-            same_day = _last(same_day, times)
-    lab, graded = max(same_day, key=lambda pair: _severity(pair[1]))
+    bounded = [(lab, graded) for lab, graded in informative if graded.at_most is not None]
+    newest = [one for each in (informative, bounded) if each for one in _newest(each)]
+    lab, graded = max(newest, key=lambda pair: _severity(pair[1]))
     since_start = [
         (g.at_least, past.collected.text)
         for past, g in found
         if g.phase in ("acute", "late") and g.at_least is not None and past.collected
     ]
     return _Latest(lab, graded, max(since_start, default=None, key=lambda pair: pair[0]))
+
+
+def _newest(found: Sequence[tuple[LabResult, Graded]]) -> list[tuple[LabResult, Graded]]:
+    """Return the results of the last instant where all have one, else of the newest day.
+
+    Of a day it is the last one if all have a time of one offset, else all of that day.
+    """
+    instants = [_written(lab) for lab, _ in found]
+    if all(at and at.tzinfo for at in instants):
+        return _last(found, [at for at in instants if at])
+    same_day = _last(found, [_day(lab) for lab, _ in found])
+    times = [at for lab, _ in same_day if (at := _written(lab))]
+    if len(times) == len(same_day) and len({at.utcoffset() for at in times}) == 1:
+        return _last(same_day, times)
+    return same_day
 
 
 def _last(
