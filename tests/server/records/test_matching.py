@@ -16,9 +16,11 @@ from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.rules import Graders, Rules
+from toxgrade.server.records.current_state import stored_result
 from toxgrade.server.records.doubts import flag_doubts, twins
 from toxgrade.server.records.identity import OWN_NUMBER
 from toxgrade.server.records.matching import Matcher
+from toxgrade.server.records.store import result_row
 from toxgrade.server.records.version_index import WITHDRAWN
 
 _GRADER: TermGrader = Graders(load()).for_rules(Rules())
@@ -155,6 +157,23 @@ def test_what_was_stored_without_a_scope_is_found_again() -> None:
     old = matcher.match(_result(("6.8", "final", _8), source_scope=None))
     again = matcher.match(_result(("6.8", "final", _8)))
     assert (again.identity, again.version) == (old.identity, None)
+
+
+@pytest.mark.parametrize(
+    ("stored", "sent"),
+    [
+        ("LAB|2823-3||", "LAB|2823-3|"),  # before 0.2.0, with OBX-21 behind a third bar
+        ("LAB|2823-3|1|77", f"LAB|2823-3|1{OWN_NUMBER}77"),
+        ("LAB|2823-3|1", "LAB|2823-3|1"),
+        ("https://ehr.example/fhir/", "https://ehr.example/fhir/"),
+        (None, None),
+    ],
+)
+def test_scopes_are_read_however_they_were_once_written(
+    stored: str | None, sent: str | None
+) -> None:
+    row = result_row(_result(("6.8", "final", _8), source_scope=stored))
+    assert stored_result(row).source_scope == sent
 
 
 def test_a_resource_of_a_server_is_one_whatever_its_time() -> None:

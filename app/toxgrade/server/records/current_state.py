@@ -24,6 +24,7 @@ from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.result import Course, Flag, LabResult, Reason
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.tables import follow_ups, grades, results, treatments
+from toxgrade.server.records.identity import OWN_NUMBER
 
 VitalStatus = Literal["alive", "dead"]
 _UNREADABLE: tuple[Literal[Reason.UNREADABLE_VALUE, Reason.UNREADABLE_DATE], ...] = (
@@ -31,6 +32,7 @@ _UNREADABLE: tuple[Literal[Reason.UNREADABLE_VALUE, Reason.UNREADABLE_DATE], ...
     Reason.UNREADABLE_DATE,
 )
 
+_BARS_ONCE = 3  # Scopes of HL7 v2 had so many; now they have two.
 _VERSION = " version "  # stands between the time of issue and the number, of which one may lack
 
 # Statements are built once: building them each time took a third of the time of storing a panel.
@@ -153,7 +155,7 @@ def stored_result(row: Mapping[str, Any]) -> LabResult:
         status=row["status"],
         is_baseline=row["is_baseline"],
         source_id=row["source_id"],
-        source_scope=row["source_scope"],
+        source_scope=_scope(row["source_scope"]),
         issued=datetime.fromisoformat(issued) if issued else None,
         server_version=int(version) if version else None,
         lab=row["lab"],
@@ -162,6 +164,14 @@ def stored_result(row: Mapping[str, Any]) -> LabResult:
         specimen=row["specimen"],
         indicator=row["indicator"],
     )
+
+
+def _scope(stored: str | None) -> str | None:
+    """Return a scope as it is made now: OBX-21 once stood behind a third bar, also an empty one."""
+    if stored is None or OWN_NUMBER in stored or stored.count("|") != _BARS_ONCE:
+        return stored
+    base, _, own = stored.rpartition("|")
+    return f"{base}{OWN_NUMBER}{own}" if own else base
 
 
 def issued_text(result: LabResult) -> str | None:
