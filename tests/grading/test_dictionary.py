@@ -15,7 +15,9 @@ _SITE = {
         "pH ven": "venous pH", "Kalium im Serum": "potassium",
     },
     "units": {"cells/cumm": "/mm3", "TH/mm3": "10*3/uL", "units": "1"},
-    "specimens": {"SST": "serum", "VBG": "venous blood", "DU": "other", "Blut im Stuhl": "other"},
+    "specimens": {"SST": "serum", "VBG": "venous blood", "DU": "other", "Blut im Stuhl": "other",
+        "http://lab.example|S7": "serum",
+    },
 }  # fmt: skip
 
 
@@ -63,6 +65,7 @@ def test_units(analyte: str, theirs: str, ours: str | None) -> None:
         (None, "blood"),
         ("Blut im Stuhl", "other"),
         ("XYZ", "other"),
+        ("S7", "blood"),  # specimens are looked up by their code, whatever its system
     ],
 )
 def test_specimens(theirs: str | None, kind: str) -> None:
@@ -110,7 +113,8 @@ def test_a_name_may_say_that_the_sample_is_venous() -> None:
         ("units", {"x": "furlong"}, "unknown-unit", "10*9/L"),
         ("specimens", {"x": "urine"}, "unknown-specimen", "other"),
         ("specimens", {"x": ""}, "unknown-specimen", "other"),
-        ("specimens", {"http://lab.example|S": "serum"}, "dictionary-name", "without its system"),
+        ("units", {"http://lab.example|mM": "mmol/L"}, "dictionary-name", "without its system"),
+        ("specimens", {"A|S": "serum", "B|S": "other"}, "dictionary-twice", "twice"),
         ("analytes", {"()": "potassium"}, "dictionary-name", "1 to 200"),
         ("names", {"x": "potassium"}, "unknown-table", "analytes, units, specimens"),
     ],

@@ -14,7 +14,7 @@ import msgspec
 from toxgrade.criteria.model import Analyte
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.specimens import specimen_kind
-from toxgrade.grading.units import Names, canonical_spelling, site_key
+from toxgrade.grading.units import Names, canonical_spelling, site_key, specimen_key
 
 _Entries = tuple[tuple[str, str], ...]
 _LONGEST = 200
@@ -48,6 +48,7 @@ class Dictionary:
 
 NO_DICTIONARY = Dictionary()
 TABLES = tuple(field.name for field in fields(Dictionary))
+_KEYS = {"analytes": site_key, "units": canonical_spelling, "specimens": specimen_key}
 
 
 def read_dictionary(
@@ -79,13 +80,13 @@ def _faults(
         seen: dict[str, str] = {}
         for number, (theirs, ours) in enumerate(pairs.items()):
             loc = (table, number)
-            key = canonical_spelling(theirs) if table == "units" else site_key(theirs)
+            key = _KEYS[table](theirs)
             if not key or len(theirs) > _LONGEST or not theirs.strip().isprintable():
                 text = f"expected a name of 1 to {_LONGEST} printable characters"
                 yield FieldFault(loc, "dictionary-name", text)
             elif seen.setdefault(key, ours) != ours:
                 yield FieldFault(loc, "dictionary-twice", "this name is there twice")
-            elif "|" in theirs and table != "analytes":
+            elif "|" in theirs and table == "units":
                 yield FieldFault(loc, "dictionary-name", "expected the code without its system")
             elif table == "analytes" and names.analyte(ours) is None:
                 text = "expected a name, alias or LOINC code of GET /v1/analytes"

@@ -84,7 +84,7 @@ class Names:
         self.own = self if site is None else Names(analytes)
         self._site_analytes = _folded(site.analytes) if site else {}
         self._site_units = {canonical_spelling(t): ours for t, ours in site.units} if site else {}
-        self._site_specimens = _folded(site.specimens) if site else {}
+        self._site_specimens = {specimen_key(t): o for t, o in site.specimens} if site else {}
         self._analytes: dict[str, Analyte] = {}
         self._refused: dict[str, str] = {}
         self._units: dict[str, Mapping[str, Unit]] = {}
@@ -117,7 +117,7 @@ class Names:
 
     def specimen(self, text: str | None) -> SpecimenKind:
         """Return whether a specimen is blood, venous blood or other; blood where none is told."""
-        ours = self._site_specimens.get(site_key(text)) if text else None
+        ours = self._site_specimens.get(specimen_key(text)) if text else None
         return specimen_kind(text if ours is None else ours)
 
     def refusal(self, text: str) -> str | None:
@@ -135,7 +135,7 @@ class Names:
         return min(found, key=lambda name: _GRAVEST.index(self.specimen(name)), default=None)
 
     def _known_names(self, names: list[str]) -> list[str]:
-        own = [name for name in names if site_key(name) in self._site_specimens]
+        own = [name for name in names if specimen_key(name) in self._site_specimens]
         return own or [name for name in names if not is_unknown_specimen(name)] or names
 
     def unit(self, analyte: Analyte, text: str) -> Unit | None:
@@ -153,6 +153,11 @@ def _folded(entries: Iterable[tuple[str, str]]) -> dict[str, str]:
 def site_key(theirs: str) -> str:
     """Return the one form in which a site's name is looked up: LOINC codes without a system."""
     return _LOINC_SYSTEM.sub("", folded_name(theirs))
+
+
+def specimen_key(theirs: str) -> str:
+    """Return the form in which a site's specimen is looked up: the code, whatever its system."""
+    return site_key(theirs.rpartition("|")[2])
 
 
 class UnitKeys:
