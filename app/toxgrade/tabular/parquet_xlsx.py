@@ -1,8 +1,8 @@
 """Files whose cells have types: Parquet and XLSX. Every cell becomes the text that it stands for.
 
-Numbers of Parquet become the shortest decimal that is that number, of XLSX (and XPT) at most 15
-digits; dates and times ISO 8601, instants in the declared zone; NaN is missing, as in pandas and
-SAS.
+Numbers become the shortest decimal that is that number, whole ones without a point, as patients and
+codes are written (a data frame holds them as 1001.0); dates and times ISO 8601, instants in the
+declared zone; NaN is missing, as in pandas and SAS.
 """
 
 import re
@@ -25,7 +25,7 @@ _MAX_CELLS = _MAX_UNPACKED_BYTES // 32  # A cell takes 32 bytes.
 _PIECE = 1 << 20  # Bytes.
 _PLACE = re.compile(rb"""\br=["']([A-Za-z]{0,3})([0-9]{1,7})["']""")
 _LONGEST_PLACE = 14  # Bytes.
-_DIGITS = 15  # So many survive SAS's own floating point and IEEE 754's.
+_WHOLE = ".0"  # How the print of a float ends that is a whole number.
 
 
 def scan_parquet(
@@ -59,7 +59,7 @@ def as_text(name: str, dtype: pl.DataType, file: str, timezone: str | None) -> p
             f"{file}: the column {name} is of a kind that cannot be a laboratory's text"
         )
     if dtype.is_float():
-        column = column.fill_nan(None)
+        column = column.fill_nan(None).cast(pl.String).str.strip_suffix(_WHOLE)
     if isinstance(dtype, pl.Datetime):
         offset = "%:z" if dtype.time_zone else ""
         if timezone and dtype.time_zone:
@@ -164,7 +164,7 @@ def cell_text(cell: object) -> str | None:
         case bool():
             return "true" if cell else "false"
         case float():
-            return None if cell != cell else f"{cell:.{_DIGITS}g}"
+            return None if cell != cell else repr(cell).removesuffix(_WHOLE)
         case datetime():
             midnight = cell.time() == time() and cell.tzinfo is None
             return cell.date().isoformat() if midnight else cell.isoformat()
