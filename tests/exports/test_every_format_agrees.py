@@ -140,7 +140,7 @@ def _by_http(service: Stored, rows: list[Row]) -> Found:
     for patient in sorted({row["patient"] for row in rows}):
         of_patient = [row for row in rows if row["patient"] == patient]
         start, end = of_patient[0]["rt_start"], of_patient[0]["rt_end"]
-        sent = {"results": [_as_json(row) for row in of_patient]}
+        sent: Row = {"results": [_as_json(row) for row in of_patient]}
         sent |= {"radiotherapy": {"start": start, "end": end}} if start else {}
         path = f"/v1/studies/{study}/patients/{patient}/results"
         answer = service.client.post(path, json=sent)
@@ -152,9 +152,10 @@ def _by_http(service: Stored, rows: list[Row]) -> Found:
 
 
 def _as_json(row: Row) -> Row:
-    sent = {n: c for n, c in row.items() if n not in ("patient", "comparator", "rt_start", "rt_end")}
-    sign = (row["comparator"] or "").replace("=", "") if row["comparator"] == "=" else None
-    sign = row["comparator"] if sign is None else sign
+    """Return a row as a lab value: numbers as JSON's, after a comparator as text."""
+    named = ("patient", "comparator", "rt_start", "rt_end")
+    sign = (row["comparator"] or "").removeprefix("=")
+    sent = {name: cell for name, cell in row.items() if name not in named}
     return sent | ({"value": f"{sign}{row['value']!r}"} if sign else {})
 
 

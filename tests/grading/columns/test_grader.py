@@ -88,6 +88,28 @@ def test_columns_equal_patients(
     assert by_column(rows, course, rules) == one_by_one(rows, course, rules)
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=strategies.exports(),
+    said=st.lists(
+        st.tuples(
+            st.sampled_from(["N", "H", "L"]), st.sampled_from([(), ("lln",), ("uln", "lln")])
+        ),
+        min_size=12, max_size=12,
+    ),
+    edition=st.sampled_from(list(strategies.CRITERIA.editions)),
+)  # fmt: skip
+def test_columns_equal_patients_where_flags_stand_in_for_limits(
+    rows: Rows, said: list[tuple[str, tuple[str, ...]]], edition: str
+) -> None:
+    flagged = [
+        row | {"indicator": flag, "specimen": None} | dict.fromkeys(hidden)
+        for row, (flag, hidden) in zip(rows, said, strict=False)
+    ]
+    rules = Rules(edition=edition)
+    assert by_column(flagged, COURSES[0], rules) == one_by_one(flagged, COURSES[0], rules)
+
+
 def _row(analyte: str, unit: str, **named: str | None) -> dict[str, str | None]:
     return dict.fromkeys(COLUMNS) | {"patient": "P1", "analyte": analyte, "unit": unit} | named
 

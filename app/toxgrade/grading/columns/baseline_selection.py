@@ -47,6 +47,7 @@ def no_candidates() -> pl.DataFrame:
             "b_at_least": pl.Int8, "b_at_most": pl.Int8, "b_one_by_one": pl.Boolean,
             "baseline": pl.Int64, "baseline_comparator": pl.Int8, "baseline_unit": pl.Int32,
             "baseline_above_uln": pl.Boolean, "baseline_below_lln": pl.Boolean,
+            "baseline_above_uln_silent": pl.Boolean, "baseline_below_lln_silent": pl.Boolean,
         }
     )  # fmt: skip
 

@@ -39,8 +39,8 @@ class Baselines:
 
     The choice is made at the first look-up. A chosen one has ``b_row`` (its row number),
     ``b_at_least`` and ``b_at_most`` by the limits of normal, its value (null: not comparable) with
-    comparator and unit, whether it was beyond its own limits, and ``b_one_by_one``: only the plain
-    grader can compare with it.
+    comparator and unit, whether it was beyond its own limits (``silent``: without its normal or
+    abnormal flag), and ``b_one_by_one``: only the plain grader can compare with it.
     """
 
     def __init__(self, terms: int, units: UnitKeys, names: Names) -> None:
@@ -86,6 +86,8 @@ class Baselines:
             baseline_unit="unit_key",
             baseline_above_uln=pl.when(usable).then("above_uln"),
             baseline_below_lln=pl.when(usable).then("below_lln"),
+            baseline_above_uln_silent=pl.when(usable & ~pl.col("no_uln")).then("above_uln"),
+            baseline_below_lln_silent=pl.when(usable & ~pl.col("no_lln")).then("below_lln"),
         )
         self._candidates.append(last_days(candidates))
         new = valid.select("case", "at").unique("case", maintain_order=True)
@@ -129,7 +131,7 @@ class Baselines:
         """
         chosen = self._choose().select(
             "baseline", "baseline_comparator", "baseline_unit", "baseline_above_uln",
-            "baseline_below_lln",
+            "baseline_below_lln", "baseline_above_uln_silent", "baseline_below_lln_silent",
         )  # fmt: skip
         both = tests.hstack(chosen.select(pl.all().gather(tests["b"])))
         units = ["unit_key", "baseline_unit"]

@@ -1,28 +1,28 @@
-"""Cases, each graded once by the limits of normal; and grading by groups or by the plain grader."""
-
-from collections.abc import Iterable, Sequence
+"""Cases, each graded once by the limits of normal."""
 
 import polars as pl
 
-from toxgrade.grading.columns.kernel import GRADED, grade_by_thresholds, grade_group
-from toxgrade.grading.columns.lookup_tables import REASON_CODES, Group
-from toxgrade.grading.columns.normalize import as_strings, marks_of, normalize
-from toxgrade.grading.columns.output import FLAG_BITS, flags_of_grade
+from toxgrade.grading.columns.by_group import grade_groups, grade_one_by_one, scatter
+from toxgrade.grading.columns.kernel import grade_by_thresholds
+from toxgrade.grading.columns.normalize import Marks, as_strings, normalize, said_beyond
+from toxgrade.grading.columns.output import flags_of_grade
 from toxgrade.grading.columns.parse import read_values
+from toxgrade.grading.columns.slots import Group
 from toxgrade.grading.columns.spellings import Spellings, TextIndex
-from toxgrade.grading.grader import REFERENCE_RANGE_ONLY, Baseline, TermGrader
+from toxgrade.grading.grader import REFERENCE_RANGE_ONLY, TermGrader
 from toxgrade.grading.parse import lab_result
-from toxgrade.grading.result import LabResult
 from toxgrade.grading.units import UnitKeys
 
 _MAX_CASES = 200_000
 """The number of cases that are kept; with more (each row with its own range) numbering restarts."""
 _TEXTS = ("analyte", "unit", "limit_unit", "lln", "uln", "value")
 _KEY = {**dict.fromkeys(_TEXTS, pl.UInt32), "marks": pl.UInt8}
-"""The key of a case: the numbers of its texts, and all of ``marks_of`` in one number."""
+"""The key of a case: the numbers of its texts, and all of ``Marks.of`` in one number."""
 _BASELINE = {
     "baseline": pl.Int64, "baseline_comparator": pl.Int8, "b_times": pl.Int64,
-    "v_times": pl.Int64, "baseline_above_uln": pl.Boolean, "baseline_below_lln": pl.Boolean,
+    "v_times": pl.Int64,
+    **dict.fromkeys(("baseline_above_uln", "baseline_below_lln"), pl.Boolean),
+    **dict.fromkeys(("baseline_above_uln_silent", "baseline_below_lln_silent"), pl.Boolean),
 }  # fmt: skip
 """The columns of a baseline that ``grade_group`` needs."""
 
@@ -40,6 +40,7 @@ class Cases:
     def __init__(self, grader: TermGrader) -> None:
         self._grader = grader
         self.units = UnitKeys()
+        self._marks = Marks(grader.names)
         self._dropped = 0
         self._restart()
 
@@ -69,7 +70,7 @@ class Cases:
         if len(self._known) > _MAX_CASES:
             self._dropped += len(self._known)
             self._restart()
-        marks = marks_of(rows, unreadable_date, self._grader.names)
+        marks = self._marks.of(rows, unreadable_date)
         keys = self._keys(rows, marks)
         cases = self._look_up(keys)
         new = cases.is_null().arg_true()
@@ -142,12 +143,12 @@ class Cases:
         tests = tests.with_columns(grade_by_thresholds()).with_columns(
             *(pl.lit(None, dtype=dtype).alias(name) for name, dtype in _BASELINE.items()),
             compares=pl.col("full_group").is_not_null(),
-            # What an indicator says of a limit that was not sent is for the plain grader.
-            one_by_one=pl.col("one_by_one")
-            | (pl.col("indicator").is_not_null() & pl.col("limit").is_null()),
+            said_beyond=said_beyond(),
+            by_indicator=pl.lit(False),
         )
         one_by_one = tests["one_by_one"]
         others = (tests["own_group"] != 0) | (tests["comparator"] != 0)
+        others |= tests["said_beyond"].is_not_null()
         among = tests["refused"].is_null() & ~one_by_one & others
         tests = grade_groups(tests, "own", among, self.groups).with_columns(flags=flags_of_grade())
         places = one_by_one.arg_true()
@@ -156,46 +157,6 @@ class Cases:
             self._grader, ((lab_result(row), term, REFERENCE_RANGE_ONLY) for row, term in plain)
         )
         return scatter(tests, places, graded).drop(_BASELINE)
-
-
-def grade_groups(
-    tests: pl.DataFrame, side: str, among: pl.Series, groups: Sequence[Group]
-) -> pl.DataFrame:
-    """Grade the tests that ``among`` marks, each in its group; return all tests.
-
-    ``side`` is ``own`` (limits of normal alone) or ``full``: the columns ``…_group`` and ``…_row``
-    are the index in ``groups`` and the test's row there.
-    """
-    which = tests[f"{side}_group"]
-    for index in which.filter(among).unique(maintain_order=True):
-        places = (among & (which == index)).arg_true()
-        part = tests[places].with_columns(test_row=f"{side}_row")
-        tests = scatter(tests, places, grade_group(part, groups[index]))
-    return tests
-
-
-def grade_one_by_one(
-    grader: TermGrader, results: Iterable[tuple[LabResult, int | None, Baseline]]
-) -> pl.DataFrame:
-    """Return ``at_least``, ``at_most``, ``reason`` and ``flags`` of results by the plain grader.
-
-    Each result has the index of a term in the edition (None: not graded) and a baseline.
-    """
-    graded = []
-    for result, place, baseline in results:
-        term = None if place is None else grader.edition.terms[place]
-        grade = grader.grade(result, term, baseline)
-        reason = None if grade.reason is None else REASON_CODES[grade.reason]
-        flags = sum(FLAG_BITS[flag] for flag in grade.flags)
-        graded.append((grade.at_least, grade.at_most, reason, flags))
-    return pl.DataFrame(graded, schema={**GRADED, "flags": pl.Int32}, orient="row")
-
-
-def scatter(frame: pl.DataFrame, places: pl.Series, graded: pl.DataFrame) -> pl.DataFrame:
-    """Return ``frame`` with the columns of ``graded`` written to the rows at ``places``."""
-    return frame.with_columns(
-        frame[name].clone().scatter(places, graded[name]) for name in graded.columns
-    )
 
 
 def each_test(spans: pl.DataFrame) -> pl.DataFrame:

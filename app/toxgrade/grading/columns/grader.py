@@ -8,7 +8,8 @@ fit 64-bit millionths go to the plain grader, so every row gets exactly the plai
 import polars as pl
 
 from toxgrade.grading.columns.baselines import Baselines
-from toxgrade.grading.columns.cases import Cases, grade_groups, grade_one_by_one, scatter
+from toxgrade.grading.columns.by_group import grade_groups, grade_one_by_one, scatter
+from toxgrade.grading.columns.cases import Cases
 from toxgrade.grading.columns.kernel import GRADED
 from toxgrade.grading.columns.normalize import is_declared
 from toxgrade.grading.columns.output import flags_of_grade, refuse_without_patient, to_output
@@ -22,7 +23,7 @@ from toxgrade.grading.phase import OLD_BASELINE, Window
 _GRADED_COLUMNS = ["term", "compares", *GRADED, "flags"]
 _BASELINE_COLUMNS = [
     "term", "at_least", "at_most", "valid", "refused", "value", "comparator", "high",
-    "unit_key", "above_uln", "below_lln", "one_by_one", "compares",
+    "unit_key", "above_uln", "below_lln", "no_uln", "no_lln", "one_by_one", "compares",
 ]  # fmt: skip
 """The columns that are looked up per test, of graded rows and of candidates; more take time."""
 

@@ -11,7 +11,8 @@ from operator import or_
 import polars as pl
 
 from toxgrade.criteria.model import Condition
-from toxgrade.grading.columns.lookup_tables import REASON_CODES, Group, Slot
+from toxgrade.grading.columns.lookup_tables import REASON_CODES
+from toxgrade.grading.columns.slots import Group, Slot, said_of
 from toxgrade.grading.columns.spellings import GRADES
 from toxgrade.grading.result import Reason
 
@@ -63,7 +64,7 @@ def grade_group(rows: pl.DataFrame, group: Group) -> pl.DataFrame:
     null: missing), ``baseline`` Int64 and ``baseline_comparator`` (null: none to compare with; in
     the value's unit ``baseline`` x ``b_times`` / ``v_times``), and for conditions ``above_uln``,
     ``below_lln``, ``baseline_above_uln``, ``baseline_below_lln`` Boolean (null: unknown) and
-    ``no_uln``, ``no_lln``.
+    ``no_uln``, ``no_lln``; ``said_beyond`` Boolean, what a flag says of a missing limit.
 
     Returns ``at_least``, ``at_most`` and ``reason`` (Int8; null where decided), in the rows' order.
     """
@@ -86,8 +87,11 @@ def _graded(
     """Return the highest grade certainly reached, the highest possible, and why they differ."""
     # Columns are added in steps, as a single expression would repeat comparisons at each use.
     comparisons, conditions, reached = [], [], []
+    is_said = rows["said_beyond"].count() > 0
     for place, slot in enumerate(slots):
-        comparisons.append(compare(place, slot).alias(f"held{place}"))
+        held = compare(place, slot)
+        held = held.fill_null(said_of(place)) if is_said else held
+        comparisons.append(held.alias(f"held{place}"))
         reached.append(pl.col(f"held{place}"))
         if slot.condition is not None:
             conditions.append(met(slot.condition).alias(f"met{place}"))

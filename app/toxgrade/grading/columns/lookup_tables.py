@@ -6,14 +6,12 @@ millionths. In a low term both sides are negated.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from math import ceil, floor
-from typing import Literal, NamedTuple
-
-import polars as pl
+from typing import NamedTuple
 
 from toxgrade.criteria.model import Analyte, Band, Condition, Limit, Term, Unit
 from toxgrade.grading.columns.parse import SCALE
+from toxgrade.grading.columns.slots import SIMPLE, Group, Slot, numbers_of
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.limits import ResolvedLimit, applicable, resolve
 from toxgrade.grading.result import Reason
@@ -21,35 +19,6 @@ from toxgrade.grading.units import UnitKeys
 
 REASON_CODES = {reason: code for code, reason in enumerate(Reason)}
 _LARGEST = 2**63 - 1
-
-
-class Slot(NamedTuple):
-    """One comparison that all tests of a group make, and the grade of a value that passes it.
-
-    ``against`` is ``limit`` for the ULN of a high term, the LLN of a low one, and for absolute
-    limits, whose ``b`` is 0. ``or_equal``: the limit itself reaches the grade.
-    """
-
-    grade: int
-    against: Literal["limit", "baseline"]
-    condition: Condition | None
-    or_equal: bool = False
-
-
-SIMPLE = tuple(Slot(grade, "limit", None) for grade in (1, 2, 3, 4))
-"""One strict limit per grade and no baseline, as in nearly every term: one pass grades them all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Tests with the same slots; ``rows`` has one row per test: a, b and c of each slot in turn."""
-
-    slots: tuple[Slot, ...]
-    rows: list[tuple[int, ...]] = field(default_factory=list)
-
-    def frame(self) -> pl.DataFrame:
-        names = [f"{letter}{place}" for place in range(len(self.slots)) for letter in "abc"]
-        return pl.DataFrame(self.rows, schema=dict.fromkeys(names, pl.Int64), orient="row")
 
 
 class Test(NamedTuple):
@@ -156,7 +125,7 @@ class Tables:
             _integers(analyte.plausible_uln, limit_unit)[1],
         )
         to_value = limit_unit.factor / unit.factor
-        numbers = [_numbers(resolved) for _, resolved in limits]
+        numbers = [numbers_of(resolved)[:3] for _, resolved in limits]
         numbers.append((to_value.denominator, to_value.numerator, 0))
         return all((abs(a) + abs(b)) * highest + abs(c) < _LARGEST for a, b, c in numbers)
 
@@ -173,17 +142,17 @@ class Tables:
             )
             for grade, r, condition in limits
         )
-        numbers = {grade: _numbers(resolved) for grade, resolved, _ in limits}
+        numbers = {grade: numbers_of(resolved) for grade, resolved, _ in limits}
         if len(numbers) == len(slots) and set(slots) <= set(SIMPLE):
             slots = SIMPLE
-            row = [numbers.get(slot.grade, (0, 0, 0)) for slot in SIMPLE]
+            row = [numbers.get(slot.grade, (0, 0, 0, 0)) for slot in SIMPLE]
         else:
-            row = [_numbers(resolved) for _, resolved, _ in limits]
+            row = [numbers_of(resolved) for _, resolved, _ in limits]
         index = next((i for i, g in enumerate(self.groups) if g.slots == slots), None)
         if index is None:
             index = len(self.groups)
             self.groups.append(Group(slots))
-        self.groups[index].rows.append(tuple(number for triple in row for number in triple))
+        self.groups[index].rows.append(tuple(number for four in row for number in four))
         return index, len(self.groups[index].rows) - 1
 
 
@@ -198,16 +167,6 @@ def _own_condition(limit: Limit) -> Condition | None:
     """Return a limit's condition unless it is about the baseline, which then counts as normal."""
     found = limit.condition
     return found if found and "baseline" not in (found.subject, found.limit) else None
-
-
-def _numbers(resolved: ResolvedLimit) -> tuple[int, int, int]:
-    """Return a, b and c of ``a x value > b x reference + c`` for one limit."""
-    sign = 1 if ">" in resolved.limit.comparison else -1
-    return (
-        sign * resolved.value_times,
-        sign * resolved.reference_times,
-        sign * resolved.plus * SCALE,
-    )
 
 
 def _combination(first: int, analyte: Analyte, unit: Unit, limit_unit: Unit | None) -> Combination:

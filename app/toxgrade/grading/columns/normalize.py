@@ -7,6 +7,7 @@ import polars as pl
 
 from toxgrade.grading.columns.lookup_tables import REASON_CODES
 from toxgrade.grading.columns.output import flag_bit
+from toxgrade.grading.columns.spellings import CachedParser
 from toxgrade.grading.indicators import Indicator, read_indicator
 from toxgrade.grading.normalize import Implausible
 from toxgrade.grading.parse import COLUMNS, WHITE_SPACE
@@ -37,13 +38,13 @@ def is_declared(rows: pl.DataFrame) -> pl.Series:
 def normalize(cases: pl.DataFrame, implausible: Implausible) -> pl.DataFrame:
     """Return for each case whether it can be graded, or the first reason against it.
 
-    ``cases`` has the columns of ``Spellings.facts``, ``read_values`` and ``marks_of``.
+    ``cases`` has the columns of ``Spellings.facts``, ``read_values`` and ``Marks.of``.
 
     Returns per case ``begin`` and ``tests`` (its tests in ``Spellings.tests``), ``value`` Int64
     millionths (null: absent or not usable), ``comparator`` Int8, ``unit_key`` of its unit,
     ``refused`` Int8 (code of the first reason why it has no grade; null: none), ``limit_flags``
     Int32, ``valid`` Boolean (may be a baseline), ``one_by_one`` Boolean (the plain grader must
-    grade it), ``indicator`` Int8 as ``marks_of`` gives it (null also where it contradicts a limit),
+    grade it), ``indicator`` Int8 as ``Marks.of`` gives it (null also where it contradicts a limit),
     ``above_uln``, ``below_lln`` Boolean (null: unknown).
     """
     checked = cases.with_columns(
@@ -74,30 +75,51 @@ def _or_said(beyond: str, bound: str, said: pl.Expr) -> pl.Expr:
     return pl.when(pl.col(bound).is_null()).then(said).otherwise(beyond)
 
 
-def marks_of(rows: pl.DataFrame, unreadable_date: pl.Series, names: Names) -> pl.DataFrame:
-    """Return for each row ``active``, ``unreadable_date`` Boolean, ``specimen`` and ``indicator``.
+def said_beyond() -> pl.Expr:
+    """Return ``indicators.says_beyond`` of a test's own limit, where that is missing; else null."""
+    beyond = pl.col("indicator") == pl.when("high").then(_HIGH).otherwise(_LOW)
+    return pl.when(pl.col("limit").is_null()).then(beyond)
 
-    ``specimen`` Int8: 0 blood, 1 venous, 2 other. ``indicator`` Int8: 1 normal, 2 high, 3 low;
-    null: it says nothing.
-    """
-    specimens = _codes(rows["specimen"], lambda text: _SPECIMENS.index(names.specimen(text)))
-    indicators = _codes(rows["indicator"], lambda text: _INDICATORS.get(read_indicator(text)))
-    return pl.DataFrame(
-        {
-            "active": is_active(rows),
-            "unreadable_date": unreadable_date,
-            "specimen": specimens.fill_null(0),
-            "indicator": indicators,
-        }
+
+class Marks:
+    """Reads what a row says beside its numbers; each text of a column once."""
+
+    def __init__(self, names: Names) -> None:
+        def specimen(text: str) -> int:
+            return _SPECIMENS.index(names.specimen(text))
+
+        self._specimens = _coded(specimen)
+        self._indicators = _coded(lambda text: _INDICATORS.get(read_indicator(text)))
+
+    def of(self, rows: pl.DataFrame, unreadable_date: pl.Series) -> pl.DataFrame:
+        """Return each row's ``active``, ``unreadable_date`` Boolean, ``specimen``, ``indicator``.
+
+        ``specimen`` Int8: 0 blood, 1 venous, 2 other. ``indicator`` Int8: 1 normal, 2 high, 3 low;
+        null: it says nothing.
+        """
+        return pl.DataFrame(
+            {
+                "active": is_active(rows),
+                "unreadable_date": unreadable_date,
+                "specimen": _codes(rows["specimen"], self._specimens).fill_null(0),
+                "indicator": _codes(rows["indicator"], self._indicators),
+            }
+        )
+
+
+def _coded(code: Callable[[str], int | None]) -> CachedParser:
+    """Return a parser that keeps the ``code`` of each text as Int8; null: none."""
+    return CachedParser(
+        lambda texts: pl.DataFrame({"code": map(code, texts)}, schema={"code": pl.Int8})
     )
 
 
-def _codes(texts: pl.Series, code: Callable[[str], int | None]) -> pl.Series:
-    """Return the code of each text (Int8; null: no text or no code); a file has few different."""
+def _codes(texts: pl.Series, parser: CachedParser) -> pl.Series:
+    """Return the code of each text; null: no text or no code."""
     if texts.null_count() == len(texts):
         return pl.repeat(None, len(texts), dtype=pl.Int8, eager=True)
-    found = {text: code(text) for text in texts.unique().drop_nulls().cast(pl.String)}
-    return texts.cast(pl.String).replace_strict(found, default=None, return_dtype=pl.Int8)
+    numbers = parser.numbers(texts)
+    return parser.known["code"].gather(numbers)
 
 
 def is_active(rows: pl.DataFrame) -> pl.Series:

@@ -27,8 +27,9 @@ def flag_bit(flag: Flag, when: pl.Expr) -> pl.Expr:
 def flags_of_grade() -> pl.Expr:
     """Return the flag bits that a graded test has by its limits and its grade, not by its date.
 
-    Reads ``refused``, ``limit_flags``, ``above_uln``, ``below_lln``, ``at_least``, ``at_most`` and
-    its term's ``high``, ``highest``, ``clinical``, ``has_baseline_condition`` and ``term_flag``.
+    Reads ``refused``, ``limit_flags``, ``above_uln``, ``below_lln``, ``at_least``, ``at_most``,
+    ``by_indicator`` and its term's ``high``, ``highest``, ``clinical``,
+    ``has_baseline_condition`` and ``term_flag``.
     """
     graded = pl.col("refused").is_null()
     measured = graded | (pl.col("refused") == REASON_CODES[Reason.IMPLAUSIBLE_LIMIT])
@@ -37,6 +38,7 @@ def flags_of_grade() -> pl.Expr:
     of_limits = pl.when(measured).then(pl.col("limit_flags") | pl.col("term_flag"))
     return (
         of_limits.otherwise(pl.lit(0, dtype=pl.Int32))
+        | flag_bit(Flag.BY_INDICATOR, graded & pl.col("by_indicator"))
         | flag_bit(Flag.WITHIN_REFERENCE_RANGE, graded & (pl.col("at_least") > 0) & within)
         | flag_bit(
             Flag.ABNORMAL_NOT_GRADED,

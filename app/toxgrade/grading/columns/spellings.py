@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import polars as pl
 
-from toxgrade.grading.columns.lookup_tables import SIMPLE, Combination, Tables
+from toxgrade.grading.columns.lookup_tables import Combination, Tables
 from toxgrade.grading.columns.output import FLAG_BITS, flag_bit
 from toxgrade.grading.columns.parse import read_column
+from toxgrade.grading.columns.slots import SIMPLE
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import read_limit
 from toxgrade.grading.result import Flag
