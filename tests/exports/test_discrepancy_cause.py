@@ -104,6 +104,11 @@ ROUNDING = [
     # They hold what binary makes of 0.8.
     ("4.03", "after LYM 0.8 10^9/L 0.8..3", "after,LYM,0.7999999999999999,10^9/L,,0.8,3,2,",
      (0, 2, "rounding", None)),
+    # We read 0.30000000000000004 as 0.3, which is the ULN; they took it as it stands.
+    ("4.03", "after BILI 0.30000000000000004 mg/dL ..0.3",
+     "after,BILI,0.30000000000000004,mg/dL,,,0.3,,1", (0, 1, "rounding", None)),
+    ("4.03", "after BILI 0.3 mg/dL ..0.29999999999999993",
+     "after,BILI,0.3,mg/dL,,,0.3,,1", (0, 1, "rounding", None)),
     # They converted 1.2 mg/dL to 20.5 umol/L.
     ("4.03", "after BILI 1.8 mg/dL ..1.2", "after,BILI,30.78,umol/L,,,20.5,,2",
      (1, 2, "rounding", None)),

@@ -114,6 +114,7 @@ def test_counts_of_a_wide_file_say_what_they_count(
     [
         (["SYN1", "SYN1 ", " SYN1"], None, 0),
         (["SYN1", "syn1", "SYN 1", "SYN2"], None, 3),
+        (["1001.0", "1002"], ["1001", "1002"], 2),
         (["SYN1"], ["syn1", "SYN2"], 2),
         (["SYN1"], ["SYN1 "], 0),
     ],
@@ -126,7 +127,7 @@ def test_patients_who_differ_by_case_or_blanks(
     dates = "".join(f"{name},2011-01-24,2011-03-09\n" for name in patients or ())
     file = f"patient,rt_start,rt_end\n{dates}" if patients else None
     lines = told(tmp_path, labs, capsys, file)
-    text = f"patients who differ from another only by case or blanks: {expected}"
+    text = f"patients who differ from another only by case, blanks or a final .0: {expected}"
     assert (text in lines) == (expected > 0)
 
 
@@ -267,3 +268,14 @@ def test_the_line_that_is_named_is_the_first_with_the_fault(
     lines = (f"{who},2011-02-01,ALT,30,U/L,,40,{a},{b}\n" for who, a, b in rows_of_labs)
     with pytest.raises(FileError, match=says):
         grade(tmp_path, _DATES + "".join(lines))
+
+
+def test_a_venous_sample_is_no_other_specimen_in_the_summary(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = told(
+        tmp_path, "P1,2011-01-20,venous pH,7.33,,7.35,7.45\n", capsys,
+        options=ReadOptions(columns=ColumnMap({}, {"specimen": "venous blood"})),
+    )  # fmt: skip
+    assert "  undecided, other-specimen: 1" in lines
+    assert not [line for line in lines if line.startswith("specimens")]

@@ -92,7 +92,7 @@ def _not_understood(
         shown = [_counted(f"{u} of {a}", n, hints.of_unit(u, a)) for u, a, n in _first(pairs)]
         yield f"units not understood (rows): {_joined(shown, pairs)}"
     if counts := report.other_specimens:
-        shown = [_counted(name or "(venous)", n, "") for name, n in _first(counts.items())]
+        shown = [_counted(name, n, "") for name, n in _first(counts.items())]
         yield f"specimens other than blood (rows): {_joined(shown, counts)}"
     for name in report.sign_columns:
         yield f"column {name} holds nothing but signs: is it --map comparator={name}?"
@@ -117,7 +117,7 @@ def _of_patients(report: "RunSummary") -> Iterator[str]:
         yield f"no patient: {report.without_patient:,} {what}; {cause}"
     if report.look_alikes:
         n = report.look_alikes
-        yield f"patients who differ from another only by case or blanks: {n:,}"
+        yield f"patients who differ from another only by case, blanks or a final .0: {n:,}"
     if report.dates_from not in (None, ("rt_start", "rt_end")):
         yield f"treatment dates: {' and '.join(report.dates_from or ())} of the labs"
     if report.without_dates:

@@ -1,7 +1,8 @@
 """Where binary floating point sees a value beyond a limit that it equals exactly.
 
 1.5 x 1.2 is 1.8, but 1.7999999999999998 in binary: a grader that computes so finds 1.8 above it.
-5 x 40 is 200 in both; who finds 200 above that follows another rule.
+5 x 40 is 200 in both; who finds 200 above that follows another rule. A sent 0.30000000000000004 is
+read as 0.3, but above 0.3 as it stands.
 """
 
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ def as_floats_see(
         sign
         for criterion in term.grades
         for limit in applicable(criterion, normalized.unit, normalized.analyte)
-        for sign in _signs(limit, normalized, before)
+        for sign in (*_signs(limit, normalized, before), *_noise(result, limit, normalized))
     }
     for sign in sorted(signs):
         yield replace(result, value=Reported(result.value.number * (1 + sign * FLOAT_ERROR)))
@@ -68,6 +69,20 @@ def _signs(
     for one, other in ways:
         if one != other:
             yield 1 if one > other else -1
+
+
+def _noise(result: LabResult, limit: Limit, normalized: NormalizedResult) -> Iterator[int]:
+    """Yield 1 or -1 where numbers as they were sent are off a limit that they equal as read."""
+    if result.value is None or limit.reference not in ("ULN", "LLN") or limit.amount:
+        return
+    sent = result.uln if limit.reference == "ULN" else result.lln
+    read, reference = normalized.value.low, normalized.reference(limit.reference)
+    ratio = normalized.limit_unit.factor / normalized.unit.factor * Fraction(limit.multiple)
+    if sent is None or reference is None or Fraction(read) != ratio * Fraction(reference.low):
+        return
+    off = Fraction(result.value.number) - ratio * Fraction(sent)
+    if off:
+        yield 1 if off > 0 else -1
 
 
 def _reference(

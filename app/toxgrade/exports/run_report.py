@@ -52,7 +52,8 @@ class RunSummary:
     such as ``99.99.9999``; ``other_years`` dates that are outside the accepted years. ``filled``
     results are of rows that were filled down. ``other_specimens`` are of gradings that are no
     blood's; ``sign_columns`` were not read and hold nothing but signs such as <. ``without_dates``
-    patients have no treatment dates; ``look_alikes`` differ from another only by case or blanks.
+    patients have no treatment dates; ``look_alikes`` differ from another only by case,
+    blanks or a final .0.
     ``dates_from``: the labs' own columns of treatment dates. ``read_as``: how each file was read.
     ``other_baselines``: rows (declared, by date) where the declared baseline is not the one that
     the date rule would choose.

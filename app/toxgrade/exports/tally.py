@@ -48,12 +48,13 @@ class Tally:
         self.graded += graded["grade"].count()
         if FILLED in chunk.rows.columns:
             self.filled += chunk.rows[FILLED].count()
-        reasons = _counts(graded["reason"])
+        reasons, no_bounds = _counts(graded["reason"]), graded["at_least"].is_null()
         self._reasons.update(reasons)
         if Reason.MISSING_PATIENT in reasons:
             self.without_patient += chunk.rows["patient"].null_count()
         for reason in _COUNTED_COLUMN.keys() & reasons:
-            found = _places_of(reason, graded, places)
+            # A venous pH is of blood: its reason is that of a specimen, but it has its bounds.
+            found = _places_of(reason, graded.filter(no_bounds), places.filter(no_bounds))
             self._count_texts(reason, chunk.rows[_COUNTED_COLUMN[reason]].gather(found))
         if Reason.UNKNOWN_UNIT in reasons:
             found = _places_of(Reason.UNKNOWN_UNIT, graded, places)

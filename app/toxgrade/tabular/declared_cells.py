@@ -16,7 +16,8 @@ _SIGNS = {
     **dict.fromkeys((">", "gt", "4172704"), ">"),
     **dict.fromkeys((">=", "=>", "≥", "ge", "4171755"), ">="),
 }  # fmt: skip
-"""Comparators as exports write them; the numbers are OMOP's concepts of operators."""
+"""Comparators as exports write them; the numbers are OMOP's concepts of operators, which become
+4171756.0 where software had the column as floats."""
 
 
 def as_declared(ours: Mapping[str, pl.Expr], options: ReadOptions) -> dict[str, pl.Expr]:
@@ -52,10 +53,11 @@ def iso_date(column: pl.Expr, declared: str) -> pl.Expr:
 def _with_comparator(value: pl.Expr, comparator: pl.Expr) -> pl.Expr:
     """Return values with the sign of a column of its own before them.
 
-    A sign that is not known, or not that of the value itself, makes the value unreadable.
+    A sign that is not known, or not that of the value itself, makes the value unreadable: a code 9
+    before 5 would otherwise be 95, and SAS's empty cell ``.`` before it 0.5.
     """
     text, written = value.cast(pl.String).str.strip_chars(), comparator.cast(pl.String)
-    written = written.str.strip_chars().str.to_lowercase().fill_null("")
+    written = written.str.strip_chars().str.strip_suffix(".0").str.to_lowercase().fill_null("")
     sign = written.replace_strict(_SIGNS, default="?")  # What follows "?" is no number.
     own = text.str.extract("^([<>=]+)").fill_null("")
     return pl.when(sign == own).then(text).otherwise(sign + text)

@@ -41,8 +41,11 @@ class TrimmedCategories:
 
 
 def look_alikes(names: pl.Series) -> int:
-    """Return how many of different names differ from another only by case or blanks."""
+    """Return how many of different names differ from another only by case, blanks or a final .0.
+
+    Whole numbers get the last from software that had them as floats.
+    """
     if not len(names):
         return 0
-    folded = names.str.to_lowercase().str.replace_all(r"\s", "")
+    folded = names.str.to_lowercase().str.replace_all(r"\s", "").str.strip_suffix(".0")
     return int(folded.is_duplicated().sum())
