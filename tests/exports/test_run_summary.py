@@ -279,3 +279,25 @@ def test_a_venous_sample_is_no_other_specimen_in_the_summary(
     )  # fmt: skip
     assert "  undecided, other-specimen: 1" in lines
     assert not [line for line in lines if line.startswith("specimens")]
+
+
+@pytest.mark.parametrize(
+    ("column", "texts", "told_of"),
+    [
+        ("Specimen", ("Blood", "Urine"), True),  # Columns are ours only in small letters.
+        ("fluid", ("Blood", "Cerebrospinal Fluid (CSF)"), True),
+        ("category", ("Chemistry", "URINALYSIS"), True),
+        ("category", ("Chemistry", "Hematology"), False),
+        ("specimen", ("Blood", "Urine"), False),  # It is read.
+    ],
+)
+def test_a_column_of_specimens_that_is_not_read_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], column: str, texts: tuple[str, str],
+    told_of: bool,
+) -> None:  # fmt: skip
+    rows = "".join(f"P1,2011-01-20,potassium,9.5,mmol/L,3.5,5.1,{text}\n" for text in texts)
+    report = grade(tmp_path, f"{_HEADER},{column}\n{rows}")
+    capsys.readouterr()
+    print_report(report, load(only="4.03"), None)
+    line = f"column {column} names specimens that are no blood: is it --map specimen={column}?"
+    assert (line in capsys.readouterr().err.splitlines()) == told_of

@@ -96,6 +96,8 @@ def _not_understood(
         yield f"specimens other than blood (rows): {_joined(shown, counts)}"
     for name in report.sign_columns:
         yield f"column {name} holds nothing but signs: is it --map comparator={name}?"
+    for name in report.specimen_columns:
+        yield f"column {name} names specimens that are no blood: is it --map specimen={name}?"
     for what, looks in report.unreadable.items():
         if looks:
             listed = _joined([f"{look} {n:,}" for look, n in _first(looks.items())], looks)

@@ -119,7 +119,9 @@ class _Run:
         self._labs, self._columns, self._request, self._edition = labs, columns, request, edition
         self._progress = progress
         self._parsed, self._rejects = SpillFile(folder, "read"), SpillFile(folder, "rejects")
-        self._tally = Tally(request.options.decimal, set(labs.columns) - set(labs.layout.reads))
+        unused = [name for name in labs.columns if name not in labs.layout.reads]
+        has_specimen = "specimen" in labs.layout.ours
+        self._tally = Tally(request.options.decimal, unused, specimens=not has_specimen)
         self._worst: Worst | None = None
 
     def first_pass(self) -> None:
@@ -209,6 +211,7 @@ class _Run:
             unknown_units=tally.unknown_units,
             other_specimens=tally.texts("other-specimen"),
             sign_columns=tally.sign_columns,
+            specimen_columns=tally.specimen_columns,
             unreadable={what: tally.texts(f"unreadable-{what}") for what in UNREADABLE},
             other_years=tally.texts("other-years"),
             filled=tally.filled,

@@ -51,7 +51,8 @@ class RunSummary:
     ``unknown_units`` by unit and analyte; ``unreadable`` values, dates and limits by their pattern,
     such as ``99.99.9999``; ``other_years`` dates that are outside the accepted years. ``filled``
     results are of rows that were filled down. ``other_specimens`` are of gradings that are no
-    blood's; ``sign_columns`` were not read and hold nothing but signs such as <. ``without_dates``
+    blood's; ``sign_columns`` were not read and hold nothing but signs such as <,
+    ``specimen_columns`` were not and name other specimens than blood. ``without_dates``
     patients have no treatment dates; ``look_alikes`` differ from another only by case,
     blanks or a final .0.
     ``dates_from``: the labs' own columns of treatment dates. ``read_as``: how each file was read.
@@ -73,6 +74,7 @@ class RunSummary:
     unknown_units: Mapping[str, Mapping[str, int]]
     other_specimens: Mapping[str, int]
     sign_columns: tuple[str, ...]
+    specimen_columns: tuple[str, ...]
     unreadable: Mapping[str, Mapping[str, int]]
     other_years: Mapping[str, int]
     filled: int

@@ -8,6 +8,7 @@ import polars as pl
 from toxgrade.grading.columns.parse import read_column
 from toxgrade.grading.parse import FIRST_YEAR, LAST_YEAR, read_limit
 from toxgrade.grading.result import Flag, Reason
+from toxgrade.grading.specimens import names_other_specimen
 from toxgrade.tabular.declared_cells import SIGNS_SWAPPED
 from toxgrade.tabular.lab_export import ExportChunk
 from toxgrade.tabular.table import FILLED
@@ -18,6 +19,9 @@ _COUNTED_COLUMN = {
 }  # fmt: skip
 """The column whose texts are counted, for each reason."""
 UNREADABLE = ("value", "limit", "date")
+_FEW = 200
+"""The number of different texts, and of rows of a file that is not encoded, above which a column is
+not looked through for specimens: comments are not."""
 _SIGNS = {"", "<", "<=", ">", ">=", "=", "~", "≤", "≥"}
 _PATTERN_LENGTH = 20  # Characters.
 _DATED = r"^([0-9]{4})(-[0-9]{2}(-[0-9]{2}([T ].*)?)?)?$"
@@ -27,14 +31,17 @@ class Tally:
     """Counts for ``RunSummary`` over all pieces, in any order.
 
     ``decimal``: the declared decimal sign, which is a point in the pieces; ``unused``: the columns
-    that are not read.
+    that are not read; ``specimens``: among them may be one of specimens.
     """
 
-    def __init__(self, decimal: str, unused: Iterable[str] = ()) -> None:
+    def __init__(
+        self, decimal: str, unused: Iterable[str] = (), *, specimens: bool = False
+    ) -> None:
         self.rows = self.results = self.headers = self.entries = self.graded = self.filled = 0
         self.without_patient = self.rejected = self.rejected_results = 0
         self._decimal = decimal
         self._signs = dict.fromkeys(unused, False)
+        self._specimens = dict.fromkeys(self._signs if specimens else (), False)
         self._reasons: Counter[str] = Counter()
         self._texts: dict[str, Counter[str]] = {}
         self._units: Counter[tuple[str, str]] = Counter()
@@ -63,6 +70,7 @@ class Tally:
                 self._units[unit or "", analyte or ""] += n
         self._count_limits(chunk.rows, graded["flags"], places)
         self._find_signs(chunk.given)
+        self._find_specimens(chunk.given)
 
     def _find_signs(self, given: pl.DataFrame) -> None:
         """Keep the columns that hold nothing but comparators so far; true: some were met."""
@@ -75,6 +83,23 @@ class Tally:
                 self._signs[name] = True
             else:
                 del self._signs[name]
+
+    def _find_specimens(self, given: pl.DataFrame) -> None:
+        """Mark the columns in which a text is another specimen than blood: urine, CSF."""
+        for name in [*self._specimens]:
+            texts = given[name]
+            if self._specimens[name] or (texts.dtype == pl.String and len(texts) > _FEW):
+                continue
+            different = texts.unique().drop_nulls().cast(pl.String)
+            if len(different) > _FEW:
+                del self._specimens[name]
+            else:
+                self._specimens[name] = any(map(names_other_specimen, different))
+
+    @property
+    def specimen_columns(self) -> tuple[str, ...]:
+        """The unused columns in which a text is another specimen than blood."""
+        return tuple(name for name, met in self._specimens.items() if met)
 
     @property
     def sign_columns(self) -> tuple[str, ...]:
