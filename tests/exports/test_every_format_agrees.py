@@ -7,6 +7,7 @@ doubles. Each door gets the rows in an order of its own.
 import json
 import random
 from collections.abc import Callable, Iterable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ _COMPARED = (
     "term", "grade", "at_least", "at_most", "reason", "phase", "baseline_grade",
     "worse_than_baseline", "flags",
 )  # fmt: skip
+_EDITIONS = ("4.03", "5.0")
 _NUMBERS = ("value", "lln", "uln")
 _TESTS = {
     "bilirubin": ("mg/dL", (0.3, 0.30000000000000004, 1.2, 1.2000000000000002, 1.8, 4.0, 13.0)),
@@ -57,7 +59,7 @@ _XPT = {"collected": "COLLECT", "comparator": "COMPARE", "indicator": "INDIC", "
 def _made(seed: int) -> list[Row]:
     """Return rows of four patients around their treatment, no two alike."""
     chance, rows = random.Random(seed), []
-    for number in range(160):
+    for number in range(120):
         analyte = chance.choice(list(_TESTS))
         unit, values = _TESTS[analyte]
         lln, uln = _LIMITS[analyte]
@@ -115,12 +117,12 @@ _FILES: dict[str, Callable[[list[Row], Path], object]] = {
 }
 
 
-def _by_file(name: str, rows: list[Row], folder: Path) -> Found:
+def _by_file(name: str, rows: list[Row], folder: Path, edition: str) -> Found:
     path, output = folder / name, folder / f"{name}.out.parquet"
     _FILES[name](rows, path)
     columns = {ours: _XPT.get(ours, ours).upper() for ours in rows[0]} if name[-3:] == "xpt" else {}
     options = ReadOptions(columns=ColumnMap(columns))
-    grade_file(GradeFileRequest((str(path),), output, Rules(), options=options), GRADERS)
+    grade_file(GradeFileRequest((str(path),), output, Rules(edition), options=options), GRADERS)
     graded = pl.read_parquet(output)
     return _of_frame(graded.rename({"ID": "source_id"}, strict=False))
 
@@ -135,8 +137,8 @@ def _sorted(flags: Iterable[str]) -> str:
     return " ".join(sorted(set(flags) - set(STORED_FLAGS)))
 
 
-def _by_http(service: Stored, rows: list[Row]) -> Found:
-    study, found = "http", set()
+def _by_http(service: Stored, rows: list[Row], study: str) -> Found:
+    found = set()
     for patient in sorted({row["patient"] for row in rows}):
         of_patient = [row for row in rows if row["patient"] == patient]
         start, end = of_patient[0]["rt_start"], of_patient[0]["rt_end"]
@@ -162,17 +164,18 @@ def _as_json(row: Row) -> Row:
 @pytest.fixture(scope="module")
 def service(new_sqlite: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> Any:
     with stored(new_sqlite(), tmp_path_factory.mktemp("batches")) as found:
-        for study in ("http", "batch"):
-            found.client.put(f"/v1/studies/{study}", json={})
+        for door, edition in product(("http", "batch"), _EDITIONS):
+            path = f"/v1/studies/{door}-{edition}"
+            assert found.client.put(path, json={"edition": edition}).status_code == 201
         yield found
 
 
-@pytest.mark.parametrize("seed", range(1))
+@pytest.mark.parametrize("edition", _EDITIONS)
 def test_the_same_rows_of_any_format_in_any_order_get_the_same_grades(
-    service: Stored, tmp_path: Path, seed: int
+    service: Stored, tmp_path: Path, edition: str
 ) -> None:
-    rows = _made(seed)
-    expected = _by_file("text.csv", rows, tmp_path)
+    rows = _made(_EDITIONS.index(edition))
+    expected = _by_file("text.csv", rows, tmp_path, edition)
     assert {row[0] for row in expected} == {row["source_id"] for row in rows}
     for flag in ("binary-noise", "by-indicator", "indicator-contradicts", "venous-sample"):
         assert any(flag in (row[-1] or "") for row in expected), f"no row shows {flag}"
@@ -181,11 +184,13 @@ def test_the_same_rows_of_any_format_in_any_order_get_the_same_grades(
         return random.sample(rows, len(rows))
 
     for name in _FILES:
-        assert _by_file(name, shuffled(), tmp_path) ^ expected == set(), name
+        assert _by_file(name, shuffled(), tmp_path, edition) ^ expected == set(), name
     for frame in (_typed, _printed):
-        assert _of_frame(grade(frame(shuffled()))) ^ expected == set(), frame.__name__
-    assert _by_http(service, shuffled()) ^ expected == set()
-    batch = service.done(_printed(shuffled()).write_csv(), "batch")
-    of_batch = service.graded(batch["id"], "batch")
+        assert _of_frame(grade(frame(shuffled()), edition=edition)) ^ expected == set(), (
+            frame.__name__
+        )
+    assert _by_http(service, shuffled(), f"http-{edition}") ^ expected == set()
+    batch = service.done(_printed(shuffled()).write_csv(), f"batch-{edition}")
+    of_batch = service.graded(batch["id"], f"batch-{edition}")
     assert (batch["state"], of_batch["stored"].all()) == ("done", True)
     assert _of_frame(of_batch) ^ expected == set()
