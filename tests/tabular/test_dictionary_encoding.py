@@ -32,6 +32,7 @@ _LABS = [
 ]
 
 
+@settings(deadline=None)  # A busy machine is no fault.
 @given(
     pieces=st.lists(st.lists(st.sampled_from(["", "a", "b", "c", "dd", None])), min_size=1),
     most=st.integers(0, 6),
