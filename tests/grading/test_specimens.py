@@ -52,6 +52,7 @@ def test_other_specimens_and_unknown_words(text: str) -> None:
     [
         ("URINALYSIS", True), ("Urine chemistry", True), ("CSF", True), ("STOOL EXAM", True),
         ("Glucose in Urine", True), ("Potassium, CSF", True), ("Leukocytes, Stool", True),
+        ("BODY FLUID", True), ("Urinary albumin", True), ("Pleural effusion", True),
         ("CHEMISTRY", False), ("HEMATOLOGY", False), ("COAGULATION", False), ("Urea", False),
         ("Glucose", False), ("Uric Acid", False), ("", False), (None, False), ("LIPIDS", False),
     ],

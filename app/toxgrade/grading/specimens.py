@@ -32,7 +32,7 @@ _BESIDE_BLOOD = {
     "citrate", "citrated", "fluoride", "total", "entero", "intero", "with", "edetic", "acid",
     "k2edta", "k3edta", "ethylenediamine", "tetraacetic", "anticoagulant", "anticoagulated", "gel",
     "separator", "sst", "tube", "echantillon", "prelevement", "muestra", "campione", "amostra",
-    "probe", "de", "di",
+    "probe", "de", "di", "of", "ou", "lub", "citrat", "zitrat", "fluorid", "heparinat",
 }  # fmt: skip
 """Words that may stand beside one that names blood. Any other word makes it another specimen, so
 ``cord blood`` and ``blood in urine`` are."""
@@ -51,7 +51,7 @@ _OTHER = {
     "sweat", "ascites", "ascitic", "pleural", "peritoneal", "synovial", "dialysate", "amniotic",
     "marrow", "bile", "gastric", "vitreous", "cord", "drain", "breast", "milk", "donor", "bldco",
     "nabelschnur", "nabelschnurblut", "knochenmark", "spender", "spenderblut", "aszites",
-    "dialysat",
+    "dialysat", "urinary", "urina", "mocz", "fluid", "effusion", "dipstick",
 }  # fmt: skip
 """Words of categories and test names that mean another specimen; other words there say nothing."""
 _NAMED = _BLOOD | _BLOOD_CODES | _VENOUS | _ARTERIAL | _OTHER
