@@ -528,3 +528,15 @@ main()
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert f"an unforeseen {kind}" in done.stderr
     assert "P1" not in done.stderr
+
+
+def test_who_reads_the_output_may_stop_early() -> None:
+    """As ``head`` does: that is no fault of the command."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [Path(sys.executable).parent / "toxgrade", "criteria", "check"],
+        stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60,
+    )  # fmt: skip
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")

@@ -4,6 +4,7 @@
 """
 
 import gc
+import os
 import sys
 from importlib import import_module
 from io import TextIOWrapper
@@ -81,7 +82,12 @@ def run(name: str, *given: str) -> None:
     parse = parser.parse_args if name in GROUPS else parser.parse_intermixed_args
     chosen = vars(parse(given))
     try:
-        sys.exit(chosen.pop("run")(**chosen))
+        code = chosen.pop("run")(**chosen)
+        sys.stdout.flush()
+        sys.exit(code)
+    except BrokenPipeError:  # Who reads the output has had enough, as `head` has.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except KeyboardInterrupt:
         fail("interrupted")
         sys.exit(130)
