@@ -5,9 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.test_cli import toxgrade
 from tests.exports.test_grade_file import rows
-from toxgrade.cli import run
+from toxgrade.cli.grade import print_report
+from toxgrade.criteria.reader import load
+from toxgrade.exports.grade_file import grade_file
+from toxgrade.exports.run_report import GradeFileRequest
+from toxgrade.grading.rules import Graders, Rules
+from toxgrade.tabular.mapping import read_mapping
+from toxgrade.tabular.read_options import ReadOptions
 
+_GRADERS = Graders(load())
 _OWN = "patient,collected,analyte,value,unit,lln,uln"
 _LB = "USUBJID,LBTESTCD,LBTEST,LBCAT,LBSPEC,LBORRES,LBORRESU,LBORNRLO,LBORNRHI,LBNRIND,LBDTC"
 _MAP = """[analytes]
@@ -21,12 +29,16 @@ DRAIN = "other"
 """
 
 
-def _graded(folder: Path, labs: str, *options: str) -> list[dict[str, str]]:
+def _graded(folder: Path, labs: str, *mapping: str) -> list[dict[str, str]]:
+    """Grade the text of a CSV and print its summary, as ``toxgrade grade`` does."""
     (folder / "labs.csv").write_text(labs, encoding="utf-8")
     (folder / "site.toml").write_text(_MAP, encoding="utf-8")
-    with pytest.raises(SystemExit) as ended:
-        run("grade", f"{folder}/labs.csv", "-o", f"{folder}/out.csv", *options)
-    assert ended.value.code == 0
+    options = ReadOptions(columns=read_mapping(mapping))
+    rules = Rules(dictionary=options.columns.site_names(_GRADERS.criteria.analytes.values()))
+    request = GradeFileRequest(
+        (f"{folder}/labs.csv",), folder / "out.csv", rules, options=options
+    )  # fmt: skip
+    print_report(grade_file(request, _GRADERS), _GRADERS.criteria, None)
     return rows(folder / "out.csv")
 
 
@@ -89,7 +101,7 @@ def test_a_flag_without_a_range(
 )  # fmt: skip
 def test_a_sign_in_a_column_of_its_own(tmp_path: Path, sign: str, value: str, span: str) -> None:
     labs = f"{_OWN},operator\nP1,2024-03-01,ALT,{value},U/L,,40,{sign}\n"
-    (found,) = _graded(tmp_path, labs, "--map", "comparator=operator")
+    (found,) = _graded(tmp_path, labs, "comparator=operator")
     assert f"{found['at_least']}-{found['at_most']}" == span
     assert found["reason"] == ("unreadable-value" if span == "-" else found["reason"])
 
@@ -111,7 +123,7 @@ def test_a_site_s_own_names(tmp_path: Path) -> None:
         "P1,2024-03-02,POTAS,7.4,mmol/L,3.5,5.1,DRAIN\n"
         "P1,2024-03-03,PLT,15000,cells/cumm,150000,400000,\n"
     )
-    found = _graded(tmp_path, labs, "--map", f"{tmp_path}/site.toml")
+    found = _graded(tmp_path, labs, f"{tmp_path}/site.toml")
     assert [(row["term"], row["grade"], row["reason"]) for row in found] == [
         ("Hyperkalemia", "4", ""), ("Hypokalemia", "0", ""),
         ("Hyperkalemia", "", "other-specimen"), ("Hypokalemia", "", "other-specimen"),
@@ -122,16 +134,12 @@ def test_a_site_s_own_names(tmp_path: Path) -> None:
     assert len(manifest["dictionary_sha256"]) == 64
 
 
-def test_an_entry_that_is_not_understood_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_entry_that_is_not_understood_is_named(tmp_path: Path) -> None:
     (tmp_path / "labs.csv").write_text(f"{_OWN}\n")
     (tmp_path / "other.toml").write_text('[units]\n"Tsd" = "furlong"\n')
-    with pytest.raises(SystemExit) as ended:
-        run("grade", f"{tmp_path}/labs.csv", "-o", f"{tmp_path}/out.csv",
-            "--map", f"{tmp_path}/other.toml")  # fmt: skip
-    assert ended.value.code == 2
-    assert "[units] 'Tsd': expected a unit" in capsys.readouterr().err
+    done = toxgrade("grade", "labs.csv", "-o", "out.csv", "--map", "other.toml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "[units] 'Tsd': expected a unit" in done.stderr
 
 
 @pytest.mark.parametrize(
