@@ -76,23 +76,10 @@ def normalize(
 
     Numbers of more than 15 significant digits are read to 15.
     """
-    analyte = names.analyte(result.analyte)
-    if analyte is None:
-        return Reason.UNKNOWN_ANALYTE
-    specimen = names.specimen(result.specimen)
-    if specimen == "other":
-        return Reason.OTHER_SPECIMEN
-    if result.unreadable is Reason.UNREADABLE_VALUE:
-        return Reason.UNREADABLE_VALUE
-    if result.value is None:
-        return Reason.MISSING_VALUE
-    if result.unreadable is not None:
-        return result.unreadable
-    unit = names.unit(analyte, result.unit or "")
-    if unit is None:
-        named = result.unit and result.unit.strip()
-        return Reason.UNKNOWN_UNIT if named else Reason.MISSING_UNIT
-    value = Reported(without_noise(result.value.number), result.value.comparator)
+    read = _understood(result, names)
+    if isinstance(read, Reason):
+        return read
+    analyte, unit, value = read
     plausible = _within(value, unit, analyte.plausible_value)
     if not plausible and implausible == "refuse":
         return Reason.IMPLAUSIBLE_VALUE
@@ -101,8 +88,10 @@ def normalize(
     limit_unit, lln, uln = _limits(result, analyte, unit, names, flags)
     if value != result.value or any(n != without_noise(n) for n in (result.lln, result.uln)):
         flags.append(Flag.BINARY_NOISE)
-    venous = specimen == "venous" or names.is_venous(result.analyte)
-    if venous and analyte.venous:
+    venous = bool(analyte.venous) and (
+        names.specimen(result.specimen) == "venous" or names.is_venous(result.analyte)
+    )
+    if venous:
         flags.append(Flag.VENOUS_SAMPLE)
     trusted = (lln is None or _within(lln, limit_unit, analyte.plausible_lln)) and (
         uln is None or _within(uln, limit_unit, analyte.plausible_uln)
@@ -119,10 +108,30 @@ def normalize(
         uln=Interval.of(uln) if uln else None,
         flags=tuple(flags),
         implausible_limit=not trusted and implausible == "refuse",
-        venous=venous and bool(analyte.venous),
+        venous=venous,
     )
     said = read_indicator(result.indicator)
     return found if said is None else _with_indicator(found, said)
+
+
+def _understood(result: LabResult, names: Names) -> tuple[Analyte, Unit, Reported] | Reason:
+    """Return the analyte, unit and value of a result, or the first reason why one is not known."""
+    analyte = names.analyte(result.analyte)
+    if analyte is None:
+        return Reason.UNKNOWN_ANALYTE
+    if names.specimen(result.specimen) == "other":
+        return Reason.OTHER_SPECIMEN
+    if result.unreadable is Reason.UNREADABLE_VALUE:
+        return Reason.UNREADABLE_VALUE
+    if result.value is None:
+        return Reason.MISSING_VALUE
+    if result.unreadable is not None:
+        return result.unreadable
+    unit = names.unit(analyte, result.unit or "")
+    if unit is None:
+        named = result.unit and result.unit.strip()
+        return Reason.UNKNOWN_UNIT if named else Reason.MISSING_UNIT
+    return analyte, unit, Reported(without_noise(result.value.number), result.value.comparator)
 
 
 def _with_indicator(found: NormalizedResult, said: Indicator) -> NormalizedResult:

@@ -83,8 +83,12 @@ async def post(request: Request, service: TheService, study: str = "default") ->
         replayed.append(REPLAYED in answer.headers)
         return msgspec.json.decode(answer.body, type=str)
 
+    known: list[Rules] = []  # They are read once for all messages of a body.
+
     async def rules() -> Rules:
-        return await service.read(lambda connection: rules_of(connection, study), study=study)
+        if not known:
+            known.append(await service.read(lambda c: rules_of(c, study), study=study))
+        return known[0]
 
     receiver = Receiver(study, service.graders, write, rules, site, settings.max_results)
     received = await receiver.receive(body, charset)
