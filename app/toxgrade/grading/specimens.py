@@ -32,7 +32,7 @@ _BESIDE_BLOOD = {
     "citrate", "citrated", "fluoride", "total", "entero", "intero", "with", "edetic", "acid",
     "k2edta", "k3edta", "ethylenediamine", "tetraacetic", "anticoagulant", "anticoagulated", "gel",
     "separator", "sst", "tube", "echantillon", "prelevement", "muestra", "campione", "amostra",
-    "probe", "de", "di", "of", "ou", "lub", "citrat", "zitrat", "fluorid", "heparinat",
+    "probe", "example", "de", "di", "of", "ou", "lub", "citrat", "zitrat", "fluorid", "heparinat",
 }  # fmt: skip
 """Words that may stand beside one that names blood. Any other word makes it another specimen, so
 ``cord blood`` and ``blood in urine`` are."""
