@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from toxgrade.errors import ToxgradeError
     from toxgrade.exports.grade_frame import grade
+    from toxgrade.grading.flags import Flag, Reason
     from toxgrade.grading.phase import Window
-    from toxgrade.grading.result import Flag, Reason
     from toxgrade.grading.value_grader import Grader, ValueGrade
 
 __version__ = "0.2.0"

@@ -21,7 +21,7 @@ from tests.tabular import files
 from toxgrade.exports.grade_file import grade_file
 from toxgrade.exports.grade_frame import grade
 from toxgrade.exports.run_report import GradeFileRequest
-from toxgrade.grading.result import STORED_FLAGS
+from toxgrade.grading.flags import STORED_FLAGS
 from toxgrade.grading.rules import Rules
 from toxgrade.tabular.mapping import ColumnMap
 from toxgrade.tabular.read_options import ReadOptions

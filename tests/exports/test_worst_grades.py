@@ -11,9 +11,10 @@ from tests.grading import strategies
 from tests.grading.columns.test_grader import COURSES, GRADERS, Rows
 from tests.grading.columns.test_pieces import pieces
 from toxgrade.exports.worst_grades import Worst, worst_grades
+from toxgrade.grading.flags import Reason
 from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.patient import grade_patient
-from toxgrade.grading.result import Course, Reason
+from toxgrade.grading.result import Course
 from toxgrade.grading.rules import Rules
 from toxgrade.grading.summary import Graded, summarise
 

@@ -8,9 +8,10 @@ from decimal import Decimal
 import pytest
 
 from toxgrade.criteria.reader import load
+from toxgrade.grading.flags import Flag, Reason
 from toxgrade.grading.grader import REFERENCE_RANGE_ONLY, TermGrader
 from toxgrade.grading.parse import read_value
-from toxgrade.grading.result import Flag, Grade, LabResult, Reason
+from toxgrade.grading.result import Grade, LabResult
 
 _CRITERIA = load()
 _GRADER = TermGrader(_CRITERIA.edition("4.03"), _CRITERIA.analytes)

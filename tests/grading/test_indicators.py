@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 
 from tests.grading import strategies
 from toxgrade.criteria.model import Term
+from toxgrade.grading.flags import Flag
 from toxgrade.grading.grader import REFERENCE_RANGE_ONLY, Baseline, TermGrader
 from toxgrade.grading.indicators import read_indicator
 from toxgrade.grading.parse import COLUMNS, lab_result
-from toxgrade.grading.result import Flag, Grade, LabResult
+from toxgrade.grading.result import Grade, LabResult
 from toxgrade.grading.rules import Graders, Rules
 
 _GRADERS = Graders(strategies.CRITERIA)

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from toxgrade.criteria.reader import load
 from toxgrade.errors import RequestError
+from toxgrade.grading.flags import Flag
 from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.patient import grade_patient, refuse_late_baseline
 from toxgrade.grading.phase import PRESETS
-from toxgrade.grading.result import Course, Flag, LabResult, PatientGrade
+from toxgrade.grading.result import Course, LabResult, PatientGrade
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.grading.summary import Graded, summarise
 

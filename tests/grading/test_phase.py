@@ -11,16 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toxgrade.grading.columns.phase import PHASE_TYPE, last_acute_days, place_columns
+from toxgrade.grading.flags import Flag
 from toxgrade.grading.parse import read_collected
 from toxgrade.grading.phase import (
     PRESETS,
     Placement,
     Window,
     add_months,
+    belongs,
     course_faults,
     place,
+    possible_places,
 )
-from toxgrade.grading.result import Collected, Course, Flag
+from toxgrade.grading.result import Collected, Course, Place
 
 PAPER, RTOG90, END90 = PRESETS["paper"], PRESETS["rtog90"], PRESETS["end90"]
 WINDOWS = [*PRESETS.values(), Window("start", months=3), Window("end", days=0)]
@@ -404,3 +407,61 @@ def test_column_equals_place_on_the_table() -> None:
 
 def test_no_rows_have_no_places() -> None:
     assert by_column([], PAPER) == []
+
+
+_SOME_DAYS = [date(2020, 1, 1) + timedelta(days=15 * n) for n in range(20)]
+
+
+@settings(deadline=None)
+@given(
+    start=st.none() | st.sampled_from(_SOME_DAYS[:8]),
+    length=st.none() | st.integers(0, 90),
+    next_start=st.none() | st.sampled_from(_SOME_DAYS[12:16]),
+    window=st.sampled_from([*PRESETS.values(), Window("end", days=0)]),
+    first=st.sampled_from(_SOME_DAYS),
+    days=st.integers(0, 120),
+)
+def test_possible_places_are_those_of_every_day_start_and_end_that_may_be(
+    start: date | None, length: int | None, next_start: date | None, window: Window,
+    first: date, days: int,
+) -> None:  # fmt: skip
+    """Enumerated: each possible day of the result, with each possible start and end of the course.
+
+    An unknown start or end is tried on every day that bounds it from years before to years after.
+    """
+    end = None if length is None else (start or _SOME_DAYS[4]) + timedelta(days=length)
+    courses = [Course(start, end)]
+    if next_start and start and (end is None or end < next_start):
+        courses.append(Course(next_start, next_start + timedelta(days=10)))
+    else:
+        next_start = None
+    far = [first + timedelta(days=365 * years) for years in (-30, 30)]
+    near = [day + timedelta(days=n) for day in _SOME_DAYS for n in (-1, 0, 1)]
+    spread = sorted({*far, *near, *(first + timedelta(days=n) for n in range(days + 1))})
+    found = set()
+    for one in (first + timedelta(days=n) for n in range(days + 1)):
+        for begun in [start] if start else spread:
+            for ended in [end] if end else [day for day in spread if day >= begun]:
+                if ended < begun:
+                    continue
+                whole = [Course(begun, ended), *courses[1:]]
+                day = Collected(one.isoformat(), one, one)
+                placed = place(day, whole, window)
+                found.add((placed.course, placed.phase))
+    collected = Collected("partial", first, first + timedelta(days=days))
+    assert {(p.course, p.phase) for p in possible_places(collected, courses, window)} == found
+
+
+@pytest.mark.parametrize(
+    ("places", "phases", "expected"),
+    [
+        ([Place(0, "acute")], ("acute",), True),
+        ([Place(0, "acute"), Place(0, "late")], ("acute",), None),
+        ([Place(0, "acute"), Place(0, "late")], ("acute", "late"), True),
+        ([Place(0, "pre_treatment"), Place(0, "late")], ("acute", "late"), None),
+        ([Place(0, "acute"), Place(1, "acute")], ("acute",), None),
+        ([Place(1, "acute")], ("acute",), False),
+    ],
+)
+def test_belongs(places: list[Place], phases: tuple[str, ...], expected: bool | None) -> None:
+    assert belongs(places, 0, phases) is expected

@@ -3,9 +3,10 @@
 import pytest
 
 from toxgrade.criteria.reader import load
+from toxgrade.grading.flags import Flag, Reason
 from toxgrade.grading.grader import REFERENCE_RANGE_ONLY
 from toxgrade.grading.parse import COLUMNS, lab_result
-from toxgrade.grading.result import Flag, Grade, Reason
+from toxgrade.grading.result import Grade
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.grading.specimens import names_other_specimen, specimen_kind
 

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from toxgrade.exports.grade_frame import grade
-from toxgrade.grading.result import Reason
+from toxgrade.grading.flags import Reason
 from toxgrade.tabular.lab_export import open_labs
 from toxgrade.tabular.mapping import ColumnMap
 from toxgrade.tabular.read_options import ReadOptions

@@ -19,7 +19,7 @@ from toxgrade.exports.run_report import (
 from toxgrade.exports.tally import UNREADABLE, Tally
 from toxgrade.exports.worst_grades import Worst, check_table, worst_grades, write_table
 from toxgrade.grading.columns.grader import ColumnGrader
-from toxgrade.grading.result import Flag
+from toxgrade.grading.flags import Flag
 from toxgrade.grading.rules import Graders
 from toxgrade.tabular.courses import NO_COURSES, Courses, read_patients
 from toxgrade.tabular.identifiers import look_alikes

@@ -10,7 +10,7 @@ import polars as pl
 
 from toxgrade import __version__
 from toxgrade.cohort.definition import ReportPhase as Phase
-from toxgrade.grading.result import Reason
+from toxgrade.grading.flags import Reason
 from toxgrade.grading.rules import Rules
 from toxgrade.tabular.lab_export import ExportChunk
 from toxgrade.tabular.layouts import Layout

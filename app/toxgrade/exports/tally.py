@@ -6,8 +6,8 @@ from collections.abc import Iterable
 import polars as pl
 
 from toxgrade.grading.columns.parse import read_column
+from toxgrade.grading.flags import Flag, Reason
 from toxgrade.grading.parse import FIRST_YEAR, LAST_YEAR, read_limit
-from toxgrade.grading.result import Flag, Reason
 from toxgrade.grading.specimens import names_other_specimen
 from toxgrade.tabular.declared_cells import SIGNS_SWAPPED
 from toxgrade.tabular.lab_export import ExportChunk

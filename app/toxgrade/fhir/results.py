@@ -26,8 +26,9 @@ from toxgrade.fhir.elements import (
 )
 from toxgrade.fhir.observation import ObservedValue, read_observation
 from toxgrade.fhir.reference_range import Person
+from toxgrade.grading.flags import Reason
 from toxgrade.grading.parse import read_collected, read_limit, read_value
-from toxgrade.grading.result import Collected, Course, LabResult, Reason, Reported
+from toxgrade.grading.result import Collected, Course, LabResult, Reported
 from toxgrade.grading.units import Names
 
 _NOT_DONE = ("not-done", "entered-in-error", "preparation")

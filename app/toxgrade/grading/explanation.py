@@ -6,11 +6,12 @@ from decimal import Context, Decimal, Inexact
 
 from toxgrade.criteria.model import Analyte, Band, Reference
 from toxgrade.grading.digits import to_plain_text
+from toxgrade.grading.flags import Reason
 from toxgrade.grading.indicators import Indicator
 from toxgrade.grading.limits import Interval, ResolvedLimit
 from toxgrade.grading.normalize import NormalizedResult
 from toxgrade.grading.parse import ACCEPTED_DATE, ACCEPTED_VALUE
-from toxgrade.grading.result import GRADED_STATUSES, Reason
+from toxgrade.grading.result import GRADED_STATUSES
 
 _WORDS = {">": "above", ">=": "at or above", "<": "below", "<=": "at or below"}
 _CAUSES = {

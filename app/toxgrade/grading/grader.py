@@ -15,9 +15,10 @@ from toxgrade.criteria.model import Analyte, Edition, Reference, Term
 from toxgrade.grading import explanation
 from toxgrade.grading.digits import without_noise
 from toxgrade.grading.explanation import Verdict
+from toxgrade.grading.flags import Flag, Reason
 from toxgrade.grading.limits import EXACT, ResolvedLimit, applicable, resolve
 from toxgrade.grading.normalize import Implausible, NormalizedResult, normalize
-from toxgrade.grading.result import GRADED_STATUSES, Flag, Grade, LabResult, Reason
+from toxgrade.grading.result import GRADED_STATUSES, Grade, LabResult
 from toxgrade.grading.units import Names, SiteNames
 from toxgrade.grading.verdicts import bounds, verdict
 

@@ -5,9 +5,10 @@ from typing import Literal
 
 from toxgrade.criteria.model import Analyte, Band, Comparison, Reference, Unit
 from toxgrade.grading.digits import without_noise
+from toxgrade.grading.flags import Flag, Reason
 from toxgrade.grading.indicators import Indicator, read_indicator, says_beyond
 from toxgrade.grading.limits import Interval, above
-from toxgrade.grading.result import Flag, LabResult, Reason, Reported
+from toxgrade.grading.result import LabResult, Reported
 from toxgrade.grading.units import Names
 
 Implausible = Literal["refuse", "flag"]

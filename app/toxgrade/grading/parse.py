@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import Literal
 
 from toxgrade.errors import ParseError
-from toxgrade.grading.result import Collected, LabResult, Reason, Reported
+from toxgrade.grading.flags import Reason
+from toxgrade.grading.result import Collected, LabResult, Reported
 
 COLUMNS = (
     *("patient", "collected", "analyte", "value", "unit", "lln", "uln"),

@@ -10,16 +10,10 @@ import msgspec
 from toxgrade.criteria.model import Term
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.baseline_selection import Candidate, candidate, choose, latest
+from toxgrade.grading.flags import Flag
 from toxgrade.grading.grader import REFERENCE_RANGE_ONLY, TermGrader
-from toxgrade.grading.phase import OLD_BASELINE, Placement, Window, place
-from toxgrade.grading.result import (
-    GRADED_STATUSES,
-    Course,
-    Flag,
-    LabResult,
-    PatientGrade,
-    Phase,
-)
+from toxgrade.grading.phase import OLD_BASELINE, Placement, Window, place, possible_places
+from toxgrade.grading.result import GRADED_STATUSES, Course, LabResult, PatientGrade, Phase
 from toxgrade.grading.summary import worse
 
 _Test = tuple[str, str]
@@ -58,7 +52,13 @@ def grade_patient(
         carried_over = _carried_over(placed, course, grader)
         baselines |= {(index, t): c for t, c in carried_over.items() if (index, t) not in baselines}
     return [
-        _entry(one, baselines.get((one.course, one.test)) if one.test else None, courses, grader)
+        _entry(
+            one,
+            baselines.get((one.course, one.test)) if one.test else None,
+            courses,
+            grader,
+            window,
+        )
         for one in placed
     ]
 
@@ -128,7 +128,11 @@ def _carried_over(
 
 
 def _entry(
-    one: _Placed, baseline: Candidate | None, courses: Sequence[Course], grader: TermGrader
+    one: _Placed,
+    baseline: Candidate | None,
+    courses: Sequence[Course],
+    grader: TermGrader,
+    window: Window,
 ) -> PatientGrade:
     placement, phase = one.placement, _phase(one, baseline, courses)
     before = phase in ("baseline", "pre_treatment")
@@ -147,6 +151,7 @@ def _entry(
         course=one.course if courses else None,
         baseline_grade=baseline.grade.grade if baseline else None,
         worse_than_baseline=is_worse,
+        places=possible_places(one.result.collected, courses, window) if phase == "unknown" else (),
     )
 
 

@@ -6,7 +6,7 @@ months after the end, then late. ``rtog90``: 90 days from the start (Cox 1995, I
 
 import calendar
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
@@ -14,8 +14,9 @@ from typing import Literal
 import msgspec
 
 from toxgrade.errors import FieldFault, ParseError
+from toxgrade.grading.flags import Flag
 from toxgrade.grading.parse import FIRST_YEAR, LAST_YEAR
-from toxgrade.grading.result import Collected, Course, Flag, Phase
+from toxgrade.grading.result import PHASES, Collected, Course, Phase, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,53 @@ def _phase_without_start(day: date, end: date | None, window: Window) -> Phase:
     if day > window.last_acute_day(end):
         return "late"
     return "acute" if window.anchor == "end" else "unknown"
+
+
+def possible_places(
+    collected: Collected | None, courses: Sequence[Course], window: Window
+) -> tuple[Place, ...]:
+    """Return every course and phase to which a result may belong, in order; one if that is known.
+
+    An undated result may be of any; a partial date may be each of its days; without an end of
+    radiotherapy what comes after the shortest acute window may be acute or late. Reductions ask
+    this through ``belongs`` wherever a phase is ``unknown``.
+    """
+    if collected is None or not courses:
+        everywhere = range(max(1, len(courses)))
+        return tuple(Place(course, phase) for course in everywhere for phase in PHASES)
+    first, last = collected.first, collected.last
+    days = {first, last}
+    if first != last:  # Phases change only on these days.
+        for day in (change for course in courses for change in _changes(course, window)):
+            days |= {d for d in (day, day + timedelta(days=1)) if first <= d <= last}
+    return tuple(sorted({place for day in days for place in _places_of_day(day, courses, window)}))
+
+
+def belongs(places: Sequence[Place], course: int, phases: Collection[str]) -> bool | None:
+    """Return whether a result of these places is of a course's phases; None: possibly."""
+    among = [place.course == course and place.phase in phases for place in places]
+    return True if all(among) else None if any(among) else False
+
+
+def _changes(course: Course, window: Window) -> Iterator[date]:
+    """Yield the last day of each phase of a course, by either of its dates."""
+    for day in filter(None, (course.start, course.end)):
+        yield day - timedelta(days=1)
+        yield day
+        yield window.last_acute_day(day)
+
+
+def _places_of_day(day: date, courses: Sequence[Course], window: Window) -> list[Place]:
+    placed = _place_day(day, courses, window)
+    index = placed.course or 0
+    if placed.phase != "unknown":
+        return [Place(index, phase) for phase in PHASES if phase == placed.phase]
+    course = courses[index]
+    may_be_before = course.start is None and (course.end is None or day <= course.end)
+    # Up to a known end, a window that is counted from the end has not passed.
+    may_be_late = course.end is None or window.anchor == "start"
+    possible = (may_be_before, True, may_be_late)
+    return [Place(index, phase) for phase, may in zip(PHASES, possible, strict=True) if may]
 
 
 def _on_treatment(day: date, course: Course) -> bool | None:

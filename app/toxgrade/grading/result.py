@@ -6,7 +6,6 @@ They are structs because millions are made: one takes a tenth of the time of a f
 from datetime import date, datetime
 from datetime import time as TimeOfDay
 from decimal import Decimal
-from enum import StrEnum
 from typing import Literal, Self
 
 import msgspec
@@ -14,84 +13,23 @@ from msgspec.structs import replace
 
 from toxgrade.criteria.model import Term
 from toxgrade.grading.digits import to_plain_text
+from toxgrade.grading.flags import Flag, Reason
 from toxgrade.grading.reference_ranges import StudyRange
 
 Phase = Literal["pre_treatment", "baseline", "acute", "late", "unknown"]
+CertainPhase = Literal["pre_treatment", "acute", "late"]
+PHASES: tuple[CertainPhase, ...] = ("pre_treatment", "acute", "late")
+
+
+class Place(msgspec.Struct, frozen=True, gc=False, order=True):
+    """A course (its index) and a phase of it to which a result may belong."""
+
+    course: int
+    phase: CertainPhase
+
 
 GRADED_STATUSES = ("final", "amended", "corrected")
 OTHER_STATUSES = ("preliminary", "superseded", "cancelled", "entered-in-error")
-
-
-class Reason(StrEnum):
-    """Why a result has no grade. When several apply, the first in this order is reported."""
-
-    MISSING_PATIENT = "missing-patient"
-    """A row of a file that names no patient."""
-    NOT_FINAL = "not-final"
-    UNKNOWN_ANALYTE = "unknown-analyte"
-    OTHER_SPECIMEN = "other-specimen"
-    """The specimen is not blood, serum or plasma, or a venous one does not decide the grade."""
-    MISSING_VALUE = "missing-value"
-    UNREADABLE_VALUE = "unreadable-value"
-    UNREADABLE_DATE = "unreadable-date"
-    MISSING_UNIT = "missing-unit"
-    UNKNOWN_UNIT = "unknown-unit"
-    IMPLAUSIBLE_VALUE = "implausible-value"
-    IMPLAUSIBLE_LIMIT = "implausible-limit"
-    MISSING_ULN = "missing-uln"
-    MISSING_LLN = "missing-lln"
-    MISSING_BASELINE = "missing-baseline"
-    CENSORED_VALUE = "censored-value"
-
-
-class Flag(StrEnum):
-    """A remark that a reader should see with a grade. A flag never changes a grade."""
-
-    WITHIN_REFERENCE_RANGE = "within_reference_range"
-    CLINICAL_GRADE_POSSIBLE = "clinical-grade-possible"
-    UNUSABLE_RANGE = "unusable-range"
-    """The ULN is zero or not above the LLN: the range counts as absent."""
-    UNREADABLE_LIMIT = "unreadable-limit"
-    """A limit in a file cannot be parsed: it counts as absent."""
-    UNKNOWN_LIMIT_UNIT = "unknown-limit-unit"
-    """The unit of the limits is not known for this analyte: the limits count as absent."""
-    IMPLAUSIBLE_VALUE = "implausible-value"
-    IMPLAUSIBLE_LIMIT = "implausible-limit"
-    RANGE_FROM_STUDY = "range-from-study"
-    """The laboratory sent no usable reference range: the study's own is used."""
-    OLD_BASELINE = "old-baseline"
-    NO_RADIOTHERAPY_END = "no-radiotherapy-end"
-    ABNORMAL_NOT_GRADED = "abnormal-not-graded"
-    """The value is beyond its reference range, but grade 0 by limits relative to the baseline."""
-    CALCIUM_NOT_CORRECTED = "calcium-not-corrected"
-    """The grade is from total calcium as reported; CTCAE means calcium corrected for albumin."""
-    VENOUS_SAMPLE = "venous-sample"
-    """CTCAE's grades of this test are of arterial or capillary blood; this sample is venous."""
-    BY_INDICATOR = "by-indicator"
-    """Without the sender's normal or abnormal flag the grade would be less certain."""
-    INDICATOR_CONTRADICTS = "indicator-contradicts"
-    """The sender's normal or abnormal flag contradicts the value and its range, which count."""
-    BINARY_NOISE = "binary-noise"
-    """A number of more than 15 significant digits, the print of a double, is read to 15."""
-    POSSIBLE_DUPLICATE = "possible-duplicate"
-    """Stored beside a result of the same number that may be the same: equal value, other time."""
-    TWO_VALUES_ONE_TIME = "two-values-one-time"
-    """Stored beside a result of the same number and time with another value."""
-    CORRECTION_UNMATCHED = "correction-unmatched"
-    """Sent as a correction or withdrawal, but which stored result it means cannot be told."""
-    IGNORED_OLDER = "ignored-older"
-    """What was sent is an older version of this stored result, and changed nothing."""
-    FILLED_DOWN = "filled-down"
-    """A cell of the file's row was empty and taken from the row above, as its reader declared."""
-
-
-STORED_FLAGS = (
-    Flag.POSSIBLE_DUPLICATE,
-    Flag.TWO_VALUES_ONE_TIME,
-    Flag.CORRECTION_UNMATCHED,
-    Flag.IGNORED_OLDER,
-)
-"""The flags that only storing sets: they say what a result is beside others of its patient."""
 
 
 class Reported(msgspec.Struct, frozen=True, gc=False):
@@ -218,7 +156,8 @@ class PatientGrade(msgspec.Struct, frozen=True, gc=False):
     ``index`` is the result's position in the list that was graded. ``on_treatment`` and
     ``days_from_end`` (days after the end of radiotherapy, negative before) are None where the
     dates do not decide them. ``baseline_grade`` None: there is no baseline, or it is undecided.
-    ``worse_than_baseline`` None: not known.
+    ``worse_than_baseline`` None: not known. ``places``: where a result of unknown phase may belong
+    (``possible_places``); empty where the phase is known.
     """
 
     index: int
@@ -229,3 +168,4 @@ class PatientGrade(msgspec.Struct, frozen=True, gc=False):
     course: int | None
     baseline_grade: int | None
     worse_than_baseline: bool | None
+    places: tuple[Place, ...] = ()

@@ -9,10 +9,11 @@ from msgspec.structs import replace
 from toxgrade.criteria.interpretations import with_interpretations
 from toxgrade.criteria.reader import load
 from toxgrade.grading.dictionary import read_dictionary
+from toxgrade.grading.flags import Flag, Reason
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.normalize import Implausible
 from toxgrade.grading.parse import read_limit, read_value
-from toxgrade.grading.result import Flag, Grade, LabResult, Reason
+from toxgrade.grading.result import Grade, LabResult
 
 Number = str | int | float | Decimal
 """A number as text or as a Python number; a float counts as its shortest text (``repr``)."""

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from toxgrade.criteria.model import Condition
 from toxgrade.grading.explanation import Verdict
+from toxgrade.grading.flags import Reason
 from toxgrade.grading.indicators import reaches, says_beyond
 from toxgrade.grading.limits import ZERO, ResolvedLimit
 from toxgrade.grading.normalize import NormalizedResult
-from toxgrade.grading.result import Reason
 
 _MISSING = {"ULN": Reason.MISSING_ULN, "LLN": Reason.MISSING_LLN}
 

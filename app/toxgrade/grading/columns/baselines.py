@@ -17,8 +17,9 @@ from toxgrade.grading.columns.lookup_tables import REASON_CODES
 from toxgrade.grading.columns.normalize import as_strings
 from toxgrade.grading.columns.parse import SCALE
 from toxgrade.grading.digits import without_noise
+from toxgrade.grading.flags import Reason
 from toxgrade.grading.parse import COLUMNS, WHITE_SPACE, lab_result
-from toxgrade.grading.result import LabResult, Reason
+from toxgrade.grading.result import LabResult
 from toxgrade.grading.units import Names, UnitKeys
 
 IDENTITY = "\x00identity"

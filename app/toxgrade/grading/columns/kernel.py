@@ -14,7 +14,7 @@ from toxgrade.criteria.model import Condition
 from toxgrade.grading.columns.lookup_tables import REASON_CODES
 from toxgrade.grading.columns.slots import Group, Slot, said_of
 from toxgrade.grading.columns.spellings import GRADES
-from toxgrade.grading.result import Reason
+from toxgrade.grading.flags import Reason
 
 GRADED = {"at_least": pl.Int8, "at_most": pl.Int8, "reason": pl.Int8}
 

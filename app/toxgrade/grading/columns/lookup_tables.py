@@ -12,9 +12,9 @@ from typing import NamedTuple
 from toxgrade.criteria.model import Analyte, Band, Condition, Limit, Term, Unit
 from toxgrade.grading.columns.parse import SCALE
 from toxgrade.grading.columns.slots import SIMPLE, Group, Slot, numbers_of
+from toxgrade.grading.flags import Reason
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.limits import ResolvedLimit, applicable, resolve
-from toxgrade.grading.result import Reason
 from toxgrade.grading.units import UnitKeys
 
 REASON_CODES = {reason: code for code, reason in enumerate(Reason)}

@@ -8,10 +8,11 @@ import polars as pl
 from toxgrade.grading.columns.lookup_tables import REASON_CODES
 from toxgrade.grading.columns.output import flag_bit
 from toxgrade.grading.columns.spellings import CachedParser
+from toxgrade.grading.flags import Flag, Reason
 from toxgrade.grading.indicators import Indicator, read_indicator
 from toxgrade.grading.normalize import Implausible
 from toxgrade.grading.parse import COLUMNS, WHITE_SPACE
-from toxgrade.grading.result import GRADED_STATUSES, Flag, Reason
+from toxgrade.grading.result import GRADED_STATUSES
 from toxgrade.grading.specimens import SpecimenKind
 from toxgrade.grading.units import Names
 

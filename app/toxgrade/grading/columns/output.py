@@ -8,7 +8,7 @@ import polars as pl
 from toxgrade.criteria.model import Term
 from toxgrade.grading.columns.lookup_tables import REASON_CODES
 from toxgrade.grading.columns.phase import PHASE_TYPE
-from toxgrade.grading.result import STORED_FLAGS, Flag, Reason
+from toxgrade.grading.flags import STORED_FLAGS, Flag, Reason
 
 _NOT_OF_GRADING = (*STORED_FLAGS, Flag.FILLED_DOWN)
 FLAG_BITS = {

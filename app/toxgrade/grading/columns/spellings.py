@@ -8,9 +8,9 @@ from toxgrade.grading.columns.lookup_tables import Combination, Tables
 from toxgrade.grading.columns.output import FLAG_BITS, flag_bit
 from toxgrade.grading.columns.parse import read_column
 from toxgrade.grading.columns.slots import SIMPLE
+from toxgrade.grading.flags import Flag
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import read_limit
-from toxgrade.grading.result import Flag
 from toxgrade.grading.units import UnitKeys
 
 GRADES = (1, 2, 3, 4)

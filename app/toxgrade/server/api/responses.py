@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.config import JsonDict
 
 from toxgrade.grading.digits import to_plain_text
+from toxgrade.grading.flags import Reason
 from toxgrade.grading.grader import TermGrader
-from toxgrade.grading.result import Course, LabResult, PatientGrade, Reason
+from toxgrade.grading.result import Course, LabResult, PatientGrade
 from toxgrade.grading.summary import Graded, summarise
 from toxgrade.server.records.patient_state import GradeRow
 

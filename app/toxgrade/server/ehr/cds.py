@@ -16,7 +16,7 @@ from starlette.responses import Response
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.fhir.elements import object_of, text_of
 from toxgrade.fhir.results import Accepted, Observed
-from toxgrade.grading.result import Flag
+from toxgrade.grading.flags import Flag
 from toxgrade.grading.rules import Rules
 from toxgrade.server.ehr.cards import Card, cards, notice
 from toxgrade.server.ehr.fhir_http import BundleRoute

@@ -10,8 +10,9 @@ from toxgrade.errors import FieldFault, RequestError, TooLarge
 from toxgrade.fhir.bundle import Treatment
 from toxgrade.fhir.elements import Note
 from toxgrade.fhir.results import Observed
+from toxgrade.grading.flags import Reason
 from toxgrade.grading.grader import TermGrader
-from toxgrade.grading.result import Course, LabResult, Reason
+from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.units import Names
 from toxgrade.server.ehr.fhir_http import FHIR_JSON
 from toxgrade.server.ehr.grade_bundle import Answers, Graded, PersonValues, grade

@@ -13,9 +13,10 @@ from sqlalchemy import Connection, Engine
 
 from toxgrade.errors import RequestError
 from toxgrade.exports.run_report import COLUMN_OF
+from toxgrade.grading.flags import Flag, Reason
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import lab_result
-from toxgrade.grading.result import Course, Flag, LabResult, Reason
+from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Graders
 from toxgrade.server.jobs.batches import Reject
 from toxgrade.server.jobs.upload_store import PATIENT

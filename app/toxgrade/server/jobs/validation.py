@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from toxgrade.errors import ParseError
+from toxgrade.grading.flags import Reason
 from toxgrade.grading.parse import ACCEPTED_DATE, ACCEPTED_LIMIT, ACCEPTED_VALUE, read_limit
 from toxgrade.grading.patient import starts_before
-from toxgrade.grading.result import GRADED_STATUSES, OTHER_STATUSES, Course, LabResult, Reason
+from toxgrade.grading.result import GRADED_STATUSES, OTHER_STATUSES, Course, LabResult
 from toxgrade.grading.units import Names
 from toxgrade.server.records.identity import content
 from toxgrade.server.records.studies import PATIENT_NAME

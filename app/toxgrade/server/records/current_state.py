@@ -20,8 +20,9 @@ from sqlalchemy import (
 )
 
 from toxgrade.grading.digits import to_plain_text
+from toxgrade.grading.flags import Flag, Reason
 from toxgrade.grading.parse import read_collected, read_value
-from toxgrade.grading.result import Course, Flag, LabResult, Reason
+from toxgrade.grading.result import Course, LabResult
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.tables import follow_ups, grades, results, treatments
 from toxgrade.server.records.identity import OWN_NUMBER

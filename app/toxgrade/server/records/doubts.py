@@ -4,7 +4,8 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from toxgrade.grading.result import STORED_FLAGS, Flag, LabResult
+from toxgrade.grading.flags import STORED_FLAGS, Flag
+from toxgrade.grading.result import LabResult
 from toxgrade.grading.units import Names
 from toxgrade.server.records.identity import (
     Source,

@@ -9,10 +9,11 @@ from typing import Any
 from sqlalchemy import Connection, and_, select
 
 from toxgrade import __version__
+from toxgrade.grading.flags import Reason
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.reference_ranges import StudyRange
-from toxgrade.grading.result import LabResult, PatientGrade, Reason
+from toxgrade.grading.result import LabResult, PatientGrade
 from toxgrade.grading.rules import Graders
 from toxgrade.grading.study_ranges import RangeTable, range_table
 from toxgrade.server.records.current_state import REPORTED, stored_result

@@ -10,9 +10,10 @@ from sqlalchemy import Connection
 
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.digits import to_plain_text
+from toxgrade.grading.flags import Flag
 from toxgrade.grading.patient import refuse_late_baseline
 from toxgrade.grading.phase import course_faults
-from toxgrade.grading.result import Course, Flag, LabResult
+from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Graders
 from toxgrade.grading.summary import Graded, TermSummary, summarise
 from toxgrade.grading.units import Names

@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, bindparam, select
 
 from toxgrade.grading.digits import to_plain_text
+from toxgrade.grading.flags import Flag
 from toxgrade.grading.reference_ranges import StudyRange
-from toxgrade.grading.result import Flag, Grade, LabResult
+from toxgrade.grading.result import Grade, LabResult
 from toxgrade.grading.study_ranges import Person, RangeTable
 from toxgrade.grading.units import Names
 from toxgrade.server.records.db.append import append

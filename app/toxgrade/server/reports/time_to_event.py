@@ -9,9 +9,10 @@ from sqlalchemy import Connection, Row, and_, case, func, or_, select
 
 from toxgrade.cohort.definition import Scope, TableRow
 from toxgrade.cohort.survival import Observation
+from toxgrade.grading.flags import Flag
 from toxgrade.grading.parse import read_collected
 from toxgrade.grading.phase import place
-from toxgrade.grading.result import Course, Flag
+from toxgrade.grading.result import Course
 from toxgrade.server.records.db.tables import grades, patients
 from toxgrade.server.records.studies import Study
 from toxgrade.server.reports.cohort_queries import (

@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Literal
 
 from toxgrade.errors import FieldFault, ParseError
+from toxgrade.grading.flags import Reason
 from toxgrade.grading.indicators import one_indicator
 from toxgrade.grading.parse import read_value
 from toxgrade.grading.reference_ranges import PrintedRange, read_range
-from toxgrade.grading.result import Collected, LabResult, Reason, Reported
+from toxgrade.grading.result import Collected, LabResult, Reported
 from toxgrade.grading.units import Names
 from toxgrade.server.ehr.hl7v2.acknowledge import DATA_TYPE, REQUIRED_MISSING, Remark
 from toxgrade.server.ehr.hl7v2.message import (

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
 from toxgrade.errors import RequestError, Unavailable
-from toxgrade.grading.result import STORED_FLAGS
+from toxgrade.grading.flags import STORED_FLAGS
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.grading.units import Names
 from toxgrade.server.ehr.hl7v2.acknowledge import Remark, accepted, refused
