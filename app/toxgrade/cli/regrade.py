@@ -28,6 +28,8 @@ def regrade(study: str, edition: str | None, interpretations: list[str]) -> None
         chosen = graders.criteria.edition(edition or found.rules.edition)
         rules = changed_rules(found.rules, chosen, interpretations)
         applied = graders.for_rules(rules).edition
-        saved = save_study(connection, study, rules, found.liver_enzymes, found.rows)
+        saved = save_study(
+            connection, study, rules, found.liver_enzymes, found.rows, found.clinical_terms
+        )
         regrade_study(connection, saved.study, graders)
     print(f"{study}: graded by {applied.label}")

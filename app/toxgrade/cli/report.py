@@ -38,7 +38,7 @@ def report(
 ) -> None:  # fmt: skip
     """Write a study's toxicity table: how many patients had which grade."""
     from toxgrade.cohort.definition import Scope
-    from toxgrade.cohort.toxicity_table import WRITERS
+    from toxgrade.cohort.table_document import WRITERS
     from toxgrade.criteria.reader import load
     from toxgrade.errors import FileError
     from toxgrade.grading.rules import Graders

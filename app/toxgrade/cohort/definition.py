@@ -1,11 +1,12 @@
 """The definition of a report: its window, the rows of its table, and the text that states them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from toxgrade.criteria.model import Direction, Edition
 from toxgrade.grading.phase import Window
+from toxgrade.grading.result import Phase
 
 ReportPhase = Literal["acute", "late", "both"]
 LIVER_ENZYMES = ("ALT", "AST", "ALP", "GGT")
@@ -26,10 +27,9 @@ class Scope:
     include_baseline: bool = False
 
     @property
-    def windows(self) -> tuple[str, ...]:
-        """Return the phases from which the worst grade is taken."""
-        after = ("acute", "late") if self.phase == "both" else (self.phase,)
-        return ("baseline", *after) if self.include_baseline else after
+    def phases(self) -> tuple[Phase, ...]:
+        """Return the phases after the start from which the worst grade is taken."""
+        return ("acute", "late") if self.phase == "both" else (self.phase,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,24 @@ def paper_rows(edition: Edition, liver_enzymes: Sequence[str]) -> tuple[TableRow
     )
 
 
+def collected_rows(
+    rows: Sequence[TableRow], collected: Collection[str]
+) -> tuple[tuple[TableRow, ...], tuple[str, ...]]:
+    """Return the rows that data stand behind, and the labels of the clinical ones without.
+
+    ``collected``: the clinical terms of which the study holds an event or that it declares. That no
+    event is grade 0 holds only for these: nobody may have asked about the others.
+    """
+    kept, missing = [], []
+    for row in rows:
+        terms = tuple(term for term in row.terms if not row.clinical or term in collected)
+        if terms:
+            kept.append(replace(row, terms=terms))
+        else:
+            missing.append(row.label)
+    return tuple(kept), tuple(missing)
+
+
 def _term_names(edition: Edition, analytes: Sequence[str], direction: Direction) -> tuple[str, ...]:
     """Return the terms' names in the edition: low platelets are named differently in 6.0."""
     return tuple(
@@ -95,16 +113,31 @@ def definition_text(
         "Baseline: per term, the last valid result on or before radiotherapy start.",
         f"Worst: the highest grade {spans[scope.phase]}, {_course(scope.course)} course, baseline"
         f" {'' if scope.include_baseline else 'not '}included; an undecided result counts for the"
-        " grade that is certain.",
+        " grade that is certain, and so does one whose phase is unknown; what they may be beyond it"
+        " is told as could be higher.",
         *(f"{row.label}: highest of {', '.join(row.terms)}." for row in rows if len(row.terms) > 1),
-        "Clinical terms without an event count as grade 0.",
-        "Percentages are of all patients of the study"
-        f"{'' if scope.course == 1 else ' who had this course'}.",
+        *_relative_to_baseline(edition, rows),
+        "Clinical terms without an event of the patient count as grade 0, if the study recorded or"
+        " declared the term.",
+        "Percentages are of all patients of the study who had"
+        f" {'radiotherapy' if scope.course == 1 else 'this course'}; intervals are exact 95 %"
+        " (Clopper and Pearson, Biometrika 1934;26:404).",
         "Superseded and withdrawn results never count.",
     ]
     if not scope.on_treatment:
         sentences.insert(3, "Only what was taken after the end of radiotherapy is counted.")
     return " ".join(sentences)
+
+
+def _relative_to_baseline(edition: Edition, rows: Sequence[TableRow]) -> list[str]:
+    """Return what is worse than an abnormal baseline, where the edition grades relative to it."""
+    named = {term for row in rows for term in (*row.terms, *row.also)}
+    if not any(term.has_baseline_condition for term in edition.terms if term.name in named):
+        return []
+    return [
+        "Where a baseline is abnormal, this edition grades by multiples of it: grade 1 or more,"
+        " with a value beyond the baseline's, is worse than the baseline."
+    ]
 
 
 def _interpretations(edition: Edition, rows: Sequence[TableRow]) -> str:

@@ -1,6 +1,7 @@
 """The worst grade of a patient in a window, as an interval, and whether it is worse than baseline.
 
-An undecided result widens the interval: ``at_least`` is certain, ``at_most`` is possible.
+An undecided result widens the interval: ``at_least`` is certain, ``at_most`` is possible. So does
+a result that only possibly lies in the window.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,8 +9,9 @@ from dataclasses import dataclass, field
 from datetime import date
 
 import msgspec
+from msgspec.structs import replace
 
-from toxgrade.cohort.definition import Scope, TableRow
+from toxgrade.cohort.definition import TableRow
 from toxgrade.grading.result import Course
 from toxgrade.grading.summary import worse
 
@@ -19,17 +21,31 @@ _HIGHEST_GRADE = 5  # A baseline that was never measured could have been any gra
 class Bounds(msgspec.Struct, frozen=True, gc=False):
     """The highest certain and possible grade of some results, and whether one of them is decided.
 
-    ``at_least`` and ``at_most`` are None where none of the results could be graded at all.
+    ``at_least`` None: no result certainly lies in the window and could be graded; ``at_most`` None:
+    none possibly does. ``worse``: one is certainly worse than its own baseline; False: none can be;
+    None: not known. ``relative``: one is graded by multiples of its own abnormal baseline.
     """
 
     at_least: int | None
     at_most: int | None
     decided: bool
+    worse: bool | None = None
+    relative: bool = False
 
     @property
     def shown(self) -> int | None:
         """Return the lower bound, the grade to count; None if unknown, or 0 and nothing decided."""
         return self.at_least if self.at_least or self.decided else None
+
+    @property
+    def possible(self) -> "Bounds":
+        """Return the bounds of results that possibly, not certainly, lie in the window."""
+        worse = False if self.worse is False else None
+        return Bounds(None, self.at_most, decided=False, worse=worse, relative=self.relative)
+
+
+ABSENT = Bounds(0, 0, decided=True, worse=False)
+"""Of a clinical term without an event: it counts as absent."""
 
 
 def highest(several: Iterable[Bounds]) -> Bounds | None:
@@ -41,24 +57,28 @@ def highest(several: Iterable[Bounds]) -> Bounds | None:
         max((b.at_least for b in bounds if b.at_least is not None), default=None),
         max((b.at_most for b in bounds if b.at_most is not None), default=None),
         any(b.decided for b in bounds),
+        any_of(b.worse for b in bounds),
+        any(b.relative for b in bounds),
     )
 
 
-Windows = Mapping[str, Mapping[str, Bounds]]
-"""A patient's bounds by phase (``baseline``, ``acute``, ``late``), then by term."""
+ByTerm = Mapping[str, Bounds]
+"""A patient's bounds by term; without terms of which no result may count."""
 
 
 @dataclass(frozen=True, slots=True)
 class CohortPatient:
-    """One patient over one course: bounds by phase and term, and the end of follow-up.
+    """One patient over one course: the bounds of the baseline and of the worst grade by term.
 
-    ``course`` None: no treatment dates. ``next_start``: the start of the next course, which ends
-    this one. ``seen_until``: the last contact, else the last result; None: neither is known.
+    ``worst`` is of the windows of the scope that was queried. ``next_start``: the start of the next
+    course, which ends this one. ``seen_until``: the last contact, else the last result; None:
+    neither is known.
     """
 
     name: str
-    windows: Windows
-    course: Course | None
+    baseline: ByTerm
+    worst: ByTerm
+    course: Course
     next_start: date | None = None
     seen_until: date | None = None
 
@@ -69,8 +89,9 @@ class PatientRow:
 
     ``worse``: the composite is worse than its baseline. ``partial``: some but not all terms of the
     composite have a grade. ``member_worse``: a term rose above its own baseline while the composite
-    did not. ``any_worse`` and ``any_grade``: one of the terms (``also`` included) is worse than its
-    own baseline, or has a grade of at least 1.
+    did not. ``any_worse``, ``any_grade`` and ``grade_3``: one of the terms (``also`` included) is
+    worse than its own baseline, or has a grade of at least 1, or 3. ``by_two``: the certain grade
+    of one is 2 or more above its baseline's, or is 2 or more relative to it.
     """
 
     baseline: Bounds | None
@@ -80,26 +101,30 @@ class PatientRow:
     member_worse: bool
     any_worse: bool | None
     any_grade: bool | None
+    grade_3: bool | None
+    by_two: bool
 
 
-def patient_row(row: TableRow, windows: Windows, phases: Sequence[str]) -> PatientRow:
-    """Return the patient's baseline and worst grade over ``phases`` in a row."""
-    before = _bounds_by_term(row, row.terms, windows, ("baseline",))
-    after = _bounds_by_term(row, row.terms, windows, phases)
-    shown = [after[term].shown if term in after else None for term in row.terms]
-    composite = _worse(after, before)
-    verdicts = {
-        term: _term_verdicts(row, term, windows, phases) for term in (*row.terms, *row.also)
-    }
-    members = [verdicts[term][0] for term in row.terms]
+def patient_row(row: TableRow, patient: CohortPatient) -> PatientRow:
+    """Return the patient's baseline and worst grade in a row."""
+    terms = (*row.terms, *row.also)
+    before = _with_default(row, terms, patient.baseline)
+    after = _with_default(row, terms, patient.worst)
+    own_before = {term: before[term] for term in row.terms if term in before}
+    own = {term: after[term] for term in row.terms if term in after}
+    shown = [own[term].shown if term in own else None for term in row.terms]
+    composite = _composite_worse(own, own_before)
+    found = [after.get(term) for term in terms]
     return PatientRow(
-        baseline=highest(before.values()),
-        worst=highest(after.values()),
+        baseline=highest(own_before.values()),
+        worst=highest(own.values()),
         worse=composite,
         partial=None in shown and any(grade is not None for grade in shown),
-        member_worse=composite is not True and True in members,
-        any_worse=any_of(worse for worse, _ in verdicts.values()),
-        any_grade=any_of(toxic for _, toxic in verdicts.values()),
+        member_worse=composite is not True and any(bounds.worse for bounds in own.values()),
+        any_worse=any_of(_worse(bounds) for bounds in found),
+        any_grade=any_of(reaches(bounds, 1) for bounds in found),
+        grade_3=any_of(reaches(bounds, 3) for bounds in found),
+        by_two=any(_by_two(bounds, before.get(term)) for term, bounds in after.items()),
     )
 
 
@@ -110,19 +135,19 @@ class PatientRows:
     this cache and takes 1.7 s with it.
     """
 
-    def __init__(self, row: TableRow, phases: Sequence[str]) -> None:
-        self.row, self._phases = row, phases
+    def __init__(self, row: TableRow) -> None:
+        self.row = row
         self._cache: dict[tuple[Bounds | None, ...], PatientRow] = {}
 
-    def row_of(self, windows: Windows) -> PatientRow:
+    def row_of(self, patient: CohortPatient) -> PatientRow:
         """Return the row of a patient with these bounds, equal to that of ``patient_row``."""
         terms = (*self.row.terms, *self.row.also)
         bounds = tuple(
-            windows[phase].get(term) for phase in ("baseline", *self._phases) for term in terms
+            each.get(term) for each in (patient.baseline, patient.worst) for term in terms
         )
         found = self._cache.get(bounds)
         if found is None:
-            found = self._cache[bounds] = patient_row(self.row, windows, self._phases)
+            found = self._cache[bounds] = patient_row(self.row, patient)
         return found
 
 
@@ -132,34 +157,35 @@ def any_of(verdicts: Iterable[bool | None]) -> bool | None:
     return True if True in all_ else None if None in all_ else False
 
 
-def _term_verdicts(
-    row: TableRow, term: str, windows: Windows, phases: Sequence[str]
-) -> tuple[bool | None, bool | None]:
-    """Return whether a term is worse than its own baseline, and whether its grade is from 1 up."""
-    before = _bounds_by_term(row, (term,), windows, ("baseline",))
-    after = _bounds_by_term(row, (term,), windows, phases)
-    bounds = after.get(term)
-    if bounds is None or bounds.at_least is None or bounds.at_most is None:
-        return None, None
-    toxic = True if bounds.at_least else False if bounds.at_most == 0 else None
-    return _worse(after, before), toxic
+def reaches(bounds: Bounds | None, grade: int) -> bool | None:
+    """Return whether the worst grade is ``grade`` or more; None: undecided or not measured."""
+    if bounds is None or bounds.at_most is None:
+        return None
+    if bounds.at_least is not None and bounds.at_least >= grade:
+        return True
+    return None if bounds.at_least is None or bounds.at_most >= grade else False
 
 
-def _bounds_by_term(
-    row: TableRow, terms: Sequence[str], windows: Windows, phases: Sequence[str]
-) -> dict[str, Bounds]:
-    """Return the highest bounds of each term over the phases; unmeasured terms are left out."""
-    found = {}
-    for term in terms:
-        bounds = highest(windows[phase][term] for phase in phases if term in windows[phase])
-        if bounds is None and row.clinical:
-            bounds = Bounds(0, 0, decided=True)
-        if bounds is not None:
-            found[term] = bounds
-    return found
+def _worse(bounds: Bounds | None) -> bool | None:
+    return None if bounds is None or bounds.at_most is None else bounds.worse
 
 
-def _worse(after: Mapping[str, Bounds], before: Mapping[str, Bounds]) -> bool | None:
+def _with_default(row: TableRow, terms: Sequence[str], known: ByTerm) -> dict[str, Bounds]:
+    """Return the bounds of each term that was measured; a clinical one without an event is 0."""
+    if row.clinical:
+        return {term: _or_absent(known.get(term)) for term in terms}
+    return {term: known[term] for term in terms if term in known}
+
+
+def _or_absent(bounds: Bounds | None) -> Bounds:
+    if bounds is None:
+        return ABSENT
+    if bounds.at_least is not None:
+        return bounds
+    return replace(bounds, at_least=0, decided=bounds.at_most == 0)
+
+
+def _composite_worse(after: ByTerm, before: ByTerm) -> bool | None:
     """Compare the highest bounds; a term without a baseline may have had any grade before."""
     worst, baseline = highest(after.values()), highest(before.values())
     if worst is None or baseline is None:
@@ -169,23 +195,55 @@ def _worse(after: Mapping[str, Bounds], before: Mapping[str, Bounds]) -> bool | 
     return worse(worst.at_least, worst.at_most, baseline)
 
 
+def _by_two(after: Bounds, before: Bounds | None) -> bool:
+    """Return whether the certain grade is 2 or more above the baseline's, or relative to it."""
+    if not after.worse or after.at_least is None:
+        return False
+    if after.relative:
+        return after.at_least >= 2
+    return (
+        before is not None and before.at_most is not None and after.at_least >= before.at_most + 2
+    )
+
+
 @dataclass(slots=True)
 class ShiftTable:
-    """Patients by (baseline grade, worst grade); ``not_evaluable``: one of the two is unknown."""
+    """Patients by (baseline grade, worst grade); ``not_evaluable``: one of the two is unknown.
+
+    ``itself``: patients by worst grade whose baseline is abnormal and whose grades are multiples of
+    it, so that the two grades cannot be compared. ``worse``: those of all who are certainly worse
+    than their own baseline. ``could_be_higher``: an undecided result, or one of unknown phase,
+    allows a higher worst grade.
+    """
 
     cells: dict[tuple[int, int], list[str]] = field(default_factory=dict)
+    itself: dict[int, list[str]] = field(default_factory=dict)
+    worse: list[str] = field(default_factory=list)
+    could_be_higher: list[str] = field(default_factory=list)
     not_evaluable: list[str] = field(default_factory=list)
+    n_patients: int = 0
 
 
-def shift_table(cohort: Iterable[CohortPatient], row: TableRow, scope: Scope) -> ShiftTable:
-    """Count the patients of a cohort, queried for ``scope``, by baseline grade and worst grade."""
+def shift_table(cohort: Iterable[CohortPatient], row: TableRow) -> ShiftTable:
+    """Count the patients of a cohort by baseline grade and worst grade."""
     table = ShiftTable()
     for patient in cohort:
-        found = patient_row(row, patient.windows, scope.windows)
+        table.n_patients += 1
+        found = patient_row(row, patient)
         before = found.baseline.shown if found.baseline else None
         after = found.worst.shown if found.worst else None
-        if before is None or after is None:
+        if found.any_worse:
+            table.worse.append(patient.name)
+        if found.worst is None or after is None:
             table.not_evaluable.append(patient.name)
+            continue
+        if found.worst.relative:
+            table.itself.setdefault(after, []).append(patient.name)
+        elif before is None:
+            table.not_evaluable.append(patient.name)
+            continue
         else:
             table.cells.setdefault((before, after), []).append(patient.name)
+        if found.worst.at_most is not None and found.worst.at_most > after:
+            table.could_be_higher.append(patient.name)
     return table

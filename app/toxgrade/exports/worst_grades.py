@@ -10,12 +10,14 @@ from pathlib import Path
 import polars as pl
 
 from toxgrade.cohort.definition import LIVER_ENZYMES, Scope, definition_text, paper_rows
-from toxgrade.cohort.toxicity_table import WRITERS, counted_document, toxicity_table
-from toxgrade.cohort.worst import Bounds, CohortPatient
+from toxgrade.cohort.table_document import WRITERS, LeftOut, counted_document
+from toxgrade.cohort.toxicity_table import toxicity_table
+from toxgrade.cohort.worst import Bounds, CohortPatient, highest
 from toxgrade.criteria.model import Edition
 from toxgrade.errors import FileError
 from toxgrade.grading.phase import Window
 from toxgrade.grading.result import Course
+from toxgrade.grading.summary import worse
 from toxgrade.tabular.output_files import whole
 
 PHASES = ("baseline", "acute", "late")
@@ -189,15 +191,17 @@ def write_table(
     without an event they would count as grade 0.
     """
     rows = tuple(row for row in paper_rows(edition, LIVER_ENZYMES) if not row.clinical)
-    patients = _patients(bounds, days, courses)
+    patients = _patients(bounds, days, courses, scope)
     counted = toxicity_table(patients, rows, scope, window)
-    document = counted_document(counted, definition_text(edition, window, rows, scope))
+    document = counted_document(
+        counted, definition_text(edition, window, rows, scope), (), LeftOut()
+    )
     with whole(path) as unfinished:
         unfinished.write_text(WRITERS[path.suffix](document), encoding="utf-8")
 
 
 def _patients(
-    bounds: pl.DataFrame, days: Mapping[str, date], courses: pl.DataFrame
+    bounds: pl.DataFrame, days: Mapping[str, date], courses: pl.DataFrame, scope: Scope
 ) -> Iterator[CohortPatient]:
     """Yield every patient of the export by name, those of whom no result counts included."""
     everyone = courses.sort("patient").join(bounds, on="patient", how="left", maintain_order="left")
@@ -207,4 +211,11 @@ def _patients(
             for phase, terms in windows.items():
                 if row[f"{phase}_decided"] is not None:
                     terms[row["term"]] = Bounds(*(row[f"{phase}_{side}"] for side in _BOUNDS))
-        yield CohortPatient(name, windows, Course(start, end), seen_until=days.get(name))
+        baseline, worst = windows["baseline"], dict[str, Bounds]()
+        for phase in scope.phases:
+            for term, one in windows[phase].items():
+                before = baseline.get(term)
+                is_worse = worse(one.at_least, one.at_most, before) if before else None
+                one = Bounds(one.at_least, one.at_most, one.decided, is_worse)
+                worst[term] = highest([one, worst[term]]) or one if term in worst else one
+        yield CohortPatient(name, baseline, worst, Course(start, end), seen_until=days.get(name))

@@ -8,16 +8,17 @@ from pydantic import AliasChoices
 from sqlalchemy import Connection
 from starlette.requests import Request
 
-from toxgrade.cohort.definition import ReportPhase, Scope, TableRow
-from toxgrade.cohort.toxicity_table import table_csv, table_html
+from toxgrade.cohort.definition import ReportPhase, Scope, TableRow, definition_text
+from toxgrade.cohort.table_document import table_csv, table_html
 from toxgrade.cohort.worst import shift_table
 from toxgrade.server.api.fields import Name, PatientName, StudyName
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import JsonRoute
 from toxgrade.server.http.service import Service, TheService, as_of
 from toxgrade.server.records.studies import Study, find_study, list_patients
-from toxgrade.server.reports.cohort_queries import cohort
+from toxgrade.server.reports.cohort_bounds import cohort
 from toxgrade.server.reports.late_toxicity import LateToxicity, Visit, late_toxicity
+from toxgrade.server.reports.left_out import left_out
 from toxgrade.server.reports.liver_safety import DEFINITIONS, liver_document
 from toxgrade.server.reports.study_reports import (
     find_row,
@@ -86,8 +87,9 @@ async def shift(
 
     def query(connection: Connection) -> dict[str, Any]:
         found = find_study(connection, study)
+        edition = service.graders.for_rules(found.rules).edition
         row = _row(term, found, service)
-        table = shift_table(cohort(connection, found, scope), row, scope)
+        table = shift_table(cohort(connection, found, scope), row)
         cells = [
             {"baseline": before, "worst": after, "n": len(names), "patients": names}
             for (before, after), names in sorted(table.cells.items())
@@ -99,8 +101,17 @@ async def shift(
             "course": scope.course,
             "row": row.label,
             "terms": list(row.terms),
+            "definition": definition_text(edition, found.rules.window, [row], scope),
+            "n_patients": table.n_patients,
             "cells": cells,
+            "abnormal_compared_with_itself": [
+                {"worst": after, "n": len(names), "patients": names}
+                for after, names in sorted(table.itself.items())
+            ],
+            "worse": table.worse,
+            "could_be_higher": table.could_be_higher,
             "not_evaluable": table.not_evaluable,
+            **left_out(connection, found, scope).document(),
         }
 
     return await service.read(query)

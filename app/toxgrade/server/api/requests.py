@@ -217,6 +217,11 @@ class StudyRequest(RequestModel):
     rows: list[RowRequest] | None = Field(
         None, min_length=1, max_length=100, description="Of the toxicity table; null: the paper's."
     )
+    clinical_terms: list[Name] = Field(
+        [],
+        max_length=200,
+        description="Clinical terms that every patient was asked about: no event is grade 0.",
+    )
     interpretations: InterpretationsField
     dictionary: DictionaryField
     implausible: Implausible = Field(

@@ -1,5 +1,6 @@
 """Routes of studies: their rules and their patients."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -66,12 +67,14 @@ async def put_study(
         for i, name in enumerate(asked.liver_enzymes)
         if name not in known
     ]
-    rows = _rows(asked, service.vocabularies[edition], faults)
+    vocabulary = service.vocabularies[edition]
+    rows = _rows(asked, vocabulary, faults)
+    clinical = _terms(asked.clinical_terms, ("clinical_terms",), vocabulary, faults)
     if faults:
         raise RequestError("the study's rules cannot be accepted", faults)
 
     def save(connection: Connection) -> tuple[Saved, str]:
-        saved = save_study(connection, study, rules, asked.liver_enzymes, rows)
+        saved = save_study(connection, study, rules, asked.liver_enzymes, rows, clinical)
         if saved.rules_changed and list_patients(connection, saved.study, 1, None):
             if not regrade:
                 raise Conflict("the study holds results graded by its rules: add ?regrade=true")
@@ -107,14 +110,25 @@ def _rows(
         if row.label.casefold() in labels:
             faults.append(FieldFault(("rows", i, "label"), "label-twice", "expected another label"))
         labels.add(row.label.casefold())
-        terms = []
-        for j, name in enumerate(row.terms):
-            try:
-                terms.append(vocabulary.term(name).name)
-            except CriteriaError as error:
-                faults.append(FieldFault(("rows", i, "terms", j), "unknown-term", str(error)))
-        rows.append(RowChoice(row.label, tuple(terms), row.with_baseline))
+        terms = _terms(row.terms, ("rows", i, "terms"), vocabulary, faults)
+        rows.append(RowChoice(row.label, terms, row.with_baseline))
     return tuple(rows)
+
+
+def _terms(
+    names: Sequence[str],
+    loc: tuple[str | int, ...],
+    vocabulary: Vocabulary,
+    faults: list[FieldFault],
+) -> tuple[str, ...]:
+    """Return the edition's names of terms; add those that it does not have to ``faults``."""
+    terms = []
+    for place, name in enumerate(names):
+        try:
+            terms.append(vocabulary.term(name).name)
+        except CriteriaError as error:
+            faults.append(FieldFault((*loc, place), "unknown-term", str(error)))
+    return tuple(terms)
 
 
 @router.get(
@@ -146,6 +160,7 @@ def _answer(study: Study) -> dict[str, Any]:
         "window": {"anchor": window.anchor, **length},
         "liver_enzymes": list(study.liver_enzymes),
         "rows": None if study.rows is None else [asdict(row) for row in study.rows],
+        "clinical_terms": list(study.clinical_terms),
         "interpretations": dict(study.rules.interpretations),
         "dictionary": study.rules.dictionary.document(),
         "implausible": study.rules.implausible,

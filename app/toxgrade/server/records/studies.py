@@ -38,6 +38,7 @@ class Study:
     """A study with its rules and choices.
 
     ``synthetic`` marks demonstration data. ``rows`` None means the toxicity table of the paper.
+    ``clinical_terms``: those that every patient was asked about, so that no event means grade 0.
     """
 
     id: int
@@ -46,6 +47,7 @@ class Study:
     rules: Rules
     liver_enzymes: tuple[str, ...] = LIVER_ENZYMES
     rows: tuple[RowChoice, ...] | None = None
+    clinical_terms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ def save_study(
     rules: Rules,
     liver_enzymes: Sequence[str] = LIVER_ENZYMES,
     rows: tuple[RowChoice, ...] | None = None,
+    clinical_terms: Sequence[str] = (),
     *,
     synthetic: bool = False,
 ) -> Saved:
@@ -144,7 +147,13 @@ def save_study(
         )
         before = find_study(connection, name)
         is_new = True
-    new = replace(before, rules=rules, liver_enzymes=tuple(liver_enzymes), rows=rows)
+    new = replace(
+        before,
+        rules=rules,
+        liver_enzymes=tuple(liver_enzymes),
+        rows=rows,
+        clinical_terms=tuple(clinical_terms),
+    )
     if new != before:
         row = {"study_id": new.id, "rules": _document(new), "recorded_at": datetime.now(UTC)}
         append(connection, study_rules, [row])
@@ -162,9 +171,10 @@ def list_patients(connection: Connection, study: Study, limit: int, after: str |
 def _document(study: Study) -> str:
     """Return a study's rules and choices as the JSON that is stored; ``_study`` reads it."""
     rows = None if study.rows is None else [asdict(row) for row in study.rows]
-    return json.dumps(
-        study.rules.document() | {"liver_enzymes": list(study.liver_enzymes), "rows": rows}
-    )
+    document = {"liver_enzymes": list(study.liver_enzymes), "rows": rows}
+    if study.clinical_terms:  # Without any, what studies stored before stays the same.
+        document["clinical_terms"] = list(study.clinical_terms)
+    return json.dumps(study.rules.document() | document)
 
 
 def page_of_patients(connection: Connection, study: Study, limit: int, skip: int) -> list[str]:
@@ -186,8 +196,9 @@ def _study(row: Row[Any]) -> Study:
     enzymes = tuple(document.pop("liver_enzymes"))
     rows = document.pop("rows", None)  # Rows that version 0.1 stored lack it.
     chosen = None if rows is None else tuple(_row(choice) for choice in rows)
+    terms = tuple(document.pop("clinical_terms", ()))
     rules = Rules.from_document(document)
-    return Study(row.id, row.name, row.synthetic, rules, enzymes, chosen)
+    return Study(row.id, row.name, row.synthetic, rules, enzymes, chosen, terms)
 
 
 def _row(document: dict[str, Any]) -> RowChoice:

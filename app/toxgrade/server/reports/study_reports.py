@@ -6,9 +6,16 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from toxgrade.cohort.definition import Scope, TableRow, definition_text, paper_rows
+from toxgrade.cohort.definition import (
+    Scope,
+    TableRow,
+    collected_rows,
+    definition_text,
+    paper_rows,
+)
 from toxgrade.cohort.survival import Step, at, at_risk, cumulative_incidence, kaplan_meier, median
-from toxgrade.cohort.toxicity_table import counted_document, toxicity_table
+from toxgrade.cohort.table_document import counted_document
+from toxgrade.cohort.toxicity_table import toxicity_table
 from toxgrade.criteria.model import Direction, Edition
 from toxgrade.criteria.vocabulary import Vocabulary
 from toxgrade.errors import CriteriaError, FieldFault, RequestError
@@ -20,7 +27,9 @@ from toxgrade.server.records.current_state import current_courses, current_resul
 from toxgrade.server.records.db.tables import patients
 from toxgrade.server.records.studies import Study
 from toxgrade.server.records.study_ranges import with_study_ranges
-from toxgrade.server.reports.cohort_queries import cohort
+from toxgrade.server.reports.cohort_bounds import cohort
+from toxgrade.server.reports.cohort_queries import events_by_patient
+from toxgrade.server.reports.left_out import left_out
 from toxgrade.server.reports.time_to_event import TimesToEvent, overall_survival, time_to_grade
 
 _MONTHS = (3, 6, 12, 24, 36, 60)
@@ -36,12 +45,16 @@ def table_document(
     connection: Connection, study: Study, edition: Edition, scope: Scope
 ) -> dict[str, Any]:
     """Return the study's toxicity table as a document, with its definition."""
-    rows, window = study_rows(study, edition), study.rules.window
+    events = events_by_patient(connection, study)
+    recorded = {event.term for own in events.values() for event in own}
+    collected = recorded.union(study.clinical_terms)
+    rows, not_collected = collected_rows(study_rows(study, edition), collected)
+    window = study.rules.window
     table = toxicity_table(cohort(connection, study, scope), rows, scope, window)
-    return {
-        "study": study.name,
-        "synthetic": study.synthetic,
-    } | counted_document(table, definition_text(edition, window, rows, scope))
+    definition = definition_text(edition, window, rows, scope)
+    return {"study": study.name, "synthetic": study.synthetic} | counted_document(
+        table, definition, not_collected, left_out(connection, study, scope)
+    )
 
 
 def study_rows(study: Study, edition: Edition) -> tuple[TableRow, ...]:

@@ -13,7 +13,7 @@ from toxgrade.criteria.vocabulary import Vocabulary
 from toxgrade.grading.rules import Graders
 from toxgrade.server.records.studies import Study, count_patients
 from toxgrade.server.reports.chart_data import edish_peaks, swimmer_lanes
-from toxgrade.server.reports.cohort_queries import cohort
+from toxgrade.server.reports.cohort_bounds import cohort
 from toxgrade.server.reports.study_reports import find_row, incidence_document, study_rows
 from toxgrade.server.reports.timeline import timeline as read_timeline
 from toxgrade.server.web.charts.chart import WIDTH, Chart
@@ -86,10 +86,10 @@ class Gallery:
         return find_row(name, study, edition, self.vocabularies[edition.name])
 
     def _butterfly(self, connection: Connection, study: Study, request: ChartRequest) -> Chart:
-        patients = list(cohort(connection, study, Scope("both")))
+        rows, window = self.rows(study), study.rules.window
         acute, late = (
-            toxicity_table(patients, self.rows(study), Scope(phase), study.rules.window)
-            for phase in ("acute", "late")
+            toxicity_table(cohort(connection, study, scope), rows, scope, window)
+            for scope in (Scope("acute"), Scope("late"))
         )
         return butterfly(acute, late, request.width)
 
@@ -98,7 +98,7 @@ class Gallery:
         chosen = [self._row(study, request.term)] if request.term else rows or self.rows(study)
         scope = Scope(request.phase)
         patients = list(cohort(connection, study, scope))
-        tables = {row.label: shift_table(patients, row, scope) for row in chosen}
+        tables = {row.label: shift_table(patients, row) for row in chosen}
         return shift(tables, request.phase, request.width)
 
     def _edish(self, connection: Connection, study: Study, request: ChartRequest) -> Chart:
