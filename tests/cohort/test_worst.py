@@ -1,13 +1,25 @@
 """The worst grade of a patient as an interval, and whether it is worse than baseline."""
 
+from datetime import date
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from toxgrade.cohort.definition import Scope, TableRow
-from toxgrade.cohort.toxicity_table import percent, toxicity_table
-from toxgrade.cohort.worst import Bounds, CohortPatient, highest, patient_row, shift_table
+from toxgrade.cohort.toxicity_table import toxicity_table
+from toxgrade.cohort.worst import (
+    ABSENT,
+    Bounds,
+    CohortPatient,
+    highest,
+    patient_row,
+    shift_table,
+)
 from toxgrade.grading.phase import PRESETS
+from toxgrade.grading.result import Course
+from toxgrade.grading.summary import worse
 
 ONE = TableRow("One", ("A",), with_baseline=True)
 TWO = TableRow("Two", ("A", "B"), with_baseline=True)
@@ -22,8 +34,15 @@ def undecided(at_least: int | None, at_most: int | None) -> Bounds:
     return Bounds(at_least, at_most, decided=False)
 
 
-def windows(baseline: dict[str, Bounds], acute: dict[str, Bounds]) -> dict[str, dict[str, Bounds]]:
-    return {"baseline": baseline, "acute": acute, "late": {}}
+def patient(baseline: dict[str, Bounds], worst: dict[str, Bounds]) -> CohortPatient:
+    """A patient whose grades are each compared with the baseline of their term by bounds alone."""
+    compared = {
+        term: replace(found, worse=worse(found.at_least, found.at_most, baseline[term]))
+        if term in baseline
+        else found
+        for term, found in worst.items()
+    }
+    return CohortPatient("P", baseline, compared, Course(date(2020, 1, 6), date(2020, 2, 14)))
 
 
 @pytest.mark.parametrize(
@@ -42,7 +61,7 @@ def test_what_is_counted(bounds: Bounds, shown: int | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("baseline", "acute", "worse"),
+    ("baseline", "acute", "verdict"),
     [
         (decided(0), decided(1), True),
         (decided(1), decided(1), False),
@@ -57,10 +76,11 @@ def test_what_is_counted(bounds: Bounds, shown: int | None) -> None:
     ],
 )
 def test_worse_than_baseline(
-    baseline: Bounds | None, acute: Bounds | None, worse: bool | None
+    baseline: Bounds | None, acute: Bounds | None, verdict: bool | None
 ) -> None:
-    found = windows({"A": baseline} if baseline else {}, {"A": acute} if acute else {})
-    assert patient_row(ONE, found, ("acute",)).worse is worse
+    found = patient({"A": baseline} if baseline else {}, {"A": acute} if acute else {})
+    row = patient_row(ONE, found)
+    assert (row.worse, row.any_worse) == (verdict, verdict)
 
 
 @pytest.mark.parametrize(
@@ -83,26 +103,54 @@ def test_composites(
     acute: dict[str, Bounds],
     expected: tuple[int | None, bool | None, bool, bool],
 ) -> None:
-    found = patient_row(TWO, windows(baseline, acute), ("acute",))
+    found = patient_row(TWO, patient(baseline, acute))
     assert found.worst is not None
     assert (found.worst.shown, found.worse, found.partial, found.member_worse) == expected
 
 
 def test_no_event_is_grade_0_and_an_event_of_unknown_time_is_undecided() -> None:
-    none = patient_row(NAUSEA, windows({}, {}), ("acute",))
-    assert none.worst == decided(0)
-    assert none.worse is False
-    somewhen = {"Nausea": undecided(0, 2)}
-    found = patient_row(NAUSEA, windows(somewhen, somewhen), ("acute",))
+    none = patient_row(NAUSEA, patient({}, {}))
+    assert none.worst == ABSENT
+    assert (none.worse, none.any_worse) == (False, False)
+    somewhen = patient({}, {"Nausea": decided(2).possible})
+    found = patient_row(NAUSEA, somewhen)
     assert found.worst is not None
-    assert (found.worst.shown, found.worse) == (None, None)
+    assert (found.worst.shown, found.worst.at_most) == (None, 2)
+    assert (found.worse, found.any_worse, found.any_grade) == (None, None, None)
 
 
 @pytest.mark.parametrize(
-    ("n", "of", "shown"), [(1, 25, 4), (1, 3, 33.3), (1, 16, 6.3), (1, 80, 1.3), (0, 0, None)]
+    ("certain", "possible", "counted"),
+    [
+        (None, decided(4), (None, 4)),  # dated 2024: it may lie before treatment
+        (decided(1), decided(4), (1, 4)),
+        (decided(1), decided(0), (1, 1)),
+        (undecided(2, 3), decided(1), (2, 3)),
+    ],
 )
-def test_percentages_round_halves_up(n: int, of: int, shown: float | None) -> None:
-    assert percent(n, of) == shown
+def test_a_result_of_unknown_phase_raises_what_is_possible_and_nothing_else(
+    certain: Bounds | None, possible: Bounds, counted: tuple[int | None, int]
+) -> None:
+    found = highest([possible.possible, *([certain] if certain else [])])
+    assert found is not None
+    assert (found.shown, found.at_most) == counted
+
+
+def test_an_abnormal_baseline_that_is_compared_with_itself_has_a_column_of_its_own() -> None:
+    """ALT 250 to 1,000 by 5.0: grade 3 by ULN before, 2 by its own baseline after; not improved."""
+    risen = Bounds(2, 2, decided=True, worse=True, relative=True)
+    unchanged = Bounds(0, 0, decided=True, worse=False, relative=True)
+    course = Course(date(2020, 1, 6), date(2020, 2, 14))
+    cohort = [
+        CohortPatient("P1", {"A": decided(3)}, {"A": risen}, course),
+        CohortPatient("P2", {"A": decided(3)}, {"A": unchanged}, course),
+    ]
+    table = shift_table(cohort, ONE)
+    assert (table.cells, table.itself) == ({}, {2: ["P1"], 0: ["P2"]})
+    assert table.worse == ["P1"]
+    counted = toxicity_table(cohort, [ONE], Scope(), PRESETS["paper"])
+    assert counted.worse_than_baseline.patients == ["P1"]
+    assert counted.by_two == ["P1"]
 
 
 _grades = st.integers(0, 4)
@@ -114,8 +162,7 @@ _bounds = st.one_of(
 _members = st.dictionaries(st.sampled_from(["A", "B"]), _bounds)
 _cohorts = st.lists(
     st.builds(
-        lambda before, after: CohortPatient("P", windows(before, after), None),
-        _members, _members,
+        patient, _members, _members
     )
 )  # fmt: skip
 
@@ -135,5 +182,18 @@ def test_rows_sum_to_the_denominator(patients: list[CohortPatient]) -> None:
     assert table.n_patients == len(patients)
     for row in table.rows:
         assert row.n_evaluable + len(row.undecided) + row.not_measured == len(patients)
-    shifts = shift_table(patients, TWO, Scope())
-    assert sum(map(len, shifts.cells.values())) + len(shifts.not_evaluable) == len(patients)
+    shifts = shift_table(patients, TWO)
+    counted = [*shifts.cells.values(), *shifts.itself.values(), shifts.not_evaluable]
+    assert sum(map(len, counted)) == len(patients)
+
+
+def test_severe_grades_of_terms_that_no_row_names_are_in_the_table() -> None:
+    """A fatal hepatic failure, and a lipase of which only 0 to 4 is known."""
+    course = Course(date(2020, 1, 6), date(2020, 2, 14))
+    worst = {"A": decided(0), "Hepatic failure": decided(5), "Lipase increased": undecided(0, 4)}
+    table = toxicity_table(
+        [CohortPatient("P1", {}, worst, course)], [ONE], Scope(), PRESETS["paper"]
+    )
+    assert table.other == {("Hepatic failure", 5): ["P1"]}
+    assert table.other_undecided == {"Lipase increased": ["P1"]}
+    assert (table.grade_3_or_more.patients, table.any_grade.patients) == (["P1"], ["P1"])

@@ -6,7 +6,8 @@ from typing import Protocol
 
 import msgspec
 
-from toxgrade.grading.result import PatientGrade, Phase
+from toxgrade.grading.phase import belongs
+from toxgrade.grading.result import CertainPhase, PatientGrade, Phase, Place
 
 
 class _Bounds(Protocol):
@@ -26,19 +27,33 @@ def worse(at_least: int | None, at_most: int | None, baseline: _Bounds) -> bool 
 
 
 class Graded(msgspec.Struct, frozen=True, gc=False):
-    """The fields of a grade, new or stored, that the summary needs; as in ``PatientGrade``."""
+    """The fields of a grade, new or stored, that the summary needs; as in ``PatientGrade``.
+
+    ``worse``: whether it is worse than its own baseline.
+    """
 
     term: str | None
     phase: Phase
     course: int | None
     at_least: int | None
     at_most: int | None
+    worse: bool | None
+    places: tuple[Place, ...] = ()
 
     @classmethod
     def of(cls, entry: PatientGrade) -> "Graded":
         grade = entry.grade
         term = grade.term.name if grade.term else None
-        return cls(term, entry.phase, entry.course, grade.at_least, grade.at_most)
+        bounds = (grade.at_least, grade.at_most)
+        return cls(
+            term, entry.phase, entry.course, *bounds, entry.worse_than_baseline, entry.places
+        )
+
+    def within(self, phase: CertainPhase) -> bool | None:
+        """Return whether it lies in a phase of the first course; None: possibly."""
+        if self.phase == "unknown":
+            return belongs(self.places, 0, (phase,))
+        return self.phase == phase and not self.course
 
 
 class TermSummary(msgspec.Struct, frozen=True, gc=False):
@@ -46,7 +61,8 @@ class TermSummary(msgspec.Struct, frozen=True, gc=False):
 
     ``worst_*``: the highest ``at_least`` of the phase, a valid lower bound; None where nothing was
     graded, or where nothing is decided and that bound is 0. ``worst_*_at_most``: the highest grade
-    that is possible. ``worse_*``: whether the worst grade is above the baseline's; None: not known.
+    that is possible, also by results of unknown phase that may belong to it. ``worse_*``: whether a
+    grade of the phase is worse than its own baseline; None: not known.
     """
 
     term: str
@@ -61,26 +77,37 @@ class TermSummary(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(slots=True)
 class _Worst:
-    """The highest bounds of the grades of a phase, and whether one of them is decided."""
+    """The highest bounds of the grades of a phase, and whether one of them is decided.
+
+    ``worse``: one is worse than its own baseline; False: none is; None: not known, or no grades.
+    """
 
     at_least: int | None = None
     at_most: int | None = None
     decided: bool = False
+    worse: bool | None = None
+    is_empty: bool = True
 
-    def add(self, grade: Graded) -> None:
-        least, most = grade.at_least, grade.at_most
-        if least is not None and (self.at_least is None or least > self.at_least):
-            self.at_least = least
-        if most is not None and (self.at_most is None or most > self.at_most):
-            self.at_most = most
-        self.decided = self.decided or (least is not None and least == most)
+    def add(self, grade: Graded, *, certain: bool) -> None:
+        """Add a grade; one that only possibly belongs here raises what is possible."""
+        least, most = grade.at_least if certain else None, grade.at_most
+        if most is None:
+            return
+        self.at_most = most if self.at_most is None else max(most, self.at_most)
+        if least is not None:
+            self.at_least = least if self.at_least is None else max(least, self.at_least)
+        self.decided = self.decided or least == most
+        verdict = grade.worse if certain or grade.worse is False else None
+        if self.is_empty or verdict or (verdict is None and self.worse is False):
+            self.worse = verdict
+        self.is_empty = False
 
     @property
     def shown(self) -> int | None:
         return self.at_least if self.at_least or self.decided else None
 
 
-_NO_GRADES = _Worst()
+_PHASES: tuple[CertainPhase, ...] = ("acute", "late")
 
 
 def summarise(grades: Iterable[Graded]) -> list[TermSummary]:
@@ -90,26 +117,30 @@ def summarise(grades: Iterable[Graded]) -> list[TermSummary]:
     """
     by_term: dict[str, dict[Phase, _Worst]] = {}
     for grade in grades:
-        if grade.term is None or grade.course:
+        if grade.term is None or (grade.course and grade.phase != "unknown"):
             continue
-        phases = by_term.setdefault(grade.term, {})
-        if grade.phase not in phases:
-            phases[grade.phase] = _Worst()
-        phases[grade.phase].add(grade)
-    return [_summary(term, phases) for term, phases in by_term.items()]
+        found = by_term.setdefault(grade.term, {})
+        if grade.phase == "baseline":
+            found.setdefault("baseline", _Worst()).add(grade, certain=True)
+        for phase in _PHASES:
+            within = grade.within(phase)
+            if within is not False:
+                found.setdefault(phase, _Worst()).add(grade, certain=bool(within))
+    return [_summary(term, found) for term, found in by_term.items()]
 
 
-def _summary(term: str, phases: Mapping[Phase, _Worst]) -> TermSummary:
-    baseline = phases.get("baseline")
-    acute, late = phases.get("acute", _NO_GRADES), phases.get("late", _NO_GRADES)
-    decided = baseline is not None and baseline.at_least == baseline.at_most
+def _summary(term: str, found: Mapping[Phase, _Worst]) -> TermSummary:
+    nothing = _Worst()
+    baseline = found.get("baseline", nothing)
+    acute, late = (found.get(phase, nothing) for phase in _PHASES)
+    decided = baseline.at_least == baseline.at_most
     return TermSummary(
         term=term,
-        baseline_grade=baseline.at_least if baseline and decided else None,
+        baseline_grade=baseline.at_least if decided else None,
         worst_acute=acute.shown,
         worst_acute_at_most=acute.at_most,
         worst_late=late.shown,
         worst_late_at_most=late.at_most,
-        worse_acute=worse(acute.at_least, acute.at_most, baseline) if baseline else None,
-        worse_late=worse(late.at_least, late.at_most, baseline) if baseline else None,
+        worse_acute=acute.worse,
+        worse_late=late.worse,
     )

@@ -12,11 +12,12 @@ from sqlalchemy import Connection, Select, and_, or_, select
 
 from toxgrade.errors import FieldFault, NotFound, RequestError
 from toxgrade.grading.result import Course
-from toxgrade.grading.summary import Graded, TermSummary, summarise
+from toxgrade.grading.summary import TermSummary, summarise
 from toxgrade.server.records.audit_log import parse_ids
 from toxgrade.server.records.current_state import all_grades, current_courses, current_grades
 from toxgrade.server.records.db.service_tables import audit
 from toxgrade.server.records.db.tables import grades, results
+from toxgrade.server.records.patient_state import graded
 from toxgrade.server.records.patients import find_patient
 from toxgrade.server.records.studies import Study, find_study
 
@@ -74,13 +75,14 @@ def patient_toxicity(
     Raises:
         NotFound: there is no such study or patient.
     """
-    patient_id = find_patient(connection, find_study(connection, study_name), patient)
+    study = find_study(connection, study_name)
+    patient_id = find_patient(connection, study, patient)
     query = current_grades(patient_id).order_by(
         grades.c.collected_on.asc().nulls_first(), grades.c.id
     )
-    rows = connection.execute(query)
-    graded = [Graded(r.term, r.phase, r.course, r.at_least, r.at_most) for r in rows]
-    return current_courses(connection, patient_id), summarise(graded)
+    courses = current_courses(connection, patient_id)
+    rows = [dict(row) for row in connection.execute(query).mappings()]
+    return courses, summarise(graded(row, courses, study.rules.window) for row in rows)
 
 
 def _after(query: Select[Any], day: date | None, row_id: int) -> Select[Any]:

@@ -10,8 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, Integer, MappingResult, bindparam, or_, select
 
 from toxgrade.grading.grader import TermGrader
-from toxgrade.grading.parse import read_value
-from toxgrade.grading.result import Course, LabResult, Reported
+from toxgrade.grading.parse import read_collected, read_value
+from toxgrade.grading.phase import Window, possible_places
+from toxgrade.grading.result import Course, LabResult, Place, Reported
+from toxgrade.grading.summary import Graded
 from toxgrade.grading.units import Names
 from toxgrade.server.records.current_state import (
     grades_now,
@@ -49,6 +51,18 @@ _DIGITS = 15  # Longer numbers are read to so many.
 
 GradeRow = dict[str, Any]
 """A stored grade with the result that it grades: the columns of both tables by name."""
+
+
+def graded(row: Mapping[str, Any], courses: Sequence[Course], window: Window) -> Graded:
+    """Return what a summary needs of a stored grade, which is placed again if it was not."""
+    places: tuple[Place, ...] = ()
+    if row["phase"] == "unknown":
+        collected = row["collected"]
+        places = possible_places(collected and read_collected(collected), courses, window)
+    return Graded(
+        row["term"], row["phase"], row["course"], row["at_least"], row["at_most"],
+        row["worse_than_baseline"], places,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from toxgrade.grading.patient import refuse_late_baseline
 from toxgrade.grading.phase import course_faults
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Graders
-from toxgrade.grading.summary import Graded, TermSummary, summarise
+from toxgrade.grading.summary import TermSummary, summarise
 from toxgrade.grading.units import Names
 from toxgrade.server.records.current_state import issued_text, unreadable_marks
 from toxgrade.server.records.db.append import append
@@ -26,6 +26,7 @@ from toxgrade.server.records.matching import Match, Matcher
 from toxgrade.server.records.patient_state import (
     GradeRow,
     PatientState,
+    graded,
     load_patient_state,
     load_versions,
 )
@@ -100,11 +101,8 @@ def store(connection: Connection, submission: Submission, graders: Graders) -> S
         (row for found in current.values() for row in found),
         key=lambda row: (row["collected_on"] or date.min, row["id"]),
     )
-    return Stored(grader.edition.name, of_results, summarise(_graded(row) for row in rows))
-
-
-def _graded(row: GradeRow) -> Graded:
-    return Graded(row["term"], row["phase"], row["course"], row["at_least"], row["at_most"])
+    summary = summarise(graded(row, courses, study.rules.window) for row in rows)
+    return Stored(grader.edition.name, of_results, summary)
 
 
 def _courses(before: tuple[Course, ...], submission: Submission) -> tuple[Course, ...] | None:

@@ -168,7 +168,7 @@ def _unplaced(connection: Connection, study: Study) -> dict[int, list[Row[Any]]]
     no_end = grades.c.flags.contains(Flag.NO_RADIOTHERAPY_END.value)
     span = case((no_end, "no end"), else_=func.coalesce(results.c.collected, ""))
     groups = (grades.c.patient_id, grades.c.term, grades.c.course, span)
-    rows = connection.execute(
+    rows: Iterable[Row[Any]] = connection.execute(
         select(*groups[:3], *_MAXIMA, func.max(results.c.collected).label("collected"))
         .join(patients, grades.c.patient_id == patients.c.id)
         .join(results, grades.c.result_id == results.c.id)
@@ -177,7 +177,7 @@ def _unplaced(connection: Connection, study: Study) -> dict[int, list[Row[Any]]]
         .group_by(*groups)
     )
     found: dict[int, list[Row[Any]]] = {}
-    for row in rows.all():
+    for row in rows:
         found.setdefault(row.patient_id, []).append(row)
     return found
 
@@ -206,7 +206,8 @@ def _add_events(
         among = belongs(places, scope.course - 1, scope.phases)
         if among is not False:
             own = baseline.get(event.term, ABSENT)
-            bounds = Bounds(event.grade, event.grade, True, worse(event.grade, event.grade, own))
+            is_worse = worse(event.grade, event.grade, own)
+            bounds = Bounds(event.grade, event.grade, decided=True, worse=is_worse)
             _add_bounds(worst, event.term, bounds if among else bounds.possible)
 
 
