@@ -21,7 +21,7 @@ from toxgrade.server.records.db.engine import build_engine, upgrade
 from toxgrade.server.records.db.tables import grades, patients, results
 from toxgrade.server.records.patients import save_courses
 from toxgrade.server.records.studies import Study, find_study, save_study
-from toxgrade.server.reports.cohort_queries import cohort
+from toxgrade.server.reports.cohort_bounds import cohort
 
 T = TypeVar("T")
 

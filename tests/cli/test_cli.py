@@ -17,7 +17,7 @@ import pytest
 from toxgrade import __version__
 from toxgrade.cli import COMMANDS, GROUPS
 from toxgrade.cli.options import Parser
-from toxgrade.cohort.toxicity_table import table_csv, table_html
+from toxgrade.cohort.table_document import table_csv, table_html
 from toxgrade.demo import load_demo
 from toxgrade.grading.rules import Rules
 from toxgrade.server.access import Role

@@ -227,7 +227,7 @@ def test_shifts_from_baseline(demo: httpx.Client, row: str) -> None:
 def test_the_table_as_csv(demo: httpx.Client) -> None:
     url = "/v1/studies/demo/toxicity-table"
     lines = demo.get(url, headers={"Accept": "text/csv"}).text.splitlines()
-    assert len(lines) == 1 + 11
+    assert len(lines) == 1 + 11 + 2
     assert "demo,acute,25,Leukopenia,worst,15,60,2,8,5,20,2,8,1,4,0,0,25,0,0,0" in lines
 
 

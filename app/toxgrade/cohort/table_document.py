@@ -15,8 +15,9 @@ from toxgrade.cohort.toxicity_table import GRADES, PatientsWith, RowCount, Toxic
 class LeftOut:
     """What a reduction could not place, or did not count.
 
-    ``phase_unknown``: the number of graded results whose phase is unknown, by reason (``no date``,
-    ``date too coarse``, ``no end of treatment``, ``no start of treatment``); they count as bounds.
+    ``phase_unknown``: the number of graded results whose phase is unknown, by reason
+    (``no_date``, ``date_too_coarse``, ``no_end_of_treatment``, ``no_start_of_treatment``); they
+    count as bounds.
     ``other_courses`` and ``after_death``: the number of results by patient that lie in another
     course after its start, or after the patient's death, and are not counted. ``without_course``:
     the patients of whom no course is known, who are not in the denominator.

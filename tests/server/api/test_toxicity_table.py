@@ -51,6 +51,9 @@ def test_labels_are_mapped_to_terms(patient: httpx.Client, label: str, name: str
 
 
 def test_an_event_is_corrected_and_withdrawn_with_its_history(patient: httpx.Client) -> None:
+    assert patient.put("/v1/studies/default", json={"clinical_terms": ["nausea"]}).json()[
+        "clinical_terms"
+    ] == ["Nausea"]
     first = post_event(patient)
     assert post_event(patient) == first, "sent again, nothing changes"
     assert post_event(patient, grade=3)["version"] == 2
@@ -108,10 +111,27 @@ def test_a_wrong_event_is_refused_by_field(
     assert patient.get(f"{_P1}/events").json() == {"events": []}
 
 
-def test_an_event_of_a_patient_without_treatment_is_nowhere_certain(api: httpx.Client) -> None:
+def test_a_patient_without_treatment_is_outside_the_denominator_and_named(
+    api: httpx.Client,
+) -> None:
     assert post_event(api)["phase"] == "unknown"
-    assert row(api, "Nausea")["undecided"] == 1
-    assert row(api, "Nausea")["n_evaluable"] == 0
+    table = api.get("/v1/studies/default/toxicity-table").json()
+    assert (table["n_patients"], row(api, "Nausea")["n_evaluable"]) == (0, 0)
+    assert table["without_course"] == {"n": 1, "patients": ["P1"]}
+
+
+def test_a_clinical_row_that_nobody_recorded_or_declared_is_not_collected(
+    patient: httpx.Client,
+) -> None:
+    url = "/v1/studies/default/toxicity-table"
+    assert patient.get(url).json()["not_collected"] == ["Nausea", "Liver pain", "Fatigue"]
+    post_event(patient, grade=0)
+    declared = patient.put("/v1/studies/default", json={"clinical_terms": ["Fatigue"]})
+    assert declared.status_code == 200
+    assert patient.get(url).json()["not_collected"] == ["Liver pain"]
+    assert row(patient, "Nausea")["counts"]["0"] == row(patient, "Fatigue")["counts"]["0"] == 1
+    unknown = patient.put("/v1/studies/default", json={"clinical_terms": ["Nausia"]})
+    assert unknown.json()["errors"][0]["loc"] == ["clinical_terms", 0]
 
 
 def test_courses_with_dose_and_follow_up(patient: httpx.Client) -> None:

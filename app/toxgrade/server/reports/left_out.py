@@ -14,10 +14,10 @@ from toxgrade.server.reports.cohort_queries import courses_by_patient, current_a
 _FULL_DATE = len("2011-04-23")
 _NO_END = grades.c.flags.contains(Flag.NO_RADIOTHERAPY_END.value)
 _WHY_UNKNOWN = case(
-    (_NO_END, "no end of treatment"),
-    (results.c.collected.is_(None), "no date"),
-    (func.length(results.c.collected) < _FULL_DATE, "date too coarse"),
-    else_="no start of treatment",
+    (_NO_END, "no_end_of_treatment"),
+    (results.c.collected.is_(None), "no_date"),
+    (func.length(results.c.collected) < _FULL_DATE, "date_too_coarse"),
+    else_="no_start_of_treatment",
 )
 
 

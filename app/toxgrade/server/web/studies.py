@@ -38,6 +38,7 @@ _TITLES = {
     "any_toxicity": "Any toxicity",
     "any_toxicity_alternative": "Any toxicity, other reading",
     "any_grade": "Any grade",
+    "grade_3_or_more": "Grade 3 or more",
 }
 _NOTES = {
     "undecided": "measured, but nothing is decided and nothing is certain above grade 0",
@@ -45,6 +46,7 @@ _NOTES = {
     "partial": "a member of the composite was not measured or is undecided",
     "member_worse": "a member rose above its own baseline while the composite did not",
 }
+Reading = Literal["any_toxicity", "any_toxicity_alternative", "any_grade", "grade_3_or_more"]
 Note = Literal["undecided", "could_be_higher", "partial", "member_worse"]
 
 
@@ -65,7 +67,9 @@ async def table(service: TheService, study: str, phase: ReportPhase = "acute") -
     found, document = await _table(service, study, phase)
     labels = [row["label"] for row in document["rows"]]
     doubled = {label for label in labels if labels.count(label) > 1}
-    return page("study.html", study=found, table=document, doubled=doubled)
+    return page(
+        "study.html", study=found, table=document, doubled=doubled, titles=[*_TITLES.items()]
+    )
 
 
 @router.get("/studies/{study}/behind/{phase}/{reading}")
@@ -73,16 +77,43 @@ async def behind_reading(
     service: TheService,
     study: str,
     phase: ReportPhase,
-    reading: Literal["any_toxicity", "any_toxicity_alternative", "any_grade", "window_incomplete"],
+    reading: Reading | Literal["window_incomplete"],
+    unknown: bool = False,
 ) -> HTMLResponse:
-    """The patients who meet a definition of toxicity, or were not followed long enough."""
+    """The patients who meet a definition of toxicity, of whom it is unknown, or not followed."""
     found, document = await _table(service, study, phase)
     if reading == "window_incomplete":
         names, meaning = document[reading], "Not followed to the end of the acute window."
         return _behind(found, document, "Acute window not seen whole", names, meaning)
     toxicity = document[reading]
     meaning = f"{toxicity['definition'].capitalize()}."
+    if unknown:
+        title, meaning = f"{_TITLES[reading]}: cannot be said", f"Undecided: {meaning}"
+        return _behind(found, document, title, toxicity["unknown"], meaning)
     return _behind(found, document, _TITLES[reading], toxicity["patients"], meaning)
+
+
+@router.get("/studies/{study}/other/{phase}/{term:path}/{what}")
+async def behind_other(
+    service: TheService,
+    study: str,
+    phase: ReportPhase,
+    term: str,
+    what: Literal["3", "4", "5", "undecided"],
+) -> HTMLResponse:
+    """The patients with a severe grade of a term that no row of the table names."""
+    found, document = await _table(service, study, phase)
+    undecided = what == "undecided"
+    rows = [
+        row
+        for row in document["other_undecided" if undecided else "other"]
+        if row["term"] == term and (undecided or str(row["grade"]) == what)
+    ]
+    if not rows:
+        raise NotFound("no such term is listed beside the study's table")
+    title = f"{term}: undecided" if undecided else f"{term}: grade {what}"
+    meaning = "No row of the table names this term; it is listed from grade 3."
+    return _behind(found, document, title, rows[0]["patients"], meaning)
 
 
 @router.get("/studies/{study}/behind/{phase}/{label}/{kind}/{what}")

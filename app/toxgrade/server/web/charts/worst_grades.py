@@ -22,6 +22,8 @@ _LABELS_WIDTH, _BAR_HEIGHT, _DIGIT_WIDTH = 128, 26, 9
 _STACKED_BELOW = 560
 """In pixels, as all of these: below this width, the two windows stand one above the other."""
 
+_ABNORMAL = "abnormal"
+_CELLS = {"baseline": pl.String, "worst": pl.Int64, "n": pl.Int64, "shown": pl.Int64}
 _SCHEMA = {
     "side": pl.String, "row": pl.String, "grade": pl.Int64, "n": pl.Int64,
     "start": pl.Float64, "end": pl.Float64,
@@ -34,37 +36,47 @@ def shift(tables: Mapping[str, ShiftTable], phase: str, width: int = WIDTH) -> C
     cell = fits[0] if fits else _CELL_SIZES[0]
     squares = [_square(label, table, cell) for label, table in tables.items()]
     columns = max(1, width // (cell * 6 + _MARGIN))
-    numbers = {label: sum(map(len, table.cells.values())) for label, table in tables.items()}
-    counted = ", ".join(
-        f"{label} n = {n}"
-        + (
-            f" ({len(tables[label].not_evaluable)} not evaluable)"
-            * bool(tables[label].not_evaluable)
-        )
-        for label, n in numbers.items()
-    )
+    counted = ", ".join(_counted(label, table) for label, table in tables.items())
+    itself = any(table.itself for table in tables.values())
     windows = {"acute": "acute", "late": "late", "both": "acute and late"}
     return Chart(
         alt.concat(*squares, columns=columns, spacing=24),
         f"Shift from baseline to worst grade, {windows[phase]}",
         "Number of patients by baseline grade and worst grade; coloured by the worst grade where it"
-        f" is above the baseline. {counted}.",
+        f" is above the baseline. {counted}."
+        + " Abnormal: the baseline is, and the grades are multiples of it, so it is compared with"
+        " itself." * itself,
     )
 
 
+def _counted(label: str, table: ShiftTable) -> str:
+    """Return the numbers of patients in a square, and of those who may be elsewhere."""
+    n = sum(map(len, (*table.cells.values(), *table.itself.values())))
+    beside = {"not evaluable": table.not_evaluable, "could be higher": table.could_be_higher}
+    notes = [f"{len(names)} {what}" for what, names in beside.items() if names]
+    return f"{label} n = {n}" + (f" ({', '.join(notes)})" if notes else "")
+
+
 def _square(label: str, table: ShiftTable, cell: int) -> alt.LayerChart:
-    """Return one square, coloured where the worst grade is above the baseline grade."""
+    """Return one square, coloured where the worst grade is above the baseline grade.
+
+    Abnormal baselines that are compared with themselves have a line of their own, if there are any.
+    """
     rows = [
-        (before, after, len(names), after if after > before else -1)
+        (str(before), after, len(names), after if after > before else -1)
         for (before, after), names in sorted(table.cells.items())
     ]
-    frame = pl.DataFrame(rows, schema=["baseline", "worst", "n", "shown"], orient="row")
+    for after, names in sorted(table.itself.items()):
+        rows.append((_ABNORMAL, after, len(names), after or -1))
+    frame = pl.DataFrame(rows, schema=_CELLS, orient="row")
     grades = list(range(6))
+    before = [*map(str, reversed(grades)), *([_ABNORMAL] if table.itself else [])]
+    height = cell * len(before)
     base = alt.Chart(frame).encode(
         x=alt.X("worst:O", title="Worst grade", scale=alt.Scale(domain=grades, paddingInner=0.06),
                 axis=alt.Axis(labelAngle=0, ticks=False, domain=False)),
-        y=alt.Y("baseline:O", title="Baseline grade", sort="descending",
-                scale=alt.Scale(domain=grades, paddingInner=0.06),
+        y=alt.Y("baseline:O", title="Baseline grade", sort=before,
+                scale=alt.Scale(domain=before, paddingInner=0.06),
                 axis=alt.Axis(ticks=False, domain=False)),
         tooltip=[
             alt.Tooltip("baseline:O", title="Baseline grade"),
@@ -78,18 +90,18 @@ def _square(label: str, table: ShiftTable, cell: int) -> alt.LayerChart:
     def by_shift(colours: list[str]) -> alt.Color:
         return alt.Color("shown:O", legend=None, scale=alt.Scale(domain=shown, range=colours))
 
-    empty = pl.DataFrame({"g": grades}).join(pl.DataFrame({"h": grades}), how="cross")
+    empty = pl.DataFrame({"g": grades}).join(pl.DataFrame({"h": before}), how="cross")
     grid = (
         alt.Chart(empty)
         .mark_rect(fillOpacity=0, stroke=ink("line"))
-        .encode(x=alt.X("g:O"), y=alt.Y("h:O", sort="descending"),
+        .encode(x=alt.X("g:O"), y=alt.Y("h:O", sort=before),
                 strokeWidth=alt.condition("datum.g == datum.h", alt.value(2.5), alt.value(1)))
     )  # fmt: skip
     cells = base.mark_rect(cornerRadius=2).encode(color=by_shift(colours))
     numbers = base.mark_text(fontWeight=600).encode(text="n:Q", color=by_shift(digits))
     layers: alt.LayerChart = alt.layer(cells, grid, numbers).resolve_scale(color="independent")
     title = alt.TitleParams(label, anchor="middle", fontSize=13)
-    return layers.properties(width=cell * 6, height=cell * 6, title=title)
+    return layers.properties(width=cell * 6, height=height, title=title)
 
 
 def butterfly(acute: ToxicityTable, late: ToxicityTable, width: int = WIDTH) -> Chart:
