@@ -53,8 +53,7 @@ def report(
     scope = Scope(phase, course, on_treatment, include_baseline)
     with transaction(settings().database_url, reads_only=True) as connection:
         found = find_study(connection, study)
-        edition = Graders(load()).for_rules(found.rules).edition
-        text = WRITERS[suffix](table_document(connection, found, edition, scope))
+        text = WRITERS[suffix](table_document(connection, found, Graders(load()), scope))
     if str(output) == "-":
         sys.stdout.write(text)
         return

@@ -167,7 +167,8 @@ def reaches(bounds: Bounds | None, grade: int) -> bool | None:
 
 
 def _worse(bounds: Bounds | None) -> bool | None:
-    return None if bounds is None or bounds.at_most is None else bounds.worse
+    # Where no result certainly lies in the window, it may be that none was measured.
+    return None if bounds is None or bounds.at_least is None else bounds.worse
 
 
 def _with_default(row: TableRow, terms: Sequence[str], known: ByTerm) -> dict[str, Bounds]:

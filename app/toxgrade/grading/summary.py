@@ -103,6 +103,11 @@ class _Worst:
         self.is_empty = False
 
     @property
+    def is_worse(self) -> bool | None:
+        # Where no grade certainly lies in the phase, it may be that nothing was measured.
+        return None if self.at_least is None else self.worse
+
+    @property
     def shown(self) -> int | None:
         return self.at_least if self.at_least or self.decided else None
 
@@ -141,6 +146,6 @@ def _summary(term: str, found: Mapping[Phase, _Worst]) -> TermSummary:
         worst_acute_at_most=acute.at_most,
         worst_late=late.shown,
         worst_late_at_most=late.at_most,
-        worse_acute=acute.worse,
-        worse_late=late.worse,
+        worse_acute=acute.is_worse,
+        worse_late=late.is_worse,
     )

@@ -168,7 +168,7 @@ def expected() -> dict[str, Any]:
 def check_cohort(connection: Connection, graders: Graders) -> list[Outcome]:
     """Check the study ``demo`` of a scratch database against its expected table and grades."""
     study = find_study(connection, STUDY)
-    table = table_document(connection, study, graders.for_rules(study.rules).edition, Scope())
+    table = table_document(connection, study, graders, Scope())
     grades = {
         patient: _worst(patient_toxicity(connection, STUDY, patient)[1])
         for patient in expected()["per_patient"]

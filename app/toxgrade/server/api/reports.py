@@ -67,8 +67,7 @@ async def toxicity(
 
     def query(connection: Connection) -> dict[str, Any]:
         found = find_study(connection, study)
-        edition = service.graders.for_rules(found.rules).edition
-        return table_document(connection, found, edition, scope)
+        return table_document(connection, found, service.graders, scope)
 
     document = await service.read(query)
     accepted = request.headers.get("accept", "")

@@ -29,6 +29,7 @@ from toxgrade.server.records.studies import Study
 from toxgrade.server.records.study_ranges import with_study_ranges
 from toxgrade.server.reports.cohort_bounds import cohort
 from toxgrade.server.reports.cohort_queries import events_by_patient
+from toxgrade.server.reports.interpretation_effect import interpretation_effects
 from toxgrade.server.reports.left_out import left_out
 from toxgrade.server.reports.time_to_event import TimesToEvent, overall_survival, time_to_grade
 
@@ -42,9 +43,10 @@ _Key = tuple[int, Direction]
 
 
 def table_document(
-    connection: Connection, study: Study, edition: Edition, scope: Scope
+    connection: Connection, study: Study, graders: Graders, scope: Scope
 ) -> dict[str, Any]:
-    """Return the study's toxicity table as a document, with its definition."""
+    """Return the study's toxicity table as a document, with its definition and what it rests on."""
+    edition = graders.for_rules(study.rules).edition
     events = events_by_patient(connection, study)
     recorded = {event.term for own in events.values() for event in own}
     collected = recorded.union(study.clinical_terms)
@@ -52,8 +54,12 @@ def table_document(
     window = study.rules.window
     table = toxicity_table(cohort(connection, study, scope), rows, scope, window)
     definition = definition_text(edition, window, rows, scope)
-    return {"study": study.name, "synthetic": study.synthetic} | counted_document(
-        table, definition, not_collected, left_out(connection, study, scope)
+    terms = [term for row in rows for term in (*row.terms, *row.also)]
+    effects = interpretation_effects(connection, study, scope, terms, graders)
+    return (
+        {"study": study.name, "synthetic": study.synthetic}
+        | counted_document(table, definition, not_collected, left_out(connection, study, scope))
+        | {"depends_on_interpretation": [effect.document() for effect in effects]}
     )
 
 

@@ -161,8 +161,7 @@ async def patients(
 async def _table(service: Service, study: str, phase: ReportPhase) -> tuple[Study, dict[str, Any]]:
     def query(connection: Connection) -> tuple[Study, dict[str, Any]]:
         found = find_study(connection, study)
-        edition = service.graders.for_rules(found.rules).edition
-        return found, table_document(connection, found, edition, Scope(phase))
+        return found, table_document(connection, found, service.graders, Scope(phase))
 
     return await service.read(query)
 

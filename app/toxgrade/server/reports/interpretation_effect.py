@@ -1,0 +1,156 @@
+"""Which worst grades of a study depend on how CTCAE's text is read."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import Connection, and_, or_, select
+
+from toxgrade.cohort.definition import Scope
+from toxgrade.cohort.toxicity_table import SEVERE
+from toxgrade.criteria.interpretations import Interpretation
+from toxgrade.grading.flags import Flag
+from toxgrade.grading.grader import TermGrader
+from toxgrade.grading.patient import grade_patient
+from toxgrade.grading.phase import belongs
+from toxgrade.grading.result import Course, LabResult
+from toxgrade.grading.rules import Graders
+from toxgrade.server.records.current_state import current_courses, current_results, stored_result
+from toxgrade.server.records.db.tables import grades, patients
+from toxgrade.server.records.studies import Study
+from toxgrade.server.records.study_ranges import with_study_ranges
+from toxgrade.server.reports.cohort_queries import counted
+
+_WITHIN_RANGE = grades.c.flags.contains(Flag.WITHIN_REFERENCE_RANGE.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Patients whose worst grade of a term is ``grade``, but ``other_grade`` by another choice.
+
+    ``chosen`` and ``other`` are choices for the interpretation. The grades are those that are
+    certain; None: nothing is.
+    """
+
+    interpretation: str
+    chosen: str
+    other: str
+    term: str
+    grade: int | None
+    other_grade: int | None
+    patients: list[str] = field(default_factory=list)
+
+    def document(self) -> dict[str, Any]:
+        """Return it with the number of patients."""
+        return {
+            "interpretation": self.interpretation,
+            "chosen": self.chosen,
+            "other": self.other,
+            "term": self.term,
+            "grade": self.grade,
+            "other_grade": self.other_grade,
+            "n": len(self.patients),
+            "patients": self.patients,
+        }
+
+
+def interpretation_effects(
+    connection: Connection, study: Study, scope: Scope, terms: Iterable[str], graders: Graders
+) -> list[Effect]:
+    """Return what a table's worst grades from 1 up depend on, one interpretation at a time.
+
+    ``terms``: those of the table's rows; of other terms only severe grades are in it.
+    """
+    now = graders.for_rules(study.rules)
+    effects: dict[tuple[object, ...], Effect] = {}
+    for interpretation in now.edition.interpretations:
+        found = _candidates(connection, study, scope, {*terms}, interpretation)
+        if len(interpretation.choices) < 2 or not found:
+            continue
+        chosen = dict(study.rules.interpretations)
+        default = chosen.get(interpretation.name, interpretation.choices[0].name)
+        others = [choice.name for choice in interpretation.choices if choice.name != default]
+        for other in others:
+            choices = tuple((chosen | {interpretation.name: other}).items())
+            then = graders.for_rules(replace(study.rules, interpretations=choices))
+            for name, term, worst, other_worst in _changes(
+                connection, study, scope, found, now, then
+            ):
+                key = (interpretation.name, other, term, worst, other_worst)
+                effect = Effect(interpretation.name, default, other, term, worst, other_worst)
+                effects.setdefault(key, effect).patients.append(name)
+    return list(effects.values())
+
+
+_Candidates = dict[tuple[int, str], set[str]]
+"""Terms that may depend on an interpretation, by patient's row number and name."""
+
+
+def _candidates(
+    connection: Connection,
+    study: Study,
+    scope: Scope,
+    terms: set[str],
+    interpretation: Interpretation,
+) -> _Candidates:
+    """Return the patients and terms with a grade from 1 up that an interpretation concerns.
+
+    The one that concerns any term changes only grades of values within the reference range.
+    """
+    concerned = grades.c.term.in_(interpretation.terms) if interpretation.terms else _WITHIN_RANGE
+    rows = connection.execute(
+        select(patients.c.id, patients.c.name, grades.c.term)
+        .join(patients, grades.c.patient_id == patients.c.id)
+        .where(patients.c.study_id == study.id, counted(scope), concerned)
+        .where(grades.c.phase.in_((*scope.phases, "unknown")))
+        .where(or_(and_(grades.c.term.in_(terms), grades.c.at_least >= 1),
+                   grades.c.at_least >= SEVERE))
+        .distinct()
+        .order_by(patients.c.name)
+    )  # fmt: skip
+    found: _Candidates = {}
+    for patient_id, name, term in rows:
+        found.setdefault((patient_id, name), set()).add(term)
+    return found
+
+
+def _changes(
+    connection: Connection,
+    study: Study,
+    scope: Scope,
+    candidates: _Candidates,
+    now: TermGrader,
+    then: TermGrader,
+) -> Iterator[tuple[str, str, int | None, int | None]]:
+    """Yield patient, term and both worst grades, where they differ."""
+    for (patient_id, name), terms in candidates.items():
+        analytes = {term.analyte for term in now.edition.terms if term.name in terms}
+        stored = [stored_result(row) for row in current_results(connection, patient_id)]
+        stored = [r for r in stored if (a := now.names.analyte(r.analyte)) and a.name in analytes]
+        labs = with_study_ranges(connection, study, patient_id, stored, now.names)
+        courses = current_courses(connection, patient_id)
+        before, after = (_worst(labs, courses, grader, study, scope) for grader in (now, then))
+        for term in sorted(terms):
+            if before.get(term) != after.get(term):
+                yield name, term, before.get(term), after.get(term)
+
+
+def _worst(
+    labs: Sequence[LabResult],
+    courses: Sequence[Course],
+    grader: TermGrader,
+    study: Study,
+    scope: Scope,
+) -> dict[str, int]:
+    """Return the highest certain grade of each term in the scope."""
+    worst: dict[str, int] = {}
+    for entry in grade_patient(labs, courses, grader, study.rules.window):
+        own_course = (entry.course or 0) == scope.course - 1
+        within = own_course and entry.phase in scope.phases
+        if entry.phase == "unknown":
+            within = belongs(entry.places, scope.course - 1, scope.phases) is True
+        least = entry.grade.at_least
+        if within and entry.grade.term and least is not None:
+            name = entry.grade.term.name
+            worst[name] = max(worst.get(name, 0), least)
+    return worst

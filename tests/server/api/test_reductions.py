@@ -1,0 +1,143 @@
+"""What a study's tables make of results that they cannot place, of severe terms, of choices."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+_STUDY = "/v1/studies/reductions"
+_P = f"{_STUDY}/patients/P1"
+_RT = {"start": "2020-01-06", "end": "2020-02-14"}  # the acute window ends on 2020-05-14
+
+
+def alt(value: str, collected: str) -> dict[str, str]:
+    return {"analyte": "ALT", "value": value, "unit": "U/L", "uln": "40", "collected": collected}
+
+
+@pytest.fixture
+def study(api: httpx.Client) -> httpx.Client:
+    assert api.put(_STUDY, json={}).status_code == 201
+    return api
+
+
+def store(api: httpx.Client, *results: dict[str, str], **more: object) -> None:
+    answer = api.post(f"{_P}/results", json={"results": list(results), **more})
+    assert answer.status_code == 201, answer.text
+
+
+def table(api: httpx.Client, phase: str, course: int = 1) -> dict[str, Any]:
+    answer = api.get(f"{_STUDY}/toxicity-table?phase={phase}&course={course}")
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+def enzymes(document: dict[str, Any]) -> dict[str, Any]:
+    (row,) = [
+        row for row in document["rows"] if (row["label"], row["kind"]) == ("Liver enzymes", "worst")
+    ]
+    found = {grade: n for grade, n in row["counts"].items() if n}
+    return found | {n: row[n] for n in ("undecided", "could_be_higher", "not_measured") if row[n]}
+
+
+@pytest.mark.parametrize(
+    ("radiotherapy", "day", "acute", "late", "both", "why"),
+    [
+        # No end of treatment: after the shortest acute window it may be acute or late, certainly
+        # after the start.
+        ({"start": "2020-01-06"}, "2020-06-07", {"undecided": 1}, {"undecided": 1}, {"3": 1},
+         "no_end_of_treatment"),
+        # A month across the end of the acute window.
+        (_RT, "2020-05", {"undecided": 1}, {"undecided": 1}, {"3": 1}, "date_too_coarse"),
+        # A year: it may also lie before the start.
+        (_RT, "2020", {"undecided": 1}, {"undecided": 1}, {"undecided": 1}, "date_too_coarse"),
+        (_RT, "2020-04", {"3": 1}, {"not_measured": 1}, {"3": 1}, None),
+    ],
+)  # fmt: skip
+def test_a_grade_3_of_unknown_phase_counts_wherever_it_may_belong(
+    study: httpx.Client,
+    radiotherapy: dict[str, str],
+    day: str,
+    acute: dict[str, int],
+    late: dict[str, int],
+    both: dict[str, int],
+    why: str | None,
+) -> None:
+    store(study, alt("30", "2020-01-03"), alt("300", day), radiotherapy=radiotherapy)
+    found = {phase: table(study, phase) for phase in ("acute", "late", "both")}
+    assert {phase: enzymes(one) for phase, one in found.items()} == {
+        "acute": acute, "late": late, "both": both,
+    }  # fmt: skip
+    assert found["acute"]["phase_unknown"] == ({"n": 1, why: 1} if why else {"n": 0})
+    summary = study.get(f"{_P}/toxicity").json()["summary"][0]
+    possible = 3 if why else None
+    assert summary["worst_late_at_most"] == possible
+    assert summary["worst_acute_at_most"] == 3
+
+
+def test_a_certain_grade_1_could_be_higher_by_a_result_of_unknown_phase(
+    study: httpx.Client,
+) -> None:
+    """Platelets of 20 dated 2020 are grade 4; the worst grade said 1, at most 1."""
+    count = {"analyte": "platelets", "unit": "10*9/L", "lln": "150"}
+    store(
+        study,
+        count | {"value": "120", "collected": "2020-03-02"},
+        count | {"value": "20", "collected": "2020"},
+        radiotherapy=_RT,
+    )
+    (row,) = [r for r in table(study, "acute")["rows"] if r["label"] == "Thrombocytopenia"]
+    assert (row["counts"]["1"], row["could_be_higher"]) == (1, 1)
+    severe = table(study, "acute")["grade_3_or_more"]
+    assert (severe["n"], severe["n_at_most"], severe["unknown"]) == (0, 1, ["P1"])
+    (summary,) = study.get(f"{_P}/toxicity").json()["summary"]
+    assert (summary["worst_acute"], summary["worst_acute_at_most"]) == (1, 4)
+
+
+def test_results_of_another_course_are_counted_and_named(study: httpx.Client) -> None:
+    second = {"start": "2020-07-01", "end": "2020-07-10"}
+    store(study, alt("30", "2020-01-03"), alt("400", "2020-09-01"))
+    study.put(_P, json={"courses": [_RT, second]})
+    first = table(study, "both")
+    assert enzymes(first) == {"not_measured": 1}
+    assert first["other_courses"] == {"results": 1, "patients": ["P1"]}
+    assert enzymes(table(study, "both", course=2)) == {"3": 1}
+
+
+def test_a_fatal_event_that_no_row_names_is_in_the_table(study: httpx.Client) -> None:
+    store(study, alt("30", "2020-01-03"), radiotherapy=_RT)
+    study.put(_P, json={"last_contact": "2020-03-20", "vital_status": "dead"})
+    event = {"term": "Hepatic failure", "grade": 5, "onset": "2020-03-20", "attribution": "related"}
+    assert study.post(f"{_P}/events", json=event).status_code == 201
+    document = table(study, "acute")
+    assert document["other"] == [
+        {"term": "Hepatic failure", "grade": 5, "n": 1, "patients": ["P1"]}
+    ]
+    severe = document["grade_3_or_more"]
+    assert (severe["n"], severe["percent"], severe["low"], severe["high"]) == (1, 100, 2.5, 100)
+    text = study.get(f"{_STUDY}/toxicity-table", headers={"Accept": "text/csv"}).text
+    assert ",Hepatic failure,other," in text
+    page = study.get(f"{_STUDY}/toxicity-table", headers={"Accept": "text/html"}).text
+    assert "Other, grade 3 or more: Hepatic failure, grade 5: 1." in page
+
+
+@pytest.mark.parametrize(
+    ("edition", "result", "interpretation", "grades"),
+    [
+        ("4.03", {"analyte": "uric acid", "value": "7.1", "unit": "mg/dL", "uln": "7.0"},
+         ("hyperuricemia", "grade-3", "grade-1"), (3, 1)),
+        ("5.0", {"analyte": "lipase", "value": "400", "unit": "U/L", "uln": "60"},
+         ("pancreatic-enzymes", "symptomatic", "asymptomatic"), (4, 3)),
+    ],
+)  # fmt: skip
+def test_a_grade_that_depends_on_an_interpretation_is_told(
+    study: httpx.Client,
+    edition: str,
+    result: dict[str, str],
+    interpretation: tuple[str, str, str],
+    grades: tuple[int, int],
+) -> None:
+    study.put(_STUDY, json={"edition": edition})
+    store(study, result | {"collected": "2020-03-02"}, radiotherapy=_RT)
+    (effect,) = table(study, "acute")["depends_on_interpretation"]
+    assert (effect["interpretation"], effect["chosen"], effect["other"]) == interpretation
+    assert (effect["grade"], effect["other_grade"], effect["patients"]) == (*grades, ["P1"])
