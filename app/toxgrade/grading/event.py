@@ -17,7 +17,7 @@ class Event:
     """A clinician's grade of a CTCAE term, from its onset on.
 
     ``grade`` 0 means absent, or resolved by then. ``resolved`` None: not known to be resolved.
-    ``attribution`` is to radiotherapy. ``source_id`` distinguishes a correction from another event;
+    ``ongoing``: declared to go on, which excludes ``resolved``. ``attribution`` is to radiotherapy. ``source_id`` distinguishes a correction from another event;
     the status ``entered-in-error`` withdraws the event.
     """
 
@@ -25,6 +25,7 @@ class Event:
     grade: int
     onset: Collected
     resolved: date | None = None
+    ongoing: bool = False
     attribution: Attribution = "unknown"
     status: EventStatus = "final"
     source_id: str | None = None

@@ -44,6 +44,7 @@ class EventRequest(RequestModel):
     grade: Annotated[WholeNumber, Field(ge=0, le=5)] = Field(description="0: absent, resolved.")
     onset: CollectedAt = Field(description="The day from which on the grade holds.")
     resolved: Day = None
+    ongoing: bool = Field(False, description="Declared to go on; then there is no resolved.")
     attribution: Attribution = Field("unknown", description="To radiotherapy.")
     status: EventStatus = Field("final", description="entered-in-error withdraws the event.")
     source_id: Text | None = None
@@ -52,7 +53,8 @@ class EventRequest(RequestModel):
         """Return the event, with its term as the study's edition names it.
 
         Raises:
-            RequestError: there is no onset or one after ``resolved``, or no such term or grade.
+            RequestError: there is no onset or one after ``resolved``, the event is both resolved and
+                ongoing, or there is no such term or grade.
         """
         if self.onset is None:
             fault = FieldFault(("onset",), "missing", "required: the day of onset")
@@ -60,12 +62,17 @@ class EventRequest(RequestModel):
         if self.resolved and self.resolved < self.onset.first:
             fault = FieldFault(("resolved",), "resolved-before-onset", "expected onset or later")
             raise RequestError("the event ends before it begins", [fault])
+        if self.resolved and self.ongoing:
+            text = "an ongoing event has not resolved: send one of the two"
+            fault = FieldFault(("ongoing",), "resolved-and-ongoing", text)
+            raise RequestError("the event is both resolved and ongoing", [fault])
         term = term_to_grade(service.vocabularies[study.rules.edition], self.term, self.grade)
         return Event(
             term=term,
             grade=self.grade,
             onset=self.onset,
             resolved=self.resolved,
+            ongoing=self.ongoing,
             attribution=self.attribution,
             status=self.status,
             source_id=self.source_id or None,
@@ -126,6 +133,7 @@ def _answer(
         "grade": row.grade,
         "onset": row.onset,
         "resolved": row.resolved.isoformat() if row.resolved else None,
+        "ongoing": bool(row.ongoing),
         "attribution": row.attribution,
         "status": row.status,
         "source_id": row.source_id,

@@ -114,6 +114,7 @@ def store_event(connection: Connection, patient_id: int, event: Event) -> Row[An
         "grade": event.grade,
         "onset": event.onset.text,
         "resolved": event.resolved,
+        "ongoing": event.ongoing or None,
         "attribution": event.attribution,
         "status": event.status,
         "source_id": event.source_id,

@@ -4,9 +4,11 @@ import json
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select
 
+from toxgrade.cohort.clinical_events import ClinicalEvent
 from toxgrade.cohort.definition import Scope
+from toxgrade.grading.parse import read_collected
 from toxgrade.grading.result import Course
 from toxgrade.server.records.current_state import FollowUp, read_courses
 from toxgrade.server.records.db.tables import follow_ups, grades, patients, treatments
@@ -39,11 +41,15 @@ def current_and_final() -> ColumnElement[bool]:
     )
 
 
-def events_by_patient(connection: Connection, study: Study) -> dict[int, list[Row[Any]]]:
+def events_by_patient(connection: Connection, study: Study) -> dict[int, list[ClinicalEvent]]:
     """Return the current clinical events of a study by the patient's row number."""
-    found: dict[int, list[Row[Any]]] = {}
+    found: dict[int, list[ClinicalEvent]] = {}
     for row in connection.execute(current_events(study.id)):
-        found.setdefault(row.patient_id, []).append(row)
+        onset = read_collected(row.onset)
+        event = ClinicalEvent(
+            row.term, row.grade, onset, row.resolved, bool(row.ongoing), row.attribution
+        )
+        found.setdefault(row.patient_id, []).append(event)
     return found
 
 

@@ -186,6 +186,7 @@ events = Table(
     Column("grade", Integer, nullable=False, comment="a clinician's; 0: absent or resolved"),
     Column("onset", Text, nullable=False, comment="as written"),
     Column("resolved", Date),
+    Column("ongoing", Boolean, comment="declared to go on; null: not told"),
     Column("attribution", String(16), nullable=False),
     Column("status", String(16), nullable=False),
     Column("source_id", Text),
