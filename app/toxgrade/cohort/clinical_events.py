@@ -31,6 +31,14 @@ class ClinicalEvent(msgspec.Struct, frozen=True, gc=False):
     attribution: Attribution = "unknown"
 
 
+def by_term(events: Iterable[ClinicalEvent]) -> dict[str, list[ClinicalEvent]]:
+    """Return a patient's events by term."""
+    found: dict[str, list[ClinicalEvent]] = {}
+    for event in events:
+        found.setdefault(event.term, []).append(event)
+    return found
+
+
 def clinical_baseline(events: Iterable[ClinicalEvent], course: Course | None) -> Bounds | None:
     """Return the grade at the start of a course, from the events of one term in any course.
 

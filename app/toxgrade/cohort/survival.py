@@ -78,13 +78,25 @@ def kaplan_meier(observations: Iterable[Observation]) -> list[Step]:
 
 
 def median(survival: Sequence[Step]) -> int | None:
-    """Return the first day on which at most half are without the event; None: not reached."""
+    """Return the first day on which at most half are without the event; None: not reached.
+
+    So where the curve is exactly one half for a time, the first day of that time.
+    """
     return next((step.days for step in survival if step.estimate <= 0.5 + _ROUNDING), None)
 
 
 def at(steps: Sequence[Step], days: int) -> Step | None:
     """Return the step that holds on a day; None before the first."""
     return next((step for step in reversed(steps) if step.days <= days), None)
+
+
+def is_settled(steps: Sequence[Step]) -> bool:
+    """Return whether nobody is left in whom the curve could still change: it keeps its last value.
+
+    Then the last patients at risk had the event or the competing one; a curve that takes competing
+    events as censored needs none of these on the last day.
+    """
+    return bool(steps) and steps[-1].censored == 0
 
 
 def at_risk(observations: Iterable[Observation], days: int) -> int:

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Literal, get_args
 
 from toxgrade.criteria.vocabulary import Vocabulary, VocabularyTerm
 from toxgrade.errors import CriteriaError, FieldFault, RequestError
 from toxgrade.grading.result import Collected
 
 Attribution = Literal["related", "unrelated", "unknown"]
+ATTRIBUTIONS: tuple[Attribution, ...] = get_args(Attribution)
 EventStatus = Literal["final", "entered-in-error"]
 
 
@@ -17,8 +18,9 @@ class Event:
     """A clinician's grade of a CTCAE term, from its onset on.
 
     ``grade`` 0 means absent, or resolved by then. ``resolved`` None: not known to be resolved.
-    ``ongoing``: declared to go on, which excludes ``resolved``. ``attribution`` is to radiotherapy. ``source_id`` distinguishes a correction from another event;
-    the status ``entered-in-error`` withdraws the event.
+    ``ongoing``: declared to go on, which excludes ``resolved``. ``attribution`` is to radiotherapy.
+    ``source_id`` distinguishes a correction from another event; the status ``entered-in-error``
+    withdraws the event.
     """
 
     term: VocabularyTerm

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body
 from fastapi.responses import Response
-from pydantic import Field
+from pydantic import Field, StrictBool
 from sqlalchemy import Connection, Row
 
 from toxgrade.criteria.vocabulary import stored_term
@@ -44,7 +44,7 @@ class EventRequest(RequestModel):
     grade: Annotated[WholeNumber, Field(ge=0, le=5)] = Field(description="0: absent, resolved.")
     onset: CollectedAt = Field(description="The day from which on the grade holds.")
     resolved: Day = None
-    ongoing: bool = Field(False, description="Declared to go on; then there is no resolved.")
+    ongoing: StrictBool | None = Field(None, description="true: declared to go on.")
     attribution: Attribution = Field("unknown", description="To radiotherapy.")
     status: EventStatus = Field("final", description="entered-in-error withdraws the event.")
     source_id: Text | None = None
@@ -53,8 +53,8 @@ class EventRequest(RequestModel):
         """Return the event, with its term as the study's edition names it.
 
         Raises:
-            RequestError: there is no onset or one after ``resolved``, the event is both resolved and
-                ongoing, or there is no such term or grade.
+            RequestError: there is no onset or one after ``resolved``, the event is both ongoing and
+                resolved, or there is no such term or grade.
         """
         if self.onset is None:
             fault = FieldFault(("onset",), "missing", "required: the day of onset")
@@ -72,7 +72,7 @@ class EventRequest(RequestModel):
             grade=self.grade,
             onset=self.onset,
             resolved=self.resolved,
-            ongoing=self.ongoing,
+            ongoing=bool(self.ongoing),
             attribution=self.attribution,
             status=self.status,
             source_id=self.source_id or None,

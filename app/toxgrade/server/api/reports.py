@@ -1,5 +1,6 @@
 """Routes of a study's reports: tables, late toxicity, time to a grade, survival, liver safety."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -11,19 +12,22 @@ from starlette.requests import Request
 from toxgrade.cohort.definition import ReportPhase, Scope, TableRow, definition_text
 from toxgrade.cohort.table_document import table_csv, table_html
 from toxgrade.cohort.worst import shift_table
+from toxgrade.criteria.model import Edition
+from toxgrade.errors import FieldFault, RequestError
+from toxgrade.grading.event import ATTRIBUTIONS, Attribution
 from toxgrade.server.api.fields import Name, PatientName, StudyName
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import JsonRoute
 from toxgrade.server.http.service import Service, TheService, as_of
 from toxgrade.server.records.studies import Study, find_study, list_patients
 from toxgrade.server.reports.cohort_bounds import cohort
-from toxgrade.server.reports.late_toxicity import LateToxicity, Visit, late_toxicity
+from toxgrade.server.reports.curves import incidence_document, survival_document
+from toxgrade.server.reports.findings import Censor, Endpoint
+from toxgrade.server.reports.late_document import late_document
 from toxgrade.server.reports.left_out import left_out
 from toxgrade.server.reports.liver_safety import DEFINITIONS, liver_document
 from toxgrade.server.reports.study_reports import (
     find_row,
-    incidence_document,
-    survival_document,
     table_document,
 )
 
@@ -34,12 +38,18 @@ router = APIRouter(
     dependencies=[require_role("reader"), as_of()],
 )
 
-LATE = (
-    "Late: after the acute window, in the terms where a result or event is certainly worse than the"
-    " patient's own baseline. Attribution: a clinician's, from the last late event of the term."
-    " Resolved: the first visit after the worst one that is not above the baseline grade."
-)
 
+def _attributions(
+    attribution: Annotated[
+        list[Attribution] | None,
+        Query(description="Only these; may be repeated. Laboratory grades are unknown."),
+    ] = None,
+) -> Sequence[Attribution]:
+    return [one for one in ATTRIBUTIONS if attribution is None or one in attribution]
+
+
+AttributionQuery = Annotated[Sequence[Attribution], Depends(_attributions)]
+CourseQuery = Annotated[int, Query(ge=1, le=20)]
 Term = Annotated[Name, Query(description="A CTCAE term, or the label of a table's row.")]
 
 
@@ -116,58 +126,29 @@ async def shift(
     return await service.read(query)
 
 
+def _edition(study: Study, service: Service) -> Edition:
+    return service.graders.for_rules(study.rules).edition
+
+
 def _row(name: str, study: Study, service: Service) -> TableRow:
-    edition = service.graders.for_rules(study.rules).edition
+    edition = _edition(study, service)
     return find_row(name, study, edition, service.vocabularies[edition.name])
 
 
 @router.get("/late-toxicity", summary="What was worse than baseline after the acute window")
 async def late(
-    service: TheService,
-    study: StudyName,
-    course: Annotated[int, Query(ge=1, le=20)] = 1,
+    service: TheService, study: StudyName, attribution: AttributionQuery, course: CourseQuery = 1
 ) -> dict[str, Any]:
-    """Per patient and term: worst grade, attribution, days since treatment, the way back."""
+    """Per patient and term: worst grade, attribution, days since treatment, the way back.
+
+    What began in the acute window and lasted is `persistent`; what may be late is `undecided`.
+    """
 
     def query(connection: Connection) -> dict[str, Any]:
         found = find_study(connection, study)
-        edition = service.graders.for_rules(found.rules).edition
-        return {
-            "study": found.name,
-            "synthetic": found.synthetic,
-            "course": course,
-            "definition": LATE,
-            "late": [_late(item) for item in late_toxicity(connection, found, edition, course)],
-        }
+        return late_document(connection, found, _edition(found, service), course, attribution)
 
     return await service.read(query)
-
-
-def _late(item: LateToxicity) -> dict[str, Any]:
-    def visit(found: Visit | None) -> dict[str, Any] | None:
-        if found is None:
-            return None
-        end = item.radiotherapy_end
-        return {
-            "date": found.day.isoformat() if found.day else None,
-            "days_from_end": (found.day - end).days if found.day and end else None,
-            "phase": found.phase,
-            "at_least": found.at_least,
-            "at_most": found.at_most,
-            "value": found.value,
-        }
-
-    return {
-        "patient": item.patient,
-        "term": item.term,
-        "baseline_grade": item.baseline_grade,
-        "worst_grade": item.worst.at_least,
-        "attribution": item.attribution,
-        "first": visit(item.first),
-        "worst": visit(item.worst),
-        "resolved": visit(item.resolved),
-        "visits": [visit(each) for each in item.visits],
-    }
 
 
 @router.get("/time-to-grade", summary="Cumulative incidence of a grade, death competing")
@@ -175,16 +156,25 @@ async def time_to(
     service: TheService,
     study: StudyName,
     term: Term,
+    attribution: AttributionQuery,
     min_grade: Annotated[
         int, Query(ge=1, le=5, validation_alias=AliasChoices("min_grade", "grade"))
     ],
-    course: Annotated[int, Query(ge=1, le=20)] = 1,
+    course: CourseQuery = 1,
+    censor: Annotated[
+        Censor, Query(description="Alive without the grade: at the last contact, or result.")
+    ] = "contact",
 ) -> dict[str, Any]:
     """Aalen-Johansen estimate by day with confidence limits and the number at risk."""
 
     def query(connection: Connection) -> dict[str, Any]:
         found = find_study(connection, study)
-        return incidence_document(connection, found, _row(term, found, service), min_grade, course)
+        row = _row(term, found, service)
+        if row.clinical and censor == "last-result":
+            fault = FieldFault(("query", "censor"), "no-results", "expected contact for this term")
+            raise RequestError("clinicians grade this term: it has no results", [fault])
+        endpoint = Endpoint(row, course, attribution, censor)
+        return incidence_document(connection, found, _edition(found, service), endpoint, min_grade)
 
     return await service.read(query)
 

@@ -1,7 +1,7 @@
 """The data of two charts of a study: the lanes of a swimmer plot, the peaks of an eDISH plot."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from toxgrade.cohort.definition import Scope, TableRow
 from toxgrade.cohort.liver_day import x_uln
+from toxgrade.criteria.model import Edition
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import read_value
 from toxgrade.grading.result import LabResult
@@ -18,6 +19,7 @@ from toxgrade.server.records.db.tables import grades, patients, results
 from toxgrade.server.records.studies import Study
 from toxgrade.server.records.study_ranges import read_range
 from toxgrade.server.reports.cohort_queries import counted, courses_by_patient
+from toxgrade.server.reports.findings import Endpoint
 from toxgrade.server.reports.time_to_event import overall_survival, times_to_grades
 
 Peaks = dict[str, dict[str, Fraction]]
@@ -47,15 +49,44 @@ class Lane:
         return max((grade for _, grade in self.reached), default=0)
 
 
-def swimmer_lanes(connection: Connection, study: Study, rows: Sequence[TableRow]) -> list[Lane]:
-    """Return the lanes of patients with a start and follow-up, by name, over the rows' terms."""
+@dataclass(frozen=True, slots=True)
+class Swimmer:
+    """The lanes of a swimmer plot by name, and what they do not show.
+
+    ``undecided``: patients who may have reached a higher grade than drawn. ``inexact``: patients
+    with a grade on a day that is not exact, the first possible. ``other_courses``: the number of
+    results of later courses, which have no grade in a lane.
+    """
+
+    lanes: list[Lane]
+    undecided: list[str]
+    inexact: list[str]
+    other_courses: int
+
+
+def swimmer_lanes(
+    connection: Connection, study: Study, edition: Edition, rows: Sequence[TableRow]
+) -> Swimmer:
+    """Return the lanes of patients with a start and follow-up, over the rows' terms."""
     terms = tuple({term: None for row in rows for term in (*row.terms, *row.also)})
-    any_term = TableRow("any", terms, clinical=True)
+    endpoint = Endpoint(TableRow("any", terms, clinical=True))
     first: dict[str, dict[int, int]] = {}
-    for grade, times in times_to_grades(connection, study, any_term, range(5, 0, -1), 1).items():
-        for name, seen in times.observed.items():
+    undecided, inexact, other_courses = set[str](), set[str](), dict[str, int]()
+    times = times_to_grades(connection, study, edition, endpoint, range(5, 0, -1))
+    for grade, found in times.items():
+        for name, seen in found.observed.items():
             if seen.outcome == "event":
                 first.setdefault(name, {}).setdefault(seen.days, grade)
+        undecided.update(found.undecided)
+        inexact.update(found.inexact)
+        other_courses = found.other_courses
+    lanes = _lanes(connection, study, first)
+    return Swimmer(lanes, sorted(undecided), sorted(inexact), sum(other_courses.values()))
+
+
+def _lanes(
+    connection: Connection, study: Study, first: Mapping[str, Mapping[int, int]]
+) -> list[Lane]:
     treated = _course_spans(connection, study)
     return [
         Lane(

@@ -11,6 +11,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, literal, or_, select
 
+from toxgrade.cohort.clinical_events import (
+    ClinicalEvent,
+    by_term,
+    clinical_baseline,
+    place_events,
+)
 from toxgrade.cohort.definition import Scope
 from toxgrade.cohort.worst import ABSENT, Bounds, CohortPatient, highest
 from toxgrade.errors import Conflict
@@ -68,11 +74,13 @@ def cohort(connection: Connection, study: Study, scope: Scope) -> Iterator[Cohor
                 continue
             for row in unplaced.get(patient_id, ()):
                 _add_unplaced(worst, row, own, study, scope)
-            _add_events(baseline, worst, events.get(patient_id, []), own, study, scope)
+            contact = contacts.get(patient_id, FollowUp())
+            recorded = events.get(patient_id, [])
+            _add_events(baseline, worst, recorded, own, study, scope, contact.died)
             if scope.include_baseline:
                 for term, bounds in baseline.items():
                     _add_bounds(worst, term, bounds)
-            seen_until = contacts.get(patient_id, FollowUp()).last_contact or last_day
+            seen_until = contact.last_contact or last_day
             yield CohortPatient(name, baseline, worst, course, next_start, seen_until)
 
 
@@ -185,30 +193,23 @@ def _unplaced(connection: Connection, study: Study) -> dict[int, list[Row[Any]]]
 def _add_events(
     baseline: dict[str, Bounds],
     worst: dict[str, Bounds],
-    events: list[Row[Any]],
+    events: list[ClinicalEvent],
     courses: tuple[Course, ...],
     study: Study,
     scope: Scope,
+    died: date | None,
 ) -> None:
-    """Add clinicians' grades; the baseline is the last one up to the start of the course."""
-    before: dict[str, tuple[date, int]] = {}
-    for event in events:
-        onset = read_collected(event.onset)
-        places = possible_places(onset, courses, study.rules.window)
-        if belongs(places, scope.course - 1, ("pre_treatment",)):
-            dated = (onset.last, event.grade)
-            before[event.term] = max(before.get(event.term, dated), dated)
-    for term, (_, grade) in before.items():
-        _add_bounds(baseline, term, Bounds(grade, grade, decided=True))
-    for event in events:
-        onset = read_collected(event.onset)
-        places = possible_places(onset, courses, study.rules.window)
-        among = belongs(places, scope.course - 1, scope.phases)
-        if among is not False:
-            own = baseline.get(event.term, ABSENT)
-            is_worse = worse(event.grade, event.grade, own)
-            bounds = Bounds(event.grade, event.grade, decided=True, worse=is_worse)
-            _add_bounds(worst, event.term, bounds if among else bounds.possible)
+    """Add clinicians' grades, each compared with the baseline of its term."""
+    index, window = scope.course - 1, study.rules.window
+    for term, recorded in by_term(events).items():
+        if before := clinical_baseline(recorded, courses[index]):
+            _add_bounds(baseline, term, before)
+        for placed in place_events(recorded, courses, index, window, died):
+            among, grade = placed.counts(scope.phases), placed.event.grade
+            if among is not False:
+                is_worse = worse(grade, grade, baseline.get(term, ABSENT))
+                bounds = Bounds(grade, grade, decided=True, worse=is_worse)
+                _add_bounds(worst, term, bounds if among else bounds.possible)
 
 
 def _add_bounds(window: dict[str, Bounds], term: str, bounds: Bounds) -> None:

@@ -2,8 +2,8 @@
 
 import json
 from datetime import date
-from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select
 
 from toxgrade.cohort.clinical_events import ClinicalEvent
@@ -42,10 +42,15 @@ def current_and_final() -> ColumnElement[bool]:
 
 
 def events_by_patient(connection: Connection, study: Study) -> dict[int, list[ClinicalEvent]]:
-    """Return the current clinical events of a study by the patient's row number."""
+    """Return the current clinical events of a study by the patient's row number.
+
+    A partial onset ends at the latest with the day on which the event resolved.
+    """
     found: dict[int, list[ClinicalEvent]] = {}
     for row in connection.execute(current_events(study.id)):
         onset = read_collected(row.onset)
+        if row.resolved and row.resolved < onset.last:
+            onset = replace(onset, last=row.resolved)
         event = ClinicalEvent(
             row.term, row.grade, onset, row.resolved, bool(row.ongoing), row.attribution
         )

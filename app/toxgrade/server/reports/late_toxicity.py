@@ -1,56 +1,35 @@
 """Late toxicity of a stored study: by patient and term, with onset, attribution and recovery."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select, tuple_
+from sqlalchemy import Connection, select
 
-from toxgrade.cohort.definition import Scope
 from toxgrade.criteria.model import Edition
 from toxgrade.grading.event import Attribution
-from toxgrade.grading.parse import read_collected
-from toxgrade.grading.phase import place
-from toxgrade.grading.result import Course, Phase
-from toxgrade.server.records.db.tables import grades, patients, results
+from toxgrade.grading.result import Course
+from toxgrade.server.records.db.tables import patients
 from toxgrade.server.records.studies import Study
-from toxgrade.server.reports.cohort_queries import (
-    counted,
-    courses_by_patient,
-    events_by_patient,
-    reported_course,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """One graded result or event; ``value`` with its unit as reported, None for an event.
-
-    ``day`` is the first possible day; None for an undated baseline.
-    """
-
-    day: date | None
-    phase: Phase
-    at_least: int
-    at_most: int
-    value: str | None = None
-    attribution: Attribution | None = None
+from toxgrade.server.reports.cohort_queries import courses_by_patient
+from toxgrade.server.reports.late_visits import Visit, read_visits
+from toxgrade.server.reports.placed_results import left_out
 
 
 @dataclass(frozen=True, slots=True)
 class LateToxicity:
     """One term of one patient that was worse than its own baseline after the acute window.
 
-    ``first`` and ``worst``: the first late visit above baseline and the first at the worst grade.
-    ``attribution``: a clinician's, from the last such event; ``unknown`` without one. ``resolved``:
-    the first visit after ``worst`` that is certainly not above the baseline; None: there is none.
-    ``visits``: all dated acute and late visits, by day.
+    ``baseline_grade``: the lowest possible. ``first`` and ``worst``: the first late visit above
+    baseline and the first at the worst grade. ``attribution``: a clinician's, from the last such
+    event; ``unknown`` without one. ``resolved``: the first visit after ``worst`` that is certainly
+    not above the baseline; None: there is none. ``visits``: all dated acute and late visits, and
+    those that may be, by day.
     """
 
     patient: str
     term: str
-    baseline_grade: int
+    baseline_grade: int | None
     radiotherapy_end: date | None
     first: Visit
     worst: Visit
@@ -58,135 +37,114 @@ class LateToxicity:
     attribution: Attribution
     visits: tuple[Visit, ...]
 
+    @property
+    def persistent(self) -> bool:
+        """Return whether it is late because an event of the acute phase lasted."""
+        return any(visit.persistent for visit in self.visits if _certain(visit))
 
-_Key = tuple[int, str]
-"""A patient's row number and a term."""
+
+@dataclass(frozen=True, slots=True)
+class PossiblyLate:
+    """A term that may have been late and worse than baseline, up to ``at_most``; not certainly."""
+
+    patient: str
+    term: str
+    at_most: int
+    attribution: Attribution
+
+
+@dataclass(frozen=True, slots=True)
+class LateReport:
+    """Late toxicity of a study, by patient and term.
+
+    ``without_course``: patients with grades but no course at all. ``other_courses`` and
+    ``after_death``: the number of results left out, by patient.
+    """
+
+    late: list[LateToxicity]
+    undecided: list[PossiblyLate]
+    without_course: list[str]
+    other_courses: dict[str, int]
+    after_death: dict[str, int]
 
 
 def late_toxicity(
     connection: Connection, study: Study, edition: Edition, course: int
-) -> list[LateToxicity]:
+) -> LateReport:
     """Return the late toxicity by patient and term, from results and clinicians' events together.
 
     A laboratory term needs a baseline; a clinical term without one began at grade 0.
     """
-    scope = Scope("late", course)
-    courses = courses_by_patient(connection, study)
-    names: dict[int, str] = {}
-    visits: dict[_Key, list[Visit]] = {}
-    for key, name, visit in _event_visits(connection, study, scope, courses):
-        names[key[0]] = name
-        visits.setdefault(key, []).append(visit)
-    for key, name, visit in _result_visits(connection, study, scope, list(visits)):
-        names[key[0]] = name
-        visits.setdefault(key, []).append(visit)
-    laboratory = {term.name for term in edition.terms}
-    found = []
-    for (patient, term), own in visits.items():
-        treated, _ = reported_course(courses.get(patient, ()), scope)
-        baseline = _baseline(own, 0 if term not in laboratory else None)
-        if treated and baseline and (one := _late(names[patient], term, own, baseline, treated)):
-            found.append(one)
-    return sorted(found, key=lambda one: (one.patient, one.term))
+    named = select(patients.c.id, patients.c.name).where(patients.c.study_id == study.id)
+    names = {row.id: row.name for row in connection.execute(named)}
+    courses, index = courses_by_patient(connection, study), course - 1
+    read = read_visits(connection, study, edition, courses, index)
+    report = LateReport([], [], [], {}, {})
+    for key, visits in sorted(
+        read.visits.items(), key=lambda item: (names[item[0][0]], item[0][1])
+    ):
+        name, own = names[key[0]], courses.get(key[0], ())
+        if course <= len(own):
+            baseline = read.baselines.get(key)
+            least = baseline.at_least if baseline else None
+            if late := _late(name, key[1], visits, least, own[index]):
+                report.late.append(late)
+            elif may_be := _possibly_late(name, key[1], visits):
+                report.undecided.append(may_be)
+        elif not own and name not in report.without_course[-1:]:
+            report.without_course.append(name)
+    left = left_out(connection, study, courses, index)
+    for patient, name in sorted(names.items(), key=lambda item: item[1]):
+        if len(courses.get(patient, ())) >= course and left.other_courses[patient]:
+            report.other_courses[name] = left.other_courses[patient]
+        if left.after_death[patient]:
+            report.after_death[name] = left.after_death[patient]
+    return report
 
 
-def _baseline(visits: Iterable[Visit], default: int | None) -> tuple[int, int] | None:
-    """Return the lowest and highest possible grade of the baseline; ``default`` without one."""
-    before = [visit for visit in visits if visit.phase == "baseline"]
-    if not before:
-        return None if default is None else (default, default)
-    return max(v.at_least for v in before), max(v.at_most for v in before)
+def _certain(visit: Visit) -> bool:
+    return bool(visit.late and visit.worse)
 
 
 def _late(
-    name: str, term: str, visits: Sequence[Visit], baseline: tuple[int, int], course: Course
+    name: str, term: str, visits: Sequence[Visit], baseline_grade: int | None, course: Course
 ) -> LateToxicity | None:
     """Return the late toxicity of a term; None unless a late grade is certainly above baseline."""
-    after = sorted(
-        (visit for visit in visits if visit.phase != "baseline" and visit.day),
-        key=lambda visit: visit.day or date.min,
-    )
-    above = [v for v in after if v.phase == "late" and v.at_least > baseline[1]]
+    after = sorted((visit for visit in visits if visit.day), key=_by_day)
+    above = [visit for visit in after if _certain(visit)]
     if not above:
         return None
     worst = max(above, key=lambda visit: visit.at_least)  # max takes the first of equals.
-    attributed = [v.attribution for v in above if v.attribution]
+    attributed = [visit.attribution for visit in above if visit.attribution]
     following = after[after.index(worst) + 1 :]
     return LateToxicity(
         patient=name,
         term=term,
-        baseline_grade=baseline[0],
+        baseline_grade=baseline_grade,
         radiotherapy_end=course.end,
         first=above[0],
         worst=worst,
-        resolved=next((v for v in following if v.at_most <= baseline[0]), None),
+        resolved=next((visit for visit in following if visit.worse is False), None),
         attribution=attributed[-1] if attributed else "unknown",
         visits=tuple(after),
     )
 
 
-def _result_visits(
-    connection: Connection, study: Study, scope: Scope, also: Sequence[_Key]
-) -> Iterator[tuple[_Key, str, Visit]]:
-    """Yield the graded results of terms with a late grade above baseline, and those of ``also``."""
-    late = (
-        select(grades.c.patient_id, grades.c.term)
-        .join(patients, grades.c.patient_id == patients.c.id)
-        .where(patients.c.study_id == study.id, counted(scope), grades.c.phase == "late")
-        .where(grades.c.worse_than_baseline.is_(True))
-    )
-    key = tuple_(grades.c.patient_id, grades.c.term)
-    shown = (grades.c.phase, grades.c.collected_on, grades.c.at_least, grades.c.at_most)
-    rows = connection.execute(
-        select(
-            grades.c.patient_id, patients.c.name, grades.c.term, *shown,
-            results.c.value, results.c.unit,
-        )
-        .join(patients, grades.c.patient_id == patients.c.id)
-        .join(results, grades.c.result_id == results.c.id)
-        .where(counted(scope), or_(key.in_(late), key.in_(also)))
-        .where(grades.c.phase.in_(("baseline", "acute", "late")), grades.c.at_least.is_not(None))
-        .order_by(grades.c.collected_on, grades.c.id)
-    )  # fmt: skip
-    for row in rows:
-        value = f"{row.value} {row.unit}"
-        visit = Visit(row.collected_on, row.phase, row.at_least, row.at_most, value)
-        yield (row.patient_id, row.term), row.name, visit
+def _by_day(visit: Visit) -> tuple[date, int, int, str, str]:
+    """Return the key of an order by day, and on one day by content, never by arrival."""
+    content = (visit.at_least, visit.at_most, visit.value or "", visit.attribution or "")
+    return (visit.day or date.min, *content)
 
 
-def _event_visits(
-    connection: Connection, study: Study, scope: Scope, courses: Mapping[int, tuple[Course, ...]]
-) -> Iterator[tuple[_Key, str, Visit]]:
-    """Yield clinicians' events of terms with a late event; a resolved one adds a grade 0 visit."""
-    for patient, events in events_by_patient(connection, study).items():
-        placed = [
-            (event, phase)
-            for event in events
-            if (phase := _phase(event, courses.get(patient, ()), study, scope))
-        ]
-        late = {event.term for event, phase in placed if phase == "late"}
-        before = {term: _baseline_event(placed, term) for term in late}
-        for event, phase in placed:
-            if event.term not in late or (phase == "baseline" and event is not before[event.term]):
-                continue
-            day = read_collected(event.onset).first
-            key, grade = (patient, event.term), event.grade
-            yield key, event.patient, Visit(day, phase, grade, grade, None, event.attribution)
-            if event.resolved and phase != "baseline":
-                yield key, event.patient, Visit(event.resolved, phase, 0, 0)
-
-
-def _baseline_event(events: Sequence[tuple[Row[Any], Phase]], term: str) -> Row[Any] | None:
-    """Return the last event of a term up to the start of radiotherapy; of one day the worse."""
-    before = [event for event, phase in events if phase == "baseline" and event.term == term]
-    return max(before, key=lambda e: (read_collected(e.onset).last, e.grade), default=None)
-
-
-def _phase(
-    event: Row[Any], courses: tuple[Course, ...], study: Study, scope: Scope
-) -> Phase | None:
-    """Return the event's phase in the reported course; None: in another course, or unknown."""
-    placement = place(read_collected(event.onset), courses, study.rules.window)
-    if (placement.course or 0) != scope.course - 1 or placement.phase == "unknown":
+def _possibly_late(name: str, term: str, visits: Sequence[Visit]) -> PossiblyLate | None:
+    """Return what a term may have reached late; None if nothing may be late and worse."""
+    possible = [
+        visit
+        for visit in sorted(visits, key=_by_day)
+        if visit.late is not False and visit.worse is not False and visit.at_most
+    ]
+    if not possible:
         return None
-    return "baseline" if placement.phase == "pre_treatment" else placement.phase
+    attributed = [visit.attribution for visit in possible if visit.attribution]
+    at_most = max(visit.at_most for visit in possible)
+    return PossiblyLate(name, term, at_most, attributed[-1] if attributed else "unknown")

@@ -1,6 +1,6 @@
-"""Documents of a stored study: toxicity table, incidence, survival, changes by another edition."""
+"""The toxicity table of a stored study, its rows, and its changes by another edition."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,6 @@ from toxgrade.cohort.definition import (
     definition_text,
     paper_rows,
 )
-from toxgrade.cohort.survival import Step, at, at_risk, cumulative_incidence, kaplan_meier, median
 from toxgrade.cohort.table_document import counted_document
 from toxgrade.cohort.toxicity_table import toxicity_table
 from toxgrade.criteria.model import Direction, Edition
@@ -31,12 +30,6 @@ from toxgrade.server.reports.cohort_bounds import cohort
 from toxgrade.server.reports.cohort_queries import events_by_patient
 from toxgrade.server.reports.interpretation_effect import interpretation_effects
 from toxgrade.server.reports.left_out import left_out
-from toxgrade.server.reports.time_to_event import TimesToEvent, overall_survival, time_to_grade
-
-_MONTHS = (3, 6, 12, 24, 36, 60)
-_DAYS_PER_MONTH = 365.25 / 12
-
-_METHOD = "95 % limits on the log(-log) scale"
 
 _Key = tuple[int, Direction]
 """The place of a result in the list of a patient's results, and the direction of a term."""
@@ -91,90 +84,6 @@ def find_row(name: str, study: Study, edition: Edition, vocabulary: Vocabulary) 
         fault = FieldFault(("query", "term"), "unknown-term", f"{error}, or one of {labels}")
         raise RequestError("there is no such term or row", [fault]) from None
     return TableRow(term, (term,), clinical=term not in {t.name for t in edition.terms})
-
-
-def incidence_document(
-    connection: Connection, study: Study, row: TableRow, grade: int, course: int
-) -> dict[str, Any]:
-    """Return the cumulative incidence of a grade or higher as a document."""
-    times = time_to_grade(connection, study, row, grade, course)
-    steps = cumulative_incidence(times.observed.values())
-    return {
-        "study": study.name,
-        "synthetic": study.synthetic,
-        "row": row.label,
-        "terms": list(row.terms),
-        "grade": grade,
-        "course": course,
-        "definition": (
-            f"Time from radiotherapy start to the first grade {grade} or higher worse than the"
-            " patient's own baseline; death without it competes; alive: censored at the last"
-            " contact or result, or at the next course. Aalen-Johansen estimate"
-            f" (Scand J Stat 1978;5:141), {_METHOD}. The grade was reached on that day or since the"
-            " visit before."
-        ),
-        **_curve(times, steps),
-    }
-
-
-def survival_document(connection: Connection, study: Study) -> dict[str, Any]:
-    """Return overall survival from the start of radiotherapy as a document."""
-    times = overall_survival(connection, study)
-    steps = kaplan_meier(times.observed.values())
-    return {
-        "study": study.name,
-        "synthetic": study.synthetic,
-        "definition": (
-            "Time from the first course's radiotherapy start to death of any cause; alive: censored"
-            " at the last contact or result. Kaplan-Meier estimate"
-            f" (J Am Stat Assoc 1958;53:457), {_METHOD}."
-        ),
-        "median_days": median(steps),
-        **_curve(times, steps),
-    }
-
-
-def _curve(times: TimesToEvent, steps: Sequence[Step]) -> dict[str, Any]:
-    outcomes = [one.outcome for one in times.observed.values()]
-    return {
-        "n": len(outcomes),
-        "events": outcomes.count("event"),
-        "competing": outcomes.count("competing"),
-        "censored": outcomes.count("censored"),
-        "steps": [_step(step) for step in steps],
-        "at_months": [_at_month(times, steps, month) for month in _MONTHS],
-        "undecided": times.undecided,
-        "not_evaluable": times.not_evaluable,
-    }
-
-
-def _step(step: Step) -> dict[str, Any]:
-    return {
-        "days": step.days,
-        "at_risk": step.at_risk,
-        "events": step.events,
-        "competing": step.competing,
-        "censored": step.censored,
-        **_estimate(step),
-    }
-
-
-def _estimate(step: Step | None) -> dict[str, float | None]:
-    numbers = (step.estimate, step.low, step.high) if step else (None, None, None)
-    rounded = [None if number is None else round(number, 6) for number in numbers]
-    return dict(zip(("estimate", "low", "high"), rounded, strict=True))
-
-
-def _at_month(times: TimesToEvent, steps: Sequence[Step], month: int) -> dict[str, Any]:
-    """Return the curve at a number of months; without an estimate if nobody is followed so long."""
-    days = round(month * _DAYS_PER_MONTH)
-    followed = at_risk(times.observed.values(), days)
-    return {
-        "months": month,
-        "days": days,
-        "at_risk": followed,
-        **_estimate(at(steps, days) if followed else None),
-    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,27 +1,25 @@
 """Days from radiotherapy to a first grade or to death, for every patient of a study."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, and_, case, func, or_, select
+from sqlalchemy import Connection, func, select
 
-from toxgrade.cohort.definition import Scope, TableRow
+from toxgrade.cohort.definition import Scope
 from toxgrade.cohort.survival import Observation
-from toxgrade.grading.flags import Flag
-from toxgrade.grading.parse import read_collected
-from toxgrade.grading.phase import place
+from toxgrade.criteria.model import Edition
 from toxgrade.grading.result import Course
 from toxgrade.server.records.db.tables import grades, patients
 from toxgrade.server.records.studies import Study
 from toxgrade.server.reports.cohort_queries import (
     contacts_by_patient,
-    counted,
     courses_by_patient,
-    events_by_patient,
     reported_course,
 )
+from toxgrade.server.reports.findings import Censor, Endpoint, Findings, Seen
+from toxgrade.server.reports.placed_results import LeftOut, left_out
 
 NotEvaluable = Literal["no-radiotherapy-start", "not-followed", "not-measured"]
 
@@ -30,13 +28,18 @@ NotEvaluable = Literal["no-radiotherapy-start", "not-followed", "not-measured"]
 class TimesToEvent:
     """The patients of a study with their days from the start of the course to an outcome.
 
-    ``observed``: by name. ``undecided``: observed without the grade, though an undecided result may
-    have reached it. ``not_evaluable``: patients who cannot be observed, by reason.
+    ``observed``: by name. ``undecided``: without a certain event, though what is undecided or not
+    placed in time may be one. ``inexact``: with an event on a day that is not exact; the first
+    possible day of the first certain event counts. ``not_evaluable``: patients who cannot be
+    observed, by reason. ``other_courses`` and ``after_death``: results left out, by patient.
     """
 
     observed: dict[str, Observation] = field(default_factory=dict)
     undecided: list[str] = field(default_factory=list)
+    inexact: list[str] = field(default_factory=list)
     not_evaluable: dict[NotEvaluable, list[str]] = field(default_factory=dict)
+    other_courses: dict[str, int] = field(default_factory=dict)
+    after_death: dict[str, int] = field(default_factory=dict)
 
     def add_not_evaluable(self, patient: str, reason: NotEvaluable) -> None:
         self.not_evaluable.setdefault(reason, []).append(patient)
@@ -54,57 +57,77 @@ class _FollowedPatient:
     courses: tuple[Course, ...]
 
 
-@dataclass(slots=True)
-class _Reached:
-    """The first day on which the grade was certain, and whether any result may have reached it."""
+def times_to_grades(
+    connection: Connection, study: Study, edition: Edition, endpoint: Endpoint, of: Sequence[int]
+) -> dict[int, TimesToEvent]:
+    """Return each patient's days to the first of each of several grades, worse than baseline.
 
-    first: date | None = None
-    possible: bool = False
-
-
-def time_to_grade(
-    connection: Connection, study: Study, row: TableRow, grade: int, course: int
-) -> TimesToEvent:
-    """Return each patient's days to the first grade from ``grade`` up that is worse than baseline.
-
-    A result counts from the day it was taken, an event from its onset. Death is the competing
-    event; patients alive are censored at the last contact or result, or at the next course. The
+    A result counts from the day it was taken, an event from its onset, of a partial date the first
+    possible day; but only if it is certainly after the start. Death is the competing event. The
     grade may have been reached on any day since the visit before.
     """
-    return times_to_grades(connection, study, row, (grade,), course)[grade]
-
-
-def times_to_grades(
-    connection: Connection, study: Study, row: TableRow, of: Sequence[int], course: int
-) -> dict[int, TimesToEvent]:
-    """Return the times to each of several grades, as ``time_to_grade``, with one query."""
-    scope = Scope("both", course)
-    by_grade = _laboratory(connection, study, row, of, scope)
-    events = events_by_patient(connection, study)
+    scope = Scope("both", endpoint.course)
     followed = list(_followed(connection, study, scope))
-    times = {grade: TimesToEvent() for grade in of}
-    for grade, found in times.items():
-        for patient in followed:
-            reached = by_grade[grade].get(patient.id)
-            if reached is None and row.clinical:
-                reached = _Reached()
-            if patient.start is None:
-                found.add_not_evaluable(patient.name, "no-radiotherapy-start")
-            elif reached is None:
-                found.add_not_evaluable(patient.name, "not-measured")
-            elif patient.end is None or patient.end < patient.start:
-                found.add_not_evaluable(patient.name, "not-followed")
-            else:
-                own = [event for event in events.get(patient.id, []) if event.term in row.terms]
-                _add_events(reached, own, patient, grade, study, scope)
-                if reached.possible and reached.first is None:
-                    found.undecided.append(patient.name)
-                found.observed[patient.name] = _observation(patient, patient.start, reached.first)
-    return times
+    started = {patient.id: patient.courses for patient in followed if patient.start}
+    died = {patient.id: patient.died for patient in followed if patient.died}
+    findings = Findings(connection, study, edition, endpoint, started, died)
+    seen = findings.from_grade(min(of))
+    courses = {patient.id: patient.courses for patient in followed}
+    left = left_out(connection, study, courses, endpoint.course - 1, endpoint.row.terms)
+    return {grade: _times(grade, followed, seen, endpoint, left) for grade in of}
+
+
+def _times(
+    grade: int,
+    followed: Sequence[_FollowedPatient],
+    seen: Mapping[int, Seen],
+    endpoint: Endpoint,
+    left: LeftOut,
+) -> TimesToEvent:
+    found = TimesToEvent()
+    for patient in followed:
+        own = seen.get(patient.id, Seen() if endpoint.row.clinical else None)
+        if elsewhere := left.other_courses[patient.id]:
+            found.other_courses[patient.name] = elsewhere
+        if after_death := left.after_death[patient.id]:
+            found.after_death[patient.name] = after_death
+        if patient.start is None:
+            found.add_not_evaluable(patient.name, "no-radiotherapy-start")
+        elif own is None:
+            found.add_not_evaluable(patient.name, "not-measured")
+        else:
+            _add(found, grade, patient, patient.start, own, endpoint.censor)
+    return found
+
+
+def _add(
+    found: TimesToEvent,
+    grade: int,
+    patient: _FollowedPatient,
+    start: date,
+    seen: Seen,
+    censor: Censor,
+) -> None:
+    possible = [f for f in seen.findings if f.at_most >= grade and f.worse is not False]
+    certain = [f for f in possible if f.certain and f.at_least >= grade and f.worse]
+    first = min((f.first for f in certain), default=None)
+    if first is None and possible:
+        found.undecided.append(patient.name)
+    if first is not None and (patient.died is None or first <= patient.died):
+        found.observed[patient.name] = Observation((first - start).days, "event")
+        if min(f.first for f in possible) < first or min(f.last for f in certain) > first:
+            found.inexact.append(patient.name)
+    elif patient.end is None or patient.end < start:
+        found.add_not_evaluable(patient.name, "not-followed")
+    elif patient.died == patient.end:
+        found.observed[patient.name] = Observation((patient.end - start).days, "competing")
+    else:
+        end = patient.end if censor == "contact" else max(start, seen.last or start)
+        found.observed[patient.name] = Observation((end - start).days, "censored")
 
 
 def overall_survival(connection: Connection, study: Study) -> TimesToEvent:
-    """Return the days from the first course's start to death, or to the last contact or result."""
+    """Return the days from the first course's start to death, or to the end of follow-up."""
     found = TimesToEvent()
     for patient in _followed(connection, study, Scope("both"), through_later_courses=True):
         if patient.start is None:
@@ -116,74 +139,6 @@ def overall_survival(connection: Connection, study: Study) -> TimesToEvent:
             died = patient.died is not None
             found.observed[patient.name] = Observation(days, "event" if died else "censored")
     return found
-
-
-def _observation(patient: _FollowedPatient, start: date, first: date | None) -> Observation:
-    """Return the event if it is within follow-up, else death or censoring at its end."""
-    assert patient.end is not None  # The caller has checked it.
-    if first is not None and first <= patient.end:
-        return Observation((first - start).days, "event")
-    outcome: Literal["competing", "censored"] = (
-        "competing" if patient.died == patient.end else "censored"
-    )
-    return Observation((patient.end - start).days, outcome)
-
-
-def _laboratory(
-    connection: Connection, study: Study, row: TableRow, of: Sequence[int], scope: Scope
-) -> dict[int, dict[int, _Reached]]:
-    """Return by grade, then by patient, what the results after the start of the course reached."""
-    end_unknown = grades.c.flags.contains(Flag.NO_RADIOTHERAPY_END.value)
-    after = or_(grades.c.phase.in_(("acute", "late")), end_unknown)
-    columns = []
-    for grade in of:
-        certain = and_(grades.c.at_least >= grade, grades.c.worse_than_baseline.is_(True))
-        possible = and_(grades.c.at_most >= grade, grades.c.worse_than_baseline.is_not(False))
-        columns += [
-            func.min(case((certain, grades.c.collected_on))),
-            func.max(case((possible, 1), else_=0)),
-        ]
-    rows = connection.execute(
-        select(grades.c.patient_id, *columns)
-        .join(patients, grades.c.patient_id == patients.c.id)
-        .where(patients.c.study_id == study.id, counted(scope), after)
-        .where(grades.c.term.in_(row.terms), grades.c.at_least.is_not(None))
-        .group_by(grades.c.patient_id)
-    )
-    reached: dict[int, dict[int, _Reached]] = {grade: {} for grade in of}
-    for patient_id, *found in rows:
-        for grade, first, possible in zip(of, found[::2], found[1::2], strict=True):
-            reached[grade][patient_id] = _Reached(first, bool(possible))
-    return reached
-
-
-def _add_events(
-    reached: _Reached,
-    events: list[Row[Any]],
-    patient: _FollowedPatient,
-    grade: int,
-    study: Study,
-    scope: Scope,
-) -> None:
-    """Add clinicians' grades, each term compared with its own last grade up to the start."""
-    baselines: dict[str, tuple[date, int]] = {}
-    later: list[tuple[str, date, int, bool]] = []
-    for event in events:
-        onset = read_collected(event.onset)
-        placement = place(onset, patient.courses, study.rules.window)
-        if (placement.course or 0) != scope.course - 1:
-            continue
-        if placement.phase == "pre_treatment":
-            dated = (onset.last, event.grade)
-            baselines[event.term] = max(baselines.get(event.term, dated), dated)
-        else:
-            uncertain = placement.phase == "unknown" and not placement.flags
-            later.append((event.term, onset.first, event.grade, not uncertain))
-    for term, day, event_grade, certain in later:
-        if event_grade >= grade and event_grade > baselines.get(term, (day, 0))[1]:
-            reached.possible = True
-            if certain:
-                reached.first = min(reached.first or day, day)
 
 
 def _followed(

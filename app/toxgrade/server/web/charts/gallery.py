@@ -14,7 +14,9 @@ from toxgrade.grading.rules import Graders
 from toxgrade.server.records.studies import Study, count_patients
 from toxgrade.server.reports.chart_data import edish_peaks, swimmer_lanes
 from toxgrade.server.reports.cohort_bounds import cohort
-from toxgrade.server.reports.study_reports import find_row, incidence_document, study_rows
+from toxgrade.server.reports.curves import incidence_document
+from toxgrade.server.reports.findings import Endpoint
+from toxgrade.server.reports.study_reports import find_row, study_rows
 from toxgrade.server.reports.timeline import timeline as read_timeline
 from toxgrade.server.web.charts.chart import WIDTH, Chart
 from toxgrade.server.web.charts.edish import edish
@@ -107,11 +109,12 @@ class Gallery:
         return edish(found, count_patients(connection, study), request.width)
 
     def _swimmer(self, connection: Connection, study: Study, request: ChartRequest) -> Chart:
-        return swimmer(
-            swimmer_lanes(connection, study, self.rows(study)), request.page, request.width
-        )
+        edition = self.graders.for_rules(study.rules).edition
+        found = swimmer_lanes(connection, study, edition, self.rows(study))
+        return swimmer(found, request.page, request.width)
 
     def _incidence(self, connection: Connection, study: Study, request: ChartRequest) -> Chart:
         row = self._row(study, request.term) if request.term else self.rows(study)[0]
-        document = incidence_document(connection, study, row, request.min_grade, course=1)
+        edition = self.graders.for_rules(study.rules).edition
+        document = incidence_document(connection, study, edition, Endpoint(row), request.min_grade)
         return incidence(document, request.width)

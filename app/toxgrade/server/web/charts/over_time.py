@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from toxgrade.server.reports.chart_data import Lane
+from toxgrade.server.reports.chart_data import Lane, Swimmer
 from toxgrade.server.web.charts.chart import WIDTH, Chart, digit_colour, grade_scale, ink
 
 PATIENTS_PER_CHART = 50
@@ -53,7 +53,8 @@ def incidence(document: dict[str, Any], width: int = WIDTH) -> Chart:
         alt.vconcat(upper, _at_risk(document, scale, end, width), spacing=6),
         f"{document['row']}: cumulative incidence of grade {document['grade']} or higher",
         f"n = {n}: {events} with the grade, {document['competing']} dead without,"
-        f" {document['censored']} censored (ticks). {document['definition']}",
+        f" {document['censored']} censored (ticks); {len(document['undecided'])} undecided."
+        f" {document['definition']}",
     )
 
 
@@ -91,12 +92,12 @@ def _label_step(end: int, width: int) -> int:
     return next((step for step in (1, 2, 3, 6, 12, 24) if end / step <= most), 60)
 
 
-def swimmer(found: Sequence[Lane], page: int = 1, width: int = WIDTH) -> Chart:
+def swimmer(found: Swimmer, page: int = 1, width: int = WIDTH) -> Chart:
     """Return up to 50 patients, the longest followed first, on the time scale of all patients."""
-    ordered = sorted(found, key=lambda lane: (-lane.end, lane.patient))
+    ordered = sorted(found.lanes, key=lambda lane: (-lane.end, lane.patient))
     start = (page - 1) * PATIENTS_PER_CHART
     shown = ordered[start : page * PATIENTS_PER_CHART]
-    longest = max((lane.end for lane in found), default=0) / _DAYS_PER_MONTH
+    longest = max((lane.end for lane in found.lanes), default=0) / _DAYS_PER_MONTH
     end = max(12, 6 * (int(longest // 6) + 1))
     step = next((s for s in (1, 2, 3, 6, 12, 24) if end / s <= width / 45), 60)
     x = alt.X(
@@ -112,16 +113,26 @@ def swimmer(found: Sequence[Lane], page: int = 1, width: int = WIDTH) -> Chart:
     layers: alt.LayerChart = alt.layer(*_layers(shown, x, y, gap)).resolve_scale(
         color="independent"
     )
-    died = sum(lane.died for lane in found)
+    died = sum(lane.died for lane in found.lanes)
     part = f" Patients {start + 1} to {start + len(shown)}."
     return Chart(
         layers.properties(width=width - _NAMES_WIDTH, height=_LANE_HEIGHT * max(1, len(shown))),
         "From radiotherapy to the last contact",
-        f"n = {len(found)} patients, {died} died (dagger; arrow: alive at the last contact).{part}"
-        " Short block: radiotherapy. A digit marks the first day on which a grade worse than the"
-        " patient's own baseline was higher than any before, over all rows of the toxicity table;"
-        " moved right where two would overlap.",
+        f"n = {len(found.lanes)} patients, {died} died (dagger; arrow: alive at the last contact)."
+        f"{part} Short block: radiotherapy. A digit marks the first day on which a grade worse than"
+        " the patient's own baseline was higher than any before, over all rows of the toxicity"
+        f" table; moved right where two would overlap.{_not_drawn(found)}",
     )
+
+
+def _not_drawn(found: Swimmer) -> str:
+    """Return sentences on what the lanes do not show exactly; empty if they show everything."""
+    sentences = [
+        (len(found.undecided), "{} patients may have reached a higher grade than drawn"),
+        (len(found.inexact), "{} have a digit on the first possible day of a date not exact"),
+        (found.other_courses, "{} results of later courses have no digit"),
+    ]
+    return "".join(f" {text.format(n)}." for n, text in sentences if n)
 
 
 def _layers(shown: Sequence[Lane], x: alt.X, y: alt.Y, gap: float) -> list[alt.Chart]:

@@ -1,0 +1,220 @@
+"""Graded results of a study as they count in one course, also where their phase is unknown."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, or_, select
+
+from toxgrade.cohort.worst import Bounds
+from toxgrade.grading.flags import Flag
+from toxgrade.grading.parse import read_collected
+from toxgrade.grading.phase import belongs, possible_places
+from toxgrade.grading.result import PHASES, CertainPhase, Collected, Course, Phase, Place
+from toxgrade.server.records.db.tables import grades, patients, results
+from toxgrade.server.records.studies import Study
+
+AFTER_START: tuple[CertainPhase, ...] = ("acute", "late")
+
+Courses = Mapping[int, tuple[Course, ...]]
+"""The courses of every patient by row number; a patient without any may be left out."""
+
+
+class PlacedResult(msgspec.Struct, frozen=True, gc=False):
+    """The current grade of a final result, for one term, with every place it may have.
+
+    ``first`` and ``last``: its possible days, None where undated. ``worse``: than its baseline.
+    ``is_likely`` False: its date is in the future or decades away.
+    """
+
+    patient_id: int
+    result_id: int
+    term: str
+    phase: Phase
+    places: tuple[Place, ...]
+    first: date | None
+    last: date | None
+    at_least: int
+    at_most: int
+    worse: bool | None
+    is_likely: bool
+    value: str
+
+
+def placed_results(
+    connection: Connection, study: Study, courses: Courses, course: int, wanted: ColumnElement[bool]
+) -> Iterator[PlacedResult]:
+    """Yield the graded results that are or may be of a course (its index) and are ``wanted``."""
+    own = or_(grades.c.phase == "unknown", _of_course(course))
+    for one in _placed(connection, study, courses, and_(own, wanted)):
+        if belongs(one.places, course, PHASES) is not False:
+            yield one
+
+
+def _placed(
+    connection: Connection, study: Study, courses: Courses, condition: ColumnElement[bool]
+) -> Iterator[PlacedResult]:
+    unlikely = grades.c.flags.contains(Flag.UNLIKELY_DATE.value)
+    shown = [grades.c[name] for name in ("patient_id", "result_id", "term", "phase", "course")]
+    graded = (grades.c.at_least, grades.c.at_most, grades.c.worse_than_baseline)
+    query = (
+        select(*shown, *graded, unlikely.label("unlikely"), results.c.collected,
+               results.c.value, results.c.unit)
+        .join(results, grades.c.result_id == results.c.id)
+        .join(patients, grades.c.patient_id == patients.c.id)
+        .where(patients.c.study_id == study.id, _counted(), condition)
+    )  # fmt: skip
+    places: dict[tuple[int, str | None], tuple[Place, ...]] = {}
+    for row in connection.execute(query):
+        day = read_collected(row.collected) if row.collected is not None else None
+        if row.phase == "unknown":
+            key = (row.patient_id, row.collected)
+            if key not in places:
+                own = courses.get(row.patient_id, ())
+                places[key] = possible_places(day, own, study.rules.window)
+            found = places[key]
+        else:
+            phase: CertainPhase = "pre_treatment" if row.phase == "baseline" else row.phase
+            found = (Place(row.course or 0, phase),)
+        yield _result(row, found, day)
+
+
+def _result(row: Any, places: tuple[Place, ...], day: Collected | None) -> PlacedResult:
+    return PlacedResult(
+        row.patient_id,
+        row.result_id,
+        row.term,
+        row.phase,
+        places,
+        day.first if day else None,
+        day.last if day else None,
+        row.at_least,
+        row.at_most,
+        row.worse_than_baseline,
+        not row.unlikely,
+        f"{row.value} {row.unit}",
+    )
+
+
+def last_results(
+    connection: Connection, study: Study, course: int, terms: Sequence[str]
+) -> dict[int, date | None]:
+    """Return each patient's last day with a result of the terms after the start of a course.
+
+    By the patient's row number; None: only on unlikely days. Results of unknown phase are left out.
+    """
+    likely = ~grades.c.flags.contains(Flag.UNLIKELY_DATE.value)
+    query = (
+        select(grades.c.patient_id, func.max(case((likely, grades.c.collected_on))).label("last"))
+        .join(patients, grades.c.patient_id == patients.c.id)
+        .where(patients.c.study_id == study.id, _counted(), _of_course(course))
+        .where(grades.c.phase.in_(AFTER_START), grades.c.term.in_(terms))
+        .group_by(grades.c.patient_id)
+    )
+    return {row.patient_id: row.last for row in connection.execute(query)}
+
+
+def laboratory_baselines(
+    connection: Connection, study: Study, course: int, terms: Sequence[str]
+) -> dict[tuple[int, str], Bounds]:
+    """Return the baseline of laboratory terms at the start of a course, by patient and term.
+
+    That of a later course may be a result of the course before, which has another phase there; so
+    it is taken from the grades that were compared with it.
+    """
+    is_baseline = grades.c.phase == "baseline"
+    query = (
+        select(
+            grades.c.patient_id,
+            grades.c.term,
+            func.max(case((is_baseline, grades.c.at_least))).label("at_least"),
+            func.max(case((is_baseline, grades.c.at_most))).label("at_most"),
+            func.max(grades.c.baseline_grade).label("compared"),
+        )
+        .join(patients, grades.c.patient_id == patients.c.id)
+        .where(patients.c.study_id == study.id, _counted(), _of_course(course))
+        .where(grades.c.term.in_(terms))
+        .group_by(grades.c.patient_id, grades.c.term)
+    )
+    found = {}
+    for row in connection.execute(query):
+        least, most = row.at_least, row.at_most
+        if least is None:
+            least = most = row.compared
+        if least is not None:
+            found[row.patient_id, row.term] = Bounds(least, most, decided=least == most)
+    return found
+
+
+@dataclass(slots=True)
+class LeftOut:
+    """How many results of each patient (by row number) a report on one course leaves out."""
+
+    other_courses: Counter[int] = field(default_factory=Counter)
+    after_death: Counter[int] = field(default_factory=Counter)
+
+
+def left_out(
+    connection: Connection,
+    study: Study,
+    courses: Courses,
+    course: int,
+    terms: Sequence[str] | None = None,
+) -> LeftOut:
+    """Count the graded results certainly of other courses or after death; all terms by default."""
+    of_terms = grades.c.term.is_not(None) if terms is None else grades.c.term.in_(terms)
+    elsewhere = and_(grades.c.phase != "unknown", ~_of_course(course), of_terms)
+    found = LeftOut()
+    for counts, condition in (
+        (found.other_courses, and_(_counted(), elsewhere)),
+        (found.after_death, and_(_current(), _after_death(), of_terms)),
+    ):
+        for row in connection.execute(_number_of_results(study, condition)):
+            counts[row.patient_id] = row.results
+    unplaced = and_(grades.c.phase == "unknown", grades.c.course.is_not(None), of_terms)
+    several = (one for one in courses.values() if len(one) > 1)
+    if next(several, None) is not None:
+        elsewhere_too = {
+            (one.patient_id, one.result_id)
+            for one in _placed(connection, study, courses, unplaced)
+            if belongs(one.places, course, PHASES) is False
+        }
+        found.other_courses.update(patient_id for patient_id, _ in elsewhere_too)
+    return found
+
+
+def _number_of_results(study: Study, condition: ColumnElement[bool]) -> Select[Any]:
+    number = func.count(grades.c.result_id.distinct()).label("results")
+    return (
+        select(grades.c.patient_id, number)
+        .join(patients, grades.c.patient_id == patients.c.id)
+        .where(patients.c.study_id == study.id, condition)
+        .group_by(grades.c.patient_id)
+    )
+
+
+def _of_course(course: int) -> ColumnElement[bool]:
+    """Return the condition of grades of known phase of a course; without courses: of the first."""
+    return func.coalesce(grades.c.course, 0) == course
+
+
+def _counted() -> ColumnElement[bool]:
+    return and_(_current(), ~_after_death())
+
+
+def _after_death() -> ColumnElement[bool]:
+    return grades.c.flags.contains(Flag.AFTER_DEATH.value)
+
+
+def _current() -> ColumnElement[bool]:
+    """Return the condition of current grades of final results for a term that could be graded."""
+    later = grades.alias("later")
+    return and_(
+        grades.c.term.is_not(None),
+        grades.c.at_least.is_not(None),
+        grades.c.reason.is_distinct_from("not-final"),
+        ~exists().where(later.c.supersedes_id == grades.c.id),
+    )
