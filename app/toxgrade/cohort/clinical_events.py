@@ -52,20 +52,28 @@ def clinical_baseline(events: Iterable[ClinicalEvent], course: Course | None) ->
     before = [event for event in events if event.onset.first <= latest_start]
     if not before:
         return None
-    holding = [e for e in before if start is None or e.resolved is None or e.resolved >= start]
-    highest = max((event.grade for event in holding), default=0)
     if start is None:
+        highest = max(event.grade for event in before)
         return Bounds(0, highest, decided=highest == 0)
+    holding = [event for event in before if _holds(event, start)]
     certain = [event for event in before if event.onset.last <= start]
     beyond = [e.grade for e in holding if e.onset.last <= start and (e.ongoing or e.resolved)]
-    after_resolution = (max(beyond, default=0), highest)
+    after_resolution = (max(beyond, default=0), max((e.grade for e in holding), default=0))
     found = [] if certain else [(0, 0)]
-    earliest = max(((e.onset.first, e.grade) for e in certain), default=(date.min, 0))
+    not_before = max(
+        ((e.onset.first, e.grade, _holds(e, start)) for e in certain), default=(date.min, 0, False)
+    )
     for event in before:
-        if (min(event.onset.last, start), event.grade) >= earliest:  # It can be the last.
-            found.append((event.grade, event.grade) if event in holding else after_resolution)
+        holds = _holds(event, start)
+        if (min(event.onset.last, start), event.grade, holds) >= not_before:  # It can be the last.
+            found.append((event.grade, event.grade) if holds else after_resolution)
     least, most = min(low for low, _ in found), max(high for _, high in found)
     return Bounds(least, most, decided=least == most)
+
+
+def _holds(event: ClinicalEvent, day: date) -> bool:
+    """Return whether an event that began by a day is not known to have resolved before it."""
+    return event.resolved is None or event.resolved >= day
 
 
 @dataclass(frozen=True, slots=True)
