@@ -33,8 +33,8 @@ class LeftOut:
         return {
             "phase_unknown": {"n": sum(self.phase_unknown.values())}
             | dict(sorted(self.phase_unknown.items())),
-            "other_courses": _results_of(self.other_courses),
-            "after_death": _results_of(self.after_death),
+            "other_courses": results_of(self.other_courses),
+            "after_death": results_of(self.after_death),
             "without_course": {
                 "n": len(self.without_course),
                 "patients": sorted(self.without_course),
@@ -42,7 +42,8 @@ class LeftOut:
         }
 
 
-def _results_of(by_patient: Mapping[str, int]) -> dict[str, Any]:
+def results_of(by_patient: Mapping[str, int]) -> dict[str, Any]:
+    """Return the number of results, from that of each patient, and the patients."""
     return {"results": sum(by_patient.values()), "patients": sorted(by_patient)}
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, literal
 
 from toxgrade.cohort.clinical_events import (
     ClinicalEvent,
+    PlacedEvent,
     by_term,
     clinical_baseline,
     place_events,
@@ -205,11 +206,20 @@ def _add_events(
         if before := clinical_baseline(recorded, courses[index]):
             _add_bounds(baseline, term, before)
         for placed in place_events(recorded, courses, index, window, died):
-            among, grade = placed.counts(scope.phases), placed.event.grade
+            among, grade = _counts(placed, scope), placed.event.grade
             if among is not False:
                 is_worse = worse(grade, grade, baseline.get(term, ABSENT))
                 bounds = Bounds(grade, grade, decided=True, worse=is_worse)
                 _add_bounds(worst, term, bounds if among else bounds.possible)
+
+
+def _counts(placed: PlacedEvent, scope: Scope) -> bool | None:
+    """Return whether an event counts; None: possibly. What began on treatment may be left out."""
+    among = placed.counts(scope.phases)
+    if among is False or scope.on_treatment or placed.on_treatment is False:
+        return among
+    late = placed.late if "late" in scope.phases else False
+    return late if placed.on_treatment else late or None
 
 
 def _add_bounds(window: dict[str, Bounds], term: str, bounds: Bounds) -> None:

@@ -1,6 +1,6 @@
 """Documents of the curves of a study: cumulative incidence of a grade, overall survival."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -14,6 +14,7 @@ from toxgrade.cohort.survival import (
     kaplan_meier,
     median,
 )
+from toxgrade.cohort.table_document import results_of
 from toxgrade.criteria.model import Edition
 from toxgrade.grading.event import ATTRIBUTIONS
 from toxgrade.server.records.studies import Study
@@ -51,8 +52,8 @@ def incidence_document(
         "definition": _definition(endpoint, grade),
         **_curve(times, steps),
         "inexact": times.inexact,
-        "other_courses": patients_document(times.other_courses),
-        "after_death": patients_document(times.after_death),
+        "other_courses": results_of(times.other_courses),
+        "after_death": results_of(times.after_death),
     }
 
 
@@ -91,11 +92,6 @@ def survival_document(connection: Connection, study: Study) -> dict[str, Any]:
         "median_days": median(steps),
         **_curve(times, steps),
     }
-
-
-def patients_document(results: Mapping[str, int]) -> dict[str, Any]:
-    """Return the number of results, from that of each patient, and the patients."""
-    return {"results": sum(results.values()), "patients": sorted(results)}
 
 
 def _curve(times: TimesToEvent, steps: Sequence[Step]) -> dict[str, Any]:

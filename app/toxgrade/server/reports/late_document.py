@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from toxgrade.cohort.table_document import results_of
 from toxgrade.criteria.model import Edition
 from toxgrade.grading.event import ATTRIBUTIONS, Attribution
 from toxgrade.server.records.studies import Study
-from toxgrade.server.reports.curves import patients_document
 from toxgrade.server.reports.late_toxicity import LateToxicity, late_toxicity
 from toxgrade.server.reports.late_visits import Visit
 
@@ -52,9 +52,12 @@ def late_document(
             for one in found.undecided
             if one.attribution in attributions
         ],
-        "without_course": found.without_course,
-        "other_courses": patients_document(found.other_courses),
-        "after_death": patients_document(found.after_death),
+        "without_course": {
+            "n": len(found.without_course),
+            "patients": found.without_course,
+        },
+        "other_courses": results_of(found.other_courses),
+        "after_death": results_of(found.after_death),
     }
 
 

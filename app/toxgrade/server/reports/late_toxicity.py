@@ -13,7 +13,7 @@ from toxgrade.server.records.db.tables import patients
 from toxgrade.server.records.studies import Study
 from toxgrade.server.reports.cohort_queries import courses_by_patient
 from toxgrade.server.reports.late_visits import Visit, read_visits
-from toxgrade.server.reports.placed_results import left_out
+from toxgrade.server.reports.placed_results import not_counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def late_toxicity(
                 report.undecided.append(may_be)
         elif not own and name not in report.without_course[-1:]:
             report.without_course.append(name)
-    left = left_out(connection, study, courses, index)
+    left = not_counted(connection, study, courses, index)
     for patient, name in sorted(names.items(), key=lambda item: item[1]):
         if len(courses.get(patient, ())) >= course and left.other_courses[patient]:
             report.other_courses[name] = left.other_courses[patient]

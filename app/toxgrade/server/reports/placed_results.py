@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select
 
 from toxgrade.cohort.worst import Bounds
 from toxgrade.grading.flags import Flag
@@ -16,6 +16,7 @@ from toxgrade.grading.phase import belongs, possible_places
 from toxgrade.grading.result import PHASES, CertainPhase, Collected, Course, Phase, Place
 from toxgrade.server.records.db.tables import grades, patients, results
 from toxgrade.server.records.studies import Study
+from toxgrade.server.reports.cohort_queries import current_and_final
 
 AFTER_START: tuple[CertainPhase, ...] = ("acute", "late")
 
@@ -150,24 +151,24 @@ def laboratory_baselines(
 
 
 @dataclass(slots=True)
-class LeftOut:
+class NotCounted:
     """How many results of each patient (by row number) a report on one course leaves out."""
 
     other_courses: Counter[int] = field(default_factory=Counter)
     after_death: Counter[int] = field(default_factory=Counter)
 
 
-def left_out(
+def not_counted(
     connection: Connection,
     study: Study,
     courses: Courses,
     course: int,
     terms: Sequence[str] | None = None,
-) -> LeftOut:
-    """Count the graded results certainly of other courses or after death; all terms by default."""
+) -> NotCounted:
+    """Count graded results after the start of another course or after death; None: all terms."""
     of_terms = grades.c.term.is_not(None) if terms is None else grades.c.term.in_(terms)
-    elsewhere = and_(grades.c.phase != "unknown", ~_of_course(course), of_terms)
-    found = LeftOut()
+    elsewhere = and_(grades.c.phase.in_(AFTER_START), ~_of_course(course), of_terms)
+    found = NotCounted()
     for counts, condition in (
         (found.other_courses, and_(_counted(), elsewhere)),
         (found.after_death, and_(_current(), _after_death(), of_terms)),
@@ -210,11 +211,5 @@ def _after_death() -> ColumnElement[bool]:
 
 
 def _current() -> ColumnElement[bool]:
-    """Return the condition of current grades of final results for a term that could be graded."""
-    later = grades.alias("later")
-    return and_(
-        grades.c.term.is_not(None),
-        grades.c.at_least.is_not(None),
-        grades.c.reason.is_distinct_from("not-final"),
-        ~exists().where(later.c.supersedes_id == grades.c.id),
-    )
+    """Return the condition of current grades of final results that could be graded."""
+    return and_(current_and_final(), grades.c.at_least.is_not(None))

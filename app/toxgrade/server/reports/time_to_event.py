@@ -19,7 +19,7 @@ from toxgrade.server.reports.cohort_queries import (
     reported_course,
 )
 from toxgrade.server.reports.findings import Censor, Endpoint, Findings, Seen
-from toxgrade.server.reports.placed_results import LeftOut, left_out
+from toxgrade.server.reports.placed_results import NotCounted, not_counted
 
 NotEvaluable = Literal["no-radiotherapy-start", "not-followed", "not-measured"]
 
@@ -73,7 +73,7 @@ def times_to_grades(
     findings = Findings(connection, study, edition, endpoint, started, died)
     seen = findings.from_grade(min(of))
     courses = {patient.id: patient.courses for patient in followed}
-    left = left_out(connection, study, courses, endpoint.course - 1, endpoint.row.terms)
+    left = not_counted(connection, study, courses, endpoint.course - 1, endpoint.row.terms)
     return {grade: _times(grade, followed, seen, endpoint, left) for grade in of}
 
 
@@ -82,7 +82,7 @@ def _times(
     followed: Sequence[_FollowedPatient],
     seen: Mapping[int, Seen],
     endpoint: Endpoint,
-    left: LeftOut,
+    left: NotCounted,
 ) -> TimesToEvent:
     found = TimesToEvent()
     for patient in followed:
