@@ -19,6 +19,7 @@ from toxgrade.exports.run_report import (
 from toxgrade.exports.tally import UNREADABLE, Tally
 from toxgrade.exports.worst_grades import Worst, check_table, worst_grades, write_table
 from toxgrade.grading.columns.grader import ColumnGrader
+from toxgrade.grading.columns.output import FOR_COUNTING
 from toxgrade.grading.flags import Flag
 from toxgrade.grading.rules import Graders
 from toxgrade.tabular.courses import NO_COURSES, Courses, read_patients
@@ -158,7 +159,7 @@ class _Run:
     def _output(self, chunk: ExportChunk, graded: pl.DataFrame, places: pl.Series) -> pl.DataFrame:
         """Return the piece to write: the input's columns and ours, or ours under ADaM's names."""
         name = self._edition.name
-        ours = graded.drop("who", "last").with_columns(
+        ours = graded.drop(FOR_COUNTING).with_columns(
             (chunk.rows[ROW].gather(places) + 1).alias("row"),
             edition=pl.lit(name, dtype=pl.Enum([name])),
         )
