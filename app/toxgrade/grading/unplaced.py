@@ -10,11 +10,11 @@ from toxgrade.grading.result import Collected
 class Unplaced(StrEnum):
     """Why a result has the phase ``unknown``. When several apply, the first is reported."""
 
-    NO_TREATMENT_DATES = "no-treatment-dates"
-    NO_DATE = "no-date"
-    NO_END_OF_TREATMENT = "no-end-of-treatment"
-    NO_START_OF_TREATMENT = "no-start-of-treatment"
-    DATE_TOO_COARSE = "date-too-coarse"
+    NO_TREATMENT_DATES = "no treatment dates"
+    NO_DATE = "no date"
+    NO_END_OF_TREATMENT = "no end of treatment"
+    NO_START_OF_TREATMENT = "no start of treatment"
+    DATE_TOO_COARSE = "date too coarse"
     """A date to the month or the year of which some days are of one phase, some of another."""
 
 
