@@ -8,6 +8,7 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
 from tests.grading import strategies
 from tests.grading.columns.test_grader import COURSES, GRADERS, Rows
@@ -19,6 +20,7 @@ from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course, PatientGrade
 from toxgrade.grading.rules import Rules
+from toxgrade.grading.summary import Graded, summarise
 
 Bounds = tuple[int | None, int | None, bool, bool | None, bool]
 """Lower and upper bound, whether one is decided, is worse than its baseline, is relative to it."""
@@ -124,6 +126,23 @@ def test_bounds_equal_the_hull_over_all_placements(
                 if (hull := _hull(own, window)) is not None:
                     expected[patient, term, phase] = hull
     assert _bounds(rows, course, rules, size) == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=strategies.exports(),
+    course=st.sampled_from(COURSES),
+    edition=st.sampled_from(list(strategies.CRITERIA.editions)),
+    size=st.integers(1, 12),
+)
+def test_worst_grades_equal_summaries(rows: Rows, course: Dates, edition: str, size: int) -> None:
+    rules = Rules(edition=edition)
+    expected = {
+        (patient, *astuple(one))
+        for patient in ("P1", "P2")
+        for one in summarise(map(Graded.of, _entries(rows, patient, course, rules)))
+    }
+    assert set(_worst(rows, course, rules, size)) == expected
 
 
 @settings(max_examples=60, deadline=None)

@@ -17,7 +17,7 @@ CELLS = (
 certainly acute or late, may be of any phase, or of any but late or acute."""
 _BLOCK = 4  # Cells made together: most terms have no results of unknown phase.
 NO_NUMBER, UNSEEN = -1, -2  # A cell with results but no number; a cell without results.
-DECIDED, WORSE, MAY_BE_WORSE, RELATIVE = _BITS = (1, 2, 4, 8)
+DECIDED, WORSE, MAY_BE_WORSE, RELATIVE = 1, 2, 4, 8
 """What is known of the grades in a cell beside their bounds: one is decided, is certainly or
 possibly worse than its baseline, or is relative to it."""
 _DAY = {"who": pl.Int64, "last": pl.Date}
@@ -73,9 +73,8 @@ class Worst:
                 cells.append(pl.repeat(empty, added, dtype=cells.dtype, eager=True))
                 cells.rechunk(in_place=True)
         every = pl.int_range(len(self._terms.categories) * len(CELLS), eager=True)
-        return self._first_cells().gather(every // _BLOCK).gather(codes) + (
-            who * _BLOCK + codes % _BLOCK
-        )
+        of_codes = self._first_cells().gather(every // _BLOCK) + every % _BLOCK
+        return of_codes.gather(codes) + who * _BLOCK
 
     def _first_cells(self) -> pl.Series:
         """Return the first cell of each possible block; null: it was not made."""
@@ -85,8 +84,9 @@ class Worst:
 
     def cells(self, patients: pl.Series) -> pl.DataFrame:
         """Return one row per patient and term, sorted by them: ``patient`` String, ``term`` Enum,
-        and for each of ``CELLS`` ``…_least`` and ``…_most`` (Int8; at most one of them is the
-        highest upper bound) and ``…_bits`` (UInt8), null for cells that were not made.
+        and for each of ``CELLS`` ``…_least`` and ``…_most`` (Int8; the higher is the upper bound)
+        and ``…_bits`` (UInt8), null where no cell was made. Those of unknown phase are left out if
+        there was no such result.
 
         ``patients``: their names by number.
         """
@@ -102,7 +102,7 @@ class Worst:
         first_cells = self._first_cells()
         places = [
             first_cells.gather(pairs["term"] * 2 + unknown) + pairs["who"] * _BLOCK
-            for unknown in (0, 1)
+            for unknown in sorted({0, *(block % 2 for block in self._blocks)})
         ]
         is_seen = self._least > UNSEEN
         any_seen = reduce(or_, (is_seen.gather_every(_BLOCK, at) for at in range(_BLOCK)))
@@ -113,7 +113,7 @@ class Worst:
             cells.select(
                 pl.all().gather(places[at // _BLOCK] + at % _BLOCK).name.prefix(f"{name}_")
             )
-            for at, name in enumerate(CELLS)
+            for at, name in enumerate(CELLS[: len(places) * _BLOCK])
         ]
         return pl.DataFrame(
             {
@@ -177,9 +177,13 @@ def _lift(cells: pl.Series, places: pl.Series, values: pl.Series) -> None:
 
 def _mark(cells: pl.Series, places: pl.Series, bits: pl.Series) -> None:
     """Add ``bits`` to those of ``cells`` at ``places``; a place may occur twice."""
-    old = cells.gather(places)
-    new = (old | bits) != old  # After the first pieces these are few.
-    places, bits = places.filter(new), bits.filter(new)
-    for bit in _BITS:
-        found = places.filter((bits & bit) > 0)
-        cells.scatter(found, cells.gather(found) | bit)
+    # After the first pieces few are new. Of the bits of a place that occurs twice one write wins:
+    # the others are added in the next round.
+    while True:
+        old = cells.gather(places)
+        merged = old | bits
+        new = merged != old
+        if not new.any():
+            return
+        places, bits = places.filter(new), bits.filter(new)
+        cells.scatter(places, merged.filter(new))

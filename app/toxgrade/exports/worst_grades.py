@@ -37,8 +37,11 @@ def bounds_by_phase(cells: pl.DataFrame) -> pl.DataFrame:
     the phase), ``…_worse``, ``…_relative`` (Boolean).
     """
     columns = []
-    for phase, certain in _CERTAIN.items():
-        possible = (*certain, *_POSSIBLE[phase])
+    for phase in _CERTAIN:
+        certain, possible = (
+            [cell for cell in names if f"{cell}_least" in cells.columns]
+            for names in (_CERTAIN[phase], (*_CERTAIN[phase], *_POSSIBLE[phase]))
+        )
         least = pl.max_horizontal(f"{cell}_least" for cell in certain)
         most = pl.max_horizontal(
             f"{cell}_{side}" for cell in possible for side in ("least", "most")
@@ -61,7 +64,7 @@ def bounds_by_phase(cells: pl.DataFrame) -> pl.DataFrame:
     return cells.select("patient", "term", *columns)
 
 
-def _bits_of(cells: tuple[str, ...]) -> pl.Expr:
+def _bits_of(cells: list[str]) -> pl.Expr:
     return reduce(or_, (pl.col(f"{cell}_bits").fill_null(0) for cell in cells))
 
 
