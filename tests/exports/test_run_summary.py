@@ -327,6 +327,6 @@ def test_gradings_without_a_phase_are_counted_by_reason(
     )
     manifest = json.loads((tmp_path / "out.csv.manifest.json").read_text())
     assert manifest["counts"]["phase_unknown"] == {
-        "date too coarse": 2, "no date": 2, "no end of treatment": 2, "no treatment dates": 2,
-        "no start of treatment": 1,
+        "date_too_coarse": 2, "no_date": 2, "no_end_of_treatment": 2, "no_treatment_dates": 2,
+        "no_start_of_treatment": 1,
     }  # fmt: skip

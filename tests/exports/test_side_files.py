@@ -172,7 +172,7 @@ def test_a_grade_of_unknown_phase_is_possible_in_the_table(
     assert (found["undecided"], found["could_be_higher"]) == (undecided, could_be_higher)
     assert table["n_patients"] == 4
     assert table["phase_unknown"] == {
-        "n": 4, "date too coarse": 2, "no date": 1, "no end of treatment": 1,
+        "n": 4, "date_too_coarse": 2, "no_date": 1, "no_end_of_treatment": 1,
     }  # fmt: skip
     assert table["without_course"] == {"n": 1, "patients": ["SYN5"]}
     assert table["not_collected"] == ["Nausea", "Liver pain", "Fatigue"]

@@ -5,6 +5,7 @@ from datetime import date
 from itertools import product
 from random import Random
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,7 +31,7 @@ _WINDOWS = {
 }  # fmt: skip
 
 
-def _gathered(rows: Rows, course: Dates, rules: Rules, size: int) -> tuple[Worst, list[str]]:
+def _gathered(rows: Rows, course: Dates, rules: Rules, size: int) -> tuple[Worst, pl.Series]:
     columns, graded = pieces(rows, course, rules, size)
     worst = Worst(len(columns.patients), with_days=False)
     for piece in graded:
@@ -67,7 +68,7 @@ def _entries(rows: Rows, patient: str, course: Dates, rules: Rules) -> list[Pati
 
 def _placements(entries: Sequence[PatientGrade]) -> Iterable[tuple[str, ...]]:
     """Yield every way to give each result one of the phases that it may be of."""
-    return product(*({p.phase for p in e.places} or {e.phase} for e in entries))
+    return product(*([*{str(p.phase) for p in e.places}] or [e.phase] for e in entries))
 
 
 def _hull(entries: Sequence[PatientGrade], window: Sequence[str]) -> Bounds | None:

@@ -79,7 +79,7 @@ def print_report(
 
 def _unplaced(report: "RunSummary") -> Iterator[str]:
     if counts := report.phase_unknown:
-        listed = ", ".join(f"{reason}: {n:,}" for reason, n in counts.items())
+        listed = ", ".join(f"{reason.replace('_', ' ')}: {n:,}" for reason, n in counts.items())
         yield f"  phase unknown: {sum(counts.values()):,} ({listed})"
 
 

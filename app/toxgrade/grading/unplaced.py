@@ -10,17 +10,15 @@ from toxgrade.grading.result import Collected
 class Unplaced(StrEnum):
     """Why a result has the phase ``unknown``. When several apply, the first is reported."""
 
-    NO_TREATMENT_DATES = "no treatment dates"
-    NO_DATE = "no date"
-    NO_END_OF_TREATMENT = "no end of treatment"
-    NO_START_OF_TREATMENT = "no start of treatment"
-    DATE_TOO_COARSE = "date too coarse"
+    NO_TREATMENT_DATES = "no_treatment_dates"
+    NO_DATE = "no_date"
+    NO_END_OF_TREATMENT = "no_end_of_treatment"
+    NO_START_OF_TREATMENT = "no_start_of_treatment"
+    DATE_TOO_COARSE = "date_too_coarse"
     """A date to the month or the year of which some days are of one phase, some of another."""
 
 
-def why_unplaced(
-    collected: Collected | None, flags: Collection[Flag], *, treated: bool
-) -> Unplaced:
+def why_unplaced(collected: Collected | None, flags: Collection[str], *, treated: bool) -> Unplaced:
     """Return why a result, whose phase is ``unknown``, has no phase.
 
     ``flags``: those of its grade; ``treated``: the patient has a course, with at least one date.
