@@ -1,5 +1,6 @@
 """What a run tells: rows without a patient, names that were not understood, and the first line."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -56,8 +57,9 @@ def test_rows_without_a_patient_are_undecided_and_told_with_the_likely_cause(
         "Toxgrade's own columns: 4 rows, 2 patients",
         "4 gradings: 2 decided",
         "  undecided, missing-patient: 2",
+        "  phase unknown: 2 (no treatment dates: 2)",
         "no patient: 2 rows; are the cells merged, or filled once per patient? see --fill-down",
-        "patients without treatment dates, phase unknown: 2",
+        "patients without treatment dates, in no table: 2",
         "rows that could not be read: 2; --rejects FILE lists them",
     ]
 
@@ -301,3 +303,30 @@ def test_a_column_of_specimens_that_is_not_read_is_told(
     print_report(report, load(only="4.03"), None)
     line = f"column {column} names specimens that are no blood: is it --map specimen={column}?"
     assert (line in capsys.readouterr().err.splitlines()) == told_of
+
+
+def test_gradings_without_a_phase_are_counted_by_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SYN1's treatment has no end, SYN2's no start; SYN3 is treated; nothing is known of SYN4."""
+    dates = "SYN1,2024-01-10,\nSYN2,,2024-02-20\nSYN3,2024-01-10,2024-02-20\n"
+    days = {
+        "SYN1": ["2024-02-01", "2024-09-01", "2024-09-02"],
+        "SYN2": ["2024-02-01", "2024-03-01"],
+        "SYN3": ["2024-02", "2024", "2024-05", "", ""],
+        "SYN4": ["2024-02-01", ""],
+    }
+    labs = "".join(
+        f"{who},{day},PLAT,20,10^9/L,150,400\n" for who, found in days.items() for day in found
+    )
+    without_bounds = "SYN4,2024-02-01,PLAT,lost,10^9/L,150,400\n"
+    lines = told(tmp_path, labs + without_bounds, capsys, f"patient,rt_start,rt_end\n{dates}")
+    assert lines[3] == (
+        "  phase unknown: 9 (date too coarse: 2, no date: 2, no end of treatment: 2,"
+        " no treatment dates: 2, no start of treatment: 1)"
+    )
+    manifest = json.loads((tmp_path / "out.csv.manifest.json").read_text())
+    assert manifest["counts"]["phase_unknown"] == {
+        "date_too_coarse": 2, "no_date": 2, "no_end_of_treatment": 2, "no_treatment_dates": 2,
+        "no_start_of_treatment": 1,
+    }  # fmt: skip

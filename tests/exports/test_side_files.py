@@ -1,19 +1,26 @@
 """Side files and options of grading: worst grades, toxicity table, ADaM's names, baselines."""
 
 import json
+from datetime import date
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import toxgrade.demo
 from tests.conftest import NewDatabase
+from tests.grading import strategies
+from tests.grading.columns.test_grader import COURSES, Rows
 from toxgrade.cohort.definition import Scope
 from toxgrade.criteria.reader import load
 from toxgrade.demo import load_demo
 from toxgrade.exports.grade_file import grade_file
 from toxgrade.exports.run_report import GradeFileRequest
+from toxgrade.grading.parse import COLUMNS
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.records.db.engine import transaction
 from toxgrade.server.records.studies import find_study
@@ -116,3 +123,103 @@ def test_a_declared_baseline_counts_where_asked(
     )  # fmt: skip
     assert (last["BTOXGRH"], last["TRTEMFL"]) == (grade, "Y")
     assert report.other_baselines == told
+
+
+_UNPLACED = """patient,collected,analyte,value,unit,lln,uln,rt_start,rt_end
+SYN1,2024-01-02,PLAT,210,10^9/L,150,400,2024-01-10,2024-02-20
+SYN1,2024-02-01,PLAT,90,10^9/L,150,400,2024-01-10,2024-02-20
+SYN1,2024-05,PLAT,20,10^9/L,150,400,2024-01-10,2024-02-20
+SYN2,2024-01-02,PLAT,210,10^9/L,150,400,2024-01-10,2024-02-20
+SYN2,2024-02-01,PLAT,90,10^9/L,150,400,2024-01-10,2024-02-20
+SYN2,2024,PLAT,20,10^9/L,150,400,2024-01-10,2024-02-20
+SYN3,2024-01-02,PLAT,210,10^9/L,150,400,2024-01-10,2024-02-20
+SYN3,,PLAT,20,10^9/L,150,400,2024-01-10,2024-02-20
+SYN4,2024-01-02,PLAT,210,10^9/L,150,400,2024-01-10,
+SYN4,2024-09-01,PLAT,20,10^9/L,150,400,2024-01-10,
+SYN5,2024-02-01,PLAT,20,10^9/L,150,400,,
+"""
+"""A platelet count of 20 is grade 4, one of 90 grade 1. Their phase: to the month that ends the
+acute window, to the year, undated, after the start of a course without an end, without a course."""
+
+
+def _table(folder: Path, labs: str, phase: Any) -> dict[str, Any]:
+    (folder / "labs.csv").write_text(labs)
+    request = GradeFileRequest(
+        (str(folder / "labs.csv"),), folder / "graded.csv", Rules(),
+        worst=folder / "worst.csv", table=folder / "table.json", phase=phase,
+    )  # fmt: skip
+    grade_file(request, _GRADERS)
+    document: dict[str, Any] = json.loads((folder / "table.json").read_text())
+    return document
+
+
+@pytest.mark.parametrize(
+    ("phase", "by_grade", "undecided", "could_be_higher"),
+    [
+        ("acute", {"1": ["SYN1", "SYN2"]}, ["SYN3", "SYN4"], ["SYN1", "SYN2"]),
+        ("late", {}, ["SYN1", "SYN2", "SYN3", "SYN4"], []),
+        ("both", {"1": ["SYN2"], "4": ["SYN1", "SYN4"]}, ["SYN3"], ["SYN2"]),
+    ],
+)
+def test_a_grade_of_unknown_phase_is_possible_in_the_table(
+    tmp_path: Path, phase: Any, by_grade: dict[str, list[str]], undecided: list[str],
+    could_be_higher: list[str],
+) -> None:  # fmt: skip
+    table = _table(tmp_path, _UNPLACED, phase)
+    (row,) = (row for row in table["rows"] if row["label"] == "Thrombocytopenia")
+    found = row["patients"]
+    assert {grade: who for grade, who in found["by_grade"].items() if who} == by_grade
+    assert (found["undecided"], found["could_be_higher"]) == (undecided, could_be_higher)
+    assert table["n_patients"] == 4
+    assert table["phase_unknown"] == {
+        "n": 4, "date_too_coarse": 2, "no_date": 1, "no_end_of_treatment": 1,
+    }  # fmt: skip
+    assert table["without_course"] == {"n": 1, "patients": ["SYN5"]}
+    assert table["not_collected"] == ["Nausea", "Liver pain", "Fatigue"]
+
+
+def test_worst_grades_keep_a_patient_without_a_course(tmp_path: Path) -> None:
+    _table(tmp_path, _UNPLACED, "acute")
+    worst = pl.read_csv(tmp_path / "worst.csv").select(
+        "patient", "worst_acute", "worst_acute_at_most", "worst_late", "worst_late_at_most"
+    )
+    assert worst.rows() == [
+        ("SYN1", 1, 4, None, 4),
+        ("SYN2", 1, 4, None, 4),
+        ("SYN3", None, 4, None, 4),
+        ("SYN4", None, 4, None, 4),
+        ("SYN5", None, 4, None, 4),
+    ]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    rows=strategies.exports(),
+    course=st.sampled_from(COURSES),
+    edition=st.sampled_from(list(strategies.CRITERIA.editions)),
+    phase=st.sampled_from(["acute", "late", "both"]),
+    seed=st.integers(),
+    files=st.integers(1, 3),
+)
+def test_neither_order_nor_the_splitting_into_files_changes_worst_grades_and_table(
+    tmp_path_factory: pytest.TempPathFactory, rows: Rows, course: tuple[date | None, date | None],
+    edition: str, phase: Any, seed: int, files: int,
+) -> None:  # fmt: skip
+    folder = tmp_path_factory.mktemp("files")
+    chance = Random(seed)
+    texts = []
+    for parts, given_rows in ((1, list(rows)), (files, chance.sample(list(rows), len(rows)))):
+        labs = [folder / f"labs-{parts}-{number}.csv" for number in range(parts)]
+        frame = pl.DataFrame(given_rows, schema=dict.fromkeys(COLUMNS, pl.String)).with_columns(
+            rt_start=pl.lit(course[0], pl.Date), rt_end=pl.lit(course[1], pl.Date)
+        )
+        cuts = sorted(chance.randrange(len(rows) + 1) for _ in range(parts - 1))
+        for path, first, last in zip(labs, [0, *cuts], [*cuts, len(rows)], strict=True):
+            frame[first:last].write_csv(path)
+        request = GradeFileRequest(
+            tuple(map(str, labs)), folder / "graded.csv", Rules(edition=edition),
+            worst=folder / "worst.csv", table=folder / "table.json", phase=phase,
+        )  # fmt: skip
+        grade_file(request, _GRADERS)
+        texts.append([(folder / name).read_text() for name in ("worst.csv", "table.json")])
+    assert texts[0] == texts[1]

@@ -2,6 +2,7 @@
 
 from datetime import date
 from pathlib import Path
+from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -52,6 +53,32 @@ def test_every_row_gets_the_grades_of_one_machine(
     got = pl.DataFrame(pl.from_arrow(found)).select(expected.columns).cast(expected.schema)
     assert got.sort(by).equals(expected.sort(by))
     assert set(got["phase"]) >= {"baseline", "acute", "late"}
+
+
+def test_the_worst_grades_of_the_docs_enclose_those_of_a_file(
+    spark: "SparkSession", tmp_path: Path
+) -> None:
+    """P1's second platelet count is acute; that of the year may be; P2's course has no end."""
+    from pyspark.sql import functions as F  # noqa: PLC0415
+
+    from toxgrade.exports.spark import grade  # noqa: PLC0415
+
+    days = {"P1,{},2011-03-09": ["2011-02-01", "2011"], "P2,{},": ["2011-09-01"]}
+    header = "patient,rt_start,rt_end,collected,analyte,value,unit,lln,uln\n"
+    rows = [
+        f"{course.format('2011-01-24')},{day},PLAT,{20 + 50 * (day == '2011-02-01')},10^9/L,150,400"
+        for course, found in days.items() for day in found
+    ]  # fmt: skip
+    (tmp_path / "labs.csv").write_text(header + "\n".join(rows) + "\n")
+    labs = spark.createDataFrame(pl.read_csv(tmp_path / "labs.csv", infer_schema=False).to_arrow())
+    text = (Path(__file__).parents[2] / "docs" / "scaling.md").read_text(encoding="utf-8")
+    snippet = dedent(text.split("functions as F\n", 1)[1].split("```", 1)[0])
+    names: dict[str, Any] = {"graded": grade(labs), "F": F}
+    exec(snippet, names)
+    found = names["worst"].orderBy("patient").collect()
+    assert [(row["patient"], row["worst_acute"], row["worst_acute_at_most"]) for row in found] == [
+        ("P1", 2, 4), ("P2", None, 4),
+    ]  # fmt: skip
 
 
 def test_a_patients_table_gives_the_dates_and_types_may_be_numbers(spark: "SparkSession") -> None:

@@ -10,7 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toxgrade.grading.columns.phase import PHASE_TYPE, last_acute_days, place_columns
+from toxgrade.grading.columns.phase import (
+    PHASE_TYPE,
+    last_acute_days,
+    place_columns,
+    possible_columns,
+)
 from toxgrade.grading.flags import Flag
 from toxgrade.grading.parse import read_collected
 from toxgrade.grading.phase import (
@@ -318,8 +323,8 @@ def test_a_partial_date_says_what_every_day_says(
 Row = tuple[Collected | None, Course, bool | None]
 
 
-def by_column(rows: Sequence[Row], window: Window) -> list[tuple[object, ...]]:
-    frame = pl.DataFrame(
+def frame_of(rows: Sequence[Row]) -> pl.DataFrame:
+    return pl.DataFrame(
         {
             "first": [collected.first if collected else None for collected, _, _ in rows],
             "last": [collected.last if collected else None for collected, _, _ in rows],
@@ -332,7 +337,10 @@ def by_column(rows: Sequence[Row], window: Window) -> list[tuple[object, ...]]:
             "ongoing": pl.Boolean,
         },
     )
-    placed = frame.select(place_columns(window))
+
+
+def by_column(rows: Sequence[Row], window: Window) -> list[tuple[object, ...]]:
+    placed = frame_of(rows).select(place_columns(window))
     assert dict(placed.schema) == {
         "phase": PHASE_TYPE, "on_treatment": pl.Boolean, "days_from_end": pl.Int32,
         "no_radiotherapy_end": pl.Boolean,
@@ -465,3 +473,35 @@ def test_possible_places_are_those_of_every_day_start_and_end_that_may_be(
 )
 def test_belongs(places: list[Place], phases: tuple[str, ...], expected: bool | None) -> None:
     assert belongs(places, 0, phases) is expected
+
+
+_COURSE = st.builds(
+    lambda start, length, ended, begun, ongoing: Course(
+        start if begun else None,
+        start + timedelta(days=length) if ended else None,
+        ongoing and not ended,
+    ),
+    STARTS, st.integers(0, 60), st.booleans(), st.booleans(), st.booleans(),
+)  # fmt: skip
+_SPAN = st.builds(
+    lambda first, days: Collected("partial", first, first + timedelta(days=days)),
+    DAYS, st.just(0) | st.integers(0, 400),
+)  # fmt: skip
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.lists(st.none() | _SPAN, min_size=1, max_size=12),
+    st.lists(_COURSE | st.just(NOTHING), min_size=1, max_size=6),
+    st.sampled_from(WINDOWS) | WINDOW,
+)
+def test_possible_columns_equal_belongs(
+    collected: list[Collected | None], courses: list[Course], window: Window
+) -> None:
+    rows = rows_of(collected, courses)
+    expected = []
+    for when, treated, _ in rows:
+        places = possible_places(when, [treated], window)
+        may_be = [belongs(places, 0, (phase,)) is not False for phase in ("acute", "late")]
+        expected.append((*may_be, belongs(places, 0, ("acute", "late")) is True))
+    assert frame_of(rows).select(possible_columns(window)).rows() == expected

@@ -58,6 +58,7 @@ def print_report(
         f"{report.layout}: {report.rows:,} rows{results}, {report.patients:,} patients",
         f"{report.entries:,} gradings: {report.graded:,} decided",
         *(f"  undecided, {reason}: {n:,}" for reason, n in report.undecided.items()),
+        *_unplaced(report),
         *_not_understood(report, criteria, site),
         *_of_patients(report),
     ]
@@ -74,6 +75,12 @@ def print_report(
         f"rows that could not be read: {report.rejected:,}{results}" + where * bool(report.rejected)
     )
     print("\n".join(lines), file=sys.stderr)
+
+
+def _unplaced(report: "RunSummary") -> Iterator[str]:
+    if counts := report.phase_unknown:
+        listed = ", ".join(f"{reason.replace('_', ' ')}: {n:,}" for reason, n in counts.items())
+        yield f"  phase unknown: {sum(counts.values()):,} ({listed})"
 
 
 def _not_understood(
@@ -123,7 +130,7 @@ def _of_patients(report: "RunSummary") -> Iterator[str]:
     if report.dates_from not in (None, ("rt_start", "rt_end")):
         yield f"treatment dates: {' and '.join(report.dates_from or ())} of the labs"
     if report.without_dates:
-        yield f"patients without treatment dates, phase unknown: {report.without_dates:,}"
+        yield f"patients without treatment dates, in no table: {report.without_dates:,}"
 
 
 _T = TypeVar("_T")

@@ -16,9 +16,12 @@ from toxgrade.exports.run_report import (
     rejected,
     write_manifest,
 )
+from toxgrade.exports.table_file import check_table, write_table
 from toxgrade.exports.tally import UNREADABLE, Tally
-from toxgrade.exports.worst_grades import Worst, check_table, worst_grades, write_table
+from toxgrade.exports.worst_cells import Worst
+from toxgrade.exports.worst_grades import bounds_by_phase, worst_grades
 from toxgrade.grading.columns.grader import ColumnGrader
+from toxgrade.grading.columns.output import FOR_COUNTING
 from toxgrade.grading.flags import Flag
 from toxgrade.grading.rules import Graders
 from toxgrade.tabular.courses import NO_COURSES, Courses, read_patients
@@ -158,7 +161,7 @@ class _Run:
     def _output(self, chunk: ExportChunk, graded: pl.DataFrame, places: pl.Series) -> pl.DataFrame:
         """Return the piece to write: the input's columns and ours, or ours under ADaM's names."""
         name = self._edition.name
-        ours = graded.drop("who", "last").with_columns(
+        ours = graded.drop(FOR_COUNTING).with_columns(
             (chunk.rows[ROW].gather(places) + 1).alias("row"),
             edition=pl.lit(name, dtype=pl.Enum([name])),
         )
@@ -181,15 +184,16 @@ class _Run:
         if self._worst is None:
             return
         courses = self._columns.patients
-        bounds = self._worst.bounds(courses["patient"])
+        bounds = bounds_by_phase(self._worst.cells(courses["patient"]))
         if request.worst is not None:
             write([worst_grades(bounds)], request.worst)
         if request.table is not None:
             scope = Scope(request.phase)
             days = self._worst.last_days(courses["patient"])
             write_table(
-                request.table, bounds, days, courses, self._edition, request.rules.window, scope
-            )
+                request.table, bounds, days, courses, self._edition, request.rules.window, scope,
+                self._tally.unplaced_results,
+            )  # fmt: skip
 
     def report(self) -> RunSummary:
         """Return the summary of the run, once all is written."""
@@ -215,6 +219,7 @@ class _Run:
             unreadable={what: tally.texts(f"unreadable-{what}") for what in UNREADABLE},
             other_years=tally.texts("other-years"),
             filled=tally.filled,
+            phase_unknown=tally.phase_unknown,
             patients=len(patients),
             without_dates=len(without_dates),
             look_alikes=look_alikes(pl.concat([patients["patient"], self._treated]).unique()),

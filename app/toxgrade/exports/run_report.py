@@ -45,16 +45,17 @@ class RunSummary:
 
     ``rows`` of the files, with ``results`` (in a wide export several a row), went in and
     ``entries`` (a row for each term of its analyte) came out; ``graded`` have a grade,
-    ``undecided`` counts the others by reason. ``rejected`` rows, of ``rejected_results``, cannot be
-    read as they are; results ``without_patient`` are among them. ``headers`` were repeated header
-    rows, left out. Results are counted by names that are not known: ``unknown_analytes``, and
-    ``unknown_units`` by unit and analyte; ``unreadable`` values, dates and limits by their pattern,
-    such as ``99.99.9999``; ``other_years`` dates that are outside the accepted years. ``filled``
-    results are of rows that were filled down. ``other_specimens`` are of gradings that are no
-    blood's; ``sign_columns`` were not read and hold nothing but signs such as <,
-    ``specimen_columns`` were not and name other specimens than blood. ``without_dates``
-    patients have no treatment dates; ``look_alikes`` differ from another only by case,
-    blanks or a final .0.
+    ``undecided`` counts the others by reason. ``phase_unknown`` counts those with a grade or
+    bounds, but without a phase, by reason (``Unplaced``). ``rejected`` rows, of
+    ``rejected_results``, cannot be read as they are; results ``without_patient`` are among them.
+    ``headers`` were repeated header rows, left out. Results are counted by names that are not
+    known: ``unknown_analytes``, and ``unknown_units`` by unit and analyte; ``unreadable`` values,
+    dates and limits by their pattern, such as ``99.99.9999``; ``other_years`` dates that are
+    outside the accepted years. ``filled`` results are of rows that were filled down.
+    ``other_specimens`` are of gradings that are no blood's; ``sign_columns`` were not read and hold
+    nothing but signs such as <, ``specimen_columns`` were not and name other specimens than blood.
+    ``without_dates`` patients have no treatment dates; ``look_alikes`` differ from another only by
+    case, blanks or a final .0.
     ``dates_from``: the labs' own columns of treatment dates. ``read_as``: how each file was read.
     ``other_baselines``: rows (declared, by date) where the declared baseline is not the one that
     the date rule would choose.
@@ -78,6 +79,7 @@ class RunSummary:
     unreadable: Mapping[str, Mapping[str, int]]
     other_years: Mapping[str, int]
     filled: int
+    phase_unknown: Mapping[str, int]
     patients: int
     without_dates: int
     look_alikes: int

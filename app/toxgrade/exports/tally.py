@@ -6,9 +6,11 @@ from collections.abc import Iterable
 import polars as pl
 
 from toxgrade.grading.columns.parse import read_column
+from toxgrade.grading.columns.phase import PHASE_TYPE
 from toxgrade.grading.flags import Flag, Reason
 from toxgrade.grading.parse import FIRST_YEAR, LAST_YEAR, read_limit
 from toxgrade.grading.specimens import names_other_specimen
+from toxgrade.grading.unplaced import Unplaced
 from toxgrade.tabular.declared_cells import SIGNS_SWAPPED
 from toxgrade.tabular.lab_export import ExportChunk
 from toxgrade.tabular.table import FILLED
@@ -45,6 +47,8 @@ class Tally:
         self._reasons: Counter[str] = Counter()
         self._texts: dict[str, Counter[str]] = {}
         self._units: Counter[tuple[str, str]] = Counter()
+        self._unplaced: Counter[str] = Counter()
+        self._unplaced_results: Counter[str] = Counter()
 
     def add(self, chunk: ExportChunk, graded: pl.DataFrame, places: pl.Series) -> None:
         """Count a piece; ``graded`` is ``ColumnGrader``'s, ``places`` its rows' places in it."""
@@ -55,6 +59,7 @@ class Tally:
         self.graded += graded["grade"].count()
         if FILLED in chunk.rows.columns:
             self.filled += chunk.rows[FILLED].count()
+        self._count_unplaced(graded)
         reasons, no_bounds = _counts(graded["reason"]), graded["at_least"].is_null()
         self._reasons.update(reasons)
         if Reason.MISSING_PATIENT in reasons:
@@ -71,6 +76,15 @@ class Tally:
         self._count_limits(chunk.rows, graded["flags"], places)
         self._find_signs(chunk.given)
         self._find_specimens(chunk.given)
+
+    def _count_unplaced(self, graded: pl.DataFrame) -> None:
+        """Count what was graded but has no phase; nothing that counts as before the start has."""
+        unknown = (pl.col("phase") == pl.lit("unknown", PHASE_TYPE)) & pl.col(
+            "at_least"
+        ).is_not_null()
+        found = graded.select("row", "unplaced").filter(graded.select(unknown).to_series())
+        self._unplaced.update(_counts(found["unplaced"]))
+        self._unplaced_results.update(_counts(found.unique("row")["unplaced"]))
 
     def _find_signs(self, given: pl.DataFrame) -> None:
         """Keep the columns that hold nothing but comparators so far; true: some were met."""
@@ -152,6 +166,18 @@ class Tally:
     def undecided(self) -> dict[str, int]:
         """The number of undecided gradings by reason, the most frequent first."""
         return _ordered(self._reasons)
+
+    @property
+    def phase_unknown(self) -> dict[str, int]:
+        """The number of gradings with a grade or bounds, but of unknown phase, by reason."""
+        return _ordered(self._unplaced)
+
+    @property
+    def unplaced_results(self) -> dict[str, int]:
+        """The number of results of these gradings, of patients who have treatment dates."""
+        counts = _ordered(self._unplaced_results)
+        counts.pop(Unplaced.NO_TREATMENT_DATES, None)
+        return counts
 
     def texts(self, reason: str) -> dict[str, int]:
         """Return counts of texts for a reason or flag: names of analytes or units, or patterns."""

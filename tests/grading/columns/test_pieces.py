@@ -12,6 +12,7 @@ from tests.grading import strategies
 from tests.grading.columns.test_grader import COURSES, GRADERS, Rows, one_by_one
 from toxgrade.grading.columns import cases
 from toxgrade.grading.columns.grader import ColumnGrader
+from toxgrade.grading.columns.output import FOR_COUNTING
 from toxgrade.grading.parse import COLUMNS
 from toxgrade.grading.rules import Rules
 
@@ -43,7 +44,7 @@ def in_pieces(
     """Return ``rows`` graded in pieces of ``size``; after ``most`` cases they are dropped."""
     with patch.object(cases, "_MAX_CASES", most):
         _, graded = pieces(rows, course, rules, size)
-    return pl.concat(graded).drop("who", "last").rows()
+    return pl.concat(graded).drop(FOR_COUNTING).rows()
 
 
 @settings(max_examples=30, deadline=None)

@@ -76,6 +76,25 @@ def test_a_batch_stores_what_the_same_rows_give_over_http(service: Stored, earli
         assert toxicity[0] == toxicity[1]
 
 
+def test_a_batch_counts_gradings_without_a_phase_as_the_file_does(
+    service: Stored, tmp_path: Path
+) -> None:
+    """Of P1's course the acute window ends in June 2011; P2's has no end, P3 has none."""
+    labs = f"""{HEADER}
+P1,2011-02-01,ALT,130,U/L,,40,2011-01-24,2011-03-09
+P1,2011-06,WBC,2.8,K/uL,4,10,2011-01-24,2011-03-09
+P1,2011-06,ALT,lost,U/L,,40,2011-01-24,2011-03-09
+P2,2011-08-01,ALT,130,U/L,,40,2011-01-24,
+P3,2011-08-01,ALT,130,U/L,,40,,
+"""
+    ended = service.done(labs)
+    expected = {"date_too_coarse": 2, "no_end_of_treatment": 1, "no_treatment_dates": 1}
+    assert ended["phase_unknown"] == expected
+    (tmp_path / "labs.csv").write_text(labs)
+    request = GradeFileRequest((str(tmp_path / "labs.csv"),), tmp_path / "out.csv", Rules())
+    assert grade_file(request, GRADERS).phase_unknown == expected
+
+
 def test_every_row_comes_out_in_order_with_its_stored_grades(
     service: Stored, tmp_path: Path
 ) -> None:

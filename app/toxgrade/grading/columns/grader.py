@@ -12,9 +12,19 @@ from toxgrade.grading.columns.by_group import grade_groups, grade_one_by_one, sc
 from toxgrade.grading.columns.cases import Cases
 from toxgrade.grading.columns.kernel import GRADED
 from toxgrade.grading.columns.normalize import is_declared
-from toxgrade.grading.columns.output import flags_of_grade, refuse_without_patient, to_output
+from toxgrade.grading.columns.output import (
+    FOR_COUNTING,
+    flags_of_grade,
+    refuse_without_patient,
+    to_output,
+)
 from toxgrade.grading.columns.parse import read_dates
-from toxgrade.grading.columns.phase import last_acute_days, place_columns
+from toxgrade.grading.columns.phase import (
+    last_acute_days,
+    place_columns,
+    possible_columns,
+    why_unplaced,
+)
 from toxgrade.grading.columns.spellings import CachedParser, text_index
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import COLUMNS, lab_result
@@ -34,12 +44,12 @@ def grade_rows(rows: pl.DataFrame, grader: TermGrader, window: Window) -> pl.Dat
     ``rows`` has ``COLUMNS`` and ``rt_start``, ``rt_end`` (Date, null: unknown), which are the same
     on all rows of a patient. A row without a patient is not graded.
 
-    Returns the columns of ``ColumnGrader.grade`` except ``who`` and ``last``.
+    Returns the columns of ``ColumnGrader.grade`` except ``FOR_COUNTING``.
     """
     courses = rows.select("patient", "rt_start", "rt_end").drop_nulls("patient")
     columns = ColumnGrader(grader, window, courses.unique("patient"))
     read = columns.read(rows, columns.number(rows["patient"]), 0)
-    return columns.grade(read, rows, 0).drop("who", "last")
+    return columns.grade(read, rows, 0).drop(FOR_COUNTING)
 
 
 class ColumnGrader:
@@ -122,8 +132,8 @@ class ColumnGrader:
         (joined by a space, Categorical), ``criterion`` (NCI's wording), ``phase``, ``on_treatment``
         Boolean, ``days_from_end`` Int32, ``baseline_grade`` Int8, ``worse_than_baseline`` Boolean.
         Other texts are of type Enum. Meanings and nulls are those of ``PatientGrade``. Then ``who``
-        Int64 (the row in ``patients``, null: none) and ``last`` Date (the last day that the result
-        may be of).
+        Int64 (the row in ``patients``, null: none), ``last`` Date (the last day that the result may
+        be of), ``unplaced`` (Enum of ``Unplaced``) and the Booleans of ``possible_columns``.
         """
         numbers = pl.int_range(first, first + len(read), eager=True)
         placed = self._placed(read, numbers).drop("first", "declared")
@@ -141,11 +151,14 @@ class ColumnGrader:
         courses = self._treated.select("rt_start", "rt_end", "until")[read["who"]]
         partial = bool((read["first"] != read["last"]).any())
         frame = read.hstack(courses).with_columns(row=numbers, ongoing=pl.lit(False))
-        placed = frame.with_columns(place_columns(self._window, pl.col("until"), partial=partial))
+        placed = frame.with_columns(
+            *place_columns(self._window, pl.col("until"), partial=partial),
+            *possible_columns(self._window, pl.col("until")),
+        ).with_columns(unplaced=why_unplaced())
         started = (pl.col("first") > pl.col("rt_start")).fill_null(False)
         return placed.select(
             "row", "first", "last", "declared", "phase", "on_treatment", "days_from_end",
-            "no_radiotherapy_end",
+            "no_radiotherapy_end", "unplaced", "may_be_acute", "may_be_late", "after_start",
             who=pl.col("who").cast(pl.Int64),
             before_start=(pl.col("phase") == "pre_treatment") | (pl.col("declared") & ~started),
             old=(pl.col("rt_start") - pl.col("last")) > OLD_BASELINE,

@@ -15,6 +15,8 @@ FLAG_BITS = {
     flag: 1 << place
     for place, flag in enumerate(flag for flag in Flag if flag not in _NOT_OF_GRADING)
 }
+FOR_COUNTING = ("who", "last", "unplaced", "may_be_acute", "may_be_late", "after_start")
+"""The columns that only reductions of graded rows read; no file or frame of grades has them."""
 _GRADES = 6  # The grades are 0 to 5.
 
 
@@ -94,8 +96,7 @@ def to_output(tests: pl.DataFrame, terms: Sequence[Term]) -> pl.DataFrame:
         "days_from_end",
         "baseline_grade",
         "worse_than_baseline",
-        "who",
-        "last",
+        *FOR_COUNTING,
     )
 
 

@@ -6,8 +6,10 @@ import polars as pl
 
 from toxgrade.grading.phase import Window
 from toxgrade.grading.result import Phase
+from toxgrade.grading.unplaced import Unplaced
 
 PHASE_TYPE = pl.Enum(get_args(Phase))
+UNPLACED_TYPE = pl.Enum([cause.value for cause in Unplaced])
 
 
 def last_acute_days(window: Window) -> pl.Expr:
@@ -47,6 +49,49 @@ def place_columns(
         (day - pl.col("rt_end")).dt.total_days().cast(pl.Int32).alias("days_from_end"),
         unknown.alias("no_radiotherapy_end"),
     ]
+
+
+def possible_columns(window: Window, until: pl.Expr | None = None) -> list[pl.Expr]:
+    """Return ``belongs`` of ``possible_places`` as expressions, with one valid course per row.
+
+    They read what ``place_columns`` reads and give Booleans without nulls: ``may_be_acute``,
+    ``may_be_late`` (the result is of that phase, or possibly) and ``after_start`` (it is acute or
+    late for certain).
+    """
+    first, last = pl.col("first"), pl.col("last")
+    start, end = pl.col("rt_start"), pl.col("rt_end")
+    until = last_acute_days(window) if until is None else until
+    undated, ongoing = first.is_null(), pl.col("ongoing").fill_null(False)
+    # The last acute day is known, and not only bounded by the other date.
+    known = (start if window.anchor == "start" else end).is_not_null()
+    is_late = (first > until) & (known | (window.anchor == "start"))
+    may_be_acute = (start < last).fill_null(True) & ~(known & (until <= start)).fill_null(False)
+    never_late = ongoing & end.is_null() & start.is_not_null() & (window.anchor == "end")
+    may_be_late = (last > until).fill_null(True) & ~never_late
+    if window.anchor == "start":
+        may_be_late |= ~known
+    return [
+        (undated | (may_be_acute & ~is_late.fill_null(False))).alias("may_be_acute"),
+        (undated | may_be_late).alias("may_be_late"),
+        (first > pl.coalesce(start, end)).fill_null(False).alias("after_start"),
+    ]
+
+
+def why_unplaced() -> pl.Expr:
+    """Return ``why_unplaced`` as an expression (Enum), null where the phase is known.
+
+    Reads the columns that ``place_columns`` reads and gives.
+    """
+    causes = (
+        (Unplaced.NO_TREATMENT_DATES, pl.col("rt_start").is_null() & pl.col("rt_end").is_null()),
+        (Unplaced.NO_DATE, pl.col("first").is_null()),
+        (Unplaced.NO_END_OF_TREATMENT, pl.col("no_radiotherapy_end")),
+        (Unplaced.NO_START_OF_TREATMENT, pl.col("first") == pl.col("last")),
+        (Unplaced.DATE_TOO_COARSE, pl.lit(True)),
+    )
+    found = [pl.when(met).then(pl.lit(cause, dtype=UNPLACED_TYPE)) for cause, met in causes]
+    unknown = pl.col("phase") == _phase_text("unknown")
+    return pl.when(unknown).then(pl.coalesce(found))
 
 
 def _phase_text(phase: Phase) -> pl.Expr:

@@ -48,7 +48,8 @@ class BatchAnswer(BaseModel):
     """How far a batch has come; ``rows_total`` is null until the file has been counted.
 
     ``state``: ``queued``, ``running``, ``done``, ``incomplete`` (finished, parts set aside),
-    ``failed`` (the file cannot be used; ``detail`` says why) or ``cancelled``. ``reading``: what
+    ``failed`` (the file cannot be used; ``detail`` says why) or ``cancelled``. ``phase_unknown``:
+    gradings with a grade or bounds, but without a phase, by reason. ``reading``: what
     was declared of the file; ``read_as``: how it was read, null until it has been counted.
     """
 
@@ -59,6 +60,7 @@ class BatchAnswer(BaseModel):
     rows_total: int | None
     rows_done: int
     rows_rejected: int
+    phase_unknown: dict[str, int]
     quarantined: list[QuarantinedChunk]
     upload_sha256: str
     reading: dict[str, Any]

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -45,10 +46,10 @@ class Progress:
     ``state`` is ``queued``, ``running``, ``done``, ``incomplete`` (it ended with chunks
     quarantined), ``failed`` (the file cannot be used) or ``cancelled``. ``rows_total`` is None
     until counted; ``rows_done`` were stored or refused; ``rows_rejected`` are in the list of
-    rejects. ``detail`` says why a batch failed or waits. ``quarantined`` has number, rows and
-    reason of each such chunk. ``reading`` holds the declared read options; ``read_as`` says how the
-    labs were read, for people. Both that and ``software``, ``criteria_sha256`` are None until the
-    upload is cut.
+    rejects. ``phase_unknown`` counts gradings with a grade or bounds, but no phase, by reason.
+    ``detail`` says why a batch failed or waits. ``quarantined`` has number, rows and reason of each
+    such chunk. ``reading`` holds the declared read options; ``read_as`` says how the labs were
+    read, for people. That, ``software`` and ``criteria_sha256`` are None until the upload is cut.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Progress:
     rows_total: int | None
     rows_done: int
     rows_rejected: int
+    phase_unknown: Mapping[str, int]
     quarantined: list[tuple[int, int, str]]
     upload_sha256: str
     reading: Mapping[str, Any]
@@ -214,13 +216,12 @@ def _find(connection: Connection, study: Study, batch_id: str) -> Row[Any]:
 def _progress(connection: Connection, row: Row[Any]) -> Progress:
     of_batch = batch_tasks.c.batch_id == row.id
     ended = batch_tasks.c.state.in_(_ENDED)
-    done, rejected = connection.execute(
-        select(func.sum(batch_tasks.c.rows), func.sum(batch_tasks.c.rows_rejected)).where(
-            of_batch, ended
-        )
-    ).one()
+    sums = select(func.sum(batch_tasks.c.rows), func.sum(batch_tasks.c.rows_rejected))
+    done, rejected = connection.execute(sums.where(of_batch, ended)).one()
     quarantined = select(batch_tasks).where(of_batch, batch_tasks.c.state == "quarantined")
     tasks = connection.execute(quarantined.order_by(batch_tasks.c.number)).all()
+    unplaced = connection.scalars(select(batch_tasks.c.phase_unknown).where(of_batch))
+    counts = (Counter[str](json.loads(text)) for text in unplaced if text)
     return Progress(
         id=row.id,
         state=row.state,
@@ -228,6 +229,7 @@ def _progress(connection: Connection, row: Row[Any]) -> Progress:
         rows_total=row.rows_total,
         rows_done=int(done or 0),
         rows_rejected=int(rejected or 0),
+        phase_unknown=dict(sum(counts, Counter[str]()).most_common()),
         quarantined=[(task.number, task.rows, task.reason) for task in tasks],
         upload_sha256=row.upload_sha256,
         reading=json.loads(row.reading or "{}"),

@@ -4,6 +4,7 @@ The plain grader grades every patient, as for ``POST …/results``, so that what
 what the same rows give over HTTP, field by field, reasons included.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import lab_result
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Graders
+from toxgrade.grading.unplaced import why_unplaced
 from toxgrade.server.jobs.batches import Reject
 from toxgrade.server.jobs.upload_store import PATIENT
 from toxgrade.server.jobs.validation import BECAUSE, Refusal, Texts, contradicting, refusal
@@ -141,6 +143,18 @@ class Outcome:
             where = named.get(column) or (column if cells is None else cells[at])
             found.append(Reject(row, line, where, reason, stored))
         return sorted(found, key=lambda reject: reject.row)
+
+    def phase_unknown(self) -> Counter[str]:
+        """Return the number of gradings with a grade or bounds, but without a phase, by reason."""
+        return Counter(
+            why_unplaced(
+                patient.labs[at].collected, grade["flags"].split(),
+                treated=grade["course"] is not None,
+            )
+            for patient, at, grades in self._rows()
+            for grade in grades
+            if grade["phase"] == "unknown" and grade["at_least"] is not None
+        )  # fmt: skip
 
     def frame(self) -> pl.DataFrame:
         """Return the input columns and ours; one row per input row and term, in the file's order.

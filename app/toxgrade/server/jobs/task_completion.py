@@ -3,7 +3,8 @@
 Each is recorded in the transaction that stores what the task made, under ``assert_lease``.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -44,8 +45,19 @@ def finish_partition(
     _end_task(connection, task, "done", 0, None)
 
 
-def finish(connection: Connection, task: Task, rows_rejected: int = 0) -> None:
-    """Mark a task done, in the transaction that stores what it made, after ``assert_lease``."""
+def finish(
+    connection: Connection,
+    task: Task,
+    rows_rejected: int = 0,
+    phase_unknown: Mapping[str, int] | None = None,
+) -> None:
+    """Mark a task done, in the transaction that stores what it made, after ``assert_lease``.
+
+    ``phase_unknown`` as in ``Progress``, of this task.
+    """
+    if phase_unknown:
+        counts = {"phase_unknown": json.dumps(phase_unknown)}
+        connection.execute(update(batch_tasks).where(is_task(task)).values(counts))
     _end_task(connection, task, "done", rows_rejected, None)
 
 

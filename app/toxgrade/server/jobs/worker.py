@@ -137,9 +137,8 @@ class Worker:
                     rejects = outcome.rejects(parts.named_columns(frame))
                     queue.assert_lease(connection, task)
                     add_rejects(connection, task.batch_id, rejects)
-                    task_completion.finish(
-                        connection, task, len({reject.row for reject in rejects})
-                    )
+                    rejected = len({reject.row for reject in rejects})
+                    task_completion.finish(connection, task, rejected, outcome.phase_unknown())
                     what = f"store chunk {task.number} of batch {task.batch_id}"
                     write_entries(
                         connection,

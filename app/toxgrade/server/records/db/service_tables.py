@@ -123,6 +123,7 @@ batch_tasks = Table(
     Column("lease_until", Double, comment="seconds since 1970, the database's clock; null: now"),
     Column("rows_rejected", BigInteger, nullable=False),
     Column("reason", Text, comment="why it was put back or quarantined; never a value"),
+    Column("phase_unknown", Text, comment="JSON: graded, but without a phase, by reason"),
 )
 Index(None, batch_tasks.c.state, batch_tasks.c.lease_until)
 
