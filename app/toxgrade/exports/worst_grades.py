@@ -15,6 +15,7 @@ from toxgrade.cohort.toxicity_table import toxicity_table
 from toxgrade.cohort.worst import Bounds, CohortPatient, highest
 from toxgrade.criteria.model import Edition
 from toxgrade.errors import FileError
+from toxgrade.grading.flags import Reason
 from toxgrade.grading.phase import Window
 from toxgrade.grading.result import Course
 from toxgrade.grading.summary import worse
@@ -23,6 +24,7 @@ from toxgrade.tabular.output_files import whole
 PHASES = ("baseline", "acute", "late")
 _NO_NUMBER, _UNSEEN = -1, -2  # A cell with results but no number; a cell without results.
 _COUNTED = ("who", "term", "phase", "at_least", "at_most", "last", "reason")
+_LEFT_OUT = [Reason.NOT_FINAL.value, Reason.AFTER_DEATH.value]
 _DAY = {"who": pl.Int64, "last": pl.Date}
 
 
@@ -44,12 +46,14 @@ class Worst:
         self._days = [pl.DataFrame(schema=_DAY)] if with_days else None
 
     def add(self, graded: pl.DataFrame) -> None:
-        """Add a piece that ``ColumnGrader.grade`` gave; results that are not final do not count."""
+        """Add a piece that ``ColumnGrader.grade`` gave; a result that is not final, or
+        dated after death, does not count.
+        """
         self._terms, self._phases = (_enum(graded[name]) for name in ("term", "phase"))
         counted = graded.select(_COUNTED).filter(
             pl.col("who").is_not_null()
             & pl.col("term").is_not_null()
-            & pl.col("reason").ne_missing(pl.lit("not-final"))
+            & ~pl.col("reason").is_in(_LEFT_OUT).fill_null(False)
         )
         cells, least, most = self._cells(counted), counted["at_least"], counted["at_most"]
         _lift(self._least, cells, least.fill_null(_NO_NUMBER))
@@ -103,7 +107,7 @@ class Worst:
         )
 
     def last_days(self, patients: pl.Series) -> dict[str, date]:
-        """Return the last day of a result of each patient, by name; without those who have none."""
+        """Return the last likely day of a result of each patient who has one, by name."""
         assert self._days is not None, "the days were not asked for"
         days = self._days[0].drop_nulls()
         return dict(zip(patients.gather(days["who"]), days["last"], strict=True))

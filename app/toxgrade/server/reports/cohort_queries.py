@@ -4,9 +4,11 @@ import json
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, or_, select
 
 from toxgrade.cohort.definition import Scope
+from toxgrade.grading.flags import Flag
+from toxgrade.grading.parse import read_collected
 from toxgrade.grading.result import Course
 from toxgrade.server.records.current_state import FollowUp, read_courses
 from toxgrade.server.records.db.tables import follow_ups, grades, patients, treatments
@@ -30,21 +32,68 @@ def counted(scope: Scope) -> ColumnElement[bool]:
 
 
 def current_and_final() -> ColumnElement[bool]:
-    """Return the condition of grades that count in reports, whichever course they belong to."""
+    """Return the condition of grades that count in reports, whichever course they belong to.
+
+    Those of results dated after the patient's death do not.
+    """
+    return and_(grades.c.term.is_not(None), hold(), ~has_flag(Flag.AFTER_DEATH))
+
+
+def hold() -> ColumnElement[bool]:
+    """Return the condition of grades that no other supersedes and whose result is final."""
     later = grades.alias("later")
     return and_(
-        grades.c.term.is_not(None),
         grades.c.reason.is_distinct_from("not-final"),
         ~exists().where(later.c.supersedes_id == grades.c.id),
     )
 
 
+def has_flag(flag: Flag) -> ColumnElement[bool]:
+    """Return the condition of grades with a flag."""
+    return grades.c.flags.contains(flag.value)
+
+
+def followed_until(connection: Connection, study: Study) -> dict[int, date]:
+    """Return the last day on which each patient was followed, by the patient's row number.
+
+    That is the day of death or the last contact where one is recorded, whatever results are dated
+    later. Else it is the last result, by its first possible day, whose date is not unlikely.
+    Patients of whom neither is known are left out.
+    """
+    likely = and_(hold(), ~has_flag(Flag.UNLIKELY_DATE), ~has_flag(Flag.AFTER_DEATH))
+    last = (
+        select(grades.c.patient_id, func.max(grades.c.collected_on).label("last"))
+        .join(patients, grades.c.patient_id == patients.c.id)
+        .where(patients.c.study_id == study.id, grades.c.collected_on.is_not(None), likely)
+        .group_by(grades.c.patient_id)
+    )
+    contacts = contacts_by_patient(connection, study)
+    recorded = {n: one.last_contact for n, one in contacts.items() if one.last_contact}
+    return {row.patient_id: row.last for row in connection.execute(last)} | recorded
+
+
 def events_by_patient(connection: Connection, study: Study) -> dict[int, list[Row[Any]]]:
-    """Return the current clinical events of a study by the patient's row number."""
+    """Return the current clinical events of a study by the patient's row number.
+
+    Events that certainly began after the patient's death, which was recorded later, are left out.
+    """
+    died = deaths(connection, study)
     found: dict[int, list[Row[Any]]] = {}
     for row in connection.execute(current_events(study.id)):
-        found.setdefault(row.patient_id, []).append(row)
+        if not begins_after(row, died.get(row.patient_id)):
+            found.setdefault(row.patient_id, []).append(row)
     return found
+
+
+def deaths(connection: Connection, study: Study) -> dict[int, date]:
+    """Return the day of death of every patient who has one, by the patient's row number."""
+    contacts = contacts_by_patient(connection, study)
+    return {n: one.died for n, one in contacts.items() if one.died}
+
+
+def begins_after(event: Row[Any], died: date | None) -> bool:
+    """Return whether an event certainly began after the death; None: there is none."""
+    return died is not None and read_collected(event.onset).first > died
 
 
 def courses_by_patient(connection: Connection, study: Study) -> dict[int, tuple[Course, ...]]:

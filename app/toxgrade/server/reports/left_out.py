@@ -9,6 +9,7 @@ from toxgrade.cohort.table_document import LeftOut
 from toxgrade.grading.flags import Flag
 from toxgrade.server.records.db.tables import grades, patients, results
 from toxgrade.server.records.studies import Study
+from toxgrade.server.reports.after_death import after_death
 from toxgrade.server.reports.cohort_queries import courses_by_patient, current_and_final
 
 _FULL_DATE = len("2011-04-23")
@@ -30,6 +31,7 @@ def left_out(connection: Connection, study: Study, scope: Scope) -> LeftOut:
     )
     found = LeftOut(
         phase_unknown=unknown,
+        after_death=after_death(connection, study),
         without_course=[row.name for row in connection.execute(named) if not courses.get(row.id)],
     )
     if any(len(own) > 1 for own in courses.values()):

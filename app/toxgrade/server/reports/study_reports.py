@@ -23,10 +23,11 @@ from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course, Grade, LabResult
 from toxgrade.grading.rules import Graders, Rules
-from toxgrade.server.records.current_state import current_courses, current_results, stored_result
+from toxgrade.server.records.current_state import current_courses, results_until_death
 from toxgrade.server.records.db.tables import patients
 from toxgrade.server.records.studies import Study
 from toxgrade.server.records.study_ranges import with_study_ranges
+from toxgrade.server.reports.after_death import after_death_document
 from toxgrade.server.reports.cohort_bounds import cohort
 from toxgrade.server.reports.cohort_queries import events_by_patient
 from toxgrade.server.reports.interpretation_effect import interpretation_effects
@@ -106,12 +107,13 @@ def incidence_document(
         "terms": list(row.terms),
         "grade": grade,
         "course": course,
+        "after_death": after_death_document(connection, study, row.terms),
         "definition": (
             f"Time from radiotherapy start to the first grade {grade} or higher worse than the"
             " patient's own baseline; death without it competes; alive: censored at the last"
-            " contact or result, or at the next course. Aalen-Johansen estimate"
-            f" (Scand J Stat 1978;5:141), {_METHOD}. The grade was reached on that day or since the"
-            " visit before."
+            " contact (none recorded: the last result), or at the next course. Aalen-Johansen"
+            f" estimate (Scand J Stat 1978;5:141), {_METHOD}. The grade was reached on that day or"
+            " since the visit before."
         ),
         **_curve(times, steps),
     }
@@ -124,9 +126,10 @@ def survival_document(connection: Connection, study: Study) -> dict[str, Any]:
     return {
         "study": study.name,
         "synthetic": study.synthetic,
+        "after_death": after_death_document(connection, study),
         "definition": (
             "Time from the first course's radiotherapy start to death of any cause; alive: censored"
-            " at the last contact or result. Kaplan-Meier estimate"
+            " at the last contact (none recorded: the last result). Kaplan-Meier estimate"
             f" (J Am Stat Assoc 1958;53:457), {_METHOD}."
         ),
         "median_days": median(steps),
@@ -200,7 +203,7 @@ def changed_grades(
     old, new = graders.for_rules(study.rules), graders.for_rules(rules)
     named = select(patients.c.id, patients.c.name).where(patients.c.study_id == study.id)
     for patient_id, name in connection.execute(named.order_by(patients.c.name)).all():
-        results = [stored_result(row) for row in current_results(connection, patient_id)]
+        results = results_until_death(connection, patient_id)
         labs = with_study_ranges(connection, study, patient_id, results, old.names)
         courses = current_courses(connection, patient_id)
         before = _graded(labs, courses, old, study.rules)

@@ -20,6 +20,7 @@ from toxgrade.server.reports.cohort_queries import (
     counted,
     courses_by_patient,
     events_by_patient,
+    followed_until,
     reported_course,
 )
 
@@ -192,7 +193,7 @@ def _followed(
     """Yield every patient of the study who had the course, by name, with the end of follow-up."""
     courses = courses_by_patient(connection, study)
     contacts = contacts_by_patient(connection, study)
-    last_results = {row.patient_id: row.last for row in connection.execute(_last_results(study))}
+    followed = followed_until(connection, study)
     named = select(patients.c.id, patients.c.name).where(patients.c.study_id == study.id)
     for patient_id, name in connection.execute(named.order_by(patients.c.name)):
         own = courses.get(patient_id, ())
@@ -201,17 +202,7 @@ def _followed(
         course, next_start = reported_course(own, scope)
         contact = contacts.get(patient_id)
         died = contact.died if contact else None
-        seen = [contact.last_contact if contact else None, last_results.get(patient_id)]
-        end = died or max((day for day in seen if day), default=None)
+        end = followed.get(patient_id)
         if end and next_start and not through_later_courses:
             end = min(end, next_start)
         yield _FollowedPatient(patient_id, name, course.start if course else None, end, died, own)
-
-
-def _last_results(study: Study) -> Any:
-    return (
-        select(grades.c.patient_id, func.max(grades.c.collected_on).label("last"))
-        .join(patients, grades.c.patient_id == patients.c.id)
-        .where(patients.c.study_id == study.id, grades.c.reason.is_distinct_from("not-final"))
-        .group_by(grades.c.patient_id)
-    )
