@@ -236,8 +236,8 @@ def test_one_rule_for_commas_and_parentheses(name: str, analyte: str | None) -> 
 @pytest.mark.parametrize(
     ("days", "line"),
     [
-        (["2199-12-31", "2200-01-02", "1899-12-31", "2300"],
-         "dates of years that are not accepted, after 2199: 2, before 1900: 1"),
+        (["2299-12-31", "2300-01-02", "1899-12-31", "2400"],
+         "dates of years that are not accepted, after 2299: 2, before 1900: 1"),
         (["2011-13-01", "9999-99", "01.02.2203"],
          "dates not understood, by their look: 99.99.9999 1, 9999-99-99 1; see --dates"),
     ],

@@ -194,9 +194,10 @@ def test_implausible_numbers_may_be_graded_with_a_flag() -> None:
 
 def test_every_reason_has_its_place_in_the_order() -> None:
     assert [reason.value for reason in Reason] == [
-        "missing-patient", "not-final", "unknown-analyte", "other-specimen", "missing-value",
-        "unreadable-value", "unreadable-date", "missing-unit", "unknown-unit", "implausible-value",
-        "implausible-limit", "missing-uln", "missing-lln", "missing-baseline", "censored-value",
+        "missing-patient", "after-death", "not-final", "unknown-analyte", "other-specimen",
+        "missing-value", "unreadable-value", "unreadable-date", "missing-unit", "unknown-unit",
+        "implausible-value", "implausible-limit", "missing-uln", "missing-lln", "missing-baseline",
+        "censored-value",
     ]  # fmt: skip
 
 

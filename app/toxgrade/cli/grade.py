@@ -112,6 +112,11 @@ def _not_understood(
     if report.other_years:
         listed = ", ".join(f"{years}: {n:,}" for years, n in report.other_years.items())
         yield f"dates of years that are not accepted, {listed}"
+    if report.after_death:
+        yield f"results dated after the patient's death, refused: {report.after_death:,}"
+    if report.unlikely_dates:
+        n, what = report.unlikely_dates, "graded, but no sign of follow-up"
+        yield f"results dated more than 20 years from radiotherapy, {what}: {n:,}"
 
 
 def _of_patients(report: "RunSummary") -> Iterator[str]:
@@ -156,7 +161,7 @@ def arguments(parser: Parser) -> None:
         "--output", "-o", type=Path, required=True,
         help=".csv, .tsv, .ndjson, .parquet; - for standard output",
     )  # fmt: skip
-    add("--patients", type=Path, help="treatment dates: patient, rt_start, rt_end; or SDTM DM")
+    add("--patients", type=Path, help="dates: patient, rt_start, rt_end, died if known; or SDTM DM")
     add("--rejects", type=Path, help="rows that could not be read")
     add("--worst", type=Path, help="worst grades per patient and term")
     add("--table", type=Path, help="the toxicity table: .csv, .json or .html")

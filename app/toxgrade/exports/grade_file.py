@@ -218,6 +218,8 @@ class _Run:
             specimen_columns=tally.specimen_columns,
             unreadable={what: tally.texts(f"unreadable-{what}") for what in UNREADABLE},
             other_years=tally.texts("other-years"),
+            after_death=tally.after_death,
+            unlikely_dates=tally.unlikely_dates,
             filled=tally.filled,
             phase_unknown=tally.phase_unknown,
             patients=len(patients),

@@ -13,7 +13,7 @@ from toxgrade.grading.phase import Window, read_window
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.tabular.courses import NO_COURSES, treatment_dates
 from toxgrade.tabular.instants import refuse_undeclared, undeclared_instants
-from toxgrade.tabular.layouts import Layout, recognise, treatment_columns
+from toxgrade.tabular.layouts import Layout, death_column, recognise, treatment_columns
 from toxgrade.tabular.parquet_xlsx import as_text
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS, parse_timezone
 from toxgrade.tabular.table import apart
@@ -45,15 +45,15 @@ def grade(
     """Grade every row of a frame for every term of its analyte, exactly as ``toxgrade grade`` does.
 
     ``labs``: Toxgrade's own columns (patient, collected, analyte, value, unit, lln, uln) or SDTM
-    LB, as texts, numbers or dates. ``patients``: patient, rt_start, rt_end, or SDTM DM; None:
-    ``labs`` gives the dates, or there are none. ``window``: ``paper`` (3 months after the end of
-    radiotherapy), ``rtog90``, ``end90``, a text such as ``start+90d``, or a ``Window``.
-    ``interpretations``: by name, the choices that are not the default ones. ``implausible``: refuse
-    to grade such values, or grade and ``flag`` them. ``timezone``: the zone, such as
-    ``Europe/Berlin``, in which instants (``Datetime`` in UTC) are calendar dates; without it they
-    are refused unless all are midnight in UTC. A column in another zone has the dates of that zone.
-    ``dictionary``: a site's own names beside ours, as the tables ``analytes``, ``units`` and
-    ``specimens``, theirs to ours.
+    LB, as texts, numbers or dates. ``patients``: patient, rt_start, rt_end and, where it is known,
+    died, or SDTM DM; None: ``labs`` gives the dates, or there are none. ``window``: ``paper`` (3
+    months after the end of radiotherapy), ``rtog90``, ``end90``, a text such as ``start+90d``, or a
+    ``Window``. ``interpretations``: by name, the choices that are not the default ones.
+    ``implausible``: refuse to grade such values, or grade and ``flag`` them. ``timezone``: the
+    zone, such as ``Europe/Berlin``, in which instants (``Datetime`` in UTC) are calendar dates;
+    without it they are refused unless all are midnight in UTC. A column in another zone has the
+    dates of that zone. ``dictionary``: a site's own names beside ours, as the tables ``analytes``,
+    ``units`` and ``specimens``, theirs to ours.
 
     Returns the columns of ``labs`` (a clashing one as ``in_NAME``), then ``GRADE_COLUMNS``: one row
     for each row and term, in input order. ``term``, ``reason``, ``criterion``, ``phase`` and
@@ -106,7 +106,7 @@ def _courses(
 ) -> pl.DataFrame:
     """Return the ``treatment_dates`` of the patients frame, else of the labs' own ``rows``."""
     named = layout.named
-    in_labs = "rt_start" in named or "rt_end" in named
+    in_labs, death = "rt_start" in named or "rt_end" in named, None
     if patients is None and not in_labs:
         return NO_COURSES
     if patients is None:
@@ -116,8 +116,9 @@ def _courses(
         raise FileError(DATES_TWICE)
     else:
         patient, start, end = treatment_columns(patients.columns, "patients", DEFAULT_OPTIONS)
-        dates = start, end
-        texts = _texts(patients, (patient, start, end), dates, "patients", timezone)
-        given, name = texts.select(patient=patient, start=start, end=end), "patients"
+        dates, death = (start, end), death_column(patients.columns)
+        read = {"start": start, "end": end} | ({"died": death} if death else {})
+        texts = _texts(patients, (patient, *read.values()), [*read.values()], "patients", timezone)
+        given, name = texts.select(pl.col(patient).alias("patient"), **read), "patients"
     numbered = given.with_row_index("line", 1).with_columns(pl.col("line").cast(pl.Int64))
-    return treatment_dates(numbered, dates, name)
+    return treatment_dates(numbered, dates, name, death)

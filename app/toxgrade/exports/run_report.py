@@ -51,7 +51,9 @@ class RunSummary:
     ``headers`` were repeated header rows, left out. Results are counted by names that are not
     known: ``unknown_analytes``, and ``unknown_units`` by unit and analyte; ``unreadable`` values,
     dates and limits by their pattern, such as ``99.99.9999``; ``other_years`` dates that are
-    outside the accepted years. ``filled`` results are of rows that were filled down.
+    outside the accepted years. Results dated ``after_death`` are rejected; those of
+    ``unlikely_dates`` are graded, but say nothing of follow-up. ``filled`` results are of rows that
+    were filled down.
     ``other_specimens`` are of gradings that are no blood's; ``sign_columns`` were not read and hold
     nothing but signs such as <, ``specimen_columns`` were not and name other specimens than blood.
     ``without_dates`` patients have no treatment dates; ``look_alikes`` differ from another only by
@@ -78,6 +80,8 @@ class RunSummary:
     specimen_columns: tuple[str, ...]
     unreadable: Mapping[str, Mapping[str, int]]
     other_years: Mapping[str, int]
+    after_death: int
+    unlikely_dates: int
     filled: int
     phase_unknown: Mapping[str, int]
     patients: int
@@ -90,6 +94,7 @@ class RunSummary:
 
 COLUMN_OF = {
     Reason.MISSING_PATIENT: "patient",
+    Reason.AFTER_DEATH: "collected",
     Reason.UNKNOWN_ANALYTE: "analyte",
     Reason.MISSING_VALUE: "value",
     Reason.UNREADABLE_VALUE: "value",

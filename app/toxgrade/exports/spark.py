@@ -25,6 +25,7 @@ from toxgrade.errors import FileError
 from toxgrade.exports.grade_frame import DATES_TWICE, as_window
 from toxgrade.exports.spark_partition import (
     ADDED,
+    DIED,
     END,
     ERROR,
     IDENTITY,
@@ -39,7 +40,7 @@ from toxgrade.grading.dictionary import read_dictionary
 from toxgrade.grading.parse import WHITE_SPACE
 from toxgrade.grading.phase import Window
 from toxgrade.grading.rules import Graders, Rules
-from toxgrade.tabular.layouts import Layout, recognise, treatment_columns
+from toxgrade.tabular.layouts import Layout, death_column, recognise, treatment_columns
 from toxgrade.tabular.mapping import OURS
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS
 from toxgrade.tabular.table import apart
@@ -56,11 +57,11 @@ def grade(
     """Grade a table of lab results for every term of its analytes.
 
     ``labs``: own columns or SDTM LB, as texts, numbers or dates; ``patients``: patient, rt_start,
-    rt_end, or SDTM DM; None: ``labs`` gives the dates, or there are none. Names are as Spark has
-    them: in any case of letters, unless ``spark.sql.caseSensitive``. A TIMESTAMP has the calendar
-    date of the session's time zone. ``window``: a text such as ``paper`` or
-    ``end+3m``, or a ``Window``. ``interpretations``: by name, the choices that are not the default
-    ones. ``dictionary``: a site's own names, as for ``toxgrade.grade``.
+    rt_end and, where it is known, died, or SDTM DM; None: ``labs`` gives the dates, or there are
+    none. Names are as Spark has them: in any case of letters, unless ``spark.sql.caseSensitive``. A
+    TIMESTAMP has the calendar date of the session's time zone. ``window``: a text such as ``paper``
+    or ``end+3m``, or a ``Window``. ``interpretations``: by name, the choices that are not the
+    default ones. ``dictionary``: a site's own names, as for ``toxgrade.grade``.
 
     Returns the columns of ``labs`` (a clashing one as ``in_NAME``), then ``GRADE_COLUMNS`` as
     ``toxgrade grade`` gives them: one row for each row and term, in no order. Of rows that differ
@@ -166,14 +167,16 @@ def _dates_in_labs(layout: Layout) -> DateColumns | None:
 
 
 def _courses(patients: DataFrame) -> tuple[DateColumns, DataFrame]:
-    """Return the treatment dates as texts: ``PATIENT``, ``START``, ``END``, ``IS_COURSE``."""
+    """Return the dates as texts: ``PATIENT``, ``START``, ``END``, ``DIED``, and ``IS_COURSE``."""
     table = _Table(patients, "patients")
     patient, start, end = treatment_columns(table.header, "patients", DEFAULT_OPTIONS)
+    death = death_column(table.header)
     named = {PATIENT: patient, START: start, END: end}
     texts = [table.text(column).alias(name) for name, column in named.items()]
     texts[0] = _trimmed(table.text(patient)).alias(PATIENT)
-    courses = table.frame.select(*texts, F.lit(True).alias(IS_COURSE))
-    return DateColumns("patients", start, end), courses
+    died = table.text(death) if death else F.lit(None).cast("string")
+    courses = table.frame.select(*texts, died.alias(DIED), F.lit(True).alias(IS_COURSE))
+    return DateColumns("patients", start, end, death), courses
 
 
 def _trimmed(patient: Column) -> Column:

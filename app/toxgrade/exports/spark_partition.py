@@ -28,10 +28,10 @@ from toxgrade.tabular.read_options import DEFAULT_OPTIONS
 from toxgrade.tabular.spill import SpillFile
 from toxgrade.tabular.table import LINE
 
-PATIENT, START, END, IS_COURSE = "patient", "start", "end", "is_course"
+PATIENT, START, END, DIED, IS_COURSE = "patient", "start", "end", "died", "is_course"
 IDENTITY, ERROR = "identity", "toxgrade_error"
 """Columns beside the labs' own, which have numbers for names."""
-_COURSE = {PATIENT: pl.String, START: pl.String, END: pl.String}
+_COURSE = dict.fromkeys((PATIENT, START, END, DIED), pl.String)
 _PIECE = 100_000  # Rows graded at a time; they and their grades take some 100 MB.
 _BATCH = 10_000  # Rows handed to Spark at a time, as many as it hands over.
 ADDED = dict.fromkeys((*GRADE_COLUMNS, ERROR), pa.string()) | {
@@ -47,11 +47,15 @@ def text_of(place: int) -> str:
 
 
 class DateColumns(NamedTuple):
-    """The table that has the treatment dates, and the names of its columns for messages."""
+    """The table that has the treatment dates, and the names of its columns for messages.
+
+    ``death`` None: it has no column of the day of death.
+    """
 
     table: Literal["labs", "patients"]
     start: str
     end: str
+    death: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +91,10 @@ class Partition:
     def _first_pass(self, rows: "_SpilledRows", folder: Path) -> tuple[ColumnGrader, SpillFile]:
         """Return the grader, which has found the baselines, and what it read of each piece."""
         grader = Graders(load(only=self.rules.edition)).for_rules(self.rules)
-        named = self.dates[1:] if self.dates else ("", "")
-        columns = ColumnGrader(
-            grader, self.rules.window, treatment_dates(rows.courses, named, "patients")
-        )
+        named = (self.dates.start, self.dates.end) if self.dates else ("", "")
+        death = self.dates.death if self.dates else None
+        courses = treatment_dates(rows.courses, named, "patients", death)
+        columns = ColumnGrader(grader, self.rules.window, courses)
         in_rows = Courses(named) if self.dates and self.dates.table == "labs" else None
         read, first = SpillFile(folder, "read"), 0
         for given in rows.pieces():

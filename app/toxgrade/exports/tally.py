@@ -41,6 +41,7 @@ class Tally:
     ) -> None:
         self.rows = self.results = self.headers = self.entries = self.graded = self.filled = 0
         self.without_patient = self.rejected = self.rejected_results = 0
+        self.after_death = self.unlikely_dates = 0
         self._decimal = decimal
         self._signs = dict.fromkeys(unused, False)
         self._specimens = dict.fromkeys(self._signs if specimens else (), False)
@@ -73,6 +74,9 @@ class Tally:
             pairs = chunk.rows.select(pl.col("unit", "analyte").cast(pl.String))[found]
             for unit, analyte, n in pairs.group_by("unit", "analyte").len().iter_rows():
                 self._units[unit or "", analyte or ""] += n
+        if Reason.AFTER_DEATH in reasons:
+            self.after_death += len(_places_of(Reason.AFTER_DEATH, graded, places))
+        self.unlikely_dates += len(_places_flagged(Flag.UNLIKELY_DATE, graded["flags"], places))
         self._count_limits(chunk.rows, graded["flags"], places)
         self._find_signs(chunk.given)
         self._find_specimens(chunk.given)
@@ -127,10 +131,10 @@ class Tally:
 
     def _count_limits(self, rows: pl.DataFrame, flags: pl.Series, places: pl.Series) -> None:
         """Count the limits that cannot be read, which a flag on the grade shows."""
-        flag = Flag.UNREADABLE_LIMIT.value
-        if not flags.unique().cast(pl.String).str.contains(flag).any():
+        flag = Flag.UNREADABLE_LIMIT
+        found = _places_flagged(flag, flags, places)
+        if not len(found):
             return
-        found = places.filter(flags.cast(pl.String).str.contains(flag).fill_null(False)).unique()
         for column in ("lln", "uln"):
             texts = rows[column].gather(found).cast(pl.String)
             self._count_texts(flag, texts.filter(read_column(texts, read_limit).unreadable))
@@ -187,6 +191,13 @@ class Tally:
 def _places_of(reason: str, graded: pl.DataFrame, places: pl.Series) -> pl.Series:
     """Return the places of the results that are undecided for a reason, each once."""
     return places.filter((graded["reason"] == reason).fill_null(False)).unique()
+
+
+def _places_flagged(flag: Flag, flags: pl.Series, places: pl.Series) -> pl.Series:
+    """Return the places of the results with a flag, each once; mostly there are none."""
+    if not flags.unique().cast(pl.String).str.contains(flag.value).any():
+        return places.clear()
+    return places.filter(flags.cast(pl.String).str.contains(flag.value).fill_null(False)).unique()
 
 
 def _counts(texts: pl.Series) -> dict[str, int]:

@@ -7,7 +7,7 @@ from operator import or_
 import polars as pl
 
 from toxgrade.grading.columns.phase import PHASE_TYPE
-from toxgrade.grading.flags import Flag
+from toxgrade.grading.flags import Flag, Reason
 
 CELLS = (
     "pre_treatment", "baseline", "acute", "late",
@@ -20,6 +20,7 @@ NO_NUMBER, UNSEEN = -1, -2  # A cell with results but no number; a cell without 
 DECIDED, WORSE, MAY_BE_WORSE, RELATIVE = 1, 2, 4, 8
 """What is known of the grades in a cell beside their bounds: one is decided, is certainly or
 possibly worse than its baseline, or is relative to it."""
+_LEFT_OUT = [Reason.NOT_FINAL.value, Reason.AFTER_DEATH.value]
 _DAY = {"who": pl.Int64, "last": pl.Date}
 
 
@@ -41,14 +42,17 @@ class Worst:
         self._days = [pl.DataFrame(schema=_DAY)] if with_days else None
 
     def add(self, graded: pl.DataFrame) -> None:
-        """Add a piece that ``ColumnGrader.grade`` gave; results that are not final do not count."""
+        """Add a piece that ``ColumnGrader.grade`` gave.
+
+        Results that are not final, or dated after death, do not count.
+        """
         kind = graded["term"].dtype
         assert isinstance(kind, pl.Enum), "terms are told as Enum"
         self._terms = kind
         counted = graded.filter(
             pl.col("who").is_not_null()
             & pl.col("term").is_not_null()
-            & pl.col("reason").ne_missing(pl.lit("not-final"))
+            & ~pl.col("reason").is_in(_LEFT_OUT).fill_null(False)
         )
         found = counted.select(
             code=_code(), least=pl.col("at_least").fill_null(NO_NUMBER),
@@ -123,7 +127,7 @@ class Worst:
         ).hstack(pl.concat(found, how="horizontal").get_columns())
 
     def last_days(self, patients: pl.Series) -> dict[str, date]:
-        """Return the last day of a result of each patient, by name; without those who have none."""
+        """Return the last likely day of a result of each patient who has one, by name."""
         assert self._days is not None, "the days were not asked for"
         days = self._days[0].drop_nulls()
         return dict(zip(patients.gather(days["who"]), days["last"], strict=True))

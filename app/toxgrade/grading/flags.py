@@ -8,6 +8,8 @@ class Reason(StrEnum):
 
     MISSING_PATIENT = "missing-patient"
     """A row of a file that names no patient."""
+    AFTER_DEATH = "after-death"
+    """A row of a file that is dated after the patient's death."""
     NOT_FINAL = "not-final"
     UNKNOWN_ANALYTE = "unknown-analyte"
     OTHER_SPECIMEN = "other-specimen"
@@ -51,7 +53,7 @@ class Flag(StrEnum):
     AFTER_DEATH = "after-death"
     """Dated after the patient's death, which was recorded later: it is in no report."""
     UNLIKELY_DATE = "unlikely-date"
-    """Dated after it was stored, or decades from radiotherapy: it says nothing of follow-up."""
+    """In the future when it was stored, or decades from radiotherapy: no sign of follow-up."""
     ABNORMAL_NOT_GRADED = "abnormal-not-graded"
     """The value is beyond its reference range, but grade 0 by limits relative to the baseline."""
     CALCIUM_NOT_CORRECTED = "calcium-not-corrected"
@@ -81,5 +83,7 @@ STORED_FLAGS = (
     Flag.TWO_VALUES_ONE_TIME,
     Flag.CORRECTION_UNMATCHED,
     Flag.IGNORED_OLDER,
+    Flag.AFTER_DEATH,
 )
-"""The flags that only storing sets: they say what a result is beside others of its patient."""
+"""The flags that only storing sets: they say what a result is beside all else that is
+stored of its patient."""

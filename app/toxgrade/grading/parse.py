@@ -21,6 +21,8 @@ COLUMNS = (
 )
 """The columns of a frame of rows, String or Categorical, null where absent."""
 
+FIRST_YEAR, LAST_YEAR = 1900, 2299  # De-identified data are shifted by up to two centuries.
+YEARS = f"years {FIRST_YEAR} to {LAST_YEAR}"
 ACCEPTED_VALUE = (
     "a number of zero or more such as 1.8 or 7200, with a decimal point and ASCII digits,"
     " optionally after <, <=, > or >="
@@ -28,9 +30,8 @@ ACCEPTED_VALUE = (
 ACCEPTED_LIMIT = "a number of zero or more such as 1.2, with a decimal point and ASCII digits"
 ACCEPTED_DATE = (
     "a date YYYY-MM-DD, a date-time such as 2011-04-23T14:45+02:00, or a partial date YYYY-MM or"
-    " YYYY, in the years 1900 to 2199"
+    f" YYYY, in the {YEARS}"
 )
-FIRST_YEAR, LAST_YEAR = 1900, 2199
 
 _REPORTED = re.compile(
     r"(?P<comparator><=|>=|<|>)?[ \t]*"
@@ -38,7 +39,7 @@ _REPORTED = re.compile(
 )
 _MOST_DIGITS = 30
 _SMALLEST, _LARGEST = Decimal("1e-15"), Decimal("1e15")
-_YEAR, _MONTH, _DAY = "(?:19|20|21)[0-9]{2}", "(?:0[1-9]|1[0-2])", "(?:0[1-9]|[12][0-9]|3[01])"
+_YEAR, _MONTH, _DAY = "(?:19|2[0-2])[0-9]{2}", "(?:0[1-9]|1[0-2])", "(?:0[1-9]|[12][0-9]|3[01])"
 _HOUR, _SIXTY = "(?:[01][0-9]|2[0-3])", "[0-5][0-9]"
 _OFFSET = f"(?:Z|[+-]{_HOUR}(?::?{_SIXTY})?)"  # RFC 3339 allows this range.
 _TIME = rf"({_HOUR})(?::({_SIXTY})(?::({_SIXTY})(?:\.([0-9]+))?)?)?{_OFFSET}?"

@@ -6,14 +6,23 @@ It defines the steps; ``columns/grader.py`` takes the same ones for a frame of m
 from collections.abc import Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from toxgrade.criteria.model import Term
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.baseline_selection import Candidate, candidate, choose, latest
 from toxgrade.grading.flags import Flag
 from toxgrade.grading.grader import REFERENCE_RANGE_ONLY, TermGrader
+from toxgrade.grading.impossible_dates import is_far_from_treatment
 from toxgrade.grading.phase import OLD_BASELINE, Placement, Window, place, possible_places
-from toxgrade.grading.result import GRADED_STATUSES, Course, LabResult, PatientGrade, Phase
+from toxgrade.grading.result import (
+    GRADED_STATUSES,
+    Collected,
+    Course,
+    LabResult,
+    PatientGrade,
+    Phase,
+)
 from toxgrade.grading.summary import worse
 
 _Test = tuple[str, str]
@@ -27,13 +36,13 @@ def grade_patient(
 
     The baseline, per course, term and test (hypercalcemia has three tests), is the last valid
     result dated on or before the start (valid: of blood, with an active status, a value and a date
-    that can be parsed, even if the grade is undecided); results that the sender declared a baseline
-    take precedence, and ``baseline_selection.choose`` says which of several counts. A later course
-    without such a result takes the last valid one before its start. The baseline and all results
-    before treatment are graded by the limits of normal alone.
+    that can be parsed, not flagged ``after-death``, even if the grade is undecided); results that
+    the sender declared a baseline take precedence, and ``baseline_selection.choose`` says which of
+    several counts. A later course without such a result takes the last valid one before its start.
+    The baseline and all results before treatment are graded by the limits of normal alone.
     """
     days = {_date_text(result): result.collected for result in results}
-    places = {text: place(day, courses, window) for text, day in days.items()}
+    places = {text: _placement(day, courses, window) for text, day in days.items()}
     placed = [
         _Placed(index, result, term, places[_date_text(result)], valid)
         for index, result in enumerate(results)
@@ -67,6 +76,14 @@ def _date_text(result: LabResult) -> str | None:
     return result.collected.text if result.collected else None
 
 
+def _placement(collected: Collected | None, courses: Sequence[Course], window: Window) -> Placement:
+    """Return the place of a date, which is flagged where it is far from every course."""
+    placement = place(collected, courses, window)
+    if is_far_from_treatment(collected, courses):
+        return replace(placement, flags=(*placement.flags, Flag.UNLIKELY_DATE))
+    return placement
+
+
 class _Placed(msgspec.Struct, frozen=True, gc=False):
     """One result for one term (None: its analyte has none), with its place in time."""
 
@@ -95,7 +112,9 @@ class _Placed(msgspec.Struct, frozen=True, gc=False):
 
 
 def _is_valid(result: LabResult, grader: TermGrader) -> bool:
-    """Return whether a result may be a baseline, by all but its date."""
+    """Return whether a result may be a baseline, by all but when it was taken before the start."""
+    if Flag.AFTER_DEATH in result.flags:
+        return False
     is_read = result.status in GRADED_STATUSES and result.value and not result.unreadable
     return bool(is_read) and grader.names.specimen(result.specimen) != "other"
 

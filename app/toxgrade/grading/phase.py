@@ -15,7 +15,7 @@ import msgspec
 
 from toxgrade.errors import FieldFault, ParseError
 from toxgrade.grading.flags import Flag
-from toxgrade.grading.parse import FIRST_YEAR, LAST_YEAR
+from toxgrade.grading.parse import FIRST_YEAR, LAST_YEAR, YEARS
 from toxgrade.grading.result import PHASES, Collected, Course, Phase, Place
 
 
@@ -224,7 +224,7 @@ def course_faults(courses: Sequence[Course]) -> list[FieldFault]:
     for i, course in enumerate(courses):
         for field, day in (("start", course.start), ("end", course.end)):
             if day is not None and not FIRST_YEAR <= day.year <= LAST_YEAR:
-                text = f"expected a date in the years {FIRST_YEAR} to {LAST_YEAR}"
+                text = f"expected a date in the {YEARS}"
                 faults.append(FieldFault((i, field), "date-out-of-range", text))
         if course.start and course.end and course.end < course.start:
             text = "the end is before the start of radiotherapy"

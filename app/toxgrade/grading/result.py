@@ -29,7 +29,8 @@ class Place(msgspec.Struct, frozen=True, gc=False, order=True):
 
 
 GRADED_STATUSES = ("final", "amended", "corrected")
-OTHER_STATUSES = ("preliminary", "superseded", "cancelled", "entered-in-error")
+WITHDRAWN = ("cancelled", "entered-in-error", "superseded")
+OTHER_STATUSES = ("preliminary", *WITHDRAWN)
 
 
 class Reported(msgspec.Struct, frozen=True, gc=False):

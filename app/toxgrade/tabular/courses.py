@@ -12,19 +12,20 @@ import polars as pl
 from toxgrade.errors import FileError
 from toxgrade.grading.columns.parse import read_dates
 from toxgrade.grading.columns.spellings import TextIndex
-from toxgrade.grading.parse import FIRST_YEAR, LAST_YEAR
+from toxgrade.grading.parse import YEARS
 from toxgrade.tabular.declared_cells import iso_date
 from toxgrade.tabular.identifiers import trimmed
 from toxgrade.tabular.instants import refuse_undeclared
-from toxgrade.tabular.layouts import treatment_columns
+from toxgrade.tabular.layouts import death_column, treatment_columns
 from toxgrade.tabular.open_file import open_table
 from toxgrade.tabular.read_options import CONTAINERS, ReadOptions
 from toxgrade.tabular.table import LINE, Table
 
-_ACCEPTED = f"a date YYYY-MM-DD in the years {FIRST_YEAR} to {LAST_YEAR}, or nothing"
+_ACCEPTED = f"a date YYYY-MM-DD in the {YEARS}, or nothing"
 
 _ROW = {"patient": pl.String, "start": pl.String, "end": pl.String, "line": pl.Int64}
-NO_COURSES = pl.DataFrame(schema={"patient": pl.String, "rt_start": pl.Date, "rt_end": pl.Date})
+_DAYS = ("rt_start", "rt_end", "died")
+NO_COURSES = pl.DataFrame(schema={"patient": pl.String} | dict.fromkeys(_DAYS, pl.Date))
 
 
 def read_patients(
@@ -44,13 +45,15 @@ def read_patients(
             table = open_table(path, replace(options, sheet=None), folder)
     table = table or open_table(path, options, folder)
     patient, start, end = treatment_columns(table.columns, table.name, options)
-    refuse_undeclared(table.undeclared, (start, end), table.name)
-    frame = pl.concat(table.chunks([patient, start, end]))
+    dates = {"start": start, "end": end}
+    if death := death_column(table.columns):
+        dates["died"] = death
+    refuse_undeclared(table.undeclared, dates.values(), table.name)
+    frame = pl.concat(table.chunks([patient, *dates.values()]))
     texts = frame.select(
-        patient=pl.col(patient), start=_date_column(start, options),
-        end=_date_column(end, options), line=LINE,
-    )  # fmt: skip
-    return table, treatment_dates(texts, (start, end), table.name)
+        _date_column(column, options).alias(name) for name, column in dates.items()
+    ).hstack(frame.select(patient=patient, line=LINE))
+    return table, treatment_dates(texts, (start, end), table.name, death)
 
 
 def _date_column(name: str, options: ReadOptions) -> pl.Expr:
@@ -102,35 +105,44 @@ class Courses:
         return treatment_dates(new, self._names, file) if len(unseen) else NO_COURSES
 
 
-def treatment_dates(frame: pl.DataFrame, names: tuple[str, str], file: str) -> pl.DataFrame:
-    """Return one course per patient: ``patient`` String, ``rt_start`` and ``rt_end`` Date or null.
+def treatment_dates(
+    frame: pl.DataFrame, names: tuple[str, str], file: str, death: str | None = None
+) -> pl.DataFrame:
+    """Return one course per patient: ``patient`` String, ``rt_start``, ``rt_end``, ``died`` Date.
 
-    ``frame``: ``patient``, ``start``, ``end`` (String) and ``line`` Int64 of each row (null: it
-    has none); ``names``: the file's start and end columns. A null date is unknown; a date-time
-    counts by its date as written. Patients are trimmed; rows without one are ignored.
+    ``frame``: ``patient``, ``start``, ``end``, with ``death`` also ``died`` (String), and ``line``
+    Int64 of each row (null: it has none). ``names``: the file's start and end columns; ``death``:
+    that of the day of death. A null date is unknown; a date-time counts by its date as written; of
+    a partial date of death the last day counts. Patients are trimmed; rows without one are ignored.
 
     Raises:
-        FileError: names the first line of a text that is not a full date, of a patient with two
-            different courses, or of an end before its start.
+        FileError: names the first line of a text that is not a full date (of death: no date), of a
+            patient with two different courses or deaths, or of an end before its start.
     """
     start, end = names
+    if death is None:
+        frame = frame.with_columns(pl.lit(None, dtype=pl.String).alias("died"))
+    texts = ["patient", "start", "end", "died"]
     named = frame.with_columns(trimmed(pl.col("patient")).alias("patient"))
     with_patient = named.filter(pl.col("patient").is_not_null()).unique(
-        ["patient", "start", "end"], keep="first", maintain_order=True
+        texts, keep="first", maintain_order=True
     )
     (first, no_start), (last, no_end) = _days(with_patient["start"]), _days(with_patient["end"])
-    if (no_start | no_end).any():
-        at = int((no_start | no_end).arg_max() or 0)
-        column, line = start if no_start[at] else end, with_patient["line"][at]
-        where = _place(f"column {column} of {file}", line)
+    deaths = read_dates(with_patient["died"])
+    wrong = {start: no_start, end: no_end, str(death): deaths["unreadable_date"]}
+    if (any_wrong := no_start | no_end | deaths["unreadable_date"]).any():
+        at = int(any_wrong.arg_max() or 0)
+        column = next(name for name, is_wrong in wrong.items() if is_wrong[at])
+        where = _place(f"column {column} of {file}", with_patient["line"][at])
         raise FileError(f"{where}: expected {_ACCEPTED}")
-    courses = with_patient.select("patient", "line", rt_start=first, rt_end=last).unique(
-        ["patient", "rt_start", "rt_end"], keep="first", maintain_order=True
-    )
+    courses = with_patient.select(
+        "patient", "line", rt_start=first, rt_end=last, died=deaths["last"]
+    ).unique(["patient", *_DAYS], keep="first", maintain_order=True)
     conflicting = courses.filter(~pl.col("patient").is_first_distinct())
     if len(conflicting):
         where = _place(file, conflicting["line"][0])
-        raise FileError(f"{where}: other {start}, {end} than before for this patient")
+        other = ", ".join(filter(None, (start, end, death)))
+        raise FileError(f"{where}: other {other} than before for this patient")
     reversed_ = courses.filter(pl.col("rt_end") < pl.col("rt_start"))
     if len(reversed_):
         raise FileError(f"{_place(file, reversed_['line'][0])}: {end} is before {start}")

@@ -205,6 +205,11 @@ def _text(name: str) -> pl.Expr:
     return pl.col(name).cast(pl.String)
 
 
+def death_column(header: Sequence[str]) -> str | None:
+    """Return the column with the day of death of a file with treatment dates, if it has one."""
+    return next((name for name in ("died", "DTHDTC") if name in header), None)
+
+
 def treatment_columns(
     header: Sequence[str], file: str, options: ReadOptions
 ) -> tuple[str, str, str]:

@@ -158,7 +158,6 @@ def test_courses_with_dose_and_follow_up(patient: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("sent", "field"),
     [
-        ({"last_contact": "2011-04-22", "vital_status": "dead"}, ["last_contact"]),
         ({"last_contact": "1011-04-22"}, ["last_contact"]),
         ({"vital_status": "alive"}, ["body"]),
         ({"last_contact": "2012-01-01", "vital_status": "alive", "cause": "x"}, ["body"]),
@@ -178,21 +177,6 @@ def test_a_wrong_record_is_refused_by_field(
     assert answer.status_code == 422
     assert [error["loc"] for error in answer.json()["errors"]] == [field]
     assert patient.put(_P1, json={}).json() == before
-
-
-@pytest.mark.parametrize(
-    ("died", "status"),
-    [("2011-03-01", 422), ("2011-04-22", 422), ("2011-04-23", 200), ("2011-05-01", 200)],
-)
-def test_nobody_dies_before_the_last_result_that_counts(
-    api: httpx.Client, died: str, status: int
-) -> None:
-    cancelled = value(source_id="c", collected="2011-05-02", status="cancelled")
-    api.post(f"{_P1}/results", json=panel(value(), cancelled, baseline=[baseline()]))
-    answer = api.put(_P1, json={"last_contact": died, "vital_status": "dead"})
-    assert answer.status_code == status
-    if status == 422:
-        assert answer.json()["errors"][0]["code"] == "death-before-result"
 
 
 @pytest.mark.parametrize(("dose", "status"), [("500", 200), ("500.1", 422), ("-1", 422)])

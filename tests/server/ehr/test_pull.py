@@ -257,7 +257,8 @@ def test_what_is_pulled_is_graded_stored_and_audited(
     done = run(ehr, database_url, tmp_path, "patient,fhir_id\nP1,1\n")
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == (
-        "7 results, 8 gradings, 0 undecided; not stored for want of a day: 0;"
+        "7 results, 8 gradings, 0 undecided; not stored for want of a day: 0,"
+        " dated after the recorded death: 0;"
         " patients that could not be pulled: 0"
     )
     with served(Settings(database_url=database_url, auth="off", workers=0)) as api:

@@ -74,7 +74,8 @@ def test_nothing_new_is_no_failure(dated: FhirServer, database_url: str) -> None
     again = ran(dated, database_url)
     assert (again.succeeded, asks_for_news(again)) == (True, True)
     assert len(again.asked) == len(first.asked)
-    assert again.told == ["1 results, 1 gradings, 0 undecided; not stored for want of a day: 0;"
+    assert again.told == ["1 results, 1 gradings, 0 undecided; not stored for want of a day: 0,"
+        " dated after the recorded death: 0;"
                           " patients that could not be pulled: 0"]  # fmt: skip
     assert values(database_url) == before
 

@@ -14,14 +14,13 @@ from msgspec.structs import replace
 from toxgrade.criteria.reader import load
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import read_collected, read_value
-from toxgrade.grading.result import LabResult
+from toxgrade.grading.result import WITHDRAWN, LabResult
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.records.current_state import stored_result
 from toxgrade.server.records.doubts import flag_doubts, twins
 from toxgrade.server.records.identity import OWN_NUMBER
 from toxgrade.server.records.matching import Matcher
 from toxgrade.server.records.store import result_row
-from toxgrade.server.records.version_index import WITHDRAWN
 
 _GRADER: TermGrader = Graders(load()).for_rules(Rules())
 _NAMES = _GRADER.names

@@ -10,14 +10,15 @@ import polars as pl
 from toxgrade.grading.columns.baselines import Baselines
 from toxgrade.grading.columns.by_group import grade_groups, grade_one_by_one, scatter
 from toxgrade.grading.columns.cases import Cases
+from toxgrade.grading.columns.impossible_dates import (
+    after_death,
+    far_from_treatment,
+    flag_unlikely,
+    likely_days,
+)
 from toxgrade.grading.columns.kernel import GRADED
 from toxgrade.grading.columns.normalize import is_declared
-from toxgrade.grading.columns.output import (
-    FOR_COUNTING,
-    flags_of_grade,
-    refuse_without_patient,
-    to_output,
-)
+from toxgrade.grading.columns.output import FOR_COUNTING, flags_of_grade, refuse, to_output
 from toxgrade.grading.columns.parse import read_dates
 from toxgrade.grading.columns.phase import (
     last_acute_days,
@@ -26,6 +27,7 @@ from toxgrade.grading.columns.phase import (
     why_unplaced,
 )
 from toxgrade.grading.columns.spellings import CachedParser, text_index
+from toxgrade.grading.flags import Reason
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.phase import OLD_BASELINE, Window
@@ -41,12 +43,14 @@ _BASELINE_COLUMNS = [
 def grade_rows(rows: pl.DataFrame, grader: TermGrader, window: Window) -> pl.DataFrame:
     """Grade every row of ``rows`` for every term of its analyte, all at once.
 
-    ``rows`` has ``COLUMNS`` and ``rt_start``, ``rt_end`` (Date, null: unknown), which are the same
-    on all rows of a patient. A row without a patient is not graded.
+    ``rows`` has ``COLUMNS`` and ``rt_start``, ``rt_end`` and, if known, ``died`` (Date, null:
+    unknown), which are the same on all rows of a patient. A row without a patient is not graded,
+    nor is one dated after the death.
 
     Returns the columns of ``ColumnGrader.grade`` except ``FOR_COUNTING``.
     """
-    courses = rows.select("patient", "rt_start", "rt_end").drop_nulls("patient")
+    days = [name for name in ("rt_start", "rt_end", "died") if name in rows.columns]
+    courses = rows.select("patient", *days).drop_nulls("patient")
     columns = ColumnGrader(grader, window, courses.unique("patient"))
     read = columns.read(rows, columns.number(rows["patient"]), 0)
     return columns.grade(read, rows, 0).drop(FOR_COUNTING)
@@ -55,8 +59,9 @@ def grade_rows(rows: pl.DataFrame, grader: TermGrader, window: Window) -> pl.Dat
 class ColumnGrader:
     """The grader of an export in pieces: all go through ``read``, then all through ``grade``.
 
-    ``courses`` has one row per patient: ``patient`` String, ``rt_start`` and ``rt_end`` Date (null:
-    unknown). A patient who is not in it has no dates.
+    ``courses`` has one row per patient: ``patient`` String, ``rt_start``, ``rt_end`` and, if there
+    are any, ``died`` (the last possible day of death) Date, null: unknown. A patient who is not in
+    it has no dates.
     """
 
     def __init__(self, grader: TermGrader, window: Window, courses: pl.DataFrame) -> None:
@@ -68,16 +73,18 @@ class ColumnGrader:
         self._treated = self._with_courses(self._names.known)  # Row n is that of patient n.
 
     def _with_courses(self, names: pl.DataFrame) -> pl.DataFrame:
-        """Return patients with their course and its last acute day (``until``), in their order."""
+        """Return patients in their order, with their course, its last acute day (``until``) and its
+        ``likely_days``.
+        """
         until = last_acute_days(self._window).alias("until")
-        courses = self._courses.with_columns(until)
+        courses = self._courses.with_columns(until, *likely_days())
         patients = names.rename({"text": "patient"})
         return patients.join(courses, on="patient", how="left", maintain_order="left")
 
     @property
     def patients(self) -> pl.DataFrame:
-        """Return the patients read so far by number: ``patient``, ``rt_start``, ``rt_end`` Date."""
-        return self._treated.drop("until")
+        """Return the patients read so far by number, with the columns of ``courses``."""
+        return self._treated.drop("until", "likely_from", "likely_until")
 
     def number(self, patients: pl.Series) -> pl.Series:
         """Return the number of each patient (UInt32; null: no patient), which never changes."""
@@ -116,6 +123,8 @@ class ColumnGrader:
         placed = self._placed(read[places], places.cast(pl.Int64) + first)
         placed = placed.with_columns(dates["time"].gather(days[places]))
         before = placed["before_start"] & placed["who"].is_not_null()
+        if (late := after_death(rows[places], read[places], self._treated)) is not None:
+            before &= ~late
         if before.any():
             concerned = placed.with_columns(case=cases).filter(before)
             tests = self._tests(concerned["case"], concerned, _BASELINE_COLUMNS)
@@ -133,14 +142,22 @@ class ColumnGrader:
         Boolean, ``days_from_end`` Int32, ``baseline_grade`` Int8, ``worse_than_baseline`` Boolean.
         Other texts are of type Enum. Meanings and nulls are those of ``PatientGrade``. Then ``who``
         Int64 (the row in ``patients``, null: none), ``last`` Date (the last day that the result may
-        be of), ``unplaced`` (Enum of ``Unplaced``) and the Booleans of ``possible_columns``.
+        be of; null also where that is unlikely, so that it says nothing of follow-up), ``unplaced``
+        (Enum of ``Unplaced``) and the Booleans of ``possible_columns``.
         """
         numbers = pl.int_range(first, first + len(read), eager=True)
         placed = self._placed(read, numbers).drop("first", "declared")
         cases = self._cases.valid(read["case"], rows, read["unreadable_date"])
         tests = self._baselines.add_bounds(self._tests(cases, placed, _GRADED_COLUMNS))
         graded = self._against_baselines(tests, rows)
-        return refuse_without_patient(to_output(graded, self._grader.edition.terms))
+        if (far := far_from_treatment(read, self._treated)) is not None:
+            graded = flag_unlikely(graded, far.gather(graded["at"]))
+        output = to_output(graded, self._grader.edition.terms)
+        if (late := after_death(rows, read, self._treated)) is not None:
+            output = refuse(output, late.gather(graded["at"]), Reason.AFTER_DEATH)
+        if output["who"].null_count():
+            output = refuse(output, output["who"].is_null(), Reason.MISSING_PATIENT)
+        return output
 
     def other_baselines(self) -> pl.DataFrame:
         """Return rows of ``declared`` baselines and, where it differs, of the one ``by_date``."""

@@ -12,7 +12,7 @@ from toxgrade.grading.flags import Flag, Reason
 from toxgrade.grading.indicators import Indicator, read_indicator
 from toxgrade.grading.normalize import Implausible
 from toxgrade.grading.parse import COLUMNS, WHITE_SPACE
-from toxgrade.grading.result import GRADED_STATUSES
+from toxgrade.grading.result import GRADED_STATUSES, WITHDRAWN
 from toxgrade.grading.specimens import SpecimenKind
 from toxgrade.grading.units import Names
 
@@ -123,12 +123,20 @@ def _codes(texts: pl.Series, parser: CachedParser) -> pl.Series:
     return parser.known["code"].gather(numbers)
 
 
+def is_withdrawn(rows: pl.DataFrame) -> pl.Series:
+    """Return whether each result is a withdrawal."""
+    return _statuses(rows).is_in(list(WITHDRAWN)).alias("withdrawn")
+
+
 def is_active(rows: pl.DataFrame) -> pl.Series:
     """Return whether each result is final, corrected or amended; without a status it is final."""
     if rows["status"].null_count() == len(rows):
         return pl.repeat(True, len(rows), eager=True).alias("active")
-    status = pl.col("status").cast(pl.String).str.strip_chars(WHITE_SPACE).fill_null("")
-    return rows.select(active=status.is_in([*GRADED_STATUSES, ""])).to_series()
+    return _statuses(rows).is_in([*GRADED_STATUSES, ""]).alias("active")
+
+
+def _statuses(rows: pl.DataFrame) -> pl.Series:
+    return rows["status"].cast(pl.String).str.strip_chars(WHITE_SPACE).fill_null("")
 
 
 def _checks(implausible: Implausible) -> list[pl.Expr]:

@@ -100,15 +100,20 @@ def to_output(tests: pl.DataFrame, terms: Sequence[Term]) -> pl.DataFrame:
     )
 
 
-def refuse_without_patient(graded: pl.DataFrame) -> pl.DataFrame:
-    """Return what ``to_output`` returned; a row without a patient has no grade, and says why."""
-    if not graded["who"].null_count():
-        return graded
-    named = pl.col("who").is_not_null()
-    reason = pl.lit(Reason.MISSING_PATIENT.value, dtype=graded.schema["reason"])
+_OF_GRADE = (
+    "grade", "at_least", "at_most", "flags", "criterion", "on_treatment", "days_from_end",
+    "baseline_grade", "worse_than_baseline", "last",
+)  # fmt: skip
+
+
+def refuse(graded: pl.DataFrame, refused: pl.Series, reason: Reason) -> pl.DataFrame:
+    """Return what ``to_output`` returned; ``refused`` rows have no grade and no place, and why."""
+    why = pl.lit(reason.value, dtype=graded.schema["reason"])
+    nowhere = pl.lit("unknown", dtype=PHASE_TYPE)
     return graded.with_columns(
-        pl.when(named).then(pl.col("grade", "at_least", "at_most", "flags", "criterion")),
-        pl.when(named).then("reason").otherwise(reason).alias("reason"),
+        pl.when(~refused).then(pl.col(_OF_GRADE)),
+        pl.when(refused).then(why).otherwise("reason").alias("reason"),
+        pl.when(refused).then(nowhere).otherwise("phase").alias("phase"),
     )
 
 

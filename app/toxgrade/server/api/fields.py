@@ -23,7 +23,7 @@ from toxgrade.grading import parse
 from toxgrade.grading.result import Collected, Reported
 from toxgrade.server.records.studies import PATIENT_NAME, STUDY_NAME
 
-_DATE = "expected a calendar date such as 2011-01-24, in the years 1900 to 2199"
+_DATE = f"expected a calendar date such as 2011-01-24, in the {parse.YEARS}"
 _ISSUED = "expected a date-time with its offset, such as 2011-04-23T14:45:00+02:00"
 
 
@@ -93,7 +93,7 @@ def _printable(text: str) -> str:
 
 DIGITS = r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
 _DAY = parse.FULL_DATE[1:-1]
-_AT = f"{_DAY}|(19|20|21)[0-9]{{2}}(-(0[1-9]|1[0-2]))?"
+_AT = f"{_DAY}|(19|2[0-2])[0-9]{{2}}(-(0[1-9]|1[0-2]))?"
 
 
 def json_schema(described: str, text: dict[str, Any], *examples: object, **number: object) -> Any:

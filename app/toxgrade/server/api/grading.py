@@ -16,7 +16,7 @@ from toxgrade.grading.dictionary import Dictionary, read_dictionary
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.patient import grade_patient, refuse_late_baseline
 from toxgrade.grading.phase import Window
-from toxgrade.grading.result import Course, LabResult
+from toxgrade.grading.result import WITHDRAWN, Course, LabResult
 from toxgrade.grading.rules import Rules
 from toxgrade.server.api import responses
 from toxgrade.server.api.fields import PatientName, StudyName
@@ -27,7 +27,6 @@ from toxgrade.server.http.body import DirectRoute
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.identity import Loc, refuse_contradictions
 from toxgrade.server.records.store import Submission, store
-from toxgrade.server.records.version_index import WITHDRAWN
 
 router = APIRouter(
     prefix="/v1", tags=["grading"], route_class=DirectRoute, dependencies=[require_role("reader")]

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, PlainValidator, model_validator
 from sqlalchemy import Connection
 
 from toxgrade.errors import FieldFault, RequestError
-from toxgrade.grading.parse import ACCEPTED_LIMIT, FIRST_YEAR, LAST_YEAR, read_limit
+from toxgrade.grading.parse import ACCEPTED_LIMIT, FIRST_YEAR, LAST_YEAR, YEARS, read_limit
 from toxgrade.grading.phase import course_faults
 from toxgrade.grading.reference_ranges import Sex
 from toxgrade.grading.result import Course, Phase, Reported
@@ -83,7 +83,7 @@ class PatientRequest(RequestModel):
     vital_status: VitalStatus | None = None
     cause: Text | None = Field(None, description="Of death.")
     sex: Sex | None = Field(None, description="Decides reference ranges of the study; null clears.")
-    birth_year: Annotated[WholeNumber, Field(ge=1880, le=2199)] | None = None
+    birth_year: Annotated[WholeNumber, Field(ge=1880, le=LAST_YEAR)] | None = None
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -123,7 +123,7 @@ class PatientRequest(RequestModel):
 def _out_of_range(day: date | None) -> list[FieldFault]:
     if day is None or FIRST_YEAR <= day.year <= LAST_YEAR:
         return []
-    text = f"expected a date in the years {FIRST_YEAR} to {LAST_YEAR}"
+    text = f"expected a date in the {YEARS}"
     return [FieldFault(("last_contact",), "date-out-of-range", text)]
 
 
@@ -228,11 +228,12 @@ async def toxicity(service: TheService, study: StudyName, patient: PatientName) 
     def query(connection: Connection) -> dict[str, Any]:
         found = find_study(connection, study)
         grader = service.graders.for_rules(found.rules)
-        courses, summary = patient_toxicity(connection, study, patient)
+        courses, summary, after_death = patient_toxicity(connection, study, patient)
         return {
             "patient": patient,
             "radiotherapy": responses.course(courses[0]) if courses else None,
             "summary": summary,
+            "after_death": after_death,
             "liver_safety": liver_document(connection, found, patient, grader),
         }
 

@@ -162,11 +162,12 @@ class CourseAnswer(BaseModel):
 
 
 class ToxicityAnswer(BaseModel):
-    """A patient's worst grades per term, and the liver's values for review."""
+    """A patient's worst grades per term without results ``after_death``, and the liver's values."""
 
     patient: str
     radiotherapy: CourseAnswer | None
     summary: list[SummaryAnswer]
+    after_death: int
     liver_safety: dict[str, Any]
 
 

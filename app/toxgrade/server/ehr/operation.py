@@ -1,6 +1,6 @@
 """The route ``POST /fhir/$ctcae-grade``, which answers each Observation with derived resources."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from toxgrade.errors import RequestError
 from toxgrade.fhir.bundle import Contents, read_bundle
+from toxgrade.fhir.elements import Note
 from toxgrade.fhir.results import Accepted, Observed
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.rules import Rules
@@ -119,8 +120,10 @@ async def ctcae_grade(request: Request, service: TheService) -> Response:
     grader = service.graders.for_rules(rules)
     prepared = await run(lambda: _prepare(parameters, grader.names, service.settings))
 
-    def build_answer(answers: Answers, grader: TermGrader) -> resources.Resource:
-        return _answer(prepared, answers, grader)
+    def build_answer(
+        answers: Answers, grader: TermGrader, notes: Sequence[Note] = ()
+    ) -> resources.Resource:
+        return _answer(prepared, answers, grader, notes)
 
     def respond() -> Response:
         answers = grade(prepared.observed, prepared.people, grader, rules.window)
@@ -157,8 +160,10 @@ async def _rules(parameters: OperationParameters, service: Service) -> Rules:
     return found.rules
 
 
-def _answer(prepared: _Prepared, answers: Answers, grader: TermGrader) -> resources.Resource:
-    """Return the answers in the order of the Observations, then the notes on the Bundle."""
+def _answer(
+    prepared: _Prepared, answers: Answers, grader: TermGrader, notes: Sequence[Note]
+) -> resources.Resource:
+    """Return the answers in the order of the Observations, then all notes on the Bundle."""
     procedures = {
         index: person.treatment.procedures for person in prepared.people for index in person.indices
     }
@@ -169,6 +174,6 @@ def _answer(prepared: _Prepared, answers: Answers, grader: TermGrader) -> resour
             observed, answers[index], grader.edition, prepared.parameters.output, procedures[index]
         )
     ]
-    if notes := prepared.contents.notes:
-        found.append(outcome(note_issues(notes)))
+    if told := [*prepared.contents.notes, *notes]:
+        found.append(outcome(note_issues(told)))
     return resources.collection(found)

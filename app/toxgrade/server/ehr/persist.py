@@ -12,7 +12,7 @@ from toxgrade.fhir.elements import Note
 from toxgrade.fhir.results import Observed
 from toxgrade.grading.flags import Reason
 from toxgrade.grading.grader import TermGrader
-from toxgrade.grading.result import Course, LabResult
+from toxgrade.grading.result import WITHDRAWN, Course, LabResult
 from toxgrade.grading.units import Names
 from toxgrade.server.ehr.fhir_http import FHIR_JSON
 from toxgrade.server.ehr.grade_bundle import Answers, Graded, PersonValues, grade
@@ -21,7 +21,6 @@ from toxgrade.server.http.service import Service
 from toxgrade.server.records.identity import Loc
 from toxgrade.server.records.store import Submission, store
 from toxgrade.server.records.studies import find_study
-from toxgrade.server.records.version_index import WITHDRAWN
 
 DEFAULT_STUDY = "default"
 
@@ -32,11 +31,12 @@ async def persist(
     found: Sequence[tuple[Loc, LabResult]],
     people: Sequence[PersonValues],
     service: Service,
-    build_answer: Callable[[Answers, TermGrader], Any],
+    build_answer: Callable[[Answers, TermGrader, Sequence[Note]], Any],
 ) -> Response:
     """Store the results ``found`` of one patient, and return what ``build_answer`` makes of all.
 
-    The answer is sent once they are durable. A value that is filed under another category than
+    The answer is sent once they are durable; it has a note on each result that is dated after the
+    patient's death and therefore not stored. A value that is filed under another category than
     laboratory and has no known analyte (a body weight) is answered but not stored, nor is one
     without a date.
 
@@ -51,20 +51,26 @@ async def persist(
     service.require("writer", study)
     sent = _dated(found)
     _refuse_too_many(sent, service.settings.max_results)
-    submission = Submission(study, patient, tuple(sent), _courses(people), is_message=True)
+    submission = Submission(
+        study, patient, tuple(sent), _courses(people), is_message=True,
+        passes_over_after_death=True,
+    )  # fmt: skip
     places = [loc for loc, _ in sent]
 
     def save(connection: Connection) -> Any:
-        rows = store(connection, submission, service.graders).of_results
+        kept = store(connection, submission, service.graders)
         rules = find_study(connection, study).rules
         grader = service.graders.for_rules(rules)
-        stored = dict(zip(places, rows, strict=True))
+        by_place = zip(places, kept.of_results, strict=True)
+        stored = {place: rows for place, rows in by_place if place not in kept.after_death}
         not_stored = tuple(i for i, one in enumerate(observed) if (one.where,) not in stored)
         answers = grade(observed, [PersonValues(not_stored, Treatment())], grader, rules.window)
         for index, one in enumerate(observed):
             if found := stored.get((one.where,)):
                 answers[index] = [Graded.stored(row, grader) for row in found]
-        return build_answer(answers, grader)
+        text = "dated after the patient's death as it is recorded, this result is not stored"
+        notes = [Note(f"{loc[0]}.effective", "not-stored", text) for loc in kept.after_death]
+        return build_answer(answers, grader, notes)
 
     return await service.store(
         save, 200, study=study, patient=patient, is_panel=True, media_type=FHIR_JSON

@@ -22,7 +22,14 @@ from toxgrade.grading.rules import Graders
 from toxgrade.grading.unplaced import why_unplaced
 from toxgrade.server.jobs.batches import Reject
 from toxgrade.server.jobs.upload_store import PATIENT
-from toxgrade.server.jobs.validation import BECAUSE, Refusal, Texts, contradicting, refusal
+from toxgrade.server.jobs.validation import (
+    AFTER_DEATH,
+    BECAUSE,
+    Refusal,
+    Texts,
+    contradicting,
+    refusal,
+)
 from toxgrade.server.records.db.engine import read_only
 from toxgrade.server.records.identity import identity
 from toxgrade.server.records.store_many import (
@@ -108,7 +115,8 @@ class StoredChunk:
             if isinstance(merged, RequestError):
                 _refuse_all(patient, merged)
             else:
-                graded[sent.patient] = merged
+                graded[sent.patient], after_death = merged
+                patient.refused |= {int(loc[1]): AFTER_DEATH for loc in after_death}
         return Outcome(self._frame, self._patients, graded, self._grader)
 
 
@@ -213,14 +221,14 @@ class Outcome:
 def _patients(frame: pl.DataFrame, grader: TermGrader) -> list[_Patient]:
     """Return the rows by patient, in the order in which patients first appear."""
     found: dict[str | None, _Patient] = {}
-    rows = frame.select("read", "rt_start", "rt_end").iter_rows()
-    for at, (read, start, end) in enumerate(rows):
+    rows = frame.select("read", "rt_start", "rt_end", "died").iter_rows()
+    for at, (read, start, end, died) in enumerate(rows):
         texts: Texts = read
         courses = (Course(start, end),) if start or end else ()
         patient = found.setdefault(texts["patient"], _Patient(texts["patient"], courses))
         patient.labs[at] = lab = lab_result(texts)
         patient.keys[at] = identity(lab, grader.names)
-        if refused := refusal(texts, lab, courses):
+        if refused := refusal(texts, lab, courses, died):
             patient.refused[at] = refused
     for patient in found.values():
         storable = {at: lab for at, lab in patient.labs.items() if at not in patient.refused}

@@ -108,10 +108,12 @@ class Partition:
 
         The columns are ``row`` and ``line`` Int64 (from 1; a wide export repeats them), ``given``
         Struct (the input columns), ``read`` Struct of String (``mapping.OURS`` without the
-        treatment dates), ``rt_start`` and ``rt_end`` Date.
+        treatment dates), ``rt_start``, ``rt_end`` and ``died`` Date.
         """
         parts = self._folder / f"part-{chunk // _CHUNKS_PER_PART}-*.parquet"
         rows = pl.scan_parquet(parts).filter(pl.col("chunk") == chunk).collect()
+        if "died" not in rows.columns:  # It was cut before patients files told of deaths.
+            rows = rows.with_columns(died=pl.lit(None, dtype=pl.Date))
         return rows.sort("row", maintain_order=True).drop("chunk")
 
     def named_columns(self, chunk: pl.DataFrame) -> dict[str, str]:

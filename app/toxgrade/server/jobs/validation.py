@@ -6,9 +6,11 @@ refused row is listed with its place and what to correct.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from toxgrade.errors import ParseError
 from toxgrade.grading.flags import Reason
+from toxgrade.grading.impossible_dates import is_after_death
 from toxgrade.grading.parse import ACCEPTED_DATE, ACCEPTED_LIMIT, ACCEPTED_VALUE, read_limit
 from toxgrade.grading.patient import starts_before
 from toxgrade.grading.result import GRADED_STATUSES, OTHER_STATUSES, Course, LabResult
@@ -33,6 +35,7 @@ BECAUSE = {
     "missing-date": "a result needs the date it was taken, unless it is declared a baseline",
     "unknown-status": f"expected one of {', '.join((*GRADED_STATUSES, *OTHER_STATUSES))}",
     "baseline-after-start": "a declared baseline is taken on or before the start of radiotherapy",
+    "after-death": "the patient died before that day; only a withdrawal is taken",
     "two-contents": "the file has this result twice with different content; send one of them",
     "patient-erased": "the patient was erased; nothing more is stored under the pseudonym",
     "quarantined": "its part of the file could not be stored; see the batch",
@@ -48,12 +51,22 @@ class Refusal:
     reason: str
 
 
-def refusal(texts: Texts, lab: LabResult, courses: Sequence[Course]) -> Refusal | None:
-    """Return the first reason why a row cannot be stored; None: it can be."""
-    return next(_refusals(texts, lab, courses), None)
+AFTER_DEATH = Refusal("collected", "after-death")
 
 
-def _refusals(texts: Texts, lab: LabResult, courses: Sequence[Course]) -> Iterator[Refusal]:
+def refusal(
+    texts: Texts, lab: LabResult, courses: Sequence[Course], died: date | None
+) -> Refusal | None:
+    """Return the first reason why a row cannot be stored; None: it can be.
+
+    ``died``: the day of death that the patients file gives; None: it gives none.
+    """
+    return next(_refusals(texts, lab, courses, died), None)
+
+
+def _refusals(
+    texts: Texts, lab: LabResult, courses: Sequence[Course], died: date | None
+) -> Iterator[Refusal]:
     if texts["patient"] is None:
         yield Refusal("patient", "missing-patient")
     elif not PATIENT_NAME.fullmatch(texts["patient"]):
@@ -74,6 +87,8 @@ def _refusals(texts: Texts, lab: LabResult, courses: Sequence[Course]) -> Iterat
         yield Refusal("collected", "missing-date")
     if lab.status not in (*GRADED_STATUSES, *OTHER_STATUSES):
         yield Refusal("status", "unknown-status")
+    if is_after_death(lab, died):
+        yield AFTER_DEATH
     if lab.is_baseline and starts_before(lab, courses):
         yield Refusal("baseline", "baseline-after-start")
 

@@ -21,6 +21,7 @@ from sqlalchemy import (
 
 from toxgrade.grading.digits import to_plain_text
 from toxgrade.grading.flags import Flag, Reason
+from toxgrade.grading.impossible_dates import is_after_death
 from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.server.records.db.append import append
@@ -187,6 +188,13 @@ def unreadable_marks(result: LabResult) -> str | None:
     """Return marks of what could not be read, for ``stored_result``; None: all could be read."""
     limit = [Flag.UNREADABLE_LIMIT.value] if result.unreadable_limit else []
     return " ".join([*([result.unreadable.value] if result.unreadable else []), *limit]) or None
+
+
+def results_until_death(connection: Connection, patient_id: int) -> list[LabResult]:
+    """Return the newest version of each result of a patient that is not dated after the death."""
+    died = current_follow_up(connection, patient_id).died
+    found = [stored_result(row) for row in current_results(connection, patient_id)]
+    return [result for result in found if not is_after_death(result, died)]
 
 
 @dataclass(frozen=True, slots=True)

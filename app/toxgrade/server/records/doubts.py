@@ -1,11 +1,13 @@
-"""What is doubtful beside other results of the same number: two values, duplicates, corrections."""
+"""What is doubtful in a result beside all that is stored of its patient: doubles, odd dates."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
 
 from msgspec.structs import replace
 
 from toxgrade.grading.flags import STORED_FLAGS, Flag
-from toxgrade.grading.result import LabResult
+from toxgrade.grading.impossible_dates import is_after_death, is_future
+from toxgrade.grading.result import WITHDRAWN, Course, LabResult
 from toxgrade.grading.units import Names
 from toxgrade.server.records.identity import (
     Source,
@@ -18,7 +20,7 @@ from toxgrade.server.records.identity import (
     utc_offset,
     value_and_unit,
 )
-from toxgrade.server.records.version_index import WITHDRAWN, Version
+from toxgrade.server.records.version_index import Version
 
 _CHANGES = ("corrected", "amended", *WITHDRAWN)  # They speak of a result that was sent before.
 
@@ -69,6 +71,25 @@ def flag_doubts(versions: Sequence[Version], names: Names) -> list[LabResult]:
         else v.result
         for v, found in zip(versions, flags, strict=True)
     ]
+
+
+def flag_dates(
+    results: Sequence[LabResult],
+    stored: Sequence[datetime],
+    courses: Sequence[Course],
+    died: date | None,
+) -> list[LabResult]:
+    """Return a patient's results, those flagged whose dates cannot be or are unlikely.
+
+    ``stored``: when each was stored. ``died`` None: alive, or not known.
+    """
+    found = []
+    for result, at in zip(results, stored, strict=True):
+        flags = [Flag.AFTER_DEATH] if is_after_death(result, died) else []
+        if is_future(result.collected, at.astimezone(UTC).date(), courses):
+            flags.append(Flag.UNLIKELY_DATE)
+        found.append(replace(result, flags=(*result.flags, *flags)) if flags else result)
+    return found
 
 
 def _doubtful(

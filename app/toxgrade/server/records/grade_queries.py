@@ -17,7 +17,7 @@ from toxgrade.server.records.audit_log import parse_ids
 from toxgrade.server.records.current_state import all_grades, current_courses, current_grades
 from toxgrade.server.records.db.service_tables import audit
 from toxgrade.server.records.db.tables import grades, results
-from toxgrade.server.records.patient_state import graded
+from toxgrade.server.records.patient_state import graded, is_until_death
 from toxgrade.server.records.patients import find_patient
 from toxgrade.server.records.studies import Study, find_study
 
@@ -69,8 +69,9 @@ def list_grades(
 
 def patient_toxicity(
     connection: Connection, study_name: str, patient: str
-) -> tuple[tuple[Course, ...], list[TermSummary]]:
-    """Return a patient's courses, and per term the baseline, worst acute and worst late grade.
+) -> tuple[tuple[Course, ...], list[TermSummary], int]:
+    """Return a patient's courses, per term the baseline, worst acute and worst late grade, and the
+    number of results that are left out because they are dated after the death.
 
     Raises:
         NotFound: there is no such study or patient.
@@ -82,7 +83,10 @@ def patient_toxicity(
     )
     courses = current_courses(connection, patient_id)
     rows = [dict(row) for row in connection.execute(query).mappings()]
-    return courses, summarise(graded(row, courses, study.rules.window) for row in rows)
+    alive = [row for row in rows if is_until_death(row)]
+    late = {row["result_id"] for row in rows if not is_until_death(row)}
+    summary = summarise(graded(row, courses, study.rules.window) for row in alive)
+    return courses, summary, len(late)
 
 
 def _after(query: Select[Any], day: date | None, row_id: int) -> Select[Any]:

@@ -18,7 +18,6 @@ from toxgrade.server.records.current_state import (
     FollowUp,
     current_courses,
     current_follow_up,
-    current_grades,
     save_follow_up,
 )
 from toxgrade.server.records.db.append import append
@@ -50,9 +49,11 @@ def put_patient(
 ) -> PatientRecord:
     """Record courses, follow-up, sex and birth year, and grade again what these change.
 
+    A death may be recorded after results that are dated later: those are flagged.
+
     Raises:
         NotFound: there is no such study.
-        RequestError: the name cannot be used, or the death is before the last result.
+        RequestError: the name cannot be used.
     """
     study = lock_study(connection, study_name)
     patient_id = lock_patient(connection, study, name).id
@@ -61,13 +62,13 @@ def put_patient(
     old_person = current_person(connection, patient_id)
     person = replace(old_person, **sent.person)
     save_person(connection, patient_id, person)
-    if courses != old_courses or person != old_person:
+    old_follow_up = current_follow_up(connection, patient_id)
+    follow_up = sent.follow_up or old_follow_up
+    save_follow_up(connection, patient_id, follow_up)
+    if (courses, person, follow_up.died) != (old_courses, old_person, old_follow_up.died):
         regrade(connection, patient_id, graders.for_rules(study.rules), study)
-    if sent.follow_up is not None:
-        _refuse_early_death(connection, patient_id, sent.follow_up)
-        save_follow_up(connection, patient_id, sent.follow_up)
     recorded = PersonFields(sex=person.sex, birth_year=person.birth_year)
-    return PatientRecord(courses, current_follow_up(connection, patient_id), recorded)
+    return PatientRecord(courses, follow_up, recorded)
 
 
 def current_record(connection: Connection, patient_id: int) -> PatientRecord:
@@ -80,17 +81,6 @@ def current_record(connection: Connection, patient_id: int) -> PatientRecord:
     )
 
 
-def _refuse_early_death(connection: Connection, patient_id: int, follow_up: FollowUp) -> None:
-    """Raise RequestError if the death is before the last result that counts as final."""
-    graded = current_grades(patient_id).subquery()
-    active = graded.c.reason.is_distinct_from("not-final")
-    last = connection.scalar(select(func.max(graded.c.collected_on)).where(active))
-    if follow_up.died and last and follow_up.died < last:
-        text = "expected a day of death on or after the patient's last result"
-        fault = FieldFault(("last_contact",), "death-before-result", text)
-        raise RequestError("the death is before the patient's last result", [fault])
-
-
 def store_event(connection: Connection, patient_id: int, event: Event) -> Row[Any]:
     """Store an event and return its row; equal content sent again changes nothing.
 
@@ -100,8 +90,8 @@ def store_event(connection: Connection, patient_id: int, event: Event) -> Row[An
     Raises:
         RequestError: the event begins after the patient's death.
     """
-    follow_up = current_follow_up(connection, patient_id)
-    if follow_up.died and event.onset.first > follow_up.died:
+    died = current_follow_up(connection, patient_id).died
+    if died and event.onset.first > died and event.status == "final":
         fault = FieldFault(("onset",), "after-death", "expected a day up to the recorded death")
         raise RequestError("the event begins after the patient's death", [fault])
     key = [event.term.name, event.source_id or "", "" if event.source_id else event.onset.text]

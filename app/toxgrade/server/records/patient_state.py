@@ -4,11 +4,13 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Integer, MappingResult, bindparam, or_, select
 
+from toxgrade.grading.flags import Flag
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.phase import Window, possible_places
@@ -16,12 +18,19 @@ from toxgrade.grading.result import Course, LabResult, Place, Reported
 from toxgrade.grading.summary import Graded
 from toxgrade.grading.units import Names
 from toxgrade.server.records.current_state import (
+    FollowUp,
     grades_now,
     newest_results,
     read_courses,
     stored_result,
 )
-from toxgrade.server.records.db.tables import grades, patients, results, treatments
+from toxgrade.server.records.db.tables import (
+    follow_ups,
+    grades,
+    patients,
+    results,
+    treatments,
+)
 from toxgrade.server.records.db.unit_of_work import unit_of_work
 from toxgrade.server.records.identity import identity
 from toxgrade.server.records.matching import issue_order
@@ -35,6 +44,12 @@ _COURSES = (
     select(treatments.c.patient_id, treatments.c.courses)
     .where(treatments.c.patient_id.in_(_PATIENTS))
     .order_by(treatments.c.id)
+)
+
+_FOLLOW_UPS = (
+    select(follow_ups.c.patient_id, follow_ups.c.last_contact, follow_ups.c.vital_status)
+    .where(follow_ups.c.patient_id.in_(_PATIENTS))
+    .order_by(follow_ups.c.id)
 )
 
 _OLDER = select(results).where(
@@ -65,13 +80,21 @@ def graded(row: Mapping[str, Any], courses: Sequence[Course], window: Window) ->
     )  # fmt: skip
 
 
+def is_until_death(row: Mapping[str, Any]) -> bool:
+    """Return whether a stored grade counts in summaries: its result is not flagged after-death."""
+    return Flag.AFTER_DEATH not in row["flags"].split()
+
+
 @dataclass(frozen=True, slots=True)
 class PatientState:
-    """What is stored of a patient now: courses of radiotherapy, newest results, current grades."""
+    """What is stored of a patient now: courses of radiotherapy, newest results, current grades, and
+    the day of death (None: alive or not known).
+    """
 
     courses: tuple[Course, ...] = ()
     results: Sequence[Mapping[str, Any]] = ()
     grades: Sequence[GradeRow] = ()
+    died: date | None = None
 
 
 def load_patient_state(connection: Connection, patient_id: int) -> PatientState:
@@ -101,8 +124,11 @@ def _load(connection: Connection, ids: Sequence[int]) -> dict[int, PatientState]
     stored, graded = (
         _by_patient(connection.execute(query, chosen).mappings()) for query in (_RESULTS, _GRADES)
     )
+    died = {n: FollowUp(*known).died for n, *known in connection.execute(_FOLLOW_UPS, chosen)}
     return {
-        n: PatientState(read_courses(json.loads(courses.get(n, "[]"))), stored[n], graded[n])
+        n: PatientState(
+            read_courses(json.loads(courses.get(n, "[]"))), stored[n], graded[n], died.get(n)
+        )
         for n in ids
     }
 

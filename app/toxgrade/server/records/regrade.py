@@ -19,7 +19,7 @@ from toxgrade.grading.study_ranges import RangeTable, range_table
 from toxgrade.server.records.current_state import REPORTED, stored_result
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.tables import grades, patients
-from toxgrade.server.records.doubts import flag_doubts
+from toxgrade.server.records.doubts import flag_dates, flag_doubts
 from toxgrade.server.records.patient_state import GradeRow, PatientState, load_patient_state
 from toxgrade.server.records.patients import lock_patients
 from toxgrade.server.records.studies import Study, lock_study
@@ -53,8 +53,10 @@ def regrade(
     known, now = known or load_patient_state(connection, patient_id), datetime.now(UTC)
     rows = known.results
     versions = [Version(row["identity"], row["version"], stored_result(row)) for row in rows]
-    reported = flag_doubts(versions, grader.names)
-    labs = with_study_ranges(connection, study, patient_id, reported, grader.names)
+    doubted = flag_doubts(versions, grader.names)
+    stored = [row["recorded_at"] for row in rows]
+    dated = flag_dates(doubted, stored, known.courses, known.died)
+    labs = with_study_ranges(connection, study, patient_id, dated, grader.names)
     current: dict[str, list[GradeRow]] = {row["identity"]: [] for row in rows}
     new: list[dict[str, Any]] = []
     entries = grade_patient(labs, known.courses, grader, study.rules.window)

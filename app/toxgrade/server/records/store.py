@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.digits import to_plain_text
 from toxgrade.grading.flags import Flag
+from toxgrade.grading.impossible_dates import is_after_death
 from toxgrade.grading.patient import refuse_late_baseline
 from toxgrade.grading.phase import course_faults
 from toxgrade.grading.result import Course, LabResult
@@ -27,6 +28,7 @@ from toxgrade.server.records.patient_state import (
     GradeRow,
     PatientState,
     graded,
+    is_until_death,
     load_patient_state,
     load_versions,
 )
@@ -42,6 +44,8 @@ class Submission:
     Each of ``results`` has its place in the request. ``courses`` None leaves the treatment as it
     is, an empty tuple clears it, and a single course replaces the first one. ``is_message``: two
     contents of one result are both kept, where a JSON request with such is refused.
+    ``passes_over_after_death``: results dated after the patient's death are left out and told of,
+    where a JSON request with such is refused.
     """
 
     study: str
@@ -49,6 +53,7 @@ class Submission:
     results: tuple[tuple[Loc, LabResult], ...]
     courses: tuple[Course, ...] | None
     is_message: bool = False
+    passes_over_after_death: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +61,13 @@ class Stored:
     """The current grades of each result sent, in order, and the summary of all the patient's.
 
     Grades of a result that was sent in an older version have the flag ``ignored-older`` here alone.
+    ``after_death``: the places of results that were passed over; they have no grades here.
     """
 
     edition: str
     of_results: list[list[GradeRow]]
     summary: list[TermSummary]
+    after_death: tuple[Loc, ...] = ()
 
     @property
     def grades(self) -> list[GradeRow]:
@@ -79,30 +86,47 @@ def store(connection: Connection, submission: Submission, graders: Graders) -> S
     """
     study = lock_study(connection, submission.study)
     grader = graders.for_rules(study.rules)
-    results_sent = [result for _, result in submission.results]
+    patient_id, is_new = lock_patient(connection, study, submission.patient)
+    known = PatientState() if is_new else load_patient_state(connection, patient_id)
+    passed_over = _after_death(submission, known.died)
+    located = [(loc, result) for loc, result in submission.results if loc not in passed_over]
+    results_sent = [result for _, result in located]
     if submission.is_message:
         sent = twins(results_sent, grader.names)
     else:
-        sent = [(result, False) for result in distinct(submission.results, grader.names)]
-    patient_id, is_new = lock_patient(connection, study, submission.patient)
-    known = PatientState() if is_new else load_patient_state(connection, patient_id)
+        sent = [(result, False) for result in distinct(located, grader.names)]
     sent_courses = _courses(known.courses, submission)
     courses = save_courses(connection, patient_id, sent_courses, known.courses)
     refuse_late_baseline(submission.results, courses)
     matcher = Matcher(grader.names, load_versions(connection, known.results, results_sent, grader))
     matches = [*zip([result for result, _ in sent], matcher.match_all(sent), strict=True)]
     stored = _append(connection, patient_id, [match for _, match in matches], known.results)
-    state = PatientState(courses, stored, known.grades)
+    state = PatientState(courses, stored, known.grades, known.died)
     current = regrade(connection, patient_id, grader, study, state)
+    found = iter(_by_result(results_sent, matches, grader.names))
     of_results = [
-        _rows(match, current) for match in _by_result(results_sent, matches, grader.names)
+        [] if loc in passed_over else _rows(next(found), current) for loc, _ in submission.results
     ]
     rows = sorted(
-        (row for found in current.values() for row in found),
+        (row for of_one in current.values() for row in of_one if is_until_death(row)),
         key=lambda row: (row["collected_on"] or date.min, row["id"]),
     )
     summary = summarise(graded(row, courses, study.rules.window) for row in rows)
-    return Stored(grader.edition.name, of_results, summary)
+    return Stored(grader.edition.name, of_results, summary, tuple(passed_over))
+
+
+def _after_death(submission: Submission, died: date | None) -> dict[Loc, None]:
+    """Return the places of results that are dated after the death, if they may be passed over.
+
+    Raises:
+        RequestError: they may not.
+    """
+    late = {loc: None for loc, result in submission.results if is_after_death(result, died)}
+    if late and not submission.passes_over_after_death:
+        text = "expected a day up to the recorded death, or a withdrawal"
+        faults = [FieldFault((*loc, "collected"), "after-death", text) for loc in late]
+        raise RequestError("a result is dated after the patient's death", faults)
+    return late
 
 
 def _courses(before: tuple[Course, ...], submission: Submission) -> tuple[Course, ...] | None:

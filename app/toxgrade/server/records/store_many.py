@@ -17,7 +17,7 @@ from toxgrade.server.records.current_state import courses_document
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.tables import grades, patients, results, treatments
 from toxgrade.server.records.db.unit_of_work import savepoint
-from toxgrade.server.records.doubts import flag_doubts
+from toxgrade.server.records.doubts import flag_dates, flag_doubts
 from toxgrade.server.records.identity import Loc, distinct
 from toxgrade.server.records.matching import Matcher
 from toxgrade.server.records.patient_state import GradeRow
@@ -79,7 +79,9 @@ def prepare(
     matches = matcher.match_all([(result, False) for result in results_sent])
     written = [match.version for match in matches if match.version is not None]
     current = matcher.current()
-    labs = apply_ranges(flag_doubts(current, grader.names), table, Person(), grader.names)
+    doubted, now = flag_doubts(current, grader.names), datetime.now(UTC)
+    dated = flag_dates(doubted, [now] * len(doubted), sent.courses or (), died=None)
+    labs = apply_ranges(dated, table, Person(), grader.names)
     places = {(version.identity, version.number): at for at, version in enumerate(written)}
     graded, of_identity = [], {version.identity: list[GradeRow]() for version in current}
     for entry in grade_patient(labs, sent.courses or (), grader, study.rules.window):
@@ -134,15 +136,18 @@ def store_new(
 
 def merge_patient(
     connection: Connection, study: Study, sent: SentPatient, graders: Graders
-) -> GradesOf | RequestError:
+) -> tuple[GradesOf, tuple[Loc, ...]] | RequestError:
     """Store results of a known patient with ``store``; return the grades, or the refusal.
 
-    Nothing is stored of a refused patient, and the transaction goes on.
+    Beside the grades stand the places of results that are dated after the patient's death, which
+    are not stored. Nothing is stored of a refused patient, and the transaction goes on.
     """
-    submission = Submission(study.name, sent.patient, sent.results, sent.courses)
+    submission = Submission(
+        study.name, sent.patient, sent.results, sent.courses, passes_over_after_death=True
+    )
     try:
         with savepoint(connection):
             stored = store(connection, submission, graders)
     except RequestError as error:
         return error
-    return dict(zip(sent.keys, stored.of_results, strict=True))
+    return dict(zip(sent.keys, stored.of_results, strict=True)), stored.after_death

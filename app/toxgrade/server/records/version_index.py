@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice, product
 
-from toxgrade.grading.result import LabResult
+from toxgrade.grading.result import WITHDRAWN, LabResult
 from toxgrade.grading.units import Names
 from toxgrade.server.records.identity import (
     OWN_NUMBER,
@@ -17,7 +17,6 @@ from toxgrade.server.records.identity import (
     split_scope,
 )
 
-WITHDRAWN = ("cancelled", "entered-in-error", "superseded")
 _NEAR = timedelta(days=30)
 """How far apart the times of one result may lie: accession numbers come round again."""
 

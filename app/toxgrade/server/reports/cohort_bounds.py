@@ -26,15 +26,15 @@ from toxgrade.grading.parse import read_collected
 from toxgrade.grading.phase import belongs, possible_places
 from toxgrade.grading.result import Course
 from toxgrade.grading.summary import worse
-from toxgrade.server.records.current_state import FollowUp
 from toxgrade.server.records.db.tables import grades, patients, results
 from toxgrade.server.records.studies import Study
 from toxgrade.server.reports.cohort_queries import (
-    contacts_by_patient,
     counted,
     courses_by_patient,
     current_and_final,
+    deaths,
     events_by_patient,
+    followed_until,
     reported_course,
 )
 
@@ -63,35 +63,33 @@ def cohort(connection: Connection, study: Study, scope: Scope) -> Iterator[Cohor
     """
     events = events_by_patient(connection, study)
     courses = courses_by_patient(connection, study)
-    contacts = contacts_by_patient(connection, study)
+    followed, died = followed_until(connection, study), deaths(connection, study)
     unplaced = _unplaced(connection, study)
     streamed = connection.execution_options(yield_per=2000).execute(_highest_grades(study, scope))
     with streamed as rows:
         for (patient_id, name), maxima in groupby(rows, lambda row: (row.id, row.name)):
             own = courses.get(patient_id, ())
-            baseline, worst, last_day = _bounds(maxima, study, scope)
+            baseline, worst = _bounds(maxima, study, scope)
             course, next_start = reported_course(own, scope)
             if course is None:
                 continue
             for row in unplaced.get(patient_id, ()):
                 _add_unplaced(worst, row, own, study, scope)
-            contact = contacts.get(patient_id, FollowUp())
             recorded = events.get(patient_id, [])
-            _add_events(baseline, worst, recorded, own, study, scope, contact.died)
+            _add_events(baseline, worst, recorded, own, study, scope, died.get(patient_id))
             if scope.include_baseline:
                 for term, bounds in baseline.items():
                     _add_bounds(worst, term, bounds)
-            seen_until = contact.last_contact or last_day
+            seen_until = followed.get(patient_id)
             yield CohortPatient(name, baseline, worst, course, next_start, seen_until)
 
 
 def _bounds(
     maxima: Iterable[Row[Any]], study: Study, scope: Scope
-) -> tuple[dict[str, Bounds], dict[str, Bounds], date | None]:
-    """Return a patient's baselines and worst grades by term, and the last day of a result."""
+) -> tuple[dict[str, Bounds], dict[str, Bounds]]:
+    """Return a patient's baselines and worst grades by term."""
     baseline: dict[str, Bounds] = {}
     worst: dict[str, Bounds] = {}
-    days: list[date] = []
     for row in maxima:
         if row.other_edition:
             raise Conflict(
@@ -105,9 +103,7 @@ def _bounds(
         if scope.course > 1 and row.baseline_grade is not None:
             compared = Bounds(row.baseline_grade, row.baseline_grade, decided=True)
             baseline.setdefault(row.term, compared)
-        if row.last_day:
-            days.append(row.last_day)
-    return baseline, worst, max(days, default=None)
+    return baseline, worst
 
 
 def _of_row(row: Row[Any]) -> Bounds:
@@ -151,7 +147,6 @@ def _highest_grades(study: Study, scope: Scope) -> Any:
             *groups,
             *_MAXIMA,
             func.min(certain).label("certain"),
-            func.max(grades.c.collected_on).label("last_day"),
             func.max(other_edition).label("other_edition"),
             func.max(grades.c.baseline_grade).label("baseline_grade"),
         )

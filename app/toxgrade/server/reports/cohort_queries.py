@@ -2,12 +2,14 @@
 
 import json
 from datetime import date
+from typing import Any
 
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, or_, select
 
 from toxgrade.cohort.clinical_events import ClinicalEvent
 from toxgrade.cohort.definition import Scope
+from toxgrade.grading.flags import Flag
 from toxgrade.grading.parse import read_collected
 from toxgrade.grading.result import Course
 from toxgrade.server.records.current_state import FollowUp, read_courses
@@ -32,22 +34,57 @@ def counted(scope: Scope) -> ColumnElement[bool]:
 
 
 def current_and_final() -> ColumnElement[bool]:
-    """Return the condition of grades that count in reports, whichever course they belong to."""
+    """Return the condition of grades that count in reports, whichever course they belong to.
+
+    Those of results dated after the patient's death do not.
+    """
+    return and_(grades.c.term.is_not(None), hold(), ~has_flag(Flag.AFTER_DEATH))
+
+
+def hold() -> ColumnElement[bool]:
+    """Return the condition of grades that no other supersedes and whose result is final."""
     later = grades.alias("later")
     return and_(
-        grades.c.term.is_not(None),
         grades.c.reason.is_distinct_from("not-final"),
         ~exists().where(later.c.supersedes_id == grades.c.id),
     )
 
 
+def has_flag(flag: Flag) -> ColumnElement[bool]:
+    """Return the condition of grades with a flag."""
+    return grades.c.flags.contains(flag.value)
+
+
+def followed_until(connection: Connection, study: Study) -> dict[int, date]:
+    """Return the last day on which each patient was followed, by the patient's row number.
+
+    That is the day of death or the last contact where one is recorded, whatever results are dated
+    later. Else it is the last result, by its first possible day, whose date is not unlikely.
+    Patients of whom neither is known are left out.
+    """
+    likely = and_(hold(), ~has_flag(Flag.UNLIKELY_DATE), ~has_flag(Flag.AFTER_DEATH))
+    last = (
+        select(grades.c.patient_id, func.max(grades.c.collected_on).label("last"))
+        .join(patients, grades.c.patient_id == patients.c.id)
+        .where(patients.c.study_id == study.id, grades.c.collected_on.is_not(None), likely)
+        .group_by(grades.c.patient_id)
+    )
+    contacts = contacts_by_patient(connection, study)
+    recorded = {n: one.last_contact for n, one in contacts.items() if one.last_contact}
+    return {row.patient_id: row.last for row in connection.execute(last)} | recorded
+
+
 def events_by_patient(connection: Connection, study: Study) -> dict[int, list[ClinicalEvent]]:
     """Return the current clinical events of a study by the patient's row number.
 
-    A partial onset ends at the latest with the day on which the event resolved.
+    A partial onset ends at the latest with the day on which the event resolved. Events that
+    certainly began after the patient's death, which was recorded later, are left out.
     """
+    died = deaths(connection, study)
     found: dict[int, list[ClinicalEvent]] = {}
     for row in connection.execute(current_events(study.id)):
+        if begins_after(row, died.get(row.patient_id)):
+            continue
         onset = read_collected(row.onset)
         if row.resolved and row.resolved < onset.last:
             onset = replace(onset, last=row.resolved)
@@ -56,6 +93,17 @@ def events_by_patient(connection: Connection, study: Study) -> dict[int, list[Cl
         )
         found.setdefault(row.patient_id, []).append(event)
     return found
+
+
+def deaths(connection: Connection, study: Study) -> dict[int, date]:
+    """Return the day of death of every patient who has one, by the patient's row number."""
+    contacts = contacts_by_patient(connection, study)
+    return {n: one.died for n, one in contacts.items() if one.died}
+
+
+def begins_after(event: Row[Any], died: date | None) -> bool:
+    """Return whether an event certainly began after the death; None: there is none."""
+    return died is not None and read_collected(event.onset).first > died
 
 
 def courses_by_patient(connection: Connection, study: Study) -> dict[int, tuple[Course, ...]]:

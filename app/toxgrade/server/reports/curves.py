@@ -29,7 +29,7 @@ _METHOD = (
     " nobody was left in whom it could still change"
 )
 _CENSORED: dict[Censor, str] = {
-    "contact": "at the last contact or result, or at the next course",
+    "contact": "at the last contact (none recorded: the last result), or at the next course",
     "last-result": "at the last result or event of these terms in the course",
 }
 
@@ -53,7 +53,6 @@ def incidence_document(
         **_curve(times, steps),
         "inexact": times.inexact,
         "other_courses": results_of(times.other_courses),
-        "after_death": results_of(times.after_death),
     }
 
 
@@ -85,7 +84,8 @@ def survival_document(connection: Connection, study: Study) -> dict[str, Any]:
         "synthetic": study.synthetic,
         "definition": (
             "Time from the first course's radiotherapy start to death of any cause, through later"
-            " courses; alive: censored at the last contact or result. Kaplan-Meier estimate"
+            " courses; alive: censored at the last contact (none recorded: the last result)."
+            " Kaplan-Meier estimate"
             f" (J Am Stat Assoc 1958;53:457), {_METHOD}. Median: the first day on which at most"
             " half are alive, also where the curve is exactly one half for a time."
         ),
@@ -104,6 +104,7 @@ def _curve(times: TimesToEvent, steps: Sequence[Step]) -> dict[str, Any]:
         "steps": [_step(step) for step in steps],
         "at_months": [_at_month(times, steps, month) for month in _MONTHS],
         "undecided": times.undecided,
+        "after_death": results_of(times.after_death),
         "not_evaluable": times.not_evaluable,
     }
 

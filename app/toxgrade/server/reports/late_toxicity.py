@@ -11,9 +11,10 @@ from toxgrade.grading.event import Attribution
 from toxgrade.grading.result import Course
 from toxgrade.server.records.db.tables import patients
 from toxgrade.server.records.studies import Study
+from toxgrade.server.reports.after_death import after_death
 from toxgrade.server.reports.cohort_queries import courses_by_patient
 from toxgrade.server.reports.late_visits import Visit, read_visits
-from toxgrade.server.reports.placed_results import not_counted
+from toxgrade.server.reports.placed_results import other_courses
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,10 @@ def late_toxicity(
     names = {row.id: row.name for row in connection.execute(named)}
     courses, index = courses_by_patient(connection, study), course - 1
     read = read_visits(connection, study, edition, courses, index)
-    report = LateReport([], [], [], {}, {})
+    elsewhere = other_courses(connection, study, courses, index)
+    in_course = {names[n] for n, own in courses.items() if len(own) >= course}
+    by_name = {names[n]: results for n, results in elsewhere.items() if names[n] in in_course}
+    report = LateReport([], [], [], by_name, after_death(connection, study))
     for key, visits in sorted(
         read.visits.items(), key=lambda item: (names[item[0][0]], item[0][1])
     ):
@@ -93,12 +97,6 @@ def late_toxicity(
                 report.undecided.append(may_be)
         elif not own and name not in report.without_course[-1:]:
             report.without_course.append(name)
-    left = not_counted(connection, study, courses, index)
-    for patient, name in sorted(names.items(), key=lambda item: item[1]):
-        if len(courses.get(patient, ())) >= course and left.other_courses[patient]:
-            report.other_courses[name] = left.other_courses[patient]
-        if left.after_death[patient]:
-            report.after_death[name] = left.after_death[patient]
     return report
 
 

@@ -10,7 +10,11 @@ from toxgrade.cohort.liver import Jaundice, LiverSafety, Rild, liver_safety
 from toxgrade.cohort.liver_day import ChildPugh, Day, Recorded, albi_grade, liver_days
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import read_collected
-from toxgrade.server.records.current_state import current_courses, current_results, stored_result
+from toxgrade.server.records.current_state import (
+    current_courses,
+    current_follow_up,
+    results_until_death,
+)
 from toxgrade.server.records.patient_record import current_events
 from toxgrade.server.records.patients import find_patient
 from toxgrade.server.records.studies import Study
@@ -49,16 +53,18 @@ def liver_document(
         NotFound: no such patient.
     """
     patient_id = find_patient(connection, study, patient)
-    labs = [stored_result(row) for row in current_results(connection, patient_id)]
+    labs = results_until_death(connection, patient_id)
     days = liver_days(
         with_study_ranges(connection, study, patient_id, labs, grader.names),
         current_courses(connection, patient_id),
         grader,
         study.rules.window,
     )
+    died = current_follow_up(connection, patient_id).died
     recorded = [
         Recorded(row.term, row.grade, read_collected(row.onset), row.resolved)
         for row in connection.execute(current_events(study.id, patient_id))
+        if not (died and read_collected(row.onset).first > died)
     ]
     return _document(liver_safety(days, recorded, within_days))
 

@@ -2,12 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
 
 from toxgrade.cohort.worst import Bounds
 from toxgrade.grading.flags import Flag
@@ -150,51 +149,35 @@ def laboratory_baselines(
     return found
 
 
-@dataclass(slots=True)
-class NotCounted:
-    """How many results of each patient (by row number) a report on one course leaves out."""
-
-    other_courses: Counter[int] = field(default_factory=Counter)
-    after_death: Counter[int] = field(default_factory=Counter)
-
-
-def not_counted(
+def other_courses(
     connection: Connection,
     study: Study,
     courses: Courses,
     course: int,
     terms: Sequence[str] | None = None,
-) -> NotCounted:
-    """Count graded results after the start of another course or after death; None: all terms."""
+) -> Counter[int]:
+    """Count graded results after the start of another course, by patient; None: of all terms."""
+    found = Counter[int]()
+    if all(len(own) < 2 for own in courses.values()):
+        return found
     of_terms = grades.c.term.is_not(None) if terms is None else grades.c.term.in_(terms)
     elsewhere = and_(grades.c.phase.in_(AFTER_START), ~_of_course(course), of_terms)
-    found = NotCounted()
-    for counts, condition in (
-        (found.other_courses, and_(_counted(), elsewhere)),
-        (found.after_death, and_(_current(), _after_death(), of_terms)),
-    ):
-        for row in connection.execute(_number_of_results(study, condition)):
-            counts[row.patient_id] = row.results
-    unplaced = and_(grades.c.phase == "unknown", grades.c.course.is_not(None), of_terms)
-    several = (one for one in courses.values() if len(one) > 1)
-    if next(several, None) is not None:
-        elsewhere_too = {
-            (one.patient_id, one.result_id)
-            for one in _placed(connection, study, courses, unplaced)
-            if belongs(one.places, course, PHASES) is False
-        }
-        found.other_courses.update(patient_id for patient_id, _ in elsewhere_too)
-    return found
-
-
-def _number_of_results(study: Study, condition: ColumnElement[bool]) -> Select[Any]:
     number = func.count(grades.c.result_id.distinct()).label("results")
-    return (
+    for row in connection.execute(
         select(grades.c.patient_id, number)
         .join(patients, grades.c.patient_id == patients.c.id)
-        .where(patients.c.study_id == study.id, condition)
+        .where(patients.c.study_id == study.id, _counted(), elsewhere)
         .group_by(grades.c.patient_id)
-    )
+    ):
+        found[row.patient_id] = row.results
+    unplaced = and_(grades.c.phase == "unknown", grades.c.course.is_not(None), of_terms)
+    elsewhere_too = {
+        (one.patient_id, one.result_id)
+        for one in _placed(connection, study, courses, unplaced)
+        if belongs(one.places, course, PHASES) is False
+    }
+    found.update(patient_id for patient_id, _ in elsewhere_too)
+    return found
 
 
 def _of_course(course: int) -> ColumnElement[bool]:
@@ -203,13 +186,5 @@ def _of_course(course: int) -> ColumnElement[bool]:
 
 
 def _counted() -> ColumnElement[bool]:
-    return and_(_current(), ~_after_death())
-
-
-def _after_death() -> ColumnElement[bool]:
-    return grades.c.flags.contains(Flag.AFTER_DEATH.value)
-
-
-def _current() -> ColumnElement[bool]:
     """Return the condition of current grades of final results that could be graded."""
     return and_(current_and_final(), grades.c.at_least.is_not(None))

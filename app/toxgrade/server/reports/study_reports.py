@@ -22,7 +22,7 @@ from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course, Grade, LabResult
 from toxgrade.grading.rules import Graders, Rules
-from toxgrade.server.records.current_state import current_courses, current_results, stored_result
+from toxgrade.server.records.current_state import current_courses, results_until_death
 from toxgrade.server.records.db.tables import patients
 from toxgrade.server.records.studies import Study
 from toxgrade.server.records.study_ranges import with_study_ranges
@@ -109,7 +109,7 @@ def changed_grades(
     old, new = graders.for_rules(study.rules), graders.for_rules(rules)
     named = select(patients.c.id, patients.c.name).where(patients.c.study_id == study.id)
     for patient_id, name in connection.execute(named.order_by(patients.c.name)).all():
-        results = [stored_result(row) for row in current_results(connection, patient_id)]
+        results = results_until_death(connection, patient_id)
         labs = with_study_ranges(connection, study, patient_id, results, old.names)
         courses = current_courses(connection, patient_id)
         before = _graded(labs, courses, old, study.rules)

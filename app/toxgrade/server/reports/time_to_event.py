@@ -3,23 +3,25 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Literal
+from typing import Literal
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from toxgrade.cohort.definition import Scope
 from toxgrade.cohort.survival import Observation
 from toxgrade.criteria.model import Edition
 from toxgrade.grading.result import Course
-from toxgrade.server.records.db.tables import grades, patients
+from toxgrade.server.records.db.tables import patients
 from toxgrade.server.records.studies import Study
+from toxgrade.server.reports.after_death import after_death
 from toxgrade.server.reports.cohort_queries import (
     contacts_by_patient,
     courses_by_patient,
+    followed_until,
     reported_course,
 )
 from toxgrade.server.reports.findings import Censor, Endpoint, Findings, Seen
-from toxgrade.server.reports.placed_results import NotCounted, not_counted
+from toxgrade.server.reports.placed_results import other_courses
 
 NotEvaluable = Literal["no-radiotherapy-start", "not-followed", "not-measured"]
 
@@ -73,8 +75,14 @@ def times_to_grades(
     findings = Findings(connection, study, edition, endpoint, started, died)
     seen = findings.from_grade(min(of))
     courses = {patient.id: patient.courses for patient in followed}
-    left = not_counted(connection, study, courses, endpoint.course - 1, endpoint.row.terms)
-    return {grade: _times(grade, followed, seen, endpoint, left) for grade in of}
+    terms = endpoint.row.terms
+    elsewhere = other_courses(connection, study, courses, endpoint.course - 1, terms)
+    late = after_death(connection, study, terms)
+    times = {grade: _times(grade, followed, seen, endpoint) for grade in of}
+    for found in times.values():
+        found.after_death = late
+        found.other_courses = {p.name: n for p in followed if (n := elsewhere[p.id])}
+    return times
 
 
 def _times(
@@ -82,15 +90,10 @@ def _times(
     followed: Sequence[_FollowedPatient],
     seen: Mapping[int, Seen],
     endpoint: Endpoint,
-    left: NotCounted,
 ) -> TimesToEvent:
     found = TimesToEvent()
     for patient in followed:
         own = seen.get(patient.id, Seen() if endpoint.row.clinical else None)
-        if elsewhere := left.other_courses[patient.id]:
-            found.other_courses[patient.name] = elsewhere
-        if after_death := left.after_death[patient.id]:
-            found.after_death[patient.name] = after_death
         if patient.start is None:
             found.add_not_evaluable(patient.name, "no-radiotherapy-start")
         elif own is None:
@@ -128,7 +131,7 @@ def _add(
 
 def overall_survival(connection: Connection, study: Study) -> TimesToEvent:
     """Return the days from the first course's start to death, or to the end of follow-up."""
-    found = TimesToEvent()
+    found = TimesToEvent(after_death=after_death(connection, study))
     for patient in _followed(connection, study, Scope("both"), through_later_courses=True):
         if patient.start is None:
             found.add_not_evaluable(patient.name, "no-radiotherapy-start")
@@ -147,7 +150,7 @@ def _followed(
     """Yield every patient of the study who had the course, by name, with the end of follow-up."""
     courses = courses_by_patient(connection, study)
     contacts = contacts_by_patient(connection, study)
-    last_results = {row.patient_id: row.last for row in connection.execute(_last_results(study))}
+    followed = followed_until(connection, study)
     named = select(patients.c.id, patients.c.name).where(patients.c.study_id == study.id)
     for patient_id, name in connection.execute(named.order_by(patients.c.name)):
         own = courses.get(patient_id, ())
@@ -156,17 +159,7 @@ def _followed(
         course, next_start = reported_course(own, scope)
         contact = contacts.get(patient_id)
         died = contact.died if contact else None
-        seen = [contact.last_contact if contact else None, last_results.get(patient_id)]
-        end = died or max((day for day in seen if day), default=None)
+        end = followed.get(patient_id)
         if end and next_start and not through_later_courses:
             end = min(end, next_start)
         yield _FollowedPatient(patient_id, name, course.start if course else None, end, died, own)
-
-
-def _last_results(study: Study) -> Any:
-    return (
-        select(grades.c.patient_id, func.max(grades.c.collected_on).label("last"))
-        .join(patients, grades.c.patient_id == patients.c.id)
-        .where(patients.c.study_id == study.id, grades.c.reason.is_distinct_from("not-final"))
-        .group_by(grades.c.patient_id)
-    )

@@ -47,6 +47,7 @@ class _Found:
     courses: tuple[Course, ...]
     follow_up: FollowUp
     summary: list[TermSummary]
+    after_death: int
     events: list[Row[Any]]
     n_grades: int
     grades: list[Row[Any]]
@@ -64,7 +65,7 @@ async def one_patient(
     def query(connection: Connection) -> _Found:
         found = find_study(connection, study)
         patient_id = find_patient(connection, found, patient)
-        courses, summary = patient_toxicity(connection, study, patient)
+        courses, summary, after_death = patient_toxicity(connection, study, patient)
         current = current_grades(patient_id)
         n = connection.scalar(select(func.count()).select_from(current.subquery()))
         newest = current.order_by(grades.c.collected_on.desc().nulls_last(), grades.c.id.desc())
@@ -77,6 +78,7 @@ async def one_patient(
             courses,
             current_follow_up(connection, patient_id),
             summary,
+            after_death,
             [event for event in versions.values() if event.status == "final"],
             n or 0,
             list(connection.execute(shown)),

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from toxgrade.errors import ParseError
-from toxgrade.grading.parse import read_collected
+from toxgrade.grading.parse import YEARS, read_collected
 from toxgrade.grading.result import Collected
 
 ACCEPTED_TIME = (
-    "a time YYYYMMDDHHMM, a date YYYYMMDD or a part of one, in the years 1900 to 2199, optionally"
+    f"a time YYYYMMDDHHMM, a date YYYYMMDD or a part of one, in the {YEARS}, optionally"
     " with its offset such as +0200"
 )
 _TIME = re.compile(

@@ -10,7 +10,7 @@ from toxgrade.grading.flags import Reason
 from toxgrade.grading.indicators import one_indicator
 from toxgrade.grading.parse import read_value
 from toxgrade.grading.reference_ranges import PrintedRange, read_range
-from toxgrade.grading.result import Collected, LabResult, Reported
+from toxgrade.grading.result import WITHDRAWN, Collected, LabResult, Reported
 from toxgrade.grading.units import Names
 from toxgrade.server.ehr.hl7v2.acknowledge import DATA_TYPE, REQUIRED_MISSING, Remark
 from toxgrade.server.ehr.hl7v2.message import (
@@ -21,7 +21,6 @@ from toxgrade.server.ehr.hl7v2.message import (
     read_time,
 )
 from toxgrade.server.ehr.hl7v2.orders import Order
-from toxgrade.server.records.version_index import WITHDRAWN
 
 PASSED_OVER = "passed-over"
 """The code of what is told of an observation that is not stored."""

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
 from toxgrade.errors import RequestError, Unavailable
-from toxgrade.grading.flags import STORED_FLAGS
+from toxgrade.grading.flags import STORED_FLAGS, Flag
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.grading.units import Names
 from toxgrade.server.ehr.hl7v2.acknowledge import Remark, accepted, refused
@@ -18,6 +18,8 @@ from toxgrade.server.ehr.hl7v2.report import PatientResults, Site, read_oru
 from toxgrade.server.ehr.hl7v2.stream import Sent, parse, read_header, split
 from toxgrade.server.records.store import Stored, Submission, store
 
+_LATE = "dated after the patient's death as it is recorded"
+_TOLD = (*STORED_FLAGS, Flag.UNLIKELY_DATE)
 _MAX_LOOP_CHARACTERS = 50_000
 """A longer message, which takes more than some 5 ms, is read in a thread."""
 
@@ -99,7 +101,15 @@ class Receiver:
                 await run_in_threadpool(self._read, *reading) if is_long else self._read(*reading)
             )
             submissions = [
-                Submission(self.study, p.patient, p.results, None, is_message=True) for p in read
+                Submission(
+                    self.study,
+                    p.patient,
+                    p.results,
+                    None,
+                    is_message=True,
+                    passes_over_after_death=True,
+                )
+                for p in read
             ]
             patient = submissions[0].patient if len(submissions) == 1 else None
 
@@ -130,15 +140,17 @@ def _accepted(
     """Return the answer to a message that is stored; it names what is undecided or doubtful."""
     grades = [grade for each in stored for grade in each.grades]
     undecided = sum(grade["grade"] is None for grade in grades)
-    results = sum(len(each.results) for each in sent)
-    passed_over = sum(remark.code == PASSED_OVER for remark in remarks)
+    told = [*remarks]
+    for answer in stored:
+        told += [Remark(loc, PASSED_OVER, f"passed over: {_LATE}") for loc in answer.after_death]
+    results = sum(len(s.results) - len(a.after_death) for s, a in zip(sent, stored, strict=True))
+    passed_over = sum(remark.code == PASSED_OVER for remark in told)
     text = f"{results} results stored, {len(grades)} gradings, {undecided} undecided"
     text += f", {passed_over} passed over" if passed_over else ""
-    told = [*remarks]
     for submission, answer in zip(sent, stored, strict=True):
         for (loc, _), rows in zip(submission.results, answer.of_results, strict=True):
             reasons = {row["reason"]: None for row in rows if row["grade"] is None}
             told += [Remark(loc, reason, f"undecided: {reason}", "I") for reason in reasons]
             flags = {flag for row in rows for flag in row["flags"].split()}
-            told += [Remark(loc, f, f"stored, but see: {f}") for f in STORED_FLAGS if f in flags]
+            told += [Remark(loc, f, f"stored, but see: {f}") for f in _TOLD if f in flags]
     return accepted(header, text, told)

@@ -18,12 +18,13 @@ from toxgrade.server.records.studies import find_study, lock_study
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """How much was stored of patients; ``undated`` results were not."""
+    """How much was stored of patients; ``undated`` results, and those after death, were not."""
 
     results: int
     gradings: int
     undecided: int
     undated: int
+    after_death: int
 
     def __add__(self, other: "Kept") -> "Kept":
         return Kept(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
@@ -31,7 +32,8 @@ class Kept:
     def __str__(self) -> str:
         return (
             f"{self.results:,} results, {self.gradings:,} gradings, {self.undecided:,} undecided;"
-            f" not stored for want of a day: {self.undated:,}"
+            f" not stored for want of a day: {self.undated:,},"
+            f" dated after the recorded death: {self.after_death:,}"
         )
 
 
@@ -49,13 +51,16 @@ def keep(
         # A recorded course keeps its dose, because Procedures have none.
         courses = tuple(recorded.get(_dates(course), course) for course in pulled.courses)
         put_patient(connection, study, patient, PatientRecord(courses, None), graders)
-    submission = Submission(study, patient, pulled.results, None, is_message=True)
+    submission = Submission(
+        study, patient, pulled.results, None, is_message=True, passes_over_after_death=True
+    )
     stored = store(connection, submission, graders)
-    if pulled.mark:
+    late = len(stored.after_death)
+    if pulled.mark and not late:  # Else all is read again: the day of death may be wrong.
         found = find_study(connection, study)
         save_pull_mark(connection, found, patient, source, pulled.mark)
     undecided = sum(grade["grade"] is None for grade in stored.grades)
-    return Kept(len(pulled.results), len(stored.grades), undecided, pulled.undated)
+    return Kept(len(pulled.results) - late, len(stored.grades), undecided, pulled.undated, late)
 
 
 def _dates(course: Course) -> tuple[Any, ...]:

@@ -40,7 +40,7 @@ class Target:
 class _Outcome:
     """What became of the patients; ``empty`` are those of whom nothing was found."""
 
-    kept: Kept = field(default_factory=lambda: Kept(0, 0, 0, 0))
+    kept: Kept = field(default_factory=lambda: Kept(0, 0, 0, 0, 0))
     failed: int = 0
     empty: list[str] = field(default_factory=list)
     unmarked: int = 0
