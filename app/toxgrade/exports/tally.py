@@ -21,6 +21,7 @@ _COUNTED_COLUMN = {
 }  # fmt: skip
 """The column whose texts are counted, for each reason."""
 UNREADABLE = ("value", "limit", "date")
+_UNCERTAIN_BASELINE = (Flag.BASELINE_AMBIGUOUS, Flag.BASELINE_MAY_DIFFER)
 _FEW = 200
 """The number of different texts, and of rows of a file that is not encoded, above which a column is
 not looked through for specimens: comments are not."""
@@ -49,6 +50,7 @@ class Tally:
         self._units: Counter[tuple[str, str]] = Counter()
         self._unplaced: Counter[str] = Counter()
         self._unplaced_results: Counter[str] = Counter()
+        self.uncertain_baselines = dict.fromkeys(map(str, _UNCERTAIN_BASELINE), 0)
 
     def add(self, chunk: ExportChunk, graded: pl.DataFrame, places: pl.Series) -> None:
         """Count a piece; ``graded`` is ``ColumnGrader``'s, ``places`` its rows' places in it."""
@@ -74,6 +76,9 @@ class Tally:
             for unit, analyte, n in pairs.group_by("unit", "analyte").len().iter_rows():
                 self._units[unit or "", analyte or ""] += n
         self._count_limits(chunk.rows, graded["flags"], places)
+        for flags, n in graded["flags"].drop_nulls().value_counts(name="n").iter_rows():
+            for flag in self.uncertain_baselines.keys() & set(flags.split()):
+                self.uncertain_baselines[flag] += n
         self._find_signs(chunk.given)
         self._find_specimens(chunk.given)
 

@@ -5,6 +5,7 @@ Dates that cannot be read or contradict each other stop the run: a phase is neve
 
 from contextlib import suppress
 from dataclasses import replace
+from datetime import time
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +13,7 @@ import polars as pl
 from toxgrade.errors import FileError
 from toxgrade.grading.columns.parse import read_dates
 from toxgrade.grading.columns.spellings import TextIndex
-from toxgrade.grading.parse import FIRST_YEAR, LAST_YEAR
+from toxgrade.grading.parse import FIRST_YEAR, LAST_YEAR, WHITE_SPACE
 from toxgrade.tabular.declared_cells import iso_date
 from toxgrade.tabular.identifiers import trimmed
 from toxgrade.tabular.instants import refuse_undeclared
@@ -22,9 +23,15 @@ from toxgrade.tabular.read_options import CONTAINERS, ReadOptions
 from toxgrade.tabular.table import LINE, Table
 
 _ACCEPTED = f"a date YYYY-MM-DD in the years {FIRST_YEAR} to {LAST_YEAR}, or nothing"
+_WITH_MINUTES = f"{_ACCEPTED}; a time of day has hours and minutes, as in 2011-01-24T09:00"
 
+_DATE_LENGTH = len("2011-01-24")
 _ROW = {"patient": pl.String, "start": pl.String, "end": pl.String, "line": pl.Int64}
-NO_COURSES = pl.DataFrame(schema={"patient": pl.String, "rt_start": pl.Date, "rt_end": pl.Date})
+NO_COURSES = pl.DataFrame(
+    schema={
+        "patient": pl.String, "rt_start": pl.Date, "rt_end": pl.Date, "rt_start_time": pl.Time,
+    }
+)  # fmt: skip
 
 
 def read_patients(
@@ -103,11 +110,13 @@ class Courses:
 
 
 def treatment_dates(frame: pl.DataFrame, names: tuple[str, str], file: str) -> pl.DataFrame:
-    """Return one course per patient: ``patient`` String, ``rt_start`` and ``rt_end`` Date or null.
+    """Return one course per patient: ``patient`` String, ``rt_start`` and ``rt_end`` Date or null,
+    ``rt_start_time`` Time (null: not known).
 
     ``frame``: ``patient``, ``start``, ``end`` (String) and ``line`` Int64 of each row (null: it
-    has none); ``names``: the file's start and end columns. A null date is unknown; a date-time
-    counts by its date as written. Patients are trimmed; rows without one are ignored.
+    has none); ``names``: the file's start and end columns. A null date is unknown; of a start the
+    time of day counts too, unless it is midnight, of an end the date as written. Patients are
+    trimmed; rows without one are ignored.
 
     Raises:
         FileError: names the first line of a text that is not a full date, of a patient with two
@@ -118,15 +127,20 @@ def treatment_dates(frame: pl.DataFrame, names: tuple[str, str], file: str) -> p
     with_patient = named.filter(pl.col("patient").is_not_null()).unique(
         ["patient", "start", "end"], keep="first", maintain_order=True
     )
-    (first, no_start), (last, no_end) = _days(with_patient["start"]), _days(with_patient["end"])
-    if (no_start | no_end).any():
-        at = int((no_start | no_end).arg_max() or 0)
-        column, line = start if no_start[at] else end, with_patient["line"][at]
-        where = _place(f"column {column} of {file}", line)
-        raise FileError(f"{where}: expected {_ACCEPTED}")
-    courses = with_patient.select("patient", "line", rt_start=first, rt_end=last).unique(
-        ["patient", "rt_start", "rt_end"], keep="first", maintain_order=True
+    (first, no_start, at), (last, no_end, _) = (_days(with_patient[n]) for n in ("start", "end"))
+    hour_alone = (
+        first.is_not_null() & at.is_null() & (_length(with_patient["start"]) > _DATE_LENGTH)
     )
+    no_start |= hour_alone.fill_null(False)
+    if (no_start | no_end).any():
+        place = int((no_start | no_end).arg_max() or 0)
+        column, line = start if no_start[place] else end, with_patient["line"][place]
+        where = _place(f"column {column} of {file}", line)
+        raise FileError(f"{where}: expected {_WITH_MINUTES if hour_alone[place] else _ACCEPTED}")
+    at = at.set((at == time()).fill_null(False), None)
+    courses = with_patient.select(
+        "patient", "line", rt_start=first, rt_end=last, rt_start_time=at
+    ).unique(NO_COURSES.columns, keep="first", maintain_order=True)
     conflicting = courses.filter(~pl.col("patient").is_first_distinct())
     if len(conflicting):
         where = _place(file, conflicting["line"][0])
@@ -137,11 +151,15 @@ def treatment_dates(frame: pl.DataFrame, names: tuple[str, str], file: str) -> p
     return courses.drop("line")
 
 
-def _days(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Return texts as Date, and which of them are no full date."""
+def _days(texts: pl.Series) -> tuple[pl.Series, pl.Series, pl.Series]:
+    """Return texts as Date, which of them are no full date, and their times of day."""
     read = read_dates(texts)
     first, last, unreadable = read["first"], read["last"], read["unreadable_date"]
-    return first, unreadable | (first != last).fill_null(False)
+    return first, unreadable | (first != last).fill_null(False), read["time"]
+
+
+def _length(texts: pl.Series) -> pl.Series:
+    return texts.str.strip_chars(WHITE_SPACE).str.len_bytes()
 
 
 def _place(file: str, line: int | None) -> str:

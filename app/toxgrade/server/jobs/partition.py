@@ -108,10 +108,12 @@ class Partition:
 
         The columns are ``row`` and ``line`` Int64 (from 1; a wide export repeats them), ``given``
         Struct (the input columns), ``read`` Struct of String (``mapping.OURS`` without the
-        treatment dates), ``rt_start`` and ``rt_end`` Date.
+        treatment dates), ``rt_start`` and ``rt_end`` Date, ``rt_start_time`` Time.
         """
         parts = self._folder / f"part-{chunk // _CHUNKS_PER_PART}-*.parquet"
         rows = pl.scan_parquet(parts).filter(pl.col("chunk") == chunk).collect()
+        if "rt_start_time" not in rows.columns:  # Version 0.2 cut it so.
+            rows = rows.with_columns(rt_start_time=pl.lit(None, dtype=pl.Time))
         return rows.sort("row", maintain_order=True).drop("chunk")
 
     def named_columns(self, chunk: pl.DataFrame) -> dict[str, str]:
