@@ -80,10 +80,14 @@ def test_a_later_grade_does_not_depend_on_the_order() -> None:
     before = [_row("creatinine <1.0 mg/dL", "1.2"), _row("creatinine 1.0 mg/dL", "1.2")]
     later = _row("creatinine 1.6 mg/dL 2012-03-01", "1.2")
     for rows in ([*before, later], [*reversed(before), later]):
-        assert _by_column(rows, COURSES[0], Rules())["grade"].to_list()[-1] == 2
+        found = _by_column(rows, COURSES[0], Rules()).select("at_least", "at_most", "flags")
+        assert found.row(-1) == (2, 3, "baseline-ambiguous")
 
 
-_DAYS = ["2012-01-30", "2012-01-30T08:00", "2012-01-30T09:00", "2012-03-01", "2012-01"]
+_DAYS = [
+    *["2012-01-30", "2012-01-30T08:00", "2012-01-30T09:00", "2012-01-31", "2012-01-31T10:00"],
+    *["2012-01", "2012", None, "2012-02-01", "2012-03-01", "2012-06-01"],
+]
 
 
 @st.composite
@@ -91,23 +95,25 @@ def _tied(draw: st.DrawFn) -> list[dict[str, str | None]]:
     """Rows of one analyte, of which many are equal but for the way they are written."""
     analyte, written = draw(st.sampled_from([
         ("creatinine", ["1.0", "<1.0", "<=1.0", ">1.0", ">=1.0", "1.00", "1.00000001", "2.1"]),
-        ("ALT", ["30", "30.0", "<30", ">=30", "120", "0.5"]),
+        ("ALT", ["30", "30.0", "<30", ">=30", "45", "120", "0.5", "250", "1000"]),
+        ("bilirubin", ["1.0", "1.3", "<1.3", "2.5", ">2.5", "7", "12.00000001"]),
         ("albumin", ["4.15", "41.5", "<4.15", ">41.5", "41.50000001", "3"]),
     ]))  # fmt: skip
-    units = {"creatinine": ["mg/dL", "MG/DL", "umol/L"], "ALT": ["U/L", "u/l", "ukat/L", "miles"],
+    units = {"creatinine": ["mg/dL", "MG/DL", "umol/L"], "bilirubin": ["mg/dL", "mg/dl"],
+             "ALT": ["U/L", "u/l", "ukat/L", "miles"],
              "albumin": ["g/dL", "g/L", ""]}  # fmt: skip
     named = {
         "patient": st.just("P1"), "collected": st.sampled_from(_DAYS), "analyte": st.just(analyte),
         "value": st.sampled_from(written), "unit": st.sampled_from(units[analyte]),
         "lln": st.sampled_from([None, "3.5"]), "uln": st.sampled_from([None, "1.2", "40", "40.0"]),
-        "limit_unit": st.sampled_from([None, None, "g/dL"]),
+        "limit_unit": st.sampled_from([None, None, None, "g/dL"]),
         "status": st.sampled_from([None, "corrected"]),
         "baseline": st.sampled_from([None, None, "Y"]),
         "source_id": st.sampled_from([None, "A", "B"]),
         "specimen": st.sampled_from([None, "blood", "SERUM", "venous blood", "urine"]),
         "indicator": st.sampled_from([None, None, "N", "NORMAL", "high", "H*", "A"]),
     }  # fmt: skip
-    return draw(st.lists(st.fixed_dictionaries(named), min_size=2, max_size=7))
+    return draw(st.lists(st.fixed_dictionaries(named), min_size=2, max_size=9))
 
 
 @settings(max_examples=150, deadline=None)

@@ -66,6 +66,9 @@ def print_report(
         lines.append(f"repeated header rows, left out: {report.headers:,}")
     if report.filled:
         lines.append(f"results of rows that were filled down: {report.filled:,}")
+    for flag, n in report.uncertain_baselines.items():
+        if n:
+            lines.append(f"{flag}: {n:,} gradings; {_UNCERTAIN[flag]}")
     if report.other_baselines:
         n = len(report.other_baselines)
         lines.append(f"baselines declared other than by date: {n:,}; the manifest lists them")
@@ -137,6 +140,11 @@ def _of_patients(report: "RunSummary") -> Iterator[str]:
     if report.without_dates:
         yield f"patients without treatment dates, in no table: {report.without_dates:,}"
 
+
+_UNCERTAIN = {
+    "baseline-ambiguous": "several results of the baseline's day, without times, give other grades",
+    "baseline-may-differ": "a result without a full date may be later than the baseline",
+}
 
 _T = TypeVar("_T")
 

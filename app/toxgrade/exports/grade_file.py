@@ -145,6 +145,9 @@ class _Run:
     def second_pass(self) -> Iterator[pl.DataFrame]:
         """Yield the graded pieces to write; count them, and gather worst grades and rejects."""
         rows = 0
+        rows_again = (piece.rows for piece in self._labs.chunks_once_more(_PIECE))
+        read_again = self._parsed.frames(keep=True)  # Both are read only if that is needed.
+        self._columns.settle(lambda: zip(read_again, rows_again, strict=True))
         for chunk, read in zip(self._labs.chunks(size=_PIECE), self._parsed.frames(), strict=True):
             graded = self._columns.grade(read, chunk.rows, rows)
             places = graded["row"] - rows
@@ -227,6 +230,7 @@ class _Run:
             look_alikes=look_alikes(pl.concat([patients["patient"], self._treated]).unique()),
             dates_from=self._labs.treatment_columns,
             read_as={table.name: table.told for table in self._labs.tables},
+            uncertain_baselines=tally.uncertain_baselines,
             other_baselines=tuple((a + 1, b + 1) for a, b in other.iter_rows()),
         )
 

@@ -59,6 +59,7 @@ class RunSummary:
     ``without_dates`` patients have no treatment dates; ``look_alikes`` differ from another only by
     case, blanks or a final .0.
     ``dates_from``: the labs' own columns of treatment dates. ``read_as``: how each file was read.
+    ``uncertain_baselines``: gradings by their flag ``baseline-ambiguous``, ``baseline-may-differ``.
     ``other_baselines``: rows (declared, by date) where the declared baseline is not the one that
     the date rule would choose.
     """
@@ -89,6 +90,7 @@ class RunSummary:
     look_alikes: int
     dates_from: tuple[str, str] | None
     read_as: Mapping[str, str]
+    uncertain_baselines: Mapping[str, int]
     other_baselines: tuple[tuple[int, int], ...]
 
 

@@ -83,6 +83,9 @@ class Partition:
                 yield self._refusal(rows, str(error))
                 return
             first = 0
+            columns.settle(
+                lambda: zip(read.frames(keep=True), map(self._rows, rows.pieces()), strict=True)
+            )
             for given, parsed in zip(rows.pieces(), read.frames(), strict=True):
                 graded = columns.grade(parsed, self._rows(given), first)
                 yield from self._answer(given, graded, first)

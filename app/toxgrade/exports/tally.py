@@ -21,6 +21,7 @@ _COUNTED_COLUMN = {
 }  # fmt: skip
 """The column whose texts are counted, for each reason."""
 UNREADABLE = ("value", "limit", "date")
+_UNCERTAIN_BASELINE = (Flag.BASELINE_AMBIGUOUS, Flag.BASELINE_MAY_DIFFER)
 _FEW = 200
 """The number of different texts, and of rows of a file that is not encoded, above which a column is
 not looked through for specimens: comments are not."""
@@ -50,6 +51,7 @@ class Tally:
         self._units: Counter[tuple[str, str]] = Counter()
         self._unplaced: Counter[str] = Counter()
         self._unplaced_results: Counter[str] = Counter()
+        self.uncertain_baselines = dict.fromkeys(map(str, _UNCERTAIN_BASELINE), 0)
 
     def add(self, chunk: ExportChunk, graded: pl.DataFrame, places: pl.Series) -> None:
         """Count a piece; ``graded`` is ``ColumnGrader``'s, ``places`` its rows' places in it."""
@@ -78,6 +80,9 @@ class Tally:
             self.after_death += len(_places_of(Reason.AFTER_DEATH, graded, places))
         self.unlikely_dates += len(_places_flagged(Flag.UNLIKELY_DATE, graded["flags"], places))
         self._count_limits(chunk.rows, graded["flags"], places)
+        for flags, n in graded["flags"].drop_nulls().value_counts(name="n").iter_rows():
+            for flag in self.uncertain_baselines.keys() & set(flags.split()):
+                self.uncertain_baselines[flag] += n
         self._find_signs(chunk.given)
         self._find_specimens(chunk.given)
 

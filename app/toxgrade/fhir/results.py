@@ -5,7 +5,7 @@ Texts are parsed here.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Literal
@@ -27,7 +27,7 @@ from toxgrade.fhir.elements import (
 from toxgrade.fhir.observation import ObservedValue, read_observation
 from toxgrade.fhir.reference_range import Person
 from toxgrade.grading.flags import Reason
-from toxgrade.grading.parse import read_collected, read_limit, read_value
+from toxgrade.grading.parse import read_collected, read_limit, read_start, read_value
 from toxgrade.grading.result import Collected, Course, LabResult, Reported
 from toxgrade.grading.units import Names
 
@@ -215,7 +215,8 @@ def read_course(resource: Mapping[str, Any], place: str, notes: list[Note]) -> C
         text = "expected a period with start, end or both: no date of radiotherapy is taken"
         notes.append(Note(f"{place}.{sent[0] if sent else name}", "no-date", text))
         return None
-    return Course(days.get("start"), days.get("end"), ongoing=ongoing)
+    (start, at), (end, _) = (days.get(side, (None, None)) for side in ("start", "end"))
+    return Course(start, end, ongoing=ongoing, start_time=at)
 
 
 def _codes(concept: object) -> Iterator[str]:
@@ -224,15 +225,14 @@ def _codes(concept: object) -> Iterator[str]:
 
 def _days(
     period: Mapping[str, Any], place: str, notes: list[Note]
-) -> Iterator[tuple[Literal["start", "end"], date]]:
-    """Yield the ends of a period that are full dates; what is not is told."""
+) -> Iterator[tuple[Literal["start", "end"], tuple[date, time | None]]]:
+    """Yield the ends of a period that are full dates, and their times; what is not is told."""
     ends: tuple[Literal["start", "end"], ...] = ("start", "end")
     for end in ends:
         if (written := period.get(end)) is None:
             continue
-        read = _collected(written if isinstance(written, str) else "")
-        if isinstance(read, Collected) and read.first == read.last:
-            yield end, read.first
-        else:
+        try:
+            yield end, read_start(written if isinstance(written, str) else "")
+        except ParseError:
             text = "expected a full date: this course counts as without it"
             notes.append(Note(f"{place}.{end}", "partial-date", text))

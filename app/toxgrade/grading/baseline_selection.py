@@ -9,6 +9,7 @@ from fractions import Fraction
 from operator import attrgetter
 
 import msgspec
+from msgspec.structs import replace
 
 from toxgrade.criteria.model import Term
 from toxgrade.grading.grader import IRRELEVANT, REFERENCE_RANGE_ONLY, TermGrader
@@ -39,6 +40,22 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     severity: tuple[int, int, Fraction, int]
 
 
+MOST_CHOICES = 20
+"""The number of different results of one day above which the baseline counts as not known."""
+
+
+class Choice(msgspec.Struct, frozen=True, gc=False):
+    """The chosen baseline, and all that it may be instead for want of a time of day.
+
+    ``possible``: the chosen one first, then others that differ in what a grade depends on; None
+    stands for any baseline. ``declared``: it was chosen among those that the sender declared.
+    """
+
+    chosen: Candidate
+    possible: tuple[Candidate | None, ...]
+    declared: bool = False
+
+
 def candidate(index: int, result: LabResult, term: Term, grader: TermGrader) -> Candidate:
     """Return a result, which has a value, as a candidate for the baseline of a term."""
     grade = grader.grade(result, term, REFERENCE_RANGE_ONLY)
@@ -51,7 +68,7 @@ def candidate(index: int, result: LabResult, term: Term, grader: TermGrader) -> 
     return Candidate(index, result, grade, (at_least, at_most, number, sign))
 
 
-def choose(candidates: Sequence[Candidate], names: Names) -> Candidate:
+def choose(candidates: Sequence[Candidate], names: Names) -> Choice:
     """Return the baseline among candidates, whatever their order.
 
     1. Those that the sender declared a baseline go before all others.
@@ -69,21 +86,52 @@ def choose(candidates: Sequence[Candidate], names: Names) -> Candidate:
        ``source_id`` and of ``source_scope``.
 
     Those that are equal even so are told apart by nothing that is graded or stored: the first
-    given is taken.
+    given is taken. All that are left after step 3 may be the last one: see ``Choice``.
     """
-    return latest([c for c in candidates if c.result.is_baseline] or candidates, names)
+    declared = [c for c in candidates if c.result.is_baseline]
+    return replace(latest(declared or candidates, names), declared=bool(declared))
 
 
-def latest(candidates: Sequence[Candidate], names: Names) -> Candidate:
+def latest(candidates: Sequence[Candidate], names: Names) -> Choice:
     """Return the baseline among candidates as ``choose`` does, without its first step."""
     last_day = max(_day(c) for c in candidates)
     left = [c for c in candidates if _day(c) == last_day]
     times = [at for c in left if (at := _time(c)) is not None]
     if len(times) == len(left):
         left = [c for c in left if _time(c) == max(times)]
+    if len(left) == 1:
+        return Choice(left[0], (left[0],))
     worst = max(c.severity for c in left)
-    left = [c for c in left if c.severity == worst]
-    return left[0] if len(left) == 1 else min(left, key=lambda one: _texts(one, names))
+    chosen = min((c for c in left if c.severity == worst), key=lambda one: _texts(one, names))
+    last = max(times, default=None)  # What has an earlier time than another is not the last one.
+    may_be_last = (c for c in left if _time(c) is None or _time(c) == last)
+    different = {as_written(c.result, names): c for c in (*may_be_last, chosen)}
+    others = [c for c in different.values() if c is not chosen]
+    if len(others) >= MOST_CHOICES:
+        return Choice(chosen, (chosen, None))
+    return Choice(chosen, (chosen, *others))
+
+
+def may_be_later(
+    undated: Sequence[tuple[int, LabResult]], choice: Choice | None, start: date | None
+) -> bool:
+    """Return whether a result without a full date may have been taken after the chosen baseline.
+
+    ``undated``: the valid ones of its test, each with its index. It was up to ``start`` (None: not
+    known), or there is no baseline and it was before it. Beside a declared baseline only other
+    declared ones count.
+    """
+    if choice is None and start is None:
+        return False
+    for index, result in undated:
+        if choice and (index == choice.chosen.index or choice.declared > result.is_baseline):
+            continue
+        collected = result.collected
+        before_start = collected is None or start is None or collected.first <= start
+        after = collected is None or choice is None or collected.last >= _day(choice.chosen)
+        if before_start and after:
+            return True
+    return False
 
 
 def as_written(result: LabResult, names: Names) -> tuple[str, ...]:

@@ -139,6 +139,14 @@ def by_indicator(said: Indicator | None, before: Indicator | None) -> str:
     return f"; the laboratory flagged {' and '.join(told)}, which stands in for its limits"
 
 
+def ambiguous_baseline(because: str, least: int, most: int) -> str:
+    """Return why a grade depends on which result of the baseline's day is compared."""
+    return (
+        f"{because}; but other results of the baseline's day, without times to tell the last one,"
+        f" make the grade {least} to {most}"
+    )
+
+
 def not_final() -> str:
     return f"the result is not {', '.join(GRADED_STATUSES[:-1])} or {GRADED_STATUSES[-1]}"
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 from toxgrade.criteria.model import Analyte, Edition, Reference, Term
 from toxgrade.grading import explanation
+from toxgrade.grading.abnormal_baseline import AgainstBaseline, abnormal_side, stands
 from toxgrade.grading.digits import without_noise
 from toxgrade.grading.explanation import Verdict
 from toxgrade.grading.flags import Flag, Reason
@@ -29,8 +30,6 @@ IRRELEVANT = {
 }  # fmt: skip
 _relevant = attrgetter(*(f for f in LabResult.__struct_fields__ if f not in IRRELEVANT))
 """Return the fields of a result that its grade depends on: no date and no identity."""
-
-_MISSING = {"ULN": Reason.MISSING_ULN, "LLN": Reason.MISSING_LLN}
 
 
 class _Sentinel(Enum):
@@ -60,8 +59,10 @@ class TermGrader:
         self.implausible = implausible
         self._terms = {name: edition.terms_of(name) for name in analytes}
         self._compares = {term.name for term in edition.terms if term.uses_baseline}
+        self._sides = {term.name: abnormal_side(term) for term in edition.terms}
         self._resolved: dict[tuple[str, ...], tuple[tuple[int, ResolvedLimit], ...]] = {}
         self._graded: dict[Hashable, Grade] = {}
+        self._against: dict[Hashable, AgainstBaseline | None] = {}
 
     def terms(self, analyte: str) -> tuple[Term, ...]:
         """Return the terms graded from an analyte (by any of its names), in the edition's order."""
@@ -103,6 +104,24 @@ class TermGrader:
                 return Grade(term, None, None, normalized, text)
             return self._decide(normalized, term, baseline)
 
+    def against(self, result: LabResult, term: Term, baseline: Baseline) -> AgainstBaseline | None:
+        """Return how a result stands to its baseline; None where grades of both are on one scale.
+
+        ``abnormal_side`` says which.
+        """
+        side = self._sides[term.name]
+        if side is None or not isinstance(baseline, LabResult):
+            return None
+        key = _relevant(result), term.name, _relevant(baseline)
+        if key not in self._against:
+            if len(self._against) >= _MAX_CACHED:
+                self._against.clear()
+            with localcontext(EXACT):
+                value = normalize(result, self.names, self.implausible)
+                before = self._normalized_baseline(baseline)
+                self._against[key] = stands(value, before, term, side)
+        return self._against[key]
+
     def canonical(self, result: LabResult) -> Fraction:
         """Return the printed number in the analyte's canonical unit; 0 if the unit is not known."""
         analyte = self.names.analyte(result.analyte)
@@ -113,18 +132,20 @@ class TermGrader:
 
     def _decide(self, normalized: NormalizedResult, term: Term, baseline: Baseline) -> Grade:
         """Grade between the highest limit that is certainly reached and the highest that may be."""
+        before = self._normalized_baseline(baseline)
+        side = self._sides[term.name]
+        own = (Flag.RELATIVE_TO_BASELINE,) if side and before and before.beyond(side) else ()
         if normalized.implausible_limit:
             most = term.highest_numeric_grade
             text = explanation.implausible_limit(normalized.analyte)
             refused = Grade(term, 0, most, Reason.IMPLAUSIBLE_LIMIT, text)
-            return refused.flagged(*normalized.flags, *_flags(normalized, term, 0, most))
-        before = self._normalized_baseline(baseline)
+            return refused.flagged(*normalized.flags, *own, *_flags(normalized, term, 0, most))
         range_only = baseline is REFERENCE_RANGE_ONLY
         verdicts = self._verdicts(term, normalized, before, range_only=range_only)
         at_least, at_most = bounds(verdicts)
         causes = {c for v in verdicts if v.grade > at_least for c in v.causes}
         because = explanation.compared(normalized, before, verdicts, at_least, at_most)
-        flags = _flags(normalized, term, at_least, at_most)
+        flags = (*own, *_flags(normalized, term, at_least, at_most))
         said = normalized.said_instead
         before_said = before.said_instead if before else None
         if said or before_said:

@@ -46,6 +46,11 @@ _TIME = rf"({_HOUR})(?::({_SIXTY})(?::({_SIXTY})(?:\.([0-9]+))?)?)?{_OFFSET}?"
 _COLLECTED = re.compile(f"({_YEAR})(?:-({_MONTH})(?:-({_DAY})(?:[T ]{_TIME})?)?)?")
 FULL_DATE = f"^{_YEAR}-{_MONTH}-{_DAY}(?:[T ]{_TIME})?$"
 """Pattern of a date or date-time without surrounding white space, for Python and for polars."""
+START_DATE = (
+    rf"^{_YEAR}-{_MONTH}-{_DAY}"
+    rf"(?:[T ]{_HOUR}:{_SIXTY}(?::{_SIXTY}(?:\.[0-9]+)?)?{_OFFSET}?)?$"
+)
+"""Pattern of what ``read_start`` parses."""
 WHITE_SPACE = " \t\r\n"
 
 
@@ -107,6 +112,33 @@ def read_collected(text: str) -> Collected:
         microsecond = int((fraction or "")[:6].ljust(6, "0"))
         at = time(int(hour), int(minute), int(second or 0), microsecond)
     return Collected(written, first, _last(first, month, day), at)
+
+
+ACCEPTED_START = (
+    "a date YYYY-MM-DD or a date-time with hours and minutes such as 2011-01-24T09:00, in the years"
+    " 1900 to 2199"
+)
+
+
+def read_start(text: str) -> tuple[date, time | None]:
+    """Parse the start of radiotherapy: its day, and its time of day (None: not known).
+
+    The time is by the writer's own clock, as that of results. Midnight is how a date without a time
+    is often written, and no treatment starts then: it counts as not known.
+
+    Raises:
+        ParseError: ``partial-date``, ``unreadable-date`` or, without minutes, ``unreadable-time``;
+            the message says what is accepted.
+    """
+    read = read_collected(text)
+    if read.first != read.last:
+        raise ParseError("partial-date", f"expected {ACCEPTED_START}")
+    if read.time is None and len(read.text) > _DATE_LENGTH:
+        raise ParseError("unreadable-time", f"expected {ACCEPTED_START}")
+    return read.first, None if read.time == time() else read.time
+
+
+_DATE_LENGTH = len("2011-01-24")
 
 
 def _last(first: date, month: str | None, day: str | None) -> date:

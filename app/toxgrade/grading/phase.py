@@ -8,7 +8,7 @@ import calendar
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from typing import Literal
 
 import msgspec
@@ -101,17 +101,17 @@ def place(collected: Collected | None, courses: Sequence[Course], window: Window
     """Place a result by the latest course that started on or before its day, else by the first.
 
     ``courses`` have no ``course_faults``; the phases of one end when the next starts. A result up
-    to and including the day of the start is ``pre_treatment``; on the first day of a second course
-    it belongs to that course and may be its baseline. A partial date has a phase only if its first
-    and last possible day agree; as phases follow each other, the days between then agree too.
-    Without a date (an undated baseline) or without courses the phase is ``unknown``.
+    to and including the day of the start is ``pre_treatment``, unless both have a time and its own
+    is later; on the first day of a second course it belongs to that course. A partial date has a
+    phase only if its first and last possible day agree; as phases follow each other, the days
+    between then agree too. Without a date or without courses the phase is ``unknown``.
     """
     if collected is None or not courses:
         return Placement("unknown", None, None, None)
-    first = _place_day(collected.first, courses, window)
+    first = _place_day(collected.first, collected.time, courses, window)
     if collected.first == collected.last:
         return first
-    last = _place_day(collected.last, courses, window)
+    last = _place_day(collected.last, None, courses, window)
     if (first.phase, first.course) != (last.phase, last.course):
         return Placement("unknown", None, None, first.course)
     agrees = first.on_treatment == last.on_treatment
@@ -120,27 +120,27 @@ def place(collected: Collected | None, courses: Sequence[Course], window: Window
     )
 
 
-def _place_day(day: date, courses: Sequence[Course], window: Window) -> Placement:
+def _place_day(day: date, at: time | None, courses: Sequence[Course], window: Window) -> Placement:
     started = [i for i, course in enumerate(courses) if course.start and course.start <= day]
     index = started[-1] if started else 0
     course = courses[index]
-    phase = _phase(day, course, window)
+    phase = _phase(day, at, course, window)
     # After a known start a phase is unknown only because the end is not known: see _phase.
     end_missing = phase == "unknown" and course.start is not None
     return Placement(
         phase=phase,
-        on_treatment=_on_treatment(day, course),
+        on_treatment=_on_treatment(day, at, course),
         days_from_end=(day - course.end).days if course.end else None,
         course=index,
         flags=(Flag.NO_RADIOTHERAPY_END,) if end_missing else (),
     )
 
 
-def _phase(day: date, course: Course, window: Window) -> Phase:
+def _phase(day: date, at: time | None, course: Course, window: Window) -> Phase:
     """Return the phase of a day by one course; without an end, what holds for every end."""
     if course.start is None:
         return _phase_without_start(day, course.end, window)
-    if day <= course.start:
+    if not course.started_before(day, at):
         return "pre_treatment"
     if window.anchor == "start":
         return "acute" if day <= window.last_acute_day(course.start) else "late"
@@ -176,7 +176,9 @@ def possible_places(
     if first != last:  # Phases change only on these days.
         for day in (change for course in courses for change in _changes(course, window)):
             days |= {d for d in (day, day + timedelta(days=1)) if first <= d <= last}
-    return tuple(sorted({place for day in days for place in _places_of_day(day, courses, window)}))
+    at = collected.time
+    places = {place for day in days for place in _places_of_day(day, at, courses, window)}
+    return tuple(sorted(places))
 
 
 def belongs(places: Sequence[Place], course: int, phases: Collection[str]) -> bool | None:
@@ -193,8 +195,10 @@ def _changes(course: Course, window: Window) -> Iterator[date]:
         yield window.last_acute_day(day)
 
 
-def _places_of_day(day: date, courses: Sequence[Course], window: Window) -> list[Place]:
-    placed = _place_day(day, courses, window)
+def _places_of_day(
+    day: date, at: time | None, courses: Sequence[Course], window: Window
+) -> list[Place]:
+    placed = _place_day(day, at, courses, window)
     index = placed.course or 0
     if placed.phase != "unknown":
         return [Place(index, phase) for phase in PHASES if phase == placed.phase]
@@ -206,9 +210,9 @@ def _places_of_day(day: date, courses: Sequence[Course], window: Window) -> list
     return [Place(index, phase) for phase, may in zip(PHASES, possible, strict=True) if may]
 
 
-def _on_treatment(day: date, course: Course) -> bool | None:
-    """Return whether a day is after a course's first day and up to its last; None if unknown."""
-    if course.start is not None and day <= course.start:
+def _on_treatment(day: date, at: time | None, course: Course) -> bool | None:
+    """Return whether it is after a course's start and up to its last day; None if unknown."""
+    if course.start is not None and not course.started_before(day, at):
         return False
     if course.end is not None and day > course.end:
         return False

@@ -99,7 +99,8 @@ class LabResult(msgspec.Struct, frozen=True, gc=False):
 class Course(msgspec.Struct, frozen=True, gc=False):
     """A course of radiotherapy; ``end`` None: not ended yet if ``ongoing``, else not known.
 
-    ``dose_gy`` is the total dose in Gy, given in ``fractions``; None: not known.
+    ``dose_gy`` is the total dose in Gy, given in ``fractions``; None: not known. ``start_time`` is
+    the time of day of the start, by the writer's own clock as that of results; None: not known.
     """
 
     start: date | None
@@ -107,6 +108,24 @@ class Course(msgspec.Struct, frozen=True, gc=False):
     ongoing: bool = False
     dose_gy: Decimal | None = None
     fractions: int | None = None
+    start_time: TimeOfDay | None = None
+
+    @property
+    def start_text(self) -> str | None:
+        """Return the start as ISO 8601, ``2020-01-06`` or ``2020-01-06T09:00``; None: not known."""
+        if self.start is None or self.start_time is None:
+            return self.start.isoformat() if self.start else None
+        time = self.start_time.isoformat().removesuffix(":00")
+        return f"{self.start.isoformat()}T{time}"
+
+    def started_before(self, day: date, at: TimeOfDay | None = None) -> bool:
+        """Return whether it started on an earlier day, or that day at an earlier time.
+
+        Where either time is not known, a whole day is not after the start.
+        """
+        if self.start is None or day != self.start:
+            return self.start is not None and day > self.start
+        return at is not None and self.start_time is not None and at > self.start_time
 
     @property
     def bed10_gy(self) -> Decimal | None:

@@ -5,6 +5,7 @@ Dates that cannot be read or contradict each other stop the run: a phase is neve
 
 from contextlib import suppress
 from dataclasses import replace
+from datetime import time
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +13,7 @@ import polars as pl
 from toxgrade.errors import FileError
 from toxgrade.grading.columns.parse import read_dates
 from toxgrade.grading.columns.spellings import TextIndex
-from toxgrade.grading.parse import YEARS
+from toxgrade.grading.parse import WHITE_SPACE, YEARS
 from toxgrade.tabular.declared_cells import iso_date
 from toxgrade.tabular.identifiers import trimmed
 from toxgrade.tabular.instants import refuse_undeclared
@@ -22,10 +23,16 @@ from toxgrade.tabular.read_options import CONTAINERS, ReadOptions
 from toxgrade.tabular.table import LINE, Table
 
 _ACCEPTED = f"a date YYYY-MM-DD in the {YEARS}, or nothing"
+_WITH_MINUTES = f"{_ACCEPTED}; a time of day has hours and minutes, as in 2011-01-24T09:00"
 
+_DATE_LENGTH = len("2011-01-24")
 _ROW = {"patient": pl.String, "start": pl.String, "end": pl.String, "line": pl.Int64}
-_DAYS = ("rt_start", "rt_end", "died")
-NO_COURSES = pl.DataFrame(schema={"patient": pl.String} | dict.fromkeys(_DAYS, pl.Date))
+NO_COURSES = pl.DataFrame(
+    schema={
+        "patient": pl.String, "rt_start": pl.Date, "rt_end": pl.Date, "rt_start_time": pl.Time,
+        "died": pl.Date,
+    }
+)  # fmt: skip
 
 
 def read_patients(
@@ -108,12 +115,13 @@ class Courses:
 def treatment_dates(
     frame: pl.DataFrame, names: tuple[str, str], file: str, death: str | None = None
 ) -> pl.DataFrame:
-    """Return one course per patient: ``patient`` String, ``rt_start``, ``rt_end``, ``died`` Date.
+    """Return one course per patient, with the columns of ``NO_COURSES``; null: not known.
 
     ``frame``: ``patient``, ``start``, ``end``, with ``death`` also ``died`` (String), and ``line``
     Int64 of each row (null: it has none). ``names``: the file's start and end columns; ``death``:
-    that of the day of death. A null date is unknown; a date-time counts by its date as written; of
-    a partial date of death the last day counts. Patients are trimmed; rows without one are ignored.
+    that of the day of death. Of a start the time of day counts too, unless it is midnight, of an
+    end the date as written, of a partial date of death the last day. Patients are trimmed; rows
+    without one are ignored.
 
     Raises:
         FileError: names the first line of a text that is not a full date (of death: no date), of a
@@ -127,17 +135,26 @@ def treatment_dates(
     with_patient = named.filter(pl.col("patient").is_not_null()).unique(
         texts, keep="first", maintain_order=True
     )
-    (first, no_start), (last, no_end) = _days(with_patient["start"]), _days(with_patient["end"])
+    (first, no_start, at), (last, no_end, _) = (_days(with_patient[n]) for n in ("start", "end"))
+    hour_alone = (
+        first.is_not_null() & at.is_null() & (_length(with_patient["start"]) > _DATE_LENGTH)
+    ).fill_null(False)
     deaths = read_dates(with_patient["died"])
-    wrong = {start: no_start, end: no_end, str(death): deaths["unreadable_date"]}
-    if (any_wrong := no_start | no_end | deaths["unreadable_date"]).any():
-        at = int(any_wrong.arg_max() or 0)
-        column = next(name for name, is_wrong in wrong.items() if is_wrong[at])
-        where = _place(f"column {column} of {file}", with_patient["line"][at])
-        raise FileError(f"{where}: expected {_ACCEPTED}")
+    wrong = {
+        start: no_start | hour_alone,
+        end: no_end,
+        str(death): deaths["unreadable_date"],
+    }
+    for column, is_wrong in wrong.items():
+        if is_wrong.any():
+            place = int(is_wrong.arg_max() or 0)
+            where = _place(f"column {column} of {file}", with_patient["line"][place])
+            accepted = _WITH_MINUTES if column == start and hour_alone[place] else _ACCEPTED
+            raise FileError(f"{where}: expected {accepted}")
+    at = at.set((at == time()).fill_null(False), None)
     courses = with_patient.select(
-        "patient", "line", rt_start=first, rt_end=last, died=deaths["last"]
-    ).unique(["patient", *_DAYS], keep="first", maintain_order=True)
+        "patient", "line", rt_start=first, rt_end=last, rt_start_time=at, died=deaths["last"]
+    ).unique(NO_COURSES.columns, keep="first", maintain_order=True)
     conflicting = courses.filter(~pl.col("patient").is_first_distinct())
     if len(conflicting):
         where = _place(file, conflicting["line"][0])
@@ -149,11 +166,15 @@ def treatment_dates(
     return courses.drop("line")
 
 
-def _days(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Return texts as Date, and which of them are no full date."""
+def _days(texts: pl.Series) -> tuple[pl.Series, pl.Series, pl.Series]:
+    """Return texts as Date, which of them are no full date, and their times of day."""
     read = read_dates(texts)
     first, last, unreadable = read["first"], read["last"], read["unreadable_date"]
-    return first, unreadable | (first != last).fill_null(False)
+    return first, unreadable | (first != last).fill_null(False), read["time"]
+
+
+def _length(texts: pl.Series) -> pl.Series:
+    return texts.str.strip_chars(WHITE_SPACE).str.len_bytes()
 
 
 def _place(file: str, line: int | None) -> str:

@@ -99,6 +99,15 @@ class Labs:
         )
         return replace(self, tables=tuple(tables))
 
+    def chunks_once_more(self, size: int) -> Iterator[ExportChunk]:
+        """Yield the rows of a spilled export between its two passes, for yet another one."""
+        spilled = [one.pieces for one in self.tables if isinstance(one.pieces, SpilledPieces)]
+        for pieces in spilled:
+            pieces.keep = True
+        yield from self.chunks(size=size)
+        for pieces in spilled:
+            pieces.keep = False
+
     def chunks(self, *, whole: bool = True, size: int = CHUNK) -> Iterator[ExportChunk]:
         """Yield the rows in order; ``whole`` False leaves out columns that grading does not read.
 

@@ -35,7 +35,7 @@ def temporary_folder() -> Iterator[Path]:
 
 
 class SpillFile:
-    """Frames written to a temporary folder and read back once, in order."""
+    """Frames written to a temporary folder and read back, in order."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder, self._name = folder, name
@@ -52,11 +52,12 @@ class SpillFile:
         frame.write_ipc(path, record_batch_size=max(len(frame), 1))
         self._files.append(path)
 
-    def frames(self) -> Iterator[pl.DataFrame]:
-        """Yield all frames, each of which is deleted from disk before it is yielded."""
+    def frames(self, *, keep: bool = False) -> Iterator[pl.DataFrame]:
+        """Yield all frames; unless they are kept, each is deleted from disk before that."""
         for path in self._files:
             frame = pl.read_ipc(path)
-            path.unlink()
+            if not keep:
+                path.unlink()
             yield frame
 
 
@@ -116,8 +117,10 @@ def _hardly_repeating(piece: pl.DataFrame) -> set[str]:
 
 class SpilledPieces:
     """Pieces of a file, for two passes: the first reads the file and spills all of its columns; the
-    second reads the spilled pieces, which are deleted by that.
+    second reads the spilled pieces, which are deleted by that unless ``keep`` is set meanwhile.
     """
+
+    keep = False
 
     def __init__(
         self, pieces: Pieces, columns: Sequence[str], encoding: DictionaryEncoding, spill: SpillFile
@@ -139,4 +142,4 @@ class SpilledPieces:
         self._is_read = True
 
     def _second_pass(self) -> Iterator[pl.DataFrame]:
-        return map(self._encoding.decode, self._spill.frames())
+        return map(self._encoding.decode, self._spill.frames(keep=self.keep))

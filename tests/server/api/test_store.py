@@ -207,8 +207,9 @@ def test_two_baselines_of_one_day_give_one_answer_whichever_arrives_first(
         for place in order:
             send(api, panel(sent[place]), path)
         stored = sorted(grades(api, path=path), key=lambda grade: str(grade["source_id"]))
-        found.append([(g["source_id"], g["phase"], g["grade"]) for g in stored])
-    expected = [("A", "pre_treatment", 0), ("B", "baseline", 0), ("C", "acute", 2)]
+        found.append([(g["source_id"], g["phase"], g["at_least"], g["at_most"]) for g in stored])
+        assert ["baseline-ambiguous" in g["flags"] for g in stored] == [False, True, True]
+    expected = [("A", "pre_treatment", 0, 0), ("B", "baseline", 0, 0), ("C", "acute", 2, 3)]
     assert found == [expected] * 3
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from toxgrade.grading.baseline_selection import UPWARDS
+from toxgrade.grading.baseline_selection import MOST_CHOICES, UPWARDS
 from toxgrade.grading.columns.parse import COMPARATORS
 
 KEY = "key"
@@ -61,8 +61,10 @@ def last_days(candidates: pl.DataFrame) -> pl.DataFrame:
     return candidates.filter(last)
 
 
-def choose(candidates: pl.DataFrame, canonical: Canonical, written: Written) -> pl.DataFrame:
-    """Return one row per patient and term, by ``KEY``, as ``choose`` of plain grading does."""
+def last_ones(candidates: pl.DataFrame) -> pl.DataFrame:
+    """Return those of each patient and term that may be the baseline: up to step 3 of ``choose``
+    of plain grading.
+    """
     last = candidates
     # Each step is a fifth of the work, and most exports need only three.
     if last["declared"].any():
@@ -71,10 +73,41 @@ def choose(candidates: pl.DataFrame, canonical: Canonical, written: Written) -> 
     if last["time"].count():
         all_timed = pl.col("time").is_not_null().all().over(KEY)
         last = _highest(last, pl.when(all_timed).then("time"))
+    return last
+
+
+def choose(last: pl.DataFrame, canonical: Canonical, written: Written) -> pl.DataFrame:
+    """Return one row per patient and term of ``last_ones``, by ``KEY``, as plain grading does."""
     last = _highest(last, pl.col("worst"))
     alone = last.select(_ALONE).to_series()
     chosen = _first_written(_worst_numbers(last.filter(~alone), canonical), written)
     return pl.concat([last.filter(alone), chosen]).sort(KEY)
+
+
+def other_choices(last: pl.DataFrame, chosen: pl.DataFrame, written: Written) -> pl.DataFrame:
+    """Return what may be the baseline instead of the chosen one: ``Choice.possible`` but the first.
+
+    A row that has nothing but its ``KEY`` stands for any baseline.
+    """
+    different = last.filter(~last.select(_ALONE).to_series())
+    if different["time"].count():
+        own_row = different["b_row"].is_in(chosen["b_row"].implode())
+        latest = pl.col("time") == pl.col("time").max().over(KEY)
+        different = different.filter(own_row | pl.col("time").is_null() | latest)
+    different = different.unique([KEY, "case"])
+    different = different.filter(~different.select(_ALONE).to_series())
+    if not len(different):
+        return different
+    texts = {one["case"]: written(one) for one in different.iter_rows(named=True)}
+    numbers = {text: number for number, text in enumerate(dict.fromkeys(texts.values()))}
+    content = pl.Series([numbers[texts[case]] for case in different["case"]], dtype=pl.Int64)
+    different = different.with_columns(content.alias("content"))
+    own = chosen.join(different, on=[KEY, "case"]).select(KEY, "content")
+    others = different.join(own, on=[KEY, "content"], how="anti").unique([KEY, "content"])
+    others = others.drop("content").sort(KEY)
+    many = others.filter(pl.len().over(KEY) >= MOST_CHOICES)[KEY].unique()
+    few = others.filter(~pl.col(KEY).is_in(many.implode()))
+    return pl.concat([few, many.to_frame()], how="diagonal")
 
 
 def _worst_numbers(candidates: pl.DataFrame, canonical: Canonical) -> pl.DataFrame:
@@ -129,6 +162,7 @@ def declared_otherwise(
         return pl.DataFrame(schema={"declared": pl.Int64, "by_date": pl.Int64})
     undated = pl.col("declared").fill_null(False) & (pl.col("day") == pl.date(1, 1, 1))
     dated = candidates.filter(~undated).with_columns(declared=pl.lit(False))
-    both = chosen.join(choose(dated, canonical, written), on=KEY, suffix="_by_date")
+    by_date = choose(last_ones(dated), canonical, written)
+    both = chosen.join(by_date, on=KEY, suffix="_by_date")
     other = both.filter(pl.col("b_row") != pl.col("b_row_by_date"))
     return other.select(declared="b_row", by_date="b_row_by_date").sort("declared")

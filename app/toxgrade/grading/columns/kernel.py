@@ -74,7 +74,7 @@ def grade_group(rows: pl.DataFrame, group: Group) -> pl.DataFrame:
     parts = [_graded(frame.filter(exact), group.slots, _held, _met)]
     ranges = frame.filter(~exact)
     if len(ranges):
-        parts.append(_graded(ranges, group.slots, _held_by_range, _met_by_range))
+        parts.append(_graded(ranges, group.slots, _held_by_range, met_by_range))
     return pl.concat(parts).sort("place").drop("place")
 
 
@@ -157,7 +157,7 @@ def _met(condition: Condition) -> pl.Expr:
     return known if condition.wants_beyond else ~known
 
 
-def _met_by_range(condition: Condition) -> pl.Expr:
+def met_by_range(condition: Condition) -> pl.Expr:
     """Return ``_met`` where the value or the baseline has a comparator."""
     if condition.limit != "baseline":
         return _met(condition)

@@ -66,19 +66,16 @@ def to_output(tests: pl.DataFrame, terms: Sequence[Term]) -> pl.DataFrame:
         .otherwise("phase")
     )
     least, most = pl.col("at_least"), pl.col("at_most")
-    base_least, base_most = pl.col("b_at_least"), pl.col("b_at_most")
     named = tests.with_columns(
         phase=phase,
         grade=pl.when(least == most).then(least),
         on_treatment=pl.when("before_start").then(pl.lit(False)).otherwise("on_treatment"),
-        baseline_grade=pl.when(base_least == base_most).then(base_least),
-        worse_than_baseline=pl.when(least > base_most)
-        .then(pl.lit(True))
-        .when(most <= base_least)
-        .then(pl.lit(False)),
+        worse_than_baseline="worse",
         flags=pl.col("flags")
         | flag_bit(Flag.OLD_BASELINE, pl.col("is_baseline") & pl.col("old"))
-        | flag_bit(Flag.NO_RADIOTHERAPY_END, pl.col("no_radiotherapy_end")),
+        | flag_bit(Flag.NO_RADIOTHERAPY_END, pl.col("no_radiotherapy_end"))
+        | flag_bit(Flag.BASELINE_AMBIGUOUS, pl.col("is_ambiguous"))
+        | flag_bit(Flag.BASELINE_MAY_DIFFER, pl.col("may_differ")),
     )
     place = named["term"].fill_null(len(terms))
     criterion = place * _GRADES + named["grade"].fill_null(0)

@@ -4,7 +4,7 @@ Every error message says what is accepted; none repeats what was sent.
 """
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -73,6 +73,17 @@ def _day(given: object) -> date | None:
     return read.first if read else None
 
 
+def _start(given: object) -> tuple[date, time | None] | None:
+    if given is None or given == "":
+        return None
+    if not isinstance(given, str):
+        raise refuse("unreadable-date", f"expected {parse.ACCEPTED_START}")
+    try:
+        return parse.read_start(given)
+    except ParseError as error:
+        raise refuse(error.code, f"expected {parse.ACCEPTED_START}") from None
+
+
 def _issued(given: object) -> datetime | None:
     if given is None or given == "":
         return None
@@ -93,6 +104,7 @@ def _printable(text: str) -> str:
 
 DIGITS = r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
 _DAY = parse.FULL_DATE[1:-1]
+_START = parse.START_DATE[1:-1]
 _AT = f"{_DAY}|(19|2[0-2])[0-9]{{2}}(-(0[1-9]|1[0-2]))?"
 
 
@@ -127,6 +139,12 @@ CollectedAt = Annotated[
 Day = Annotated[
     date | None, PlainValidator(_day),
     json_schema("A calendar date.", pattern(_DAY), "2011-01-24"),
+]  # fmt: skip
+Start = Annotated[
+    tuple[date, time | None] | None, PlainValidator(_start),
+    json_schema(f"The first day, and its time if that is known: {parse.ACCEPTED_START}."
+                " A result taken later that day, if it has a time, is no baseline.",
+                pattern(_START), "2011-01-24", "2011-01-24T09:00"),
 ]  # fmt: skip
 Issued = Annotated[
     datetime | None, PlainValidator(_issued),

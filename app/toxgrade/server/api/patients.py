@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Body, Query
 from fastapi.responses import JSONResponse
+from msgspec.structs import replace
 from pydantic import AfterValidator, Field, PlainValidator, model_validator
 from sqlalchemy import Connection
 
@@ -71,8 +72,7 @@ class CourseRequest(Radiotherapy):
 
     def course(self) -> Course:
         dose = self.dose_gy.number if self.dose_gy else None
-        ongoing = self.status == "in-progress"
-        return Course(self.start, self.end, ongoing, dose, self.fractions)
+        return replace(super().course(), dose_gy=dose, fractions=self.fractions)
 
 
 class PatientRequest(RequestModel):

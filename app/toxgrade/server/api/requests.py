@@ -21,7 +21,7 @@ from toxgrade.errors import FieldFault, ParseError, RequestError
 from toxgrade.grading.normalize import Implausible
 from toxgrade.grading.phase import PRESETS, Window, course_faults, read_window
 from toxgrade.grading.result import Course, LabResult
-from toxgrade.server.api.fields import Day, Name, RequestModel, Text, refuse
+from toxgrade.server.api.fields import Day, Name, RequestModel, Start, Text, refuse
 from toxgrade.server.api.lab_values import Lab
 from toxgrade.server.records.identity import Loc
 
@@ -50,7 +50,7 @@ class Radiotherapy(RequestModel):
         json_schema_extra={"anyOf": [{"required": ["start"]}, {"required": ["end"]}]}
     )
 
-    start: Day = None
+    start: Start = None
     end: Day = None
     status: Literal["in-progress", "completed"] | None = None
 
@@ -61,7 +61,9 @@ class Radiotherapy(RequestModel):
         return self
 
     def course(self) -> Course:
-        return Course(self.start, self.end, ongoing=self.status == "in-progress")
+        start, time = self.start or (None, None)
+        ongoing = self.status == "in-progress"
+        return Course(start, self.end, ongoing=ongoing, start_time=time)
 
 
 class WindowLength(RequestModel):

@@ -241,7 +241,7 @@ def course(course: Course) -> dict[str, Any]:
     """Return a course of radiotherapy with the fields of ``CourseAnswer``."""
     status = "in-progress" if course.ongoing else "completed" if course.end else None
     return {
-        "start": course.start.isoformat() if course.start else None,
+        "start": course.start_text,
         "end": course.end.isoformat() if course.end else None,
         "status": status,
         "dose_gy": to_plain_text(course.dose_gy),

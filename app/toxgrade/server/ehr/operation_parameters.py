@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, time
 from typing import Any, Literal, NoReturn
 
 from toxgrade.errors import FieldFault, ParseError, RequestError
 from toxgrade.fhir.bundle import BARE, Contents
 from toxgrade.fhir.elements import MODIFIERS, object_of, text_of
-from toxgrade.grading.parse import read_collected
+from toxgrade.grading.parse import ACCEPTED_START, read_collected, read_start
 from toxgrade.grading.phase import course_faults
 from toxgrade.grading.result import Course
 from toxgrade.server.records.studies import PATIENT_NAME, STUDY_NAME
@@ -18,7 +18,7 @@ Output = Literal["observation", "adverse-event"]
 PARAMETERS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "bundle": (("resource",), "Resource"),
     "patient": (("valueString", "valueId", "valueReference"), "string"),
-    "radiotherapyStart": (("valueDate",), "date"),
+    "radiotherapyStart": (("valueDate", "valueDateTime"), "dateTime"),
     "radiotherapyEnd": (("valueDate",), "date"),
     "study": (("valueString", "valueId"), "string"),
     "persist": (("valueBoolean",), "boolean"),
@@ -31,7 +31,8 @@ DOCUMENTATION = {
     "bundle": "A Bundle of Observations to grade, with Patients and radiotherapy Procedures; or one"
     " Observation or DiagnosticReport.",
     "patient": "The study's pseudonym: says that all is one patient's, and names who is stored.",
-    "radiotherapyStart": "First day of radiotherapy; goes before any Procedure.",
+    "radiotherapyStart": "First day of radiotherapy, and its time if that is known; goes before any"
+    " Procedure.",
     "radiotherapyEnd": "Last day of radiotherapy; goes before any Procedure.",
     "study": "The study whose rules decide, and that stores.",
     "persist": "Store the results under the patient; false if absent.",
@@ -169,6 +170,8 @@ def _value(name: str, parameter: Mapping[str, Any], path: str) -> tuple[object, 
     text = text_of(value)
     if text is None:
         _refuse(where, "text", "expected a text of at most 200 printable characters")
+    if kind == "dateTime":
+        return _start(text, where), where
     if kind == "date":
         return _day(text, where), where
     if kind == "code" and text not in ("observation", "adverse-event"):
@@ -182,6 +185,13 @@ def _reference(document: Mapping[str, Any]) -> str | None:
     return text_of(object_of(given.get("valueReference")).get("reference"))
 
 
+def _start(text: str, where: str) -> tuple[date, time | None]:
+    try:
+        return read_start(text)
+    except ParseError:
+        _refuse(where, "unreadable-date", f"expected {ACCEPTED_START}")
+
+
 def _day(text: str, where: str) -> date:
     try:
         read = read_collected(text)
@@ -193,10 +203,10 @@ def _day(text: str, where: str) -> date:
 
 
 def _course(found: Mapping[str, Any]) -> Course | None:
-    start, end = found.get("radiotherapyStart"), found.get("radiotherapyEnd")
+    (start, at), end = found.get("radiotherapyStart", (None, None)), found.get("radiotherapyEnd")
     if start is None and end is None:
         return None
-    course = Course(start, end)
+    course = Course(start, end, start_time=at)
     for fault in course_faults([course]):
         _refuse("Parameters.parameter", fault.code, fault.message)
     return course

@@ -221,10 +221,11 @@ class Outcome:
 def _patients(frame: pl.DataFrame, grader: TermGrader) -> list[_Patient]:
     """Return the rows by patient, in the order in which patients first appear."""
     found: dict[str | None, _Patient] = {}
-    rows = frame.select("read", "rt_start", "rt_end", "died").iter_rows()
-    for at, (read, start, end, died) in enumerate(rows):
+    days = ("rt_start", "rt_end", "rt_start_time", "died")
+    rows = frame.select("read", *days).iter_rows()
+    for at, (read, start, end, time, died) in enumerate(rows):
         texts: Texts = read
-        courses = (Course(start, end),) if start or end else ()
+        courses = (Course(start, end, start_time=time),) if start or end else ()
         patient = found.setdefault(texts["patient"], _Patient(texts["patient"], courses))
         patient.labs[at] = lab = lab_result(texts)
         patient.keys[at] = identity(lab, grader.names)

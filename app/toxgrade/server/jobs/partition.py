@@ -108,12 +108,14 @@ class Partition:
 
         The columns are ``row`` and ``line`` Int64 (from 1; a wide export repeats them), ``given``
         Struct (the input columns), ``read`` Struct of String (``mapping.OURS`` without the
-        treatment dates), ``rt_start``, ``rt_end`` and ``died`` Date.
+        treatment dates), ``rt_start``, ``rt_end`` and ``died`` Date, ``rt_start_time`` Time.
         """
         parts = self._folder / f"part-{chunk // _CHUNKS_PER_PART}-*.parquet"
         rows = pl.scan_parquet(parts).filter(pl.col("chunk") == chunk).collect()
-        if "died" not in rows.columns:  # It was cut before patients files told of deaths.
-            rows = rows.with_columns(died=pl.lit(None, dtype=pl.Date))
+        # It was cut before patients files told of deaths, or treatment of its time.
+        for name, kind in (("died", pl.Date), ("rt_start_time", pl.Time)):
+            if name not in rows.columns:
+                rows = rows.with_columns(pl.lit(None, dtype=kind).alias(name))
         return rows.sort("row", maintain_order=True).drop("chunk")
 
     def named_columns(self, chunk: pl.DataFrame) -> dict[str, str]:

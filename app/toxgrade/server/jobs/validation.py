@@ -12,7 +12,7 @@ from toxgrade.errors import ParseError
 from toxgrade.grading.flags import Reason
 from toxgrade.grading.impossible_dates import is_after_death
 from toxgrade.grading.parse import ACCEPTED_DATE, ACCEPTED_LIMIT, ACCEPTED_VALUE, read_limit
-from toxgrade.grading.patient import starts_before
+from toxgrade.grading.patient_baselines import starts_before
 from toxgrade.grading.result import GRADED_STATUSES, OTHER_STATUSES, Course, LabResult
 from toxgrade.grading.units import Names
 from toxgrade.server.records.identity import content

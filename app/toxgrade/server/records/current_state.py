@@ -22,7 +22,7 @@ from sqlalchemy import (
 from toxgrade.grading.digits import to_plain_text
 from toxgrade.grading.flags import Flag, Reason
 from toxgrade.grading.impossible_dates import is_after_death
-from toxgrade.grading.parse import read_collected, read_value
+from toxgrade.grading.parse import read_collected, read_start, read_value
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.tables import follow_ups, grades, results, treatments
@@ -117,7 +117,7 @@ def courses_document(courses: Sequence[Course]) -> str:
     return json.dumps(
         [
             {
-                "start": course.start.isoformat() if course.start else None,
+                "start": course.start_text,
                 "end": course.end.isoformat() if course.end else None,
                 "ongoing": course.ongoing,
                 "dose_gy": to_plain_text(course.dose_gy),
@@ -129,16 +129,15 @@ def courses_document(courses: Sequence[Course]) -> str:
 
 
 def _course(document: dict[str, Any]) -> Course:
-    def day(name: str) -> date | None:
-        return date.fromisoformat(document[name]) if document[name] else None
-
+    start, time = read_start(document["start"]) if document["start"] else (None, None)
     dose = document.get("dose_gy")  # Rows that version 0.1 stored lack it.
     return Course(
-        day("start"),
-        day("end"),
+        start,
+        date.fromisoformat(document["end"]) if document["end"] else None,
         document["ongoing"],
         Decimal(dose) if dose is not None else None,
         document.get("fractions"),
+        time,
     )
 
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from toxgrade.criteria.model import Criteria, Edition, Term
 from toxgrade.errors import CriteriaError, FieldFault, NotFound, ParseError, RequestError
 from toxgrade.grading.grader import TermGrader
-from toxgrade.grading.parse import read_collected, read_limit, read_value
+from toxgrade.grading.parse import read_collected, read_limit, read_start, read_value
 from toxgrade.grading.patient import grade_patient, refuse_late_baseline
 from toxgrade.grading.phase import PRESETS, Window, course_faults, read_window
 from toxgrade.grading.result import Course, LabResult, PatientGrade
@@ -99,8 +99,9 @@ class _ParsedForm:
         self.faults: list[FieldFault] = []
 
     def courses(self) -> tuple[Course, ...]:
-        start, end = self._day("start"), self._day("end")
-        courses = (Course(start, end),) if start or end else ()
+        start, at = self._parse("start", read_start) or (None, None)
+        end = self._day("end")
+        courses = (Course(start, end, start_time=at),) if start or end else ()
         for fault in course_faults(courses):
             self.faults.append(FieldFault((fault.loc[-1],), fault.code, fault.message))
             return ()

@@ -64,4 +64,4 @@ def keep(
 
 
 def _dates(course: Course) -> tuple[Any, ...]:
-    return course.start, course.end, course.ongoing
+    return course.start, course.start_time, course.end, course.ongoing
