@@ -51,8 +51,6 @@ def grade_rows(rows: pl.DataFrame, grader: TermGrader, window: Window) -> pl.Dat
 
     Returns the columns of ``ColumnGrader.grade`` except ``FOR_COUNTING``.
     """
-    if "rt_start_time" not in rows.columns:
-        rows = rows.with_columns(rt_start_time=pl.lit(None, dtype=pl.Time))
     days = [
         name for name in ("rt_start", "rt_end", "rt_start_time", "died") if name in rows.columns
     ]
@@ -66,9 +64,9 @@ def grade_rows(rows: pl.DataFrame, grader: TermGrader, window: Window) -> pl.Dat
 class ColumnGrader:
     """The grader of an export in pieces: all go through ``read``, then all through ``grade``.
 
-    ``courses`` has one row per patient: ``patient`` String, ``rt_start``, ``rt_end`` and, if there
-    are any, ``died`` (the last possible day of death) Date, ``rt_start_time`` Time; null: unknown.
-    A patient who is not in it has no dates.
+    ``courses`` has one row per patient: ``patient`` String, ``rt_start``, ``rt_end`` Date and, if
+    there are any, ``died`` (the last possible day of death) Date and ``rt_start_time`` Time; null:
+    unknown. A patient who is not in it has no dates.
     """
 
     def __init__(self, grader: TermGrader, window: Window, courses: pl.DataFrame) -> None:
@@ -121,7 +119,7 @@ class ColumnGrader:
         read = dates.select("first", "last", "unreadable_date")[days].with_columns(
             is_declared(rows), who=who
         )
-        if self._treated["rt_start_time"].count():
+        if "rt_start_time" in self._treated and self._treated["rt_start_time"].count():
             read = read.with_columns(self._later_that_day(read, dates["time"].gather(days)))
         # The start alone shows that most rows are from after it.
         start = self._treated["rt_start"].gather(who)
