@@ -1,8 +1,8 @@
 """Routes of reviewers' verdicts on a patient's liver safety findings."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import Field
 from sqlalchemy import Connection, Row
@@ -40,12 +40,6 @@ class ReviewRequest(RequestModel):
     cause: Cause | None = Field(None, description="What the reviewer holds to be the cause.")
 
 
-_EXAMPLE = {
-    "finding": "hys_law", "date": "2011-05-02", "verdict": "rejected",
-    "cause": "biliary-obstruction",
-}  # fmt: skip
-
-
 @router.post(
     "", status_code=201, summary="Record a reviewer's verdict",
     dependencies=[require_role("writer")],
@@ -54,7 +48,7 @@ async def post(
     service: TheService,
     study: StudyName,
     patient: PatientName,
-    asked: Annotated[ReviewRequest, Body(openapi_examples={"review": {"value": _EXAMPLE}})],
+    asked: ReviewRequest,
 ) -> Response:
     """Record a verdict on a certain or possible finding; durable before the answer."""
 
