@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from toxgrade.grading.rules import Graders
     from toxgrade.server.records.studies import Study
+    from toxgrade.server.reports.edish_peaks import By
     from toxgrade.server.web.charts.chart import Kind
     from toxgrade.server.web.charts.gallery import Name
     from toxgrade.tabular.read_options import ReadOptions
@@ -44,6 +45,7 @@ def arguments(parser: Parser) -> None:
     add("--row", dest="term", help=SUPPRESS)  # This former name is accepted until 1.0.
     add("--min-grade", type=whole_number(1, 5), default=2, help="of the incidence (%(default)s)")
     add("--page", type=whole_number(1, 10**6), default=1, help="of the swimmer plot (%(default)s)")
+    add("--by", choices=("uln", "baseline"), default="uln", help="multiples of eDISH (%(default)s)")
     add("--width", type=whole_number(280, 1600), default=720, help="in pixels (%(default)s)")
     add_file_options(parser)
 
@@ -52,7 +54,7 @@ def arguments(parser: Parser) -> None:
 def plot(
     picture: str, output: Path, study: str | None, labs: Path | None, patients: Path | None,
     edition: str | None, patient: str | None, phase: ReportPhase, term: str | None, min_grade: int,
-    page: int, width: int, **files: Any,
+    page: int, width: int, by: "By", **files: Any,
 ) -> None:  # fmt: skip
     """Draw a picture of a cohort, or the timeline of one patient."""
     from toxgrade.criteria.reader import load
@@ -69,7 +71,7 @@ def plot(
         found,
     ):
         if name is not None:
-            request = ChartRequest(phase, term, min_grade, page, width)
+            request = ChartRequest(phase, term, min_grade, page, width, by)
             chart = gallery.study(connection, found, name, request)
         else:
             chart = gallery.patient(connection, found, patient or "", width)

@@ -1,144 +1,186 @@
 """Liver safety of one patient: ALBI, Hy's law candidates, eDISH peaks, RILD, Child-Pugh.
 
-The results are candidates and flags for review, never diagnoses.
+The results are candidates and flags for review, never diagnoses. What may be a finding, but is not
+for certain, is listed with what is missing to know.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from fractions import Fraction
+from typing import Literal
 
-from toxgrade.cohort.liver_day import CLINICAL, ChildPugh, Day, Recorded, clinical_points, grade_on
+from toxgrade.cohort.child_pugh import (
+    CLINICAL,
+    LABORATORY,
+    LOOK_BACK_DAYS,
+    ChildPugh,
+    clinical_points,
+)
+from toxgrade.cohort.criterion import Multiple
+from toxgrade.cohort.hys_law import WITHIN_DAYS, Jaundice, hys_law, rises_without_bilirubin
+from toxgrade.cohort.liver_course import AFTER_START, LiverCourse
+from toxgrade.cohort.liver_day import Day
+from toxgrade.cohort.rild import Rild, classic_rild, non_classic_rild
+from toxgrade.grading.phase import belongs, place
+
+FindingName = Literal["hys_law", "cholestatic", "classic_rild", "non_classic_rild"]
 
 
 @dataclass(frozen=True, slots=True)
-class Jaundice:
-    """ALT or AST from 3 x ULN on ``day``, with bilirubin from 2 x ULN on ``bilirubin_day``.
+class Incomplete:
+    """A finding that may be, on a day as written (None: undated), and what is missing to know.
 
-    ``alp``: the highest ALP as a multiple of its ULN between the two days, both included; None: not
-    measured, or without a usable ULN.
+    ``bilirubin_date``: that of the bilirubin, where the finding is of two days.
     """
 
-    day: Day
-    bilirubin_day: Day
-    alp: Fraction | None
+    finding: FindingName
+    date: str | None
+    missing: tuple[str, ...]
+    bilirubin_date: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Rild:
-    """A day that meets the laboratory criterion of classic radiation-induced liver disease.
+class Peak:
+    """The highest multiple after the start: at least, of results that certainly are after it.
 
-    ``ascites``: the CTCAE grade last recorded by that day; None: not recorded.
+    ``at_most`` is of those that may be; None: without bound, or of nothing measured.
     """
 
-    day: Day
-    ascites: int | None
+    at_least: Fraction | None
+    at_most: Fraction | None
+    could_be_higher: bool
 
 
 @dataclass(frozen=True, slots=True)
 class LiverSafety:
-    """The liver safety findings of one patient over the first course, in the order of days.
+    """The liver safety findings of one patient over one course, in the order of days.
 
-    ``days`` and ``child_pugh`` include days before radiotherapy. ``hys_law``: candidates after the
-    start with ALP below 2 x ULN (FDA guidance on drug-induced liver injury, July 2009);
-    ``cholestatic``: the same with ALP from 2 x ULN; ``without_alp``: the same with ALP unknown.
-
-    ``non_classic_rild``: ALT or AST above 5 x ULN in the acute window, above 20 x ULN where the
-    baseline was above 5, or a Child-Pugh score at least 2 above the baseline's. ``classic_rild``:
-    ALP from 2 x ULN with bilirubin below 2 x ULN in the acute window, unless ascites was recorded
-    as absent (Pan et al., Int J Radiat Oncol Biol Phys 2010;76:S94-S100).
+    ``hys_law``, ``cholestatic`` and both kinds of RILD are certain; ``without_alp`` are Hy's law
+    candidates but for an ALP. Everything that is only possible is in ``incomplete``, and so is what
+    is found without the baseline that would qualify it. ``child_pugh``
+    includes days before radiotherapy and days of clinicians' records.
     """
 
-    days: tuple[Day, ...]
+    series: LiverCourse
     child_pugh: tuple[tuple[Day, ChildPugh], ...]
     hys_law: tuple[Jaundice, ...]
     cholestatic: tuple[Jaundice, ...]
     without_alp: tuple[Jaundice, ...]
-    non_classic_rild: tuple[Day, ...]
+    non_classic_rild: tuple[Rild, ...]
     classic_rild: tuple[Rild, ...]
+    incomplete: tuple[Incomplete, ...]
 
     @property
     def albi_baseline(self) -> Day | None:
         """Return the last day up to the start of radiotherapy that has an ALBI score."""
-        before = [d for d in self.days if d.phase == "pre_treatment" and d.albi is not None]
+        before = [d for d in self.series.dated if d.phase == "pre_treatment" and d.albi is not None]
         return before[-1] if before else None
 
     @property
     def albi_worst_acute(self) -> Day | None:
-        acute = [d for d in self.days if d.phase == "acute" and d.albi is not None]
+        acute = [d for d in self.series.dated if d.phase == "acute" and d.albi is not None]
         return max(acute, key=lambda d: d.albi or 0, default=None)
 
-    def peak(self, analyte: str) -> Fraction | None:
-        """Return the analyte's highest multiple of ULN after the start: a point of eDISH."""
-        after = [d for d in self.days if d.phase in ("acute", "late")]
-        return max((d.x_uln[analyte] for d in after if analyte in d.x_uln), default=None)
+    @property
+    def findings(self) -> list[FindingName]:
+        """Return the names of what was found for certain."""
+        found: dict[FindingName, Sequence[object]] = {
+            "hys_law": self.hys_law,
+            "cholestatic": self.cholestatic,
+            "classic_rild": self.classic_rild,
+            "non_classic_rild": self.non_classic_rild,
+        }
+        return [name for name, each in found.items() if each]
 
 
-def liver_safety(
-    days: Sequence[Day], recorded: Sequence[Recorded] = (), within_days: int = 0
-) -> LiverSafety:
-    """Return the liver safety findings of one patient from the days, which are in order.
+def liver_safety(series: LiverCourse, within_days: int = WITHIN_DAYS) -> LiverSafety:
+    """Return the liver safety findings of one patient over one course.
 
-    ``recorded``: clinicians' grades of ascites and encephalopathy. ``within_days``: how many days
-    the bilirubin of a Hy's law candidate may lie from the transaminase; 0: the same day.
+    ``within_days``: how many days after the first day of a rise bilirubin counts for Hy's law.
     """
-    jaundice = _jaundice(days, within_days)
-    acute = [d for d in days if d.phase == "acute"]
-    scores = [(d, ChildPugh({**d.points, **clinical_points(recorded, d.day)})) for d in days]
+    scores = child_pugh(series)
+    jaundice = hys_law(series, within_days)
+    classic, other = classic_rild(series), non_classic_rild(series, scores)
+    unmeasured = rises_without_bilirubin(series, within_days)
+    incomplete = [
+        *(Incomplete("hys_law", day.written, ("bilirubin",)) for day in unmeasured),
+        *_incomplete_jaundice(jaundice),
+        *_incomplete_rild("classic_rild", classic),
+        *_incomplete_rild("non_classic_rild", other),
+    ]
     return LiverSafety(
-        days=tuple(days),
-        child_pugh=tuple((d, score) for d, score in scores if d.points),
-        hys_law=tuple(j for j in jaundice if j.alp is not None and j.alp < 2),
-        cholestatic=tuple(j for j in jaundice if j.alp is not None and j.alp >= 2),
-        without_alp=tuple(j for j in jaundice if j.alp is None),
-        non_classic_rild=_non_classic(days, scores),
-        classic_rild=tuple(
-            Rild(d, ascites)
-            for d in acute
-            if _anicteric_alp(d)
-            and (ascites := grade_on(recorded, CLINICAL["ascites"], d.day)) != 0
-        ),
+        series,
+        tuple(scores),
+        tuple(one for one in jaundice if one.is_hys_law.holds),
+        tuple(one for one in jaundice if one.is_cholestatic.holds),
+        tuple(one for one in jaundice if one.lacks_alp),
+        tuple(one for one in other if one.criterion.holds),
+        tuple(one for one in classic if one.criterion.holds),
+        tuple(incomplete),
     )
 
 
-def _jaundice(days: Sequence[Day], within_days: int) -> list[Jaundice]:
-    """Pair each day of raised transaminases with the nearest day of raised bilirubin in reach."""
-    after = [d for d in days if d.phase in ("acute", "late")]
+def _incomplete_jaundice(jaundice: Iterable[Jaundice]) -> Iterator[Incomplete]:
+    """Yield candidates that are not certain: of Hy's law where that may be, else cholestatic."""
+    for one in jaundice:
+        date, bilirubin = one.raised.written, one.bilirubin.written
+        if one.is_hys_law.holds is None:
+            yield Incomplete("hys_law", date, one.is_hys_law.missing, bilirubin)
+        elif not one.is_hys_law.holds and one.is_cholestatic.holds is None:
+            yield Incomplete("cholestatic", date, one.is_cholestatic.missing, bilirubin)
+
+
+def _incomplete_rild(finding: FindingName, days: Iterable[Rild]) -> Iterator[Incomplete]:
+    for one in days:
+        if missing := (*one.criterion.missing, *one.lacks):
+            yield Incomplete(finding, one.day.written, missing)
+
+
+def child_pugh(series: LiverCourse) -> list[tuple[Day, ChildPugh]]:
+    """Return the points of every day with a laboratory item or a clinician's record, in order.
+
+    An item that was not measured that day is of the nearest day before, up to ``LOOK_BACK_DAYS``.
+    """
+    after = [day for day in series.dated if day.after is not False]
+    measured = [
+        day for day in (*series.earlier, *after) if any(i in day.points for i in LABORATORY)
+    ]
+    known = {day.day for day in measured}
+    days = [*measured, *(day for day in _recorded_days(series) if day.day not in known)]
+    latest: dict[str, Day] = {}
     found = []
-    for day in after:
-        if (day.transaminase or 0) < 3:
-            continue
-        reach = timedelta(days=within_days)
-        near = [d for d in after if abs(d.day - day.day) <= reach and _icteric(d)]
-        if near:
-            icteric = min(near, key=lambda d: (abs(d.day - day.day), d.day))
-            first, last = sorted((day.day, icteric.day))
-            between = [d.x_uln.get("ALP") for d in after if first <= d.day <= last]
-            alp = max((x for x in between if x is not None), default=None)
-            found.append(Jaundice(day, icteric, alp))
+    for day in sorted(days, key=lambda each: each.day):
+        latest |= {item: day for item in LABORATORY if item in day.points}
+        near = {
+            item: seen.points[item]
+            for item, seen in latest.items()
+            if day.is_dated and (day.day - seen.day).days <= LOOK_BACK_DAYS
+        }
+        found.append((day, ChildPugh({**near, **clinical_points(series.recorded, day.day)})))
     return found
 
 
-def _icteric(day: Day) -> bool:
-    return day.x_uln.get("bilirubin", Fraction(0)) >= 2
+def _recorded_days(series: LiverCourse) -> list[Day]:
+    """Return the days up to the start or of this course from which on a clinician's grade holds."""
+    onsets = {r.onset.last: r.onset for r in series.recorded if r.term in CLINICAL.values()}
+    found = []
+    for onset in onsets.values():
+        places = series.places(onset)
+        after = belongs(places, series.index, AFTER_START)
+        start = series.course.start if series.course else None
+        if after is not False or (start and onset.last <= start):
+            phase = place(onset, series.courses, series.window).phase
+            found.append(Day(onset, phase, after, {}, {}, {}, {}))
+    return found
 
 
-def _non_classic(days: Sequence[Day], scores: Sequence[tuple[Day, ChildPugh]]) -> tuple[Day, ...]:
-    """Return the acute days that meet a criterion of non-classic RILD, by the last baseline."""
-    before = [d.transaminase for d in days if d.phase == "pre_treatment" and d.transaminase]
-    limit = 20 if before and before[-1] > 5 else 5
-    earlier = [s.score for d, s in scores if d.phase == "pre_treatment" and s.score is not None]
-    return tuple(
-        day
-        for day, score in scores
-        if day.phase == "acute"
-        and (
-            (day.transaminase or 0) > limit
-            or (earlier and score.score is not None and score.score >= earlier[-1] + 2)
-        )
-    )
-
-
-def _anicteric_alp(day: Day) -> bool:
-    alp, bilirubin = day.x_uln.get("ALP", Fraction(0)), day.x_uln.get("bilirubin")
-    return alp >= 2 and bilirubin is not None and bilirubin < 2
+def peak(members: Iterable[tuple[bool | None, Multiple]]) -> Peak:
+    """Return the peak of multiples, each with whether it is after the start (None: possibly)."""
+    possible = [(after, one) for after, one in members if after is not False]
+    lows = [one.low for after, one in possible if after and one.low]
+    at_least = max(lows, default=None)
+    highs = [one.high for _, one in possible]
+    bounded = [high for high in highs if high is not None]
+    at_most = max(bounded, default=None) if len(bounded) == len(highs) else None
+    could_be_higher = bool(highs) and (at_most is None or at_most > (at_least or 0))
+    return Peak(at_least, at_most, could_be_higher)

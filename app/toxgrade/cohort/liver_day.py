@@ -1,139 +1,120 @@
-"""The liver values of one day: multiples of ULN, ALBI and R, and the points of Child-Pugh.
-
-Child-Pugh: Pugh et al., Br J Surg 1973;60:646-649, with the INR instead of the prothrombin time.
-Nothing is assumed: if one of its five items is missing there is no score, and the item is named.
-"""
+"""The liver values of one day: exact values, multiples of ULN, ALBI and R, points of Child-Pugh."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal, localcontext
+from decimal import localcontext
 from fractions import Fraction
-from typing import Literal, TypeVar
 
+from toxgrade.cohort.child_pugh import laboratory_points
+from toxgrade.cohort.criterion import Criterion, Multiple, any_of, highest
 from toxgrade.grading.grader import TermGrader
-from toxgrade.grading.limits import EXACT
+from toxgrade.grading.limits import EXACT, Interval
 from toxgrade.grading.normalize import NormalizedResult, normalize
-from toxgrade.grading.phase import Window, place
-from toxgrade.grading.result import GRADED_STATUSES, Collected, Course, LabResult, Phase
+from toxgrade.grading.result import GRADED_STATUSES, Collected, LabResult, Phase
 
-CLINICAL = {"ascites": "Ascites", "encephalopathy": "Encephalopathy"}
-"""The Child-Pugh items that clinicians record, each with the CTCAE term that stands for it."""
-
-_CLINICAL_LIMITS = {"ascites": (1, 2), "encephalopathy": (1, 3)}
-"""The lowest CTCAE grades that give 2 and 3 points. This is our interpretation, as CTCAE does not
-use the words of the score. Ascites: 1 (seen only) is slight, from 2 moderate. Encephalopathy: 1 and
-2 are West Haven 1 to 2, from 3 West Haven 3 to 4."""
-
-_ITEMS = ("bilirubin", "albumin", "INR", *CLINICAL)
-_ANALYTES = ("bilirubin", "albumin", "ALT", "AST", "ALP", "INR")
-
-_MG_PER_DL = Fraction(10000) / Fraction("584.66")
-"""The umol/L of bilirubin in 1 mg/dL, as in ``analytes.toml``."""
+ANALYTES = ("bilirubin", "albumin", "ALT", "AST", "ALP", "INR")
+ENZYMES = ("ALT", "AST")
 
 _ALBI_FACTOR = Fraction("17.1") / (Fraction(10000) / Fraction("584.66"))
 """ALBI takes 1 mg/dL as the rounded 17.1 umol/L; the exact 17.104 would change its 4th decimal."""
 
-N = TypeVar("N", int, Fraction)
-
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """A clinician's grade of a term from ``onset`` on; grade 0: the term is absent or resolved."""
+class Measured:
+    """A final liver value. ``value`` is in the analyte's canonical unit; ``x_uln`` in its ULN.
 
-    term: str
-    grade: int
-    onset: Collected
-    resolved: date | None
-
-
-@dataclass(frozen=True, slots=True)
-class ChildPugh:
-    """The Child-Pugh points of one day by item; ``points`` lacks items that are unknown."""
-
-    points: Mapping[str, int]
-
-    @property
-    def needs(self) -> list[str]:
-        """Return the items that are missing for a score."""
-        return [item for item in _ITEMS if item not in self.points]
-
-    @property
-    def score(self) -> int | None:
-        """Return the score, 5 to 15; None while an item is missing."""
-        return None if self.needs else sum(self.points.values())
-
-    @property
-    def group(self) -> Literal["A", "B", "C"] | None:
-        """Return the class: A up to 6 points, B up to 9, C from 10; None without a score."""
-        score = self.score
-        if score is None:
-            return None
-        return "A" if score <= 6 else "B" if score <= 9 else "C"
-
-
-def laboratory_points(measured: NormalizedResult) -> int | None:
-    """Return the points, 1 to 3, of a value; None for other analytes and for censored values.
-
-    1, 2 and 3 points: bilirubin below 2, to 3, above 3 mg/dL, or below 34, to 51, above 51 umol/L;
-    albumin above 35, to 28, below 28 g/L; INR below 1.7, to 2.3, above 2.3.
+    Both are three-valued: ``<200`` is anything from 0 to below 200, and without a usable ULN the
+    multiple is only what the sender's normal or abnormal flag says. ``plain``: the number, of
+    bilirubin in umol/L as ALBI takes it; None where it is censored. ``points`` (1 to 3): those of
+    Child-Pugh; None where there are none or a censored value does not decide them.
     """
-    if measured.reported.comparator:
+
+    analyte: str
+    value: Multiple
+    x_uln: Multiple
+    plain: Fraction | None
+    points: int | None
+
+
+def measured(result: LabResult, grader: TermGrader) -> Measured | None:
+    """Return a liver value; None for other analytes, and for what cannot be graded at all."""
+    analyte = grader.names.analyte(result.analyte)
+    if analyte is None or analyte.name not in ANALYTES or result.status not in GRADED_STATUSES:
         return None
-    number = Fraction(measured.reported.number) * measured.unit.factor
-    match measured.analyte.name:
-        case "bilirubin" if measured.unit.kind == "mass":
-            mg_per_dl = Fraction(measured.reported.number) * measured.unit.factor / _MG_PER_DL
-            return _rising_points(mg_per_dl, Decimal(2), Decimal(3))
-        case "bilirubin":
-            return _rising_points(number, Decimal(34), Decimal(51))
-        case "albumin":
-            return 1 if number > 35 else 2 if number >= 28 else 3
-        case "INR":
-            return _rising_points(number, Decimal("1.7"), Decimal("2.3"))
-    return None
+    with localcontext(EXACT):
+        found = normalize(result, grader.names, grader.implausible)
+        if not isinstance(found, NormalizedResult):
+            return None
+        name = found.analyte.name
+        value = _in_unit(found.value, found.unit.factor, f"exact {name}")
+        return Measured(name, value, _x_uln(found, value), _plain(found), laboratory_points(found))
 
 
-def _rising_points(number: Fraction, two: Decimal, three: Decimal) -> int:
-    return 1 if number < two else 2 if number <= three else 3
+def _in_unit(interval: Interval, factor: Fraction, needs: str) -> Multiple:
+    high = Fraction(interval.high) * factor if interval.high.is_finite() else None
+    low = Fraction(interval.low) * factor
+    needs = needs if low != high else ""
+    return Multiple(low, high, interval.low_open, interval.high_open, needs)
 
 
-def clinical_points(recorded: Iterable[Recorded], day: date) -> dict[str, int]:
-    """Return the points of ascites and encephalopathy on a day, by the last record up to it."""
-    records = list(recorded)
-    grades = {item: grade_on(records, term, day) for item, term in CLINICAL.items()}
-    return {
-        item: 1 + sum(grade >= limit for limit in _CLINICAL_LIMITS[item])
-        for item, grade in grades.items()
-        if grade is not None
-    }
+def _x_uln(found: NormalizedResult, value: Multiple) -> Multiple:
+    if found.uln is not None and not found.implausible_limit:
+        return value.over(_in_unit(found.uln, found.limit_unit.factor, ""))
+    needs, beyond = f"ULN of {found.analyte.name}", found.beyond("ULN")
+    if beyond:
+        return Multiple(Fraction(1), None, low_open=True, needs=needs)
+    return Multiple(Fraction(0), None if beyond is None else Fraction(1), needs=needs)
 
 
-def grade_on(recorded: Iterable[Recorded], term: str, day: date) -> int | None:
-    """Return the last grade of a term up to a day, 0 once resolved; None: not recorded by then."""
-    earlier = [one for one in recorded if one.term == term and one.onset.last <= day]
-    if not earlier:
+def _plain(found: NormalizedResult) -> Fraction | None:
+    if found.reported.comparator:
         return None
-    last = max(earlier, key=lambda one: (one.onset.last, one.grade))
-    return 0 if last.resolved and last.resolved <= day else last.grade
+    number = Fraction(found.reported.number) * found.unit.factor
+    is_mass = found.analyte.name == "bilirubin" and found.unit.kind == "mass"
+    return number * _ALBI_FACTOR if is_mass else number
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The liver values of one day by analyte; of several results of a day the worst.
+    """The liver values of one day of one phase by analyte; of several results the worst.
 
-    ``values``: bilirubin in umol/L (1 mg/dL as 17.1), albumin in g/L, enzymes in U/L, INR; censored
-    values are left out. ``x_uln``: multiples of ULN; it lacks an analyte whose ULN is missing or
-    implausible, and takes ``>1000`` as 1000, its lower bound. ``points``: the Child-Pugh points of
-    the laboratory items.
+    A date that is partial or missing makes a day of its own for each analyte, as results of such
+    dates need not be of one day. ``after``: whether it is after the start of the reported course
+    and before the next; None: not known. ``plain``: bilirubin in umol/L (1 mg/dL as 17.1), albumin
+    in g/L, enzymes in U/L, INR, without censored values. ``x_baseline`` lacks an analyte
+    that has no baseline.
     """
 
-    day: date
+    collected: Collected | None
     phase: Phase
-    values: Mapping[str, Fraction]
-    x_uln: Mapping[str, Fraction]
+    after: bool | None
+    plain: Mapping[str, Fraction]
+    x_uln: Mapping[str, Multiple]
+    x_baseline: Mapping[str, Multiple]
     points: Mapping[str, int]
+
+    @property
+    def is_dated(self) -> bool:
+        return self.collected is not None and self.collected.first == self.collected.last
+
+    @property
+    def day(self) -> date:
+        """Return the day, or the last day that it may be; ``date.max`` without a date."""
+        return self.collected.last if self.collected else date.max
+
+    @property
+    def first(self) -> date:
+        """Return the first day that it may be; ``date.min`` without a date."""
+        return self.collected.first if self.collected else date.min
+
+    @property
+    def written(self) -> str | None:
+        """Return the day as ISO 8601, or the partial date as written; None without a date."""
+        if self.collected is None:
+            return None
+        return self.day.isoformat() if self.is_dated else self.collected.text
 
     @property
     def albi(self) -> float | None:
@@ -142,104 +123,32 @@ class Day:
         None unless both are known, and for bilirubin 0, which has no logarithm. Johnson et al.,
         J Clin Oncol 2015;33:550-558.
         """
-        bilirubin, albumin = self.values.get("bilirubin"), self.values.get("albumin")
+        bilirubin, albumin = self.plain.get("bilirubin"), self.plain.get("albumin")
         if not bilirubin or albumin is None:
             return None
         return 0.66 * math.log10(bilirubin) - 0.085 * float(albumin)
 
-    @property
-    def transaminase(self) -> Fraction | None:
-        """Return the higher of ALT and AST, as a multiple of its ULN; None if neither is known."""
-        return max((self.x_uln[n] for n in ("ALT", "AST") if n in self.x_uln), default=None)
+    def enzymes(self, limit: int, *, or_equal: bool = False) -> Criterion:
+        """Return whether ALT or AST is above a multiple of its ULN, or from it on."""
+        known = (self.x_uln[name] for name in ENZYMES if name in self.x_uln)
+        return any_of(one.above(limit, or_equal=or_equal) for one in known)
 
     @property
-    def r_ratio(self) -> float | None:
-        """Return R, ALT x ULN over ALP x ULN: from 5 hepatocellular, up to 2 cholestatic.
+    def has_enzymes(self) -> bool:
+        return any(name in self.x_uln for name in ENZYMES)
 
-        Benichou, J Hepatol 1990;11:272-276.
-        """
-        alt, alp = self.x_uln.get("ALT"), self.x_uln.get("ALP")
-        return float(alt / alp) if alt is not None and alp else None
+
+def r_ratio(x_uln: Mapping[str, Multiple], numerators: Iterable[str] = ("ALT",)) -> float | None:
+    """Return R, ALT x ULN over ALP x ULN: from 5 hepatocellular, up to 2 cholestatic.
+
+    Benichou, J Hepatol 1990;11:272-276. With ALT and AST as ``numerators`` it is nR, from the
+    higher one. ``>1000`` counts as 1000; None without an exact ALP.
+    """
+    known = [x_uln[name] for name in numerators if name in x_uln and x_uln[name].low]
+    alp = x_uln["ALP"].exact if "ALP" in x_uln else None
+    return float(highest(known).low / alp) if known and alp else None
 
 
 def albi_grade(score: float) -> int:
     """Return the ALBI grade: 1 up to -2.60, 2 up to -1.39, else 3 (Johnson et al. 2015)."""
     return 1 if score <= -2.60 else 2 if score <= -1.39 else 3
-
-
-def liver_days(
-    results: Sequence[LabResult], courses: Sequence[Course], grader: TermGrader, window: Window
-) -> list[Day]:
-    """Return the days of the first course on which a liver value was measured, in order.
-
-    Only results with a full date and a final, amended or corrected status count.
-    """
-    by_day: dict[tuple[date, Phase], list[NormalizedResult]] = {}
-    for result in results:
-        collected = result.collected
-        if collected is None or collected.first != collected.last:
-            continue
-        placement = place(collected, courses, window)
-        measured = _normalized(result, grader)
-        if measured is not None and not placement.course:
-            by_day.setdefault((collected.first, placement.phase), []).append(measured)
-    return [
-        Day(
-            day,
-            phase,
-            _worst(by_day[day, phase], _value),
-            _worst(by_day[day, phase], _x_uln),
-            _worst(by_day[day, phase], laboratory_points, low_is_worse=()),
-        )
-        for day, phase in sorted(by_day)
-    ]
-
-
-def x_uln(result: LabResult, grader: TermGrader) -> Fraction | None:
-    """Return a liver value as a multiple of its ULN, ``>1000`` as 1000; None where unknown."""
-    measured = _normalized(result, grader)
-    return _x_uln(measured) if measured else None
-
-
-def _normalized(result: LabResult, grader: TermGrader) -> NormalizedResult | None:
-    """Return a final liver value, normalized; None for others, ``<`` and unreadable values."""
-    analyte = grader.names.analyte(result.analyte)
-    bounded_below = result.value is not None and result.value.comparator not in ("<", "<=")
-    usable = result.status in GRADED_STATUSES and bounded_below
-    if analyte is None or analyte.name not in _ANALYTES or not usable:
-        return None
-    with localcontext(EXACT):
-        measured = normalize(result, grader.names, grader.implausible)
-    return measured if isinstance(measured, NormalizedResult) else None
-
-
-def _value(measured: NormalizedResult) -> Fraction | None:
-    """Return the number in the unit of ``Day.values``; None for a censored value."""
-    if measured.reported.comparator:
-        return None
-    number = Fraction(measured.reported.number) * measured.unit.factor
-    if measured.analyte.name == "bilirubin" and measured.unit.kind == "mass":
-        return number * _ALBI_FACTOR
-    return number
-
-
-def _x_uln(measured: NormalizedResult) -> Fraction | None:
-    if measured.uln is None or measured.implausible_limit:
-        return None
-    limit = Fraction(measured.uln.low) * measured.limit_unit.factor
-    return Fraction(measured.reported.number) * measured.unit.factor / limit
-
-
-def _worst(
-    results: Sequence[NormalizedResult],
-    number_of: Callable[[NormalizedResult], N | None],
-    low_is_worse: Sequence[str] = ("albumin",),
-) -> dict[str, N]:
-    """Return the worst number of each analyte."""
-    worst: dict[str, N] = {}
-    for measured in results:
-        name, number = measured.analyte.name, number_of(measured)
-        if number is not None:
-            choose = min if name in low_is_worse else max
-            worst[name] = choose(worst.get(name, number), number)
-    return worst

@@ -46,8 +46,11 @@ def _use(api: httpx.Client) -> None:
     api.put("/v1/studies/default", json={"liver_enzymes": ["ALT"]})
     api.post(f"{_P1}/results", json=panel(value(), baseline=[baseline()]))
     api.post(f"{_P1}/results", json=panel(value(value="4.0", status="corrected")))
-    api.post("/v1/studies/default/patients/P2/results", json=panel())
+    alt = value(analyte="ALT", value="400", unit="U/L", lln=None, uln="40", source_id="LAB-2")
+    api.post("/v1/studies/default/patients/P2/results", json=panel(value(), alt))
     api.post(f"{_P1}/events", json={"term": "Nausea", "grade": 2, "onset": "2011-02-01"})
+    review = {"finding": "non_classic_rild", "date": "2011-04-23", "verdict": "confirmed"}
+    api.post("/v1/studies/default/patients/P2/liver-safety/reviews", json=review)
     api.put(_P1, json={"courses": [RADIOTHERAPY], "last_contact": "2012-01-01", "sex": "male"})
     api.put("/v1/studies/default?regrade=true", json={"window": {"anchor": "end", "days": 10}})
     ranges = {"ranges": [{"analyte": "ALT", "uln": "45", "unit": "U/L"}]}
@@ -81,6 +84,7 @@ def test_every_write_and_every_read_has_its_entry(api: httpx.Client, database_ur
         (f"POST {patient}/results", "P1", "done", ["grades", "results"]),
         (f"POST {patient}/results", "P2", "done", ["grades", "results", "treatments"]),
         (f"POST {patient}/events", "P1", "done", ["events"]),
+        (f"POST {patient}/liver-safety/reviews", "P2", "done", ["liver_reviews"]),
         (f"PUT {patient}", "P1", "done", ["demographics", "follow_ups"]),
         (f"PUT {study}", None, "done", ["grades", "study_rules"]),
         (f"PUT {study}/reference-ranges", None, "done", ["study_ranges"]),
@@ -92,7 +96,7 @@ def test_every_write_and_every_read_has_its_entry(api: httpx.Client, database_ur
     assert {e["actor"] for e in found} == {"anyone"}
     assert {e["from"] for e in found} == {"127.0.0.1"}
     of_patient = api.get("/v1/studies/default/patients/P2/audit").json()["entries"]
-    assert [e["seq"] for e in of_patient] == [4]
+    assert [e["seq"] for e in of_patient] == [4, 6]
     assert [e["seq"] for e in entries(api, "limit=2&cursor=3")] == [4, 5]
     told = [{name: said for name, said in e.items() if name != "at"} for e in found]
     assert "4.0" not in str(told), "no clinical values"
@@ -131,7 +135,17 @@ def test_what_cannot_be_audited_is_not_done(api: httpx.Client, database_url: str
 
 
 @pytest.mark.parametrize(
-    "table", ["audit", "events", "follow_ups", "grades", "results", "study_rules", "treatments"]
+    "table",
+    [
+        "audit",
+        "events",
+        "follow_ups",
+        "grades",
+        "liver_reviews",
+        "results",
+        "study_rules",
+        "treatments",
+    ],
 )
 @pytest.mark.parametrize("change", ["UPDATE {} SET id = id", "DELETE FROM {}"])
 def test_what_is_only_appended_to_cannot_be_changed(
@@ -291,10 +305,10 @@ def test_the_command_says_where(new_sqlite: NewDatabase, tmp_path: Path) -> None
         _use(client)
     head = toxgrade("audit", "head", cwd=tmp_path, TOXGRADE_DATABASE_URL=url)
     (tmp_path / "head").write_text(head.stdout)
-    assert head.stdout.startswith("default 10 ")
+    assert head.stdout.startswith("default 11 ")
     given = ("audit", "verify", "--head", "head")
     whole = toxgrade(*given, cwd=tmp_path, TOXGRADE_DATABASE_URL=url)
-    assert (whole.returncode, whole.stdout) == (0, "10 entries, unbroken\n")
+    assert (whole.returncode, whole.stdout) == (0, "11 entries, unbroken\n")
     with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
         connection.execute("DROP TRIGGER grades_no_update")
         third = "grade = 3 AND supersedes_id IS NOT NULL AND phase = 'acute'"

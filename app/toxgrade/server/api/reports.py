@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 
 from toxgrade.cohort.definition import ReportPhase, Scope, TableRow, definition_text
+from toxgrade.cohort.hys_law import WITHIN_DAYS
 from toxgrade.cohort.table_document import table_csv, table_html
 from toxgrade.cohort.worst import shift_table
 from toxgrade.criteria.model import Edition
@@ -25,7 +26,8 @@ from toxgrade.server.reports.curves import incidence_document, survival_document
 from toxgrade.server.reports.findings import Censor, Endpoint
 from toxgrade.server.reports.late_document import late_document
 from toxgrade.server.reports.left_out import left_out
-from toxgrade.server.reports.liver_safety import DEFINITIONS, liver_document
+from toxgrade.server.reports.liver_definitions import DEFINITIONS
+from toxgrade.server.reports.liver_safety import liver_document
 from toxgrade.server.reports.study_reports import (
     find_row,
     table_document,
@@ -190,8 +192,10 @@ async def study_liver_safety(
     service: TheService,
     study: StudyName,
     within_days: Annotated[
-        int, Query(ge=0, le=30, description="Between transaminase and bilirubin of a candidate.")
-    ] = 0,
+        int,
+        Query(ge=0, le=30, description="From the first day of a rise to bilirubin: Hy's law."),
+    ] = WITHIN_DAYS,
+    course: Annotated[int, Query(ge=1, le=20, description="1: the first.")] = 1,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: PatientName | None = None,
 ) -> dict[str, Any]:
@@ -205,9 +209,11 @@ async def study_liver_safety(
             "study": found.name,
             "synthetic": found.synthetic,
             "within_days": within_days,
+            "course": course,
             "definitions": DEFINITIONS,
             "patients": [
-                {"patient": name} | liver_document(connection, found, name, grader, within_days)
+                {"patient": name}
+                | liver_document(connection, found, name, grader, within_days, course)
                 for name in names[:limit]
             ],
             "next": names[limit - 1] if len(names) > limit else None,

@@ -1,32 +1,17 @@
-"""The data of two charts of a study: the lanes of a swimmer plot, the peaks of an eDISH plot."""
+"""The data of a swimmer plot: the lanes of a study's patients."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from fractions import Fraction
-from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
-from toxgrade.cohort.definition import Scope, TableRow
-from toxgrade.cohort.liver_day import x_uln
+from toxgrade.cohort.definition import TableRow
 from toxgrade.criteria.model import Edition
-from toxgrade.grading.grader import TermGrader
-from toxgrade.grading.parse import read_value
-from toxgrade.grading.result import LabResult
-from toxgrade.server.records.db.tables import grades, patients, results
+from toxgrade.server.records.db.tables import patients
 from toxgrade.server.records.studies import Study
-from toxgrade.server.records.study_ranges import read_range
-from toxgrade.server.reports.cohort_queries import counted, courses_by_patient
+from toxgrade.server.reports.cohort_queries import courses_by_patient
 from toxgrade.server.reports.findings import Endpoint
 from toxgrade.server.reports.time_to_event import overall_survival, times_to_grades
-
-Peaks = dict[str, dict[str, Fraction]]
-"""Multiples of ULN by patient, then by analyte; without analytes that have no known multiple."""
-
-_AS_REPORTED = ("value", "unit", "lln", "uln", "limit_unit", "status")
-_FULL_DATE = len("2011-04-23")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,48 +99,3 @@ def _course_spans(connection: Connection, study: Study) -> dict[str, tuple[tuple
                 if course.start and course.end
             )
     return spans
-
-
-def edish_peaks(
-    connection: Connection, study: Study, grader: TermGrader, analytes: tuple[str, ...]
-) -> Peaks:
-    """Return each patient's peaks after the start of the first course, of fully dated results."""
-    shown = [results.c[name] for name in _AS_REPORTED]
-    rows = connection.execute(
-        select(patients.c.name, grades.c.analyte, *shown, grades.c.study_range)
-        .join(patients, grades.c.patient_id == patients.c.id)
-        .join(results, grades.c.result_id == results.c.id)
-        .where(patients.c.study_id == study.id, counted(Scope("both")))
-        .where(grades.c.analyte.in_(analytes), grades.c.phase.in_(("acute", "late")))
-        .where(func.length(results.c.collected) >= _FULL_DATE)
-        .distinct()
-    )
-    cache: dict[tuple[Any, ...], Fraction | None] = {}
-    peaks: Peaks = {}
-    for name, *reported in rows:
-        key = tuple(reported)
-        if key not in cache:
-            cache[key] = _x_uln(*key, grader=grader)
-        multiple, analyte = cache[key], reported[0]
-        if multiple is not None:
-            own = peaks.setdefault(name, {})
-            own[analyte] = max(own.get(analyte, multiple), multiple)
-    return peaks
-
-
-def _x_uln(
-    analyte: str, value: str | None, unit: str | None, lln: str | None, uln: str | None,
-    limit_unit: str | None, status: str, study_range: str | None, *, grader: TermGrader,
-) -> Fraction | None:  # fmt: skip
-    """Return a stored result as a multiple of its ULN; None where that is unknown."""
-    result = LabResult(
-        analyte=analyte,
-        value=read_value(value) if value is not None else None,
-        unit=unit,
-        lln=Decimal(lln) if lln is not None else None,
-        uln=Decimal(uln) if uln is not None else None,
-        limit_unit=limit_unit,
-        status=status,
-        study_range=read_range(json.loads(study_range)) if study_range else None,
-    )
-    return x_uln(result, grader)

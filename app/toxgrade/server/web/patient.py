@@ -24,6 +24,8 @@ from toxgrade.server.records.grade_queries import patient_toxicity
 from toxgrade.server.records.patient_record import list_events
 from toxgrade.server.records.patients import find_patient
 from toxgrade.server.records.studies import Study, count_patients, find_study
+from toxgrade.server.reports.edish_peaks import By
+from toxgrade.server.reports.liver_safety import liver_document
 from toxgrade.server.web.charts.chart import MEDIA, WIDTH, Chart, Kind
 from toxgrade.server.web.charts.gallery import NAMES, ChartRequest, Gallery, Name
 from toxgrade.server.web.charts.over_time import PATIENTS_PER_CHART
@@ -51,6 +53,7 @@ class _Found:
     events: list[Row[Any]]
     n_grades: int
     grades: list[Row[Any]]
+    liver: dict[str, Any]
 
 
 @router.get("/studies/{study}/patients/{patient}")
@@ -82,6 +85,7 @@ async def one_patient(
             [event for event in versions.values() if event.status == "final"],
             n or 0,
             list(connection.execute(shown)),
+            liver_document(connection, found, patient, service.graders.for_rules(found.rules)),
         )
 
     found = await service.read(query)
@@ -103,8 +107,9 @@ def _chart_request(
     ] = 2,
     number: Annotated[int, Query(alias="page", ge=1, le=100_000)] = 1,
     width: Annotated[int, Query(ge=280, le=1600)] = WIDTH,
+    by: By = "uln",
 ) -> ChartRequest:
-    return ChartRequest(phase, term or None, min_grade, number, width)
+    return ChartRequest(phase, term or None, min_grade, number, width, by)
 
 
 @router.get("/studies/{study}/pictures/{file}")

@@ -21,6 +21,7 @@ from toxgrade.server.records.db.tables import (
     events,
     follow_ups,
     grades,
+    liver_reviews,
     patients,
     results,
     study_ranges,
@@ -30,7 +31,8 @@ from toxgrade.server.records.db.tables import (
 from toxgrade.server.records.db.unit_of_work import Written, unit_of_work
 
 COVERED: tuple[Table, ...] = (
-    demographics, events, follow_ups, grades, results, study_ranges, study_rules, treatments,
+    demographics, events, follow_ups, grades, liver_reviews, results, study_ranges, study_rules,
+    treatments,
 )  # fmt: skip
 """The append-only tables, by name. Every row of theirs is covered by an entry of the audit."""
 

@@ -1,8 +1,8 @@
 """The tables of studies, patients, results, grades and API keys. All but the keys are append-only.
 
 The rows themselves say what is current: the highest version of a result's or event's identity, the
-grade that no other grade supersedes, and the latest treatment, demographics, follow-up, rules and
-reference ranges. Only an erasure deletes rows.
+grade that no other grade supersedes, and the latest treatment, demographics, follow-up, review,
+rules and reference ranges. Only an erasure deletes rows.
 """
 
 from datetime import UTC, datetime
@@ -212,6 +212,18 @@ follow_ups = Table(
     Column("last_contact", Date, comment="alive: last seen; dead: day of death"),
     Column("vital_status", String(8)),
     Column("cause", Text),
+    _recorded(),
+)
+
+liver_reviews = Table(
+    "liver_reviews",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("patient_id", RowId, ForeignKey("patients.id"), nullable=False, index=True),
+    Column("finding", String(32), nullable=False),
+    Column("date", Text, nullable=False, comment="of the finding, as its report writes it"),
+    Column("verdict", String(16), nullable=False),
+    Column("cause", String(32), comment="of a short list; null: not told"),
     _recorded(),
 )
 

@@ -1,7 +1,8 @@
 """eDISH, evaluation of drug-induced serious hepatotoxicity: each patient's peak ALT and bilirubin.
 
 The quadrants divide at ALT 3 x ULN and bilirubin 2 x ULN, after the FDA's guidance on drug-induced
-liver injury (July 2009). For review, never a diagnosis: the two peaks need not be of one day.
+liver injury (July 2009), or by baseline (mDISH) at ALT 3.8 x and bilirubin 4.8 x (Lin et al., Drug
+Saf 2012;35:865-875). For review, never a diagnosis: the two peaks need not be of one day.
 """
 
 import math
@@ -12,15 +13,21 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from toxgrade.server.reports.chart_data import Peaks
+from toxgrade.cohort.liver import Peak
+from toxgrade.server.reports.edish_peaks import By, Peaks
 from toxgrade.server.web.charts.chart import WIDTH, Chart, ink
 
-_ALT, _BILIRUBIN = Fraction(3), Fraction(2)
+_LINES: dict[By, tuple[Fraction, Fraction]] = {
+    "uln": (Fraction(3), Fraction(2)),
+    "baseline": (Fraction("3.8"), Fraction("4.8")),
+}
+_UNITS: dict[By, str] = {"uln": "x ULN", "baseline": "x baseline"}
 _LOW, _HIGH = 0.1, 100.0
 _MAX_DOTS = 1000  # If more patients are near normal, they are drawn as counts on a grid.
 _STEPS = 20  # That grid has so many steps per decade.
 _SCHEMA = {
     "patient": pl.String, "alt": pl.Float64, "bilirubin": pl.Float64, "quadrant": pl.String,
+    "could_be_higher": pl.Boolean,
 }  # fmt: skip
 _DECADES = "indexof([0.01, 0.1, 1, 10, 100, 1000, 10000], datum.value) >= 0 ? datum.label : ''"
 _QUADRANTS = {
@@ -29,32 +36,57 @@ _QUADRANTS = {
     (False, True): "Cholestasis",
     (True, True): "Hy's law range",
 }
+_NEAR_NORMAL = _QUADRANTS[False, False]
 
 
-def edish(peaks: Peaks, n_patients: int, width: int = WIDTH) -> Chart:
-    """Return a dot per patient with both analytes; those near normal in a large study as counts."""
+def edish(peaks: Peaks, n_patients: int, by: By = "uln", width: int = WIDTH) -> Chart:
+    """Return a dot per patient with both analytes; those near normal in a large study as counts.
+
+    A dot stands at what is certain; ``could_be_higher``: unknown phases or limits may move it.
+    """
     both = {
         name: (of_patient["ALT"], of_patient["bilirubin"])
         for name, of_patient in peaks.items()
         if {"ALT", "bilirubin"} <= of_patient.keys()
     }
-    quadrants = {name: (a >= _ALT, b >= _BILIRUBIN) for name, (a, b) in both.items()}
-    counts = Counter(quadrants.values())
+    lines = _LINES[by]
     rows = [
-        (name, float(a), float(b), _QUADRANTS[quadrants[name]]) for name, (a, b) in both.items()
-    ]
+        (name, float(a.at_least), float(b.at_least), _quadrant(a.at_least, b.at_least, lines),
+         a.could_be_higher or b.could_be_higher)
+        for name, (a, b) in both.items()
+        if a.at_least and b.at_least
+    ]  # fmt: skip
     frame = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
-    if counts[False, False] > _MAX_DOTS:
-        near = pl.col("quadrant") == _QUADRANTS[False, False]
+    counts = Counter(row[3] for row in rows)
+    if counts[_NEAR_NORMAL] > _MAX_DOTS:
+        near = pl.col("quadrant") == _NEAR_NORMAL
         frame = pl.concat([frame.filter(~near), _gridded(frame.filter(near))])
-    listed = ", ".join(f"{title} {counts[key]}" for key, title in _QUADRANTS.items())
-    return Chart(
-        _chart(frame, counts, width),
-        "eDISH: peak ALT and peak bilirubin after radiotherapy start",
-        f"n = {len(both)} of {n_patients} patients with both as multiples of ULN; the peaks need"
-        f" not be of one day. Lines: ALT 3 x ULN, bilirubin 2 x ULN. {listed}. For review, not a"
-        " diagnosis.",
+    listed = ", ".join(f"{title} {counts[title]}" for title in _QUADRANTS.values())
+    alt_line, bilirubin_line = (f"{float(line):g} {_UNITS[by]}" for line in lines)
+    higher = sum(_may_cross(each, lines) for each in both.values())
+    doubt = f" {higher} could lie in a higher quadrant: phase, date or limit unknown." * bool(
+        higher
     )
+    return Chart(
+        _chart(frame, counts, by, width),
+        "eDISH: peak ALT and peak bilirubin after radiotherapy start",
+        f"n = {len(rows)} of {n_patients} patients with both as multiples of"
+        f" {_UNITS[by][2:]}; the peaks need not be of one day. Lines: ALT {alt_line}, bilirubin"
+        f" {bilirubin_line}. {listed}.{doubt} For review, not a diagnosis.",
+    )
+
+
+def _quadrant(alt: Fraction, bilirubin: Fraction, lines: tuple[Fraction, Fraction]) -> str:
+    return _QUADRANTS[alt >= lines[0], bilirubin >= lines[1]]
+
+
+def _may_cross(peaks: tuple[Peak, Peak], lines: tuple[Fraction, Fraction]) -> bool:
+    """Return whether an analyte is not certainly above its line, but may be."""
+    return any(
+        (peak.at_least or 0) < line and peak.could_be_higher
+        and (peak.at_most is None or peak.at_most >= line)
+        for peak, line in zip(peaks, lines, strict=True)
+    )  # fmt: skip
 
 
 def _gridded(frame: pl.DataFrame) -> pl.DataFrame:
@@ -73,21 +105,22 @@ def _dots(frame: pl.DataFrame) -> pl.DataFrame:
         pl.len().alias("n"),
         (names.head(3).str.join(", ") + more).alias("names"),
         pl.when(pl.len() == 1).then(pl.col("patient").first()).alias("patient"),
+        pl.col("could_be_higher").any(),
     )
 
 
-def _chart(frame: pl.DataFrame, counts: Counter[tuple[bool, bool]], width: int) -> Any:
+def _chart(frame: pl.DataFrame, counts: Counter[str], by: By, width: int) -> Any:
     """Return the dots with the lines, names and counts of the quadrants, on log scales."""
     scales = [_scale(frame[name].max()) for name in ("alt", "bilirubin")]
     axis = alt.Axis(format="~f", grid=False, labelExpr=_DECADES)
-    x = alt.X("alt:Q", scale=scales[0], title="Peak ALT, x ULN", axis=axis)
-    y = alt.Y("bilirubin:Q", scale=scales[1], title="Peak bilirubin, x ULN", axis=axis)
+    x = alt.X("alt:Q", scale=scales[0], title=f"Peak ALT, {_UNITS[by]}", axis=axis)
+    y = alt.Y("bilirubin:Q", scale=scales[1], title=f"Peak bilirubin, {_UNITS[by]}", axis=axis)
     lines = [
         alt.Chart(pl.DataFrame({name: [float(limit)]}))
         .mark_rule(strokeDash=[5, 4], color=ink("soft"))
         .encode(**{channel: encoding})
         for name, limit, channel, encoding in (
-            ("alt", _ALT, "x", x), ("bilirubin", _BILIRUBIN, "y", y),
+            ("alt", _LINES[by][0], "x", x), ("bilirubin", _LINES[by][1], "y", y),
         )
     ]  # fmt: skip
     tooltip = [
@@ -101,7 +134,7 @@ def _chart(frame: pl.DataFrame, counts: Counter[tuple[bool, bool]], width: int) 
         color=alt.Color("quadrant:N", legend=None, scale=_colours()),
         tooltip=tooltip,
     )
-    outside = frame.filter(pl.col("quadrant") != _QUADRANTS[False, False])
+    outside = frame.filter(pl.col("quadrant") != _NEAR_NORMAL)
     labels = (
         alt.Chart(_dots(_gridded(outside)))
         .encode(x=x, y=y)
@@ -126,9 +159,7 @@ def _colours() -> alt.Scale:
     )
 
 
-def _corners(
-    counts: Counter[tuple[bool, bool]], x: alt.X, y: alt.Y, scales: list[alt.Scale]
-) -> list[alt.Chart]:
+def _corners(counts: Counter[str], x: alt.X, y: alt.Y, scales: list[alt.Scale]) -> list[alt.Chart]:
     """Return the name and count of each quadrant, as a text in its corner."""
     (left, right), (bottom, top) = (scale.to_dict()["domain"] for scale in scales)
     charts = []
@@ -137,7 +168,7 @@ def _corners(
             {
                 "alt": [right if high_alt else left],
                 "bilirubin": [top if high_bilirubin else bottom],
-                "text": [f"{title}: {counts[high_alt, high_bilirubin]}"],
+                "text": [f"{title}: {counts[title]}"],
             }
         )
         mark = alt.Chart(place).mark_text(

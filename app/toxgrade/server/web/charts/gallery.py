@@ -12,9 +12,10 @@ from toxgrade.cohort.worst import shift_table
 from toxgrade.criteria.vocabulary import Vocabulary
 from toxgrade.grading.rules import Graders
 from toxgrade.server.records.studies import Study, count_patients
-from toxgrade.server.reports.chart_data import edish_peaks, swimmer_lanes
+from toxgrade.server.reports.chart_data import swimmer_lanes
 from toxgrade.server.reports.cohort_bounds import cohort
 from toxgrade.server.reports.curves import incidence_document
+from toxgrade.server.reports.edish_peaks import By, edish_peaks
 from toxgrade.server.reports.findings import Endpoint
 from toxgrade.server.reports.study_reports import find_row, study_rows
 from toxgrade.server.reports.timeline import timeline as read_timeline
@@ -33,7 +34,8 @@ class ChartRequest:
     """What is wanted of a chart; each chart uses only the fields that concern it.
 
     ``term``: a term or a row's label; None: all rows with a baseline (shift), or the first row of
-    the table (incidence). ``page``, from 1: of the swimmer plot. ``width``: in pixels.
+    the table (incidence). ``page``, from 1: of the swimmer plot. ``width``: in pixels. ``by``: the
+    multiples of eDISH.
     """
 
     phase: ReportPhase = "acute"
@@ -41,6 +43,7 @@ class ChartRequest:
     min_grade: int = 2
     page: int = 1
     width: int = WIDTH
+    by: By = "uln"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +108,8 @@ class Gallery:
 
     def _edish(self, connection: Connection, study: Study, request: ChartRequest) -> Chart:
         grader = self.graders.for_rules(study.rules)
-        found = edish_peaks(connection, study, grader, ("ALT", "bilirubin"))
-        return edish(found, count_patients(connection, study), request.width)
+        found = edish_peaks(connection, study, grader, ("ALT", "bilirubin"), request.by)
+        return edish(found, count_patients(connection, study), request.by, request.width)
 
     def _swimmer(self, connection: Connection, study: Study, request: ChartRequest) -> Chart:
         edition = self.graders.for_rules(study.rules).edition

@@ -1,0 +1,72 @@
+"""Reviewers' verdicts on liver safety findings, recorded with their history."""
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, select
+
+from toxgrade.server.records.db.append import append
+from toxgrade.server.records.db.tables import liver_reviews
+
+ReviewedFinding = Literal["hys_law", "classic_rild", "non_classic_rild"]
+Verdict = Literal["confirmed", "rejected", "undetermined"]
+Cause = Literal[
+    "radiation", "tumour-progression", "biliary-obstruction", "viral-hepatitis", "other-drug",
+    "other", "unknown",
+]  # fmt: skip
+"""What a reviewer holds to be the cause: a list, as a comment could name a person."""
+
+Verdicts = dict[tuple[str, str], dict[str, Any]]
+"""The newest review of each finding, by its name and date."""
+
+
+def record_review(
+    connection: Connection,
+    patient_id: int,
+    finding: str,
+    date: str,
+    verdict: str,
+    cause: str | None,
+) -> Row[Any]:
+    """Record a verdict and return its row; one that equals the newest changes nothing."""
+    of_finding = (
+        liver_reviews.c.patient_id == patient_id,
+        liver_reviews.c.finding == finding,
+        liver_reviews.c.date == date,
+    )
+    newest = select(liver_reviews).where(*of_finding).order_by(liver_reviews.c.id.desc()).limit(1)
+    before = connection.execute(newest).first()
+    if before is not None and (before.verdict, before.cause) == (verdict, cause):
+        return before
+    row = {
+        "patient_id": patient_id,
+        "finding": finding,
+        "date": date,
+        "verdict": verdict,
+        "cause": cause,
+        "recorded_at": datetime.now(UTC),
+    }
+    append(connection, liver_reviews, [row])
+    return connection.execute(newest).one()
+
+
+def list_reviews(connection: Connection, patient_id: int) -> list[Row[Any]]:
+    """Return every review of a patient in the order in which they were recorded."""
+    query = select(liver_reviews).where(liver_reviews.c.patient_id == patient_id)
+    return list(connection.execute(query.order_by(liver_reviews.c.id)))
+
+
+def current_verdicts(connection: Connection, patient_id: int) -> Verdicts:
+    """Return the newest review of each finding as a report shows it."""
+    rows = list_reviews(connection, patient_id)
+    return {(row.finding, row.date): review_document(row) for row in rows}
+
+
+def review_document(row: Row[Any]) -> dict[str, Any]:
+    """Return a review as it is shown."""
+    return {
+        "id": row.id,
+        "verdict": row.verdict,
+        "cause": row.cause,
+        "recorded_at": row.recorded_at.isoformat(),
+    }
