@@ -92,7 +92,8 @@ class Term:
     ``analyte`` the canonical name of the laboratory test, ``direction`` whether high or low
     values are toxic, ``grades`` the criteria from grade 1 up. Several tests may grade one term
     (calcium total and ionized): there is then one ``Term`` of the same name for each. ``flag`` is
-    the flag that every grade from this test carries; None: no flag.
+    the flag that every grade from this test carries; None: no flag. ``one_uln``: a baseline that
+    was never measured could be above its ULN only where it is above the value's own.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Term:
     direction: Direction
     grades: tuple[GradeCriterion, ...]
     flag: str | None = None
+    one_uln: bool = False
 
     @property
     def highest_numeric_grade(self) -> int:
@@ -128,6 +130,12 @@ class Term:
         """Return whether a limit has a condition about the baseline (``if baseline > ULN``)."""
         conditions = [limit.condition for c in self.grades for limit in c.limits]
         return any(c and "baseline" in (c.subject, c.limit) for c in conditions)
+
+    @property
+    def baseline_side(self) -> Reference | None:
+        """Return the limit of normal that a condition compares the baseline with; None: none."""
+        conditions = (limit.condition for c in self.grades for limit in c.limits)
+        return next((c.limit for c in conditions if c and c.subject == "baseline"), None)
 
     def says(self, grade: int) -> str | None:
         """Return NCI's wording of ``grade``; None for 0 and for a grade that the term lacks."""

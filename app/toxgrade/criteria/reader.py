@@ -199,7 +199,7 @@ def _edition(document: Mapping[str, Any], analytes: Mapping[str, Analyte], diges
 
 def _term(entry: Mapping[str, Any], analytes: Mapping[str, Analyte]) -> Term:
     place = f"term {entry.get('name', '(without a name)')}"
-    if entry.keys() - {"flag"} != _TERM_KEYS:
+    if entry.keys() - {"flag", "one_uln"} != _TERM_KEYS:
         raise CriteriaError(f"{place}: has exactly {', '.join(sorted(_TERM_KEYS))}")
     if not (len(entry["meddra"]) == 8 and entry["meddra"].isdecimal()):
         raise CriteriaError(f"{place}: a MedDRA code has 8 digits")
@@ -218,6 +218,7 @@ def _term(entry: Mapping[str, Any], analytes: Mapping[str, Analyte]) -> Term:
         direction=check_grades(grades, place),
         grades=grades,
         flag=entry.get("flag"),
+        one_uln=entry.get("one_uln", False),
     )
 
 

@@ -23,7 +23,8 @@ from toxgrade.grading.phase import OLD_BASELINE, Window
 _GRADED_COLUMNS = ["term", "compares", *GRADED, "flags"]
 _BASELINE_COLUMNS = [
     "term", "at_least", "at_most", "valid", "refused", "value", "comparator", "high",
-    "unit_key", "above_uln", "below_lln", "no_uln", "no_lln", "one_by_one", "compares",
+    "unit_key", "above_uln", "below_lln", "above_uln_silent", "below_lln_silent", "one_by_one",
+    "compares",
 ]  # fmt: skip
 """The columns that are looked up per test, of graded rows and of candidates; more take time."""
 
@@ -168,8 +169,12 @@ class ColumnGrader:
         part = tests.select("at", "test", "who")[concerned]
         part = part.hstack(self._cases.tests.drop("compares")[part["test"]])
         graded = self._baselines.add_numbers(part.hstack(self._baselines.find(part)))
-        needs_plain = graded["one_by_one"] | (graded["b_one_by_one"] & graded["refused"].is_null())
-        in_columns = graded["refused"].is_null() & ~needs_plain
+        # What ``<60`` may be depends on whether it was normal: the plain grader tries both.
+        either = graded["baseline_above_uln"].is_null() | graded["baseline_below_lln"].is_null()
+        either &= (graded["baseline_comparator"] > 0).fill_null(False)
+        is_graded = graded["refused"].is_null()
+        needs_plain = graded["one_by_one"] | ((graded["b_one_by_one"] | either) & is_graded)
+        in_columns = is_graded & ~needs_plain
         graded = grade_groups(graded, "full", in_columns, self._cases.groups)
         graded = graded.with_columns(flags=flags_of_grade())
         plain_rows = graded.select("at", "term", "b")[needs_plain.arg_true()].iter_rows()

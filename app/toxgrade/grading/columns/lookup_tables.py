@@ -113,10 +113,10 @@ class Tables:
             for limit in applicable(criterion, unit, analyte)
         ]
         own = [(g, r, _own_condition(r.limit)) for g, r in limits if _needs_no_baseline(r.limit)]
-        own_group, own_row = self._place(own)
+        own_group, own_row = self._place(own, term)
         full_group, full_row = None, None
         if term.uses_baseline:
-            full_group, full_row = self._place([(g, r, r.limit.condition) for g, r in limits])
+            full_group, full_row = self._place([(g, r, r.limit.condition) for g, r in limits], term)
         index = len(self.combinations)
         self.tests.append(Test(index, place, own_group, own_row, full_group, full_row))
         highest = max(
@@ -130,7 +130,7 @@ class Tables:
         return all((abs(a) + abs(b)) * highest + abs(c) < _LARGEST for a, b, c in numbers)
 
     def _place(
-        self, limits: Sequence[tuple[int, ResolvedLimit, Condition | None]]
+        self, limits: Sequence[tuple[int, ResolvedLimit, Condition | None]], term: Term
     ) -> tuple[int, int]:
         """Add a test's numbers to the group with its slots; return the indexes of group and row."""
         slots = tuple(
@@ -139,6 +139,7 @@ class Tables:
                 "baseline" if r.limit.reference == "baseline" else "limit",
                 condition,
                 "=" in r.limit.comparison,
+                term.one_uln and r.limit.reference == "baseline",
             )
             for grade, r, condition in limits
         )
