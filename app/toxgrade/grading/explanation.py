@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal, Inexact
 
-from toxgrade.criteria.model import Analyte, Band, Reference
+from toxgrade.criteria.model import Analyte, Band, Reference, Unit
 from toxgrade.grading.digits import to_plain_text
 from toxgrade.grading.flags import Reason
 from toxgrade.grading.indicators import Indicator
@@ -158,8 +158,12 @@ def unknown_analyte(refusal: str | None) -> str:
     return "the analyte is not one that this edition grades; see GET /v1/analytes"
 
 
-def not_normalized(reason: Reason, analyte: Analyte) -> str:
-    """Explain why a result's number cannot be used, and what would be accepted."""
+def not_normalized(reason: Reason, analyte: Analyte, unit: Unit | None) -> str:
+    """Explain why a result's number cannot be used, and what would be accepted.
+
+    ``unit`` is that of the result; None: not known.
+    """
+    band = analyte.value_band(unit) if unit else analyte.plausible_value
     units = ", ".join(unit.name for unit in analyte.units)
     return {
         Reason.OTHER_SPECIMEN: "the specimen is not blood, serum or plasma, of which CTCAE speaks",
@@ -169,7 +173,7 @@ def not_normalized(reason: Reason, analyte: Analyte) -> str:
         Reason.MISSING_UNIT: f"no unit was reported; accepted for {analyte.name}: {units}",
         Reason.UNKNOWN_UNIT: f"the unit is not one accepted for {analyte.name}: {units}",
         Reason.IMPLAUSIBLE_VALUE: f"the value is outside what is plausible for {analyte.name}"
-        f" ({_range(analyte, analyte.plausible_value)}): is it in the unit that was named?",
+        f" ({_range(analyte, band)}): is it in the unit that was named?",
     }[reason]
 
 

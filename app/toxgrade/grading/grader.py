@@ -95,7 +95,8 @@ class TermGrader:
             if isinstance(normalized, Reason):
                 analyte = self.names.analyte(result.analyte)
                 assert analyte is not None  # The analyte of a term is known.
-                text = explanation.not_normalized(normalized, analyte)
+                unit = self.names.unit(analyte, result.unit or "")
+                text = explanation.not_normalized(normalized, analyte, unit)
                 return Grade(term, None, None, normalized, text)
             return self._decide(normalized, term, baseline)
 

@@ -90,7 +90,7 @@ def normalize(
     if isinstance(read, Reason):
         return read
     analyte, unit, value = read
-    plausible = _within(value, unit, analyte.plausible_value)
+    plausible = _within(value, unit, analyte.value_band(unit))
     if not plausible and implausible == "refuse":
         return Reason.IMPLAUSIBLE_VALUE
     flags = [] if plausible else [Flag.IMPLAUSIBLE_VALUE]

@@ -75,7 +75,8 @@ class Judged:
     @property
     def causes(self) -> set[Reason]:
         """Return what is missing to decide the grade in this case."""
-        return {c for v in self.verdicts if v.grade > self.bounds[0] for c in v.causes}
+        at_least, _ = self.bounds
+        return {c for v in self.verdicts if v.grade > at_least for c in v.causes}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +111,14 @@ def hull(
 
     ``range_only``: by the limits of normal alone, as with a normal baseline.
     """
-    cases = _cases(term, result, before, range_only=range_only)
+    conditions = (resolved.limit.condition for _, resolved in limits)
+    side = next((c.limit for c in conditions if c and c.subject == "baseline"), None)
+    if range_only:
+        cases = [BaselineCase(None, result.unit, False, side, Reason.MISSING_BASELINE)]
+    else:
+        cases = _cases(side, result, before, one_uln=term.one_uln)
     judged = [Judged(case, [_verdict(g, r, result, case) for g, r in limits]) for case in cases]
-    return Hull(judged, _cause_of_case(term.baseline_side, before))
+    return Hull(judged, _cause_of_case(side, before))
 
 
 def _cause_of_case(side: Reference | None, before: NormalizedResult | None) -> Reason:
@@ -121,20 +127,24 @@ def _cause_of_case(side: Reference | None, before: NormalizedResult | None) -> R
 
 
 def _cases(
-    term: Term, result: NormalizedResult, before: NormalizedResult | None, *, range_only: bool
+    side: Reference | None,
+    result: NormalizedResult,
+    before: NormalizedResult | None,
+    *,
+    one_uln: bool,
 ) -> list[BaselineCase]:
-    """Return the cases of the baseline that are possible; one where no condition asks about it."""
-    side = term.baseline_side
+    """Return the cases of the baseline that are possible; one where no condition asks about it.
+
+    ``side``: the limit of normal that the term's conditions compare the baseline with.
+    """
     unit = before.unit if before else result.unit
-    if range_only:
-        return [BaselineCase(None, unit, False, side, Reason.MISSING_BASELINE)]
     cause = Reason.CENSORED_VALUE if before else Reason.MISSING_BASELINE
     value = before.value if before else Interval.between(None, None)
     beyond = before.beyond(side) if before and side else None
     if side is None or beyond is not None:
         return [BaselineCase(value, unit, bool(beyond), side, cause)]
-    higher = before is None and term.one_uln and result.beyond(side) is False
-    limit = _limit_of_baseline(term, side, result, before)
+    higher = before is None and one_uln and result.beyond(side) is False
+    limit = _limit_of_baseline(side, result, before, one_uln=one_uln)
     if side == "ULN":
         normal, abnormal = Interval(Decimal(0), limit.high), Interval.between(limit.low, None)
     else:
@@ -146,12 +156,12 @@ def _cases(
 
 
 def _limit_of_baseline(
-    term: Term, side: Reference, result: NormalizedResult, before: NormalizedResult | None
+    side: Reference, result: NormalizedResult, before: NormalizedResult | None, *, one_uln: bool
 ) -> Interval:
     """Return what the baseline's own limit may be, in the unit of ``BaselineCase.value``."""
     if before is not None:
         return before.possible(side).converted(before.limit_unit.factor / before.unit.factor)
-    if term.one_uln:
+    if one_uln:
         return result.possible(side).converted(result.limit_unit.factor / result.unit.factor)
     return Interval.between(Decimal(0) if side == "ULN" else None, None)
 

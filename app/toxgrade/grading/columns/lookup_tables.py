@@ -120,7 +120,7 @@ class Tables:
         index = len(self.combinations)
         self.tests.append(Test(index, place, own_group, own_row, full_group, full_row))
         highest = max(
-            _integers(analyte.plausible_value, unit)[1],
+            _integers(analyte.value_band(unit), unit)[1],
             _integers(analyte.plausible_lln, limit_unit)[1],
             _integers(analyte.plausible_uln, limit_unit)[1],
         )
@@ -174,7 +174,7 @@ def _combination(first: int, analyte: Analyte, unit: Unit, limit_unit: Unit | No
     """Return a combination with its units and plausible numbers; ``Tables.add`` sets the rest."""
     lln = _integers(analyte.plausible_lln, limit_unit or unit)
     uln = _integers(analyte.plausible_uln, limit_unit or unit)
-    value = _integers(analyte.plausible_value, unit)
+    value = _integers(analyte.value_band(unit), unit)
     to_value = (limit_unit or unit).factor / unit.factor
     return Combination(
         first_test=first,
