@@ -1,11 +1,12 @@
 """``make bench``: every figure as a ratio to a floor measured in the same run."""
 
-from benchmarks import batch, ehr, exactness, kernel, pages, service, storing, table
+from benchmarks import batch, ehr, exactness, hull, kernel, pages, service, storing, table
 
 
 def main() -> None:
     """Print one table per question."""
     exactness.main()
+    hull.main()
     kernel.main()
     batch.main()
     service.main()

@@ -35,7 +35,9 @@ def main(each: int = 1_000_000, one: int = 100_000) -> None:
             print(f"{label:<34}{count:>11,}{graded:>12,}{refused:>10,}{wrong:>8,}")
 
 
-def _count(total: list[int], edition: Edition, rows: int, found: Iterable[Found]) -> None:
+def _count(
+    total: list[int], edition: Edition, rows: int, found: Iterable[Found[oracle.Row]]
+) -> None:
     """Add rows, gradings, refusals and wrong grades."""
     total[0] += rows
     for one in found:
@@ -46,7 +48,7 @@ def _count(total: list[int], edition: Edition, rows: int, found: Iterable[Found]
         total[3] += one.grade != oracle.expected(edition.name, one.row, one.term, own=one.own)
 
 
-def _floats(rows: list[oracle.Row], edition: Edition) -> Iterator[Found]:
+def _floats(rows: list[oracle.Row], edition: Edition) -> Iterator[Found[oracle.Row]]:
     """What most programs do, for terms without a baseline: every number a float."""
     for row in rows:
         units = oracle.CRITERIA.analytes[row.analyte]
@@ -65,7 +67,7 @@ def _floats(rows: list[oracle.Row], edition: Edition) -> Iterator[Found]:
                 reached = value > bound if read.comparison[0] == ">" else value < bound
                 if reached or ("=" in read.comparison and value == bound):
                     grade = max(grade, number)
-            yield Found(row, term, False, grade, None)
+            yield Found(row, term, False, grade, None, grade, grade)
 
 
 if __name__ == "__main__":

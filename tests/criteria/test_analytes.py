@@ -4,11 +4,17 @@ import csv
 from fractions import Fraction
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from toxgrade.criteria.reader import check_loinc, load
 from toxgrade.errors import CriteriaError
+from toxgrade.grading.columns.grader import grade_rows
+from toxgrade.grading.flags import Reason
+from toxgrade.grading.parse import COLUMNS
+from toxgrade.grading.rules import Graders, Rules
 from toxgrade.grading.units import Names
+from toxgrade.grading.value_grader import Grader
 
 _HERE = Path(__file__).parent
 _CRITERIA = load()
@@ -127,3 +133,86 @@ def test_a_slip_of_unit_falls_outside_the_plausible_band(
 ) -> None:
     band = getattr(_CRITERIA.analytes[analyte], f"plausible_{side}")
     assert not band.low <= Fraction(slip) <= band.high
+
+
+@pytest.mark.parametrize(
+    ("analyte", "value", "unit", "who"),
+    [
+        ("ALT", "48000", "U/L", "shock liver"),
+        ("bilirubin", "90", "mg/dL", "the highest ever seen"),
+        ("albumin", "0.05", "g/dL", "congenital analbuminaemia"),
+        ("WBC", "1300000", "/mm3", "chronic myeloid leukaemia"),
+        ("WBC", "0", "10*9/L", "after chemotherapy"),
+        ("neutrophils", "900000", "/mm3", "chronic myeloid leukaemia"),
+        ("lymphocytes", "1200000", "/mm3", "chronic lymphocytic leukaemia"),
+        ("eosinophils", "300000", "/mm3", "eosinophilic leukaemia"),
+        ("CD4", "100000", "/mm3", "T-cell leukaemia"),
+        ("platelets", "8000000", "/mm3", "essential thrombocythaemia"),
+        ("creatinine", "73.8", "mg/dL", "Case Rep Nephrol 2021;2021:6048919"),
+        ("creatinine", "6524", "umol/L", "the same"),
+        ("hemoglobin", "0.7", "g/dL", "survived bleeding"),
+        ("hemoglobin", "28", "g/dL", "polycythaemia of a newborn"),
+        ("LDH", "200000", "U/L", "tumour lysis"),
+        ("CPK", "1500000", "U/L", "rhabdomyolysis, Cases J 2008;1:173"),
+        ("calcium", "32", "mg/dL", "parathyroid crisis"),
+        ("glucose", "3000", "mg/dL", "hyperosmolar coma"),
+        ("potassium", "14.1", "mmol/L", "survived"),
+        ("sodium", "234", "mEq/L", "J Anal Toxicol 2004;28:526"),
+        ("sodium", "98", "mmol/L", "survived"),
+        ("magnesium", "43", "mg/dL", "a newborn after magnesium sulfate"),
+        ("phosphate", "59.6", "mg/dL", "phosphate enema"),
+        ("cholesterol", "2000", "mg/dL", "lipoprotein X"),
+        ("cholesterol", "51.7", "mmol/L", "the same"),
+        ("LDL", "2182", "mg/dL", "cholestasis"),
+        ("triglycerides", "16900", "mg/dL", "doi 10.1186/s12902-019-0425-9"),
+        ("triglycerides", "18000", "mg/dL", "severe hypertriglyceridaemia"),
+        ("uric acid", "78", "mg/dL", "tumour lysis"),
+        ("pH", "6.49", "", "survived"),
+    ],
+)
+def test_extremes_of_patients_are_graded(analyte: str, value: str, unit: str, who: str) -> None:
+    assert _is_plausible(analyte, value, unit), who
+
+
+@pytest.mark.parametrize(
+    ("analyte", "value", "unit", "slip"),
+    [
+        ("cholesterol", "150", "mmol/L", "mg/dL"),
+        ("cholesterol", "200", "g/L", "mg/dL"),
+        ("LDL", "120", "mmol/L", "mg/dL"),
+        ("triglycerides", "150", "mmol/L", "mg/dL"),
+        ("triglycerides", "150", "g/L", "mg/dL"),
+        ("glucose", "180", "mmol/L", "mg/dL"),
+        ("creatinine", "88", "mg/dL", "umol/L"),
+        ("creatinine", "1.1", "umol/L", "mg/dL"),
+        ("uric acid", "7", "mmol/L", "mg/dL"),
+        ("uric acid", "350", "mg/dL", "umol/L"),
+        ("albumin", "4.1", "g/L", "g/dL"),
+        ("albumin", "41", "g/dL", "g/L"),
+        ("albumin", "4.1", "mg/dL", "g/dL"),
+        ("hemoglobin", "9.4", "g/L", "g/dL"),
+        ("hemoglobin", "94", "g/dL", "g/L"),
+        ("calcium", "9.5", "mmol/L", "mg/dL"),
+        ("calcium", "95", "mg/dL", "mg/L"),
+        ("WBC", "4300", "10*9/L", "/mm3"),
+        ("platelets", "8000", "10*9/L", "/mm3"),
+        ("neutrophils", "800", "10*9/L", "/mm3"),
+        ("eosinophils", "300", "10*9/L", "/mm3"),
+        ("CD4", "350", "10*9/L", "/mm3"),
+    ],
+)
+def test_slips_of_unit_are_refused(analyte: str, value: str, unit: str, slip: str) -> None:
+    assert not _is_plausible(analyte, value, unit), f"it was in {slip}"
+
+
+def _is_plausible(analyte: str, value: str, unit: str) -> bool:
+    edition = next(e.name for e in _CRITERIA.editions.values() if e.terms_of(analyte))
+    grades = Grader(edition).grade(analyte, value, unit)
+    refused = {grade.reason is Reason.IMPLAUSIBLE_VALUE for grade in grades}
+    row = dict.fromkeys(COLUMNS) | {"analyte": analyte, "value": value, "unit": unit}
+    frame = pl.DataFrame([row | {"patient": "1"}], schema=dict.fromkeys(COLUMNS, pl.String))
+    course = frame.with_columns(rt_start=pl.lit(None, pl.Date), rt_end=pl.lit(None, pl.Date))
+    rules = Rules(edition)
+    graded = grade_rows(course, Graders(_CRITERIA).for_rules(rules), rules.window)
+    assert {reason == Reason.IMPLAUSIBLE_VALUE for reason in graded["reason"]} == refused
+    return refused == {False}

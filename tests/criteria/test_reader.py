@@ -70,6 +70,11 @@ def test_a_contradictory_edition_is_refused(files: Path, old: str, new: str, say
         ('factor = "60"', 'factor = "0"', "a factor is above 0"),
         ('kind = "activity"', 'kind = "power"', "needs factor, kind"),
         ('value = ["0", "2500"]', 'value = ["2500", "0"]', "plausible.value runs from 0"),
+        (
+            'in = { "g/dL" = ["0", "100"] }',
+            'in = { "g" = ["0", "1"] }',
+            "no set of units 'albumin'",
+        ),
         ('value = ["0", "2500"]', 'value = ["0"]', "plausible.value is two numbers in quotes"),
         ('canonical = "U/L"', 'canonical = "U/mL"', "must be one of its units, with factor 1"),
         ("full_name = ", "fullname = ", "unknown key fullname"),

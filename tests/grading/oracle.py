@@ -90,10 +90,10 @@ def expected(edition: str, row: Row, term: Term, *, own: bool = False) -> int:
 def _canonical(row: Row, which: str) -> tuple[Fraction, ...]:
     fields = row.fields(which)
     factor = CRITERIA.analytes[row.analyte].unit(fields["unit"]).factor
-    return tuple(_fifteen_digits(fields[name]) * factor for name in ("value", "lln", "uln"))
+    return tuple(fifteen_digits(fields[name]) * factor for name in ("value", "lln", "uln"))
 
 
-def _fifteen_digits(text: str) -> Fraction:
+def fifteen_digits(text: str) -> Fraction:
     return Fraction(f"{Decimal(text):.15g}")
 
 

@@ -151,10 +151,11 @@ def test_hemoglobin_increased_above_uln_or_a_raised_baseline(
     assert graded(result, "Hemoglobin increased", baseline).grade == grade
 
 
-def test_a_baseline_without_its_range_leaves_the_increase_open() -> None:
+def test_a_baseline_without_its_range_was_normal_or_not() -> None:
     result, baseline = lab("hemoglobin", "175", "g/L", uln="170"), lab("hemoglobin", "172", "g/L")
     grade = graded(result, "Hemoglobin increased", baseline)
-    assert interval(grade) == (0, 1, "missing-baseline")
+    assert interval(grade) == (1, 1, None)
+    assert grade.because.endswith("grade 1 whether the baseline was normal or above its ULN")
 
 
 @pytest.mark.parametrize(

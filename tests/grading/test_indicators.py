@@ -81,7 +81,8 @@ def test_result_without_a_range(
         ("5.0", "90", "H", _lab("ALT", "30", "U/L", "N"), "1-4"),
         ("5.0", "90", "H", _lab("ALT", "60", "U/L", "H"), "1"),  # 1.5 x baseline
         ("5.0", "70", "H", _lab("ALT", "60", "U/L", "H"), "0"),  # abnormal before, not worse
-        ("5.0", "90", "H", _lab("ALT", "60", "U/L", None), "0-4"),
+        ("5.0", "90", "H", _lab("ALT", "60", "U/L", None), "1-4"),  # 1 of an abnormal baseline
+        ("5.0", "70", "H", _lab("ALT", "60", "U/L", None), "0-4"),
         ("5.0", "90", "H", None, "0-4"),
         ("5.0", "30", "N", _lab("ALT", "30", "U/L", "N"), "0"),
         ("6.0", "90", "H", None, "0-4"),
@@ -111,6 +112,24 @@ def test_a_printed_range_goes_first_and_a_contradiction_is_flagged() -> None:
     # Once it contradicts the LLN, it is not believed of the ULN either.
     result = _lab("potassium", "3.2", "mmol/L", "H", lln="3.5")
     assert _span(_graded(result, "Hyperkalemia", REFERENCE_RANGE_ONLY)) == "0-1"
+
+
+@pytest.mark.parametrize(
+    ("value", "indicator", "grade"),
+    [
+        ("<60", "H", "1"),  # from the ULN of 40 to 60
+        ("<60", "N", "0"),
+        ("<60", None, "0-1"),
+        (">30", "N", "0"),  # from 30 to 40
+        (">30", None, "0-4"),
+        ("<60", "A", "0-1"),
+    ],
+)
+def test_a_flag_narrows_what_a_sign_leaves_open(value: str, indicator: str, grade: str) -> None:
+    result = _lab("ALT", value, "U/L", indicator, lln="10", uln="40")
+    found = _graded(result, "Alanine aminotransferase increased", REFERENCE_RANGE_ONLY)
+    assert _span(found) == grade
+    assert (Flag.BY_INDICATOR in found.flags) is (indicator in ("H", "N"))
 
 
 @given(row=strategies.rows(), edition=st.sampled_from(list(strategies.CRITERIA.editions)))

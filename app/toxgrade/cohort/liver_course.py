@@ -13,7 +13,7 @@ from toxgrade.cohort.criterion import Criterion, all_of, highest, wanting
 from toxgrade.cohort.liver_baseline import Placed, baselines
 from toxgrade.cohort.liver_day import Day, Measured, measured
 from toxgrade.grading.grader import TermGrader
-from toxgrade.grading.patient import starts_before
+from toxgrade.grading.patient_baselines import starts_before
 from toxgrade.grading.phase import Window, add_months, belongs, place, possible_places
 from toxgrade.grading.result import PHASES, Collected, Course, LabResult, Phase, Place
 

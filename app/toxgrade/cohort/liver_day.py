@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import localcontext
+from decimal import Decimal, localcontext
 from fractions import Fraction
 
 from toxgrade.cohort.child_pugh import laboratory_points
@@ -38,6 +38,9 @@ class Measured:
     points: int | None
 
 
+_INFINITY = Decimal("Infinity")
+
+
 def measured(result: LabResult, grader: TermGrader) -> Measured | None:
     """Return a liver value; None for other analytes, and for what cannot be graded at all."""
     analyte = grader.names.analyte(result.analyte)
@@ -53,7 +56,7 @@ def measured(result: LabResult, grader: TermGrader) -> Measured | None:
 
 
 def _in_unit(interval: Interval, factor: Fraction, needs: str) -> Multiple:
-    high = Fraction(interval.high) * factor if interval.high.is_finite() else None
+    high = None if interval.high == _INFINITY else Fraction(interval.high) * factor
     low = Fraction(interval.low) * factor
     needs = needs if low != high else ""
     return Multiple(low, high, interval.low_open, interval.high_open, needs)

@@ -92,7 +92,8 @@ class Term:
     ``analyte`` the canonical name of the laboratory test, ``direction`` whether high or low
     values are toxic, ``grades`` the criteria from grade 1 up. Several tests may grade one term
     (calcium total and ionized): there is then one ``Term`` of the same name for each. ``flag`` is
-    the flag that every grade from this test carries; None: no flag.
+    the flag that every grade from this test carries; None: no flag. ``one_uln``: a baseline never
+    measured is above its ULN only if above the value's own.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Term:
     direction: Direction
     grades: tuple[GradeCriterion, ...]
     flag: str | None = None
+    one_uln: bool = False
 
     @property
     def highest_numeric_grade(self) -> int:
@@ -131,10 +133,7 @@ class Term:
 
     def says(self, grade: int) -> str | None:
         """Return NCI's wording of ``grade``; None for 0 and for a grade that the term lacks."""
-        for criterion in self.grades:
-            if criterion.grade == grade:
-                return criterion.says
-        return None
+        return next((c.says for c in self.grades if c.grade == grade), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +173,8 @@ class Analyte:
     analyte. ``refused_loinc`` are similar codes that are not, each with what it means instead.
     ``never_units`` are spellings that are not accepted in any capitals (``g/L`` is no count).
     ``venous`` are those of its names and codes that mean a venous sample, where only arterial and
-    capillary blood give its grades; empty where veins give them as well.
+    capillary blood give its grades; empty where veins give them as well. ``plausible_in`` has bands
+    of values by the unit in which they are sent, where that makes a slip of unit impossible.
     """
 
     name: str
@@ -189,6 +189,11 @@ class Analyte:
     plausible_lln: Band
     plausible_uln: Band
     venous: tuple[str, ...] = ()
+    plausible_in: Mapping[str, Band] = field(default_factory=dict)
+
+    def value_band(self, unit: Unit) -> Band:
+        """Return the plausible band of a value that is sent in ``unit``, in the canonical unit."""
+        return self.plausible_in.get(unit.name, self.plausible_value)
 
     @property
     def names(self) -> tuple[str, ...]:

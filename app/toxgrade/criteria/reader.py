@@ -14,7 +14,8 @@ from toxgrade.criteria.model import Analyte, Band, Criteria, Edition, GradeCrite
 from toxgrade.errors import CriteriaError
 
 _HERE = Path(__file__).parent
-_ANALYTE_KEYS = {"name", "full_name", "aliases", "units", "plausible", "loinc", "refused", "venous"}
+_ANALYTE_KEYS = {"name", "full_name", "aliases", "units", "plausible", "loinc"}
+_MORE_ANALYTE_KEYS = {"plausible_in", "refused", "venous"}
 _HEAD_KEYS = {"name", "also", "label", "released", "source"}
 _TERM_KEYS = {"name", "meddra", "soc", "analyte", "grade"}
 _KINDS = {"mass", "molar", "count", "activity", "time", "flow", "ratio"}
@@ -23,8 +24,7 @@ _KINDS = {"mass", "molar", "count", "activity", "time", "flow", "ratio"}
 def load(directory: Path = _HERE, only: str | None = None) -> Criteria:
     """Load ``analytes.toml`` and every ``ctcae_*.toml`` of a directory.
 
-    ``only`` is a name of the one edition to load, as each takes 6 ms; all are loaded where it is
-    None or no file has that name.
+    ``only`` names the one edition to load (each takes 6 ms); None, or a name of none: all.
 
     Raises:
         CriteriaError: a file is incomplete or contradictory; the message names the place in it.
@@ -74,7 +74,6 @@ def read_analytes(document: Mapping[str, Any]) -> dict[str, Analyte]:
     """
     sets = document.get("units", {})
     analytes = [_analyte(entry, sets) for entry in document.get("analyte", [])]
-    _unique(a.name for a in analytes)
     _unique(name for a in analytes for name in {n.casefold() for n in a.names})
     _unique(code for a in analytes for code in (*a.loinc, *a.refused_loinc))
     return {analyte.name: analyte for analyte in analytes}
@@ -82,13 +81,14 @@ def read_analytes(document: Mapping[str, Any]) -> dict[str, Analyte]:
 
 def _analyte(entry: Mapping[str, Any], sets: Mapping[str, Any]) -> Analyte:
     place = f"analyte {entry.get('name', '(without a name)')}"
-    if unknown := entry.keys() - _ANALYTE_KEYS:
+    if unknown := entry.keys() - _ANALYTE_KEYS - _MORE_ANALYTE_KEYS:
         raise CriteriaError(f"{place}: unknown key {', '.join(sorted(unknown))}")
-    if missing := _ANALYTE_KEYS - {"refused", "venous"} - entry.keys():
+    if missing := _ANALYTE_KEYS - entry.keys():
         raise CriteriaError(f"{place}: missing {', '.join(sorted(missing))}")
-    if entry["units"] not in sets:
-        raise CriteriaError(f"{place}: there is no set of units {entry['units']!r}")
-    units = sets[entry["units"]]
+    units, bands = sets.get(entry["units"]), entry.get("plausible_in", {})
+    if units is None or not bands.keys() <= units["unit"].keys():
+        of = f"{entry['units']!r} with {', '.join(bands)}".removesuffix(" with ")
+        raise CriteriaError(f"{place}: there is no set of units {of}")
     for code in (*entry["loinc"], *entry.get("refused", {})):
         check_loinc(code, place)
     _unique(name.casefold() for name in entry["aliases"])
@@ -105,6 +105,7 @@ def _analyte(entry: Mapping[str, Any], sets: Mapping[str, Any]) -> Analyte:
         plausible_lln=_band(entry["plausible"], "lln", place),
         plausible_uln=_band(entry["plausible"], "uln", place),
         venous=tuple(entry.get("venous", ())),
+        plausible_in={unit: _band(bands, unit, place) for unit in bands},
     )
 
 
@@ -119,8 +120,8 @@ def _units(entry: Mapping[str, Any], place: str) -> tuple[Unit, ...]:
 def _unit(name: str, fields: Mapping[str, Any], place: str) -> Unit:
     if fields.keys() != {"factor", "kind", "spellings"} or fields["kind"] not in _KINDS:
         raise CriteriaError(f"{place}, {name}: needs factor, kind ({', '.join(_KINDS)}), spellings")
+    numerator, _, denominator = str(fields["factor"]).partition("/")
     try:
-        numerator, _, denominator = str(fields["factor"]).partition("/")
         factor = Fraction(numerator) / Fraction(denominator or 1)
     except (ValueError, ZeroDivisionError):
         raise CriteriaError(f"{place}, {name}: a factor is 0.001 or 10000/584.66") from None
@@ -199,7 +200,7 @@ def _edition(document: Mapping[str, Any], analytes: Mapping[str, Analyte], diges
 
 def _term(entry: Mapping[str, Any], analytes: Mapping[str, Analyte]) -> Term:
     place = f"term {entry.get('name', '(without a name)')}"
-    if entry.keys() - {"flag"} != _TERM_KEYS:
+    if entry.keys() - {"flag", "one_uln"} != _TERM_KEYS:
         raise CriteriaError(f"{place}: has exactly {', '.join(sorted(_TERM_KEYS))}")
     if not (len(entry["meddra"]) == 8 and entry["meddra"].isdecimal()):
         raise CriteriaError(f"{place}: a MedDRA code has 8 digits")
@@ -218,6 +219,7 @@ def _term(entry: Mapping[str, Any], analytes: Mapping[str, Analyte]) -> Term:
         direction=check_grades(grades, place),
         grades=grades,
         flag=entry.get("flag"),
+        one_uln=entry.get("one_uln", False),
     )
 
 

@@ -13,7 +13,7 @@ from math import isclose
 from msgspec.structs import replace
 
 from toxgrade.criteria.model import Limit, Term, Unit
-from toxgrade.grading.limits import applicable
+from toxgrade.grading.limits import Number, applicable
 from toxgrade.grading.normalize import NormalizedResult, normalize
 from toxgrade.grading.result import LabResult, Reported
 from toxgrade.grading.units import Names
@@ -87,7 +87,7 @@ def _noise(result: LabResult, limit: Limit, normalized: NormalizedResult) -> Ite
 
 def _reference(
     limit: Limit, normalized: NormalizedResult, before: NormalizedResult | None
-) -> tuple[Decimal, Unit] | None:
+) -> tuple[Number, Unit] | None:
     """Return what the limit is a multiple of, with its unit; None where that is not known."""
     if limit.reference is None:
         return Decimal(0), normalized.unit

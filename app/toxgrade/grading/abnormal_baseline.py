@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from toxgrade.criteria.model import Term
+from toxgrade.criteria.model import Comparison, Term
 from toxgrade.grading.flags import Reason
 from toxgrade.grading.normalize import NormalizedResult
 
@@ -44,5 +44,6 @@ def stands(
     """Return how a result stands to its baseline; needs the context ``EXACT``."""
     if before is None or isinstance(value, Reason):
         return AgainstBaseline(side, None, None)
-    beyond = value.compared(">" if term.direction == "high" else "<", before)
+    sign: Comparison = ">" if term.direction == "high" else "<"
+    beyond = value.compared(sign, before.value, before.unit)
     return AgainstBaseline(side, before.beyond(side), beyond)

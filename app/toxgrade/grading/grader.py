@@ -4,7 +4,6 @@ It is written to be read. ``columns/grader.py`` grades millions of rows; tests h
 """
 
 from collections.abc import Hashable, Mapping
-from dataclasses import replace
 from decimal import localcontext
 from enum import Enum
 from fractions import Fraction
@@ -15,13 +14,12 @@ from toxgrade.criteria.model import Analyte, Edition, Reference, Term
 from toxgrade.grading import explanation
 from toxgrade.grading.abnormal_baseline import AgainstBaseline, abnormal_side, stands
 from toxgrade.grading.digits import without_noise
-from toxgrade.grading.explanation import Verdict
 from toxgrade.grading.flags import Flag, Reason
 from toxgrade.grading.limits import EXACT, ResolvedLimit, applicable, resolve
 from toxgrade.grading.normalize import Implausible, NormalizedResult, normalize
 from toxgrade.grading.result import GRADED_STATUSES, Grade, LabResult
 from toxgrade.grading.units import Names, SiteNames
-from toxgrade.grading.verdicts import bounds, verdict
+from toxgrade.grading.verdicts import Hull, hull
 
 _MAX_CACHED = 20_000  # So many grades take about 10 MB.
 IRRELEVANT = {
@@ -100,7 +98,8 @@ class TermGrader:
             if isinstance(normalized, Reason):
                 analyte = self.names.analyte(result.analyte)
                 assert analyte is not None  # The analyte of a term is known.
-                text = explanation.not_normalized(normalized, analyte)
+                unit = self.names.unit(analyte, result.unit or "")
+                text = explanation.not_normalized(normalized, analyte, unit)
                 return Grade(term, None, None, normalized, text)
             return self._decide(normalized, term, baseline)
 
@@ -141,20 +140,19 @@ class TermGrader:
             refused = Grade(term, 0, most, Reason.IMPLAUSIBLE_LIMIT, text)
             return refused.flagged(*normalized.flags, *own, *_flags(normalized, term, 0, most))
         range_only = baseline is REFERENCE_RANGE_ONLY
-        verdicts = self._verdicts(term, normalized, before, range_only=range_only)
-        at_least, at_most = bounds(verdicts)
-        causes = {c for v in verdicts if v.grade > at_least for c in v.causes}
-        because = explanation.compared(normalized, before, verdicts, at_least, at_most)
+        found = self._hull(term, normalized, before, range_only=range_only)
+        at_least, at_most = found.bounds
+        because = explanation.compared(normalized, before, found)
         flags = (*own, *_flags(normalized, term, at_least, at_most))
-        said = normalized.said_instead
-        before_said = before.said_instead if before else None
+        said = normalized.said
+        before_said = before.said if before else None
         if said or before_said:
-            silent = replace(normalized, indicator=None)
-            before_silent = before and replace(before, indicator=None)
-            others = self._verdicts(term, silent, before_silent, range_only=range_only)
-            if bounds(others) != (at_least, at_most):
+            before_silent = before and before.silent()
+            silent = self._hull(term, normalized.silent(), before_silent, range_only=range_only)
+            if silent.bounds != found.bounds:
                 flags = (*flags, Flag.BY_INDICATOR)
                 because += explanation.by_indicator(said, before_said)
+        causes = found.causes
         return Grade(
             term=term,
             at_least=at_least,
@@ -163,18 +161,16 @@ class TermGrader:
             because=because,
         ).flagged(*normalized.flags, *flags)
 
-    def _verdicts(
+    def _hull(
         self,
         term: Term,
         normalized: NormalizedResult,
         before: NormalizedResult | None,
         *,
         range_only: bool,
-    ) -> list[Verdict]:
-        return [
-            verdict(grade, limit, normalized, before, range_only=range_only)
-            for grade, limit in self._limits(term, normalized, before)
-        ]
+    ) -> Hull:
+        limits = self._limits(term, normalized, before)
+        return hull(term, limits, normalized, before, range_only=range_only)
 
     def _normalized_baseline(self, baseline: Baseline) -> NormalizedResult | None:
         """Return the baseline with its numbers; None if there is none or it cannot be used."""

@@ -17,15 +17,19 @@ from toxgrade.grading.result import Reported
 EXACT = Context(prec=200, traps=[Inexact, InvalidOperation, Overflow])
 """Products of numbers of at most 30 digits always fit; one that did not would raise."""
 
-_INFINITY = Decimal("Infinity")
+INFINITY = Decimal("Infinity")
+"""The end of an interval that has none."""
+
+Number = Decimal | Fraction
+"""An exact number; a fraction where one was converted from another unit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The numbers that a reported one may be, from ``low`` to ``high``, each end open or closed."""
+    """The numbers that one may be, from ``low`` to ``high``, each end open or closed."""
 
-    low: Decimal
-    high: Decimal
+    low: Number
+    high: Number
     low_open: bool = False
     high_open: bool = False
 
@@ -37,9 +41,32 @@ class Interval:
             case "<" | "<=":
                 return cls(Decimal(0), number, high_open=reported.comparator == "<")
             case ">" | ">=":
-                return cls(number, _INFINITY, low_open=reported.comparator == ">")
+                return cls(number, INFINITY, low_open=reported.comparator == ">")
             case _:
                 return cls(number, number)
+
+    @classmethod
+    def between(cls, low: Number | None, high: Number | None) -> "Interval":
+        """Return the numbers above ``low`` and below ``high``; None: from 0, or without end."""
+        return cls(
+            Decimal(0) if low is None else low,
+            INFINITY if high is None else high,
+            low_open=low is not None,
+            high_open=True,
+        )
+
+    def meet(self, other: "Interval") -> "Interval":
+        """Return the numbers that are in both; call it where there are some."""
+        low = max((self.low, self.low_open), (other.low, other.low_open))
+        high = min((self.high, not self.high_open), (other.high, not other.high_open))
+        return Interval(low[0], high[0], low[1], not high[1])
+
+    def converted(self, factor: Fraction) -> "Interval":
+        """Return the interval in another unit, of which ``factor`` make one of this."""
+        if factor == 1:
+            return self
+        high = self.high if self.high == INFINITY else Fraction(self.high) * factor
+        return Interval(Fraction(self.low) * factor, high, self.low_open, self.high_open)
 
     def times(self, factor: int, plus: int = 0) -> "Interval":
         """Return the interval times ``factor`` (not negative), plus ``plus``."""

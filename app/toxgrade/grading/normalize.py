@@ -1,13 +1,14 @@
 """Normalisation of a result: its analyte, unit and limits, or the first reason against it."""
 
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Literal
 
 from toxgrade.criteria.model import Analyte, Band, Comparison, Reference, Unit
 from toxgrade.grading.digits import without_noise
 from toxgrade.grading.flags import Flag, Reason
 from toxgrade.grading.indicators import Indicator, read_indicator, says_beyond
-from toxgrade.grading.limits import Interval, above
+from toxgrade.grading.limits import INFINITY, ZERO, Interval, above
 from toxgrade.grading.result import LabResult, Reported
 from toxgrade.grading.units import Names
 
@@ -22,7 +23,8 @@ class NormalizedResult:
     ``lln`` and ``uln`` are in ``limit_unit``, None where there is no usable one.
     ``implausible_limit``: one of them is outside the plausible band and the rules refuse that.
     ``venous``: the test is graded from arterial blood, but the sample is venous. ``indicator`` is
-    the sender's flag, None also where it contradicts a limit.
+    the sender's flag, None also where it contradicts a limit. ``value`` is what ``reported`` may
+    be, by its comparator and that flag.
     """
 
     reported: Reported
@@ -41,28 +43,35 @@ class NormalizedResult:
         """Return the ULN or the LLN; None if unknown. The baseline is not part of the result."""
         return self.uln if name == "ULN" else self.lln
 
+    def possible(self, name: Reference) -> Interval:
+        """Return what the ULN or LLN may be, in ``limit_unit``; a ULN is above 0."""
+        known = None if self.implausible_limit else self.reference(name)
+        return known or Interval.between(Decimal(0) if name == "ULN" else None, None)
+
     def beyond(self, name: Reference) -> bool | None:
         """Return whether the value is above its own ULN or below its own LLN; None if unknown.
 
-        Where that limit was not sent, the indicator says it.
+        Where that limit was not sent, the indicator may say it.
         """
-        reference = self.reference(name)
         if self.implausible_limit:
             return None
-        if reference is None:
+        beyond = self.compared(">" if name == "ULN" else "<", self.possible(name), self.limit_unit)
+        if beyond is None and self.reference(name) is None:
             return says_beyond(self.indicator, name)
-        return self._compared(">" if name == "ULN" else "<", reference, self.limit_unit)
+        return beyond
 
     @property
-    def said_instead(self) -> Indicator | None:
-        """Return what its indicator says where that stands in for a limit; None otherwise."""
-        return None if self.lln is not None and self.uln is not None else self.indicator
+    def said(self) -> Indicator | None:
+        """Return what its indicator says where that tells more than the numbers; None otherwise."""
+        complete = self.lln is not None and self.uln is not None
+        return None if complete and self.value == Interval.of(self.reported) else self.indicator
 
-    def compared(self, comparison: Comparison, other: "NormalizedResult") -> bool | None:
+    def silent(self) -> "NormalizedResult":
+        """Return the result as it would be without its indicator."""
+        return replace(self, indicator=None, value=Interval.of(self.reported))
+
+    def compared(self, comparison: Comparison, other: Interval, unit: Unit) -> bool | None:
         """Return whether the value is above (``>``) or below (``<``) another; None if unknown."""
-        return self._compared(comparison, other.value, other.unit)
-
-    def _compared(self, comparison: Comparison, other: Interval, unit: Unit) -> bool | None:
         to_value = unit.factor / self.unit.factor
         value, bound = self.value.times(to_value.denominator), other.times(to_value.numerator)
         if comparison == ">":
@@ -81,7 +90,7 @@ def normalize(
     if isinstance(read, Reason):
         return read
     analyte, unit, value = read
-    plausible = _within(value, unit, analyte.plausible_value)
+    plausible = _within(value, unit, analyte.value_band(unit))
     if not plausible and implausible == "refuse":
         return Reason.IMPLAUSIBLE_VALUE
     flags = [] if plausible else [Flag.IMPLAUSIBLE_VALUE]
@@ -136,12 +145,24 @@ def _understood(result: LabResult, names: Names) -> tuple[Analyte, Unit, Reporte
 
 
 def _with_indicator(found: NormalizedResult, said: Indicator) -> NormalizedResult:
-    """Return the result with what its flag says, or flagged if a limit contradicts that."""
+    """Return the result with what its flag says, or flagged if a limit contradicts that.
+
+    The flag narrows a value with a comparator: ``<60``, high, with a ULN of 50 is from 50 to 60.
+    """
     for side in ("ULN", "LLN"):
         beyond = found.beyond(side)
         if beyond is not None and beyond != says_beyond(said, side):
             return replace(found, flags=(*found.flags, Flag.INDICATOR_CONTRADICTS))
-    return replace(found, indicator=said)
+    if found.implausible_limit or not found.reported.comparator:
+        return replace(found, indicator=said)
+    lln, uln = found.possible("LLN"), found.possible("ULN")
+    told = {
+        "high": Interval.between(uln.low, None).meet(Interval(lln.low, INFINITY)),
+        "low": Interval.between(None, lln.high).meet(Interval(ZERO.low, uln.high)),
+        "normal": Interval(lln.low, uln.high),
+    }[said]
+    to_value = found.limit_unit.factor / found.unit.factor
+    return replace(found, indicator=said, value=found.value.meet(told.converted(to_value)))
 
 
 def _limits(

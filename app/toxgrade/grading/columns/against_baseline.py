@@ -14,7 +14,8 @@ from toxgrade.grading.columns.baselines import Baselines
 from toxgrade.grading.columns.by_group import grade_groups, grade_one_by_one, scatter
 from toxgrade.grading.columns.cases import Cases
 from toxgrade.grading.columns.chosen_baselines import ChosenBaselines
-from toxgrade.grading.columns.kernel import GRADED, met_by_range
+from toxgrade.grading.columns.comparisons import met_by_range
+from toxgrade.grading.columns.kernel import GRADED
 from toxgrade.grading.columns.lookup_tables import REASON_CODES
 from toxgrade.grading.columns.output import FLAG_BITS, flag_bit, flags_of_grade
 from toxgrade.grading.flags import Flag, Reason
@@ -80,7 +81,10 @@ class Comparison:
         """Return tests graded against the baselines whose numbers they have."""
         measured = part["refused"].is_null()
         measured |= (part["refused"] == _IMPLAUSIBLE_LIMIT) & part["side"].is_not_null()
-        plain = part["one_by_one"] | (part["b_one_by_one"] & measured)
+        # What ``<60`` may be depends on whether it was normal: the plain grader tries both.
+        either = part["baseline_above_uln"].is_null() | part["baseline_below_lln"].is_null()
+        either &= (part["baseline_comparator"] > 0).fill_null(False)
+        plain = part["one_by_one"] | ((part["b_one_by_one"] | either) & measured)
         in_columns = part["refused"].is_null() & ~plain
         graded = grade_groups(part, "full", in_columns, self._cases.groups)
         graded = graded.with_columns(flags=flags_of_grade(), plain=plain)

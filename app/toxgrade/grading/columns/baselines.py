@@ -67,8 +67,8 @@ class Baselines:
             baseline_unit="unit_key",
             baseline_above_uln=pl.when(usable).then("above_uln"),
             baseline_below_lln=pl.when(usable).then("below_lln"),
-            baseline_above_uln_silent=pl.when(usable & ~pl.col("no_uln")).then("above_uln"),
-            baseline_below_lln_silent=pl.when(usable & ~pl.col("no_lln")).then("below_lln"),
+            baseline_above_uln_silent=pl.when(usable).then("above_uln_silent"),
+            baseline_below_lln_silent=pl.when(usable).then("below_lln_silent"),
         )
         self._candidates.append(last_days(candidates))
         new = valid.select("case", "at").unique("case", maintain_order=True)

@@ -4,18 +4,17 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from toxgrade.criteria.model import Condition
 from toxgrade.grading.columns.kernel import GRADED, grade_group
 from toxgrade.grading.columns.lookup_tables import REASON_CODES
 from toxgrade.grading.columns.output import FLAG_BITS
-from toxgrade.grading.columns.slots import Group
+from toxgrade.grading.columns.slots import Group, column_of
 from toxgrade.grading.grader import Baseline, TermGrader
 from toxgrade.grading.result import LabResult
 
 _SILENT = {
     "said_beyond": pl.lit(None, dtype=pl.Boolean),
-    "above_uln": pl.when(~pl.col("no_uln")).then("above_uln"),
-    "below_lln": pl.when(~pl.col("no_lln")).then("below_lln"),
+    "above_uln": pl.col("above_uln_silent"),
+    "below_lln": pl.col("below_lln_silent"),
     "baseline_above_uln": pl.col("baseline_above_uln_silent"),
     "baseline_below_lln": pl.col("baseline_below_lln_silent"),
 }
@@ -43,7 +42,7 @@ def grade_groups(
 
 def _by_indicator(part: pl.DataFrame, graded: pl.DataFrame, group: Group) -> pl.Series:
     """Return whether tests of a group have other bounds than they would have without flags."""
-    read = {"said_beyond", *(_column(slot.condition) for slot in group.slots if slot.condition)}
+    read = {"said_beyond", *(column_of(slot.condition) for slot in group.slots if slot.condition)}
     speaks = (pl.col(name).ne_missing(_SILENT[name]) for name in read & _SILENT.keys())
     places = part.select(pl.any_horizontal(speaks)).to_series().arg_true()
     by_indicator = pl.repeat(False, len(part), eager=True).alias("by_indicator")
@@ -53,12 +52,6 @@ def _by_indicator(part: pl.DataFrame, graded: pl.DataFrame, group: Group) -> pl.
     bounds = graded[places].select("at_least", "at_most")
     differs = (bounds["at_least"] != silent["at_least"]) | (bounds["at_most"] != silent["at_most"])
     return by_indicator.scatter(places, differs)
-
-
-def _column(condition: Condition) -> str:
-    """Return the column that says whether the value or the baseline is beyond a limit."""
-    beyond = "above_uln" if condition.limit == "ULN" else "below_lln"
-    return beyond if condition.subject == "value" else f"baseline_{beyond}"
 
 
 def grade_one_by_one(

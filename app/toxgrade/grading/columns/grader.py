@@ -37,7 +37,8 @@ from toxgrade.grading.phase import OLD_BASELINE, Window
 _GRADED_COLUMNS = ["term", "compares", *GRADED, "flags"]
 _BASELINE_COLUMNS = [
     "term", "at_least", "at_most", "valid", "refused", "value", "comparator", "high",
-    "unit_key", "above_uln", "below_lln", "no_uln", "no_lln", "one_by_one", "compares",
+    "unit_key", "above_uln", "below_lln", "above_uln_silent", "below_lln_silent", "one_by_one",
+    "compares",
 ]  # fmt: skip
 """The columns that are looked up per test, of graded rows and of candidates; more take time."""
 

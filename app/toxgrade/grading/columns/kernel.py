@@ -1,7 +1,6 @@
 """The kernel of the column grader: grades all rows of a group of tests in whole numbers.
 
-What is unknown is null, and polars' logic is three-valued, as in ``limits.above``: a comparison
-with a missing limit is null, and ``null & false`` is false.
+What is unknown is null, and polars' logic is three-valued: ``null & false`` is false.
 """
 
 from collections.abc import Callable
@@ -11,6 +10,14 @@ from operator import or_
 import polars as pl
 
 from toxgrade.criteria.model import Condition
+from toxgrade.grading.columns.comparisons import (
+    held,
+    held_by_range,
+    met,
+    met_by_range,
+    unreachable,
+    within_one_uln,
+)
 from toxgrade.grading.columns.lookup_tables import REASON_CODES
 from toxgrade.grading.columns.slots import Group, Slot, said_of
 from toxgrade.grading.columns.spellings import GRADES
@@ -25,7 +32,6 @@ def _code(reason: Reason) -> pl.Expr:
 
 _CENSORED, _NO_BASELINE = _code(Reason.CENSORED_VALUE), _code(Reason.MISSING_BASELINE)
 _NO_ULN, _NO_LLN = _code(Reason.MISSING_ULN), _code(Reason.MISSING_LLN)
-_LESS, _LESS_OR_EQUAL, _MORE = 1, 2, 3
 
 
 def grade_by_thresholds() -> list[pl.Expr]:
@@ -61,42 +67,73 @@ def grade_group(rows: pl.DataFrame, group: Group) -> pl.DataFrame:
 
     ``rows``: ``test_row`` (its test in the group), ``value`` Int64 millionths, ``comparator`` Int8,
     ``high`` Boolean (high values are toxic), ``limit`` Int64 (ULN of a high term, LLN of a low one;
-    null: missing), ``baseline`` Int64 and ``baseline_comparator`` (null: none to compare with; in
-    the value's unit ``baseline`` x ``b_times`` / ``v_times``), and for conditions ``above_uln``,
-    ``below_lln``, ``baseline_above_uln``, ``baseline_below_lln`` Boolean (null: unknown) and
-    ``no_uln``, ``no_lln``; ``said_beyond`` Boolean, what a flag says of a missing limit.
+    null: missing), ``baseline`` Int64 and
+    ``baseline_comparator`` (null: none to compare with; in the value's unit ``baseline`` x
+    ``b_times`` / ``v_times``), and for conditions ``above_uln``, ``below_lln``,
+    ``baseline_above_uln``, ``baseline_below_lln`` Boolean (null: unknown) and ``no_uln``,
+    ``no_lln``; ``said_beyond`` Boolean, what a flag says of a missing limit.
 
     Returns ``at_least``, ``at_most`` and ``reason`` (Int8; null where decided), in the rows' order.
     """
     numbers = group.frame().select(pl.all().gather(rows["test_row"]))
     frame = rows.hstack(numbers).with_row_index("place")
     exact = (pl.col("comparator") == 0) & (pl.col("baseline_comparator").fill_null(0) == 0)
-    parts = [_graded(frame.filter(exact), group.slots, _held, _met)]
+    parts = [_hull(frame.filter(exact), group, held, met)]
     ranges = frame.filter(~exact)
     if len(ranges):
-        parts.append(_graded(ranges, group.slots, _held_by_range, met_by_range))
+        parts.append(_hull(ranges, group, held_by_range, met_by_range))
     return pl.concat(parts).sort("place").drop("place")
+
+
+def _hull(
+    rows: pl.DataFrame,
+    group: Group,
+    compare: Callable[[int, Slot], pl.Expr],
+    meet: Callable[[Condition], pl.Expr],
+) -> pl.DataFrame:
+    """Grade rows; where it is not known whether the baseline was normal, over both cases."""
+    asked = group.asked
+    if asked is None or not rows[asked].null_count():
+        return _graded(rows, group.slots, compare, meet)
+    known = _graded(rows.filter(pl.col(asked).is_not_null()), group.slots, compare, meet)
+    either = rows.filter(pl.col(asked).is_null())
+    normal, beyond = (
+        _graded(either.with_columns(pl.lit(case).alias(asked)), group.slots, compare, meet)
+        for case in (False, True)
+    )
+    both = normal.hstack(beyond.select(*(pl.col(name).alias(f"{name}_") for name in GRADED)))
+    least, most = (
+        pl.min_horizontal("at_least", "at_least_"),
+        pl.max_horizontal("at_most", "at_most_"),
+    )
+    differ = (pl.col("at_least") != pl.col("at_least_")) | (pl.col("at_most") != pl.col("at_most_"))
+    causes = pl.min_horizontal("reason", "reason_", pl.when(differ).then(_NO_BASELINE))
+    reason = pl.when(least != most).then(causes)
+    return pl.concat([known, both.select("place", at_least=least, at_most=most, reason=reason)])
 
 
 def _graded(
     rows: pl.DataFrame,
     slots: tuple[Slot, ...],
     compare: Callable[[int, Slot], pl.Expr],
-    met: Callable[[Condition], pl.Expr],
+    meet: Callable[[Condition], pl.Expr],
 ) -> pl.DataFrame:
     """Return the highest grade certainly reached, the highest possible, and why they differ."""
     # Columns are added in steps, as a single expression would repeat comparisons at each use.
     comparisons, conditions, reached = [], [], []
     is_said = rows["said_beyond"].count() > 0
+    is_missing = {name: rows[name].null_count() > 0 for name in ("limit", "baseline")}
     for place, slot in enumerate(slots):
-        held = compare(place, slot)
-        held = held.fill_null(said_of(place)) if is_said else held
-        comparisons.append(held.alias(f"held{place}"))
+        reaches = compare(place, slot)
+        reaches = reaches.fill_null(said_of(place)) if is_said else reaches
+        if is_missing[slot.against]:
+            reaches = reaches.fill_null(unreachable(place, slot))
+        comparisons.append(reaches.alias(f"held{place}"))
         reached.append(pl.col(f"held{place}"))
         if slot.condition is not None:
-            conditions.append(met(slot.condition).alias(f"met{place}"))
+            conditions.append(meet(slot.condition).alias(f"met{place}"))
             reached[-1] &= pl.col(f"met{place}")
-    compared = rows.with_columns(*comparisons, *conditions)
+    compared = rows.with_columns(*comparisons, *conditions).with_columns(within_one_uln(slots))
     compared = compared.with_columns(
         each.alias(f"reached{place}") for place, each in enumerate(reached)
     )
@@ -113,97 +150,6 @@ def _graded(
     ]
     reason = pl.when(pl.col("at_least") != pl.col("at_most")).then(pl.min_horizontal(causes))
     return bounds.select("place", "at_least", "at_most", reason=reason)
-
-
-def _sides(place: int, slot: Slot) -> tuple[pl.Expr, pl.Expr]:
-    """Return ``a x value`` and ``b x reference + c``; null where its reference is missing."""
-    a, b, c = (pl.col(f"{letter}{place}") for letter in "abc")
-    if slot.against == "baseline":
-        v_times, b_times = pl.col("v_times"), pl.col("b_times")
-        return a * v_times * pl.col("value"), b * b_times * pl.col("baseline") + c * v_times
-    return a * pl.col("value"), pl.when(b == 0).then(c).otherwise(b * pl.col("limit") + c)
-
-
-def _held(place: int, slot: Slot) -> pl.Expr:
-    """Return whether a number reaches the limit, whatever its condition; null: not known."""
-    side, bound = _sides(place, slot)
-    return side >= bound if slot.or_equal else side > bound
-
-
-def _held_by_range(place: int, slot: Slot) -> pl.Expr:
-    """Return ``_held`` where the value or baseline has a comparator, as ``limits.above`` does.
-
-    In a high term the value must be above the bound, in a low term the bound above the value.
-    """
-    side, bound = _sides(place, slot)
-    against_baseline = slot.against == "baseline"
-    constant = pl.col(f"c{place}") * (pl.col("v_times") if against_baseline else 1)
-    sign = pl.col("baseline_comparator") if against_baseline else pl.lit(0, dtype=pl.Int8)
-    offset = pl.when("high").then(constant).otherwise(-constant)
-    value = _Range(side.abs(), pl.col("comparator"))
-    other = _Range(pl.when("high").then(bound).otherwise(-bound), sign, offset)
-    toxic = pl.when("high").then(value.above(other, or_equal=slot.or_equal))
-    mirrored = other.above(value, or_equal=slot.or_equal)
-    return pl.when(pl.col(f"a{place}") == 0).then(False).otherwise(toxic.otherwise(mirrored))
-
-
-def _met(condition: Condition) -> pl.Expr:
-    """Return whether numbers meet the condition of a limit; null: not known."""
-    if condition.limit == "baseline":
-        value, baseline = _value_and_baseline()
-        return value > baseline if condition.comparison == ">" else value < baseline
-    beyond = "above_uln" if condition.limit == "ULN" else "below_lln"
-    known = pl.col(beyond if condition.subject == "value" else f"baseline_{beyond}")
-    return known if condition.wants_beyond else ~known
-
-
-def met_by_range(condition: Condition) -> pl.Expr:
-    """Return ``_met`` where the value or the baseline has a comparator."""
-    if condition.limit != "baseline":
-        return _met(condition)
-    numbers = _value_and_baseline()
-    value, baseline = map(_Range, numbers, (pl.col("comparator"), pl.col("baseline_comparator")))
-    if condition.comparison == ">":
-        return value.above(baseline, or_equal=False)
-    return baseline.above(value, or_equal=False)
-
-
-def _value_and_baseline() -> tuple[pl.Expr, pl.Expr]:
-    """Return the value and the baseline as whole numbers of one unit."""
-    return pl.col("value") * pl.col("v_times"), pl.col("baseline") * pl.col("b_times")
-
-
-class _Range:
-    """The interval of a reported number times a factor plus ``offset``, by its comparator.
-
-    ``end`` is that of the printed number. ``<5`` reaches from the offset (no value is negative) to
-    ``end``, ``>5`` from ``end`` to infinity. ``endless`` and ``low_open`` … are Boolean.
-    """
-
-    def __init__(self, end: pl.Expr, sign: pl.Expr, offset: pl.Expr | None = None) -> None:
-        start = pl.lit(0, dtype=pl.Int64) if offset is None else offset
-        runs_down = (sign == _LESS) | (sign == _LESS_OR_EQUAL)
-        self.low, self.high = pl.when(runs_down).then(start).otherwise(end), end
-        self.low_open, self.high_open, self.endless = sign == _MORE, sign == _LESS, sign >= _MORE
-
-    def above(self, other: "_Range", *, or_equal: bool) -> pl.Expr:
-        """Return whether it is above the other; null if possible pairs of numbers disagree."""
-        closed = ~(self.low_open | other.high_open)
-        certain = (self.low > other.high) | (
-            (self.low == other.high) & (pl.lit(or_equal) | ~closed)
-        )
-        touches = (self.high == other.low) & ~(self.high_open | other.low_open) & pl.lit(or_equal)
-        possible = self.endless | (self.high > other.low) | touches
-        known = self.high.is_not_null() & other.high.is_not_null()
-        return (
-            pl.when(~known)
-            .then(pl.lit(None, dtype=pl.Boolean))
-            .when(certain & ~other.endless)
-            .then(True)
-            .when(possible)
-            .then(pl.lit(None, dtype=pl.Boolean))
-            .otherwise(False)
-        )
 
 
 def _highest(slots: tuple[Slot, ...], reached: list[pl.Expr]) -> pl.Expr:
@@ -234,7 +180,5 @@ def _missing(condition: Condition) -> pl.Expr:
     """Return what is missing to decide whether a condition is met."""
     if condition.limit == "baseline":
         return pl.when(pl.col("baseline").is_null()).then(_NO_BASELINE).otherwise(_CENSORED)
-    if condition.subject == "baseline":
-        return _NO_BASELINE
     absent, cause = ("no_uln", _NO_ULN) if condition.limit == "ULN" else ("no_lln", _NO_LLN)
     return pl.when(absent).then(cause).otherwise(_CENSORED)

@@ -113,14 +113,14 @@ class Tables:
             for limit in applicable(criterion, unit, analyte)
         ]
         own = [(g, r, _own_condition(r.limit)) for g, r in limits if _needs_no_baseline(r.limit)]
-        own_group, own_row = self._place(own)
+        own_group, own_row = self._place(own, term)
         full_group, full_row = None, None
         if term.uses_baseline:
-            full_group, full_row = self._place([(g, r, r.limit.condition) for g, r in limits])
+            full_group, full_row = self._place([(g, r, r.limit.condition) for g, r in limits], term)
         index = len(self.combinations)
         self.tests.append(Test(index, place, own_group, own_row, full_group, full_row))
         highest = max(
-            _integers(analyte.plausible_value, unit)[1],
+            _integers(analyte.value_band(unit), unit)[1],
             _integers(analyte.plausible_lln, limit_unit)[1],
             _integers(analyte.plausible_uln, limit_unit)[1],
         )
@@ -130,7 +130,7 @@ class Tables:
         return all((abs(a) + abs(b)) * highest + abs(c) < _LARGEST for a, b, c in numbers)
 
     def _place(
-        self, limits: Sequence[tuple[int, ResolvedLimit, Condition | None]]
+        self, limits: Sequence[tuple[int, ResolvedLimit, Condition | None]], term: Term
     ) -> tuple[int, int]:
         """Add a test's numbers to the group with its slots; return the indexes of group and row."""
         slots = tuple(
@@ -139,6 +139,7 @@ class Tables:
                 "baseline" if r.limit.reference == "baseline" else "limit",
                 condition,
                 "=" in r.limit.comparison,
+                term.one_uln and r.limit.reference == "baseline",
             )
             for grade, r, condition in limits
         )
@@ -173,7 +174,7 @@ def _combination(first: int, analyte: Analyte, unit: Unit, limit_unit: Unit | No
     """Return a combination with its units and plausible numbers; ``Tables.add`` sets the rest."""
     lln = _integers(analyte.plausible_lln, limit_unit or unit)
     uln = _integers(analyte.plausible_uln, limit_unit or unit)
-    value = _integers(analyte.plausible_value, unit)
+    value = _integers(analyte.value_band(unit), unit)
     to_value = (limit_unit or unit).factor / unit.factor
     return Combination(
         first_test=first,

@@ -46,7 +46,7 @@ def normalize(cases: pl.DataFrame, implausible: Implausible) -> pl.DataFrame:
     ``refused`` Int8 (code of the first reason why it has no grade; null: none), ``limit_flags``
     Int32, ``valid`` Boolean (may be a baseline), ``one_by_one`` Boolean (the plain grader must
     grade it), ``indicator`` Int8 as ``Marks.of`` gives it (null also where it contradicts a limit),
-    ``above_uln``, ``below_lln`` Boolean (null: unknown).
+    ``above_uln``, ``below_lln`` Boolean (null: unknown), and the same ``silent``, without it.
     """
     checked = cases.with_columns(
         *_checks(implausible), above_uln=_above_uln(), below_lln=_below_lln()
@@ -55,12 +55,16 @@ def normalize(cases: pl.DataFrame, implausible: Implausible) -> pl.DataFrame:
     contradicts = flag_bit(Flag.INDICATOR_CONTRADICTS, pl.col("contradicts"))
     says = pl.when(~pl.col("contradicts") & ~pl.col("implausible_limit")).then("indicator")
     return checked.select(
-        "begin", "tests", "unit_key", "value", "comparator", "valid", "one_by_one",
+        "begin", "tests", "unit_key", "value", "comparator", "valid",
+        # A flag narrows what ``<5`` may be.
+        one_by_one=pl.col("one_by_one") | ((pl.col("comparator") != 0) & says.is_not_null()),
         refused="reason",
         limit_flags=pl.col("limit_flags") | noise | contradicts,
         indicator=pl.when(~pl.col("contradicts")).then("indicator"),
         above_uln=_or_said("above_uln", "uln_bound", says == _HIGH),
         below_lln=_or_said("below_lln", "lln_bound", says == _LOW),
+        above_uln_silent="above_uln",
+        below_lln_silent="below_lln",
     )  # fmt: skip
 
 
@@ -72,8 +76,8 @@ def _contradicts() -> pl.Expr:
 
 
 def _or_said(beyond: str, bound: str, said: pl.Expr) -> pl.Expr:
-    """Return whether the value is beyond a limit; where there is none, what the flag says of it."""
-    return pl.when(pl.col(bound).is_null()).then(said).otherwise(beyond)
+    """Return whether the value is beyond a limit; where nothing else tells, what the flag says."""
+    return pl.when(pl.col(bound).is_null()).then(pl.coalesce(beyond, said)).otherwise(beyond)
 
 
 def said_beyond() -> pl.Expr:
@@ -178,30 +182,22 @@ def _checks(implausible: Implausible) -> list[pl.Expr]:
 
 def _above_uln() -> pl.Expr:
     """Return whether the value is above its own ULN, as ``NormalizedResult.beyond`` does."""
-    value, bound, sign = (
-        pl.col("value") * pl.col("value_times"),
-        pl.col("uln_bound"),
-        pl.col("comparator"),
-    )
+    value, sign = pl.col("value") * pl.col("value_times"), pl.col("comparator")
+    bound, ends = pl.col("uln_bound"), sign <= _LESS_OR_EQUAL
     by_more = pl.when((value > bound) | ((value == bound) & (sign == _MORE))).then(True)
     by_less = pl.when(value <= bound).then(False)
-    above = pl.when(sign == 0).then(value > bound).when(sign <= _LESS_OR_EQUAL).then(by_less)
-    return pl.when(~pl.col("implausible_limit") & bound.is_not_null()).then(
-        above.otherwise(by_more)
-    )
+    above = pl.when(sign == 0).then(value > bound).when(ends).then(by_less).otherwise(by_more)
+    within = pl.when(ends & (value == 0)).then(False)  # A ULN that was not sent is above 0.
+    known = pl.when(bound.is_null()).then(within).otherwise(above)
+    return pl.when(~pl.col("implausible_limit")).then(known)
 
 
 def _below_lln() -> pl.Expr:
     """Return whether the value is below its own LLN, as ``NormalizedResult.beyond`` does."""
-    value, bound, sign = (
-        pl.col("value") * pl.col("value_times"),
-        pl.col("lln_bound"),
-        pl.col("comparator"),
-    )
+    value, sign = pl.col("value") * pl.col("value_times"), pl.col("comparator")
+    bound, runs_down = pl.col("lln_bound"), sign.is_between(_LESS, _LESS_OR_EQUAL)
     certain = (value < bound) | ((value == bound) & (sign == _LESS))
     by_less = pl.when(certain).then(True).when(bound == 0).then(False)  # No value is below 0.
     by_more = pl.when(value >= bound).then(False)
-    below = pl.when(sign == 0).then(value < bound).when(sign <= _LESS_OR_EQUAL).then(by_less)
-    return pl.when(~pl.col("implausible_limit") & bound.is_not_null()).then(
-        below.otherwise(by_more)
-    )
+    below = pl.when(sign == 0).then(value < bound).when(runs_down).then(by_less).otherwise(by_more)
+    return pl.when(~pl.col("implausible_limit") & bound.is_not_null()).then(below)

@@ -19,13 +19,15 @@ class Slot(NamedTuple):
     """One comparison that all tests of a group make, and the grade of a value that passes it.
 
     ``against`` is ``limit`` for the ULN of a high term, the LLN of a low one, and for absolute
-    limits, whose ``b`` is 0. ``or_equal``: the limit itself reaches the grade.
+    limits, whose ``b`` is 0. ``or_equal``: the limit itself reaches the grade. ``one_uln``: a
+    baseline that was never measured is above the value's own ULN, or its condition fails.
     """
 
     grade: int
     against: Literal["limit", "baseline"]
     condition: Condition | None
     or_equal: bool = False
+    one_uln: bool = False
 
 
 SIMPLE = tuple(Slot(grade, "limit", None) for grade in (1, 2, 3, 4))
@@ -39,9 +41,21 @@ class Group:
     slots: tuple[Slot, ...]
     rows: list[tuple[int, ...]] = field(default_factory=list)
 
+    @property
+    def asked(self) -> str | None:
+        """Return the column of what the slots' conditions ask of the baseline; None: nothing."""
+        asked = (slot.condition for slot in self.slots)
+        return next((column_of(c) for c in asked if c and c.subject == "baseline"), None)
+
     def frame(self) -> pl.DataFrame:
         names = [f"{letter}{place}" for place in range(len(self.slots)) for letter in "abcs"]
         return pl.DataFrame(self.rows, schema=dict.fromkeys(names, pl.Int64), orient="row")
+
+
+def column_of(condition: Condition) -> str:
+    """Return the column that says whether the value or the baseline is beyond a limit."""
+    beyond = "above_uln" if condition.limit == "ULN" else "below_lln"
+    return beyond if condition.subject == "value" else f"baseline_{beyond}"
 
 
 def numbers_of(resolved: ResolvedLimit) -> tuple[int, int, int, int]:

@@ -185,7 +185,9 @@ class Spellings:
         named = tests.drop("combination").hstack(of_term.select(pl.all().gather(tests["term"])))
         limit = pl.when(named["high"]).then(own["uln"]).otherwise(own["lln"])
         named = named.with_columns(
-            limit=limit, no_uln=own["uln"].is_null(), no_lln=own["lln"].is_null()
+            limit=limit,
+            no_uln=own["uln"].is_null(),
+            no_lln=own["lln"].is_null(),
         )
         simple = named.select(pl.when(pl.col("own_group") == 0).then("own_row")).to_series()
         numbers = self.tables.groups[0].frame().select(pl.all().gather(simple))
@@ -227,8 +229,10 @@ def _thresholds() -> list[pl.Expr]:
     for place, slot in enumerate(SIMPLE):
         a, b, c = (pl.col(f"{letter}{place}") for letter in "abc")
         bound = pl.when(b == 0).then(c).otherwise(b * pl.col("limit") + c) // a.abs()
+        nearest = pl.when(a > 0).then(c // a.abs())  # A ULN that was not sent is above 0.
+        reachable = pl.coalesce(bound, nearest, pl.lit(_ALWAYS))
         certain[slot.grade] = pl.when(a != 0).then(bound).fill_null(_NEVER)
-        possible[slot.grade] = pl.when(a != 0).then(bound.fill_null(_ALWAYS)).fill_null(_NEVER)
+        possible[slot.grade] = pl.when(a != 0).then(reachable).fill_null(_NEVER)
     return [
         pl.min_horizontal(bounds[grade] for grade in GRADES if grade >= least).alias(
             f"{name}{least}"

@@ -144,6 +144,7 @@ def _analyte(analyte: Analyte) -> dict[str, Any]:
             "value": _band(analyte.plausible_value),
             "lln": _band(analyte.plausible_lln),
             "uln": _band(analyte.plausible_uln),
+            "value_in": {unit: _band(band) for unit, band in analyte.plausible_in.items()},
         },
     }
 
