@@ -170,7 +170,7 @@ def check_cohort(connection: Connection, graders: Graders) -> list[Outcome]:
     study = find_study(connection, STUDY)
     table = table_document(connection, study, graders, Scope())
     grades = {
-        patient: _worst(patient_toxicity(connection, STUDY, patient)[1])
+        patient: _worst(patient_toxicity(connection, STUDY, patient).summary)
         for patient in expected()["per_patient"]
     }
     return [check_cohort_table(table, expected()), check_patients(grades, expected())]

@@ -68,7 +68,9 @@ def test_a_grade_3_of_unknown_phase_counts_wherever_it_may_belong(
         "acute": acute, "late": late, "both": both,
     }  # fmt: skip
     assert found["acute"]["phase_unknown"] == ({"n": 1, why: 1} if why else {"n": 0})
-    summary = study.get(f"{_P}/toxicity").json()["summary"][0]
+    toxicity = study.get(f"{_P}/toxicity").json()
+    assert toxicity["phase_unknown"] == found["acute"]["phase_unknown"]
+    summary = toxicity["summary"][0]
     possible = 3 if why else None
     assert summary["worst_late_at_most"] == possible
     assert summary["worst_acute_at_most"] == 3
@@ -101,6 +103,7 @@ def test_results_of_another_course_are_counted_and_named(study: httpx.Client) ->
     assert enzymes(first) == {"not_measured": 1}
     assert first["other_courses"] == {"results": 1, "patients": ["P1"]}
     assert enzymes(table(study, "both", course=2)) == {"3": 1}
+    assert study.get(f"{_P}/toxicity").json()["other_courses"] == 1
 
 
 def test_a_fatal_event_that_no_row_names_is_in_the_table(study: httpx.Client) -> None:

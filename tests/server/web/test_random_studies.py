@@ -102,7 +102,10 @@ def _pages(study: _Study) -> Iterator[str]:
     place = study.url.removeprefix("/v1")
     for page in ("", "?phase=both", "/patients", "/batches", "/audit"):
         yield f"{place}{page}"
-    for reading in ("any_toxicity", "any_toxicity_alternative", "any_grade", "window_incomplete"):
+    for reading in (
+        "any_toxicity", "any_toxicity_alternative", "any_grade", "grade_3_or_more",
+        "window_incomplete",
+    ):  # fmt: skip
         yield f"{place}/behind/acute/{reading}"
     for what in ("2", "could_be_higher", "partial", "member_worse"):
         yield f"{place}/behind/both/Liver enzymes/worst/{what}"

@@ -228,12 +228,15 @@ async def toxicity(service: TheService, study: StudyName, patient: PatientName) 
     def query(connection: Connection) -> dict[str, Any]:
         found = find_study(connection, study)
         grader = service.graders.for_rules(found.rules)
-        courses, summary, after_death = patient_toxicity(connection, study, patient)
+        toxicity = patient_toxicity(connection, study, patient)
+        courses, unknown = toxicity.courses, toxicity.phase_unknown
         return {
             "patient": patient,
             "radiotherapy": responses.course(courses[0]) if courses else None,
-            "summary": summary,
-            "after_death": after_death,
+            "summary": toxicity.summary,
+            "phase_unknown": {"n": sum(unknown.values())} | unknown,
+            "other_courses": toxicity.other_courses,
+            "after_death": toxicity.after_death,
             "liver_safety": liver_document(connection, found, patient, grader),
         }
 

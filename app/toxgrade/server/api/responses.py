@@ -162,11 +162,16 @@ class CourseAnswer(BaseModel):
 
 
 class ToxicityAnswer(BaseModel):
-    """A patient's worst grades per term without results ``after_death``, and the liver's values."""
+    """A patient's worst grades per term over the first course, and the liver's values.
+
+    Results of unknown phase count as possible; those of other courses and after death do not count.
+    """
 
     patient: str
     radiotherapy: CourseAnswer | None
     summary: list[SummaryAnswer]
+    phase_unknown: dict[str, int]
+    other_courses: int
     after_death: int
     liver_safety: dict[str, Any]
 

@@ -3,7 +3,8 @@
 import base64
 import binascii
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, or_, select
 
 from toxgrade.errors import FieldFault, NotFound, RequestError
+from toxgrade.grading.parse import read_collected
 from toxgrade.grading.result import Course
 from toxgrade.grading.summary import TermSummary, summarise
+from toxgrade.grading.unplaced import why_unplaced
 from toxgrade.server.records.audit_log import parse_ids
 from toxgrade.server.records.current_state import all_grades, current_courses, current_grades
 from toxgrade.server.records.db.service_tables import audit
@@ -67,11 +70,24 @@ def list_grades(
     return rows[:limit], _write_cursor(rows[limit - 1])
 
 
-def patient_toxicity(
-    connection: Connection, study_name: str, patient: str
-) -> tuple[tuple[Course, ...], list[TermSummary], int]:
-    """Return a patient's courses, per term the baseline, worst acute and worst late grade, and the
-    number of results that are left out because they are dated after the death.
+@dataclass(frozen=True, slots=True)
+class PatientToxicity:
+    """A patient's worst grades by term over the first course, and what they leave out.
+
+    ``phase_unknown``: the number of graded results of unknown phase by reason (``Unplaced``), which
+    count as possible. ``other_courses`` and ``after_death``: the numbers of results that lie after
+    the start of a later course, or after the death, and do not count.
+    """
+
+    courses: tuple[Course, ...]
+    summary: list[TermSummary]
+    phase_unknown: dict[str, int]
+    other_courses: int
+    after_death: int
+
+
+def patient_toxicity(connection: Connection, study_name: str, patient: str) -> PatientToxicity:
+    """Return a patient's worst grades.
 
     Raises:
         NotFound: there is no such study or patient.
@@ -84,9 +100,25 @@ def patient_toxicity(
     courses = current_courses(connection, patient_id)
     rows = [dict(row) for row in connection.execute(query).mappings()]
     alive = [row for row in rows if is_until_death(row)]
-    late = {row["result_id"] for row in rows if not is_until_death(row)}
-    summary = summarise(graded(row, courses, study.rules.window) for row in alive)
-    return courses, summary, len(late)
+    later = (row for row in alive if row["course"] and row["phase"] in ("acute", "late"))
+    return PatientToxicity(
+        courses,
+        summarise(graded(row, courses, study.rules.window) for row in alive),
+        _phase_unknown(alive, courses),
+        len({row["result_id"] for row in later if row["at_least"] is not None}),
+        len({row["result_id"] for row in rows if not is_until_death(row)}),
+    )
+
+
+def _phase_unknown(rows: Iterable[dict[str, Any]], courses: tuple[Course, ...]) -> dict[str, int]:
+    treated = any(course.start or course.end for course in courses)
+    reasons: dict[int, str] = {}
+    for row in rows:
+        if row["phase"] == "unknown" and row["at_least"] is not None:
+            collected = read_collected(row["collected"]) if row["collected"] else None
+            why = why_unplaced(collected, row["flags"].split(), treated=treated)
+            reasons[row["result_id"]] = why.value
+    return dict(sorted(Counter(reasons.values()).items()))
 
 
 def _after(query: Select[Any], day: date | None, row_id: int) -> Select[Any]:

@@ -5,6 +5,7 @@ from sqlalchemy import Connection, case, func, select
 from toxgrade.cohort.definition import Scope
 from toxgrade.cohort.table_document import LeftOut
 from toxgrade.grading.flags import Flag
+from toxgrade.grading.unplaced import Unplaced
 from toxgrade.server.records.db.tables import grades, patients, results
 from toxgrade.server.records.studies import Study
 from toxgrade.server.reports.after_death import after_death
@@ -14,10 +15,10 @@ from toxgrade.server.reports.placed_results import other_courses
 _FULL_DATE = len("2011-04-23")
 _NO_END = grades.c.flags.contains(Flag.NO_RADIOTHERAPY_END.value)
 _WHY_UNKNOWN = case(
-    (_NO_END, "no_end_of_treatment"),
-    (results.c.collected.is_(None), "no_date"),
-    (func.length(results.c.collected) < _FULL_DATE, "date_too_coarse"),
-    else_="no_start_of_treatment",
+    (_NO_END, Unplaced.NO_END_OF_TREATMENT.value),
+    (results.c.collected.is_(None), Unplaced.NO_DATE.value),
+    (func.length(results.c.collected) < _FULL_DATE, Unplaced.DATE_TOO_COARSE.value),
+    else_=Unplaced.NO_START_OF_TREATMENT.value,
 )
 
 

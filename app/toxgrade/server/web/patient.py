@@ -14,13 +14,11 @@ from starlette.responses import Response
 
 from toxgrade.cohort.definition import ReportPhase
 from toxgrade.errors import NotFound
-from toxgrade.grading.result import Course
-from toxgrade.grading.summary import TermSummary
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.current_state import FollowUp, current_follow_up, current_grades
 from toxgrade.server.records.db.tables import grades
-from toxgrade.server.records.grade_queries import patient_toxicity
+from toxgrade.server.records.grade_queries import PatientToxicity, patient_toxicity
 from toxgrade.server.records.patient_record import list_events
 from toxgrade.server.records.patients import find_patient
 from toxgrade.server.records.studies import Study, count_patients, find_study
@@ -46,10 +44,8 @@ class _Found:
 
     study: Study
     picture: Chart
-    courses: tuple[Course, ...]
+    toxicity: PatientToxicity
     follow_up: FollowUp
-    summary: list[TermSummary]
-    after_death: int
     events: list[Row[Any]]
     n_grades: int
     grades: list[Row[Any]]
@@ -68,7 +64,6 @@ async def one_patient(
     def query(connection: Connection) -> _Found:
         found = find_study(connection, study)
         patient_id = find_patient(connection, found, patient)
-        courses, summary, after_death = patient_toxicity(connection, study, patient)
         current = current_grades(patient_id)
         n = connection.scalar(select(func.count()).select_from(current.subquery()))
         newest = current.order_by(grades.c.collected_on.desc().nulls_last(), grades.c.id.desc())
@@ -78,10 +73,8 @@ async def one_patient(
         return _Found(
             found,
             gallery.patient(connection, found, patient),
-            courses,
+            patient_toxicity(connection, study, patient),
             current_follow_up(connection, patient_id),
-            summary,
-            after_death,
             [event for event in versions.values() if event.status == "final"],
             n or 0,
             list(connection.execute(shown)),
