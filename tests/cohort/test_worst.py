@@ -8,15 +8,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from toxgrade.cohort.definition import Scope, TableRow
+from toxgrade.cohort.shift_table import shift_table
 from toxgrade.cohort.toxicity_table import toxicity_table
-from toxgrade.cohort.worst import (
-    ABSENT,
-    Bounds,
-    CohortPatient,
-    highest,
-    patient_row,
-    shift_table,
-)
+from toxgrade.cohort.worst import ABSENT, Bounds, CohortPatient, highest, patient_row
 from toxgrade.grading.phase import PRESETS
 from toxgrade.grading.result import Course
 from toxgrade.grading.summary import worse

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from toxgrade.criteria.model import Direction, Edition
+from toxgrade.grading.event import ATTRIBUTIONS, Attribution
 from toxgrade.grading.phase import Window
 from toxgrade.grading.result import Phase
 
@@ -19,12 +20,15 @@ class Scope:
     ``course``: the course of radiotherapy, 1 is the first; only patients who had it are counted.
     ``on_treatment`` False leaves out acute grades unless they lie certainly after the end of
     radiotherapy. ``include_baseline``: the baseline grade also counts towards the worst grade.
+    ``attributions``: those of clinicians' grades that count; laboratory grades, which have none of
+    their own, are ``unknown``.
     """
 
     phase: ReportPhase = "acute"
     course: int = 1
     on_treatment: bool = True
     include_baseline: bool = False
+    attributions: Sequence[Attribution] = ATTRIBUTIONS
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -124,6 +128,11 @@ def definition_text(
         " (Clopper and Pearson, Biometrika 1934;26:404).",
         "Superseded and withdrawn results never count.",
     ]
+    if set(scope.attributions) != set(ATTRIBUTIONS):
+        asked = " or ".join(scope.attributions)
+        sentences.insert(
+            3, f"Only grades of attribution {asked} are counted; laboratory grades are unknown."
+        )
     if not scope.on_treatment:
         sentences.insert(3, "Only what was taken after the end of radiotherapy is counted.")
     return " ".join(sentences)

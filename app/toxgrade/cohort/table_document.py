@@ -62,6 +62,7 @@ def counted_document(
         "course": scope.course,
         "on_treatment": scope.on_treatment,
         "include_baseline": scope.include_baseline,
+        "attribution": list(scope.attributions),
         "n_patients": n,
         "definition": definition,
         "rows": [_row_document(row, n) for row in table.rows],

@@ -5,7 +5,7 @@ a result that only possibly lies in the window.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 
 import msgspec
@@ -110,6 +110,8 @@ def patient_row(row: TableRow, patient: CohortPatient) -> PatientRow:
     terms = (*row.terms, *row.also)
     before = _with_default(row, terms, patient.baseline)
     after = _with_default(row, terms, patient.worst)
+    if row.clinical:  # Without an earlier event the term was absent before.
+        after = {term: _compared(bounds, before[term]) for term, bounds in after.items()}
     own_before = {term: before[term] for term in row.terms if term in before}
     own = {term: after[term] for term in row.terms if term in after}
     shown = [own[term].shown if term in own else None for term in row.terms]
@@ -178,6 +180,12 @@ def _with_default(row: TableRow, terms: Sequence[str], known: ByTerm) -> dict[st
     return {term: known[term] for term in terms if term in known}
 
 
+def _compared(after: Bounds, before: Bounds) -> Bounds:
+    if after.worse is not None:
+        return after
+    return replace(after, worse=worse(after.at_least, after.at_most, before))
+
+
 def _or_absent(bounds: Bounds | None) -> Bounds:
     if bounds is None:
         return ABSENT
@@ -205,46 +213,3 @@ def _by_two(after: Bounds, before: Bounds | None) -> bool:
     return (
         before is not None and before.at_most is not None and after.at_least >= before.at_most + 2
     )
-
-
-@dataclass(slots=True)
-class ShiftTable:
-    """Patients by (baseline grade, worst grade); ``not_evaluable``: one of the two is unknown.
-
-    ``itself``: patients by worst grade whose baseline is abnormal and whose grades are multiples of
-    it, so that the two grades cannot be compared. ``worse``: those of all who are certainly worse
-    than their own baseline. ``could_be_higher``: an undecided result, or one of unknown phase,
-    allows a higher worst grade.
-    """
-
-    cells: dict[tuple[int, int], list[str]] = field(default_factory=dict)
-    itself: dict[int, list[str]] = field(default_factory=dict)
-    worse: list[str] = field(default_factory=list)
-    could_be_higher: list[str] = field(default_factory=list)
-    not_evaluable: list[str] = field(default_factory=list)
-    n_patients: int = 0
-
-
-def shift_table(cohort: Iterable[CohortPatient], row: TableRow) -> ShiftTable:
-    """Count the patients of a cohort by baseline grade and worst grade."""
-    table = ShiftTable()
-    for patient in cohort:
-        table.n_patients += 1
-        found = patient_row(row, patient)
-        before = found.baseline.shown if found.baseline else None
-        after = found.worst.shown if found.worst else None
-        if found.any_worse:
-            table.worse.append(patient.name)
-        if found.worst is None or after is None:
-            table.not_evaluable.append(patient.name)
-            continue
-        if found.worst.relative:
-            table.itself.setdefault(after, []).append(patient.name)
-        elif before is None:
-            table.not_evaluable.append(patient.name)
-            continue
-        else:
-            table.cells.setdefault((before, after), []).append(patient.name)
-        if found.worst.at_most is not None and found.worst.at_most > after:
-            table.could_be_higher.append(patient.name)
-    return table

@@ -144,3 +144,36 @@ def test_a_grade_that_depends_on_an_interpretation_is_told(
     (effect,) = table(study, "acute")["depends_on_interpretation"]
     assert (effect["interpretation"], effect["chosen"], effect["other"]) == interpretation
     assert (effect["grade"], effect["other_grade"], effect["patients"]) == (*grades, ["P1"])
+
+
+def test_tables_count_the_attributions_that_are_asked_for(study: httpx.Client) -> None:
+    """An unrelated fatigue of grade 3 beside a related nausea, and ALT of grade 3."""
+    store(study, alt("30", "2020-01-03"), alt("300", "2020-03-02"), radiotherapy=_RT)
+    for term, grade, attribution in (("Nausea", 2, "related"), ("Fatigue", 3, "unrelated")):
+        event = {"term": term, "grade": grade, "onset": "2020-02-01", "attribution": attribution}
+        assert study.post(f"{_P}/events", json=event).status_code == 201
+    url = f"{_STUDY}/toxicity-table?phase=acute"
+    asked = {
+        "": {"Nausea": "2", "Fatigue": "3", "Liver enzymes": "3"},
+        "&attribution=related": {"Nausea": "2", "Fatigue": "0"},
+        "&attribution=related&attribution=unknown": {
+            "Nausea": "2", "Fatigue": "0", "Liver enzymes": "3",
+        },
+    }  # fmt: skip
+    for query, expected in asked.items():
+        document = study.get(url + query).json()
+        worst = [row for row in document["rows"] if row["kind"] == "worst"]
+        found = {row["label"]: grade for row in worst for grade, n in row["counts"].items() if n}
+        assert found == expected, query
+    assert study.get(f"{url}&attribution=perhaps").status_code == 422
+
+
+def test_a_clinician_s_grade_of_a_laboratory_term_without_baseline_is_not_called_worse(
+    study: httpx.Client,
+) -> None:
+    store(study, alt("30", "2020-01-03"), radiotherapy=_RT)
+    event = {"term": "Platelet count decreased", "grade": 3, "onset": "2020-02-01"}
+    assert study.post(f"{_P}/events", json=event).status_code == 201
+    document = table(study, "acute")
+    assert document["any_toxicity"]["unknown"] == ["P1"]
+    assert document["grade_3_or_more"]["patients"] == ["P1"]

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tests.conftest import NewDatabase
 from toxgrade.cohort.definition import ReportPhase, Scope, TableRow
-from toxgrade.cohort.worst import CohortPatient, patient_row, shift_table
+from toxgrade.cohort.shift_table import shift_table
+from toxgrade.cohort.worst import CohortPatient, patient_row
 from toxgrade.criteria.reader import load
 from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.phase import PRESETS, place

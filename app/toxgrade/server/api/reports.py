@@ -11,8 +11,8 @@ from starlette.requests import Request
 
 from toxgrade.cohort.definition import ReportPhase, Scope, TableRow, definition_text
 from toxgrade.cohort.hys_law import WITHIN_DAYS
+from toxgrade.cohort.shift_table import shift_table
 from toxgrade.cohort.table_document import table_csv, table_html
-from toxgrade.cohort.worst import shift_table
 from toxgrade.criteria.model import Edition
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.event import ATTRIBUTIONS, Attribution
@@ -41,6 +41,10 @@ router = APIRouter(
 )
 
 
+CourseQuery = Annotated[int, Query(ge=1, le=20)]
+Term = Annotated[Name, Query(description="A CTCAE term, or the label of a table's row.")]
+
+
 def _attributions(
     attribution: Annotated[
         list[Attribution] | None,
@@ -51,8 +55,6 @@ def _attributions(
 
 
 AttributionQuery = Annotated[Sequence[Attribution], Depends(_attributions)]
-CourseQuery = Annotated[int, Query(ge=1, le=20)]
-Term = Annotated[Name, Query(description="A CTCAE term, or the label of a table's row.")]
 
 
 async def _scope(
@@ -60,8 +62,9 @@ async def _scope(
     course: Annotated[int, Query(ge=1, le=20, description="1: the first.")] = 1,
     on_treatment: Annotated[bool, Query(description="false: only after the end.")] = True,
     include_baseline: Annotated[bool, Query(description="In the worst grade.")] = False,
+    attributions: AttributionQuery = ATTRIBUTIONS,
 ) -> Scope:
-    return Scope(phase, course, on_treatment, include_baseline)
+    return Scope(phase, course, on_treatment, include_baseline, attributions)
 
 
 ScopeQuery = Annotated[Scope, Depends(_scope)]

@@ -19,7 +19,7 @@ from toxgrade.cohort.clinical_events import (
     place_events,
 )
 from toxgrade.cohort.definition import Scope
-from toxgrade.cohort.worst import ABSENT, Bounds, CohortPatient, highest
+from toxgrade.cohort.worst import Bounds, CohortPatient, highest
 from toxgrade.errors import Conflict
 from toxgrade.grading.flags import Flag
 from toxgrade.grading.parse import read_collected
@@ -75,6 +75,8 @@ def cohort(connection: Connection, study: Study, scope: Scope) -> Iterator[Cohor
                 continue
             for row in unplaced.get(patient_id, ()):
                 _add_unplaced(worst, row, own, study, scope)
+            if "unknown" not in scope.attributions:
+                worst.clear()
             recorded = events.get(patient_id, [])
             _add_events(baseline, worst, recorded, own, study, scope, died.get(patient_id))
             if scope.include_baseline:
@@ -202,8 +204,9 @@ def _add_events(
             _add_bounds(baseline, term, before)
         for placed in place_events(recorded, courses, index, window, died):
             among, grade = _counts(placed, scope), placed.event.grade
-            if among is not False:
-                is_worse = worse(grade, grade, baseline.get(term, ABSENT))
+            if among is not False and placed.event.attribution in scope.attributions:
+                own = baseline.get(term)
+                is_worse = worse(grade, grade, own) if own else None
                 bounds = Bounds(grade, grade, decided=True, worse=is_worse)
                 _add_bounds(worst, term, bounds if among else bounds.possible)
 

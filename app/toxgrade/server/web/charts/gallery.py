@@ -7,8 +7,8 @@ from typing import Literal, get_args
 from sqlalchemy import Connection
 
 from toxgrade.cohort.definition import ReportPhase, Scope, TableRow
+from toxgrade.cohort.shift_table import shift_table
 from toxgrade.cohort.toxicity_table import toxicity_table
-from toxgrade.cohort.worst import shift_table
 from toxgrade.criteria.vocabulary import Vocabulary
 from toxgrade.grading.rules import Graders
 from toxgrade.server.records.studies import Study, count_patients

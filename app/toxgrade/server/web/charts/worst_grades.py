@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import altair as alt
 import polars as pl
 
+from toxgrade.cohort.shift_table import ShiftTable
 from toxgrade.cohort.toxicity_table import ToxicityTable
-from toxgrade.cohort.worst import ShiftTable
 from toxgrade.server.web.charts.chart import (
     DIGIT_COLOURS,
     WIDTH,
