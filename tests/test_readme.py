@@ -112,7 +112,7 @@ def test_a_study_is_tabled_as_the_readme_prints(url: str, tmp_path: Path) -> Non
     (printed,) = _blocks(_README, "text")
     for row in csv.DictReader(printed.splitlines()):
         assert row in [{name: line[name] for name in row} for line in tabled]
-    assert len(tabled) == 11
+    assert len(tabled) == 11 + 2
 
 
 def _split(text: str) -> list[str]:

@@ -139,15 +139,13 @@ class _Run:
             rows += len(chunk.rows)
             self._progress("baselines", rows)
         if self._request.worst or self._request.table:
-            patients, with_days = len(self._columns.patients), self._request.table is not None
-            self._worst = Worst(patients, with_days=with_days)
+            self._worst = Worst(len(self._columns.patients), with_days=bool(self._request.table))
 
     def second_pass(self) -> Iterator[pl.DataFrame]:
         """Yield the graded pieces to write; count them, and gather worst grades and rejects."""
         rows = 0
-        rows_again = (piece.rows for piece in self._labs.chunks_once_more(_PIECE))
-        read_again = self._parsed.frames(keep=True)  # Both are read only if that is needed.
-        self._columns.settle(lambda: zip(read_again, rows_again, strict=True))
+        again = (piece.rows for piece in self._labs.chunks_once_more(_PIECE))
+        self._columns.settle(lambda: zip(self._parsed.frames(keep=True), again, strict=True))
         for chunk, read in zip(self._labs.chunks(size=_PIECE), self._parsed.frames(), strict=True):
             graded = self._columns.grade(read, chunk.rows, rows)
             places = graded["row"] - rows

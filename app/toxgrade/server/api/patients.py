@@ -28,6 +28,7 @@ from toxgrade.server.api.fields import (
     refuse,
 )
 from toxgrade.server.api.requests import Radiotherapy, WholeNumber
+from toxgrade.server.api.toxicity import ToxicityAnswer, course_answer
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import JsonRoute
 from toxgrade.server.http.service import TheService, as_of
@@ -181,7 +182,7 @@ def _answer(study: str, patient: str, now: PatientRecord) -> dict[str, Any]:
     return {
         "study": study,
         "patient": patient,
-        "courses": [responses.course(course) for course in now.courses or ()],
+        "courses": [course_answer(course) for course in now.courses or ()],
         "last_contact": follow_up.last_contact.isoformat() if follow_up.last_contact else None,
         "vital_status": follow_up.vital_status,
         "cause": follow_up.cause,
@@ -218,7 +219,7 @@ async def grades(
 
 @router.get(
     "/toxicity",
-    response_model=responses.ToxicityAnswer,
+    response_model=ToxicityAnswer,
     summary="A patient's worst grades",
     dependencies=[require_role("reader"), as_of()],
 )
@@ -232,7 +233,7 @@ async def toxicity(service: TheService, study: StudyName, patient: PatientName) 
         courses, unknown = toxicity.courses, toxicity.phase_unknown
         return {
             "patient": patient,
-            "radiotherapy": responses.course(courses[0]) if courses else None,
+            "radiotherapy": course_answer(courses[0]) if courses else None,
             "summary": toxicity.summary,
             "phase_unknown": {"n": sum(unknown.values())} | unknown,
             "other_courses": toxicity.other_courses,
