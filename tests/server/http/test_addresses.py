@@ -60,9 +60,9 @@ def test_every_route_under_v1_is_of_the_class_that_refuses_them() -> None:
         (f"{_PATIENT}/grades?termm=x",
          {"term", "phase", "min_grade", "include_superseded", "limit", "cursor", "as_of"}),
         (f"{_STUDY}/shift-table?term=Nausea&edition=5.0",
-         {"term", "phase", "course", "on_treatment", "include_baseline", "as_of"}),
+         {"term", "phase", "course", "on_treatment", "include_baseline", "attribution", "as_of"}),
         (f"{_STUDY}/time-to-grade?term=Nausea&grade=2&x=",
-         {"term", "min_grade", "course", "as_of"}),
+         {"term", "min_grade", "course", "attribution", "censor", "as_of"}),
         ("/v1/criteria/compare?from=4.03&to=5.0&too=6.0", {"from", "to"}),
     ],
 )  # fmt: skip

@@ -93,7 +93,7 @@ async def behind_reading(
     return _behind(found, document, _TITLES[reading], toxicity["patients"], meaning)
 
 
-@router.get("/studies/{study}/other/{phase}/{term:path}/{what}")
+@router.get("/studies/{study}/other/{phase}/{term}/{what}")
 async def behind_other(
     service: TheService,
     study: str,
