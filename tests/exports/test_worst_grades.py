@@ -219,3 +219,19 @@ def test_a_result_of_unknown_phase_raises_what_is_possible(
 ) -> None:
     (found,) = _worst(_alt({"2011-01-20": "30", **results}), course, Rules(), 2)
     assert found[3:] == expected
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "after", "expected"),
+    [
+        ("30", "160", "130", (None, 2, 2, None, None, None, None)),  # The baseline is 0 or 2.
+        ("70", "160", "230", (None, 3, 3, None, None, True, None)),  # 1 or 2: worse than either.
+        ("130", "160", "230", (2, 3, 3, None, None, True, None)),  # 2 either way.
+    ],
+)
+def test_a_baseline_of_several_results_of_its_day_may_have_no_grade(
+    one: str, other: str, after: str, expected: tuple[object, ...]
+) -> None:
+    rows = _alt({"2011-01-20": one, "2011-01-20 ": other, "2011-02-01": after})
+    (found,) = _worst(rows, _COURSE, Rules(), 2)
+    assert found[2:] == expected

@@ -54,6 +54,7 @@ class Worst:
             & pl.col("term").is_not_null()
             & ~pl.col("reason").is_in(_LEFT_OUT).fill_null(False)
         )
+        counted = _with_ambiguous_baselines(counted)
         found = counted.select(
             code=_code(), least=pl.col("at_least").fill_null(NO_NUMBER),
             most=pl.col("at_most").fill_null(NO_NUMBER), bits=_bits(counted["flags"]),
@@ -133,6 +134,31 @@ class Worst:
         return dict(zip(patients.gather(days["who"]), days["last"], strict=True))
 
 
+def _with_ambiguous_baselines(graded: pl.DataFrame) -> pl.DataFrame:
+    """Return grades with all that may be a baseline as one, nothing certain of it above 0.
+
+    So it is where the baseline's own grade depends on which of several results of one day it is.
+    """
+    flagged = _flagged(graded["flags"], Flag.BASELINE_AMBIGUOUS)
+    if not flagged.any():
+        return graded.with_columns(is_ambiguous=pl.lit(value=False))
+    before = pl.col("phase").is_in(["baseline", "pre_treatment"])
+    unknown = pl.col("baseline_grade").is_null() & pl.col("at_most").is_not_null()
+    ambiguous = pl.lit(flagged) & before & unknown
+    return graded.with_columns(
+        phase=pl.when(ambiguous).then(pl.lit("baseline", PHASE_TYPE)).otherwise("phase"),
+        at_least=pl.when(ambiguous).then(pl.lit(0, pl.Int8)).otherwise("at_least"),
+        is_ambiguous=ambiguous,
+    )
+
+
+def _flagged(flags: pl.Series, flag: Flag) -> pl.Series:
+    """Return which rows have a flag."""
+    met = flags.unique()
+    names = met.cast(pl.String).str.contains(flag.value, literal=True)
+    return flags.to_physical().is_in(met.to_physical().filter(names.fill_null(False)).implode())
+
+
 def _code() -> pl.Expr:
     """Return term x 8 + the place of the phase in ``CELLS``."""
     known = pl.col("phase").to_physical().cast(pl.Int64)
@@ -152,20 +178,12 @@ def _code() -> pl.Expr:
 
 def _bits(flags: pl.Series) -> pl.Expr:
     """Return what is known of a grade beside its bounds; nothing of what was not graded."""
-    met = flags.unique()
-    names = met.cast(pl.String).str.contains(Flag.RELATIVE_TO_BASELINE.value, literal=True)
-    relative = met.to_physical().filter(names.fill_null(False))
     least, worse = pl.col("at_least"), pl.col("worse_than_baseline")
     bits = (
-        (DECIDED, least == pl.col("at_most")),
+        (DECIDED, (least == pl.col("at_most")) & ~pl.col("is_ambiguous")),
         (WORSE, worse),
         (MAY_BE_WORSE, least.is_not_null() & worse.is_null()),
-        (
-            RELATIVE,
-            pl.lit(flags.to_physical().is_in(relative.implode()))
-            if len(relative)
-            else pl.lit(False),
-        ),
+        (RELATIVE, pl.lit(_flagged(flags, Flag.RELATIVE_TO_BASELINE))),
     )
     return reduce(or_, (met.fill_null(False).cast(pl.UInt8) * bit for bit, met in bits))
 

@@ -1,11 +1,13 @@
 """Summary of a patient's grades: per term the baseline, worst acute and worst late grade."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
+from msgspec.structs import replace
 
+from toxgrade.grading.flags import Flag
 from toxgrade.grading.phase import belongs
 from toxgrade.grading.result import CertainPhase, PatientGrade, Phase, Place
 
@@ -26,10 +28,17 @@ def worse(at_least: int | None, at_most: int | None, baseline: _Bounds) -> bool 
     return False if at_most <= baseline.at_least else None
 
 
+def is_ambiguous(phase: Phase, flags: Collection[str], baseline_grade: int | None) -> bool:
+    """Return whether a result may be the baseline, whose own grade is ambiguous."""
+    before = phase in ("baseline", "pre_treatment")
+    return before and baseline_grade is None and Flag.BASELINE_AMBIGUOUS in flags
+
+
 class Graded(msgspec.Struct, frozen=True, gc=False):
     """The fields of a grade, new or stored, that the summary needs; as in ``PatientGrade``.
 
-    ``worse``: whether it is worse than its own baseline.
+    ``worse``: whether it is worse than its own baseline. ``may_be_baseline``: its result is, or may
+    be, the baseline, whose own grade depends on which of several results of one day it is.
     """
 
     term: str | None
@@ -39,15 +48,16 @@ class Graded(msgspec.Struct, frozen=True, gc=False):
     at_most: int | None
     worse: bool | None
     places: tuple[Place, ...] = ()
+    may_be_baseline: bool = False
 
     @classmethod
     def of(cls, entry: PatientGrade) -> "Graded":
         grade = entry.grade
         term = grade.term.name if grade.term else None
         bounds = (grade.at_least, grade.at_most)
-        return cls(
-            term, entry.phase, entry.course, *bounds, entry.worse_than_baseline, entry.places
-        )
+        ambiguous = is_ambiguous(entry.phase, grade.flags, entry.baseline_grade)
+        is_worse = entry.worse_than_baseline
+        return cls(term, entry.phase, entry.course, *bounds, is_worse, entry.places, ambiguous)
 
     def within(self, phase: CertainPhase) -> bool | None:
         """Return whether it lies in a phase of the first course; None: possibly."""
@@ -125,7 +135,10 @@ def summarise(grades: Iterable[Graded]) -> list[TermSummary]:
         if grade.term is None or (grade.course and grade.phase != "unknown"):
             continue
         found = by_term.setdefault(grade.term, {})
-        if grade.phase == "baseline":
+        if grade.may_be_baseline:
+            either = replace(grade, at_least=0)
+            found.setdefault("baseline", _Worst()).add(either, certain=True)
+        elif grade.phase == "baseline":
             found.setdefault("baseline", _Worst()).add(grade, certain=True)
         for phase in _PHASES:
             within = grade.within(phase)

@@ -15,7 +15,7 @@ from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.phase import Window, possible_places
 from toxgrade.grading.result import Course, LabResult, Place, Reported
-from toxgrade.grading.summary import Graded
+from toxgrade.grading.summary import Graded, is_ambiguous
 from toxgrade.grading.units import Names
 from toxgrade.server.records.current_state import (
     FollowUp,
@@ -77,6 +77,7 @@ def graded(row: Mapping[str, Any], courses: Sequence[Course], window: Window) ->
     return Graded(
         row["term"], row["phase"], row["course"], row["at_least"], row["at_most"],
         row["worse_than_baseline"], places,
+        is_ambiguous(row["phase"], row["flags"].split(), row["baseline_grade"]),
     )  # fmt: skip
 
 

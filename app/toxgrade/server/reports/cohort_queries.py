@@ -55,6 +55,17 @@ def has_flag(flag: Flag) -> ColumnElement[bool]:
     return grades.c.flags.contains(flag.value)
 
 
+def may_be_baseline() -> ColumnElement[bool]:
+    """Return the condition of grades that may be the baseline's, which is ambiguous.
+
+    They are those of the results up to the start of the course where the baseline's own grade
+    depends on which of several results of one day it is: nothing is certain of it above 0.
+    """
+    before = grades.c.phase.in_(("baseline", "pre_treatment"))
+    ambiguous = has_flag(Flag.BASELINE_AMBIGUOUS)
+    return and_(before, ambiguous, grades.c.baseline_grade.is_(None), grades.c.at_most.is_not(None))
+
+
 def followed_until(connection: Connection, study: Study) -> dict[int, date]:
     """Return the last day on which each patient was followed, by the patient's row number.
 

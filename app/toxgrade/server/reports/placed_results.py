@@ -15,7 +15,7 @@ from toxgrade.grading.phase import belongs, possible_places
 from toxgrade.grading.result import PHASES, CertainPhase, Collected, Course, Phase, Place
 from toxgrade.server.records.db.tables import grades, patients, results
 from toxgrade.server.records.studies import Study
-from toxgrade.server.reports.cohort_queries import current_and_final
+from toxgrade.server.reports.cohort_queries import current_and_final, may_be_baseline
 
 AFTER_START: tuple[CertainPhase, ...] = ("acute", "late")
 
@@ -125,12 +125,14 @@ def laboratory_baselines(
     That of a later course may be a result of the course before, which has another phase there; so
     it is taken from the grades that were compared with it.
     """
-    is_baseline = grades.c.phase == "baseline"
+    ambiguous = may_be_baseline()
+    is_baseline = or_(grades.c.phase == "baseline", ambiguous)
+    certain = case((ambiguous, 0), else_=grades.c.at_least)
     query = (
         select(
             grades.c.patient_id,
             grades.c.term,
-            func.max(case((is_baseline, grades.c.at_least))).label("at_least"),
+            func.max(case((is_baseline, certain))).label("at_least"),
             func.max(case((is_baseline, grades.c.at_most))).label("at_most"),
             func.max(grades.c.baseline_grade).label("compared"),
         )
