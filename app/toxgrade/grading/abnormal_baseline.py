@@ -38,6 +38,13 @@ def abnormal_side(term: Term) -> Side | None:
     return None
 
 
+def asked_side(term: Term) -> Side | None:
+    """Return the limit that the baseline is compared with (``if baseline > ULN``); None: none."""
+    conditions = (limit.condition for c in term.grades for limit in c.limits)
+    asked = (c.limit for c in conditions if c and c.subject == "baseline")
+    return next((limit for limit in asked if limit != "baseline"), None)
+
+
 def stands(
     value: NormalizedResult | Reason, before: NormalizedResult | None, term: Term, side: Side
 ) -> AgainstBaseline:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from toxgrade.criteria.model import Condition, Reference, Term, Unit
+from toxgrade.grading.abnormal_baseline import asked_side
 from toxgrade.grading.flags import Reason
 from toxgrade.grading.indicators import reaches, says_beyond
 from toxgrade.grading.limits import INFINITY, ZERO, Interval, ResolvedLimit
@@ -111,8 +112,7 @@ def hull(
 
     ``range_only``: by the limits of normal alone, as with a normal baseline.
     """
-    conditions = (resolved.limit.condition for _, resolved in limits)
-    side = next((c.limit for c in conditions if c and c.subject == "baseline"), None)
+    side = asked_side(term)
     if range_only:
         cases = [BaselineCase(None, result.unit, False, side, Reason.MISSING_BASELINE)]
     else:

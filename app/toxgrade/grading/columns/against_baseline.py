@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from toxgrade.criteria.model import Condition
-from toxgrade.grading.abnormal_baseline import abnormal_side
+from toxgrade.grading.abnormal_baseline import abnormal_side, asked_side
 from toxgrade.grading.against_baseline import outcome
 from toxgrade.grading.columns.baselines import Baselines
 from toxgrade.grading.columns.by_group import grade_groups, grade_one_by_one, scatter
@@ -21,6 +21,7 @@ from toxgrade.grading.columns.output import FLAG_BITS, flag_bit, flags_of_grade
 from toxgrade.grading.flags import Flag, Reason
 from toxgrade.grading.grader import REFERENCE_RANGE_ONLY, TermGrader
 from toxgrade.grading.parse import COLUMNS, lab_result
+from toxgrade.grading.result import LabResult
 
 _OUTCOME = [*GRADED, "flags", "baseline_grade", "worse"]
 _TOLD = ("at_least", "at_most", "baseline_grade", "worse")
@@ -34,8 +35,13 @@ class Comparison:
 
     def __init__(self, grader: TermGrader, cases: Cases, baselines: Baselines) -> None:
         self._grader, self._cases, self._baselines = grader, cases, baselines
-        sides = [abnormal_side(term) for term in grader.edition.terms]
-        self._sides = pl.Series("side", sides, dtype=pl.Enum(["ULN", "LLN"]))
+        self._sides = pl.DataFrame(
+            {
+                "side": [abnormal_side(term) for term in grader.edition.terms],
+                "asked": [asked_side(term) for term in grader.edition.terms],
+            },
+            schema=dict.fromkeys(("side", "asked"), pl.Enum(["ULN", "LLN"])),
+        )
 
     @property
     def _chosen(self) -> ChosenBaselines:
@@ -63,65 +69,83 @@ class Comparison:
         concerned = (tests["compares"] & ~tests["before_start"]).arg_true()
         if not len(concerned):
             return tests.with_columns(_worse(), _baseline_grade())
-        part = tests.select("at", "test", "who", "b_at_least", "b_at_most")[concerned]
-        part = part.hstack(self._cases.tests.drop("compares")[part["test"]])
-        found = self._chosen.find(part) if b is None else b[concerned]
-        part = part.hstack([self._sides.gather(part["term"]), found])
-        part = self._chosen.add_numbers(part)
+        part = tests.select("at", "test", "who", "term", "b_at_least", "b_at_most")[concerned]
+        part = part.hstack([self._chosen.find(part) if b is None else b[concerned]])
+        alone = part["b"].is_null()
+        tests = self._without_baseline(tests, part.filter(alone), concerned.filter(alone), rows)
+        part, concerned = part.filter(~alone), concerned.filter(~alone)
+        if not len(part):
+            return tests.with_columns(_worse(), _baseline_grade())
         graded = self._graded(part, rows)
         tests = scatter(tests, concerned, graded.select(*GRADED, "flags"))
         tests = tests.with_columns(_worse(), _baseline_grade())
         by_value = graded["side"].is_not_null().arg_true()
         if not len(by_value):
             return tests
-        values = self._worse_by_value(graded[by_value], part["at_most"][by_value], rows)
+        values = self._worse_by_value(graded[by_value], rows)
         return tests.with_columns(tests["worse"].clone().scatter(concerned[by_value], values))
 
+    def _without_baseline(
+        self, tests: pl.DataFrame, part: pl.DataFrame, places: pl.Series, rows: pl.DataFrame
+    ) -> pl.DataFrame:
+        """Return tests with the grades of those at ``places``, ``part``, that have no baseline.
+
+        Each of the ``Cases.tests`` has one such grade, whoever's it is.
+        """
+        if not len(part):
+            return tests
+        each = part.unique("test", keep="first", maintain_order=True)
+        graded = self._graded(each, rows).select("test", *GRADED, "flags")
+        shared = part.select("test").join(graded, on="test", how="left", maintain_order="left")
+        return scatter(tests, places, shared.drop("test"))
+
     def _graded(self, part: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-        """Return tests graded against the baselines whose numbers they have."""
+        """Return tests with the numbers of their case and of baseline ``b``, graded against it."""
+        part = part.drop("term").hstack(self._cases.tests.drop("compares")[part["test"]])
+        part = part.hstack(self._sides.select(pl.all().gather(part["term"])))
+        part = self._chosen.add_numbers(part).with_columns(own_most="at_most")
         measured = part["refused"].is_null()
         measured |= (part["refused"] == _IMPLAUSIBLE_LIMIT) & part["side"].is_not_null()
         # What ``<60`` may be depends on whether it was normal: the plain grader tries both.
-        either = part["baseline_above_uln"].is_null() | part["baseline_below_lln"].is_null()
-        either &= (part["baseline_comparator"] > 0).fill_null(False)
+        either = part.select(
+            pl.col("asked").is_not_null()
+            & _was_beyond("asked").is_null()
+            & (pl.col("baseline_comparator") > 0).fill_null(False)
+        ).to_series()
         plain = part["one_by_one"] | ((part["b_one_by_one"] | either) & measured)
         in_columns = part["refused"].is_null() & ~plain
         graded = grade_groups(part, "full", in_columns, self._cases.groups)
         graded = graded.with_columns(flags=flags_of_grade(), plain=plain)
         if graded["side"].count():
-            relative = pl.lit(measured) & pl.col("side").is_not_null() & _abnormal()
+            relative = pl.lit(measured) & pl.col("side").is_not_null() & _was_beyond("side")
             bit = flag_bit(Flag.RELATIVE_TO_BASELINE, relative)
             graded = graded.with_columns(pl.col("flags") | bit)
-        texts, places = rows.select(COLUMNS), plain.arg_true()
-        plain_rows = graded.select("at", "term", "b")[places].iter_rows()
-        plain_grades = grade_one_by_one(
-            self._grader,
-            (
-                (lab_result(texts.row(at, named=True)), term, self._chosen.as_written(b))
-                for at, term, b in plain_rows
-            ),
-        )
+        places = plain.arg_true()
+        plain_grades = grade_one_by_one(self._grader, self._as_written(graded[places], rows))
         return scatter(graded, places, plain_grades)
 
-    def _worse_by_value(
-        self, graded: pl.DataFrame, own_most: pl.Series, rows: pl.DataFrame
-    ) -> pl.Series:
+    def _worse_by_value(self, graded: pl.DataFrame, rows: pl.DataFrame) -> pl.Series:
         """Return ``worse_by_value`` of plain grading for tests that have a ``side``."""
-        found = graded.with_columns(own_most=own_most).select(_by_value()).to_series()
+        found = graded.select(_by_value()).to_series()
         places = graded["plain"].arg_true()
         return found.scatter(places, [*self._one_by_one(graded[places], rows)])
 
     def _one_by_one(self, graded: pl.DataFrame, rows: pl.DataFrame) -> Iterator[bool | None]:
-        texts = rows.select(COLUMNS)
-        for at, place, b in graded.select("at", "term", "b").iter_rows():
-            baseline = self._chosen.as_written(b)
-            if baseline is None:
+        for result, place, baseline in self._as_written(graded, rows):
+            if baseline is None or place is None:
                 yield None
                 continue
             term = self._grader.edition.terms[place]
             before = self._grader.grade(baseline, term, REFERENCE_RANGE_ONLY)
-            result = lab_result(texts.row(at, named=True))
             yield outcome(result, term, baseline, before, self._grader, before=False).worse
+
+    def _as_written(
+        self, tests: pl.DataFrame, rows: pl.DataFrame
+    ) -> Iterator[tuple[LabResult, int | None, LabResult | None]]:
+        """Return result, term and baseline of each test, parsed from their texts."""
+        texts = rows[tests["at"]].select(COLUMNS).iter_rows(named=True)
+        baselines = self._chosen.as_written(tests["b"])
+        return zip(map(lab_result, texts), tests["term"], baselines, strict=True)
 
 
 def _baseline_grade() -> pl.Expr:
@@ -136,9 +160,9 @@ def _worse(at_most: str | pl.Expr = "at_most", b_at_most: str | pl.Expr = "b_at_
     return by_least.when(most <= pl.col("b_at_least")).then(pl.lit(False)).alias("worse")
 
 
-def _abnormal() -> pl.Expr:
-    """Return whether the baseline was beyond the limit ``side`` of its own."""
-    uln = pl.col("side") == "ULN"
+def _was_beyond(side: str) -> pl.Expr:
+    """Return whether the baseline was beyond the limit of its own that a column names."""
+    uln = pl.col(side) == "ULN"
     return pl.when(uln).then("baseline_above_uln").otherwise("baseline_below_lln")
 
 
@@ -150,9 +174,9 @@ def _by_value() -> pl.Expr:
     lowest = pl.when(pl.col("side") == "ULN").then("b_at_least").otherwise("b_at_most")
     if_normal = _worse(pl.min_horizontal("at_most", "own_most"), lowest)
     worse = (
-        pl.when(_abnormal())
+        pl.when(_was_beyond("side"))
         .then(by_value)
-        .when(~_abnormal())
+        .when(~_was_beyond("side"))
         .then(_worse())
         .when(by_value == if_normal)
         .then(by_value)

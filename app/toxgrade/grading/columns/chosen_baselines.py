@@ -138,14 +138,22 @@ class ChosenBaselines:
         uncertain = keys.is_in(self._uncertain.implode()) & (compared | tests["is_baseline"])
         return ambiguous.fill_null(False), uncertain.fill_null(False)
 
-    def as_written(self, b: int | None) -> LabResult | None:
-        """Return the baseline parsed from the texts of its case; None where there is none."""
-        return None if b is None else self._parsed(self._baselines["case"][b])
+    def as_written(self, b: pl.Series) -> list[LabResult | None]:
+        """Return baselines parsed from the texts of their cases; None where there is none."""
+        cases = self._baselines["case"].gather(b)
+        every = cases.drop_nulls().unique()
+        parsed = dict(zip(every, self._parsed(every), strict=True))
+        return [None if case is None else parsed[case] for case in cases]
 
-    def _parsed(self, case: int) -> LabResult:
-        """Return a result of a case, parsed from its texts; its date and declaration are of any."""
-        at = self._texts["case"].search_sorted(case)
-        return lab_result(self._texts.select(COLUMNS).row(at, named=True))
+    def _parsed(self, cases: pl.Series) -> list[LabResult]:
+        """Return a result of each case, parsed from its texts; its date and declaration are of any.
+
+        All are looked up at once: a look-up takes longer than grading a result.
+        """
+        if not len(cases):
+            return []
+        at = self._texts["case"].search_sorted(cases)
+        return [lab_result(row) for row in self._texts[at].select(COLUMNS).iter_rows(named=True)]
 
     def add_numbers(self, tests: pl.DataFrame) -> pl.DataFrame:
         """Add to every test the numbers of its baseline, as ``kernel.grade_group`` needs them.
@@ -175,12 +183,16 @@ class ChosenBaselines:
             return Fraction(0)
         if number is not None:
             return Fraction(number, SCALE) * self._units.factor(unit)
-        value = self._parsed(candidate["case"]).value
+        value = self._result(candidate).value
         assert value is not None, "it is a number"
         return Fraction(without_noise(value.number)) * self._units.factor(unit)
 
     def _written(self, candidate: Candidate) -> tuple[str, ...]:
-        return as_written(self._parsed(candidate["case"]), self._names)
+        return as_written(self._result(candidate), self._names)
+
+    def _result(self, candidate: Candidate) -> LabResult:
+        (result,) = self._parsed(pl.Series([candidate["case"]]))
+        return result
 
 
 def _decided(baselines: pl.DataFrame) -> pl.Series:
