@@ -177,3 +177,50 @@ def test_a_clinician_s_grade_of_a_laboratory_term_without_baseline_is_not_called
     document = table(study, "acute")
     assert document["any_toxicity"]["unknown"] == ["P1"]
     assert document["grade_3_or_more"]["patients"] == ["P1"]
+
+
+@pytest.mark.parametrize(("edition", "worst"), [("5.0", 2), ("6.0", 3)])
+def test_an_enzyme_that_quadruples_from_an_abnormal_baseline_is_worse(
+    study: httpx.Client, edition: str, worst: int
+) -> None:
+    """ALT 250 to 1,000 U/L: grade 3 by its ULN before, then 4 times its own baseline."""
+    study.put(_STUDY, json={"edition": edition})
+    store(study, alt("250", "2020-01-03"), alt("1000", "2020-03-02"), radiotherapy=_RT)
+    document = table(study, "acute")
+    assert document["any_toxicity"]["patients"] == ["P1"]
+    assert document["any_toxicity"]["by_2_or_more"]["n"] == 1
+    shift = study.get(f"{_STUDY}/shift-table?term=Alanine aminotransferase increased").json()
+    assert shift["cells"] == []
+    assert shift["abnormal_compared_with_itself"] == [{"worst": worst, "n": 1, "patients": ["P1"]}]
+    assert shift["worse"] == ["P1"]
+    times = study.get(
+        f"{_STUDY}/time-to-grade?term=Alanine aminotransferase increased&min_grade=2"
+    ).json()
+    assert times["events"] == 1
+
+
+@pytest.mark.parametrize(
+    ("edition", "results", "term", "grade"),
+    [
+        # 1.9 x ULN if the baseline was normal, 2.5 x the baseline if it was not: 2 either way.
+        ("5.0", [{"analyte": "bilirubin", "value": "3.57", "unit": "mg/dL",
+                  "collected": "2020-01-03"},
+                 {"analyte": "bilirubin", "value": "8.93", "unit": "mg/dL", "uln": "4.69",
+                  "collected": "2020-03-02"}], "Blood bilirubin increased", 2),
+        ("4.03", [{"analyte": "hemoglobin", "value": "75", "unit": "g/L", "uln": "170",
+                   "lln": "130", "collected": "2020-03-02"}], "Hemoglobin increased", 0),
+        ("4.03", [{"analyte": "cholesterol", "value": "2000", "unit": "mg/dL", "uln": "200",
+                   "collected": "2020-03-02"}], "Cholesterol high", 4),
+        ("4.03", [{"analyte": "triglycerides", "value": "18000", "unit": "mg/dL",
+                   "collected": "2020-03-02"}], "Hypertriglyceridemia", 4),
+    ],
+)  # fmt: skip
+def test_what_is_known_is_graded_and_stored(
+    study: httpx.Client, edition: str, results: list[dict[str, str]], term: str, grade: int
+) -> None:
+    study.put(_STUDY, json={"edition": edition})
+    store(study, *results, radiotherapy=_RT)
+    (summary,) = [
+        one for one in study.get(f"{_P}/toxicity").json()["summary"] if one["term"] == term
+    ]
+    assert (summary["worst_acute"], summary["worst_acute_at_most"]) == (grade, grade)
