@@ -11,6 +11,7 @@ import msgspec
 
 from toxgrade.cohort.worst import Bounds, any_of
 from toxgrade.grading.event import Attribution
+from toxgrade.grading.impossible_dates import is_far_from_treatment
 from toxgrade.grading.phase import Window, belongs, place, possible_places
 from toxgrade.grading.result import Collected, Course, Place
 
@@ -82,6 +83,7 @@ class PlacedEvent:
 
     ``late`` None: possibly. ``persistent``: it began, or may have begun, in the acute phase, and
     lasts, or may last, into the late one. ``on_treatment``: of the onset, as in ``Placement``.
+    ``is_likely`` False: the onset is decades from radiotherapy.
     """
 
     event: ClinicalEvent
@@ -89,6 +91,7 @@ class PlacedEvent:
     places: tuple[Place, ...]
     on_treatment: bool | None
     late: bool | None
+    is_likely: bool = True
 
     @property
     def persistent(self) -> bool:
@@ -122,6 +125,7 @@ def place_events(
             places,
             place(event.onset, courses, window).on_treatment,
             own.late(event, places),
+            not is_far_from_treatment(event.onset, courses),
         )
         for event, places in own.placed
     ]

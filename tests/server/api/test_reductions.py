@@ -224,3 +224,15 @@ def test_what_is_known_is_graded_and_stored(
         one for one in study.get(f"{_P}/toxicity").json()["summary"] if one["term"] == term
     ]
     assert (summary["worst_acute"], summary["worst_acute_at_most"]) == (grade, grade)
+
+
+def test_an_event_decades_from_treatment_is_possible_and_no_more(study: httpx.Client) -> None:
+    """Nausea of 2099 is a slip of the keyboard, as a laboratory's date would be."""
+    store(study, alt("30", "2020-01-03"), radiotherapy=_RT)
+    study.put(_P, json={"last_contact": "2020-12-01", "vital_status": "alive"})
+    event = {"term": "Nausea", "grade": 3, "onset": "2099-09-01"}
+    assert study.post(f"{_P}/events", json=event).status_code == 201
+    times = study.get(f"{_STUDY}/time-to-grade?term=Nausea&min_grade=3").json()
+    assert (times["events"], times["undecided"]) == (0, ["P1"])
+    late = study.get(f"{_STUDY}/late-toxicity").json()
+    assert (late["late"], len(late["undecided"])) == ([], 1)

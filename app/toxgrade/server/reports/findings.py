@@ -158,7 +158,7 @@ class Findings:
     def _add_event(
         self, seen: Seen, patient_id: int, placed: PlacedEvent, baseline: Bounds | None
     ) -> None:
-        event, certain = placed.event, bool(placed.counts(AFTER_START))
+        event, certain = placed.event, bool(placed.counts(AFTER_START) and placed.is_likely)
         days = self._days(patient_id, event.onset.first, event.onset.last)
         is_worse = worse(event.grade, event.grade, baseline) if baseline else None
         finding = Finding(*days, event.grade, event.grade, is_worse, certain)

@@ -144,7 +144,8 @@ def _event_visits(
 def _event_visit(placed: PlacedEvent, phase: Phase, baseline: Bounds | None) -> Visit:
     event = placed.event
     is_worse = worse(event.grade, event.grade, baseline) if baseline else None
+    late = placed.late if placed.is_likely or placed.late is False else None
     return Visit(
-        event.onset.first, phase, event.grade, event.grade, is_worse, placed.late,
+        event.onset.first, phase, event.grade, event.grade, is_worse, late,
         attribution=event.attribution, persistent=placed.persistent,
     )  # fmt: skip
