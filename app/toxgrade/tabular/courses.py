@@ -140,17 +140,13 @@ def treatment_dates(
         first.is_not_null() & at.is_null() & (_length(with_patient["start"]) > _DATE_LENGTH)
     ).fill_null(False)
     deaths = read_dates(with_patient["died"])
-    wrong = {
-        start: no_start | hour_alone,
-        end: no_end,
-        str(death): deaths["unreadable_date"],
-    }
-    for column, is_wrong in wrong.items():
-        if is_wrong.any():
-            place = int(is_wrong.arg_max() or 0)
-            where = _place(f"column {column} of {file}", with_patient["line"][place])
-            accepted = _WITH_MINUTES if column == start and hour_alone[place] else _ACCEPTED
-            raise FileError(f"{where}: expected {accepted}")
+    wrong = {start: no_start | hour_alone, end: no_end, str(death): deaths["unreadable_date"]}
+    faults = [(int(w.arg_max() or 0), column) for column, w in wrong.items() if w.any()]
+    if faults:
+        place, column = min(faults, key=lambda fault: fault[0])
+        where = _place(f"column {column} of {file}", with_patient["line"][place])
+        accepted = _WITH_MINUTES if column == start and hour_alone[place] else _ACCEPTED
+        raise FileError(f"{where}: expected {accepted}")
     at = at.set((at == time()).fill_null(False), None)
     courses = with_patient.select(
         "patient", "line", rt_start=first, rt_end=last, rt_start_time=at, died=deaths["last"]

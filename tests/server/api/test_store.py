@@ -44,6 +44,8 @@ def test_a_panel_is_graded_stored_and_read_back(api: httpx.Client) -> None:
     assert [g["collected"] for g in read] == ["2011-01-20", "2011-04-23"]
     toxicity = api.get(f"{_P1}/toxicity").json()
     assert toxicity.pop("liver_safety")["peak_x_uln"]["bilirubin"] == 1.5
+    left_out = [toxicity.pop(name) for name in ("phase_unknown", "other_courses", "after_death")]
+    assert left_out == [{"n": 0}, 0, 0]
     assert toxicity == {
         "patient": "P1",
         "radiotherapy": {
@@ -278,7 +280,7 @@ def test_a_study_chooses_its_rules(api: httpx.Client) -> None:
             "study": "early", "synthetic": False, "edition": "4.03",
             "window": {"anchor": "start", "days": 90},
             "liver_enzymes": ["ALT", "AST", "ALP", "GGT"], "rows": None,
-            "interpretations": {},
+            "clinical_terms": [], "interpretations": {},
             "dictionary": {"analytes": {}, "units": {}, "specimens": {}},
             "implausible": "refuse",
         },

@@ -42,7 +42,7 @@ def test_both_readings_of_any_toxicity_lead_to_their_patients(page: Page) -> Non
     ):
         page.goto("/studies/demo")
         figure = page.locator(".figures > div").filter(has=page.get_by_text(title, exact=True))
-        figure.locator("a").click()
+        figure.locator("a").first.click()
         assert page.locator(".names a").all_inner_texts() == expected[key]["patients"]
 
 
