@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body
 from fastapi.responses import Response
-from pydantic import Field, StrictBool
+from pydantic import Field, Strict, StrictBool
 from sqlalchemy import Connection, Row
 
 from toxgrade.criteria.vocabulary import stored_term
@@ -21,7 +21,7 @@ from toxgrade.server.api.fields import (
     StudyName,
     Text,
 )
-from toxgrade.server.api.requests import WholeNumber
+from toxgrade.server.api.requests import AS_WHOLE
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import JsonRoute
 from toxgrade.server.http.service import Service, TheService
@@ -41,7 +41,9 @@ class EventRequest(RequestModel):
     """A clinician's grade; sent again with other content it corrects the earlier version."""
 
     term: Name = Field(description="A CTCAE term, or a label such as liver pain.")
-    grade: Annotated[WholeNumber, Field(ge=0, le=5)] = Field(description="0: absent, resolved.")
+    grade: Annotated[int, Strict(), Field(ge=0, le=5), AS_WHOLE] = Field(
+        description="0: absent, resolved."
+    )
     onset: CollectedAt = Field(description="The day from which on the grade holds.")
     resolved: Day = None
     ongoing: StrictBool | None = Field(None, description="true: declared to go on.")

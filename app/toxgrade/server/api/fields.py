@@ -156,6 +156,9 @@ Text = Annotated[
     str, Field(max_length=200, json_schema_extra=_PRINTABLE), AfterValidator(_printable)
 ]
 Name = Annotated[Text, Field(min_length=1)]
+Key = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
+"""A text as the name of a field: with a pattern, the OpenAPI document would leave open what others
+hold."""
 StudyName = Annotated[str, Field(pattern=f"^{STUDY_NAME.pattern}$", examples=["demo"])]
 PatientName = Annotated[str, Field(pattern=f"^{PATIENT_NAME.pattern}$", examples=["P01"])]
 

@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Header, Path, Query
+from fastapi import APIRouter, Body, Path, Query
 from fastapi.responses import JSONResponse, Response
 from pydantic import Field
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 
 from toxgrade.errors import PreconditionMissing
 from toxgrade.server.api import responses
@@ -87,21 +88,28 @@ async def withdrawal(
 
 
 @router.delete(
-    "", summary="Erase a patient's values for good", dependencies=[require_role("admin")]
+    "",
+    summary="Erase a patient's values for good",
+    dependencies=[require_role("admin")],
+    openapi_extra={
+        "parameters": [
+            {"name": "If-Match", "in": "header", "required": True, "schema": {"type": "string"}}
+        ]
+    },
 )
 async def erase(
+    request: Request,
     service: TheService,
     study: StudyName,
     patient: PatientName,
     asked: Annotated[ReasonRequest, Body()],
-    if_match: Annotated[str | None, Header(max_length=200)] = None,
 ) -> JSONResponse:
     """For a legal duty to erase: every value is deleted, the audit keeps that it was, and why.
 
     Needs `If-Match` with the ETag of the patient as read just before. The pseudonym stays taken.
     The patient's rows go from the graded rows of the study's batches too; none may be under way.
     """
-    if if_match is None:
+    if "if-match" not in request.headers:
         raise PreconditionMissing("erasing needs If-Match with the patient's ETag")
 
     def save(connection: Connection) -> int:

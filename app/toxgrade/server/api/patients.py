@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 from fastapi import APIRouter, Body, Query
 from fastapi.responses import JSONResponse
 from msgspec.structs import replace
-from pydantic import AfterValidator, Field, PlainValidator, model_validator
+from pydantic import AfterValidator, Field, PlainValidator, Strict, model_validator
 from sqlalchemy import Connection
 
 from toxgrade.errors import FieldFault, RequestError
@@ -27,7 +27,7 @@ from toxgrade.server.api.fields import (
     pattern,
     refuse,
 )
-from toxgrade.server.api.requests import Radiotherapy, WholeNumber
+from toxgrade.server.api.requests import AS_WHOLE, Radiotherapy
 from toxgrade.server.api.toxicity import ToxicityAnswer, course_answer
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import JsonRoute
@@ -69,7 +69,7 @@ class CourseRequest(Radiotherapy):
     """A course with its dose."""
 
     dose_gy: Dose = None
-    fractions: Annotated[WholeNumber, Field(ge=1, le=100)] | None = None
+    fractions: Annotated[int, Strict(), Field(ge=1, le=100), AS_WHOLE] | None = None
 
     def course(self) -> Course:
         dose = self.dose_gy.number if self.dose_gy else None
@@ -84,7 +84,7 @@ class PatientRequest(RequestModel):
     vital_status: VitalStatus | None = None
     cause: Text | None = Field(None, description="Of death.")
     sex: Sex | None = Field(None, description="Decides reference ranges of the study; null clears.")
-    birth_year: Annotated[WholeNumber, Field(ge=1880, le=LAST_YEAR)] | None = None
+    birth_year: Annotated[int, Strict(), Field(ge=1880, le=LAST_YEAR), AS_WHOLE] | None = None
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:

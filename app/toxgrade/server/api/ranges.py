@@ -3,12 +3,12 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, Strict
 
 from toxgrade.grading.reference_ranges import Sex, StudyRange
 from toxgrade.grading.study_ranges import MOST_ROWS, RangeTable
 from toxgrade.server.api.fields import Day, LimitOfNormal, Name, RequestModel, StudyName, Text
-from toxgrade.server.api.requests import WholeNumber
+from toxgrade.server.api.requests import AS_WHOLE
 from toxgrade.server.api.responses import StudyRangeAnswer
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import JsonRoute
@@ -21,7 +21,7 @@ router = APIRouter(
     prefix="/v1/studies/{study}/reference-ranges", tags=["studies"], route_class=JsonRoute
 )
 
-Years = Annotated[WholeNumber, Field(ge=0, le=150)]
+Years = Annotated[int, Strict(), Field(ge=0, le=150), AS_WHOLE]
 
 
 class RangeRequest(RequestModel):

@@ -21,7 +21,7 @@ from toxgrade.errors import FieldFault, ParseError, RequestError
 from toxgrade.grading.normalize import Implausible
 from toxgrade.grading.phase import PRESETS, Window, course_faults, read_window
 from toxgrade.grading.result import Course, LabResult
-from toxgrade.server.api.fields import Day, Name, RequestModel, Start, Text, refuse
+from toxgrade.server.api.fields import Day, Key, Name, RequestModel, Start, Text, refuse
 from toxgrade.server.api.lab_values import Lab
 from toxgrade.server.records.identity import Loc
 
@@ -34,7 +34,8 @@ def _whole(given: object) -> object:
 
 
 _MOST_DIGITS = 15
-WholeNumber = Annotated[int, Strict(), BeforeValidator(_whole)]
+AS_WHOLE = BeforeValidator(_whole)
+"""Stands last in an annotation: bounds that follow it are missing in the OpenAPI document."""
 
 
 EDITIONS = ("4.03", "4.0", "5.0", "6.0")
@@ -70,8 +71,8 @@ class WindowLength(RequestModel):
     """How long toxicity counts as acute after ``anchor``: so many months, or so many days."""
 
     anchor: Literal["end", "start"]
-    months: WholeNumber | None = None
-    days: WholeNumber | None = None
+    months: Annotated[int, Strict(), AS_WHOLE] | None = None
+    days: Annotated[int, Strict(), AS_WHOLE] | None = None
 
     @model_validator(mode="after")
     def _has_one_length(self) -> Self:
@@ -133,11 +134,11 @@ def _tables(given: object, read: ValidatorFunctionWrapHandler) -> object:
 
 
 InterpretationsField = Annotated[
-    dict[Text, Text],
+    dict[Key, Text],
+    Field(max_length=50),
     AfterValidator(lambda choices: dict(sorted(choices.items()))),
     Field(
         default_factory=dict,
-        max_length=50,
         description="The reading of each interpretation that `GET /v1/criteria` names; what is left"
         " out is read by default.",
         examples=[{"hypokalemia": "grade-1"}],
@@ -146,7 +147,7 @@ InterpretationsField = Annotated[
 
 
 DictionaryField = Annotated[
-    dict[Text, dict[Text, Text]],
+    dict[Key, dict[Key, Text]],
     WrapValidator(_tables),
     Field(
         default_factory=dict,

@@ -37,11 +37,35 @@ _OUTCOMES = ("accepted", "overridden")
 _MAX_LOOP_BYTES = 100_000
 
 
-def _requires(*names: str) -> dict[str, Any]:
-    """Return the OpenAPI description of a body with these fields."""
-    schema = {"type": "object", "required": list(names)}
+def _described(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the OpenAPI description of a body of this schema."""
     body = {"required": True, "content": {"application/json": {"schema": schema}}}
     return {"requestBody": body}
+
+
+def _object(**properties: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of an object that has these properties, all of them, and any others."""
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+_TEXT = {"type": "string", "pattern": r"\S"}
+_CALL = _object(
+    hook={"const": _HOOK},
+    hookInstance=_TEXT,
+    context=_object(patientId=_TEXT),
+    prefetch=_object(**{key: {} for key in (LABS, COURSES)}),
+)
+_FEEDBACK = _object(
+    feedback={
+        "type": "array",
+        "minItems": 1,
+        "items": _object(
+            card={"type": "string", "format": "uuid"},
+            outcome={"enum": list(_OUTCOMES)},
+            outcomeTimestamp={"type": "string", "format": "date-time"},
+        ),
+    }
+)
 
 
 @router.get("", summary="What this CDS service offers", dependencies=[public()])
@@ -66,7 +90,7 @@ async def discovery(service: TheService) -> dict[str, Any]:
 @router.post(
     f"/{_SERVICE}",
     summary="Cards about laboratory toxicity",
-    openapi_extra=_requires("hook", "hookInstance", "context", "prefetch"),
+    openapi_extra=_described(_CALL),
     dependencies=[require_role("reader", tokens_once=True)],
 )
 async def ctcae_labs(request: Request, service: TheService) -> Response:
@@ -154,7 +178,7 @@ def _failed(key: str, prefetch: Any) -> bool:
 @router.post(
     f"/{_SERVICE}/feedback",
     summary="What became of cards",
-    openapi_extra=_requires("feedback"),
+    openapi_extra=_described(_FEEDBACK),
     dependencies=[require_role("reader", tokens_once=True)],
     response_class=Response,
 )
