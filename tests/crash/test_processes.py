@@ -17,9 +17,10 @@ from toxgrade.grading.rules import Graders
 from toxgrade.server.api.lab_values import LabValue
 from toxgrade.server.records.audit_log import AuditAction
 from toxgrade.server.records.audit_verify import verify
+from toxgrade.server.records.change import Submission
 from toxgrade.server.records.db.engine import build_engine, transaction
 from toxgrade.server.records.db.tables import results
-from toxgrade.server.records.store import Submission, store
+from toxgrade.server.records.store import store
 from toxgrade.server.records.writer import Writer
 
 _CALLS, _WRITERS, _UPDATES = 100, 8, 15

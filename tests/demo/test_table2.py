@@ -15,8 +15,9 @@ from toxgrade.criteria.reader import load
 from toxgrade.demo import load_demo, submissions
 from toxgrade.grading.parse import read_value
 from toxgrade.grading.rules import Graders, Rules
+from toxgrade.server.records.change import Submission
 from toxgrade.server.records.db.engine import transaction
-from toxgrade.server.records.store import Submission, store
+from toxgrade.server.records.store import store
 from toxgrade.server.records.studies import save_study
 from toxgrade.server.settings import Settings
 

@@ -18,10 +18,11 @@ from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.result import GRADED_STATUSES, Course, LabResult
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.records.audit_log import audited_transaction
+from toxgrade.server.records.change import Submission
 from toxgrade.server.records.current_state import FollowUp, VitalStatus
 from toxgrade.server.records.patient_record import PatientRecord, put_patient, store_event
 from toxgrade.server.records.patients import lock_patient
-from toxgrade.server.records.store import Submission, store
+from toxgrade.server.records.store import store
 from toxgrade.server.records.studies import list_patients, save_study
 
 STUDY = "demo"

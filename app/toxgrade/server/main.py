@@ -32,6 +32,7 @@ from toxgrade.server.ehr import cds, fhir_http, operation
 from toxgrade.server.ehr.fhir_http import OUTCOMES, error_outcome
 from toxgrade.server.ehr.hl7v2 import routes as hl7v2
 from toxgrade.server.ehr.hl7v2.report import check_codes
+from toxgrade.server.http import incomplete
 from toxgrade.server.http.addresses import declared_only
 from toxgrade.server.http.authorization import undeclared_routes
 from toxgrade.server.http.middleware import BrowserClients, Metrics, RequestMiddleware
@@ -105,11 +106,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(RequestMiddleware, metrics=metrics)
     app.state.metrics = metrics
     for router in _JSON:
-        app.include_router(router, responses=PROBLEMS)
+        app.include_router(router, responses=PROBLEMS | incomplete.ANSWERS)
     # A misspelt ``study`` would store in another one.
     app.include_router(hl7v2.router, responses=PROBLEMS, dependencies=[declared_only()])
     for router in _FHIR:
-        app.include_router(router, responses=OUTCOMES)
+        app.include_router(router, responses=OUTCOMES | incomplete.ANSWERS)
     for router in _PAGES:
         app.include_router(router)
     if found := undeclared_routes(app):

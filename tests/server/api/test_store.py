@@ -14,9 +14,10 @@ from toxgrade.criteria.reader import load
 from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.rules import Graders
+from toxgrade.server.records.change import Submission
 from toxgrade.server.records.db.engine import build_engine
 from toxgrade.server.records.db.unit_of_work import unit_of_work
-from toxgrade.server.records.store import Submission, store
+from toxgrade.server.records.store import store
 
 _P1 = "/v1/studies/default/patients/P1"
 

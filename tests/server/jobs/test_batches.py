@@ -12,7 +12,7 @@ from toxgrade.exports.grade_file import grade_file
 from toxgrade.exports.run_report import GradeFileRequest
 from toxgrade.grading.rules import Rules
 from toxgrade.server.jobs import partition
-from toxgrade.server.jobs.chunk import StoredChunk
+from toxgrade.server.jobs.chunk import Piece
 from toxgrade.server.settings import Settings
 
 _P1, _P2 = "2011-01-24,2011-03-09", ","
@@ -259,15 +259,14 @@ def test_a_chunk_that_cannot_be_stored_is_set_aside_and_the_rest_goes_on(
     service: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(partition, "CHUNK", 1)
-    whole = StoredChunk.store
+    whole = Piece.store
 
-    def poisoned(self: StoredChunk, connection: Any) -> Any:
-        found = whole(self, connection)
-        if self._patients[0].name == "P2":
+    def poisoned(self: Piece, connection: Any) -> None:
+        whole(self, connection)
+        if self.new[0][0].name == "P2":
             raise KeyError("2.8")
-        return found
 
-    monkeypatch.setattr(StoredChunk, "store", poisoned)
+    monkeypatch.setattr(Piece, "store", poisoned)
     ended = service.done(_LABS)
     assert (ended["state"], ended["rows_done"], ended["rows_rejected"]) == ("incomplete", 11, 4)
     (aside,) = ended["quarantined"]

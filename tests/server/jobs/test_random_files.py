@@ -5,6 +5,7 @@ of it is stored with the same rows.
 import random
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from tests.conftest import NewDatabase
@@ -119,11 +120,15 @@ def test_it_is_stored_or_refused_on_purpose(tmp_path: Path, database: str, seed:
     except ToxgradeError:
         return
     for number, size in enumerate(rows):
-        frame = parts.read(number)
-        chunk = StoredChunk(frame, engine, "default", GRADERS)
-        with engine.begin() as connection:
-            pop_written(connection)
-            graded = chunk.store(connection).frame()
+        frame = pl.concat(parts.read(number))
+        found = []
+        for piece in StoredChunk([frame], engine, "default", GRADERS).pieces():
+            with engine.begin() as connection:
+                pop_written(connection)
+                piece.store(connection)
+            piece.is_stored = True
+            found.append(piece.outcome.frame())
+        graded = pl.concat(found)
         assert len(frame) == size <= len(graded)
         assert graded["row"].n_unique() == frame["row"].n_unique()
     engine.dispose()

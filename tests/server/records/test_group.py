@@ -19,12 +19,13 @@ from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.records.audit_log import AuditAction
 from toxgrade.server.records.audit_verify import verify
+from toxgrade.server.records.change import Submission
 from toxgrade.server.records.db.engine import build_engine, read_only
 from toxgrade.server.records.db.tables import grades, patients, results, studies, treatments
 from toxgrade.server.records.erase import erase_patient, withdraw
 from toxgrade.server.records.patient_record import PatientRecord, put_patient
 from toxgrade.server.records.patients import add_patients, lock_patient
-from toxgrade.server.records.store import Submission, store
+from toxgrade.server.records.store import store
 from toxgrade.server.records.studies import find_study, save_study
 from toxgrade.server.records.writer import Writer
 

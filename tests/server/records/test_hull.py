@@ -17,8 +17,9 @@ from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.phase import PRESETS, place
 from toxgrade.grading.result import Collected, Course, LabResult
 from toxgrade.grading.rules import Graders, Rules
+from toxgrade.server.records.change import Submission
 from toxgrade.server.records.db.engine import transaction
-from toxgrade.server.records.store import Submission, store
+from toxgrade.server.records.store import store
 from toxgrade.server.records.studies import find_study, save_study
 from toxgrade.server.reports.cohort_bounds import cohort
 

@@ -18,14 +18,13 @@ from toxgrade.server.http.multipart import UPLOAD
 from toxgrade.server.http.service import TheService
 from toxgrade.server.http.transfers import PARQUET, graded_rows, receive, rejects_csv
 from toxgrade.server.jobs.batches import (
-    Place,
     Progress,
     cancel_batch,
     create_batch,
     find_batch,
     list_batches,
-    list_rejects,
 )
+from toxgrade.server.jobs.rejects import Place, list_rejects
 from toxgrade.server.jobs.upload_store import UploadStore
 from toxgrade.server.records.studies import find_study
 

@@ -25,8 +25,9 @@ from toxgrade.server.api.responses import PanelAnswer, panel
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import DirectRoute
 from toxgrade.server.http.service import Service, TheService
+from toxgrade.server.records.change import Submission
 from toxgrade.server.records.identity import Loc, refuse_contradictions
-from toxgrade.server.records.store import Submission, store
+from toxgrade.server.records.store import store
 
 router = APIRouter(
     prefix="/v1", tags=["grading"], route_class=DirectRoute, dependencies=[require_role("reader")]

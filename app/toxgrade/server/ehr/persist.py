@@ -18,8 +18,9 @@ from toxgrade.server.ehr.fhir_http import FHIR_JSON
 from toxgrade.server.ehr.grade_bundle import Answers, Graded, PersonValues, grade
 from toxgrade.server.ehr.operation_parameters import OperationParameters
 from toxgrade.server.http.service import Service
+from toxgrade.server.records.change import Submission
 from toxgrade.server.records.identity import Loc
-from toxgrade.server.records.store import Submission, store
+from toxgrade.server.records.store import store
 from toxgrade.server.records.studies import find_study
 
 DEFAULT_STUDY = "default"

@@ -14,6 +14,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from toxgrade.server.http import incomplete
 from toxgrade.server.process import REQUEST_ID
 from toxgrade.server.records.writer import Writer
 
@@ -137,11 +138,13 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = _headers(message["headers"], request_id, own_path(scope))
+                own = [*incomplete.headers(state), (b"x-request-id", request_id.encode())]
+                message["headers"] = _headers(message["headers"], own, own_path(scope))
             await send(message)
 
         # Routes answer HEAD as GET; the server, which has its own scope, leaves out the body.
         inner = dict(scope, method="GET") if scope["method"] == "HEAD" else scope
+        state = inner.setdefault("state", {})
         self._metrics.in_flight.inc()
         try:
             await self._app(inner, receive, answer)
@@ -165,11 +168,11 @@ def _request_id(scope: Scope) -> str:
 
 
 def _headers(
-    given: list[tuple[bytes, bytes]], request_id: str, path: str
+    given: list[tuple[bytes, bytes]], added: Sequence[tuple[bytes, bytes]], path: str
 ) -> list[tuple[bytes, bytes]]:
     present = {name for name, _ in given}
     own = [pair for pair in SECURITY if pair[0] not in present]
-    headers = [*given, *own, (b"x-request-id", request_id.encode())]
+    headers = [*given, *own, *added]
     if path == "/docs":
         MutableHeaders(raw=headers)["content-security-policy"] = _DOCS
     return headers

@@ -19,7 +19,7 @@ from toxgrade.errors import FieldFault, RequestError, Unavailable
 from toxgrade.grading.rules import Graders
 from toxgrade.server.access import Caller, Role
 from toxgrade.server.access.credentials import Credentials
-from toxgrade.server.http import audit_context
+from toxgrade.server.http import audit_context, incomplete
 from toxgrade.server.http.rate_limit import RateLimits
 from toxgrade.server.records.audit_log import AuditAction
 from toxgrade.server.records.db.append import as_of_snapshot
@@ -138,14 +138,18 @@ class Service(msgspec.Struct, frozen=True):
         """
         moment = getattr(self.request.state, "as_of", None) if self.request else None
 
+        action = self._audit_action(study, patient)
+
         def run() -> T:
-            with read_only(self.engine).connect() as connection:
+            with (
+                read_only(self.engine).connect() as connection,
+                incomplete.told(self.request, connection, action),
+            ):
                 if moment is None:
                     return query(connection)
                 with as_of_snapshot(connection, moment):
                     return query(connection)
 
-        action = self._audit_action(study, patient)
         found = await self._audited(action, self._in_thread(run))
         if action:
             await self._record(action)

@@ -27,14 +27,8 @@ from toxgrade.errors import (
 from toxgrade.server.http.body import BodyProblem
 from toxgrade.server.http.multipart import MAX_OPTIONS, OPTION_LENGTH, Files, write_body, write_form
 from toxgrade.server.http.service import Service
-from toxgrade.server.jobs.batches import (
-    Place,
-    Reject,
-    Upload,
-    find_batch,
-    list_rejects,
-    new_batch_id,
-)
+from toxgrade.server.jobs.batches import Upload, find_batch, new_batch_id
+from toxgrade.server.jobs.rejects import Place, Reject, list_rejects
 from toxgrade.server.jobs.upload_store import UploadStore
 from toxgrade.server.records.db.engine import read_only
 from toxgrade.tabular.file_format import shape

@@ -1,26 +1,46 @@
-"""Batches as callers see them: created, followed, cancelled; and the rows that were refused."""
+"""Batches as callers see them: created, followed, cancelled."""
 
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, tuple_, update
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Row,
+    bindparam,
+    func,
+    insert,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from toxgrade.errors import Conflict, NotFound
-from toxgrade.server.jobs.task_completion import new_task
-from toxgrade.server.records.db.bulk import insert_tuples
-from toxgrade.server.records.db.service_tables import ACTIVE, batch_rejects, batch_tasks, batches
+from toxgrade.server.jobs.queue import new_task
+from toxgrade.server.records.db.service_tables import ACTIVE, batch_pieces, batch_tasks, batches
 from toxgrade.server.records.studies import Study, find_study
 
-Place = tuple[int, int]
-"""The place of a reject, by row and id: a page of rejects begins after one."""
-
-_ENDED = ("done", "quarantined")
+_OF_BATCH: BindParameter[str] = bindparam("of_batch")
+_ENDED = batch_tasks.c.state.in_(("done", "quarantined"))
+_COUNTS = union_all(
+    select(batch_tasks.c.rows, batch_tasks.c.rows_rejected, batch_tasks.c.phase_unknown).where(
+        batch_tasks.c.batch_id == _OF_BATCH, _ENDED
+    ),
+    select(batch_pieces.c.rows, batch_pieces.c.rows_rejected, batch_pieces.c.phase_unknown)
+    .join(
+        batch_tasks,
+        (batch_tasks.c.batch_id == batch_pieces.c.batch_id)
+        & (batch_tasks.c.number == batch_pieces.c.number),
+    )
+    .where(batch_tasks.c.batch_id == _OF_BATCH, ~_ENDED),
+)
+"""What ended tasks have counted, and the pieces of those that have not ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +89,6 @@ class Progress:
     finished_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """A row that cannot be read or stored as it is: its place and what to correct, without values.
-
-    ``row`` counts from 1, ``line`` is its line in the file (None: the format has no lines),
-    ``column`` is the input's name. ``stored``: the row is stored as it is, without a grade.
-    """
-
-    row: int
-    line: int | None
-    column: str
-    reason: str
-    stored: bool
-
-
 def new_batch_id() -> str:
     """Return a new id, which nobody can guess, for a batch and its folder."""
     return uuid.uuid4().hex
@@ -124,7 +129,7 @@ def find_batch(connection: Connection, study_name: str, batch_id: str) -> Progre
     Raises:
         NotFound: there is no such study, or it has no such batch.
     """
-    return _progress(connection, _find(connection, find_study(connection, study_name), batch_id))
+    return _progress(connection, find_row(connection, find_study(connection, study_name), batch_id))
 
 
 def batch_state(connection: Connection, batch_id: str) -> str | None:
@@ -170,42 +175,18 @@ def cancel_batch(connection: Connection, study_name: str, batch_id: str) -> Prog
     ended = {"state": "cancelled", "detail": None, "finished_at": datetime.now(UTC)}
     stopped = update(batches).where(batches.c.id == batch_id, batches.c.study_id == study.id)
     if not connection.execute(stopped.where(ACTIVE).values(ended)).rowcount:
-        state = _find(connection, study, batch_id).state
+        state = find_row(connection, study, batch_id).state
         if state != "cancelled":
             raise Conflict(f"the batch has ended already: it is {state}")
     return find_batch(connection, study_name, batch_id)
 
 
-def add_rejects(connection: Connection, batch_id: str, rejects: Iterable[Reject]) -> None:
-    """Record refused rows, in the transaction that ends their task."""
-    columns = ("batch_id", "row", "line", "column", "reason", "stored")
-    rows = [(batch_id, r.row, r.line, r.column, r.reason, r.stored) for r in rejects]
-    insert_tuples(connection, batch_rejects, columns, rows)
-
-
-def list_rejects(
-    connection: Connection, study_name: str, batch_id: str, limit: int, after: Place
-) -> tuple[list[Reject], Place | None]:
-    """Return up to ``limit`` refused rows in the file's order, after the place ``after``.
-
-    The second value is the place to go on from, None after the last. Complete when the batch ends.
+def find_row(connection: Connection, study: Study, batch_id: str) -> Row[Any]:
+    """Return a batch's own row.
 
     Raises:
-        NotFound: there is no such study, or it has no such batch.
+        NotFound: the study has no such batch.
     """
-    _find(connection, find_study(connection, study_name), batch_id)
-    place = tuple_(batch_rejects.c.row, batch_rejects.c.id)
-    rows = connection.execute(
-        select(batch_rejects)
-        .where(batch_rejects.c.batch_id == batch_id, place > tuple_(*after))
-        .order_by(batch_rejects.c.row, batch_rejects.c.id)
-        .limit(limit + 1)
-    ).all()
-    found = [Reject(r.row, r.line, r.column, r.reason, r.stored) for r in rows[:limit]]
-    return found, (rows[limit - 1].row, rows[limit - 1].id) if len(rows) > limit else None
-
-
-def _find(connection: Connection, study: Study, batch_id: str) -> Row[Any]:
     condition = (batches.c.id == batch_id) & (batches.c.study_id == study.id)
     row = connection.execute(select(batches).where(condition)).first()
     if row is None:
@@ -215,20 +196,17 @@ def _find(connection: Connection, study: Study, batch_id: str) -> Row[Any]:
 
 def _progress(connection: Connection, row: Row[Any]) -> Progress:
     of_batch = batch_tasks.c.batch_id == row.id
-    ended = batch_tasks.c.state.in_(_ENDED)
-    sums = select(func.sum(batch_tasks.c.rows), func.sum(batch_tasks.c.rows_rejected))
-    done, rejected = connection.execute(sums.where(of_batch, ended)).one()
     quarantined = select(batch_tasks).where(of_batch, batch_tasks.c.state == "quarantined")
     tasks = connection.execute(quarantined.order_by(batch_tasks.c.number)).all()
-    unplaced = connection.scalars(select(batch_tasks.c.phase_unknown).where(of_batch))
-    counts = (Counter[str](json.loads(text)) for text in unplaced if text)
+    counted = connection.execute(_COUNTS, {"of_batch": row.id}).all()
+    counts = (Counter[str](json.loads(text)) for *_, text in counted if text)
     return Progress(
         id=row.id,
         state=row.state,
         detail=row.detail,
         rows_total=row.rows_total,
-        rows_done=int(done or 0),
-        rows_rejected=int(rejected or 0),
+        rows_done=sum(int(done) for done, *_ in counted),
+        rows_rejected=sum(int(rejected) for _, rejected, _ in counted),
         phase_unknown=dict(sum(counts, Counter[str]()).most_common()),
         quarantined=[(task.number, task.rows, task.reason) for task in tasks],
         upload_sha256=row.upload_sha256,

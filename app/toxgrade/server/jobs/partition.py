@@ -20,7 +20,7 @@ from toxgrade.cohort.definition import LIVER_ENZYMES, paper_rows
 from toxgrade.errors import FileError
 from toxgrade.grading.columns.spellings import text_index
 from toxgrade.grading.rules import Graders, Rules
-from toxgrade.server.jobs.chunk import StoredChunk
+from toxgrade.server.jobs.chunk import StoredChunk, whole_rows
 from toxgrade.server.records.db.append import pop_written
 from toxgrade.server.records.db.engine import build_engine, transaction, upgrade
 from toxgrade.server.records.studies import RowChoice, Study, find_study, save_study
@@ -33,8 +33,7 @@ from toxgrade.tabular.spill import temporary_folder
 from toxgrade.tabular.table import LINE, ROW
 
 CHUNK = 5_000
-"""About so many rows are in a chunk, whose patients are whole. They take half a second to grade, so
-that a killed worker loses little, and a write to SQLite, which stops all others, is short."""
+"""About so many rows are in a chunk, whose patients are whole, and so many are read at a time."""
 
 _CHUNKS_PER_PART = 64
 _STUDY = "export"
@@ -103,15 +102,25 @@ class Partition:
             path = self._folder / f"part-{number}-{piece}.parquet"
             found.drop("patient", "rows").write_parquet(path, row_group_size=CHUNK)
 
-    def read(self, chunk: int) -> pl.DataFrame:
-        """Return the rows of a chunk (from 0) in the file's order.
+    def read(self, chunk: int) -> Iterator[pl.DataFrame]:
+        """Yield the rows of a chunk (from 0) in the file's order, as many at a time as are usual.
 
         The columns are ``row`` and ``line`` Int64 (from 1; a wide export repeats them), ``given``
         Struct (the input columns), ``read`` Struct of String (``mapping.OURS`` without the
         treatment dates), ``rt_start``, ``rt_end`` and ``died`` Date, ``rt_start_time`` Time.
         """
-        parts = self._folder / f"part-{chunk // _CHUNKS_PER_PART}-*.parquet"
-        rows = pl.scan_parquet(parts).filter(pl.col("chunk") == chunk).collect()
+        part, waiting = chunk // _CHUNKS_PER_PART, list[pl.DataFrame]()
+        paths = self._folder.glob(f"part-{part}-*.parquet")
+        for path in sorted(paths, key=lambda path: int(path.stem.rpartition("-")[2])):
+            waiting.append(self._rows(path, chunk))
+            if sum(map(len, waiting)) > 2 * CHUNK:
+                yield from _slices(pl.concat(waiting))
+                waiting = []
+        if waiting:
+            yield from _slices(pl.concat(waiting))
+
+    def _rows(self, part: Path, chunk: int) -> pl.DataFrame:
+        rows = pl.scan_parquet(part).filter(pl.col("chunk") == chunk).collect()
         # It was cut before patients files told of deaths, or treatment of its time.
         for name, kind in (("died", pl.Date), ("rt_start_time", pl.Time)):
             if name not in rows.columns:
@@ -123,6 +132,15 @@ class Partition:
         given: Any = chunk.schema["given"]
         header = [field.name for field in given.fields]
         return dict(recognise(header, "labs", self._reading).named)
+
+
+def _slices(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Yield rows in pieces, each with all results of its rows."""
+    if len(rows) <= 2 * CHUNK:
+        yield rows
+        return
+    for first, last in whole_rows(rows["row"].to_list(), CHUNK):
+        yield rows[first:last]
 
 
 def _first_pass(export: Labs) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
@@ -179,12 +197,14 @@ def temporary_study(
             save_study(connection, _STUDY, rules, rows=rows)
         engine = build_engine(url)
         for number, _ in enumerate(partition.write(labs, patients).rows):
-            frame = partition.read(number)
-            chunk = StoredChunk(frame, engine, _STUDY, graders)
-            with engine.begin() as connection:
-                pop_written(connection)
-                outcome = chunk.store(connection)
-            rejected += len({row.row for row in outcome.rejects(partition.named_columns(frame))})
+            chunk = StoredChunk(partition.read(number), engine, _STUDY, graders)
+            for piece in chunk.pieces():
+                with engine.begin() as connection:
+                    pop_written(connection)
+                    piece.store(connection)
+                piece.is_stored = True
+                named = partition.named_columns(piece.outcome.source)
+                rejected += len({reject.row for reject in piece.outcome.rejects(named)})
         with engine.begin() as connection:
             yield TemporaryStudy(connection, find_study(connection, _STUDY), rejected)
         engine.dispose()

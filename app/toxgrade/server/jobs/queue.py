@@ -72,6 +72,14 @@ class WorkerProfile:
     lease: float
 
 
+def new_task(batch_id: str, number: int, kind: Kind, rows: int) -> dict[str, object]:
+    """Return the row of a task that waits."""
+    return {
+        "batch_id": batch_id, "number": number, "kind": kind, "rows": rows, "state": "waiting",
+        "fence": 0, "attempts": 0, "rows_rejected": 0,
+    }  # fmt: skip
+
+
 def claim(connection: Connection, worker: WorkerProfile) -> Task | None:
     """Take the next task that waits, or whose holder stopped renewing its lease; None: nothing.
 

@@ -4,13 +4,18 @@ Each is recorded in the transaction that stores what the task made, under ``asse
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
-from toxgrade.server.jobs.queue import Kind, Task, assert_lease, is_task
-from toxgrade.server.records.db.service_tables import batch_tasks, batches
+from toxgrade.server.jobs.chunk import Done
+from toxgrade.server.jobs.queue import Task, assert_lease, is_task, new_task
+from toxgrade.server.records.db.service_tables import batch_pieces, batch_tasks, batches
+from toxgrade.server.records.db.tables import patients
+
+_OF_TASK = select(batch_pieces)
 
 
 def finish_partition(
@@ -42,28 +47,54 @@ def finish_partition(
             detail=None,
         )
     )
-    _end_task(connection, task, "done", 0, None)
+    _end_task(connection, task, "done")
 
 
-def finish(
+def finish_piece(
     connection: Connection,
     task: Task,
-    rows_rejected: int = 0,
-    phase_unknown: Mapping[str, int] | None = None,
+    piece: int,
+    rows: int,
+    rows_rejected: int,
+    phase_unknown: Mapping[str, int],
+    part_of: tuple[int, int] | None = None,
 ) -> None:
-    """Mark a task done, in the transaction that stores what it made, after ``assert_lease``.
+    """Mark a piece of a chunk done, in the transaction that stores it, after ``assert_lease``.
 
-    ``phase_unknown`` as in ``Progress``, of this task.
+    ``rows`` are settled by it; ``phase_unknown`` as in ``Progress``, of them. ``part_of``: row id
+    and base of the patient who comes in several pieces.
     """
-    if phase_unknown:
-        counts = {"phase_unknown": json.dumps(phase_unknown)}
-        connection.execute(update(batch_tasks).where(is_task(task)).values(counts))
-    _end_task(connection, task, "done", rows_rejected, None)
+    patient, base = part_of or (None, None)
+    mark = {
+        "batch_id": task.batch_id, "number": task.number, "piece": piece, "fence": task.fence,
+        "rows": rows, "rows_rejected": rows_rejected,
+        "phase_unknown": json.dumps(phase_unknown) if phase_unknown else None,
+        "patient_id": patient, "base": base,
+    }  # fmt: skip
+    connection.execute(insert(batch_pieces).values(mark))
+    if task.attempts > 1:  # A task that goes on does not kill its workers.
+        connection.execute(update(batch_tasks).where(is_task(task)).values(attempts=1))
+
+
+def done_of(connection: Connection, task: Task) -> Done:
+    """Return what is done of a chunk."""
+    pieces = connection.execute(_OF_TASK.where(*_is_of(task)).order_by(batch_pieces.c.piece)).all()
+    if not pieces:
+        return Done()
+    rows, last = sum(piece.rows for piece in pieces), pieces[-1]
+    name = connection.scalar(select(patients.c.name).where(patients.c.id == last.patient_id))
+    return Done(last.piece, rows, name, last.base)
+
+
+def finish(connection: Connection, task: Task) -> None:
+    """Mark a task done, after ``assert_lease``."""
+    _end_task(connection, task, "done")
 
 
 def quarantine(connection: Connection, task: Task, reason: str) -> None:
-    """Quarantine a task: all of its rows are refused, and the rest of the batch goes on."""
-    _end_task(connection, task, "quarantined", task.rows, reason)
+    """Quarantine a task: what is left of its rows is refused, and the rest of the batch goes on."""
+    rows = sum(piece.rows for piece in connection.execute(_OF_TASK.where(*_is_of(task))))
+    _end_task(connection, task, "quarantined", task.rows - rows, reason)
 
 
 def fail(connection: Connection, task: Task, detail: str) -> None:
@@ -72,21 +103,30 @@ def fail(connection: Connection, task: Task, detail: str) -> None:
     _end_batch(connection, task.batch_id, "failed", detail)
 
 
-def done_chunks(connection: Connection, batch_id: str) -> list[tuple[int, int]]:
-    """Return number and fence of every chunk that was stored, in order."""
-    stored = select(batch_tasks.c.number, batch_tasks.c.fence).where(
-        batch_tasks.c.batch_id == batch_id,
-        batch_tasks.c.kind == "grade",
-        batch_tasks.c.state == "done",
-    )
-    return [(n, fence) for n, fence in connection.execute(stored.order_by(batch_tasks.c.number))]
+def settled_pieces(connection: Connection, batch_id: str) -> list[tuple[int, int, int]]:
+    """Return task, piece and fence of every piece that settled rows, in order."""
+    of_batch = _OF_TASK.where(batch_pieces.c.batch_id == batch_id, batch_pieces.c.rows > 0)
+    in_order = of_batch.order_by(batch_pieces.c.number, batch_pieces.c.piece)
+    return [(row.number, row.piece, row.fence) for row in connection.execute(in_order)]
+
+
+def _is_of(task: Task) -> tuple[ColumnElement[bool], ...]:
+    return batch_pieces.c.batch_id == task.batch_id, batch_pieces.c.number == task.number
 
 
 def _end_task(
-    connection: Connection, task: Task, state: str, rows_rejected: int, reason: str | None
+    connection: Connection, task: Task, state: str, rows_left: int = 0, reason: str | None = None
 ) -> None:
     """End a task; after the last chunk add the task ``assemble``, after that end the batch."""
-    ended = {"state": state, "rows_rejected": rows_rejected, "reason": reason}
+    pieces = connection.execute(_OF_TASK.where(*_is_of(task))).all()
+    unplaced = (Counter[str](json.loads(p.phase_unknown)) for p in pieces if p.phase_unknown)
+    phase_unknown = sum(unplaced, Counter[str]())
+    ended = {
+        "state": state,
+        "rows_rejected": rows_left + sum(piece.rows_rejected for piece in pieces),
+        "reason": reason,
+        "phase_unknown": json.dumps(phase_unknown) if phase_unknown else None,
+    }
     connection.execute(update(batch_tasks).where(is_task(task)).values(**ended, lease_until=None))
     of_batch = batch_tasks.c.batch_id == task.batch_id
     unfinished = batch_tasks.c.state.in_(("waiting", "running"))
@@ -105,10 +145,3 @@ def _end_task(
 def _end_batch(connection: Connection, batch_id: str, state: str, detail: str | None) -> None:
     ended = {"state": state, "detail": detail, "finished_at": datetime.now(UTC)}
     connection.execute(update(batches).where(batches.c.id == batch_id).values(ended))
-
-
-def new_task(batch_id: str, number: int, kind: Kind, rows: int) -> dict[str, object]:
-    return {
-        "batch_id": batch_id, "number": number, "kind": kind, "rows": rows, "state": "waiting",
-        "fence": 0, "attempts": 0, "rows_rejected": 0,
-    }  # fmt: skip

@@ -8,23 +8,21 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from toxgrade import __version__
-from toxgrade.errors import Conflict, FileError, Unavailable
+from toxgrade.errors import FileError, Unavailable
 from toxgrade.grading.rules import Graders
 from toxgrade.server.jobs import queue, task_completion
-from toxgrade.server.jobs.batches import Reject, add_rejects, batch_state
-from toxgrade.server.jobs.chunk import RulesChanged, StoredChunk
+from toxgrade.server.jobs.batches import batch_state
+from toxgrade.server.jobs.grading_task import GradingTask, graded_file
 from toxgrade.server.jobs.partition import Partition
 from toxgrade.server.jobs.queue import LostTask, Task
 from toxgrade.server.jobs.upload_store import UploadStore, assemble, leave_out
-from toxgrade.server.records.audit_log import AuditAction, write_entries
-from toxgrade.server.records.db.append import pop_written
 from toxgrade.server.records.db.engine import read_only
 from toxgrade.server.records.erase import erased_patients
 from toxgrade.server.records.studies import find_study
@@ -77,13 +75,13 @@ class Worker:
             task = queue.claim(connection, self._profile)
         if task is None:
             return False
-        try:
+        with suppress(LostTask):
             self._attempt(task)
-        except LostTask:
-            with read_only(self._engine).begin() as connection:
-                state = batch_state(connection, task.batch_id)
-            if state == "cancelled":
-                self._store.remove(task.batch_id)
+        with read_only(self._engine).begin() as connection:
+            state = batch_state(connection, task.batch_id)
+        if state == "cancelled":
+            self._give_up(task)
+            self._store.remove(task.batch_id)
         return True
 
     def _attempt(self, task: Task) -> None:
@@ -107,14 +105,14 @@ class Worker:
         elif task.kind == "partition":
             self._partition(task)
         elif task.kind == "grade":
-            self._grade(task)
+            self._grading(task).perform()
         else:
             self._assemble(task)
 
     def _partition(self, task: Task) -> None:
         folder = self._store.folder(task.batch_id)
         patients = folder / task.patients if task.patients else None
-        cut = self._parts(task).write(folder / task.labs, patients)
+        cut = Partition(folder, from_json(task.reading)).write(folder / task.labs, patients)
         with self._engine.begin() as connection:
             rules = find_study(connection, task.study).rules
             criteria = self._graders.for_rules(rules).edition.sha256
@@ -122,41 +120,15 @@ class Worker:
                 connection, task, cut.rows, cut.read_as, __version__, criteria
             )
 
-    def _grade(self, task: Task) -> None:
-        """Grade and store a chunk; its file of graded rows is written before it is marked done."""
-        folder = self._store.folder(task.batch_id)
-        parts = self._parts(task)
-        frame = parts.read(task.number - 1)
-        while True:
-            chunk = StoredChunk(frame, self._engine, task.study, self._graders)
-            try:
-                with self._engine.begin() as connection:
-                    pop_written(connection)
-                    outcome = chunk.store(connection)
-                    outcome.frame().write_parquet(folder / _graded_file(task.number, task.fence))
-                    rejects = outcome.rejects(parts.named_columns(frame))
-                    queue.assert_lease(connection, task)
-                    add_rejects(connection, task.batch_id, rejects)
-                    rejected = len({reject.row for reject in rejects})
-                    task_completion.finish(connection, task, rejected, outcome.phase_unknown())
-                    what = f"store chunk {task.number} of batch {task.batch_id}"
-                    write_entries(
-                        connection,
-                        [(AuditAction("worker", what, task.study), pop_written(connection))],
-                    )
-                return
-            except (RulesChanged, Conflict):  # The chunk is graded again by the new state.
-                continue
-
-    def _parts(self, task: Task) -> Partition:
-        return Partition(self._store.folder(task.batch_id), from_json(task.reading))
+    def _grading(self, task: Task) -> GradingTask:
+        return GradingTask(self._engine, self._graders, self._store.folder(task.batch_id), task)
 
     def _assemble(self, task: Task) -> None:
         folder = self._store.folder(task.batch_id)
         with read_only(self._engine).begin() as connection:
-            done = task_completion.done_chunks(connection, task.batch_id)
+            pieces = task_completion.settled_pieces(connection, task.batch_id)
             erased = erased_patients(connection, find_study(connection, task.study))
-        assemble([folder / _graded_file(*chunk) for chunk in done], self._store, task.batch_id)
+        assemble([folder / graded_file(*piece) for piece in pieces], self._store, task.batch_id)
         if erased:  # Their rows are refused now, but were in the upload.
             leave_out(erased, self._store, [task.batch_id])
         with self._engine.begin() as connection:
@@ -167,17 +139,27 @@ class Worker:
     def _quarantine(self, task: Task, reason: str) -> None:
         """Quarantine a task and reject a chunk's rows; a batch that cannot be cut fails."""
         _log.error(reason, batch=task.batch_id, chunk=task.number)
+        if task.kind == "grade":
+            self._grading(task).quarantine(reason)
+            self._give_up(task)
+            return
         with self._engine.begin() as connection:
             if task.kind == "partition":
                 task_completion.fail(connection, task, reason)
-                return
-            queue.assert_lease(connection, task)
-            if task.kind == "grade":
-                rows = self._parts(task).read(task.number - 1)
-                places = rows.select("row", "line").iter_rows()
-                refused = [Reject(r, line, "", "quarantined", False) for r, line in places]
-                add_rejects(connection, task.batch_id, refused)
-            task_completion.quarantine(connection, task, reason)
+            else:
+                queue.assert_lease(connection, task)
+                task_completion.quarantine(connection, task, reason)
+
+    def _give_up(self, task: Task) -> None:
+        """Grade patients by the part that is stored, where the rest will not be."""
+        if task.kind != "grade" or task.exhausted:
+            return
+        try:
+            self._grading(task).give_up()
+        except _UNREACHABLE:
+            raise
+        except Exception as error:
+            _log.error(_origin(error), batch=task.batch_id, chunk=task.number)
 
     def _put_back(self, task: Task, error: Exception) -> None:
         """Put a task back until disk or database work again; the batch says what it waits for."""
@@ -217,11 +199,6 @@ class Worker:
                 self._store.keep_grades_only(batch_id)
             elif state not in ("queued", "running"):
                 self._store.remove(batch_id)
-
-
-def _graded_file(number: int, fence: int) -> str:
-    """Return the file name of a chunk's graded rows; each claim of the task writes its own file."""
-    return f"graded-{number}-{fence}.parquet"
 
 
 def _kind(error: Exception) -> str:

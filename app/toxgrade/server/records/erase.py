@@ -12,6 +12,7 @@ from toxgrade.server.records.db.append import COVERED, add_audit_note, append, d
 from toxgrade.server.records.db.service_tables import erasures, idempotency_keys, pull_marks
 from toxgrade.server.records.db.tables import grades, patients, results
 from toxgrade.server.records.db.unit_of_work import unit_of_work
+from toxgrade.server.records.grade_changes import read_basis
 from toxgrade.server.records.patients import lock_patient_row
 from toxgrade.server.records.regrade import regrade
 from toxgrade.server.records.studies import Study, lock_study
@@ -104,4 +105,4 @@ def withdraw(
         "recorded_at": datetime.now(UTC),
     }
     append(connection, results, [row | changed])
-    regrade(connection, patient_id, graders.for_rules(study.rules), study)
+    regrade(connection, patient_id, read_basis(connection, study, graders))

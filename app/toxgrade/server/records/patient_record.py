@@ -22,6 +22,7 @@ from toxgrade.server.records.current_state import (
 )
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.tables import events, patients
+from toxgrade.server.records.grade_changes import read_basis
 from toxgrade.server.records.patients import lock_patient, save_courses
 from toxgrade.server.records.regrade import regrade
 from toxgrade.server.records.studies import lock_study
@@ -66,7 +67,7 @@ def put_patient(
     follow_up = sent.follow_up or old_follow_up
     save_follow_up(connection, patient_id, follow_up)
     if (courses, person, follow_up.died) != (old_courses, old_person, old_follow_up.died):
-        regrade(connection, patient_id, graders.for_rules(study.rules), study)
+        regrade(connection, patient_id, read_basis(connection, study, graders))
     recorded = PersonFields(sex=person.sex, birth_year=person.birth_year)
     return PatientRecord(courses, follow_up, recorded)
 

@@ -39,6 +39,9 @@ from toxgrade.server.records.version_index import Version
 
 _PATIENTS = bindparam("of_patients", type_=Integer, expanding=True)
 _RESULTS = newest_results(results.c.patient_id.in_(_PATIENTS))
+_RESULTS_UP_TO = newest_results(
+    results.c.patient_id.in_(_PATIENTS) & (results.c.id <= bindparam("highest"))
+)
 _GRADES = grades_now(grades.c.patient_id.in_(_PATIENTS))
 _COURSES = (
     select(treatments.c.patient_id, treatments.c.courses)
@@ -101,7 +104,7 @@ class PatientState:
 def load_patient_state(connection: Connection, patient_id: int) -> PatientState:
     """Return the current state of a patient, who must be locked."""
     cached: PatientState | None = unit_of_work(connection).cache.pop((patients, patient_id), None)
-    return cached or _load(connection, [patient_id])[patient_id]
+    return cached or load_states(connection, [patient_id])[patient_id]
 
 
 def lock_and_load_patients(connection: Connection, study: str, names: Collection[str]) -> None:
@@ -113,11 +116,11 @@ def lock_and_load_patients(connection: Connection, study: str, names: Collection
         Conflict: one of them was erased just now; the transaction cannot go on.
     """
     if ids := lock_panels(connection, study, names):
-        found = _load(connection, ids)
+        found = load_states(connection, ids)
         unit_of_work(connection).cache.update({(patients, n): found[n] for n in ids})
 
 
-def _load(connection: Connection, ids: Sequence[int]) -> dict[int, PatientState]:
+def load_states(connection: Connection, ids: Sequence[int]) -> dict[int, PatientState]:
     """Return the current state of patients by row id, with one query for each table."""
     chosen = {"of_patients": ids}
     # A patient's later rows replace earlier ones, so the newest courses count.
@@ -132,6 +135,14 @@ def _load(connection: Connection, ids: Sequence[int]) -> dict[int, PatientState]
         )
         for n in ids
     }
+
+
+def results_up_to(
+    connection: Connection, patient_id: int | None, highest: int
+) -> list[dict[str, Any]]:
+    """Return the newest results of a patient among those of ids up to ``highest``."""
+    chosen = {"of_patients": [patient_id], "highest": highest}
+    return [dict(row) for row in connection.execute(_RESULTS_UP_TO, chosen).mappings()]
 
 
 def _by_patient(rows: MappingResult) -> dict[int, list[dict[str, Any]]]:

@@ -86,10 +86,15 @@ def lock_patient(connection: Connection, study: Study, name: str) -> LockedPatie
         return LockedPatient(existing, is_new=False)
     # This is checked last: the insert waited for an erasure under way to be committed.
     if new is None or find_erased(connection, study, [name]):
-        fault = FieldFault(("patient",), "patient-erased", "expected one who was not erased")
-        message = "this patient was erased; nothing more is stored under the pseudonym"
-        raise RequestError(message, [fault])
+        raise erased_error()
     return LockedPatient(new, is_new=True)
+
+
+def erased_error() -> RequestError:
+    """Return the refusal of what is sent for an erased patient."""
+    fault = FieldFault(("patient",), "patient-erased", "expected one who was not erased")
+    message = "this patient was erased; nothing more is stored under the pseudonym"
+    return RequestError(message, [fault])
 
 
 def lock_panels(connection: Connection, study_name: str, names: Collection[str]) -> list[int]:
@@ -108,16 +113,29 @@ def lock_panels(connection: Connection, study_name: str, names: Collection[str])
     erased = find_erased(connection, study, sorted(names))
     wanted = [name for name in sorted(names) if PATIENT_NAME.fullmatch(name) and name not in erased]
     new = add_patients(connection, study, wanted)
-    existing = [name for name in wanted if name not in new]
-    parameters = {"study": study.id, "names": existing}
-    locked = connection.execute(_LOCK_MANY, parameters).all() if existing else []
+    locked = lock_known(connection, study, [name for name in wanted if name not in new])
     unit = unit_of_work(connection)
     unit.panels = len(wanted)
     for name, row_id in new.items():
         unit.cache[patients, study.id, name] = LockedPatient(row_id, is_new=True)
-    for name, row_id in locked:
+    for name, row_id in locked.items():
         unit.cache[patients, study.id, name] = LockedPatient(row_id, is_new=False)
-    return [row_id for _, row_id in locked]
+    return [*locked.values()]
+
+
+def lock_known(connection: Connection, study: Study, names: Sequence[str]) -> dict[str, int]:
+    """Lock those of ``names`` who are patients, in the order of names; return their row ids."""
+    if not names:
+        return {}
+    locked = connection.execute(_LOCK_MANY, {"study": study.id, "names": names})
+    return {row.name: row.id for row in locked}
+
+
+def find_patients(connection: Connection, study: Study, names: Sequence[str]) -> dict[str, int]:
+    """Return the row ids of those of ``names`` who are patients of the study."""
+    condition = (patients.c.study_id == study.id) & patients.c.name.in_(names)
+    found = connection.execute(select(patients.c.name, patients.c.id).where(condition))
+    return {row.name: row.id for row in found}
 
 
 def add_patients(connection: Connection, study: Study, names: Iterable[str]) -> dict[str, int]:

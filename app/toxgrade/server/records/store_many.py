@@ -1,39 +1,63 @@
-"""Storing many patients in one transaction: new patients in bulk, known ones one by one."""
+"""Storing many patients in one short transaction: all is planned before it begins.
+
+The transaction only makes sure that what was read to plan it is still so, and appends.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Integer, Table, bindparam, func, select
 
-from toxgrade.errors import RequestError
-from toxgrade.grading.grader import TermGrader
-from toxgrade.grading.patient import grade_patient
+from toxgrade.errors import RequestError, ToxgradeError
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Graders
-from toxgrade.grading.study_ranges import Person, RangeTable
-from toxgrade.server.records.current_state import courses_document
-from toxgrade.server.records.db.append import append
-from toxgrade.server.records.db.tables import grades, patients, results, treatments
-from toxgrade.server.records.db.unit_of_work import savepoint
-from toxgrade.server.records.doubts import flag_dates, flag_doubts
-from toxgrade.server.records.identity import Loc, distinct
-from toxgrade.server.records.matching import Matcher
-from toxgrade.server.records.patient_state import GradeRow
-from toxgrade.server.records.patients import add_patients, find_erased
-from toxgrade.server.records.regrade import grade_row
-from toxgrade.server.records.store import Submission, result_row, store
-from toxgrade.server.records.studies import Study
-from toxgrade.server.records.study_ranges import apply_ranges
+from toxgrade.server.records.change import Change, Submission, plan_change
+from toxgrade.server.records.db.tables import (
+    demographics,
+    follow_ups,
+    grades,
+    results,
+    treatments,
+)
+from toxgrade.server.records.grade_changes import Basis, read_basis
+from toxgrade.server.records.identity import Loc
+from toxgrade.server.records.new_rows import NewRows, append_rows
+from toxgrade.server.records.patient_state import PatientState, load_states
+from toxgrade.server.records.patients import (
+    add_patients,
+    erased_error,
+    find_erased,
+    find_patients,
+    lock_known,
+)
+from toxgrade.server.records.studies import Study, lock_study
 
-GradesOf = Mapping[str, list[GradeRow]]
-"""The current grades of one patient's results, by the identity with which each was sent."""
+_PATIENTS = bindparam("of_patients", type_=Integer, expanding=True)
+_READ: tuple[Table, ...] = (results, grades, treatments, follow_ups, demographics)
+_HIGHEST = [
+    select(table.c.patient_id, func.max(table.c.id).label("highest"))
+    .where(table.c.patient_id.in_(_PATIENTS))
+    .group_by(table.c.patient_id)
+    for table in _READ
+]
+# The sum keeps databases from reading all rows of the patient rather than the few newer ones.
+_NEWER = [
+    select(table.c.id)
+    .where(table.c.patient_id + 0 == bindparam("of_patient"), table.c.id > bindparam("highest"))
+    .limit(1)
+    for table in _READ
+]
+Mark = tuple[int, ...]
+"""The highest ids of a patient's rows, by table; rows of one patient are stored in their order."""
+
+
+class StateChanged(ToxgradeError):
+    """Something was stored since that the plan does not know of: it must be made anew."""
 
 
 @dataclass(frozen=True, slots=True)
 class SentPatient:
-    """What a batch holds of one patient: results with their places, and their identities ``keys``.
+    """What a batch holds of one patient: results with their places.
 
     No two results with different content share an identity. ``courses`` None means that the batch
     gives none; the recorded courses then stay.
@@ -41,113 +65,127 @@ class SentPatient:
 
     patient: str
     results: tuple[tuple[Loc, LabResult], ...]
-    keys: tuple[str, ...]
     courses: tuple[Course, ...] | None
 
 
+@dataclass(slots=True)
+class Known:
+    """A patient as read: the row id (None: new) and mark; ``begun``: parts of a plan are stored."""
+
+    name: str
+    id: int | None
+    mark: Mark = (0,) * len(_READ)
+    begun: bool = False
+
+
 @dataclass(frozen=True, slots=True)
-class PreparedPatient:
-    """A patient who is new to the study, graded before the transaction begins.
+class Plan:
+    """What is to be stored of a patient, or the refusal of all of it."""
 
-    ``results`` are rows of the table ``results``, which get their ids when they are stored.
-    ``grades`` are rows of the table ``grades``, each with the index of its result. ``of_identity``
-    holds the same grades by the identity with which each result was sent.
+    known: Known
+    change: Change | RequestError
+
+
+def plan_many(
+    connection: Connection,
+    basis: Basis,
+    sent: Sequence[SentPatient],
+    base: int | None = None,
+) -> list[Plan]:
+    """Return for each patient what storing the results changes.
+
+    ``base``: as for ``plan_change``.
     """
+    names = [one.patient for one in sent]
+    ids = find_patients(connection, basis.study, names)
+    erased = find_erased(connection, basis.study, names)
+    # Marks are read first: what is stored in between is found by them later.
+    marks = _marks(connection, [*ids.values()]) if ids else {}
+    states = load_states(connection, [*ids.values()]) if ids else {}
+    found = []
+    for one in sent:
+        row_id = ids.get(one.patient)
+        known = Known(one.patient, row_id, marks[row_id]) if row_id else Known(one.patient, None)
+        state = states[row_id] if row_id else PatientState()
+        submission = Submission(
+            basis.study.name, one.patient, one.results, one.courses, passes_over_after_death=True
+        )
+        change: Change | RequestError
+        try:
+            if one.patient in erased:
+                raise erased_error()
+            change = plan_change(connection, basis, row_id, state, submission, base)
+        except RequestError as error:
+            change = error
+        found.append(Plan(known, change))
+    return found
 
-    sent: SentPatient
-    results: list[dict[str, Any]]
-    grades: list[tuple[int, GradeRow]]
-    of_identity: GradesOf
 
+def store_many(
+    connection: Connection, basis: Basis, graders: Graders, new: Sequence[tuple[Known, NewRows]]
+) -> None:
+    """Append the new rows of patients, or the next part of those of one, as planned by ``basis``.
 
-def known_patients(connection: Connection, study: Study, names: Sequence[str]) -> set[str]:
-    """Return those of ``names`` who are patients of the study, or were and have been erased."""
-    condition = (patients.c.study_id == study.id) & patients.c.name.in_(names)
-    known = set(connection.scalars(select(patients.c.name).where(condition)))
-    return known | find_erased(connection, study, names)
-
-
-def prepare(
-    sent: SentPatient, study: Study, table: RangeTable, grader: TermGrader
-) -> PreparedPatient:
-    """Grade a patient of whom nothing is stored, with the grades that ``store`` would give.
-
-    ``table`` holds the study's own reference ranges.
+    Raises:
+        StateChanged: rules, ranges or a patient are no longer as they were read; nothing is stored.
+        Conflict: a new patient was added and erased meanwhile.
     """
-    matcher = Matcher(grader.names)
-    results_sent = distinct(sent.results, grader.names)
-    matches = matcher.match_all([(result, False) for result in results_sent])
-    written = [match.version for match in matches if match.version is not None]
-    current = matcher.current()
-    doubted, now = flag_doubts(current, grader.names), datetime.now(UTC)
-    dated = flag_dates(doubted, [now] * len(doubted), sent.courses or (), died=None)
-    labs = apply_ranges(dated, table, Person(), grader.names)
-    places = {(version.identity, version.number): at for at, version in enumerate(written)}
-    graded, of_identity = [], {version.identity: list[GradeRow]() for version in current}
-    for entry in grade_patient(labs, sent.courses or (), grader, study.rules.window):
-        version = current[entry.index]
-        row = grade_row(entry, labs[entry.index], grader)
-        graded.append((places[version.identity, version.number], row))
-        of_identity[version.identity].append(row)
-    rows = [
-        {"identity": version.identity, "version": version.number} | result_row(version.result)
-        for version in written
+    study = lock_study(connection, basis.study.name)
+    now = read_basis(connection, study, graders)
+    if (now.study.rules, now.ranges.rows) != (basis.study.rules, basis.ranges.rows):
+        raise StateChanged
+    added = [known for known, _ in new if known.id is None]
+    ids = add_patients(connection, study, [known.name for known in added])
+    if len(ids) < len(added):
+        raise StateChanged
+    stored = [known for known, _ in new if known.id is not None]
+    _lock_as_read(connection, study, stored)
+    for known in added:
+        known.id = ids[known.name]
+    append_rows(connection, [(known.id, rows) for known, rows in new if known.id is not None])
+    if len(new) == 1:
+        _move_mark(connection, *new[0])
+
+
+def _lock_as_read(connection: Connection, study: Study, wanted: Sequence[Known]) -> None:
+    """Lock patients, and raise ``StateChanged`` unless all is as it was read."""
+    if not wanted:
+        return
+    locked = lock_known(connection, study, [known.name for known in wanted])
+    if len(locked) < len(wanted):
+        raise StateChanged
+    marks: Mapping[int, Mark] | None = None
+    for known in wanted:
+        if known.begun:
+            changed = _has_newer(connection, known)
+        else:
+            marks = marks or _marks(connection, [*locked.values()])
+            changed = marks[locked[known.name]] != known.mark
+        if changed:
+            raise StateChanged
+
+
+def _move_mark(connection: Connection, known: Known, rows: NewRows) -> None:
+    """Count the rows just appended as read, so that the plan goes on with its next part."""
+    if not known.begun and known.id is not None:
+        known.begun, known.mark = True, _marks(connection, [known.id])[known.id]
+        return
+    new = (rows.results[-1:], [grade for grade, _ in rows.grades[-1:]])
+    highest = [row[0]["id"] if row else mark for row, mark in zip(new, known.mark, strict=False)]
+    known.mark = (*highest, *known.mark[len(new) :])
+
+
+def _marks(connection: Connection, ids: Sequence[int]) -> dict[int, Mark]:
+    found = [
+        {row.patient_id: row.highest for row in connection.execute(query, {"of_patients": ids})}
+        for query in _HIGHEST
     ]
-    return PreparedPatient(sent, rows, graded, _by_key(sent, matcher, of_identity))
+    return {row_id: tuple(by_patient.get(row_id, 0) for by_patient in found) for row_id in ids}
 
 
-def _by_key(
-    sent: SentPatient, matcher: Matcher, of_identity: Mapping[str, list[GradeRow]]
-) -> GradesOf:
-    """Return the grades by the keys of the results sent, each of which has a place by now."""
-    return {
-        key: of_identity[matcher.match(result).identity]
-        for key, (_, result) in zip(sent.keys, sent.results, strict=True)
-    }
-
-
-def store_new(
-    connection: Connection, study: Study, prepared: Sequence[PreparedPatient]
-) -> dict[str, GradesOf]:
-    """Store new patients in bulk, and return the grades of each by the patient's name.
-
-    Those who have become patients of the study in the meantime are left out.
-    """
-    patient_ids = add_patients(connection, study, [new.sent.patient for new in prepared])
-    added = [(patient_ids[p], new) for new in prepared if (p := new.sent.patient) in patient_ids]
-    now = datetime.now(UTC)
-    treated = [
-        {"patient_id": patient, "courses": courses_document(new.sent.courses), "recorded_at": now}
-        for patient, new in added
-        if new.sent.courses
-    ]
-    append(connection, treatments, treated)
-    for patient, new in added:
-        for row in new.results:
-            row["patient_id"], row["recorded_at"] = patient, now
-    append(connection, results, [row for _, new in added for row in new.results])
-    for patient, new in added:
-        for index, grade in new.grades:
-            grade["patient_id"], grade["recorded_at"] = patient, now
-            grade["result_id"] = new.results[index]["id"]
-    append(connection, grades, [grade for _, new in added for _, grade in new.grades])
-    return {new.sent.patient: new.of_identity for _, new in added}
-
-
-def merge_patient(
-    connection: Connection, study: Study, sent: SentPatient, graders: Graders
-) -> tuple[GradesOf, tuple[Loc, ...]] | RequestError:
-    """Store results of a known patient with ``store``; return the grades, or the refusal.
-
-    Beside the grades stand the places of results that are dated after the patient's death, which
-    are not stored. Nothing is stored of a refused patient, and the transaction goes on.
-    """
-    submission = Submission(
-        study.name, sent.patient, sent.results, sent.courses, passes_over_after_death=True
+def _has_newer(connection: Connection, known: Known) -> bool:
+    chosen = {"of_patient": known.id}
+    return any(
+        connection.scalar(query, chosen | {"highest": highest}) is not None
+        for query, highest in zip(_NEWER, known.mark, strict=True)
     )
-    try:
-        with savepoint(connection):
-            stored = store(connection, submission, graders)
-    except RequestError as error:
-        return error
-    return dict(zip(sent.keys, stored.of_results, strict=True)), stored.after_death

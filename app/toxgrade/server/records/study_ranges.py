@@ -76,6 +76,8 @@ def apply_ranges(
     labs: Sequence[LabResult], table: RangeTable, person: Person, names: Names
 ) -> list[LabResult]:
     """Return the results of one person, each with the range of ``table`` that applies to it."""
+    if not table.rows:
+        return list(labs)
     found = []
     for lab in labs:
         analyte = names.analyte(lab.analyte)

@@ -13,13 +13,12 @@ from toxgrade.server.http.service import TheService
 from toxgrade.server.http.transfers import graded_rows, receive, rejects_csv
 from toxgrade.server.jobs.batches import (
     Progress,
-    Reject,
     cancel_batch,
     create_batch,
     find_batch,
     list_batches,
-    list_rejects,
 )
+from toxgrade.server.jobs.rejects import Reject, list_rejects
 from toxgrade.server.jobs.upload_store import UploadStore
 from toxgrade.server.records.studies import Study, find_study
 from toxgrade.server.web.page import PageRoute, page

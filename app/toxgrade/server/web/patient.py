@@ -16,6 +16,7 @@ from toxgrade.cohort.definition import ReportPhase
 from toxgrade.errors import NotFound
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.service import Service, TheService
+from toxgrade.server.jobs.begun_patients import storing_batch
 from toxgrade.server.records.current_state import FollowUp, current_follow_up, current_grades
 from toxgrade.server.records.db.tables import grades
 from toxgrade.server.records.grade_queries import PatientToxicity, patient_toxicity
@@ -40,7 +41,10 @@ PER_PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What the page of a patient shows; ``grades`` are those of one page, the newest first."""
+    """What the page of a patient shows; ``grades`` are those of one page, the newest first.
+
+    ``storing``: the batch that has stored a part of the patient's results, and not yet the rest.
+    """
 
     study: Study
     picture: Chart
@@ -50,6 +54,7 @@ class _Found:
     n_grades: int
     grades: list[Row[Any]]
     liver: dict[str, Any]
+    storing: str | None
 
 
 @router.get("/studies/{study}/patients/{patient}")
@@ -79,6 +84,7 @@ async def one_patient(
             n or 0,
             list(connection.execute(shown)),
             liver_document(connection, found, patient, service.graders.for_rules(found.rules)),
+            storing_batch(connection, study, patient),
         )
 
     found = await service.read(query)

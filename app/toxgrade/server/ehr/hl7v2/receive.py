@@ -16,7 +16,8 @@ from toxgrade.server.ehr.hl7v2.message import Message, Segment
 from toxgrade.server.ehr.hl7v2.observation import PASSED_OVER
 from toxgrade.server.ehr.hl7v2.report import PatientResults, Site, read_oru
 from toxgrade.server.ehr.hl7v2.stream import Sent, parse, read_header, split
-from toxgrade.server.records.store import Stored, Submission, store
+from toxgrade.server.records.change import Submission
+from toxgrade.server.records.store import Stored, store
 
 _LATE = "dated after the patient's death as it is recorded"
 _TOLD = (*STORED_FLAGS, Flag.UNLIKELY_DATE)

@@ -8,11 +8,12 @@ from sqlalchemy import Connection
 from toxgrade.grading.result import Course
 from toxgrade.grading.rules import Graders
 from toxgrade.server.ehr.pull.patients import Pulled
+from toxgrade.server.records.change import Submission
 from toxgrade.server.records.current_state import current_courses
 from toxgrade.server.records.patient_record import PatientRecord, put_patient
 from toxgrade.server.records.patients import lock_patient
 from toxgrade.server.records.pull_marks import save_pull_mark
-from toxgrade.server.records.store import Submission, store
+from toxgrade.server.records.store import store
 from toxgrade.server.records.studies import find_study, lock_study
 
 

@@ -127,6 +127,20 @@ batch_tasks = Table(
 )
 Index(None, batch_tasks.c.state, batch_tasks.c.lease_until)
 
+batch_pieces = Table(
+    "batch_pieces",
+    metadata,
+    Column("batch_id", String(32), ForeignKey("batches.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, comment="of the grading task"),
+    Column("piece", Integer, primary_key=True, comment="from 1, in order"),
+    Column("fence", Integer, nullable=False, comment="of the claim that stored it"),
+    Column("rows", BigInteger, nullable=False, comment="settled: stored or refused"),
+    Column("rows_rejected", BigInteger, nullable=False),
+    Column("phase_unknown", Text, comment="as of the task"),
+    Column("patient_id", RowId, index=True, comment="who comes in several pieces; null: nobody"),
+    Column("base", RowId, comment="the highest id of the patient's results before the first"),
+)
+
 batch_rejects = Table(
     "batch_rejects",
     metadata,
