@@ -7,7 +7,6 @@ import io
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from fastapi.responses import FileResponse, StreamingResponse
 from python_multipart.multipart import parse_options_header
@@ -18,7 +17,6 @@ from toxgrade.errors import (
     Conflict,
     FieldFault,
     FileError,
-    Forbidden,
     NoSpace,
     NotFound,
     RequestError,
@@ -57,9 +55,7 @@ async def receive(request: Request, filename: str | None, store: UploadStore, li
         TooLarge: there are more than ``limit`` bytes, or the mapping is too long.
         RequestError: ``labs`` is missing, a file is empty, or a field, file or option is unknown.
         NoSpace: the disk is full.
-        Forbidden: a page of another site made the browser send it.
     """
-    _refuse_other_sites(request)
     parameters = request.query_params.multi_items()
     options = [(name, text) for name, text in parameters if name != "filename"]
     declared = _declared_options(options, None)
@@ -116,15 +112,6 @@ def _declared_options(options: Sequence[tuple[str, str]], mapping: Document | No
         fault = FieldFault(("map",), "mapping", text)
         raise RequestError("a stored batch takes its names from its study", [fault])
     return as_json(declared)
-
-
-def _refuse_other_sites(request: Request) -> None:
-    """Refuse an upload without an Authorization header that a page of another site sent."""
-    origin = request.headers.get("origin")
-    if origin is None or "authorization" in request.headers:
-        return
-    if urlsplit(origin).netloc != request.url.netloc:
-        raise Forbidden("this upload was sent by a page of another site")
 
 
 async def _limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
