@@ -61,5 +61,5 @@ def revoke(prefix: str) -> None:
 
     with transaction(settings().database_url) as connection:
         ended = revoke_key(connection, prefix)
-    pages = f"; signed in on pages: {ended:,}, ended with it" if ended else ""
-    print(f"revoked{pages}; running services follow within 5 seconds")
+    with_it = f", and its {ended:,} sessions of pages" if ended else ""
+    print(f"revoked{with_it}; running services follow within 5 seconds")

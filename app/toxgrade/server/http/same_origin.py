@@ -1,7 +1,5 @@
 """Requests that a page of another site makes a browser send: what changes something is refused."""
 
-from urllib.parse import urlsplit
-
 from starlette.requests import Request
 
 from toxgrade.errors import Forbidden
@@ -31,10 +29,9 @@ def refuse_other_sites(request: Request) -> None:
 
 def _is_ours(request: Request, origin: str) -> bool:
     """Return whether an origin's host is ours; its scheme is the proxy's, and ``null`` has none."""
-    theirs = urlsplit(origin)
-    port = _PORTS.get(theirs.scheme, "")
-    asked = request.url.netloc.lower().removesuffix(port)
-    return bool(asked) and theirs.netloc.lower().removesuffix(port) == asked
+    scheme, _, host = origin.lower().partition("://")
+    port = _PORTS.get(scheme, "")
+    return host != "" and host.removesuffix(port) == request.url.netloc.lower().removesuffix(port)
 
 
 def _is_allowed(request: Request, origin: str) -> bool:

@@ -4,7 +4,7 @@ The cookie is a random token of a stored session, never the key. It is HttpOnly,
 and, under https, Secure. The session ends after 8 hours, by signing out, or with its key or token.
 """
 
-from urllib.parse import urlsplit
+import re
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -22,6 +22,8 @@ from toxgrade.server.http.authorization import (
 )
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.web.page import PageRoute, page, read_form
+
+_PAGE = re.compile(r"https?://(?P<host>[^/?#]+)(?P<path>/[^?#]*)")
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False, dependencies=[public()])
 
@@ -85,8 +87,13 @@ def _came_from(request: Request) -> str:
 
     It is taken from ``Referer``, so that no address has to carry an identifier.
     """
-    before = urlsplit(request.headers.get("referer", ""))
+    before = _PAGE.match(request.headers.get("referer", ""))
     root: str = request.scope.get("root_path", "")
-    ours = before.netloc == request.url.netloc and before.path.startswith(f"{root}/")
-    path = before.path.removeprefix(root)
-    return "/" if not ours or path.startswith(("//", "/sign-in")) else path
+    if (
+        not before
+        or before["host"] != request.url.netloc
+        or not before["path"].startswith(f"{root}/")
+    ):
+        return "/"
+    path = before["path"].removeprefix(root)
+    return "/" if path.startswith(("//", "/sign-in")) else path
