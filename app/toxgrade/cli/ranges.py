@@ -60,12 +60,15 @@ def show(study: str) -> None:
     from toxgrade.server.records.db.engine import build_engine, read_only
     from toxgrade.server.records.studies import find_study
     from toxgrade.server.records.study_ranges import current_ranges, range_document
+    from toxgrade.spreadsheet import to_row
 
     with read_only(build_engine(settings().database_url)).begin() as connection:
         rows = current_ranges(connection, find_study(connection, study)).rows
     writer = csv.DictWriter(sys.stdout, list(RangeRequest.model_fields), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(range_document(row) for row in rows)
+    for row in rows:
+        document = range_document(row)
+        writer.writerow(dict(zip(document, to_row(document.values()), strict=True)))
 
 
 def _read(table: Path) -> list["RangeRequest"]:

@@ -35,6 +35,7 @@ from toxgrade.server.jobs.batches import (
 )
 from toxgrade.server.jobs.upload_store import UploadStore
 from toxgrade.server.records.db.engine import read_only
+from toxgrade.spreadsheet import to_row
 from toxgrade.tabular.file_format import shape
 from toxgrade.tabular.mapping import Document
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS, as_json, parse_options
@@ -164,5 +165,5 @@ def _rows(service: Service, study: str, batch: str) -> Iterator[str]:
         with read_only(service.engine).begin() as connection:
             rows, after = list_rejects(connection, study, batch, _REJECTS_AT_A_TIME, after)
         out = io.StringIO()
-        csv.writer(out, lineterminator="\n").writerows(astuple(row) for row in rows)
+        csv.writer(out, lineterminator="\n").writerows(to_row(astuple(row)) for row in rows)
         yield out.getvalue()
