@@ -79,6 +79,7 @@ def _read(table: Path) -> list["RangeRequest"]:
 
     from toxgrade.errors import FieldFault
     from toxgrade.server.api.ranges import RangesRequest
+    from toxgrade.tabular.formulas import as_written
     from toxgrade.tabular.open_file import open_table
     from toxgrade.tabular.read_options import DEFAULT_OPTIONS
 
@@ -87,7 +88,7 @@ def _read(table: Path) -> list["RangeRequest"]:
         ranges = [
             {name: _value(name, row[name]) for name in opened.columns if row[name]}
             for piece in opened.chunks(opened.columns)
-            for row in piece.iter_rows(named=True)
+            for row in as_written(piece, opened.kind).iter_rows(named=True)
         ]
     try:
         return RangesRequest.model_validate({"ranges": ranges}).ranges

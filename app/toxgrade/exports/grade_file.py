@@ -229,7 +229,7 @@ class _Run:
             read_as={table.name: table.told for table in self._labs.tables},
             uncertain_baselines=tally.uncertain_baselines,
             other_baselines=tuple((a + 1, b + 1) for a, b in columns.other_baselines().iter_rows()),
-            behind_apostrophe=tally.behind_apostrophe,
+            behind_apostrophe=dict(tally.behind_apostrophe),
         )
 
 

@@ -16,7 +16,7 @@ from toxgrade.exports.their_grades import key, require, require_grades
 from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.rules import Rules
-from toxgrade.tabular.formulas import with_formulas
+from toxgrade.tabular.formulas import as_written
 from toxgrade.tabular.lab_export import open_labs
 from toxgrade.tabular.mapping import ColumnMap
 from toxgrade.tabular.open_file import open_table
@@ -74,10 +74,11 @@ def read_our_grades(
     columns |= {name: pl.col(column).cast(pl.String) for name, column in named.items()}
     labs = open_labs([path], folder, _ADAM if adam else options)
     rows = pl.concat(
-        chunk.rows.select(COLUMNS).hstack(chunk.given.select(**columns)) for chunk in labs.chunks()
+        as_written(chunk.rows.select(COLUMNS), table.kind).hstack(
+            as_written(chunk.given, table.kind).select(**columns)
+        )
+        for chunk in labs.chunks()
     ).drop_nulls("term")
-    if table.kind in ("csv", "tsv"):
-        rows = with_formulas(rows)
     for name in ("at_least", "at_most"):
         require_grades(rows[name], "[0-5]", path.name, named[name])
     edition = _edition(rows, criteria, path.name)

@@ -20,9 +20,11 @@ def without_formulas(frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]
     return frame.with_columns(**changed), {name: n for name, n in count.items() if n}
 
 
-def with_formulas(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return a frame that was read from CSV or TSV with its texts as they were before."""
-    return frame.with_columns(**_changed(frame, from_cell))
+def as_written(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
+    """Return a frame that was read from a file of this kind, such as ``csv``, with its texts as
+    they were before they became cells.
+    """
+    return frame.with_columns(**_changed(frame, from_cell)) if kind in ("csv", "tsv") else frame
 
 
 def _changed(frame: pl.DataFrame, change: Callable[[str], str]) -> dict[str, pl.Series]:
