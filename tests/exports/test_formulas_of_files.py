@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -33,7 +34,7 @@ _ROWS = [
 ]
 
 
-def _grade(folder: Path, output: str, **side: Path) -> RunSummary:
+def _grade(folder: Path, output: str, **side: Any) -> RunSummary:
     with (folder / "labs.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([_HEADER, *_ROWS])
     request = GradeFileRequest((str(folder / "labs.csv"),), folder / output, Rules(), **side)
