@@ -22,6 +22,16 @@ def test_a_table_is_loaded_and_shown_as_it_was(tmp_path: Path) -> None:
     assert (shown.returncode, shown.stdout) == (0, _TABLE)
 
 
+def test_a_laboratory_s_name_is_no_formula_and_comes_back_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "ranges.csv").write_text(_TABLE.replace("North", "=North"))
+    assert toxgrade("ranges", "load", "ranges.csv", cwd=tmp_path).returncode == 0
+    shown = toxgrade("ranges", "show", cwd=tmp_path).stdout
+    assert ",'=North," in shown
+    (tmp_path / "ranges.csv").write_text(shown)
+    toxgrade("ranges", "load", "ranges.csv", cwd=tmp_path)
+    assert toxgrade("ranges", "show", cwd=tmp_path).stdout == shown
+
+
 @pytest.mark.parametrize(
     ("row", "says"),
     [

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toxgrade.cli.criteria import add_interpretations, parse_choices
+from toxgrade.cli.grade import behind_apostrophe
 from toxgrade.cli.options import Parser, add_file_options, cleanup_on_signal, read_options
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ def compare(
         check_apart([output], [ours, theirs])
     choices = parse_choices(interpretations)
     found = compare(ours, theirs, keys, Graders(load()), read_options(files), choices)
-    if output is not None:
-        write([found.differences], output)
+    behind = {} if output is None else write([found.differences], output)
     _print(found)
+    print(*behind_apostrophe(behind), sep="\n", end="\n" * bool(behind))
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:

@@ -49,6 +49,7 @@ def _compare_study(name: str, before: str, after: str) -> None:
     from toxgrade.server.records.db.engine import transaction
     from toxgrade.server.records.studies import find_study
     from toxgrade.server.reports.study_reports import changed_grades
+    from toxgrade.spreadsheet import to_row
 
     graders, table = Graders(load()), csv.writer(sys.stdout)
     table.writerow(
@@ -62,12 +63,13 @@ def _compare_study(name: str, before: str, after: str) -> None:
             collected = change.result.collected
             shown = [_term_and_grade(grade) for grade in (change.before, change.after)]
             why = change.after.because if change.after else f"{after} does not grade it"
-            table.writerow(
+            row = to_row(
                 [
                     change.patient, collected.text if collected else "", change.result.analyte,
                     *shown[0], *shown[1], why,
                 ]
             )  # fmt: skip
+            table.writerow(row)
 
 
 def _term_and_grade(grade: "Grade | None") -> tuple[str, str]:

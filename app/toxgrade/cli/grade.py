@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -72,12 +72,21 @@ def print_report(
     if report.other_baselines:
         n = len(report.other_baselines)
         lines.append(f"baselines declared other than by date: {n:,}; the manifest lists them")
+    lines += behind_apostrophe(report.behind_apostrophe)
     where = f" in {rejects.name}" if rejects else "; --rejects FILE lists them"
     results = f" ({report.rejected_results:,} results)" * (several and report.rejected > 0)
     lines.append(
         f"rows that could not be read: {report.rejected:,}{results}" + where * bool(report.rejected)
     )
     print("\n".join(lines), file=sys.stderr)
+
+
+def behind_apostrophe(counts: Mapping[str, int]) -> Iterator[str]:
+    """Yield a line about the texts of a CSV that stand behind an apostrophe, by column."""
+    if counts:
+        listed = _joined([f"{name} {n:,}" for name, n in _first(counts.items())], counts)
+        why = "a spreadsheet would run them as formulas; Parquet and NDJSON hold them as they are"
+        yield f"texts written behind an apostrophe: {listed}; {why}"
 
 
 def _unplaced(report: "RunSummary") -> Iterator[str]:

@@ -55,9 +55,11 @@ def show() -> None:
 
 
 def revoke(prefix: str) -> None:
-    """End a key's validity; running services follow within five seconds."""
+    """End a key's validity and its sessions; running services follow within five seconds."""
     from toxgrade.server.access.credentials import revoke_key
     from toxgrade.server.records.db.engine import transaction
 
     with transaction(settings().database_url) as connection:
-        revoke_key(connection, prefix)
+        ended = revoke_key(connection, prefix)
+    with_it = f", and its {ended:,} sessions of pages" if ended else ""
+    print(f"revoked{with_it}; running services follow within 5 seconds")

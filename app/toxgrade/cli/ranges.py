@@ -60,12 +60,15 @@ def show(study: str) -> None:
     from toxgrade.server.records.db.engine import build_engine, read_only
     from toxgrade.server.records.studies import find_study
     from toxgrade.server.records.study_ranges import current_ranges, range_document
+    from toxgrade.spreadsheet import to_row
 
     with read_only(build_engine(settings().database_url)).begin() as connection:
         rows = current_ranges(connection, find_study(connection, study)).rows
     writer = csv.DictWriter(sys.stdout, list(RangeRequest.model_fields), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(range_document(row) for row in rows)
+    for row in rows:
+        document = range_document(row)
+        writer.writerow(dict(zip(document, to_row(document.values()), strict=True)))
 
 
 def _read(table: Path) -> list["RangeRequest"]:
@@ -76,6 +79,7 @@ def _read(table: Path) -> list["RangeRequest"]:
 
     from toxgrade.errors import FieldFault
     from toxgrade.server.api.ranges import RangesRequest
+    from toxgrade.tabular.formulas import as_written
     from toxgrade.tabular.open_file import open_table
     from toxgrade.tabular.read_options import DEFAULT_OPTIONS
 
@@ -84,7 +88,7 @@ def _read(table: Path) -> list["RangeRequest"]:
         ranges = [
             {name: _value(name, row[name]) for name in opened.columns if row[name]}
             for piece in opened.chunks(opened.columns)
-            for row in piece.iter_rows(named=True)
+            for row in as_written(piece, opened.kind).iter_rows(named=True)
         ]
     try:
         return RangesRequest.model_validate({"ranges": ranges}).ranges

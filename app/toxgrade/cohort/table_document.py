@@ -3,12 +3,13 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from toxgrade.cohort.intervals import percent, percent_interval
 from toxgrade.cohort.toxicity_table import GRADES, PatientsWith, RowCount, ToxicityTable
+from toxgrade.spreadsheet import to_row
 
 
 @dataclass(slots=True)
@@ -145,31 +146,32 @@ def table_csv(document: dict[str, Any]) -> str:
     """Return the table as CSV: per row and kind the n and percent of each grade, then the rest.
 
     Below the rows stand the two shares of patients with their 95 % limits, the severe grades that
-    no row names, and rows that were not collected, told by ``kind``.
+    no row names, and rows that were not collected, told by ``kind``. No label is a formula.
     """
     numbers = ("n_evaluable", "undecided", "not_measured", "could_be_higher")
     limits = ("n", "percent", "low", "high", "n_at_most")
     grades = [str(grade) for grade in GRADES]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
     shown = [name for g in grades for name in (f"grade_{g}_n", f"grade_{g}_percent")]
-    writer.writerow(["study", "phase", "n_patients", "label", "kind", *shown, *numbers, *limits])
+    columns = ("study", "phase", "n_patients", "label", "kind", *shown, *numbers, *limits)
+    rows: list[Iterable[object]] = [columns]
     head = (document.get("study"), document["phase"], document["n_patients"])
     for row in document["rows"]:
         cells = [part for g in grades for part in (row["counts"][g], row["percent"][g])]
         tail = (row[name] for name in numbers)
-        writer.writerow([*head, row["label"], row["kind"], *cells, *tail, *[None] * len(limits)])
+        rows.append([*head, row["label"], row["kind"], *cells, *tail, *[None] * len(limits)])
     nothing, unknown = [None] * len(shown), [None] * len((*numbers, *limits))
     for name, label in _SHARES.items():
         share = document[name]
         undecided = len(share["unknown"])
         counts = (share["n_evaluable"], undecided, None, None)
-        writer.writerow([*head, label, "patients", *nothing, *counts, *(share[x] for x in limits)])
+        rows.append([*head, label, "patients", *nothing, *counts, *(share[x] for x in limits)])
     for one in document["other"]:
         cells = [one["n"] if name == f"grade_{one['grade']}_n" else None for name in shown]
-        writer.writerow([*head, one["term"], "other", *cells, *unknown])
+        rows.append([*head, one["term"], "other", *cells, *unknown])
     for label in document["not_collected"]:
-        writer.writerow([*head, label, "not collected", *nothing, *unknown])
+        rows.append([*head, label, "not collected", *nothing, *unknown])
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(map(to_row, rows))
     return out.getvalue()
 
 

@@ -72,8 +72,7 @@ def grade_file(
         for path, was, now in zip(inputs, stamps, _stamps(inputs), strict=True):
             if was != now:
                 raise FileError(f"{path.name}: it was changed while it was read")
-        write(run.second_pass(), request.output)
-        run.write_side_files()
+        run.write_files()
         report = run.report()
         tables = labs.tables if patients is None else (*labs.tables, patients)
     write_manifest(request, report, tables, edition.sha256)
@@ -141,7 +140,7 @@ class _Run:
         if self._request.worst or self._request.table:
             self._worst = Worst(len(self._columns.patients), with_days=bool(self._request.table))
 
-    def second_pass(self) -> Iterator[pl.DataFrame]:
+    def _second_pass(self) -> Iterator[pl.DataFrame]:
         """Yield the graded pieces to write; count them, and gather worst grades and rejects."""
         rows = 0
         again = (piece.rows for piece in self._labs.chunks_once_more(_PIECE))
@@ -177,17 +176,18 @@ class _Run:
         if self._request.rejects is not None and len(found):
             self._rejects.add(found)
 
-    def write_side_files(self) -> None:
-        """Write the rejects, the worst grades and the toxicity table where they are wanted."""
-        request = self._request
+    def write_files(self) -> None:
+        """Write the grades, and the rejects, worst grades and table where they are wanted."""
+        request, behind = self._request, self._tally.behind_apostrophe
+        behind += write(self._second_pass(), request.output)
         if request.rejects is not None:
-            write(chain([NOTHING_REJECTED], self._rejects.frames()), request.rejects)
+            behind += write(chain([NOTHING_REJECTED], self._rejects.frames()), request.rejects)
         if self._worst is None:
             return
         courses = self._columns.patients
         bounds = bounds_by_phase(self._worst.cells(courses["patient"]))
         if request.worst is not None:
-            write([worst_grades(bounds)], request.worst)
+            behind += write([worst_grades(bounds)], request.worst)
         if request.table is not None:
             scope = Scope(request.phase)
             days = self._worst.last_days(courses["patient"])
@@ -198,9 +198,8 @@ class _Run:
 
     def report(self) -> RunSummary:
         """Return the summary of the run, once all is written."""
-        tally, patients = self._tally, self._columns.patients
+        tally, columns, patients = self._tally, self._columns, self._columns.patients
         without_dates = patients.filter(pl.col("rt_start").is_null() & pl.col("rt_end").is_null())
-        other = self._columns.other_baselines()
         return RunSummary(
             layout=self._labs.layout.name,
             rows=tally.rows,
@@ -229,7 +228,8 @@ class _Run:
             dates_from=self._labs.treatment_columns,
             read_as={table.name: table.told for table in self._labs.tables},
             uncertain_baselines=tally.uncertain_baselines,
-            other_baselines=tuple((a + 1, b + 1) for a, b in other.iter_rows()),
+            other_baselines=tuple((a + 1, b + 1) for a, b in columns.other_baselines().iter_rows()),
+            behind_apostrophe=dict(tally.behind_apostrophe),
         )
 
 

@@ -16,6 +16,7 @@ from toxgrade.exports.their_grades import key, require, require_grades
 from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.rules import Rules
+from toxgrade.tabular.formulas import as_written
 from toxgrade.tabular.lab_export import open_labs
 from toxgrade.tabular.mapping import ColumnMap
 from toxgrade.tabular.open_file import open_table
@@ -28,8 +29,6 @@ _ADAM = ReadOptions(columns=ColumnMap({
 _ADAM_NAMES = {"term": "ATOXDSC", "at_least": "ATOXMIN", "at_most": "ATOXMAX",
                "reason": "ATOXREAS", "phase": "APHASE", "edition": "ATOXVER"}  # fmt: skip
 _BEFORE = ("baseline", "pre_treatment")
-_FORMULA = r"^'([=+\-@])"
-"""In CSV a text that a spreadsheet would take for a formula was written behind an apostrophe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +71,13 @@ def read_our_grades(
     named = {name: _ADAM_NAMES[name] if adam else name for name in _ADAM_NAMES}
     require(table.columns, [*keys.values(), *named.values()], path.name)
     columns = {name: key(column) for name, column in keys.items()}
-    if table.kind in ("csv", "tsv"):
-        columns = {name: text.str.replace(_FORMULA, "$1") for name, text in columns.items()}
     columns |= {name: pl.col(column).cast(pl.String) for name, column in named.items()}
     labs = open_labs([path], folder, _ADAM if adam else options)
     rows = pl.concat(
-        chunk.rows.select(COLUMNS).hstack(chunk.given.select(**columns)) for chunk in labs.chunks()
+        as_written(chunk.rows.select(COLUMNS), table.kind).hstack(
+            as_written(chunk.given, table.kind).select(**columns)
+        )
+        for chunk in labs.chunks()
     ).drop_nulls("term")
     for name in ("at_least", "at_most"):
         require_grades(rows[name], "[0-5]", path.name, named[name])

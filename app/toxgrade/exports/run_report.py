@@ -61,7 +61,8 @@ class RunSummary:
     ``dates_from``: the labs' own columns of treatment dates. ``read_as``: how each file was read.
     ``uncertain_baselines``: gradings by their flag ``baseline-ambiguous``, ``baseline-may-differ``.
     ``other_baselines``: rows (declared, by date) where the declared baseline is not the one that
-    the date rule would choose.
+    the date rule would choose. ``behind_apostrophe``: texts of CSV and TSV, by column, before
+    which an apostrophe was written, because a spreadsheet would run them as formulas.
     """
 
     layout: str
@@ -92,6 +93,7 @@ class RunSummary:
     read_as: Mapping[str, str]
     uncertain_baselines: Mapping[str, int]
     other_baselines: tuple[tuple[int, int], ...]
+    behind_apostrophe: Mapping[str, int]
 
 
 COLUMN_OF = {

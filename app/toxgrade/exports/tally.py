@@ -51,6 +51,7 @@ class Tally:
         self._units: Counter[tuple[str, str]] = Counter()
         self._unplaced: Counter[str] = Counter()
         self._unplaced_results: Counter[str] = Counter()
+        self.behind_apostrophe: Counter[str] = Counter()
         self.uncertain_baselines = dict.fromkeys(map(str, _UNCERTAIN_BASELINE), 0)
 
     def add(self, chunk: ExportChunk, graded: pl.DataFrame, places: pl.Series) -> None:

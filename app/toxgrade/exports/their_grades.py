@@ -12,6 +12,7 @@ import polars as pl
 
 from toxgrade.criteria.model import Direction
 from toxgrade.errors import FileError
+from toxgrade.tabular.formulas import as_written
 from toxgrade.tabular.identifiers import trimmed
 from toxgrade.tabular.open_file import open_table
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS
@@ -70,7 +71,7 @@ def read_their_grades(
     inputs = {name: column for name, column in found.items() if column}
     others = [name for name in (*_TERMS.values(), *_TERM, _PARAMETER) if name in header]
     read = dict.fromkeys([*keys.values(), *grades.values(), *inputs.values(), *others])
-    rows = pl.concat(table.chunks(list(read)))
+    rows = as_written(pl.concat(table.chunks(list(read))), table.kind)
     rows = rows.with_columns(pl.col(*grades.values(), *inputs.values()).replace(list(nulls), None))
     for column in dict.fromkeys(grades.values()):
         require_grades(rows[column], _GRADE, path.name, column)

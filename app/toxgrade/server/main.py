@@ -14,6 +14,7 @@ from toxgrade.criteria.vocabulary import load_vocabularies
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server import process
 from toxgrade.server.access.credentials import Credentials
+from toxgrade.server.access.sessions import Sessions
 from toxgrade.server.access.tokens import Issuer, Tokens
 from toxgrade.server.api import (
     batches,
@@ -130,11 +131,12 @@ def _lifespan(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         trusted = issuer(settings)
         credentials = Credentials(Tokens(trusted) if trusted else None)
+        sessions = Sessions(trusted.name if trusted else None)
         engine = build_engine(settings.database_url)
         writer = Writer(engine)
         metrics.watch(writer)
         app.state.service = Service(
-            settings, graders, vocabularies, engine, writer, credentials, rates
+            settings, graders, vocabularies, engine, writer, credentials, sessions, rates
         )
         yield
         writer.close()

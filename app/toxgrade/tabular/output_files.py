@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ import zstandard
 from polars.io.plugins import register_io_source
 
 from toxgrade.errors import FileError
+from toxgrade.spreadsheet import to_cell
+from toxgrade.tabular.formulas import without_formulas
 
 _ADAM_NAMES = {
     "row": "SRCSEQ", "term": "ATOXDSC", "reason": "ATOXREAS", "flags": "ATOXFL",
@@ -29,9 +32,6 @@ STDOUT = Path("-")
 _ROW_GROUP = 1 << 19  # Rows of a row group of Parquet.
 _ARROW_SCHEMA = "ARROW:schema"
 """Metadata key of a Parquet file for the columns' Arrow types, apart from how they are stored."""
-
-_FORMULA = r"^[=+\-@\t\r]"
-_NUMBER = r"^[+-]?[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?$"
 
 
 def as_adam(rows: pl.DataFrame, graded: pl.DataFrame, high: Mapping[str, bool]) -> pl.DataFrame:
@@ -69,11 +69,11 @@ def as_adam(rows: pl.DataFrame, graded: pl.DataFrame, high: Mapping[str, bool]) 
     return values.hstack(grades)
 
 
-def write(frames: Iterable[pl.DataFrame], path: Path) -> None:
+def write(frames: Iterable[pl.DataFrame], path: Path) -> Counter[str]:
     """Write frames of one schema, at least one, in the format of the suffix; never a partial file.
 
     Categorical columns are written as text. In CSV and TSV a text that a spreadsheet would take for
-    a formula is preceded by an apostrophe; numbers are not changed.
+    a formula is written behind an apostrophe (``spreadsheet``). Return how many were, by column.
 
     Raises:
         FileError: the file cannot be written, as when the disk is full; nothing is left behind.
@@ -81,16 +81,15 @@ def write(frames: Iterable[pl.DataFrame], path: Path) -> None:
     check_output(path)
     if path == STDOUT:
         try:
-            _write_text(frames, sys.stdout.buffer, ".csv")
+            return _write_text(frames, sys.stdout.buffer, ".csv")
         except OSError as error:  # Its reader has gone, or its disk is full.
             raise FileError(f"standard output: {error.strerror or error}") from None
-        return
     with whole(path) as unfinished:
         if path.suffix == ".parquet":
             _write_parquet(iter(frames), unfinished)
-        else:
-            with _open_compressed(unfinished, path.suffix) as file:
-                _write_text(frames, file, _plain_suffix(path))
+            return Counter()
+        with _open_compressed(unfinished, path.suffix) as file:
+            return _write_text(frames, file, _plain_suffix(path))
 
 
 def _write_parquet(frames: Iterator[pl.DataFrame], path: Path) -> None:
@@ -132,26 +131,26 @@ def _as_text(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.cast({pl.Categorical: pl.String})
 
 
-def _write_text(frames: Iterable[pl.DataFrame], file: IO[bytes], suffix: str) -> None:
-    for number, frame in enumerate(map(_as_text, frames)):
+def _write_text(frames: Iterable[pl.DataFrame], file: IO[bytes], suffix: str) -> Counter[str]:
+    changed, separator = Counter[str](), "\t" if suffix == ".tsv" else ","
+    for number, frame in enumerate(frames):
         if suffix == ".ndjson":
-            frame.write_ndjson(file)
-        else:
-            separator = "\t" if suffix == ".tsv" else ","
-            no_formulas(frame).write_csv(file, separator=separator, include_header=not number)
+            _as_text(frame).write_ndjson(file)
+            continue
+        if not number:
+            changed.update(_write_header(frame.columns, file, separator))
+        cells, found = without_formulas(frame)
+        changed.update(found)
+        _as_text(cells).write_csv(file, separator=separator, include_header=False)
+    return changed
 
 
-def no_formulas(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the frame with an apostrophe before each text that a spreadsheet would execute."""
-    return frame.with_columns(
-        pl.when(column.str.contains(_FORMULA) & ~column.str.contains(_NUMBER))
-        .then(pl.concat_str(pl.lit("'"), column))
-        .otherwise(column)
-        .alias(name)
-        for name, dtype in frame.schema.items()
-        if dtype == pl.String
-        for column in (pl.col(name),)
-    )
+def _write_header(columns: list[str], file: IO[bytes], separator: str) -> list[str]:
+    """Write the header, and return the names of which a spreadsheet would run the text."""
+    cells = [to_cell(name) for name in columns]
+    header = pl.DataFrame([cells], orient="row")
+    header.write_csv(file, separator=separator, include_header=False)
+    return [name for name, cell in zip(columns, cells, strict=True) if name != cell]
 
 
 @contextmanager

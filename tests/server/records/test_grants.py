@@ -7,6 +7,7 @@ from sqlalchemy.exc import DBAPIError
 from tests.conftest import NewDatabase, served
 from tests.server.api.panels import panel, value
 from toxgrade.errors import RequestError
+from toxgrade.server.access.credentials import create_key, list_keys, revoke_key
 from toxgrade.server.records.db.engine import grant, transaction
 from toxgrade.server.settings import Settings
 
@@ -48,6 +49,19 @@ def test_the_service_works_under_it(as_service: str) -> None:
         headers = {"If-Match": answer.headers["ETag"]}
         why = {"reason": "request under article 17"}
         assert client.request("DELETE", path, json=why, headers=headers).status_code == 200
+
+
+def test_people_sign_in_and_out_under_it(as_service: str) -> None:
+    with transaction(as_service) as connection:
+        keys = [create_key(connection, "x"), create_key(connection, "y")]
+    with served(Settings(database_url=as_service)) as browser:
+        for key in keys:  # the second ends the first's session
+            assert browser.post("/sign-in", data={"key": key}).status_code == 303
+            assert browser.get("/").status_code == 200
+        assert browser.post("/sign-out").status_code == 303
+        assert browser.post("/sign-in", data={"key": keys[0]}).status_code == 303
+    with transaction(as_service) as connection:
+        assert revoke_key(connection, list_keys(connection)[0][0].prefix) == 1
 
 
 def test_a_name_that_is_no_role_is_refused(as_service: str, new_sqlite: NewDatabase) -> None:

@@ -1,4 +1,4 @@
-"""API keys, stored as a prefix and the SHA-256 of a 256-bit secret; and a cache of credentials."""
+"""API keys, stored as a prefix and the SHA-256 of a 256-bit secret; who was accepted just now."""
 
 import hashlib
 import hmac
@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from toxgrade.errors import NotFound, RequestError, Unauthorized
 from toxgrade.server.access import EVERY_STUDY, Caller, Role
 from toxgrade.server.access.tokens import Token, Tokens
+from toxgrade.server.records.db.service_tables import sessions
 from toxgrade.server.records.db.tables import api_keys, key_studies, studies
 from toxgrade.server.records.studies import find_study
 
@@ -64,6 +65,15 @@ def check_key(connection: Connection, presented: str) -> Caller:
     Raises:
         Unauthorized: there is no such key, or it was revoked or has expired.
     """
+    return caller_of_key(connection, find_key(connection, presented))
+
+
+def find_key(connection: Connection, presented: str) -> Row[Any]:
+    """Return the row of the key that is presented, which may have expired.
+
+    Raises:
+        Unauthorized: there is no such key, or it was revoked.
+    """
     kind, _, rest = presented.partition("_")
     prefix, _, secret = rest.partition("_")
     known = select(api_keys).where(api_keys.c.prefix == prefix, api_keys.c.revoked_at.is_(None))
@@ -72,10 +82,19 @@ def check_key(connection: Connection, presented: str) -> Caller:
     is_same = hmac.compare_digest(digest, row.secret_sha256 if row else _NO_SECRET)
     if row is None or not is_same or kind != "tox":
         raise Unauthorized(ACCEPTED)
+    return row
+
+
+def caller_of_key(connection: Connection, row: Row[Any]) -> Caller:
+    """Return the caller whose key, not revoked, is in this row.
+
+    Raises:
+        Unauthorized: it has expired.
+    """
     if row.expires_at is not None and row.expires_at <= datetime.now(UTC):
         raise Unauthorized("this key has expired")
     names = _studies(connection, row.id) or [EVERY_STUDY] * (row.role == "admin")
-    return Caller(f"key:{prefix} {row.label}", dict.fromkeys(names, row.role))
+    return Caller(f"key:{row.prefix} {row.label}", dict.fromkeys(names, row.role))
 
 
 def list_keys(connection: Connection) -> list[tuple[Row[Any], list[str]]]:
@@ -84,16 +103,20 @@ def list_keys(connection: Connection) -> list[tuple[Row[Any], list[str]]]:
     return [(row, _studies(connection, row.id)) for row in rows]
 
 
-def revoke_key(connection: Connection, prefix: str) -> None:
-    """Revoke a key for good.
+def revoke_key(connection: Connection, prefix: str) -> int:
+    """Revoke a key for good, and return the number of the pages' sessions that end with it.
 
     Raises:
         NotFound: no key that was not revoked has this prefix.
     """
+    now = datetime.now(UTC)
     valid = (api_keys.c.prefix == prefix) & api_keys.c.revoked_at.is_(None)
-    done = connection.execute(update(api_keys).where(valid).values(revoked_at=datetime.now(UTC)))
-    if done.rowcount == 0:
+    revoked = update(api_keys).where(valid).values(revoked_at=now).returning(api_keys.c.id)
+    key_id = connection.scalar(revoked)
+    if key_id is None:
         raise NotFound("no valid key has this prefix; `toxgrade keys list` shows them")
+    ended = delete(sessions).where(sessions.c.key_id == key_id, sessions.c.expires_at > now)
+    return connection.execute(ended).rowcount
 
 
 def _studies(connection: Connection, key_id: int) -> list[str]:
@@ -101,17 +124,39 @@ def _studies(connection: Connection, key_id: int) -> list[str]:
     return list(connection.scalars(names.order_by(studies.c.name)))
 
 
+class RecentCallers:
+    """The callers whose credentials of one kind this process accepted a moment ago."""
+
+    def __init__(self) -> None:
+        self._callers: dict[bytes, tuple[Caller, float]] = {}
+
+    def find(self, presented: str) -> Caller | None:
+        """Return the caller who presented these credentials; None: check them."""
+        found = self._callers.get(_digest(presented))
+        return found[0] if found and time.time() < found[1] else None
+
+    def add(self, presented: str, caller: Caller, expires: float) -> None:
+        """Remember a caller for a moment, at most until ``expires`` (seconds since 1970)."""
+        now = time.time()
+        if len(self._callers) >= _MANY_REMEMBERED:
+            self._callers = {d: e for d, e in self._callers.items() if e[1] > now}
+        self._callers[_digest(presented)] = (caller, min(expires, now + REMEMBERED_SECONDS))
+
+    def forget(self, presented: str) -> None:
+        """Have these credentials checked the next time."""
+        self._callers.pop(_digest(presented), None)
+
+
 class Credentials:
     """The credentials that a process accepts: keys, and tokens of an issuer (None: keys only)."""
 
     def __init__(self, tokens: Tokens | None = None) -> None:
         self._tokens = tokens
-        self._remembered: dict[bytes, tuple[Caller, float]] = {}
+        self._recent = RecentCallers()
 
     def remembered(self, presented: str) -> Caller | None:
         """Return the caller if the credentials were checked a moment ago; None: check them."""
-        found = self._remembered.get(_digest(presented))
-        return found[0] if found and time.time() < found[1] else None
+        return self._recent.find(presented)
 
     def check_key(self, connection: Connection, presented: str) -> Caller:
         """Return the caller who presents this key, and remember them.
@@ -119,7 +164,9 @@ class Credentials:
         Raises:
             Unauthorized: the key is not valid.
         """
-        return self._remember(presented, check_key(connection, presented), float("inf"))
+        caller = check_key(connection, presented)
+        self._recent.add(presented, caller, float("inf"))
+        return caller
 
     async def check_token(self, presented: str) -> Token:
         """Return the checked token with its caller, and remember them.
@@ -131,15 +178,8 @@ class Credentials:
         if self._tokens is None:
             raise Unauthorized(ACCEPTED)
         token = await self._tokens.check(presented)
-        self._remember(presented, token.caller, token.expires)
+        self._recent.add(presented, token.caller, token.expires)
         return token
-
-    def _remember(self, presented: str, caller: Caller, expires: float) -> Caller:
-        now = time.time()
-        if len(self._remembered) >= _MANY_REMEMBERED:
-            self._remembered = {d: e for d, e in self._remembered.items() if e[1] > now}
-        self._remembered[_digest(presented)] = (caller, min(expires, now + REMEMBERED_SECONDS))
-        return caller
 
 
 def _digest(presented: str) -> bytes:

@@ -31,9 +31,11 @@ KEYS_SECONDS = 600.0
 At half that age they are fetched again, while tokens are still checked with the old ones.
 """
 
+LEEWAY = 30
+"""Seconds that clocks may differ: a token is accepted for so long after its end."""
+
 _RETRY_SECONDS = 10.0  # At least so long lies between two attempts to fetch the keys.
 _FETCH_SECONDS = 5.0
-_LEEWAY = 30  # seconds that clocks may differ
 _LONGEST_SUBJECT = 120
 _REFUSED = "expected a valid token of the issuer that this service trusts"
 
@@ -68,7 +70,9 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A valid token: caller, expiry (seconds since 1970), and ``jti``; None: it has none."""
+    """A valid token: caller, ``expires``, until when it is accepted, with ``LEEWAY`` (seconds since
+    1970), and ``jti``; None: it has none.
+    """
 
     caller: Caller
     expires: float
@@ -93,7 +97,7 @@ class Tokens:
         self._fetched_at = self._requested_at = float("-inf")
         self._fetching: asyncio.Task[None] | None = None
         self._claims = JWTClaimsRegistry(
-            leeway=_LEEWAY,
+            leeway=LEEWAY,
             iss={"essential": True, "value": issuer.name},
             aud={"essential": True, "value": issuer.audience},
             exp={"essential": True},
@@ -129,7 +133,7 @@ class Tokens:
             token = jwt.decode(presented, self._key, algorithms=ALGORITHMS, registry=header)
             self._claims.validate(token.claims)
             jti = token.claims.get("jti")
-            until = float(token.claims["exp"]) + _LEEWAY
+            until = float(token.claims["exp"]) + LEEWAY
             datetime.fromtimestamp(until, UTC)  # It is stored as one, and must be one.
             return Token(_caller(token.claims), until, jti if isinstance(jti, str) else None)
         except (JoseError, ValueError, TypeError, KeyError, OverflowError, OSError):

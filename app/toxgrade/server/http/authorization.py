@@ -12,11 +12,11 @@ from toxgrade.server.access import ANYONE, Caller, Role
 from toxgrade.server.access.credentials import ACCEPTED
 from toxgrade.server.access.tokens import use_token
 from toxgrade.server.http.rate_limit import cost
+from toxgrade.server.http.same_origin import refuse_other_sites
 from toxgrade.server.http.service import Service
 from toxgrade.server.records.studies import STUDY_NAME
 
-SESSION = "toxgrade_session"
-"""The cookie that the sign-in page sets; only pages read it."""
+_SIGN_IN_COST = 50  # tokens of the rate limit: ten sign-ins a second
 
 
 class RequireRole(HTTPBearer):
@@ -37,11 +37,12 @@ class RequireRole(HTTPBearer):
         Raises:
             Unauthorized: there are no credentials, or they are not valid.
             NotFound: the caller has no role on the study and must not learn whether it exists.
-            Forbidden: the caller's role does not allow the request.
+            Forbidden: the caller's role does not allow the request, or another site had it sent.
             TooManyRequests: the caller has used up the rate limit for now.
         """
         if hasattr(request.state, "caller"):
             return
+        refuse_other_sites(request)
         service: Service = request.app.state.service
         caller = await self._caller(request, service)
         if caller is not ANYONE:
@@ -63,8 +64,8 @@ class RequireRole(HTTPBearer):
             return ANYONE
         scheme, _, presented = request.headers.get("authorization", "").partition(" ")
         if self._session and not scheme:
-            presented = request.cookies.get(SESSION, "")
-        elif scheme.lower() != "bearer":
+            return await identify_session(service, request)
+        if scheme.lower() != "bearer":
             presented = ""
         if not presented:
             raise Unauthorized(ACCEPTED)
@@ -75,7 +76,8 @@ class Public:
     """A dependency that admits everyone and declares the route open."""
 
     async def __call__(self, request: Request) -> None:
-        """Check nothing."""
+        """Check only that no page of another site had a browser send it."""
+        refuse_other_sites(request)
 
 
 def require_role(role: Role, *, tokens_once: bool = False, session: bool = False) -> params.Depends:
@@ -124,3 +126,47 @@ async def identify(service: Service, presented: str, *, tokens_once: bool = Fals
     if tokens_once:
         await service.write(lambda c: use_token(c, token.jti, token.expires))
     return token.caller
+
+
+def session_cookie(request: Request) -> str:
+    """Return the name of the cookie with the session; only pages read it.
+
+    Where its prefix allows it, browsers take it from this host, and under https, alone.
+    """
+    if request.url.scheme != "https":
+        return "toxgrade_session"
+    return "__Secure-toxgrade_session" if cookie_path(request) != "/" else "__Host-toxgrade_session"
+
+
+def cookie_path(request: Request) -> str:
+    """Return the path that the cookie is limited to, because the host may have other programs."""
+    return request.scope.get("root_path") or "/"
+
+
+async def identify_session(service: Service, request: Request) -> Caller:
+    """Return the caller whose session is in the cookie.
+
+    Raises:
+        Unauthorized: there is no cookie, or its session has ended.
+    """
+    presented = request.cookies.get(session_cookie(request))
+    if not presented:
+        raise Unauthorized(ACCEPTED)
+    if caller := service.sessions.remembered(presented):
+        return caller
+    return await service.read(lambda c: service.sessions.check(c, presented))
+
+
+async def start_session(service: Service, presented: str) -> str:
+    """Start a session of a key or of a token of the issuer, and return the session's token.
+
+    Raises:
+        Unauthorized: the key or token is not valid.
+        TooManyRequests: its caller has used up the rate limit for now.
+    """
+    caller = await identify(service, presented)
+    service.rates.spend(caller.name, _SIGN_IN_COST)
+    if presented.startswith("tox_"):
+        return await service.write(lambda c: service.sessions.start_with_key(c, presented))
+    token = await service.credentials.check_token(presented)
+    return await service.write(lambda c: service.sessions.start_with_token(c, token))

@@ -178,6 +178,11 @@ def _headers(
     return headers
 
 
+def is_of_browser_clients(scope: Scope) -> bool:
+    """Return whether a request is for the CDS service, which clients in browsers may call."""
+    return own_path(scope).startswith("/cds-services")
+
+
 class BrowserClients:
     """CORS for the CDS service alone; every other route stays same-origin."""
 
@@ -192,5 +197,5 @@ class BrowserClients:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_cds = scope["type"] == "http" and own_path(scope).startswith("/cds-services")
+        is_cds = scope["type"] == "http" and is_of_browser_clients(scope)
         await (self._open if is_cds else self._app)(scope, receive, send)

@@ -19,6 +19,7 @@ from toxgrade.errors import FieldFault, RequestError, Unavailable
 from toxgrade.grading.rules import Graders
 from toxgrade.server.access import Caller, Role
 from toxgrade.server.access.credentials import Credentials
+from toxgrade.server.access.sessions import Sessions
 from toxgrade.server.http import audit_context, incomplete
 from toxgrade.server.http.rate_limit import RateLimits
 from toxgrade.server.records.audit_log import AuditAction
@@ -48,6 +49,7 @@ class Service(msgspec.Struct, frozen=True):
     engine: Engine
     writer: Writer
     credentials: Credentials
+    sessions: Sessions
     rates: RateLimits
     request: Request | None = None
 

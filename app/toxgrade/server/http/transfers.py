@@ -7,7 +7,6 @@ import io
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from fastapi.responses import FileResponse, StreamingResponse
 from python_multipart.multipart import parse_options_header
@@ -18,7 +17,6 @@ from toxgrade.errors import (
     Conflict,
     FieldFault,
     FileError,
-    Forbidden,
     NoSpace,
     NotFound,
     RequestError,
@@ -31,6 +29,7 @@ from toxgrade.server.jobs.batches import Upload, find_batch, new_batch_id
 from toxgrade.server.jobs.rejects import Place, Reject, list_rejects
 from toxgrade.server.jobs.upload_store import UploadStore
 from toxgrade.server.records.db.engine import read_only
+from toxgrade.spreadsheet import to_row
 from toxgrade.tabular.file_format import shape
 from toxgrade.tabular.mapping import Document
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS, as_json, parse_options
@@ -51,9 +50,7 @@ async def receive(request: Request, filename: str | None, store: UploadStore, li
         TooLarge: there are more than ``limit`` bytes, or the mapping is too long.
         RequestError: ``labs`` is missing, a file is empty, or a field, file or option is unknown.
         NoSpace: the disk is full.
-        Forbidden: a page of another site made the browser send it.
     """
-    _refuse_other_sites(request)
     parameters = request.query_params.multi_items()
     options = [(name, text) for name, text in parameters if name != "filename"]
     declared = _declared_options(options, None)
@@ -112,15 +109,6 @@ def _declared_options(options: Sequence[tuple[str, str]], mapping: Document | No
     return as_json(declared)
 
 
-def _refuse_other_sites(request: Request) -> None:
-    """Refuse an upload without an Authorization header that a page of another site sent."""
-    origin = request.headers.get("origin")
-    if origin is None or "authorization" in request.headers:
-        return
-    if urlsplit(origin).netloc != request.url.netloc:
-        raise Forbidden("this upload was sent by a page of another site")
-
-
 async def _limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
     """Yield the body in blocks of about 1 MiB; refuse it as soon as it is known to be too long."""
     detail = f"the upload is longer than {limit} bytes; split the file by patients"
@@ -171,5 +159,5 @@ def _rows(service: Service, study: str, batch: str) -> Iterator[str]:
         with read_only(service.engine).begin() as connection:
             rows, after = list_rejects(connection, study, batch, _REJECTS_AT_A_TIME, after)
         out = io.StringIO()
-        csv.writer(out, lineterminator="\n").writerows(astuple(row) for row in rows)
+        csv.writer(out, lineterminator="\n").writerows(to_row(astuple(row)) for row in rows)
         yield out.getvalue()

@@ -1,61 +1,85 @@
 """Signing in with a key or a token: pages get a cookie that no script or other site can use.
 
-The cookie is the key itself, so that revoking the key ends every session in every process. It is
-HttpOnly, SameSite=Strict and, under https, Secure, and it expires after 8 hours.
+The cookie is a random token of a stored session, never the key. It is HttpOnly, SameSite=Strict
+and, under https, Secure. The session ends after 8 hours, by signing out, or with its key or token.
 """
 
-from urllib.parse import urlsplit
+import re
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.requests import Request
 from starlette.responses import Response
 
-from toxgrade.server.http.authorization import SESSION, identify, public
-from toxgrade.server.http.service import TheService
+from toxgrade.errors import Unauthorized
+from toxgrade.server.access.sessions import SESSION_SECONDS
+from toxgrade.server.http.authorization import (
+    cookie_path,
+    identify_session,
+    public,
+    session_cookie,
+    start_session,
+)
+from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.web.page import PageRoute, page, read_form
 
-router = APIRouter(route_class=PageRoute, include_in_schema=False, dependencies=[public()])
+_PAGE = re.compile(r"https?://(?P<host>[^/?#]+)(?P<path>/[^?#]*)")
 
-_SESSION_SECONDS = 8 * 60 * 60
+router = APIRouter(route_class=PageRoute, include_in_schema=False, dependencies=[public()])
 
 
 @router.get("/sign-in")
 async def sign_in_page(request: Request, service: TheService) -> HTMLResponse:
     """The form, or how to sign out."""
     needed = service.settings.auth == "on"
-    return page("sign_in.html", needed=needed, signed_in=SESSION in request.cookies)
+    signed_in = needed and await _is_signed_in(service, request)
+    return page("sign_in.html", needed=needed, signed_in=signed_in)
 
 
 @router.post("/sign-in")
 async def sign_in(request: Request, service: TheService) -> Response:
-    """Check the key, or the issuer's token, and go on to the page that asked for it.
+    """Start a session of the key, or of the issuer's token, and go on to the page that asked.
 
     Raises:
         Unauthorized: it is not valid.
+        TooManyRequests: it has signed in too often.
     """
     key = (await read_form(request)).get("key", "")
-    await identify(service, key)
+    session = await start_session(service, key)
+    await _end(service, request)  # Another's, or an earlier one, of this browser.
     answer = RedirectResponse(_came_from(request), 303)
-    secure = request.url.scheme == "https"
-    path = _cookie_path(request)
     answer.set_cookie(
-        SESSION, key, _SESSION_SECONDS, path=path, httponly=True, samesite="strict", secure=secure
-    )
+        session_cookie(request), session, SESSION_SECONDS, path=cookie_path(request),
+        httponly=True, samesite="strict", secure=request.url.scheme == "https",
+    )  # fmt: skip
     return answer
 
 
 @router.post("/sign-out")
-async def sign_out(request: Request) -> Response:
-    """Forget the key on this browser."""
+async def sign_out(request: Request, service: TheService) -> Response:
+    """End the session, in every process, and have this browser forget it."""
+    await _end(service, request)
     answer = RedirectResponse("/sign-in", 303)
-    answer.delete_cookie(SESSION, path=_cookie_path(request), httponly=True, samesite="strict")
+    answer.delete_cookie(
+        session_cookie(request), path=cookie_path(request),
+        httponly=True, samesite="strict", secure=request.url.scheme == "https",
+    )  # fmt: skip
     return answer
 
 
-def _cookie_path(request: Request) -> str:
-    """Return the path that the cookie is limited to, because the host may have other programs."""
-    return request.scope.get("root_path") or "/"
+async def _is_signed_in(service: Service, request: Request) -> bool:
+    try:
+        await identify_session(service, request)
+    except Unauthorized:
+        return False
+    return True
+
+
+async def _end(service: Service, request: Request) -> None:
+    """End the session in the request's cookie; a cookie without one must not cost a write."""
+    if await _is_signed_in(service, request):
+        presented = request.cookies[session_cookie(request)]
+        await service.write(lambda c: service.sessions.end(c, presented))
 
 
 def _came_from(request: Request) -> str:
@@ -63,8 +87,13 @@ def _came_from(request: Request) -> str:
 
     It is taken from ``Referer``, so that no address has to carry an identifier.
     """
-    before = urlsplit(request.headers.get("referer", ""))
+    before = _PAGE.match(request.headers.get("referer", ""))
     root: str = request.scope.get("root_path", "")
-    ours = before.netloc == request.url.netloc and before.path.startswith(f"{root}/")
-    path = before.path.removeprefix(root)
-    return "/" if not ours or path.startswith(("//", "/sign-in")) else path
+    if (
+        not before
+        or before["host"] != request.url.netloc
+        or not before["path"].startswith(f"{root}/")
+    ):
+        return "/"
+    path = before["path"].removeprefix(root)
+    return "/" if path.startswith(("//", "/sign-in")) else path

@@ -1,4 +1,4 @@
-"""The tables of the audit, idempotency keys, used tokens, erasures, pulls and stored batches."""
+"""The tables of the audit, idempotency keys, sessions, erasures, pulls and stored batches."""
 
 from sqlalchemy import (
     BigInteger,
@@ -57,6 +57,22 @@ used_tokens = Table(
     Column("jti_sha256", String(64), primary_key=True),
     Column("expires_at", Instant, nullable=False, index=True),
 )
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token_sha256", String(64), primary_key=True),
+    Column(
+        "key_id", RowId, ForeignKey("api_keys.id"), index=True,
+        comment="null: it is of an issuer's token",
+    ),
+    Column(
+        "subject_sha256", String(64), index=True, comment="of issuer and subject; null: of a key"
+    ),
+    Column("caller", Text, comment="JSON: issuer, name, roles; null: as the key's"),
+    Column("started_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False, index=True),
+)  # fmt: skip
 
 erasures = Table(
     "erasures",
