@@ -13,6 +13,7 @@ from toxgrade.cohort.definition import LIVER_ENZYMES
 from toxgrade.errors import FieldFault, NotFound, RequestError
 from toxgrade.grading.rules import Rules
 from toxgrade.server.records.db.append import append
+from toxgrade.server.records.db.newest import newest_first
 from toxgrade.server.records.db.tables import patients, studies, study_rules
 from toxgrade.server.records.db.unit_of_work import unit_of_work
 
@@ -62,7 +63,7 @@ class Saved:
 _RULES = (
     select(study_rules.c.rules)
     .where(study_rules.c.study_id == studies.c.id)
-    .order_by(study_rules.c.id.desc())
+    .order_by(newest_first(study_rules))
     .limit(1)
     .scalar_subquery()
 )
