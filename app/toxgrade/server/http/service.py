@@ -21,6 +21,7 @@ from toxgrade.server.access import Caller, Role
 from toxgrade.server.access.credentials import Credentials
 from toxgrade.server.http import audit_context
 from toxgrade.server.http.rate_limit import RateLimits
+from toxgrade.server.http.readiness import Readiness
 from toxgrade.server.records.audit_log import AuditAction
 from toxgrade.server.records.db.append import as_of_snapshot
 from toxgrade.server.records.db.engine import read_only
@@ -49,6 +50,7 @@ class Service(msgspec.Struct, frozen=True):
     writer: Writer
     credentials: Credentials
     rates: RateLimits
+    readiness: Readiness
     request: Request | None = None
 
     @property

@@ -17,6 +17,7 @@ from sqlalchemy.engine import URL, make_url
 from toxgrade.errors import RequestError, Unavailable
 from toxgrade.server.records.db.append import COVERED
 from toxgrade.server.records.db.service_tables import audit, erasures
+from toxgrade.server.records.db.sqlite_file import SqliteFile
 from toxgrade.server.records.db.unit_of_work import register_writes
 
 _SERVER = Path(__file__).parents[2]
@@ -58,6 +59,8 @@ def _sqlite(url: URL, *, new: bool) -> Engine:
         url if new else _existing(url), connect_args={"isolation_level": None}, hide_parameters=True
     )
     event.listen(engine, "connect", _configure_sqlite)
+    if url.database and "uri" not in url.query:
+        SqliteFile(engine, Path(url.database).absolute())
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
