@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from toxgrade.errors import OutOfService, Unavailable
 from toxgrade.server.records.db.failures import DAMAGED, READ_ONLY
@@ -65,8 +64,6 @@ class Readiness:
                 migration = await asyncio.wrap_future(self._writer.submit(_write_something))
         except TimeoutError:
             raise Unavailable("the database did not answer in time") from None
-        except SQLAlchemyError:
-            raise Unavailable("the database is not migrated") from None
         if self._integrity.is_damaged:
             raise OutOfService(DAMAGED)
         why, refused_at = self._writer.refused or ("", -_REFUSED_SECONDS)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from toxgrade.errors import Unavailable
 from toxgrade.server.records.audit_log import AuditAction, write_entries
@@ -178,10 +179,13 @@ class Writer:
             return
 
     def _fail(self, group: Sequence[_Job], error: Exception) -> None:
-        """Give each caller the error; that of a database that cannot be used without its text."""
+        """Give each caller the error; a database's without its text, which may hold values."""
         if is_unavailable(error):
             error = unavailable(error)
             self.refused = str(error), time.monotonic()
+        elif isinstance(error, SQLAlchemyError):
+            text = f"the database refuses a statement ({type(error).__name__})"
+            error = RuntimeError(text).with_traceback(error.__traceback__)
         for job in group:
             job.answer.set_exception(error)
 

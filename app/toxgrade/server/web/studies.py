@@ -183,7 +183,7 @@ def _behind(
 
 @audit_router.get("/studies/{study}/audit")
 async def audit(
-    service: TheService, study: str, after: Annotated[int, Query(ge=0, le=2**53)] = 0
+    service: TheService, study: str, after: Annotated[int, Query(ge=0, lt=2**31)] = 0
 ) -> HTMLResponse:
     """The audit in order; ``after`` is the number of the last entry of the page before."""
 

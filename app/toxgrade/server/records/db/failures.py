@@ -11,10 +11,11 @@ from toxgrade.errors import OutOfService, Unavailable
 
 DAMAGED = "the database is damaged; restore a backup"
 FULL = "the disk of the database is full"
+NOT_MIGRATED = "the database is not migrated (toxgrade db upgrade)"
 READ_ONLY = "the database takes no writes: it is read-only or a standby"
 
 _UNREACHABLE = (InterfaceError, OperationalError, TimeoutError)
-_NOT_BY_KIND = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG}  # in texts such as "no such table"
+_OF_STATEMENTS = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG}
 _CROSSED = ("40P01", "40001", "23505")  # deadlock, serialization failure, added by both
 _BY_SQLITE_CODE = {
     sqlite3.SQLITE_CORRUPT: DAMAGED,
@@ -26,6 +27,7 @@ _BY_SQLITE_CODE = {
 }
 _BY_SQLSTATE = {
     "XX001": DAMAGED, "XX002": DAMAGED, "53100": FULL, "25006": READ_ONLY,
+    "42P01": NOT_MIGRATED, "42703": NOT_MIGRATED,  # no such table, no such column
 }  # fmt: skip
 
 
@@ -33,10 +35,10 @@ def is_unavailable(error: Exception) -> bool:
     """Return whether the database cannot be used now; False: the statement is at fault, so that
     trying again would not help.
     """
-    code = _sqlite_code(getattr(error, "orig", None))
-    return code not in _NOT_BY_KIND and (
-        isinstance(error, _UNREACHABLE) or reason_of(getattr(error, "orig", None)) is not None
-    )
+    cause = getattr(error, "orig", None)
+    if reason_of(cause) is not None:
+        return True
+    return isinstance(error, _UNREACHABLE) and _sqlite_code(cause) not in _OF_STATEMENTS
 
 
 def is_crossed(error: Exception) -> bool:
@@ -55,6 +57,8 @@ def unavailable(error: Exception) -> Unavailable:
 def reason_of(cause: BaseException | None) -> str | None:
     """Return why the database cannot be used by the driver's own error; None: it does not say."""
     if isinstance(cause, sqlite3.Error):
+        if str(cause).startswith(("no such table", "no such column")):
+            return NOT_MIGRATED
         return _BY_SQLITE_CODE.get(_sqlite_code(cause) or 0)
     return _BY_SQLSTATE.get(getattr(cause, "sqlstate", None) or "")
 
