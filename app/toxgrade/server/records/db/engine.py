@@ -11,6 +11,8 @@ from typing import Any
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
+from alembic.script.revision import ResolutionError
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
 
@@ -182,14 +184,24 @@ def snapshot(url: str) -> Iterator[Connection]:
 
 
 def upgrade(url: str) -> None:
-    """Migrate the database to the latest revision; safe when several processes start at once."""
+    """Migrate the database to the latest revision; safe when several processes start at once.
+
+    Raises:
+        RequestError: it is at a revision of a newer version.
+    """
     with transaction(url, new=True) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:k)"), {"k": _LOCK})
         config = Config()
         config.set_main_option("script_location", str(_migrations()))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            if not isinstance(error.__cause__, ResolutionError):
+                raise
+            text = "the database was migrated by a newer version of Toxgrade: run that version"
+            raise RequestError(f"{text}, or restore the backup from before") from None
 
 
 def _migrations() -> Path:
