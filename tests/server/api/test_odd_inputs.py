@@ -60,12 +60,6 @@ def _hl7(text: str) -> Sent:
 
 
 _BODIES: dict[str, Callable[[str], Sent]] = {
-    **{
-        f"result, {name}": lambda odd, name=name: _json(
-            f"{_PATIENT}/results", panel(value(**{name: odd}))
-        )
-        for name in ("analyte", "value", "unit", "collected", "source_id", "lab", "limit_unit")
-    },
     "event, term": lambda odd: _json(
         f"{_PATIENT}/events", {"term": odd, "grade": 1, "onset": "2011-04-23"}
     ),
@@ -96,6 +90,14 @@ _BODIES: dict[str, Callable[[str], Sent]] = {
     "HL7, unit": lambda odd: _hl7(message(obx(f6=odd))),
     "HL7, laboratory": lambda odd: _hl7(message(obx(f15=odd, f23=odd))),
 }  # fmt: skip
+
+
+def _result(name: str) -> Callable[[str], Sent]:
+    return lambda odd: _json(f"{_PATIENT}/results", panel(value(**{name: odd})))
+
+
+for _name in ("analyte", "value", "unit", "collected", "source_id", "lab", "limit_unit"):
+    _BODIES[f"result, {_name}"] = _result(_name)
 
 
 @pytest.fixture(scope="module")

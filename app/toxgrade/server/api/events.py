@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Query
 from fastapi.responses import Response
 from pydantic import Field, StrictBool
 from sqlalchemy import Connection, Row
@@ -111,17 +111,27 @@ async def post(
     summary="A patient's clinical events with their history",
     dependencies=[require_role("reader")],
 )
-async def events(service: TheService, study: StudyName, patient: PatientName) -> dict[str, Any]:
-    """Every version of every event, in the order in which they were recorded."""
+async def events(
+    service: TheService,
+    study: StudyName,
+    patient: PatientName,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
+    cursor: Annotated[int, Query(ge=0, le=2**53)] = 0,
+) -> dict[str, Any]:
+    """Every version of every event, in the order in which they were recorded; ``next`` is the
+    cursor of the following page.
+    """
 
     def query(connection: Connection) -> list[dict[str, Any]]:
         found = find_study(connection, study)
         patient_id = find_patient(connection, found, patient)
         courses = current_courses(connection, patient_id)
-        rows = list_events(connection, patient_id)
+        rows = list_events(connection, patient_id, limit + 1, cursor)
         return [_answer(row, courses, found, service) for row in rows]
 
-    return {"events": await service.read(query)}
+    found = await service.read(query)
+    following = found[limit - 1]["id"] if len(found) > limit else None
+    return {"events": found[:limit], "next": following}
 
 
 def _answer(

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Integer, Select, bindparam, select
 
+from toxgrade.errors import TooLarge
 from toxgrade.grading.digits import to_plain_text
 from toxgrade.grading.flags import Flag, Reason
 from toxgrade.grading.impossible_dates import is_after_death
@@ -71,6 +72,22 @@ def current_results(connection: Connection, patient_id: int) -> list[dict[str, A
     """Return the newest version of each result of a patient, in the order of storing."""
     rows = connection.execute(_CURRENT_RESULTS, {"of_patient": patient_id}).mappings()
     return [dict(row) for row in rows]
+
+
+MOST_READ = 100_000
+"""Results of one patient that an answer may be computed from: about 50 us and 2 kB for each."""
+
+
+def refuse_many(connection: Connection, patient_id: int, most: int) -> None:
+    """Refuse to read all results of a patient at once if more than ``most`` are stored.
+
+    Raises:
+        TooLarge: there are more, each version counted.
+    """
+    own = select(results.c.id).where(results.c.patient_id == patient_id)
+    if connection.scalar(own.offset(most).limit(1)) is not None:
+        text = f"the patient has more than {most:,} results, too many for one answer"
+        raise TooLarge(f"{text}; read the grades page by page: …/patients/{{patient}}/grades")
 
 
 def current_grades(patient_id: int) -> Select[Any]:

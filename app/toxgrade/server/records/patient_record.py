@@ -142,7 +142,12 @@ def events_of_patient(patient_id: int) -> Select[Any]:
     return of_patient.order_by(events.c.id)
 
 
-def list_events(connection: Connection, patient_id: int) -> Sequence[Row[Any]]:
-    """Return every version of a patient's events, in the order in which they were recorded."""
-    query = select(events).where(events.c.patient_id == patient_id).order_by(events.c.id)
-    return connection.execute(query).all()
+def list_events(
+    connection: Connection, patient_id: int, limit: int | None = None, after: int = 0
+) -> Sequence[Row[Any]]:
+    """Return every version of a patient's events, in the order in which they were recorded.
+
+    ``limit``: only so many (None: all), of those after the one with the id ``after``.
+    """
+    of_patient = select(events).where(events.c.patient_id == patient_id, events.c.id > after)
+    return connection.execute(of_patient.order_by(events.c.id).limit(limit)).all()

@@ -80,7 +80,7 @@ def _placed(
         .where(patients.c.study_id == study.id, _counted(), condition)
     )  # fmt: skip
     places: dict[tuple[int, str | None], tuple[Place, ...]] = {}
-    for row in connection.execute(query):
+    for row in connection.execute(query, execution_options={"yield_per": 2000}):
         if keys is not None and (row.patient_id, row.term) not in keys:
             continue
         day = read_collected(row.collected) if row.collected is not None else None
