@@ -15,7 +15,8 @@ ToxgradeError
 ├── Forbidden          the caller's role does not allow it
 ├── TooManyRequests    the caller has reached a rate limit; says when to try again
 └── Unavailable        the database or the writer does not respond; trying again is safe
-    └── NoSpace        the disk is full; trying again is safe when there is space
+    ├── NoSpace        the disk is full; trying again is safe when there is space
+    └── OutOfService   the database needs an operator; trying again does not help
 """
 
 from dataclasses import dataclass, field
@@ -116,3 +117,7 @@ class Unavailable(ToxgradeError):
 
 class NoSpace(Unavailable):
     """The disk is full; trying again is safe when there is space."""
+
+
+class OutOfService(Unavailable):
+    """The database needs an operator, being damaged or replaced; trying again does not help."""

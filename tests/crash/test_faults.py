@@ -144,11 +144,12 @@ def test_a_full_disk_refuses_and_recovers(tmp_path: Path, limit: object) -> None
         url = f"sqlite:///{folder / 'toxgrade.db'}"
         with running(url, tmp_path) as server, _sending([server]) as senders:
             until(lambda: any(503 in one.statuses for one in senders))
+            until(lambda: status(server, "/readyz") == 503, 5)
             assert status(server, "/livez") == 200
             make_room(server.process.pid)
             _wait_for_more(senders)
             assert {s for one in senders for s in one.statuses} == {201, 503}
-            assert status(server, "/readyz") == 200
+            until(lambda: status(server, "/readyz") == 200, 5)
         with running(url, tmp_path) as server:
             _check(senders, server, url)
 

@@ -125,7 +125,12 @@ def _database_failure(error: "SQLAlchemyError", command: str) -> str:
     """Return why the database cannot be used, without any stored value."""
     from sqlalchemy.exc import DBAPIError
 
+    from toxgrade.server.records.db.failures import NOT_MIGRATED, reason_of
+
     database = "the database of TOXGRADE_DATABASE_URL"
+    reason = reason_of(getattr(error, "orig", None))
+    if reason is not None and reason != NOT_MIGRATED:
+        return f"{database} cannot be used: {reason}"
     if isinstance(error, DBAPIError) and error.statement is None:
         why = str(error.orig).strip()
         if why == _NO_FILE and command != "db":

@@ -1,5 +1,7 @@
 """``toxgrade db``: migrate the service's database, and let a role use it."""
 
+import os
+
 from toxgrade.cli.options import Parser, settings
 
 
@@ -14,6 +16,7 @@ def upgrade_database() -> None:
     """Bring the database to the latest migration."""
     from toxgrade.server.records.db.engine import upgrade
 
+    os.umask(0o077)  # The file that this may make will hold patients' values.
     upgrade(settings().database_url)
 
 

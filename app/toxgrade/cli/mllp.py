@@ -34,6 +34,7 @@ def mllp(
     """Take HL7 v2 reports (ORU, OUL) over MLLP until stopped; store, grade, acknowledge each."""
     import asyncio
 
+    from toxgrade.server.private_files import keep_private
     from toxgrade.server.process import configure
     from toxgrade.server.records.db.engine import upgrade
 
@@ -41,6 +42,7 @@ def mllp(
     context = _tls(host, certificate, key, clients)
     check_address(host, port)
     configure()
+    keep_private(chosen)
     upgrade(chosen.database_url)
     asyncio.run(_listen(chosen, study, host, port, context))
 

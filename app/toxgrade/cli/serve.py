@@ -19,10 +19,14 @@ def serve(host: str | None, port: int | None, demo: bool) -> None:
     """Migrate the database and serve the HTTP API."""
     from toxgrade.server.http.server import run
     from toxgrade.server.main import create_app
+    from toxgrade.server.private_files import keep_private
+    from toxgrade.server.process import configure
     from toxgrade.server.records.db.engine import upgrade
 
     chosen = settings(host=host, port=port)
     check_address(chosen.host, chosen.port)
+    configure()
+    keep_private(chosen)
     upgrade(chosen.database_url)
     if demo:
         from toxgrade.demo import load_demo

@@ -24,11 +24,13 @@ def worker(parent: int | None) -> None:
     from toxgrade.grading.rules import Graders
     from toxgrade.server.jobs.upload_store import UploadStore
     from toxgrade.server.jobs.worker import Worker
+    from toxgrade.server.private_files import keep_private
     from toxgrade.server.process import collect_rarely, configure
     from toxgrade.server.records.db.engine import build_engine, upgrade
 
     configure()
     chosen = settings()
+    keep_private(chosen)
     if parent is None:  # A service has migrated the database before it starts its workers.
         upgrade(chosen.database_url)
     stop = threading.Event()

@@ -39,8 +39,10 @@ from toxgrade.server.http.authorization import undeclared_routes
 from toxgrade.server.http.middleware import BrowserClients, Metrics, RequestMiddleware
 from toxgrade.server.http.problems import PROBLEMS, add_handlers
 from toxgrade.server.http.rate_limit import RateLimits
+from toxgrade.server.http.readiness import Readiness
 from toxgrade.server.http.service import Service
 from toxgrade.server.records.db.engine import build_engine
+from toxgrade.server.records.db.integrity import Integrity
 from toxgrade.server.records.writer import Writer
 from toxgrade.server.settings import Settings
 from toxgrade.server.web import batches as batch_pages
@@ -133,12 +135,14 @@ def _lifespan(
         credentials = Credentials(Tokens(trusted) if trusted else None)
         sessions = Sessions(trusted.name if trusted else None)
         engine = build_engine(settings.database_url)
-        writer = Writer(engine)
+        writer, integrity = Writer(engine), Integrity(engine)
         metrics.watch(writer)
+        readiness = Readiness(writer, integrity, settings.batches_dir)
         app.state.service = Service(
-            settings, graders, vocabularies, engine, writer, credentials, sessions, rates
+            settings, graders, vocabularies, engine, writer, credentials, sessions, rates, readiness
         )
         yield
+        integrity.close()
         writer.close()
         engine.dispose()
 

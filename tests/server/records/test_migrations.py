@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from tests.conftest import NewDatabase
-from toxgrade.errors import Unavailable
+from toxgrade.errors import RequestError, Unavailable
 from toxgrade.server.records.db.engine import build_engine, transaction, upgrade
 from toxgrade.server.records.db.tables import metadata
 
@@ -24,6 +24,13 @@ def test_the_default_study_is_there_from_the_start(database_url: str) -> None:
     with transaction(database_url) as connection:
         rows = connection.execute(sqlalchemy.text("SELECT name, synthetic FROM studies")).all()
     assert [(row.name, bool(row.synthetic)) for row in rows] == [("default", False)]
+
+
+def test_a_database_of_a_newer_version_is_left_alone(database_url: str) -> None:
+    with transaction(database_url) as connection:
+        connection.execute(sqlalchemy.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(RequestError, match="newer version of Toxgrade: run that version"):
+        upgrade(database_url)
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

@@ -1,8 +1,9 @@
 """Routes of events: clinicians' grades of CTCAE terms, such as nausea."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Query
 from fastapi.responses import Response
 from pydantic import Field, Strict, StrictBool
 from sqlalchemy import Connection, Row
@@ -12,6 +13,7 @@ from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.event import Attribution, Event, EventStatus, term_to_grade
 from toxgrade.grading.parse import read_collected
 from toxgrade.grading.phase import place
+from toxgrade.grading.result import Course
 from toxgrade.server.api.fields import (
     CollectedAt,
     Day,
@@ -100,7 +102,8 @@ async def post(
         event = asked.event(found, service)
         patient_id = lock_patient(connection, found, patient).id
         row = store_event(connection, patient_id, event)
-        return {"study": study, "patient": patient} | _answer(connection, row, found, service)
+        courses = current_courses(connection, patient_id)
+        return {"study": study, "patient": patient} | _answer(row, courses, found, service)
 
     return await service.store(save)
 
@@ -110,22 +113,33 @@ async def post(
     summary="A patient's clinical events with their history",
     dependencies=[require_role("reader")],
 )
-async def events(service: TheService, study: StudyName, patient: PatientName) -> dict[str, Any]:
-    """Every version of every event, in the order in which they were recorded."""
+async def events(
+    service: TheService,
+    study: StudyName,
+    patient: PatientName,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
+    cursor: Annotated[int, Query(ge=0, le=2**53)] = 0,
+) -> dict[str, Any]:
+    """Every version of every event, in the order in which they were recorded; ``next`` is the
+    cursor of the following page.
+    """
 
     def query(connection: Connection) -> list[dict[str, Any]]:
         found = find_study(connection, study)
-        rows = list_events(connection, find_patient(connection, found, patient))
-        return [_answer(connection, row, found, service) for row in rows]
+        patient_id = find_patient(connection, found, patient)
+        courses = current_courses(connection, patient_id)
+        rows = list_events(connection, patient_id, limit + 1, cursor)
+        return [_answer(row, courses, found, service) for row in rows]
 
-    return {"events": await service.read(query)}
+    found = await service.read(query)
+    following = found[limit - 1]["id"] if len(found) > limit else None
+    return {"events": found[:limit], "next": following}
 
 
 def _answer(
-    connection: Connection, row: Row[Any], study: Study, service: Service
+    row: Row[Any], courses: Sequence[Course], study: Study, service: Service
 ) -> dict[str, Any]:
     term = stored_term(service.vocabularies, study.rules.edition, row.term)
-    courses = current_courses(connection, row.patient_id)
     placement = place(read_collected(row.onset), courses, study.rules.window)
     return {
         "id": row.id,

@@ -6,7 +6,6 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 
@@ -25,17 +24,10 @@ async def livez() -> dict[str, str]:
     return {"status": "alive"}
 
 
-@router.get("/readyz", summary="The database answers and is migrated")
+@router.get("/readyz", summary="The process could store something now")
 async def readyz(service: TheService) -> dict[str, str]:
-    """200 when requests can be served, 503 with the reason when not."""
-
-    def migration(connection: Connection) -> str:
-        return str(connection.scalar(text("SELECT version_num FROM alembic_version")))
-
-    try:
-        return {"status": "ready", "migration": await service.read(migration)}
-    except SQLAlchemyError:
-        raise Unavailable("the database does not answer or is not migrated") from None
+    """200 when requests can be served, 503 with the reason when not; tried anew after 2 s."""
+    return await service.readiness.check()
 
 
 @router.get("/metrics", summary="For Prometheus", response_class=PlainTextResponse)

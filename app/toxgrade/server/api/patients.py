@@ -32,7 +32,12 @@ from toxgrade.server.api.toxicity import ToxicityAnswer, course_answer
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import JsonRoute
 from toxgrade.server.http.service import TheService, as_of
-from toxgrade.server.records.current_state import FollowUp, VitalStatus
+from toxgrade.server.records.current_state import (
+    MOST_READ,
+    FollowUp,
+    VitalStatus,
+    refuse_many,
+)
 from toxgrade.server.records.grade_queries import GradeFilter, list_grades, patient_toxicity
 from toxgrade.server.records.patient_record import (
     PatientRecord,
@@ -229,6 +234,7 @@ async def toxicity(service: TheService, study: StudyName, patient: PatientName) 
     def query(connection: Connection) -> dict[str, Any]:
         found = find_study(connection, study)
         grader = service.graders.for_rules(found.rules)
+        refuse_many(connection, find_patient(connection, found, patient), MOST_READ)
         toxicity = patient_toxicity(connection, study, patient)
         courses, unknown = toxicity.courses, toxicity.phase_unknown
         return {

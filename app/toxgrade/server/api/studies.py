@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
@@ -33,10 +34,21 @@ router = APIRouter(prefix="/v1/studies", tags=["studies"], route_class=JsonRoute
 
 
 @router.get("", summary="Your studies with their rules", dependencies=[require_role("reader")])
-async def studies(service: TheService) -> dict[str, Any]:
-    """Every study that the caller has a role on, and what it has chosen, by name."""
-    found = await service.read(list_studies)
-    return {"studies": [_answer(study) for study in found if service.may("reader", study.name)]}
+async def studies(
+    service: TheService,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
+    cursor: StudyName | None = None,
+) -> dict[str, Any]:
+    """The studies that the caller has a role on, and what each has chosen, by name; ``next`` is the
+    cursor of the following page.
+    """
+
+    def query(connection: Connection) -> list[Study]:
+        return list_studies(connection, partial(service.may, "reader"), limit + 1, cursor)
+
+    found = await service.read(query)
+    following = found[limit - 1].name if len(found) > limit else None
+    return {"studies": [_answer(study) for study in found[:limit]], "next": following}
 
 
 @router.put(

@@ -12,6 +12,7 @@ from toxgrade.server.records.audit_log import AuditAction
 from toxgrade.server.records.preconditions import IdempotencyKey
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_LONGEST_CALLER = 200
 
 
 def audit_action(
@@ -62,6 +63,15 @@ async def idempotency_key(
     study, patient = (action.study, action.patient) if action else (None, None)
     if part is not None:
         key = f"{part}#{hashlib.sha256(key.encode()).hexdigest()}"
-    return IdempotencyKey(
-        caller.name, key, hashlib.sha256(target + body).hexdigest(), study, patient
-    )
+    request_sha256 = hashlib.sha256(target + body).hexdigest()
+    return IdempotencyKey(_short(caller.name), key, request_sha256, study, patient)
+
+
+def _short(name: str) -> str:
+    """Return a caller's name, or its SHA-256 where the column for it could not hold it.
+
+    Labels of keys and subjects of tokens have any length, and a token's may hold a NUL.
+    """
+    if len(name) <= _LONGEST_CALLER and name.isprintable():
+        return name
+    return f"sha256:{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()}"

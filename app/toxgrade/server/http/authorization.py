@@ -1,5 +1,6 @@
 """Authorization of routes: each declares the role it needs, or that it is open to everyone."""
 
+import re
 from collections.abc import Iterable
 
 from fastapi import FastAPI, params
@@ -14,7 +15,7 @@ from toxgrade.server.access.tokens import use_token
 from toxgrade.server.http.rate_limit import cost
 from toxgrade.server.http.same_origin import refuse_other_sites
 from toxgrade.server.http.service import Service
-from toxgrade.server.records.studies import STUDY_NAME
+from toxgrade.server.records.studies import PATIENT_NAME, STUDY_NAME
 
 _SIGN_IN_COST = 50  # tokens of the rate limit: ten sign-ins a second
 
@@ -36,7 +37,8 @@ class RequireRole(HTTPBearer):
 
         Raises:
             Unauthorized: there are no credentials, or they are not valid.
-            NotFound: the caller has no role on the study and must not learn whether it exists.
+            NotFound: the caller has no role on the study and must not learn whether it exists; or
+                no study or patient can have the name.
             Forbidden: the caller's role does not allow the request, or another site had it sent.
             TooManyRequests: the caller has used up the rate limit for now.
         """
@@ -47,13 +49,17 @@ class RequireRole(HTTPBearer):
         caller = await self._caller(request, service)
         if caller is not ANYONE:
             service.rates.spend(caller.name, cost(request, service.settings.max_body_bytes))
-        study = request.path_params.get("study")
+        names = request.path_params
+        study, patient = names.get("study"), names.get("patient")
         if study is None and request.scope["query_string"]:
             study = request.query_params.get("study")
+        can_exist = _can_be(study, STUDY_NAME) and _can_be(patient, PATIENT_NAME)
+        if not can_exist and (self._session or "study" not in names):
+            raise NotFound("there is no such study or patient")  # Elsewhere fields are checked.
         try:
             caller.require(self.role, study)
         except (Forbidden, NotFound):
-            if study is None or STUDY_NAME.fullmatch(study):  # PostgreSQL takes no NUL.
+            if can_exist:
                 await service.audit_denial(request, caller, study)
             raise
         request.state.caller = caller
@@ -70,6 +76,15 @@ class RequireRole(HTTPBearer):
         if not presented:
             raise Unauthorized(ACCEPTED)
         return await identify(service, presented, tokens_once=self._tokens_once)
+
+
+def _can_be(name: str | None, names: re.Pattern[str]) -> bool:
+    """Return whether a study or patient can have the name (None: there is none to have).
+
+    Others must not get into a query or the audit: PostgreSQL takes no NUL, and no text that is
+    longer than its column.
+    """
+    return name is None or names.fullmatch(name) is not None
 
 
 class Public:

@@ -21,6 +21,7 @@ from toxgrade.errors import (
     Forbidden,
     NoSpace,
     NotFound,
+    OutOfService,
     PreconditionMissing,
     RequestError,
     Stale,
@@ -34,6 +35,7 @@ from toxgrade.server.http.addresses import allowed_methods, page_without_slash, 
 from toxgrade.server.http.body import BodyProblem
 from toxgrade.server.http.middleware import own_path
 from toxgrade.server.process import places
+from toxgrade.server.records.db.failures import is_unavailable, unavailable
 
 _STATUS: dict[type[ToxgradeError], int] = {
     NotFound: 404,
@@ -136,6 +138,8 @@ async def _on_own(request: Request, error: Exception) -> Response:
     answer = _answer(request.scope, status, str(error) or "the request needs a valid key")
     if isinstance(error, TooManyRequests):
         answer.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, OutOfService):
+        del answer.headers["Retry-After"]
     return answer
 
 
@@ -200,8 +204,11 @@ def _on_method(scope: Scope) -> Response:
 
 
 async def _on_database(request: Request, error: Exception) -> Response:
+    """Answer for a database that cannot be used; a statement at fault is unforeseen."""
+    if not is_unavailable(error):
+        raise error
     _log.error("the database failed", error=type(error).__name__)
-    return _answer(request.scope, 503, "the database cannot answer now; trying again is safe")
+    return await _on_own(request, unavailable(error))
 
 
 class LastResort:

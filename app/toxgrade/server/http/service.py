@@ -22,6 +22,7 @@ from toxgrade.server.access.credentials import Credentials
 from toxgrade.server.access.sessions import Sessions
 from toxgrade.server.http import audit_context, incomplete
 from toxgrade.server.http.rate_limit import RateLimits
+from toxgrade.server.http.readiness import Readiness
 from toxgrade.server.records.audit_log import AuditAction
 from toxgrade.server.records.db.append import as_of_snapshot
 from toxgrade.server.records.db.engine import read_only
@@ -51,6 +52,7 @@ class Service(msgspec.Struct, frozen=True):
     credentials: Credentials
     sessions: Sessions
     rates: RateLimits
+    readiness: Readiness
     request: Request | None = None
 
     @property

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from toxgrade import __version__
-from toxgrade.errors import FileError, Unavailable
+from toxgrade.errors import FileError, OutOfService, Unavailable
 from toxgrade.grading.rules import Graders
 from toxgrade.server.jobs import queue, task_completion
 from toxgrade.server.jobs.batches import batch_state
@@ -31,7 +31,7 @@ from toxgrade.tabular.read_options import from_json
 _IDLE_SECONDS = 0.5  # seconds between queries for a task when there is none
 _SWEEP_EVERY = 3600.0  # seconds
 _PAUSE_SECONDS = 5.0  # seconds until a task is tried again after a full disk or lost database
-_UNREACHABLE = (OperationalError, InterfaceError)
+_UNREACHABLE = (OperationalError, InterfaceError, OutOfService)
 _log = structlog.get_logger()
 
 
@@ -55,7 +55,7 @@ class Worker:
                     sweep_at = time.monotonic() + _SWEEP_EVERY
                     self.sweep()
                 worked = self.step()
-            except DBAPIError as error:
+            except (DBAPIError, OutOfService) as error:
                 _log.warning("the database cannot answer now", error=_kind(error))
                 worked = False
             except OSError as error:  # Another worker may be sweeping too.

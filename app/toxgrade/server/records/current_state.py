@@ -7,24 +7,16 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Integer,
-    Select,
-    and_,
-    bindparam,
-    exists,
-    func,
-    select,
-)
+from sqlalchemy import ColumnElement, Connection, Integer, Select, bindparam, select
 
+from toxgrade.errors import TooLarge
 from toxgrade.grading.digits import to_plain_text
 from toxgrade.grading.flags import Flag, Reason
 from toxgrade.grading.impossible_dates import is_after_death
 from toxgrade.grading.parse import read_collected, read_start, read_value
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.server.records.db.append import append
+from toxgrade.server.records.db.newest import is_current, is_newest_version, newest_first
 from toxgrade.server.records.db.tables import follow_ups, grades, results, treatments
 from toxgrade.server.records.identity import OWN_NUMBER
 
@@ -43,16 +35,8 @@ _PATIENT = bindparam("of_patient", type_=Integer)
 
 def newest_results(condition: ColumnElement[bool]) -> Select[Any]:
     """Return a query for the newest version of each result of the chosen patients."""
-    key = ("patient_id", "identity", "version")
-    group = [results.c[name] for name in key[:2]]
-    newest = (
-        select(*group, func.max(results.c.version).label("version"))
-        .where(condition)
-        .group_by(*group)
-        .subquery()
-    )
-    same_version = and_(*(results.c[name] == newest.c[name] for name in key))
-    return select(results).join(newest, same_version).where(condition).order_by(results.c.id)
+    chosen = select(results).where(condition, is_newest_version(results))
+    return chosen.order_by(results.c.id)
 
 
 _CURRENT_RESULTS = newest_results(results.c.patient_id == _PATIENT)
@@ -66,13 +50,12 @@ REPORTED = (
 _GRADES = select(grades, *(results.c[name] for name in REPORTED)).join(
     results, grades.c.result_id == results.c.id
 )
-_LATER = grades.alias("later")
 _ALL_GRADES = _GRADES.where(grades.c.patient_id == _PATIENT)
 
 
 def grades_now(condition: ColumnElement[bool]) -> Select[Any]:
     """Return a query for the grades of the chosen patients that no other grade supersedes."""
-    return _GRADES.where(condition, ~exists().where(_LATER.c.supersedes_id == grades.c.id))
+    return _GRADES.where(condition, is_current(grades))
 
 
 _CURRENT_GRADES = grades_now(grades.c.patient_id == _PATIENT)
@@ -80,7 +63,7 @@ _CURRENT_GRADES = grades_now(grades.c.patient_id == _PATIENT)
 _COURSES = (
     select(treatments.c.courses)
     .where(treatments.c.patient_id == _PATIENT)
-    .order_by(treatments.c.id.desc())
+    .order_by(newest_first(treatments))
     .limit(1)
 )
 
@@ -89,6 +72,22 @@ def current_results(connection: Connection, patient_id: int) -> list[dict[str, A
     """Return the newest version of each result of a patient, in the order of storing."""
     rows = connection.execute(_CURRENT_RESULTS, {"of_patient": patient_id}).mappings()
     return [dict(row) for row in rows]
+
+
+MOST_READ = 100_000
+"""Results of one patient that an answer may be computed from: about 50 us and 2 kB for each."""
+
+
+def refuse_many(connection: Connection, patient_id: int, most: int) -> None:
+    """Refuse to read all results of a patient at once if more than ``most`` are stored.
+
+    Raises:
+        TooLarge: there are more, each version counted.
+    """
+    own = select(results.c.id).where(results.c.patient_id == patient_id)
+    if connection.scalar(own.offset(most).limit(1)) is not None:
+        text = f"the patient has more than {most:,} results, too many for one answer"
+        raise TooLarge(f"{text}; read the grades page by page: …/patients/{{patient}}/grades")
 
 
 def current_grades(patient_id: int) -> Select[Any]:
@@ -215,7 +214,7 @@ def current_follow_up(connection: Connection, patient_id: int) -> FollowUp:
     row = connection.execute(
         select(follow_ups.c.last_contact, follow_ups.c.vital_status, follow_ups.c.cause)
         .where(follow_ups.c.patient_id == patient_id)
-        .order_by(follow_ups.c.id.desc())
+        .order_by(newest_first(follow_ups))
         .limit(1)
     ).first()
     return FollowUp(*row) if row else FollowUp()

@@ -179,7 +179,8 @@ def _audit_entries(
     writes_grades = audit.c.entry.like('%"grades":"%')
     query = select(audit.c.entry).where(audit.c.study_id == study.id, of_patient, writes_grades)
     wanted = set(ids)
-    for text in connection.scalars(query.order_by(audit.c.seq)):
+    streamed = query.order_by(audit.c.seq).execution_options(yield_per=500)
+    for text in connection.scalars(streamed):
         entry = json.loads(text)
         for grade_id in wanted.intersection(parse_ids(entry["rows"]["grades"])):
             yield grade_id, {name: entry.get(name) for name in ("seq", "at", "actor", "reason")}

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, select
 
 from toxgrade.server.records.db.append import append
+from toxgrade.server.records.db.newest import newest_first
 from toxgrade.server.records.db.tables import liver_reviews
 
 ReviewedFinding = Literal["hys_law", "classic_rild", "non_classic_rild"]
@@ -34,7 +35,7 @@ def record_review(
         liver_reviews.c.finding == finding,
         liver_reviews.c.date == date,
     )
-    newest = select(liver_reviews).where(*of_finding).order_by(liver_reviews.c.id.desc()).limit(1)
+    newest = select(liver_reviews).where(*of_finding).order_by(newest_first(liver_reviews)).limit(1)
     before = connection.execute(newest).first()
     if before is not None and (before.verdict, before.cause) == (verdict, cause):
         return before

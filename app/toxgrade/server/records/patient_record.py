@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypedDict
 
-from sqlalchemy import Connection, Row, Select, and_, func, select
+from sqlalchemy import Connection, Row, Select, and_, select
 
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.event import Event
@@ -21,6 +21,7 @@ from toxgrade.server.records.current_state import (
     save_follow_up,
 )
 from toxgrade.server.records.db.append import append
+from toxgrade.server.records.db.newest import is_newest_version
 from toxgrade.server.records.db.tables import events, patients
 from toxgrade.server.records.grade_changes import read_basis
 from toxgrade.server.records.patients import lock_patient, save_courses
@@ -43,6 +44,9 @@ class PatientRecord:
     courses: tuple[Course, ...] | None
     follow_up: FollowUp | None
     person: PersonFields = field(default_factory=PersonFields)
+
+
+_IS_CURRENT = and_(events.c.status == "final", is_newest_version(events))
 
 
 def put_patient(
@@ -122,31 +126,29 @@ def store_event(connection: Connection, patient_id: int, event: Event) -> Row[An
     return connection.execute(newest).one()
 
 
-def current_events(study_id: int, patient_id: int | None = None) -> Select[Any]:
-    """Return a query for a study's or patient's events: newest versions, without withdrawn ones."""
-    versions = select(
-        events.c.patient_id, events.c.identity, func.max(events.c.version).label("version")
-    ).group_by(events.c.patient_id, events.c.identity)
-    if patient_id is not None:
-        versions = versions.where(events.c.patient_id == patient_id)
-    newest = versions.subquery()
+def current_events(study_id: int) -> Select[Any]:
+    """Return a query for a study's events: newest versions, without withdrawn ones."""
+    of_study = events.join(patients, events.c.patient_id == patients.c.id)
     return (
         select(events, patients.c.name.label("patient"))
-        .join(patients, events.c.patient_id == patients.c.id)
-        .join(
-            newest,
-            and_(
-                events.c.patient_id == newest.c.patient_id,
-                events.c.identity == newest.c.identity,
-                events.c.version == newest.c.version,
-            ),
-        )
-        .where(patients.c.study_id == study_id, events.c.status == "final")
+        .select_from(of_study)
+        .where(patients.c.study_id == study_id, _IS_CURRENT)
         .order_by(events.c.id)
     )
 
 
-def list_events(connection: Connection, patient_id: int) -> Sequence[Row[Any]]:
-    """Return every version of a patient's events, in the order in which they were recorded."""
-    query = select(events).where(events.c.patient_id == patient_id).order_by(events.c.id)
-    return connection.execute(query).all()
+def events_of_patient(patient_id: int) -> Select[Any]:
+    """Return a query for a patient's events: newest versions, without withdrawn ones."""
+    of_patient = select(events).where(events.c.patient_id == patient_id, _IS_CURRENT)
+    return of_patient.order_by(events.c.id)
+
+
+def list_events(
+    connection: Connection, patient_id: int, limit: int | None = None, after: int = 0
+) -> Sequence[Row[Any]]:
+    """Return every version of a patient's events, in the order in which they were recorded.
+
+    ``limit``: only so many (None: all), of those after the one with the id ``after``.
+    """
+    of_patient = select(events).where(events.c.patient_id == patient_id, events.c.id > after)
+    return connection.execute(of_patient.order_by(events.c.id).limit(limit)).all()

@@ -117,7 +117,9 @@ def tag(connection: Connection, study: Study, patient_id: int | None = None) -> 
     """Return an entity tag of a patient's rows, or (None) of the study's rules and ranges."""
     owner, number = ("study_id", study.id) if patient_id is None else ("patient_id", patient_id)
     newest = [
-        select(func.max(table.c.id)).where(table.c[owner] == number).scalar_subquery()
+        select(func.max(table.c.id + 0))  # A sum, as in ``newest_first``.
+        .where(table.c[owner] == number)
+        .scalar_subquery()
         for table in COVERED
         if owner in table.c
     ]

@@ -63,8 +63,9 @@ def put_ranges(
     if not changed:
         return SavedRanges(table, 0)
     save_ranges(connection, study, table)
-    with_changed = select(grades.c.patient_id).where(grades.c.analyte.in_(changed))
-    condition = and_(patients.c.study_id == study.id, patients.c.id.in_(with_changed))
+    of_patient = and_(grades.c.patient_id == patients.c.id, grades.c.analyte.in_(changed))
+    one_changed = select(grades.c.id).where(of_patient).limit(1).scalar_subquery()
+    condition = and_(patients.c.study_id == study.id, one_changed.is_not(None))
     patient_ids = lock_patients(connection, condition)
     basis = read_basis(connection, study, graders)
     for patient_id in patient_ids:

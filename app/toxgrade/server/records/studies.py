@@ -2,9 +2,10 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select
@@ -13,6 +14,7 @@ from toxgrade.cohort.definition import LIVER_ENZYMES
 from toxgrade.errors import FieldFault, NotFound, RequestError
 from toxgrade.grading.rules import Rules
 from toxgrade.server.records.db.append import append
+from toxgrade.server.records.db.newest import newest_first
 from toxgrade.server.records.db.tables import patients, studies, study_rules
 from toxgrade.server.records.db.unit_of_work import unit_of_work
 
@@ -62,7 +64,7 @@ class Saved:
 _RULES = (
     select(study_rules.c.rules)
     .where(study_rules.c.study_id == studies.c.id)
-    .order_by(study_rules.c.id.desc())
+    .order_by(newest_first(study_rules))
     .limit(1)
     .scalar_subquery()
 )
@@ -114,10 +116,15 @@ def lock_study(connection: Connection, name: str, *, to_change: bool = False) ->
     return study
 
 
-def list_studies(connection: Connection) -> list[Study]:
-    """Return all studies, ordered by name."""
-    names = connection.scalars(select(studies.c.name).order_by(studies.c.name)).all()
-    return [find_study(connection, name) for name in names]
+def list_studies(
+    connection: Connection, is_visible: Callable[[str], bool], limit: int, after: str | None = None
+) -> list[Study]:
+    """Return up to ``limit`` studies whose names are visible, by name, after ``after`` if given."""
+    names = select(studies.c.name).order_by(studies.c.name)
+    if after is not None:
+        names = names.where(studies.c.name > after)
+    visible = filter(is_visible, connection.scalars(names))
+    return [find_study(connection, name) for name in [*islice(visible, limit)]]
 
 
 def save_study(

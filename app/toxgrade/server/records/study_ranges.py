@@ -17,6 +17,7 @@ from toxgrade.grading.result import Grade, LabResult
 from toxgrade.grading.study_ranges import Person, RangeTable
 from toxgrade.grading.units import Names
 from toxgrade.server.records.db.append import append
+from toxgrade.server.records.db.newest import newest_first
 from toxgrade.server.records.db.tables import demographics, study_ranges
 from toxgrade.server.records.db.unit_of_work import unit_of_work
 from toxgrade.server.records.studies import Study
@@ -24,7 +25,7 @@ from toxgrade.server.records.studies import Study
 _RANGES = (
     select(study_ranges.c.ranges)
     .where(study_ranges.c.study_id == bindparam("study"))
-    .order_by(study_ranges.c.id.desc())
+    .order_by(newest_first(study_ranges))
     .limit(1)
 )
 
@@ -97,7 +98,7 @@ def current_person(connection: Connection, patient_id: int) -> Person:
     row = connection.execute(
         select(demographics.c.sex, demographics.c.birth_year)
         .where(demographics.c.patient_id == patient_id)
-        .order_by(demographics.c.id.desc())
+        .order_by(newest_first(demographics))
         .limit(1)
     ).first()
     return Person(*row) if row else Person()

@@ -17,11 +17,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from toxgrade.errors import Unavailable
 from toxgrade.server.records.audit_log import AuditAction, write_entries
 from toxgrade.server.records.db.append import pop_written
+from toxgrade.server.records.db.failures import is_crossed, is_unavailable, unavailable
 from toxgrade.server.records.db.unit_of_work import Written, unit_of_work
 from toxgrade.server.records.patient_state import lock_and_load_patients
 from toxgrade.server.records.preconditions import Answer, Claims, IdempotencyKey, forget_old_answers
@@ -33,7 +34,6 @@ _MOST_IN_GROUP = 64  # In a commit of more jobs, the disk flush is no longer the
 _LINGER_SECONDS = 0.002  # seconds; callers who were just answered often send more at once
 _MOST_FAILED = 4  # After more failed jobs, a group is no longer tried together.
 _FORGET_EVERY = 600.0  # seconds
-_DEADLOCKS = ("40P01", "40001")  # PostgreSQL's deadlock and serialization failure; tried again
 
 
 @dataclass(slots=True)
@@ -63,7 +63,8 @@ class _JobFailed(Exception):
 class Writer:
     """A thread that runs jobs in transactions, and answers a job only when its work is durable.
 
-    ``groups`` and ``jobs`` count those that are done since the writer started.
+    ``groups`` and ``jobs`` count those that are done since the writer started. ``refused`` says why
+    and when (monotonic seconds) the database last refused to store something; None: not since.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -74,6 +75,7 @@ class Writer:
         self._forget_at = 0.0
         self._expected = self._wanted = 1
         self.groups = self.jobs = 0
+        self.refused: tuple[str, float] | None = None
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
         self._thread.start()
 
@@ -153,12 +155,11 @@ class Writer:
                 group = [job for job in group if job is not failed.job]
                 continue
             except Exception as error:
-                if not _is_database_gone(error):
+                if not is_unavailable(error) or is_crossed(error):
                     break  # Run alone, each job shows whether it is the cause.
-                _fail(group, error)
+                self._fail(group, error)
             else:
-                for job, answer in zip(group, answers, strict=True):
-                    job.answer.set_result(answer)
+                self._succeed(group, answers)
             group = []
         for job in [*group, *failed_jobs]:
             self._commit_alone(job)
@@ -166,14 +167,33 @@ class Writer:
     def _commit_alone(self, job: _Job) -> None:
         for is_last in (False, False, True):
             try:
-                (answer,) = self._commit_together([job])
+                answers = self._commit_together([job])
             except Exception as error:
-                if not is_last and _sqlstate(error) in _DEADLOCKS:
+                if isinstance(error, _JobFailed):
+                    error = error.error
+                if not is_last and is_crossed(error):
                     continue
-                _fail([job], error)
+                self._fail([job], error)
             else:
-                job.answer.set_result(answer)
+                self._succeed([job], answers)
             return
+
+    def _fail(self, group: Sequence[_Job], error: Exception) -> None:
+        """Give each caller the error; a database's without its text, which may hold values."""
+        if is_unavailable(error):
+            error = unavailable(error)
+            self.refused = str(error), time.monotonic()
+        elif isinstance(error, SQLAlchemyError):
+            text = f"the database refuses a statement ({type(error).__name__})"
+            error = RuntimeError(text).with_traceback(error.__traceback__)
+        for job in group:
+            job.answer.set_exception(error)
+
+    def _succeed(self, group: Sequence[_Job], answers: Sequence[Any]) -> None:
+        if any(job.act for job in group):
+            self.refused = None
+        for job, answer in zip(group, answers, strict=True):
+            job.answer.set_result(answer)
 
     def _commit_together(self, group: Sequence[_Job]) -> list[Any]:
         """Run and commit the jobs with their audit entries, and return their answers."""
@@ -227,23 +247,3 @@ def _with_outcome(act: AuditAction, answer: object) -> AuditAction:
     """Return the act with its outcome: ``replayed`` if an earlier request got the answer."""
     replayed = isinstance(answer, Answer) and answer.replayed
     return replace(act, outcome="replayed") if replayed else act
-
-
-def _fail(group: Sequence[_Job], error: Exception) -> None:
-    """Give each caller the error; a database's error without its text, which may hold values."""
-    if isinstance(error, _JobFailed):
-        error = error.error
-    if isinstance(error, SQLAlchemyError):
-        error = Unavailable(f"the database could not store this ({type(error).__name__})")
-    for job in group:
-        job.answer.set_exception(error)
-
-
-def _is_database_gone(error: Exception) -> bool:
-    """Return whether a retry is useless: the database is gone, full, or locked for too long."""
-    return isinstance(error, OperationalError) and _sqlstate(error) not in _DEADLOCKS
-
-
-def _sqlstate(error: Exception) -> str | None:
-    found = error.error if isinstance(error, _JobFailed) else error
-    return getattr(found.orig, "sqlstate", None) if isinstance(found, DBAPIError) else None

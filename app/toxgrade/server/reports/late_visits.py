@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, tuple_
+from sqlalchemy import Connection, and_, or_, select
 
 from toxgrade.cohort.clinical_events import (
     ClinicalEvent,
@@ -19,7 +19,7 @@ from toxgrade.grading.event import Attribution
 from toxgrade.grading.phase import belongs, place
 from toxgrade.grading.result import Collected, Phase
 from toxgrade.grading.summary import worse
-from toxgrade.server.records.db.tables import grades
+from toxgrade.server.records.db.tables import grades, patients
 from toxgrade.server.records.studies import Study
 from toxgrade.server.reports.cohort_queries import contacts_by_patient, events_by_patient
 from toxgrade.server.reports.placed_results import (
@@ -90,8 +90,10 @@ def read_visits(
     visits: dict[Key, list[Visit]] = {}
     for key, visit in _event_visits(connection, study, events, courses, course, baselines):
         visits.setdefault(key, []).append(visit)
-    wanted = _may_be_late({term for _, term in events} & set(laboratory))
-    for one in placed_results(connection, study, courses, course, wanted):
+    also = {term for _, term in events} & set(laboratory)
+    keys = _may_be_late(connection, study, also)
+    wanted = and_(grades.c.phase != "baseline", grades.c.term.in_({term for _, term in keys}))
+    for one in placed_results(connection, study, courses, course, wanted, keys):
         if belongs(one.places, course, AFTER_START) is not False:
             late = belongs(one.places, course, ("late",))
             visit = Visit(
@@ -102,14 +104,22 @@ def read_visits(
     return Visits(visits, baselines)
 
 
-def _may_be_late(also: set[str]) -> ColumnElement[bool]:
-    """Return the condition of results of terms with a grade that may be late and worse; or also."""
+def _may_be_late(connection: Connection, study: Study, also: set[str]) -> set[Key]:
+    """Return the patients and terms with a grade that may be late and worse; or of terms ``also``.
+
+    They are read before the results: as a condition of these, PostgreSQL compares each result with
+    all keys once it expects more of them than fit into its memory for one step.
+    """
     may_be = and_(grades.c.phase.in_(("late", "unknown")), grades.c.at_most >= 1)
-    keys = select(grades.c.patient_id, grades.c.term).where(
-        may_be, grades.c.worse_than_baseline.is_not(False)
+    worse_late = and_(may_be, grades.c.worse_than_baseline.is_not(False))
+    keys = (
+        select(grades.c.patient_id, grades.c.term)
+        .join(patients, grades.c.patient_id == patients.c.id)
+        .where(patients.c.study_id == study.id, or_(worse_late, grades.c.term.in_(also)))
+        .where(grades.c.term.is_not(None))
+        .distinct()
     )
-    key = tuple_(grades.c.patient_id, grades.c.term)
-    return and_(grades.c.phase != "baseline", or_(key.in_(keys), grades.c.term.in_(also)))
+    return {(patient, term) for patient, term in connection.execute(keys)}
 
 
 def _event_visits(

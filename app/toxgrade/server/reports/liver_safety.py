@@ -21,7 +21,7 @@ from toxgrade.server.records.current_state import (
     stored_result,
 )
 from toxgrade.server.records.liver_reviews import Verdicts, current_verdicts
-from toxgrade.server.records.patient_record import current_events
+from toxgrade.server.records.patient_record import events_of_patient
 from toxgrade.server.records.patients import find_patient
 from toxgrade.server.records.studies import Study
 from toxgrade.server.records.study_ranges import with_study_ranges
@@ -86,7 +86,7 @@ def _all_courses(
     alive = [result for result in labs if not is_after_death(result, died)]
     events = [
         Recorded(row.term, row.grade, read_collected(row.onset), row.resolved)
-        for row in connection.execute(current_events(study.id, patient_id))
+        for row in connection.execute(events_of_patient(patient_id))
     ]
     recorded = [one for one in events if died is None or one.onset.first <= died]
     courses = current_courses(connection, patient_id)

@@ -1,7 +1,7 @@
 """Graded results of a study as they count in one course, also where their phase is unknown."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -45,17 +45,29 @@ class PlacedResult(msgspec.Struct, frozen=True, gc=False):
 
 
 def placed_results(
-    connection: Connection, study: Study, courses: Courses, course: int, wanted: ColumnElement[bool]
+    connection: Connection,
+    study: Study,
+    courses: Courses,
+    course: int,
+    wanted: ColumnElement[bool],
+    keys: Collection[tuple[int, str]] | None = None,
 ) -> Iterator[PlacedResult]:
-    """Yield the graded results that are or may be of a course (its index) and are ``wanted``."""
+    """Yield the graded results that are or may be of a course (its index) and are ``wanted``.
+
+    ``keys``: only those of these patients (row numbers) and terms; None: of all.
+    """
     own = or_(grades.c.phase == "unknown", _of_course(course))
-    for one in _placed(connection, study, courses, and_(own, wanted)):
+    for one in _placed(connection, study, courses, and_(own, wanted), keys):
         if belongs(one.places, course, PHASES) is not False:
             yield one
 
 
 def _placed(
-    connection: Connection, study: Study, courses: Courses, condition: ColumnElement[bool]
+    connection: Connection,
+    study: Study,
+    courses: Courses,
+    condition: ColumnElement[bool],
+    keys: Collection[tuple[int, str]] | None = None,
 ) -> Iterator[PlacedResult]:
     unlikely = grades.c.flags.contains(Flag.UNLIKELY_DATE.value)
     shown = [grades.c[name] for name in ("patient_id", "result_id", "term", "phase", "course")]
@@ -68,7 +80,9 @@ def _placed(
         .where(patients.c.study_id == study.id, _counted(), condition)
     )  # fmt: skip
     places: dict[tuple[int, str | None], tuple[Place, ...]] = {}
-    for row in connection.execute(query):
+    for row in connection.execute(query, execution_options={"yield_per": 2000}):
+        if keys is not None and (row.patient_id, row.term) not in keys:
+            continue
         day = read_collected(row.collected) if row.collected is not None else None
         if row.phase == "unknown":
             key = (row.patient_id, row.collected)

@@ -1,6 +1,7 @@
 """The page of one patient, and the charts of studies and patients as pages and files."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -13,11 +14,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from toxgrade.cohort.definition import ReportPhase
-from toxgrade.errors import NotFound
+from toxgrade.errors import NotFound, TooLarge
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.jobs.begun_patients import storing_batch
-from toxgrade.server.records.current_state import FollowUp, current_follow_up, current_grades
+from toxgrade.server.records.current_state import (
+    MOST_READ,
+    FollowUp,
+    current_follow_up,
+    current_grades,
+    refuse_many,
+)
 from toxgrade.server.records.db.tables import grades
 from toxgrade.server.records.grade_queries import PatientToxicity, patient_toxicity
 from toxgrade.server.records.patient_record import list_events
@@ -44,10 +51,11 @@ class _Found:
     """What the page of a patient shows; ``grades`` are those of one page, the newest first.
 
     ``storing``: the batch that has stored a part of the patient's results, and not yet the rest.
+    ``picture`` None: there are more results than one can show.
     """
 
     study: Study
-    picture: Chart
+    picture: Chart | None
     toxicity: PatientToxicity
     follow_up: FollowUp
     events: list[Row[Any]]
@@ -69,15 +77,19 @@ async def one_patient(
     def query(connection: Connection) -> _Found:
         found = find_study(connection, study)
         patient_id = find_patient(connection, found, patient)
+        refuse_many(connection, patient_id, MOST_READ)
         current = current_grades(patient_id)
         n = connection.scalar(select(func.count()).select_from(current.subquery()))
         newest = current.order_by(grades.c.collected_on.desc().nulls_last(), grades.c.id.desc())
         shown = newest.limit(PER_PAGE).offset((number - 1) * PER_PAGE)
         versions = {event.identity: event for event in list_events(connection, patient_id)}
-        gallery = Gallery(service.graders, service.vocabularies)
+        picture = None
+        with suppress(TooLarge):
+            gallery = Gallery(service.graders, service.vocabularies)
+            picture = gallery.patient(connection, found, patient)
         return _Found(
             found,
-            gallery.patient(connection, found, patient),
+            picture,
             patient_toxicity(connection, study, patient),
             current_follow_up(connection, patient_id),
             [event for event in versions.values() if event.status == "final"],

@@ -1,5 +1,6 @@
 """Pages of studies: list, toxicity table, the patients behind each of its numbers, and audit."""
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -12,6 +13,7 @@ from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.audit_log import list_entries
 from toxgrade.server.records.studies import (
+    STUDY_NAME,
     Study,
     count_patients,
     find_study,
@@ -51,14 +53,19 @@ Note = Literal["undecided", "could_be_higher", "partial", "member_worse"]
 
 
 @router.get("/")
-async def studies(service: TheService) -> HTMLResponse:
-    """The studies that the reader has a role on."""
+async def studies(
+    service: TheService, after: Annotated[str | None, Query(pattern=STUDY_NAME.pattern)] = None
+) -> HTMLResponse:
+    """The studies that the reader has a role on; ``after`` ends the page before."""
 
     def query(connection: Connection) -> list[tuple[Study, int]]:
-        visible = [s for s in list_studies(connection) if service.may("reader", s.name)]
-        return [(study, count_patients(connection, study)) for study in visible]
+        may_read = partial(service.may, "reader")
+        found = list_studies(connection, may_read, PER_PAGE + 1, after)
+        return [(study, count_patients(connection, study)) for study in found]
 
-    return page("studies.html", studies=await service.read(query))
+    found = await service.read(query)
+    following = found[PER_PAGE - 1][0].name if len(found) > PER_PAGE else None
+    return page("studies.html", studies=found[:PER_PAGE], following=following)
 
 
 @router.get("/studies/{study}")
@@ -183,7 +190,7 @@ def _behind(
 
 @audit_router.get("/studies/{study}/audit")
 async def audit(
-    service: TheService, study: str, after: Annotated[int, Query(ge=0, le=2**53)] = 0
+    service: TheService, study: str, after: Annotated[int, Query(ge=0, lt=2**31)] = 0
 ) -> HTMLResponse:
     """The audit in order; ``after`` is the number of the last entry of the page before."""
 

@@ -11,12 +11,15 @@ from typing import Any
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
+from alembic.script.revision import ResolutionError
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
 
 from toxgrade.errors import RequestError, Unavailable
 from toxgrade.server.records.db.append import COVERED
 from toxgrade.server.records.db.service_tables import audit, erasures
+from toxgrade.server.records.db.sqlite_file import SqliteFile
 from toxgrade.server.records.db.unit_of_work import register_writes
 
 _SERVER = Path(__file__).parents[2]
@@ -58,6 +61,8 @@ def _sqlite(url: URL, *, new: bool) -> Engine:
         url if new else _existing(url), connect_args={"isolation_level": None}, hide_parameters=True
     )
     event.listen(engine, "connect", _configure_sqlite)
+    if url.database and "uri" not in url.query:
+        SqliteFile(engine, Path(url.database).absolute())
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -81,10 +86,13 @@ def _configure_postgresql(connection: Any, _record: object) -> None:
     The driver reads dates of this style only, and a statement that waited for a lock must see what
     was committed meanwhile. The server must drop a dead client as soon as the client drops a dead
     server: its patients, and the audit of their studies, would else stay locked for two hours.
+    Without statistics the planner expects a few rows where there are 100,000; what it materialises
+    for those it compares with every row. Without that choice it searches an index or hashes.
     """
     given = connection.info.get_parameters()
     timeouts = [f"tcp_{name.removeprefix('tcp_')} = {int(given[name])}" for name in _TIMEOUTS]
-    settings = ["DateStyle = ISO", "default_transaction_isolation = 'read committed'", *timeouts]
+    isolation = "default_transaction_isolation = 'read committed'"
+    settings = ["DateStyle = ISO", isolation, "enable_material = off", *timeouts]
     connection.autocommit = True
     connection.execute("; ".join(f"SET {setting}" for setting in settings))
     connection.autocommit = False
@@ -176,14 +184,24 @@ def snapshot(url: str) -> Iterator[Connection]:
 
 
 def upgrade(url: str) -> None:
-    """Migrate the database to the latest revision; safe when several processes start at once."""
+    """Migrate the database to the latest revision; safe when several processes start at once.
+
+    Raises:
+        RequestError: it is at a revision of a newer version.
+    """
     with transaction(url, new=True) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:k)"), {"k": _LOCK})
         config = Config()
         config.set_main_option("script_location", str(_migrations()))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            if not isinstance(error.__cause__, ResolutionError):
+                raise
+            text = "the database was migrated by a newer version of Toxgrade: run that version"
+            raise RequestError(f"{text}, or restore the backup from before") from None
 
 
 def _migrations() -> Path:

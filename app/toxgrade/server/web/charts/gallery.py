@@ -11,6 +11,8 @@ from toxgrade.cohort.shift_table import shift_table
 from toxgrade.cohort.toxicity_table import toxicity_table
 from toxgrade.criteria.vocabulary import Vocabulary
 from toxgrade.grading.rules import Graders
+from toxgrade.server.records.current_state import refuse_many
+from toxgrade.server.records.patients import find_patient
 from toxgrade.server.records.studies import Study, count_patients
 from toxgrade.server.reports.chart_data import swimmer_lanes
 from toxgrade.server.reports.cohort_bounds import cohort
@@ -27,6 +29,7 @@ from toxgrade.server.web.charts.worst_grades import butterfly, shift
 
 Name = Literal["butterfly", "shift", "edish", "swimmer", "incidence"]
 NAMES: tuple[Name, ...] = get_args(Name)
+_MOST_DRAWN = 20_000  # results of one patient; each takes 500 bytes of a picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,9 @@ class Gallery:
 
         Raises:
             NotFound: the study has no such patient.
+            TooLarge: the patient has more results than a picture can show.
         """
+        refuse_many(connection, find_patient(connection, study, patient), _MOST_DRAWN)
         grader, order = self.graders.for_rules(study.rules), self.graders.criteria.analytes
         found = read_timeline(connection, study, patient, grader, order)
         return timeline(patient, found, study.rules.window, width)
