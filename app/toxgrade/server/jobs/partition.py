@@ -1,35 +1,22 @@
 """Cutting an upload into chunks of whole patients, so that each chunk holds its baselines.
 
 The file is read twice in pieces: first to count each patient's rows, then to write every row with
-the number of its chunk. Memory holds one piece and the list of patients. ``temporary_study`` stores
-an export in this way in a temporary database.
+the number of its chunk. Memory holds one piece and the list of patients.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import polars as pl
-from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
 
-from toxgrade.cohort.definition import LIVER_ENZYMES, paper_rows
 from toxgrade.errors import FileError
 from toxgrade.grading.columns.spellings import text_index
-from toxgrade.grading.rules import Graders, Rules
-from toxgrade.server.jobs.chunk import StoredChunk
-from toxgrade.server.records.db.append import pop_written
-from toxgrade.server.records.db.engine import build_engine, transaction, upgrade
-from toxgrade.server.records.studies import RowChoice, Study, find_study, save_study
 from toxgrade.tabular.courses import NO_COURSES, Courses, read_patients
 from toxgrade.tabular.idle_options import refuse_idle
 from toxgrade.tabular.lab_export import Labs, open_labs
 from toxgrade.tabular.layouts import recognise
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions
-from toxgrade.tabular.spill import temporary_folder
 from toxgrade.tabular.table import LINE, ROW
 
 CHUNK = 5_000
@@ -37,7 +24,6 @@ CHUNK = 5_000
 that a killed worker loses little, and a write to SQLite, which stops all others, is short."""
 
 _CHUNKS_PER_PART = 64
-_STUDY = "export"
 
 
 class Cut(NamedTuple):
@@ -142,58 +128,3 @@ def _first_pass(export: Labs) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
     before = pl.col("rows").cum_sum() - pl.col("rows")
     chunk = (before // CHUNK).rank("dense").cast(pl.Int32) - 1
     return counted.with_columns(chunk=chunk), from_rows
-
-
-@dataclass(frozen=True, slots=True)
-class TemporaryStudy:
-    """A stored export; ``rejected`` counts the rows that cannot be read or stored as they are."""
-
-    connection: Connection
-    study: Study
-    rejected: int
-
-
-@contextmanager
-def temporary_study(
-    labs: Path, patients: Path | None, reading: ReadOptions, rules: Rules, graders: Graders
-) -> Iterator[TemporaryStudy]:
-    """Store an export as a batch is stored, in a database in a temporary folder.
-
-    The study's toxicity table has the paper's laboratory rows.
-
-    Raises:
-        FileError: a file cannot be used as it is.
-        CriteriaError: there is no such edition.
-    """
-    with temporary_folder() as folder, _database_errors_as_os_errors():
-        url = f"sqlite:///{folder / 'export.db'}"
-        upgrade(url)
-        partition, rejected = Partition(folder, reading), 0
-        edition = graders.for_rules(rules).edition
-        rows = tuple(  # No export has clinicians' grades: they are unknown, not 0.
-            RowChoice(row.label, row.terms, row.with_baseline)
-            for row in paper_rows(edition, LIVER_ENZYMES)
-            if not row.clinical
-        )
-        with transaction(url) as connection:
-            save_study(connection, _STUDY, rules, rows=rows)
-        engine = build_engine(url)
-        for number, _ in enumerate(partition.write(labs, patients).rows):
-            frame = partition.read(number)
-            chunk = StoredChunk(frame, engine, _STUDY, graders)
-            with engine.begin() as connection:
-                pop_written(connection)
-                outcome = chunk.store(connection)
-            rejected += len({row.row for row in outcome.rejects(partition.named_columns(frame))})
-        with engine.begin() as connection:
-            yield TemporaryStudy(connection, find_study(connection, _STUDY), rejected)
-        engine.dispose()
-
-
-@contextmanager
-def _database_errors_as_os_errors() -> Iterator[None]:
-    """Raise OSError for a database error: its cause lies in the folder that holds the file."""
-    try:
-        yield
-    except OperationalError as error:
-        raise OSError(str(error.orig)) from None
