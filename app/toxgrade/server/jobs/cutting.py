@@ -3,7 +3,6 @@
 The process is spawned, never forked. It takes a third of a second to start.
 """
 
-import math
 import os
 import re
 import signal
@@ -44,9 +43,9 @@ class CutLimits:
     memory: int = 2 * 2**30
     seconds: float = 60
 
-    def cpu_seconds(self, size: int) -> int:
+    def cpu_seconds(self, size: int) -> float:
         """Return the CPU time for an upload of ``size`` bytes."""
-        return math.ceil(self.seconds * (1 + size / _BYTES_PER_SHARE))
+        return self.seconds * (1 + size / _BYTES_PER_SHARE)
 
 
 DEFAULT_LIMITS = CutLimits()
@@ -95,7 +94,7 @@ def _watch(process: "subprocess.Popen[bytes]", order: CutOrder, limits: CutLimit
         if _memory(process.pid) > limits.memory:
             raise _refusal(f"took more than {limits.memory // 2**20:,} MiB of memory")
         if time.monotonic() > deadline:
-            raise _refusal(f"took longer than {wall:,} s")
+            raise _refusal(f"took longer than {wall:,.0f} s")
 
 
 def _memory(pid: int) -> int:
@@ -110,10 +109,10 @@ def _memory(pid: int) -> int:
     return int(found[1]) * 1024 if found else 0
 
 
-def _ended(code: int, cpu_seconds: int) -> ToxgradeError:
+def _ended(code: int, cpu_seconds: float) -> ToxgradeError:
     """Return why a process that ended with ``code`` gave no answer; a signal is negative."""
     if code == -signal.SIGXCPU:
-        return _refusal(f"took more than {cpu_seconds:,} s of CPU time")
+        return _refusal(f"took more than {cpu_seconds:,.0f} s of CPU time")
     if code == -signal.SIGKILL:
         time.sleep(1)  # Who ends all processes of this host, or its container, ends this one too.
         return _refusal("was ended by the system, as it does where memory is short")

@@ -4,6 +4,7 @@ It is given a ``CutOrder`` as JSON on standard input, and writes a ``CutAnswer``
 It has neither the database nor the settings, and imports no more than it needs to read files.
 """
 
+import math
 import os
 import resource
 import signal
@@ -31,7 +32,7 @@ class CutOrder(msgspec.Struct, frozen=True):
     labs: str
     patients: str | None
     reading: str | None
-    cpu_seconds: int
+    cpu_seconds: float
 
     @property
     def bytes(self) -> int:
@@ -61,7 +62,7 @@ def main() -> None:
         os.dup2(2, 1)  # A library that prints must not spoil the answer.
         order = msgspec.json.decode(sys.stdin.buffer.read(), type=CutOrder)
         _confine(order)
-        answers.write(msgspec.json.encode(_cut(order)))
+        answers.write(msgspec.json.encode(answer(order)))
 
 
 def _confine(order: CutOrder) -> None:
@@ -73,7 +74,8 @@ def _confine(order: CutOrder) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (order.cpu_seconds, order.cpu_seconds + 5))
+    cpu = math.ceil(order.cpu_seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 5))
     if sys.platform == "linux":
         import ctypes  # noqa: PLC0415 - only there
 
@@ -83,7 +85,8 @@ def _confine(order: CutOrder) -> None:
         os._exit(1)
 
 
-def _cut(order: CutOrder) -> CutAnswer:
+def answer(order: CutOrder) -> CutAnswer:
+    """Return what ``Partition`` makes of the upload."""
     from toxgrade.errors import FileError  # noqa: PLC0415 - imported once it is confined
     from toxgrade.server.jobs.partition import Partition  # noqa: PLC0415
     from toxgrade.server.process import origin  # noqa: PLC0415
