@@ -126,13 +126,12 @@ class Labs:
             first_row += rows_here
 
     def _file_rows(self, size: int) -> int:
-        """Return how many rows of a file become about ``size`` rows of grading.
+        """Return how many rows of a file to read for a piece as large as ``size`` usual rows.
 
-        Of a wide export fewer: each gives several results, and each of these has all of its cells.
+        Fewer where they have many columns; and of a wide export, each of whose rows gives several
+        results that have all of its cells.
         """
-        results = len(self.options.columns.wide)
-        if not results:
-            return size
+        results = len(self.options.columns.wide) or 1
         return max(size // results // max(len(self.columns) // _USUAL_COLUMNS, 1), 1)
 
     def _chunk(

@@ -41,7 +41,7 @@ def test_an_upload_is_cut_in_a_process_without_the_services_secrets(
     monkeypatch.setenv("TOXGRADE_DATABASE_URL", "postgresql://toxgrade:secret@db/toxgrade")
     count = "sum(name.startswith('TOXGRADE') for name in os.environ)"
     _ends(monkeypatch, f'print(\'{{"refused": "%d settings"}}\' % {count})')
-    with pytest.raises(FileError, match="^0 settings$"):
+    with pytest.raises(FileError, match=r"^0 settings$"):
         _cut(tmp_path)
 
 

@@ -4,6 +4,7 @@ The file is read twice in pieces: first to count each patient's rows, then to wr
 the number of its chunk. Memory holds one piece and the list of patients.
 """
 
+from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ CHUNK = 5_000
 that a killed worker loses little, and a write to SQLite, which stops all others, is short."""
 
 _CHUNKS_PER_PART = 64
+_LONGEST_CHUNK = 200_000_000  # Bytes: 40 kB a row, where usual ones have 100 bytes.
 
 
 class Cut(NamedTuple):
@@ -52,6 +54,7 @@ class Partition:
             chunks, from_rows = _first_pass(export)
             courses = pl.concat([courses, *from_rows])
             places, headers = chunks.join(courses, on="patient", how="left"), 0
+            lengths = _Lengths(labs.name)
             for number, piece in enumerate(export.chunks()):
                 headers += piece.headers
                 rows = pl.DataFrame(
@@ -64,6 +67,7 @@ class Partition:
                     ]
                 )
                 placed = rows.join(places, on="patient", nulls_equal=True, maintain_order="left")
+                lengths.add(placed)
                 self._write(placed, number)
         sizes = chunks.group_by("chunk").agg(pl.col("rows").sum()).sort("chunk")
         left_out = f"; repeated header rows, left out: {headers:,}" * bool(headers)
@@ -109,6 +113,29 @@ class Partition:
         given: Any = chunk.schema["given"]
         header = [field.name for field in given.fields]
         return dict(recognise(header, "labs", self._reading).named)
+
+
+class _Lengths:
+    """The length of each chunk's text, which is read whole when it is graded."""
+
+    def __init__(self, file: str) -> None:
+        self._file, self._of = file, Counter[int]()
+
+    def add(self, placed: pl.DataFrame) -> None:
+        """Count the rows of a piece.
+
+        Raises:
+            FileError: a chunk has more text than fits into memory beside its grades.
+        """
+        length = pl.zeros(len(placed), dtype=pl.Int64, eager=True)
+        for column in placed["given"].struct.unnest():
+            length += column.str.len_bytes().fill_null(0)
+        by_chunk = placed.select("chunk", length=length).group_by("chunk").sum()
+        for chunk, more in by_chunk.iter_rows():
+            self._of[chunk] += more
+            if self._of[chunk] > _LONGEST_CHUNK:
+                text = f"{CHUNK:,} rows have more than {_LONGEST_CHUNK:,} bytes of text"
+                raise FileError(f"{self._file}: {text}; leave out columns that are not graded")
 
 
 def _first_pass(export: Labs) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
