@@ -123,6 +123,20 @@ with cleanup_on_signal():
     assert b"TypeError" not in ended.stderr
 
 
+def test_what_a_library_prints_by_itself_is_dropped() -> None:
+    """A panic prints its trace before it is caught, and may show a value."""
+    program = """
+import os, sys
+from toxgrade.cli import panics_unprinted
+with panics_unprinted():
+    os.write(2, b"panicked at P1")
+    print("told", file=sys.stderr)
+os.write(2, b"as ever")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=20)
+    assert (ended.returncode, ended.stderr) == (0, b"told\nas ever")
+
+
 def test_what_waits_for_its_input_is_ended_too(tmp_path: Path) -> None:
     aside = tmp_path / "aside"
     aside.mkdir()

@@ -6,6 +6,8 @@
 import gc
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
@@ -41,6 +43,9 @@ COMMANDS = {
 """What each command does. Each is a module of this package; the overview imports none of them."""
 GROUPS = {"audit", "criteria", "db", "keys", "ranges"}
 """The commands that have actions of their own, such as ``toxgrade keys create``."""
+
+_READING = {"compare", "grade", "plot", "ranges"}
+"""The commands that read files of any kind."""
 
 _NO_FILE = "unable to open database file"  # This is SQLite's message.
 
@@ -82,7 +87,8 @@ def run(name: str, *given: str) -> None:
     parse = parser.parse_args if name in GROUPS else parser.parse_intermixed_args
     chosen = vars(parse(given))
     try:
-        code = chosen.pop("run")(**chosen)
+        with panics_unprinted() if name in _READING else nullcontext():
+            code = chosen.pop("run")(**chosen)
         sys.stdout.flush()
         sys.exit(code)
     except BrokenPipeError:  # Who reads the output has had enough, as `head` has.
@@ -105,8 +111,32 @@ def run(name: str, *given: str) -> None:
         sys.exit(fail(text))
 
 
+@contextmanager
+def panics_unprinted() -> Iterator[None]:
+    """Drop what libraries themselves write to standard error: the trace of a panic, which may hold
+    a value, before it becomes our own error. What Python writes there is written as ever.
+    """
+    ours = sys.stderr
+    if not isinstance(ours, TextIOWrapper) or ours.fileno() != 2:  # Tests replace it.
+        yield
+        return
+    with (
+        os.fdopen(os.dup(2), "w", 1, ours.encoding, "backslashreplace") as told,
+        open(os.devnull, "wb") as nowhere,
+    ):
+        os.dup2(nowhere.fileno(), 2)
+        sys.stderr = told
+        try:
+            yield
+        finally:
+            sys.stderr = ours
+            os.dup2(told.fileno(), 2)
+
+
 def _library_failure(error: BaseException, command: str) -> str | None:
-    """Return why a command ends by an error of polars or of the database; None: by another."""
+    """Return why a command ends by a library's error or for lack of memory; None: by another."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this; split the files, or save them as CSV"
     if "polars" in sys.modules:
         from polars.exceptions import PanicException, PolarsError
 

@@ -116,7 +116,7 @@ def _open_study(
     if study is not None and (patients or edition or options != DEFAULT_OPTIONS):
         raise RequestError("--patients, --edition and how files are read go with --labs")
     if labs is not None:
-        from toxgrade.server.jobs.partition import temporary_study
+        from toxgrade.server.jobs.temporary_study import temporary_study
 
         chosen = graders.criteria.edition(edition or "4.03")
         names = options.columns.site_names(graders.criteria.analytes.values())

@@ -22,6 +22,7 @@ def worker(parent: int | None) -> None:
 
     from toxgrade.criteria.reader import load
     from toxgrade.grading.rules import Graders
+    from toxgrade.server.jobs.cutting import CutLimits
     from toxgrade.server.jobs.upload_store import UploadStore
     from toxgrade.server.jobs.worker import Worker
     from toxgrade.server.private_files import keep_private
@@ -40,7 +41,8 @@ def worker(parent: int | None) -> None:
         threading.Thread(target=_watch, args=(parent, stop), daemon=True).start()
     engine = build_engine(chosen.database_url)
     store = UploadStore(chosen.batches_dir)
-    worker = Worker(engine, Graders(load()), store, chosen.lease_seconds)
+    limits = CutLimits(chosen.upload_memory_bytes, chosen.upload_seconds)
+    worker = Worker(engine, Graders(load()), store, chosen.lease_seconds, limits)
     collect_rarely()
     worker.run(stop)
     engine.dispose()

@@ -59,6 +59,12 @@ def places(error: BaseException) -> str:
     return " < ".join(f"{f.filename}:{f.lineno} {f.name}" for f in reversed(frames[-8:]))
 
 
+def origin(error: BaseException) -> str:
+    """Return where an unforeseen error arose, as one sentence for callers, without its message."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"unforeseen {type(error).__name__} at {last.name}, line {last.lineno}"
+
+
 def _add_request_id(_: object, __: str, entry: MutableMapping[str, Any]) -> Any:
     if request_id := REQUEST_ID.get():
         entry["request_id"] = request_id

@@ -40,7 +40,8 @@ class Settings(BaseSettings):
     that of messages that declare none, by HL7 table 0211 (None: UTF-8).
     ``batches_dir`` holds uploads until they are stored; ``workers`` is how many store them beside
     the service; what a worker holds is another's once it has not been heard of for
-    ``lease_seconds``.
+    ``lease_seconds``. ``upload_memory_bytes``, ``upload_seconds``: what reading an upload may take,
+    see ``CutLimits``.
     ``max_bundle_*`` limit what ``/fhir`` and ``/cds-services`` take at once.
     ``fhir_unknown_status``: whether an Observation of status ``unknown`` counts as final.
     ``cors_origins``: browser clients that may call ``/cds-services``, as JSON
@@ -80,6 +81,8 @@ class Settings(BaseSettings):
     max_batch_bytes: PositiveInt = 4 * 1024**3
     workers: Annotated[int, Field(ge=0, le=64)] = 1
     lease_seconds: Annotated[float, Field(ge=1)] = 30
+    upload_memory_bytes: Annotated[int, Field(ge=2**28)] = 2 * 1024**3
+    upload_seconds: Annotated[float, Field(ge=1)] = 60
 
     jwt_issuer: str | None = None
     jwt_audience: str | None = None

@@ -193,9 +193,7 @@ def read_header(header: str, delimiter: str, name: str) -> dict[str, type[pl.Str
     if header.count('"') % 2:
         raise FileError(f"{name}: the header does not end on its first line")
     columns = _split(header, delimiter)
-    if len(columns) > _MOST_COLUMNS:
-        text = f"{len(columns):,} columns; at most {_MOST_COLUMNS:,} are read"
-        raise FileError(f"{name}: {text}")
+    check_width(len(columns), name)
     spare = spare_columns(columns)
     named = [f"{SPARE}{at}" if at in spare else column for at, column in enumerate(columns)]
     check_names(named, name)
@@ -207,6 +205,16 @@ def _split(header: str, delimiter: str) -> list[str]:
         return next(csv.reader([header], delimiter=delimiter), [])
     except csv.Error:
         return []
+
+
+def check_width(columns: int, file: str) -> None:
+    """Check that a file has no more columns than are read.
+
+    Raises:
+        FileError: it has; the message says how many there may be.
+    """
+    if columns > _MOST_COLUMNS:
+        raise FileError(f"{file}: {columns:,} columns; at most {_MOST_COLUMNS:,} are read")
 
 
 def check_names(columns: Sequence[str], file: str) -> None:

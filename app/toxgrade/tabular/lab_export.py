@@ -18,6 +18,7 @@ from toxgrade.tabular.spill import DictionaryEncoding, SpilledPieces, SpillFile
 from toxgrade.tabular.table import CELL, CHUNK, FILLED, LINE, ROW, Table
 
 _PLACE, _SOURCE = "\x00place", "\x00taken"
+_USUAL_COLUMNS = 20
 _PER_COLUMN = ("analyte", "unit", "limit_unit", "specimen")
 
 
@@ -119,10 +120,19 @@ class Labs:
             rows_here = 0
             filler = FillDown(fill, self.layout.named, self.columns, table.name) if fill else None
             columns = self.columns if whole or fill else self.layout.reads
-            for piece in table.chunks(columns, size):
+            for piece in table.chunks(columns, self._file_rows(size)):
                 rows_here += len(piece)
                 yield self._chunk(piece, first_row, table, filler)
             first_row += rows_here
+
+    def _file_rows(self, size: int) -> int:
+        """Return how many rows of a file to read for a piece as large as ``size`` usual rows.
+
+        Fewer where they have many columns; and of a wide export, each of whose rows gives several
+        results that have all of its cells.
+        """
+        results = len(self.options.columns.wide) or 1
+        return max(size // results // max(len(self.columns) // _USUAL_COLUMNS, 1), 1)
 
     def _chunk(
         self, piece: pl.DataFrame, first_row: int, table: Table, filler: FillDown | None

@@ -11,8 +11,10 @@ from toxgrade.criteria.reader import load
 from toxgrade.errors import FileError
 from toxgrade.fhir.observation_rows import observation_rows
 from toxgrade.grading.units import Names
+from toxgrade.tabular.file_format import check_width
 
 _ROWS_PER_PIECE = 50_000
+_CELLS_PER_PIECE = 40 * _ROWS_PER_PIECE  # Each takes 16 bytes, filled or not.
 _LONGEST_LINE = 1 << 24
 
 _decoder = msgspec.json.Decoder(float_hook=str)  # A float stays as written: 1.80, not 1.8.
@@ -31,7 +33,6 @@ def scan_ndjson(path: Path, name: str, folder: Path) -> tuple[pl.LazyFrame, str]
     names = Names(load().analytes.values())
 
     def write_piece() -> None:
-        columns.update(dict.fromkeys(column for row in rows for column in row))
         piece = folder / f"{name}-{len(pieces)}.parquet"
         frame = pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String))
         frame.with_columns(pl.all().replace("", None)).write_parquet(piece)
@@ -43,10 +44,14 @@ def scan_ndjson(path: Path, name: str, folder: Path) -> tuple[pl.LazyFrame, str]
         if len(kinds) > 1:
             raise FileError(f"{name}, line {number}: FHIR resources and other objects are mixed")
         try:
-            rows += observation_rows(fields, names) if True in kinds else [_texts(fields)]
+            found = observation_rows(fields, names) if True in kinds else [_texts(fields)]
         except ValueError as error:
             raise FileError(f"{name}, line {number}: {error}") from None
-        if len(rows) >= _ROWS_PER_PIECE:
+        for row in found:
+            columns.update(dict.fromkeys(row))
+        check_width(len(columns), name)
+        rows += found
+        if len(rows) >= _ROWS_PER_PIECE or len(rows) * len(columns) >= _CELLS_PER_PIECE:
             write_piece()
     if not columns and not rows:
         raise FileError(f"{name}: empty; expected a JSON object on each line")

@@ -10,9 +10,9 @@ from pathlib import Path
 import polars as pl
 
 from toxgrade.errors import FileError
-from toxgrade.tabular.damage import check_readable
+from toxgrade.tabular.damage import as_damage, check_readable
 from toxgrade.tabular.delimited import open_text
-from toxgrade.tabular.file_format import Shape, shape, unpack
+from toxgrade.tabular.file_format import Shape, check_width, shape, unpack
 from toxgrade.tabular.read_options import ReadOptions
 from toxgrade.tabular.table import Table, scan_pieces
 
@@ -29,8 +29,10 @@ def open_table(path: Path, options: ReadOptions, folder: Path, name: str | None 
     found = shape(path, name, options)
     if found.kind in ("csv", "tsv"):
         return open_text(path, name, found, options, folder)
-    frame, read_as, first_line, undeclared = _scan(path, name, found, options, folder)
+    with as_damage(lambda: f"{name}: damaged or cut off", writes=True):
+        frame, read_as, first_line, undeclared = _scan(path, name, found, options, folder)
     columns = check_readable(frame, name)
+    check_width(len(columns), name)
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return Table(

@@ -9,15 +9,20 @@ from typing import Any
 
 import httpx
 import polars as pl
+import pytest
 from sqlalchemy import Engine
 
 from tests.conftest import served
 from toxgrade.criteria.reader import load
 from toxgrade.grading.rules import Graders
+from toxgrade.server.jobs import partition, worker
+from toxgrade.server.jobs.cutting import DEFAULT_LIMITS, CutLimits
+from toxgrade.server.jobs.partition import Cut, Partition
 from toxgrade.server.jobs.upload_store import UploadStore
 from toxgrade.server.jobs.worker import Worker
 from toxgrade.server.records.db.engine import build_engine
 from toxgrade.server.settings import Settings
+from toxgrade.tabular.read_options import from_json
 
 GRADERS = Graders(load())
 HEADER = "patient,collected,analyte,value,unit,lln,uln,rt_start,rt_end"
@@ -31,8 +36,8 @@ class Stored:
     engine: Engine
     store: UploadStore
 
-    def worker(self, lease: float = 30) -> Worker:
-        return Worker(self.engine, GRADERS, self.store, lease)
+    def worker(self, lease: float = 30, limits: CutLimits = DEFAULT_LIMITS) -> Worker:
+        return Worker(self.engine, GRADERS, self.store, lease, limits)
 
     def upload(self, text: str, study: str = "default", expect: int = 202) -> dict[str, Any]:
         answer = self.client.post(
@@ -77,6 +82,19 @@ class Stored:
             {name: g[name] for name in g if name not in ("id", "supersedes_id", "recorded_at")}
             for g in self.get(path)["grades"]
         ]
+
+
+def cut_here(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """Cut uploads in this process from now on, into chunks of about so many rows."""
+
+    def cut(
+        folder: Path, labs: str, patients: str | None, reading: str | None, _: CutLimits
+    ) -> Cut:
+        given = folder / patients if patients else None
+        return Partition(folder, from_json(reading)).write(folder / labs, given)
+
+    monkeypatch.setattr(partition, "CHUNK", rows)
+    monkeypatch.setattr(worker, "cut_upload", cut)
 
 
 @contextmanager

@@ -7,11 +7,10 @@ import polars as pl
 import pytest
 
 from tests.conftest import NewDatabase, served
-from tests.server.jobs.stored import GRADERS, HEADER, Stored, stored
+from tests.server.jobs.stored import GRADERS, HEADER, Stored, cut_here, stored
 from toxgrade.exports.grade_file import grade_file
 from toxgrade.exports.run_report import GradeFileRequest
 from toxgrade.grading.rules import Rules
-from toxgrade.server.jobs import partition
 from toxgrade.server.jobs.chunk import Piece
 from toxgrade.server.settings import Settings
 
@@ -238,7 +237,7 @@ def test_a_patients_file_comes_with_it(service: Stored) -> None:
 def test_a_cancelled_batch_stops_and_keeps_what_it_stored(
     service: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(partition, "CHUNK", 1)
+    cut_here(monkeypatch, rows=1)
     queued = service.upload(_LABS)
     worker = service.worker()
     assert worker.step(), "cut into chunks"
@@ -258,7 +257,7 @@ def test_a_cancelled_batch_stops_and_keeps_what_it_stored(
 def test_a_chunk_that_cannot_be_stored_is_set_aside_and_the_rest_goes_on(
     service: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(partition, "CHUNK", 1)
+    cut_here(monkeypatch, rows=1)
     whole = Piece.store
 
     def poisoned(self: Piece, connection: Any) -> None:

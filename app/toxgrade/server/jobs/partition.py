@@ -1,42 +1,32 @@
 """Cutting an upload into chunks of whole patients, so that each chunk holds its baselines.
 
 The file is read twice in pieces: first to count each patient's rows, then to write every row with
-the number of its chunk. Memory holds one piece and the list of patients. ``temporary_study`` stores
-an export in this way in a temporary database.
+the number of its chunk. Memory holds one piece and the list of patients.
 """
 
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import polars as pl
-from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
 
-from toxgrade.cohort.definition import LIVER_ENZYMES, paper_rows
 from toxgrade.errors import FileError
 from toxgrade.grading.columns.spellings import text_index
-from toxgrade.grading.rules import Graders, Rules
-from toxgrade.server.jobs.chunk import StoredChunk, whole_rows
-from toxgrade.server.records.db.append import pop_written
-from toxgrade.server.records.db.engine import build_engine, transaction, upgrade
-from toxgrade.server.records.studies import RowChoice, Study, find_study, save_study
+from toxgrade.server.jobs.chunk import whole_rows
 from toxgrade.tabular.courses import NO_COURSES, Courses, read_patients
 from toxgrade.tabular.idle_options import refuse_idle
 from toxgrade.tabular.lab_export import Labs, open_labs
 from toxgrade.tabular.layouts import recognise
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions
-from toxgrade.tabular.spill import temporary_folder
 from toxgrade.tabular.table import LINE, ROW
 
 CHUNK = 5_000
 """About so many rows are in a chunk, whose patients are whole, and so many are read at a time."""
 
 _CHUNKS_PER_PART = 64
-_STUDY = "export"
+_LONGEST_CHUNK = 200_000_000  # Bytes: 40 kB a row, where usual ones have 100 bytes.
 
 
 class Cut(NamedTuple):
@@ -65,6 +55,7 @@ class Partition:
             chunks, from_rows = _first_pass(export)
             courses = pl.concat([courses, *from_rows])
             places, headers = chunks.join(courses, on="patient", how="left"), 0
+            lengths = _Lengths(labs.name)
             for number, piece in enumerate(export.chunks()):
                 headers += piece.headers
                 rows = pl.DataFrame(
@@ -77,6 +68,7 @@ class Partition:
                     ]
                 )
                 placed = rows.join(places, on="patient", nulls_equal=True, maintain_order="left")
+                lengths.add(placed)
                 self._write(placed, number)
         sizes = chunks.group_by("chunk").agg(pl.col("rows").sum()).sort("chunk")
         left_out = f"; repeated header rows, left out: {headers:,}" * bool(headers)
@@ -143,6 +135,32 @@ def _slices(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
         yield rows[first:last]
 
 
+class _Lengths:
+    """The length of each chunk's text that ``Partition.read`` reads at a time."""
+
+    def __init__(self, file: str) -> None:
+        self._file, self._of, self._rows = file, Counter[int](), Counter[int]()
+
+    def add(self, placed: pl.DataFrame) -> None:
+        """Count the rows of a piece.
+
+        Raises:
+            FileError: a chunk has more text than fits into memory beside its grades.
+        """
+        length = pl.zeros(len(placed), dtype=pl.Int64, eager=True)
+        for column in placed["given"].struct.unnest():
+            length += column.str.len_bytes().fill_null(0)
+        rows = placed.select("chunk", length=length).group_by("chunk")
+        for chunk, more, count in rows.agg(pl.col("length").sum(), rows=pl.len()).iter_rows():
+            self._of[chunk] += more
+            self._rows[chunk] += count
+            if self._of[chunk] > _LONGEST_CHUNK:
+                text = f"{CHUNK:,} rows have more than {_LONGEST_CHUNK:,} bytes of text"
+                raise FileError(f"{self._file}: {text}; leave out columns that are not graded")
+            if self._rows[chunk] > 2 * CHUNK:  # Those that follow are read after these.
+                del self._of[chunk], self._rows[chunk]
+
+
 def _first_pass(export: Labs) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
     """Return each patient's ``rows`` and ``chunk`` (from 0) in order of appearance, and the courses
     that the rows give.
@@ -160,60 +178,3 @@ def _first_pass(export: Labs) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
     before = pl.col("rows").cum_sum() - pl.col("rows")
     chunk = (before // CHUNK).rank("dense").cast(pl.Int32) - 1
     return counted.with_columns(chunk=chunk), from_rows
-
-
-@dataclass(frozen=True, slots=True)
-class TemporaryStudy:
-    """A stored export; ``rejected`` counts the rows that cannot be read or stored as they are."""
-
-    connection: Connection
-    study: Study
-    rejected: int
-
-
-@contextmanager
-def temporary_study(
-    labs: Path, patients: Path | None, reading: ReadOptions, rules: Rules, graders: Graders
-) -> Iterator[TemporaryStudy]:
-    """Store an export as a batch is stored, in a database in a temporary folder.
-
-    The study's toxicity table has the paper's laboratory rows.
-
-    Raises:
-        FileError: a file cannot be used as it is.
-        CriteriaError: there is no such edition.
-    """
-    with temporary_folder() as folder, _database_errors_as_os_errors():
-        url = f"sqlite:///{folder / 'export.db'}"
-        upgrade(url)
-        partition, rejected = Partition(folder, reading), 0
-        edition = graders.for_rules(rules).edition
-        rows = tuple(  # No export has clinicians' grades: they are unknown, not 0.
-            RowChoice(row.label, row.terms, row.with_baseline)
-            for row in paper_rows(edition, LIVER_ENZYMES)
-            if not row.clinical
-        )
-        with transaction(url) as connection:
-            save_study(connection, _STUDY, rules, rows=rows)
-        engine = build_engine(url)
-        for number, _ in enumerate(partition.write(labs, patients).rows):
-            chunk = StoredChunk(partition.read(number), engine, _STUDY, graders)
-            for piece in chunk.pieces():
-                with engine.begin() as connection:
-                    pop_written(connection)
-                    piece.store(connection)
-                piece.is_stored = True
-                named = partition.named_columns(piece.outcome.source)
-                rejected += len({reject.row for reject in piece.outcome.rejects(named)})
-        with engine.begin() as connection:
-            yield TemporaryStudy(connection, find_study(connection, _STUDY), rejected)
-        engine.dispose()
-
-
-@contextmanager
-def _database_errors_as_os_errors() -> Iterator[None]:
-    """Raise OSError for a database error: its cause lies in the folder that holds the file."""
-    try:
-        yield
-    except OperationalError as error:
-        raise OSError(str(error.orig)) from None

@@ -80,7 +80,9 @@ class UploadStore:
     def keep_grades_only(self, batch_id: str) -> None:
         """Remove uploaded and intermediate files, whose contents the database now has."""
         for path in self.folder(batch_id).iterdir():
-            if path.name not in _STAYING:
+            if path.is_dir():  # It holds what a killed process had unpacked.
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name not in _STAYING:
                 path.unlink(missing_ok=True)
 
     def leftovers(self) -> list[str]:

@@ -6,7 +6,6 @@ another worker does the rest again.
 
 import threading
 import time
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -19,14 +18,15 @@ from toxgrade.errors import FileError, OutOfService, Unavailable
 from toxgrade.grading.rules import Graders
 from toxgrade.server.jobs import queue, task_completion
 from toxgrade.server.jobs.batches import batch_state
+from toxgrade.server.jobs.cutting import DEFAULT_LIMITS, CutFailure, CutLimits, cut_upload
 from toxgrade.server.jobs.grading_task import GradingTask, graded_file
-from toxgrade.server.jobs.partition import Partition
 from toxgrade.server.jobs.queue import LostTask, Task
 from toxgrade.server.jobs.upload_store import UploadStore, assemble, leave_out
+from toxgrade.server.process import origin
 from toxgrade.server.records.db.engine import read_only
 from toxgrade.server.records.erase import erased_patients
 from toxgrade.server.records.studies import find_study
-from toxgrade.tabular.read_options import from_json
+from toxgrade.tabular.damage import is_panic
 
 _IDLE_SECONDS = 0.5  # seconds between queries for a task when there is none
 _SWEEP_EVERY = 3600.0  # seconds
@@ -39,10 +39,19 @@ class Worker:
     """A worker for the batches whose uploads lie in ``store``.
 
     Another worker takes over a task that this one has not renewed for ``lease`` seconds.
+    ``limits``: what reading one upload may take.
     """
 
-    def __init__(self, engine: Engine, graders: Graders, store: UploadStore, lease: float) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        graders: Graders,
+        store: UploadStore,
+        lease: float,
+        limits: CutLimits = DEFAULT_LIMITS,
+    ) -> None:
         self._engine, self._graders, self._store = engine, graders, store
+        self._limits = limits
         criteria = [edition.sha256 for edition in graders.criteria.editions.values()]
         self._profile = queue.WorkerProfile(store.name, __version__, criteria, lease)
 
@@ -96,8 +105,12 @@ class Worker:
             self._store.remove(task.batch_id)
         except (*_UNREACHABLE, Unavailable, OSError) as error:
             self._put_back(task, error)
-        except Exception as error:
-            self._quarantine(task, _origin(error))
+        except CutFailure as error:
+            self._quarantine(task, str(error))
+        except BaseException as error:
+            if not (isinstance(error, Exception) or is_panic(error)):
+                raise
+            self._quarantine(task, origin(error))
 
     def _perform(self, task: Task) -> None:
         if task.exhausted:
@@ -111,8 +124,7 @@ class Worker:
 
     def _partition(self, task: Task) -> None:
         folder = self._store.folder(task.batch_id)
-        patients = folder / task.patients if task.patients else None
-        cut = Partition(folder, from_json(task.reading)).write(folder / task.labs, patients)
+        cut = cut_upload(folder, task.labs, task.patients, task.reading, self._limits)
         with self._engine.begin() as connection:
             rules = find_study(connection, task.study).rules
             criteria = self._graders.for_rules(rules).edition.sha256
@@ -159,7 +171,7 @@ class Worker:
         except _UNREACHABLE:
             raise
         except Exception as error:
-            _log.error(_origin(error), batch=task.batch_id, chunk=task.number)
+            _log.error(origin(error), batch=task.batch_id, chunk=task.number)
 
     def _put_back(self, task: Task, error: Exception) -> None:
         """Put a task back until disk or database work again; the batch says what it waits for."""
@@ -204,9 +216,3 @@ class Worker:
 def _kind(error: Exception) -> str:
     original = error.orig if isinstance(error, DBAPIError) else None
     return type(original or error).__name__
-
-
-def _origin(error: Exception) -> str:
-    """Return where an unforeseen error occurred, without its message, which may hold a value."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"unforeseen {type(error).__name__} at {last.name}, line {last.lineno}"
