@@ -34,6 +34,7 @@ from toxgrade.server.ehr.hl7v2 import routes as hl7v2
 from toxgrade.server.ehr.hl7v2.report import check_codes
 from toxgrade.server.http.addresses import declared_only
 from toxgrade.server.http.authorization import undeclared_routes
+from toxgrade.server.http.lanes import Lane
 from toxgrade.server.http.middleware import BrowserClients, Metrics, RequestMiddleware
 from toxgrade.server.http.problems import PROBLEMS, add_handlers
 from toxgrade.server.http.rate_limit import RateLimits
@@ -45,6 +46,7 @@ from toxgrade.server.web import batches as batch_pages
 from toxgrade.server.web import page, panel, patient, sign_in
 from toxgrade.server.web import studies as study_pages
 
+_COSTLY = 2  # threads for charts and reports: more only take each other's time
 _MAX_KEYS_BYTES = 256 * 1024
 _DESCRIPTION = """\
 Grades laboratory values by CTCAE v4.0 (release 4.03), exactly and with the reason of every grade,
@@ -133,7 +135,7 @@ def _lifespan(
         writer = Writer(engine)
         metrics.watch(writer)
         app.state.service = Service(
-            settings, graders, vocabularies, engine, writer, credentials, rates
+            settings, graders, vocabularies, engine, writer, credentials, rates, Lane(_COSTLY)
         )
         yield
         writer.close()

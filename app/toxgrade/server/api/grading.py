@@ -23,7 +23,7 @@ from toxgrade.server.api.fields import PatientName, StudyName
 from toxgrade.server.api.requests import GradeRequest, Panel
 from toxgrade.server.api.responses import PanelAnswer, panel
 from toxgrade.server.http.authorization import require_role
-from toxgrade.server.http.body import DirectRoute
+from toxgrade.server.http.json_route import DirectRoute
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.identity import Loc, refuse_contradictions
 from toxgrade.server.records.store import Submission, store

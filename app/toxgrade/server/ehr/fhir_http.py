@@ -15,7 +15,8 @@ from toxgrade.errors import FieldFault
 from toxgrade.fhir.elements import OWN, Note
 from toxgrade.server.ehr.operation_parameters import DOCUMENTATION, PARAMETERS
 from toxgrade.server.http.authorization import public
-from toxgrade.server.http.body import BodyProblem, JsonRequest, JsonRoute
+from toxgrade.server.http.body import BodyProblem
+from toxgrade.server.http.json_route import JsonRequest, JsonRoute
 from toxgrade.server.http.problems import HEADERS
 
 FHIR_JSON = "application/fhir+json"

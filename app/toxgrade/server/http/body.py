@@ -1,22 +1,19 @@
 """Strict reading of JSON requests: limited size, exact numbers, no duplicate keys."""
 
+import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from fastapi import HTTPException
-from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.requests import Request
-from starlette.responses import Response
 
 from toxgrade.errors import FieldFault
-from toxgrade.server.http.addresses import declared_parameters, refuse_other_parameters
-from toxgrade.server.http.authorization import declared_access
-from toxgrade.server.http.service import service_of
+from toxgrade.server.access import ANYONE
+from toxgrade.server.http.rate_limit import BYTES_PER_TOKEN, is_announced
 
 # Longer integers become Decimal, because ``int`` refuses texts of more than 4,300 digits.
 _MAX_INTEGER_DIGITS = 15
@@ -34,6 +31,22 @@ class BodyProblem(HTTPException):
         self.faults, self.begun = list(faults), begun
 
 
+async def paid_stream(
+    request: Request, bytes_per_token: int = BYTES_PER_TOKEN
+) -> AsyncGenerator[bytes, None]:
+    """Yield the body in the pieces that arrive; the caller pays for each if it was not announced.
+
+    Where the caller's bucket is far below zero, the next piece waits, and the sender with it.
+    """
+    caller = getattr(request.state, "caller", ANYONE)
+    pays = caller is not ANYONE and not is_announced(request)
+    rates = request.app.state.service.rates
+    async for piece in request.stream():
+        if pays and (seconds := rates.take(caller.name, len(piece) / bytes_per_token)):
+            await asyncio.sleep(seconds)
+        yield piece
+
+
 async def limited_body(request: Request, max_bytes: int) -> bytes:
     """Return the body, or refuse it as soon as it is longer than ``max_bytes``.
 
@@ -47,73 +60,11 @@ async def limited_body(request: Request, max_bytes: int) -> bytes:
     if "content-encoding" in request.headers:
         raise BodyProblem(415, "expected a body without Content-Encoding")
     read = bytearray()
-    async for chunk in request.stream():
+    async for chunk in paid_stream(request):
         read += chunk
         if len(read) > max_bytes:
             raise BodyProblem(413, text, begun=bytes(read))
     return bytes(read)
-
-
-class JsonRoute(APIRoute):
-    """A route whose body is read by ``JsonRequest`` or, for longer bodies, a subclass of it.
-
-    Under ``/v1`` it refuses query parameters that it does not declare. FHIR ignores such ones.
-    """
-
-    @property
-    def request_class(self) -> "type[JsonRequest]":
-        return JsonRequest
-
-    def checked(self) -> Callable[[Request], Coroutine[Any, Any, "JsonRequest"]]:
-        """Return what checks caller and address, and gives the request whose body is then read."""
-        access, declared = declared_access(self.dependencies), declared_parameters(self)
-        is_strict = self.path.startswith("/v1/")
-
-        async def check(request: Request) -> JsonRequest:
-            if access is not None:  # The caller is checked before any of the body is read.
-                await access(request)
-            if is_strict and request.scope["query_string"]:
-                refuse_other_parameters(request, declared)
-            return self.request_class(request.scope, request.receive)
-
-        return check
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle, check = super().get_route_handler(), self.checked()
-
-        async def read_strictly(request: Request) -> Response:
-            return await handle(await check(request))
-
-        return read_strictly
-
-
-class JsonRequest(Request):
-    """A request whose JSON body is limited in size and parsed without losing digits or keys."""
-
-    media_type = "application/json"
-
-    @property
-    def most_bytes(self) -> int:
-        return int(self.app.state.service.settings.max_body_bytes)
-
-    async def body(self) -> bytes:
-        """Return the body as ``limited_body`` reads it; raise ``BodyProblem`` unless it is JSON."""
-        if not hasattr(self, "_body"):
-            read = await limited_body(self, self.most_bytes)
-            if read and not _is_json(self.headers.get("content-type", "")):
-                raise BodyProblem(415, f"expected Content-Type: {self.media_type}")
-            self._body = read
-        return self._body
-
-    async def json(self) -> Any:
-        return read_json(await self.body())
-
-
-def _is_json(content_type: str) -> bool:
-    media = content_type.partition(";")[0].strip().lower()
-    return media == "application/json" or (
-        media.startswith("application/") and media.endswith("+json")
-    )
 
 
 @dataclass(eq=False, slots=True)
@@ -213,34 +164,3 @@ def _path(place: Any) -> list[str | int]:
         place, key = place
         path.append(key)
     return path[::-1]
-
-
-class DirectRoute(JsonRoute):
-    """A ``JsonRoute`` whose handler takes ``service``, path parameters and a body.
-
-    It is called without FastAPI's resolution of dependencies, which took longer than grading a
-    value. The OpenAPI document, validation and errors are those of a ``JsonRoute``.
-    """
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        check, body, handle = self.checked(), self.body_field, self.endpoint
-        assert body is not None
-        path_params, (body_param,) = self.dependant.path_params, self.dependant.body_params
-
-        async def call(request: Request) -> Response:
-            sent = await check(request)
-            document = await sent.json() if await sent.body() else None
-            if document is None:
-                raise RequestValidationError([{"type": "missing", "loc": ("body",), "msg": ""}])
-            content, errors = body.validate(document, {}, loc=("body",))
-            arguments = {body_param.name: content}
-            for field in path_params:
-                text = request.path_params[field.alias]
-                arguments[field.name], faults = field.validate(text, {}, loc=("path", field.alias))
-                errors += faults
-            if errors:
-                raise RequestValidationError(errors)
-            answer: Response = await handle(service=await service_of(sent), **arguments)
-            return answer
-
-        return call
