@@ -96,6 +96,8 @@ def _asking(url: str, path: str, key: str, clients: int) -> Iterator[list[int]]:
                     statuses.append(client.get(path, timeout=60).status_code)
                 except (OSError, httpx.TransportError):
                     return
+                if statuses[-1] == 429:
+                    time.sleep(0.2)  # Else it is this process that has no time left to measure.
 
     threads = [threading.Thread(target=ask, daemon=True) for _ in range(clients)]
     for thread in threads:
@@ -133,17 +135,20 @@ def test_charts_of_one_key_do_not_stop_the_reads_of_another(
     url = new_sqlite()
     drawer, reader = _keys(url, "drawer", "reader")
     settings = {"TOXGRADE_AUTH": "on", "TOXGRADE_WORKERS": "0"}
-    with running(url, tmp_path, **settings) as server:
-        with httpx.Client(base_url=server.url, timeout=30) as client:
-            client.headers["Authorization"] = f"Bearer {reader}"
-            stored = "/v1/studies/default/patients/P1/results"
-            assert client.post(stored, json=panel()).status_code == 201
-            read = "/v1/studies/default/patients/P1/grades"
-            _median(client, read, 0.5)
-            quiet = _median(client, read, 2)
-            with _asking(server.url, path, drawer, 45) as statuses:
-                time.sleep(1)
-                busy = _median(client, read, 4)
+    headers = {"Authorization": f"Bearer {reader}"}
+    with (
+        running(url, tmp_path, **settings) as server,
+        httpx.Client(base_url=server.url, timeout=30, headers=headers) as client,
+    ):
+        stored = "/v1/studies/default/patients/P1/results"
+        assert client.post(stored, json=panel()).status_code == 201
+        read = "/v1/studies/default/patients/P1/grades"
+        _median(client, read, 0.5)
+        quiet = _median(client, read, 1)
+        with _asking(server.url, path, drawer, 45) as statuses:
+            time.sleep(1)
+            busy = _median(client, read, 3)
     assert 200 in statuses
     assert set(statuses) <= {200, 429}
-    assert busy < 10 * max(quiet, 0.005), (quiet, busy)
+    print(f"quiet {quiet * 1e3:.1f} ms, busy {busy * 1e3:.1f} ms, {statuses.count(200)} charts")
+    assert busy < 10 * max(quiet, 0.005)
