@@ -34,6 +34,7 @@ from toxgrade.server.ehr.hl7v2 import routes as hl7v2
 from toxgrade.server.ehr.hl7v2.report import check_codes
 from toxgrade.server.http.addresses import declared_only
 from toxgrade.server.http.authorization import undeclared_routes
+from toxgrade.server.http.guesses import Guesses
 from toxgrade.server.http.lanes import Lane
 from toxgrade.server.http.middleware import BrowserClients, Metrics, RequestMiddleware
 from toxgrade.server.http.problems import PROBLEMS, add_handlers
@@ -135,7 +136,15 @@ def _lifespan(
         writer = Writer(engine)
         metrics.watch(writer)
         app.state.service = Service(
-            settings, graders, vocabularies, engine, writer, credentials, rates, Lane(_COSTLY)
+            settings,
+            graders,
+            vocabularies,
+            engine,
+            writer,
+            credentials,
+            rates,
+            Lane(_COSTLY),
+            Guesses(),
         )
         yield
         writer.close()

@@ -113,13 +113,22 @@ class Credentials:
         found = self._remembered.get(_digest(presented))
         return found[0] if found and time.time() < found[1] else None
 
+    def was_good(self, presented: str) -> bool:
+        """Return whether these credentials were checked and good, some time ago."""
+        return _digest(presented) in self._remembered
+
     def check_key(self, connection: Connection, presented: str) -> Caller:
         """Return the caller who presents this key, and remember them.
 
         Raises:
             Unauthorized: the key is not valid.
         """
-        return self._remember(presented, check_key(connection, presented), float("inf"))
+        try:
+            caller = check_key(connection, presented)
+        except Unauthorized:
+            self._remembered.pop(_digest(presented), None)
+            raise
+        return self._remember(presented, caller, float("inf"))
 
     async def check_token(self, presented: str) -> Token:
         """Return the checked token with its caller, and remember them.

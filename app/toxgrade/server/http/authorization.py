@@ -71,7 +71,7 @@ class RequireRole(HTTPBearer):
             presented = ""
         if not presented:
             raise Unauthorized(ACCEPTED)
-        return await identify(service, presented, tokens_once=self._tokens_once)
+        return await identify(request, presented, tokens_once=self._tokens_once)
 
 
 class Public:
@@ -116,18 +116,22 @@ def undeclared_routes(app: FastAPI) -> list[str]:
     ]
 
 
-async def identify(service: Service, presented: str, *, tokens_once: bool = False) -> Caller:
+async def identify(request: Request, presented: str, *, tokens_once: bool = False) -> Caller:
     """Return the caller who presents an API key or a token of the issuer.
 
     Raises:
         Unauthorized: the key or token is not valid.
+        TooManyRequests: it is not, and the address of the request has sent too many such.
     """
+    service: Service = request.app.state.service
     credentials, is_key = service.credentials, presented.startswith("tox_")
     if (is_key or not tokens_once) and (caller := credentials.remembered(presented)):
         return caller
-    if is_key:
-        return await service.read(lambda c: credentials.check_key(c, presented))
-    token = await credentials.check_token(presented)
-    if tokens_once:
-        await service.write(lambda c: use_token(c, token.jti, token.expires))
-    return token.caller
+    host = request.client.host if request.client else ""
+    async with service.guesses.limited(host, was_good=credentials.was_good(presented)):
+        if is_key:
+            return await service.read(lambda c: credentials.check_key(c, presented))
+        token = await credentials.check_token(presented)
+        if tokens_once:
+            await service.write(lambda c: use_token(c, token.jti, token.expires))
+        return token.caller

@@ -4,11 +4,14 @@ uvicorn alone waits for a half-sent request for ever: 300 were still open after 
 """
 
 import asyncio
+import os
 
+import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
 from toxgrade.server.http.framing import FramingProtocol
+from toxgrade.server.http.proxies import DeclaredProxies, read_networks
 from toxgrade.server.process import collect_rarely
 from toxgrade.server.settings import Settings
 
@@ -93,6 +96,8 @@ class SlowClientProtocol(FramingProtocol):
 
 def run(app: ASGIApp, settings: Settings) -> None:
     """Serve until a signal stops the process."""
+    if "FORWARDED_ALLOW_IPS" in os.environ:
+        structlog.get_logger().warning("FORWARDED_ALLOW_IPS is not read: set TOXGRADE_PROXIES")
     collect_rarely()
     uvicorn.Server(server_config(app, settings)).run()
 
@@ -104,7 +109,8 @@ def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         patience = linger = settings.slow_client_seconds / 2
 
     return uvicorn.Config(
-        app,
+        DeclaredProxies(app, read_networks(settings.proxies)),
+        proxy_headers=False,
         host=settings.host,
         port=settings.port,
         root_path=settings.root_path or "",

@@ -20,6 +20,7 @@ from toxgrade.grading.rules import Graders
 from toxgrade.server.access import ANYONE, Caller, Role
 from toxgrade.server.access.credentials import Credentials
 from toxgrade.server.http import audit_context
+from toxgrade.server.http.guesses import Guesses
 from toxgrade.server.http.lanes import Lane
 from toxgrade.server.http.rate_limit import RateLimits
 from toxgrade.server.records.audit_log import AuditAction
@@ -51,6 +52,7 @@ class Service(msgspec.Struct, frozen=True):
     credentials: Credentials
     rates: RateLimits
     costly: Lane
+    guesses: Guesses
     request: Request | None = None
 
     @property
@@ -73,11 +75,7 @@ class Service(msgspec.Struct, frozen=True):
         self.caller.require(role, study)
 
     def spend(self, cost: float) -> None:
-        """Take what the answer costs, in tokens, from the caller's rate limit.
-
-        Raises:
-            TooManyRequests: they are not there now.
-        """
+        """Take tokens from the caller's bucket; raise ``TooManyRequests`` if it holds too few."""
         if self.caller not in (None, ANYONE):
             self.rates.spend(self.caller.name, cost)
 

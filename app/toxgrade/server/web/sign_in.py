@@ -28,14 +28,14 @@ async def sign_in_page(request: Request, service: TheService) -> HTMLResponse:
 
 
 @router.post("/sign-in")
-async def sign_in(request: Request, service: TheService) -> Response:
+async def sign_in(request: Request) -> Response:
     """Check the key, or the issuer's token, and go on to the page that asked for it.
 
     Raises:
         Unauthorized: it is not valid.
     """
     key = (await read_form(request)).get("key", "")
-    await identify(service, key)
+    await identify(request, key)
     answer = RedirectResponse(_came_from(request), 303)
     secure = request.url.scheme == "https"
     path = _cookie_path(request)
