@@ -36,6 +36,7 @@ from toxgrade.server.http.addresses import declared_only
 from toxgrade.server.http.authorization import undeclared_routes
 from toxgrade.server.http.guesses import Guesses
 from toxgrade.server.http.lanes import Lane
+from toxgrade.server.http.long_bodies import LongBodies
 from toxgrade.server.http.middleware import BrowserClients, Metrics, RequestMiddleware
 from toxgrade.server.http.problems import PROBLEMS, add_handlers
 from toxgrade.server.http.rate_limit import RateLimits
@@ -135,6 +136,7 @@ def _lifespan(
         engine = build_engine(settings.database_url)
         writer = Writer(engine)
         metrics.watch(writer)
+        long_bodies = LongBodies()
         app.state.service = Service(
             settings,
             graders,
@@ -145,8 +147,10 @@ def _lifespan(
             rates,
             Lane(_COSTLY),
             Guesses(),
+            long_bodies,
         )
         yield
+        long_bodies.close()
         writer.close()
         engine.dispose()
 

@@ -16,7 +16,6 @@ from toxgrade.fhir.elements import OWN, Note
 from toxgrade.server.ehr.operation_parameters import DOCUMENTATION, PARAMETERS
 from toxgrade.server.http.authorization import public
 from toxgrade.server.http.body import BodyProblem
-from toxgrade.server.http.json_route import JsonRequest, JsonRoute
 from toxgrade.server.http.problems import HEADERS
 
 FHIR_JSON = "application/fhir+json"
@@ -153,24 +152,6 @@ def expression(loc: Sequence[str | int]) -> str:
             shown = ".".join(p for p in part.split(".") if _ELEMENT.fullmatch(p))
             path += f".{shown}" if path and shown else shown
     return path
-
-
-class BundleRequest(JsonRequest):
-    """A request whose body has at most ``TOXGRADE_MAX_BUNDLE_BYTES``."""
-
-    media_type = "application/fhir+json"
-
-    @property
-    def most_bytes(self) -> int:
-        return int(self.app.state.service.settings.max_bundle_bytes)
-
-
-class BundleRoute(JsonRoute):
-    """A route whose body is read by ``BundleRequest``."""
-
-    @property
-    def request_class(self) -> type[JsonRequest]:
-        return BundleRequest
 
 
 @capability_router.get(

@@ -1,6 +1,7 @@
 """Routes that take JSON: caller and address are checked first, then the body is read strictly."""
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -11,7 +12,10 @@ from starlette.responses import Response
 from toxgrade.server.http.addresses import declared_parameters, refuse_other_parameters
 from toxgrade.server.http.authorization import declared_access
 from toxgrade.server.http.body import BodyProblem, limited_body, read_json
+from toxgrade.server.http.long_bodies import is_long
 from toxgrade.server.http.service import service_of
+
+_VALUES_EACH = 40
 
 
 class JsonRoute(APIRoute):
@@ -38,13 +42,34 @@ class JsonRoute(APIRoute):
 
         return check
 
+    @property
+    def reads_json(self) -> bool:
+        """Whether the body is JSON that a handler or FastAPI reads, not a file."""
+        return self.body_field is not None
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle, check = super().get_route_handler(), self.checked()
+        if self.reads_json:
+            handle = beside_the_loop(handle)
 
         async def read_strictly(request: Request) -> Response:
             return await handle(await check(request))
 
         return read_strictly
+
+
+def beside_the_loop(
+    handle: Callable[[Any], Coroutine[Any, Any, Response]],
+) -> Callable[[Any], Coroutine[Any, Any, Response]]:
+    """Return a handler that hands requests with long bodies, once read, to another loop."""
+
+    async def choose(request: Request) -> Response:
+        if not is_long(await request.body()):
+            return await handle(request)
+        service = await service_of(request)
+        return await service.beside_the_loop(partial(handle, request))
+
+    return choose
 
 
 class JsonRequest(Request):
@@ -65,8 +90,13 @@ class JsonRequest(Request):
             self._body = read
         return self._body
 
+    @property
+    def most_values(self) -> int:
+        """How many values the JSON may have: some 13 fields for each result, and as many again."""
+        return int(self.app.state.service.settings.max_results) * _VALUES_EACH
+
     async def json(self) -> Any:
-        return read_json(await self.body())
+        return read_json(await self.body(), self.most_values)
 
 
 def _is_json(content_type: str) -> bool:
@@ -84,24 +114,28 @@ class DirectRoute(JsonRoute):
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        check, body, handle = self.checked(), self.body_field, self.endpoint
+        check, body, endpoint = self.checked(), self.body_field, self.endpoint
         assert body is not None
         path_params, (body_param,) = self.dependant.path_params, self.dependant.body_params
 
-        async def call(request: Request) -> Response:
-            sent = await check(request)
+        async def handle(sent: JsonRequest) -> Response:
             document = await sent.json() if await sent.body() else None
             if document is None:
                 raise RequestValidationError([{"type": "missing", "loc": ("body",), "msg": ""}])
             content, errors = body.validate(document, {}, loc=("body",))
             arguments = {body_param.name: content}
             for field in path_params:
-                text = request.path_params[field.alias]
+                text = sent.path_params[field.alias]
                 arguments[field.name], faults = field.validate(text, {}, loc=("path", field.alias))
                 errors += faults
             if errors:
                 raise RequestValidationError(errors)
-            answer: Response = await handle(service=await service_of(sent), **arguments)
+            answer: Response = await endpoint(service=await service_of(sent), **arguments)
             return answer
+
+        wherever = beside_the_loop(handle)
+
+        async def call(request: Request) -> Response:
+            return await wherever(await check(request))
 
         return call

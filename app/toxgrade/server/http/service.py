@@ -22,6 +22,7 @@ from toxgrade.server.access.credentials import Credentials
 from toxgrade.server.http import audit_context
 from toxgrade.server.http.guesses import Guesses
 from toxgrade.server.http.lanes import Lane
+from toxgrade.server.http.long_bodies import LongBodies
 from toxgrade.server.http.rate_limit import RateLimits
 from toxgrade.server.records.audit_log import AuditAction
 from toxgrade.server.records.db.append import as_of_snapshot
@@ -39,7 +40,7 @@ _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
 class Service(msgspec.Struct, frozen=True):
-    """Settings, criteria, database and the one writer of this process.
+    """Settings, criteria, database and the one writer of this process; and callers' shares.
 
     Each handler gets a copy with its request, so that what it reads or writes is audited.
     """
@@ -53,6 +54,7 @@ class Service(msgspec.Struct, frozen=True):
     rates: RateLimits
     costly: Lane
     guesses: Guesses
+    long_bodies: LongBodies
     request: Request | None = None
 
     @property
@@ -67,9 +69,7 @@ class Service(msgspec.Struct, frozen=True):
     def require(self, role: Role, study: str) -> None:
         """Refuse a caller who lacks this role on the study that the handler found.
 
-        Raises:
-            NotFound: the caller has no role on the study and must not learn whether it exists.
-            Forbidden: the caller's role on the study is a lower one.
+        Raises ``NotFound`` or ``Forbidden``, as ``Caller.require`` does.
         """
         assert self.caller is not None, "a route that declares no need was let through"
         self.caller.require(role, study)
@@ -161,6 +161,10 @@ class Service(msgspec.Struct, frozen=True):
         if action:
             await self._record(action)
         return found
+
+    async def beside_the_loop(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Return what ``work`` returns, awaited where requests with long bodies are."""
+        return await self.long_bodies.handle(work, self.caller.name if self.caller else "")
 
     async def in_thread(self, job: Callable[[], T], *, is_costly: bool = False) -> T:
         """Run a job in a thread, for whose time the caller then pays.
