@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -19,7 +20,7 @@ from toxgrade.grading.flags import Flag
 from toxgrade.grading.rules import Rules
 from toxgrade.server.ehr.bundle_route import BundleRoute
 from toxgrade.server.ehr.cards import Card, cards, notice
-from toxgrade.server.ehr.grade_bundle import Answers, PersonValues, grade, observe
+from toxgrade.server.ehr.grade_bundle import Answers, PersonValues, grade, observe, refuse_too_many
 from toxgrade.server.ehr.prefetch import COURSES, LABS, is_outcome, read_prefetch, templates
 from toxgrade.server.http.authorization import public, require_role
 from toxgrade.server.http.body import BodyProblem
@@ -31,6 +32,7 @@ router = APIRouter(prefix="/cds-services", tags=["EHR"], route_class=BundleRoute
 _log = structlog.get_logger()
 _SERVICE, _HOOK = "ctcae-labs", "patient-view"
 _OUTCOMES = ("accepted", "overridden")
+_MAX_FAULTS = 100  # in one answer
 
 
 def _requires(*names: str) -> dict[str, Any]:
@@ -80,6 +82,7 @@ def _cards(document: object, pages: str, service: Service, rules: Rules) -> list
     sent = read_prefetch(patient, prefetch, service.settings.max_bundle_entries)
     grader = service.graders.for_rules(rules)
     accepted = Accepted(unknown=service.settings.fhir_unknown_status == "final")
+    refuse_too_many(sent.labs, service.settings.max_bundle_entries)
     observed = observe(sent.labs, grader.names, accepted)
     person = PersonValues(tuple(range(len(observed))), sent.treatment)
     answers = grade(observed, [person], grader, rules.window)
@@ -167,11 +170,12 @@ def _parse_feedback(document: object) -> list[str]:
     if not isinstance(entries, list) or not entries:
         fault = FieldFault(("feedback",), "missing", "expected a list of feedback on cards")
         raise RequestError("the feedback cannot be read", [fault])
-    faults = [
+    found = (
         FieldFault((f"feedback[{i}].{name}",), "unreadable", f"feedback[{i}].{name}: {expected}")
         for i, entry in enumerate(entries)
         for name, expected in _faulty_fields(object_of(entry))
-    ]
+    )
+    faults = list(islice(found, _MAX_FAULTS))
     if faults:
         raise RequestError("the feedback cannot be read", faults)
     return [entry["outcome"] for entry in entries]

@@ -31,6 +31,7 @@ from toxgrade.server.ehr.grade_bundle import (
     grade,
     observe,
     persons,
+    refuse_too_many,
     unplaced,
 )
 from toxgrade.server.ehr.operation_parameters import (
@@ -124,6 +125,7 @@ async def ctcae_grade(request: Request, service: TheService) -> Response:
 def _prepare(parameters: OperationParameters, names: Names, settings: Settings) -> _Prepared:
     contents = read_bundle(parameters.bundle, parameters.where, settings.max_bundle_entries)
     accepted = Accepted(parameters.preliminary, settings.fhir_unknown_status == "final")
+    refuse_too_many(contents, settings.max_bundle_entries)
     observed = observe(contents, names, accepted)
     people = persons(contents, observed, of_one=parameters.of_one_patient, course=parameters.course)
     refuse_other_patient(parameters, contents)

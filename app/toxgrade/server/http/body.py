@@ -20,6 +20,7 @@ from toxgrade.server.http.rate_limit import BYTES_PER_TOKEN, is_announced
 
 # Longer integers become Decimal, because ``int`` refuses texts of more than 4,300 digits.
 _MAX_INTEGER_DIGITS = 15
+_MAX_DIGITS = 1000  # of any number, with sign, point and exponent
 _MAX_FAULTS = 20  # named in one answer
 _BLOCK_BYTES = 1 << 20
 _MANY_VALUES = 300_000
@@ -114,14 +115,19 @@ def read_json(body: bytes, most_values: int | None = None) -> Any:
 
     def to_decimal(text: str) -> Decimal | _Refused:
         try:
-            return Decimal(text)
+            if len(text) <= _MAX_DIGITS:
+                return Decimal(text)
         except InvalidOperation:
-            accepted = "expected a number whose exponent has at most 3 digits"
-            return refuse("a number cannot be read", "unreadable-number", accepted)
+            pass
+        accepted = "expected a number of at most 1,000 digits, its exponent of at most 3"
+        return refuse("a number cannot be read", "unreadable-number", accepted)
+
+    def to_integer(text: str) -> int | Decimal | _Refused:
+        return int(text) if len(text) <= _MAX_INTEGER_DIGITS else to_decimal(text)
 
     decoder = json.JSONDecoder(
         parse_float=to_decimal,
-        parse_int=_integer,
+        parse_int=to_integer,
         parse_constant=_refuse_constant,
         object_pairs_hook=to_object,
     )
@@ -149,10 +155,6 @@ def _decoded(body: bytes) -> str:
         for at in range(0, len(body), _BLOCK_BYTES)
     ]
     return "".join(pieces)
-
-
-def _integer(text: str) -> int | Decimal:
-    return int(text) if len(text) <= _MAX_INTEGER_DIGITS else Decimal(text)
 
 
 def _refuse_constant(_: str) -> None:

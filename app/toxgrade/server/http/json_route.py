@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -15,7 +16,8 @@ from toxgrade.server.http.body import BodyProblem, limited_body, read_json
 from toxgrade.server.http.long_bodies import is_long
 from toxgrade.server.http.service import service_of
 
-_VALUES_EACH = 40
+_VALUES_EACH = 20  # A result has some 13 fields.
+_MAX_FIELDS = 100  # No object of ours has half as many; a dictionary of names lies deeper.
 
 
 class JsonRoute(APIRoute):
@@ -92,11 +94,22 @@ class JsonRequest(Request):
 
     @property
     def most_values(self) -> int:
-        """How many values the JSON may have: some 13 fields for each result, and as many again."""
+        """How many values the JSON may have."""
         return int(self.app.state.service.settings.max_results) * _VALUES_EACH
 
     async def json(self) -> Any:
-        return read_json(await self.body(), self.most_values)
+        document = read_json(await self.body(), self.most_values)
+        _refuse_wide(document)
+        return document
+
+
+def _refuse_wide(document: Any) -> None:
+    """Refuse objects of too many fields: naming each unknown one takes long."""
+    lists = document.values() if isinstance(document, dict) else ()
+    inner = (item for each in lists if isinstance(each, list) for item in each)
+    for item in chain([document], inner):
+        if isinstance(item, dict) and len(item) > _MAX_FIELDS:
+            raise BodyProblem(422, f"an object has more than {_MAX_FIELDS} fields")
 
 
 def _is_json(content_type: str) -> bool:

@@ -170,9 +170,7 @@ class Service(msgspec.Struct, frozen=True):
         """Run a job in a thread, for whose time the caller then pays.
 
         ``is_costly``: it may read a whole study or draws a chart, and goes into the lane of such.
-
-        Raises:
-            Unavailable: it took longer than ``TOXGRADE_READ_SECONDS``.
+        Raises ``Unavailable`` if it took longer than ``TOXGRADE_READ_SECONDS``.
         """
         clock = time.perf_counter if is_costly else time.thread_time
         took = self.settings.read_seconds  # unless it ends before
