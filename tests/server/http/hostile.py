@@ -88,7 +88,7 @@ def _of_grading() -> Iterator[Case]:
     yield Case("8 MB of blanks", "/v1/grade", _JSON, b" " * 8 * _MB, (400, 422))
     for size in (1000, 5000):
         content = json.dumps(panel(size)).encode()
-        yield Case(f"an honest panel of {size:,}", "/v1/grade", _JSON, content, (200,))
+        yield Case(f"an honest panel of {size:,}", "/v1/grade", _JSON, content, (200, 422))
     path = "/v1/studies/default/patients/P{n}/results"
     content = json.dumps(panel(1000)).encode()
     yield Case("an honest panel of 1,000, stored", path, _JSON, content, (201,))
@@ -126,9 +126,8 @@ def _of_bundles() -> Iterator[Case]:
         yield Case(name, "/cds-services/ctcae-labs", _JSON, content, (200, 412, 413, 422))
     entry = b'{"resource":{"resourceType":"Observation","component":[' + b"{}," * 100_000 + b"{}]}}"
     content = b'{"resourceType":"Bundle","type":"collection","entry":[' + entry + b"]}"
-    yield Case(
-        "an Observation of 100,000 components", "/fhir/$ctcae-grade", _FHIR, content, (200, 422)
-    )
+    name = "an Observation of 100,000 components"
+    yield Case(name, "/fhir/$ctcae-grade", _FHIR, content, (200, 413, 422))
     content = b'{"feedback":[' + b",".join([b"{}"] * 200_000) + b"]}"
     yield Case("200,000 feedbacks", "/cds-services/ctcae-labs/feedback", _JSON, content, (413, 422))
 
@@ -191,10 +190,7 @@ def _beside_bodies() -> Iterator[Case]:
 def _watched(port: int, url: str) -> None:
     """Serve, with a task in the loop that notes how late it is; ``/lag`` tells and forgets."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    settings = Settings(
-        database_url=url, auth="off", port=port, workers=0, rate_per_second=1e9,
-        proxies="127.0.0.1",
-    )  # fmt: skip
+    settings = Settings(database_url=url, auth="off", port=port, workers=0, rate_per_second=1e9)
     app = create_app(settings)
     worst = [0.0, 0.0]
 

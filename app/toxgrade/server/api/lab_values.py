@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -73,9 +73,6 @@ class LabValue(RequestModel):
             issued=self.issued,
         )
 
-
-if TYPE_CHECKING:
-    from typing import LiteralString
 
 _CACHEABLE_FIELDS = frozenset(
     {
@@ -178,12 +175,8 @@ def _read_in_slices(given: object, read: ValidatorFunctionWrapHandler) -> object
 
 def _moved(fault: ErrorDetails, by: int) -> InitErrorDetails:
     index, *rest = fault["loc"]
-    kind = PydanticCustomError(cast("LiteralString", fault["type"]), _literal(fault["msg"]))
+    kind = PydanticCustomError(fault["type"], fault["msg"])
     return InitErrorDetails(type=kind, loc=(int(index) + by, *rest), input=None)
-
-
-def _literal(text: str) -> "LiteralString":
-    return cast("LiteralString", text)
 
 
 Labs = Annotated[list[Lab], WrapValidator(_read_in_slices)]

@@ -20,7 +20,7 @@ from toxgrade.server.http.rate_limit import BYTES_PER_TOKEN, is_announced
 
 # Longer integers become Decimal, because ``int`` refuses texts of more than 4,300 digits.
 _MAX_INTEGER_DIGITS = 15
-_MAX_DIGITS = 1000  # of any number, with sign, point and exponent
+_MAX_DIGITS = 5000  # of any number, with sign, point and exponent
 _MAX_FAULTS = 20  # named in one answer
 _BLOCK_BYTES = 1 << 20
 _MANY_VALUES = 300_000
@@ -119,7 +119,7 @@ def read_json(body: bytes, most_values: int | None = None) -> Any:
                 return Decimal(text)
         except InvalidOperation:
             pass
-        accepted = "expected a number of at most 1,000 digits, its exponent of at most 3"
+        accepted = "expected a number of at most 5,000 digits, its exponent of at most 3"
         return refuse("a number cannot be read", "unreadable-number", accepted)
 
     def to_integer(text: str) -> int | Decimal | _Refused:

@@ -5,7 +5,7 @@ order mark and merge the messages of one file; hl7apy builds whole schemas.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -75,11 +75,10 @@ def split(data: bytes) -> list[Sent]:
         raise _refusal(NOT_IN_TABLE, f"expected one of {', '.join(CHARSETS)}", 18)
     if data.count(b"\r") + data.count(b"\n") > _MAX_LINES:
         raise _refusal(SEGMENT_SEQUENCE, f"more than {_MAX_LINES} lines: send fewer messages")
-    pieces = re.split("(\r\n|\r|\n)", data.decode("latin-1"))
     messages: list[list[list[str]]] = []  # These are pieces of lines of messages.
     parts: list[tuple[str, str]] = []
     mark = marks = "|"
-    for end, piece in zip(["", *pieces[1::2]], pieces[::2], strict=True):
+    for end, piece in _lines(data.decode("latin-1")):
         line = piece.lstrip(_AROUND).removeprefix(_BYTE_ORDER_MARK).strip(_AROUND)
         if not line:
             continue
@@ -101,6 +100,15 @@ def split(data: bytes) -> list[Sent]:
     found = [Sent(["".join(line) for line in lines]) for lines in messages or [[[""]]]]
     found[-1].remarks += told_of_envelopes(parts)
     return found
+
+
+def _lines(text: str) -> Iterator[tuple[str, str]]:
+    """Yield each line, and before it the end of the one before it."""
+    at, end = 0, ""
+    for match in re.finditer("\r\n|\r|\n", text):
+        yield end, text[at : match.start()]
+        at, end = match.end(), match[0]
+    yield end, text[at:]
 
 
 def _begins_segment(line: str, mark: str) -> bool:
