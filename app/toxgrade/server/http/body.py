@@ -149,6 +149,8 @@ def read_json(body: bytes, most_values: int | None = None) -> Any:
 
 def _decoded(body: bytes) -> str:
     """Return the text, decoded piece by piece, as other threads wait meanwhile."""
+    if len(body) <= _BLOCK_BYTES:
+        return body.decode("utf-8-sig")
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
     pieces = [
         decoder.decode(body[at : at + _BLOCK_BYTES], at + _BLOCK_BYTES >= len(body))
