@@ -106,9 +106,10 @@ class TooManyRequests(ToxgradeError):
     """The caller has reached a rate limit and may try again after ``retry_after`` seconds."""
 
     retry_after: int
+    of_what: str = "requests with this key"
 
     def __str__(self) -> str:
-        return f"too many requests with this key; try again in {self.retry_after} s"
+        return f"too many {self.of_what}; try again in {self.retry_after} s"
 
 
 class Unavailable(ToxgradeError):

@@ -36,6 +36,9 @@ from toxgrade.server.ehr.hl7v2.report import check_codes
 from toxgrade.server.http import incomplete
 from toxgrade.server.http.addresses import declared_only
 from toxgrade.server.http.authorization import undeclared_routes
+from toxgrade.server.http.guesses import Guesses
+from toxgrade.server.http.lanes import Lane
+from toxgrade.server.http.long_bodies import LongBodies
 from toxgrade.server.http.middleware import BrowserClients, Metrics, RequestMiddleware
 from toxgrade.server.http.problems import PROBLEMS, add_handlers
 from toxgrade.server.http.rate_limit import RateLimits
@@ -49,6 +52,7 @@ from toxgrade.server.web import batches as batch_pages
 from toxgrade.server.web import page, panel, patient, sign_in
 from toxgrade.server.web import studies as study_pages
 
+_COSTLY = 2  # threads for charts and reports: more only take each other's time
 _MAX_KEYS_BYTES = 256 * 1024
 _DESCRIPTION = """\
 Grades laboratory values by CTCAE v4.0 (release 4.03), exactly and with the reason of every grade,
@@ -137,11 +141,23 @@ def _lifespan(
         engine = build_engine(settings.database_url)
         writer, integrity = Writer(engine), Integrity(engine)
         metrics.watch(writer)
-        readiness = Readiness(writer, integrity, settings.batches_dir)
+        readiness, long_bodies = Readiness(writer, integrity, settings.batches_dir), LongBodies()
         app.state.service = Service(
-            settings, graders, vocabularies, engine, writer, credentials, sessions, rates, readiness
+            settings=settings,
+            graders=graders,
+            vocabularies=vocabularies,
+            engine=engine,
+            writer=writer,
+            credentials=credentials,
+            sessions=sessions,
+            rates=rates,
+            readiness=readiness,
+            costly=Lane(_COSTLY),
+            guesses=Guesses(),
+            long_bodies=long_bodies,
         )
         yield
+        long_bodies.close()
         integrity.close()
         writer.close()
         engine.dispose()

@@ -1,7 +1,7 @@
 """The settings of the service: environment variables ``TOXGRADE_…``, read once and frozen."""
 
 import re
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -30,7 +30,8 @@ class Settings(BaseSettings):
 
     ``auth`` ``off`` is accepted only where nobody else can connect: on a loopback host.
     ``root_path``: under what path of its host a proxy serves this (``/toxgrade``), which it takes
-    off; None: at the root.
+    off; None: at the root. ``proxies``: addresses and networks whose ``X-Forwarded-For`` and
+    ``X-Forwarded-Proto`` count, with commas between them.
     ``rate_per_second``: tokens that flow to one key in this process (a request costs 1, and 1 more
     for every 20 or so rows). ``slow_client_seconds``: who sends or reads nearly nothing for so long
     is let go. ``read_seconds``, ``write_seconds``: a query, or storing what a POST sent, that takes
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     root_path: str | None = None
+    proxies: str = "127.0.0.1,::1"
     auth: Literal["on", "off"] = "on"
     max_results: PositiveInt = 5000
     max_body_bytes: PositiveInt = 8 * 1024 * 1024
@@ -104,6 +106,17 @@ class Settings(BaseSettings):
     def _valid_path(cls, given: str | None) -> str | None:
         if given is not None and not _ROOT_PATH.fullmatch(given):
             raise ValueError("expected a path such as /toxgrade, without a slash at its end")
+        return given
+
+    @field_validator("proxies")
+    @classmethod
+    def _are_networks(cls, given: str) -> str:
+        try:
+            for part in given.split(","):
+                ip_network(part.strip())
+        except ValueError:
+            text = "expected addresses or networks, such as 127.0.0.1,10.1.0.0/16"
+            raise ValueError(text) from None
         return given
 
     @field_validator("database_url")

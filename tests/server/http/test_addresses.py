@@ -11,7 +11,7 @@ from tests.conftest import served
 from tests.server.api.panels import panel
 from toxgrade.server.access.credentials import create_key
 from toxgrade.server.http.addresses import declared_parameters
-from toxgrade.server.http.body import JsonRoute
+from toxgrade.server.http.json_route import JsonRoute
 from toxgrade.server.main import create_app
 from toxgrade.server.records.db.engine import transaction
 from toxgrade.server.settings import Settings

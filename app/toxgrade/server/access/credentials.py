@@ -135,6 +135,10 @@ class RecentCallers:
         found = self._callers.get(_digest(presented))
         return found[0] if found and time.time() < found[1] else None
 
+    def was_good(self, presented: str) -> bool:
+        """Return whether these credentials were accepted, some time ago."""
+        return _digest(presented) in self._callers
+
     def add(self, presented: str, caller: Caller, expires: float) -> None:
         """Remember a caller for a moment, at most until ``expires`` (seconds since 1970)."""
         now = time.time()
@@ -158,13 +162,21 @@ class Credentials:
         """Return the caller if the credentials were checked a moment ago; None: check them."""
         return self._recent.find(presented)
 
+    def was_good(self, presented: str) -> bool:
+        """Return whether these credentials were checked and good, some time ago."""
+        return self._recent.was_good(presented)
+
     def check_key(self, connection: Connection, presented: str) -> Caller:
         """Return the caller who presents this key, and remember them.
 
         Raises:
             Unauthorized: the key is not valid.
         """
-        caller = check_key(connection, presented)
+        try:
+            caller = check_key(connection, presented)
+        except Unauthorized:
+            self._recent.forget(presented)
+            raise
         self._recent.add(presented, caller, float("inf"))
         return caller
 

@@ -60,6 +60,10 @@ class Sessions:
         """Return the caller if the session was checked a moment ago; None: check it."""
         return self._recent.find(presented)
 
+    def was_good(self, presented: str) -> bool:
+        """Return whether the session was accepted, some time ago."""
+        return self._recent.was_good(presented)
+
     def check(self, connection: Connection, presented: str) -> Caller:
         """Return the caller of a session, and remember them.
 

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.server.api.fields import StudyName, Text
 from toxgrade.server.http.authorization import require_role
-from toxgrade.server.http.body import JsonRoute
+from toxgrade.server.http.json_route import JsonRoute
 from toxgrade.server.http.multipart import UPLOAD
 from toxgrade.server.http.service import TheService
 from toxgrade.server.http.transfers import PARQUET, graded_rows, receive, rejects_csv
@@ -98,7 +98,7 @@ class RejectPage(BaseModel):
 
 @router.post(
     "", status_code=202, response_model=BatchAnswer, summary="Store a lab export",
-    openapi_extra=UPLOAD, dependencies=[require_role("writer")],
+    openapi_extra=UPLOAD, dependencies=[require_role("writer", uploads=True)],
 )  # fmt: skip
 async def post_batch(
     request: Request, service: TheService, study: StudyName, filename: Text | None = None

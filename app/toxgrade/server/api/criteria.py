@@ -12,7 +12,7 @@ from toxgrade.grading.rules import Rules
 from toxgrade.server.api.grading import grader_for
 from toxgrade.server.api.requests import EDITIONS
 from toxgrade.server.http.authorization import require_role
-from toxgrade.server.http.body import JsonRoute
+from toxgrade.server.http.json_route import JsonRoute
 from toxgrade.server.http.service import Service, TheService
 
 router = APIRouter(

@@ -25,7 +25,7 @@ from toxgrade.server.api.fields import (
 )
 from toxgrade.server.api.requests import AS_WHOLE
 from toxgrade.server.http.authorization import require_role
-from toxgrade.server.http.body import JsonRoute
+from toxgrade.server.http.json_route import JsonRoute
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.current_state import current_courses
 from toxgrade.server.records.patient_record import list_events, store_event

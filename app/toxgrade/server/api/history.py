@@ -13,7 +13,7 @@ from toxgrade.errors import PreconditionMissing
 from toxgrade.server.api import responses
 from toxgrade.server.api.fields import PatientName, RequestModel, StudyName, Text
 from toxgrade.server.http.authorization import require_role
-from toxgrade.server.http.body import JsonRoute
+from toxgrade.server.http.json_route import JsonRoute
 from toxgrade.server.http.service import TheService
 from toxgrade.server.jobs.batches import ended_batches
 from toxgrade.server.jobs.upload_store import UploadStore, leave_out

@@ -6,7 +6,16 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, GetCoreSchemaHandler, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    Field,
+    GetCoreSchemaHandler,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import CoreSchema, no_info_wrap_validator_function
 
 from toxgrade.grading.result import LabResult
@@ -80,6 +89,7 @@ _CACHEABLE_FIELDS = frozenset(
         "indicator",
     }
 )
+_SLICE, _MANY_FAULTS = 200, 500
 _CACHE_SIZE = 20_000  # lab values without their patients: about 10 MB
 
 
@@ -140,3 +150,33 @@ class ReadAs:
 
 
 Lab = Annotated[LabResult, ReadAs(LabValue, _read_lab)]
+
+
+def _read_in_slices(given: object, read: ValidatorFunctionWrapHandler) -> object:
+    """Return a list that is validated piece by piece; what follows many faults is not looked at.
+
+    pydantic lists the faults of a piece in one call, and meanwhile no other thread runs.
+    """
+    if not isinstance(given, list) or len(given) <= _SLICE:
+        return read(given)
+    found: list[LabResult] = []
+    faults: list[InitErrorDetails] = []
+    for at in range(0, len(given), _SLICE):
+        try:
+            found += read(given[at : at + _SLICE])
+        except ValidationError as error:
+            faults += (_moved(fault, at) for fault in error.errors(include_url=False))
+        if len(faults) > _MANY_FAULTS:
+            break
+    if faults:
+        raise ValidationError.from_exception_data("results", faults)
+    return found
+
+
+def _moved(fault: ErrorDetails, by: int) -> InitErrorDetails:
+    index, *rest = fault["loc"]
+    kind = PydanticCustomError(fault["type"], fault["msg"])
+    return InitErrorDetails(type=kind, loc=(int(index) + by, *rest), input=None)
+
+
+Labs = Annotated[list[Lab], WrapValidator(_read_in_slices)]

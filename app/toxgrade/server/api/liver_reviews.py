@@ -9,9 +9,10 @@ from sqlalchemy import Connection, Row
 
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.server.api.fields import PatientName, RequestModel, StudyName, Text
+from toxgrade.server.http.as_of import as_of
 from toxgrade.server.http.authorization import require_role
-from toxgrade.server.http.body import JsonRoute
-from toxgrade.server.http.service import TheService, as_of
+from toxgrade.server.http.json_route import JsonRoute
+from toxgrade.server.http.service import TheService
 from toxgrade.server.records.liver_reviews import (
     Cause,
     ReviewedFinding,

@@ -29,9 +29,10 @@ from toxgrade.server.api.fields import (
 )
 from toxgrade.server.api.requests import AS_WHOLE, Radiotherapy
 from toxgrade.server.api.toxicity import ToxicityAnswer, course_answer
+from toxgrade.server.http.as_of import as_of
 from toxgrade.server.http.authorization import require_role
-from toxgrade.server.http.body import JsonRoute
-from toxgrade.server.http.service import TheService, as_of
+from toxgrade.server.http.json_route import JsonRoute
+from toxgrade.server.http.service import TheService
 from toxgrade.server.records.current_state import (
     MOST_READ,
     FollowUp,

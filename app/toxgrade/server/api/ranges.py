@@ -11,7 +11,7 @@ from toxgrade.server.api.fields import Day, LimitOfNormal, Name, RequestModel, S
 from toxgrade.server.api.requests import AS_WHOLE
 from toxgrade.server.api.responses import StudyRangeAnswer
 from toxgrade.server.http.authorization import require_role
-from toxgrade.server.http.body import JsonRoute
+from toxgrade.server.http.json_route import JsonRoute
 from toxgrade.server.http.service import TheService
 from toxgrade.server.records.regrade import put_ranges
 from toxgrade.server.records.studies import find_study

@@ -17,9 +17,10 @@ from toxgrade.criteria.model import Edition
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.event import ATTRIBUTIONS, Attribution
 from toxgrade.server.api.fields import Name, PatientName, StudyName
+from toxgrade.server.http.as_of import as_of
 from toxgrade.server.http.authorization import require_role
-from toxgrade.server.http.body import JsonRoute
-from toxgrade.server.http.service import Service, TheService, as_of
+from toxgrade.server.http.json_route import JsonRoute
+from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.studies import Study, find_study, list_patients
 from toxgrade.server.reports.cohort_bounds import cohort
 from toxgrade.server.reports.curves import incidence_document, survival_document
@@ -84,7 +85,7 @@ async def toxicity(
         found = find_study(connection, study)
         return table_document(connection, found, service.graders, scope)
 
-    document = await service.read(query)
+    document = await service.read(query, is_costly=True)
     accepted = request.headers.get("accept", "")
     if "text/html" in accepted:
         return HTMLResponse(table_html(document))
@@ -128,7 +129,7 @@ async def shift(
             **left_out(connection, found, scope).document(),
         }
 
-    return await service.read(query)
+    return await service.read(query, is_costly=True)
 
 
 def _edition(study: Study, service: Service) -> Edition:
@@ -153,7 +154,7 @@ async def late(
         found = find_study(connection, study)
         return late_document(connection, found, _edition(found, service), course, attribution)
 
-    return await service.read(query)
+    return await service.read(query, is_costly=True)
 
 
 @router.get("/time-to-grade", summary="Cumulative incidence of a grade, death competing")
@@ -181,13 +182,13 @@ async def time_to(
         endpoint = Endpoint(row, course, attribution, censor)
         return incidence_document(connection, found, _edition(found, service), endpoint, min_grade)
 
-    return await service.read(query)
+    return await service.read(query, is_costly=True)
 
 
 @router.get("/survival", summary="Overall survival from the follow-up")
 async def survival(service: TheService, study: StudyName) -> dict[str, Any]:
     """Kaplan-Meier estimate by day with confidence limits and the number at risk."""
-    return await service.read(lambda c: survival_document(c, find_study(c, study)))
+    return await service.read(lambda c: survival_document(c, find_study(c, study)), is_costly=True)
 
 
 @router.get("/liver-safety", summary="ALBI, Hy's law candidates, eDISH, RILD, Child-Pugh")
@@ -222,4 +223,4 @@ async def study_liver_safety(
             "next": names[limit - 1] if len(names) > limit else None,
         }
 
-    return await service.read(query)
+    return await service.read(query, is_costly=True)

@@ -22,7 +22,7 @@ from toxgrade.grading.normalize import Implausible
 from toxgrade.grading.phase import PRESETS, Window, course_faults, read_window
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.server.api.fields import Day, Key, Name, RequestModel, Start, Text, refuse
-from toxgrade.server.api.lab_values import Lab
+from toxgrade.server.api.lab_values import Labs
 from toxgrade.server.records.identity import Loc
 
 
@@ -165,9 +165,9 @@ class Panel(RequestModel):
     """Results of one patient, with the baseline and the course of radiotherapy they belong to."""
 
     radiotherapy: Radiotherapy | None = None
-    baseline: Annotated[list[Lab], Field(default_factory=list)]
+    baseline: Annotated[Labs, Field(default_factory=list)]
     results: Annotated[
-        list[Lab], Field(description="May be empty; with the baseline at most 5,000 unless set.")
+        Labs, Field(description="May be empty; with the baseline at most 5,000 unless set.")
     ]
 
     def labs(self) -> list[tuple[Loc, LabResult]]:

@@ -16,7 +16,7 @@ from toxgrade.server.api.fields import PatientName, StudyName
 from toxgrade.server.api.grading import grader_for, site_names
 from toxgrade.server.api.requests import StudyRequest
 from toxgrade.server.http.authorization import require_role
-from toxgrade.server.http.body import JsonRoute
+from toxgrade.server.http.json_route import JsonRoute
 from toxgrade.server.http.service import TheService
 from toxgrade.server.records.preconditions import tag
 from toxgrade.server.records.regrade import regrade_study

@@ -1,13 +1,13 @@
 """The CDS Hooks 2.0 service: cards about toxicity when a clinician opens a patient's chart."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from itertools import islice
+from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
 import structlog
-from anyio import to_thread
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from starlette.requests import Request
@@ -18,23 +18,21 @@ from toxgrade.fhir.elements import object_of, text_of
 from toxgrade.fhir.results import Accepted, Observed
 from toxgrade.grading.flags import Flag
 from toxgrade.grading.rules import Rules
+from toxgrade.server.ehr.bundle_route import BundleRoute
 from toxgrade.server.ehr.cards import Card, cards, notice
-from toxgrade.server.ehr.fhir_http import BundleRoute
-from toxgrade.server.ehr.grade_bundle import Answers, PersonValues, grade, observe
+from toxgrade.server.ehr.grade_bundle import Answers, PersonValues, grade, observe, refuse_too_many
 from toxgrade.server.ehr.prefetch import COURSES, LABS, is_outcome, read_prefetch, templates
 from toxgrade.server.http.authorization import public, require_role
-from toxgrade.server.http.body import BodyProblem, read_json
+from toxgrade.server.http.body import BodyProblem
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.studies import rules_of
 
 router = APIRouter(prefix="/cds-services", tags=["EHR"], route_class=BundleRoute)
 
-T = TypeVar("T")
-
 _log = structlog.get_logger()
 _SERVICE, _HOOK = "ctcae-labs", "patient-view"
 _OUTCOMES = ("accepted", "overridden")
-_MAX_LOOP_BYTES = 100_000
+_MAX_FAULTS = 100  # in one answer
 
 
 def _described(schema: dict[str, Any]) -> dict[str, Any]:
@@ -95,17 +93,11 @@ async def discovery(service: TheService) -> dict[str, Any]:
 )
 async def ctcae_labs(request: Request, service: TheService) -> Response:
     """One card for the latest result of each term that is graded 2 or higher, or may be 3."""
-    body, pages = await request.body(), f"{request.base_url}studies/{service.settings.cds_study}"
+    pages = f"{request.base_url}studies/{service.settings.cds_study}"
     study = service.settings.cds_study
     rules = await service.read(lambda connection: rules_of(connection, study))
 
-    found = await _run(lambda: _cards(read_json(body), pages, service, rules), body)
-    return JSONResponse({"cards": found})
-
-
-async def _run(job: Callable[[], T], body: bytes) -> T:
-    """Run what reads a body: in a thread if that is long."""
-    return await to_thread.run_sync(job) if len(body) > _MAX_LOOP_BYTES else job()
+    return JSONResponse({"cards": _cards(await request.json(), pages, service, rules)})
 
 
 def _cards(document: object, pages: str, service: Service, rules: Rules) -> list[Card]:
@@ -114,6 +106,7 @@ def _cards(document: object, pages: str, service: Service, rules: Rules) -> list
     sent = read_prefetch(patient, prefetch, service.settings.max_bundle_entries)
     grader = service.graders.for_rules(rules)
     accepted = Accepted(unknown=service.settings.fhir_unknown_status == "final")
+    refuse_too_many(sent.labs, service.settings.max_bundle_entries)
     observed = observe(sent.labs, grader.names, accepted)
     person = PersonValues(tuple(range(len(observed))), sent.treatment)
     answers = grade(observed, [person], grader, rules.window)
@@ -185,8 +178,7 @@ def _failed(key: str, prefetch: Any) -> bool:
 async def feedback(request: Request) -> Response:
     """How many cards were accepted or overridden is logged. Nothing else is kept: a comment may
     be about a patient."""
-    body = await request.body()
-    outcomes = await _run(lambda: _parse_feedback(read_json(body)), body)
+    outcomes = _parse_feedback(await request.json())
     for outcome in sorted(set(outcomes)):
         _log.info(f"cards {outcome}", rows=outcomes.count(outcome))
     return Response()
@@ -202,11 +194,12 @@ def _parse_feedback(document: object) -> list[str]:
     if not isinstance(entries, list) or not entries:
         fault = FieldFault(("feedback",), "missing", "expected a list of feedback on cards")
         raise RequestError("the feedback cannot be read", [fault])
-    faults = [
+    found = (
         FieldFault((f"feedback[{i}].{name}",), "unreadable", f"feedback[{i}].{name}: {expected}")
         for i, entry in enumerate(entries)
         for name, expected in _faulty_fields(object_of(entry))
-    ]
+    )
+    faults = list(islice(found, _MAX_FAULTS))
     if faults:
         raise RequestError("the feedback cannot be read", faults)
     return [entry["outcome"] for entry in entries]

@@ -1,7 +1,7 @@
 """FHIR over HTTP: its JSON, errors as OperationOutcomes, and what the server can do."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -15,13 +15,14 @@ from toxgrade.errors import FieldFault
 from toxgrade.fhir.elements import OWN, Note
 from toxgrade.server.ehr.operation_parameters import DOCUMENTATION, PARAMETERS
 from toxgrade.server.http.authorization import public
-from toxgrade.server.http.body import BodyProblem, JsonRequest, JsonRoute
+from toxgrade.server.http.body import BodyProblem
 from toxgrade.server.http.problems import HEADERS
 
 FHIR_JSON = "application/fhir+json"
 GENERAL = frozenset({"_format", "_pretty", "_summary", "_elements"})
 """Parameters that any FHIR client may send: R4 allows to ignore all but the format."""
 
+_SLICE = 200  # entries of a Bundle
 _FORMATS = {"json", "application/json", "text/json", FHIR_JSON}
 _ACCEPTED = {"*/*", "application/*", "text/*", *_FORMATS}
 _VERSIONS = ("4.0", "4.3")  # R4, and R4B, which differs in nothing that is read.
@@ -100,9 +101,16 @@ _ELEMENT = re.compile(
 """Elements that an expression may name: a sender's own key might be a person's name."""
 
 
-def fhir_json(resource: object, status: int = 200) -> Response:
+def fhir_json(resource: Mapping[str, Any], status: int = 200) -> Response:
     """Return a resource as a response; its numbers keep the digits with which they were sent."""
-    return Response(_ENCODER.encode(resource), status, media_type=FHIR_JSON)
+    entries = resource.get("entry", [])
+    if len(entries) <= _SLICE:
+        return Response(_ENCODER.encode(resource), status, media_type=FHIR_JSON)
+    # In pieces, between which other threads run; the entries come last in what is written.
+    head = _ENCODER.encode({**resource, "entry": []}).removesuffix(b"]}")
+    slices = (entries[at : at + _SLICE] for at in range(0, len(entries), _SLICE))
+    pieces = (_ENCODER.encode(piece)[1:-1] for piece in slices)
+    return Response(head + b",".join(pieces) + b"]}", status, media_type=FHIR_JSON)
 
 
 def issue(severity: str, kind: str, code: str, text: str, where: Iterable[str]) -> dict[str, Any]:
@@ -152,24 +160,6 @@ def expression(loc: Sequence[str | int]) -> str:
             shown = ".".join(p for p in part.split(".") if _ELEMENT.fullmatch(p))
             path += f".{shown}" if path and shown else shown
     return path
-
-
-class BundleRequest(JsonRequest):
-    """A request whose body has at most ``TOXGRADE_MAX_BUNDLE_BYTES``."""
-
-    media_type = "application/fhir+json"
-
-    @property
-    def most_bytes(self) -> int:
-        return int(self.app.state.service.settings.max_bundle_bytes)
-
-
-class BundleRoute(JsonRoute):
-    """A route whose body is read by ``BundleRequest``."""
-
-    @property
-    def request_class(self) -> type[JsonRequest]:
-        return BundleRequest
 
 
 @capability_router.get(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from toxgrade.criteria.model import Term
-from toxgrade.errors import FieldFault, RequestError
+from toxgrade.errors import FieldFault, RequestError, TooLarge
 from toxgrade.fhir.bundle import Contents, Treatment
 from toxgrade.fhir.elements import Note
 from toxgrade.fhir.reference_range import UNKNOWN_PERSON
@@ -103,6 +103,13 @@ class PersonValues:
 
     indices: tuple[int, ...]
     treatment: Treatment
+
+
+def refuse_too_many(contents: Contents, most: int) -> None:
+    """Raise ``TooLarge`` if the Observations have more than ``most`` components together."""
+    components = (source.resource.get("component") for source in contents.observations)
+    if sum(len(each) for each in components if isinstance(each, list)) > most:
+        raise TooLarge(f"more than {most} components of Observations; send a batch")
 
 
 def observe(contents: Contents, names: Names, accepted: Accepted) -> list[Observed]:

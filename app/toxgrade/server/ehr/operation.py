@@ -1,10 +1,9 @@
 """The route ``POST /fhir/$ctcae-grade``, which answers each Observation with derived resources."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-from anyio import to_thread
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,10 +16,10 @@ from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.rules import Rules
 from toxgrade.grading.units import Names
 from toxgrade.server.ehr import resources
+from toxgrade.server.ehr.bundle_route import BundleRoute
 from toxgrade.server.ehr.fhir_http import (
     FHIR_JSON,
     GENERAL,
-    BundleRoute,
     fhir_json,
     negotiated,
     note_issues,
@@ -32,6 +31,7 @@ from toxgrade.server.ehr.grade_bundle import (
     grade,
     observe,
     persons,
+    refuse_too_many,
     unplaced,
 )
 from toxgrade.server.ehr.operation_parameters import (
@@ -42,12 +42,9 @@ from toxgrade.server.ehr.operation_parameters import (
 )
 from toxgrade.server.ehr.persist import DEFAULT_STUDY, persist, storable, undated_notes
 from toxgrade.server.http.authorization import require_role
-from toxgrade.server.http.body import read_json
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.studies import find_study
 from toxgrade.server.settings import Settings
-
-T = TypeVar("T")
 
 router = APIRouter(
     prefix="/fhir",
@@ -55,9 +52,6 @@ router = APIRouter(
     route_class=BundleRoute,
     dependencies=[require_role("reader"), negotiated()],
 )
-
-_MAX_LOOP_BYTES = 100_000
-"""A body above this size (some 100 Observations) is handled in a thread, not in the event loop."""
 
 _EXAMPLE: dict[str, Any] = {
     "resourceType": "Parameters",
@@ -109,28 +103,19 @@ async def ctcae_grade(request: Request, service: TheService) -> Response:
     if set(request.query_params) - GENERAL:
         names = ", ".join(PARAMETERS)
         raise RequestError(f"send {names} as Parameters in the body, not in the address")
-    body = await request.body()
-    in_thread = len(body) > _MAX_LOOP_BYTES
-
-    async def run(job: Callable[[], T]) -> T:
-        return await to_thread.run_sync(job) if in_thread else job()
-
-    parameters = await run(lambda: parse_parameters(read_json(body)))
+    parameters = parse_parameters(await request.json())
     rules = await _rules(parameters, service)
     grader = service.graders.for_rules(rules)
-    prepared = await run(lambda: _prepare(parameters, grader.names, service.settings))
+    prepared = _prepare(parameters, grader.names, service.settings)
 
     def build_answer(
         answers: Answers, grader: TermGrader, notes: Sequence[Note] = ()
     ) -> resources.Resource:
         return _answer(prepared, answers, grader, notes)
 
-    def respond() -> Response:
+    if not parameters.persist:
         answers = grade(prepared.observed, prepared.people, grader, rules.window)
         return fhir_json(build_answer(answers, grader))
-
-    if not parameters.persist:
-        return await run(respond)
     sent = storable(prepared.observed, grader.names)
     return await persist(
         parameters, prepared.observed, sent, prepared.people, service, build_answer
@@ -140,6 +125,7 @@ async def ctcae_grade(request: Request, service: TheService) -> Response:
 def _prepare(parameters: OperationParameters, names: Names, settings: Settings) -> _Prepared:
     contents = read_bundle(parameters.bundle, parameters.where, settings.max_bundle_entries)
     accepted = Accepted(parameters.preliminary, settings.fhir_unknown_status == "final")
+    refuse_too_many(contents, settings.max_bundle_entries)
     observed = observe(contents, names, accepted)
     people = persons(contents, observed, of_one=parameters.of_one_patient, course=parameters.course)
     refuse_other_patient(parameters, contents)

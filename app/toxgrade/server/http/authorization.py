@@ -12,7 +12,7 @@ from toxgrade.errors import Forbidden, NotFound, Unauthorized
 from toxgrade.server.access import ANYONE, Caller, Role
 from toxgrade.server.access.credentials import ACCEPTED
 from toxgrade.server.access.tokens import use_token
-from toxgrade.server.http.rate_limit import cost
+from toxgrade.server.http.rate_limit import BYTES_PER_TOKEN, UPLOAD_BYTES_PER_TOKEN, cost
 from toxgrade.server.http.same_origin import refuse_other_sites
 from toxgrade.server.http.service import Service
 from toxgrade.server.records.studies import PATIENT_NAME, STUDY_NAME
@@ -27,10 +27,13 @@ class RequireRole(HTTPBearer):
     the role on any study; its handler then calls ``Service.require`` with the study it finds.
     """
 
-    def __init__(self, role: Role, *, tokens_once: bool = False, session: bool = False) -> None:
+    def __init__(
+        self, role: Role, *, tokens_once: bool = False, session: bool = False, uploads: bool = False
+    ) -> None:
         super().__init__(scheme_name="bearer", description=ACCEPTED, auto_error=False)
         self.role: Role = role
         self._tokens_once, self._session = tokens_once, session
+        self._bytes_per_token = UPLOAD_BYTES_PER_TOKEN if uploads else BYTES_PER_TOKEN
 
     async def __call__(self, request: Request) -> None:  # type: ignore[override]
         """Check the caller, once per request.
@@ -48,7 +51,7 @@ class RequireRole(HTTPBearer):
         service: Service = request.app.state.service
         caller = await self._caller(request, service)
         if caller is not ANYONE:
-            service.rates.spend(caller.name, cost(request, service.settings.max_body_bytes))
+            service.rates.spend(caller.name, cost(request, self._bytes_per_token))
         names = request.path_params
         study, patient = names.get("study"), names.get("patient")
         if study is None and request.scope["query_string"]:
@@ -75,7 +78,7 @@ class RequireRole(HTTPBearer):
             presented = ""
         if not presented:
             raise Unauthorized(ACCEPTED)
-        return await identify(service, presented, tokens_once=self._tokens_once)
+        return await identify(request, presented, tokens_once=self._tokens_once)
 
 
 def _can_be(name: str | None, names: re.Pattern[str]) -> bool:
@@ -95,13 +98,17 @@ class Public:
         refuse_other_sites(request)
 
 
-def require_role(role: Role, *, tokens_once: bool = False, session: bool = False) -> params.Depends:
+def require_role(
+    role: Role, *, tokens_once: bool = False, session: bool = False, uploads: bool = False
+) -> params.Depends:
     """Declare the role that a route or router needs: ``dependencies=[require_role("reader")]``.
 
     ``tokens_once``: a token of the issuer is accepted once, by its ``jti``, as CDS Hooks requires.
     ``session``: the route is a page, where the cookie of the sign-in page is accepted too.
+    ``uploads``: its body is a file, which costs less for its length.
     """
-    return params.Depends(RequireRole(role, tokens_once=tokens_once, session=session))
+    required = RequireRole(role, tokens_once=tokens_once, session=session, uploads=uploads)
+    return params.Depends(required)
 
 
 def public() -> params.Depends:
@@ -126,21 +133,28 @@ def undeclared_routes(app: FastAPI) -> list[str]:
     ]
 
 
-async def identify(service: Service, presented: str, *, tokens_once: bool = False) -> Caller:
+async def identify(request: Request, presented: str, *, tokens_once: bool = False) -> Caller:
     """Return the caller who presents an API key or a token of the issuer.
 
     Raises:
         Unauthorized: the key or token is not valid.
+        TooManyRequests: it is not, and the address of the request has sent too many such.
     """
+    service: Service = request.app.state.service
     credentials, is_key = service.credentials, presented.startswith("tox_")
     if (is_key or not tokens_once) and (caller := credentials.remembered(presented)):
         return caller
-    if is_key:
-        return await service.read(lambda c: credentials.check_key(c, presented))
-    token = await credentials.check_token(presented)
-    if tokens_once:
-        await service.write(lambda c: use_token(c, token.jti, token.expires))
-    return token.caller
+    async with service.guesses.limited(_host(request), was_good=credentials.was_good(presented)):
+        if is_key:
+            return await service.read(lambda c: credentials.check_key(c, presented))
+        token = await credentials.check_token(presented)
+        if tokens_once:
+            await service.write(lambda c: use_token(c, token.jti, token.expires))
+        return token.caller
+
+
+def _host(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 def session_cookie(request: Request) -> str:
@@ -163,23 +177,27 @@ async def identify_session(service: Service, request: Request) -> Caller:
 
     Raises:
         Unauthorized: there is no cookie, or its session has ended.
+        TooManyRequests: it has ended, and its address has sent too many bad credentials.
     """
     presented = request.cookies.get(session_cookie(request))
     if not presented:
         raise Unauthorized(ACCEPTED)
-    if caller := service.sessions.remembered(presented):
+    sessions = service.sessions
+    if caller := sessions.remembered(presented):
         return caller
-    return await service.read(lambda c: service.sessions.check(c, presented))
+    async with service.guesses.limited(_host(request), was_good=sessions.was_good(presented)):
+        return await service.read(lambda c: sessions.check(c, presented))
 
 
-async def start_session(service: Service, presented: str) -> str:
+async def start_session(service: Service, request: Request, presented: str) -> str:
     """Start a session of a key or of a token of the issuer, and return the session's token.
 
     Raises:
         Unauthorized: the key or token is not valid.
-        TooManyRequests: its caller has used up the rate limit for now.
+        TooManyRequests: its caller has used up the rate limit for now, or its address has sent too
+            many bad credentials.
     """
-    caller = await identify(service, presented)
+    caller = await identify(request, presented)
     service.rates.spend(caller.name, _SIGN_IN_COST)
     if presented.startswith("tox_"):
         return await service.write(lambda c: service.sessions.start_with_key(c, presented))

@@ -1,26 +1,32 @@
 """Strict reading of JSON requests: limited size, exact numbers, no duplicate keys."""
 
+import asyncio
+import codecs
 import json
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from json.scanner import py_make_scanner  # type: ignore[attr-defined]
 from typing import Any
 
 from fastapi import HTTPException
-from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.requests import Request
-from starlette.responses import Response
 
 from toxgrade.errors import FieldFault
-from toxgrade.server.http.addresses import declared_parameters, refuse_other_parameters
-from toxgrade.server.http.authorization import declared_access
-from toxgrade.server.http.service import service_of
+from toxgrade.server.access import ANYONE
+from toxgrade.server.http.long_bodies import count_values
+from toxgrade.server.http.rate_limit import BYTES_PER_TOKEN, is_announced
 
 # Longer integers become Decimal, because ``int`` refuses texts of more than 4,300 digits.
 _MAX_INTEGER_DIGITS = 15
+_MAX_DIGITS = 5000  # of any number, with sign, point and exponent
 _MAX_FAULTS = 20  # named in one answer
+_BLOCK_BYTES = 1 << 20
+_MANY_VALUES = 300_000
+"""More values than so many are scanned in Python, three times as slowly: the scanner in C lets no
+other thread run, and 1,000,000 empty lists kept the event loop for 100 ms.
+"""
 
 
 class BodyProblem(HTTPException):
@@ -32,6 +38,22 @@ class BodyProblem(HTTPException):
     def __init__(self, status: int, detail: str, *faults: FieldFault, begun: bytes = b"") -> None:
         super().__init__(status, detail)
         self.faults, self.begun = list(faults), begun
+
+
+async def paid_stream(
+    request: Request, bytes_per_token: int = BYTES_PER_TOKEN
+) -> AsyncGenerator[bytes, None]:
+    """Yield the body in the pieces that arrive; the caller pays for each if it was not announced.
+
+    Where the caller's bucket is far below zero, the next piece waits, and the sender with it.
+    """
+    caller = getattr(request.state, "caller", ANYONE)
+    pays = caller is not ANYONE and not is_announced(request)
+    rates = request.app.state.service.rates
+    async for piece in request.stream():
+        if pays and (seconds := rates.take(caller.name, len(piece) / bytes_per_token)):
+            await asyncio.sleep(seconds)
+        yield piece
 
 
 async def limited_body(request: Request, max_bytes: int) -> bytes:
@@ -47,73 +69,11 @@ async def limited_body(request: Request, max_bytes: int) -> bytes:
     if "content-encoding" in request.headers:
         raise BodyProblem(415, "expected a body without Content-Encoding")
     read = bytearray()
-    async for chunk in request.stream():
+    async for chunk in paid_stream(request):
         read += chunk
         if len(read) > max_bytes:
             raise BodyProblem(413, text, begun=bytes(read))
     return bytes(read)
-
-
-class JsonRoute(APIRoute):
-    """A route whose body is read by ``JsonRequest`` or, for longer bodies, a subclass of it.
-
-    Under ``/v1`` it refuses query parameters that it does not declare. FHIR ignores such ones.
-    """
-
-    @property
-    def request_class(self) -> "type[JsonRequest]":
-        return JsonRequest
-
-    def checked(self) -> Callable[[Request], Coroutine[Any, Any, "JsonRequest"]]:
-        """Return what checks caller and address, and gives the request whose body is then read."""
-        access, declared = declared_access(self.dependencies), declared_parameters(self)
-        is_strict = self.path.startswith("/v1/")
-
-        async def check(request: Request) -> JsonRequest:
-            if access is not None:  # The caller is checked before any of the body is read.
-                await access(request)
-            if is_strict and request.scope["query_string"]:
-                refuse_other_parameters(request, declared)
-            return self.request_class(request.scope, request.receive)
-
-        return check
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle, check = super().get_route_handler(), self.checked()
-
-        async def read_strictly(request: Request) -> Response:
-            return await handle(await check(request))
-
-        return read_strictly
-
-
-class JsonRequest(Request):
-    """A request whose JSON body is limited in size and parsed without losing digits or keys."""
-
-    media_type = "application/json"
-
-    @property
-    def most_bytes(self) -> int:
-        return int(self.app.state.service.settings.max_body_bytes)
-
-    async def body(self) -> bytes:
-        """Return the body as ``limited_body`` reads it; raise ``BodyProblem`` unless it is JSON."""
-        if not hasattr(self, "_body"):
-            read = await limited_body(self, self.most_bytes)
-            if read and not _is_json(self.headers.get("content-type", "")):
-                raise BodyProblem(415, f"expected Content-Type: {self.media_type}")
-            self._body = read
-        return self._body
-
-    async def json(self) -> Any:
-        return read_json(await self.body())
-
-
-def _is_json(content_type: str) -> bool:
-    media = content_type.partition(";")[0].strip().lower()
-    return media == "application/json" or (
-        media.startswith("application/") and media.endswith("+json")
-    )
 
 
 @dataclass(eq=False, slots=True)
@@ -126,13 +86,18 @@ class _Refused:
     key: str | None = None
 
 
-def read_json(body: bytes) -> Any:
+def read_json(body: bytes, most_values: int | None = None) -> Any:
     """Parse UTF-8 JSON; fractions and long integers become ``Decimal``.
+
+    ``most_values`` is how many values it may have; None: any number.
 
     Raises:
         BodyProblem: it is not UTF-8 or not JSON, is nested too deeply, or has duplicate keys or a
-            number with an exponent beyond those of ``Decimal``.
+            number with an exponent beyond those of ``Decimal``; or it has too many values (413).
     """
+    number = count_values(body, most_values or len(body))
+    if most_values is not None and number > most_values:
+        raise BodyProblem(413, f"the body has more than {most_values} values; send a batch")
     refused: list[_Refused] = []
 
     def refuse(*why: str) -> _Refused:
@@ -143,24 +108,33 @@ def read_json(body: bytes) -> Any:
         read = dict(pairs)
         if len(read) == len(pairs):
             return read
+        if len(refused) >= _MAX_FAULTS:
+            return refused[-1]
         text = "this field is there twice; send it once"
         return refuse("a field is there twice", "duplicate-key", text, _first_twice(pairs))
 
     def to_decimal(text: str) -> Decimal | _Refused:
         try:
-            return Decimal(text)
+            if len(text) <= _MAX_DIGITS:
+                return Decimal(text)
         except InvalidOperation:
-            accepted = "expected a number whose exponent has at most 3 digits"
-            return refuse("a number cannot be read", "unreadable-number", accepted)
+            pass
+        accepted = "expected a number of at most 5,000 digits, its exponent of at most 3"
+        return refuse("a number cannot be read", "unreadable-number", accepted)
 
+    def to_integer(text: str) -> int | Decimal | _Refused:
+        return int(text) if len(text) <= _MAX_INTEGER_DIGITS else to_decimal(text)
+
+    decoder = json.JSONDecoder(
+        parse_float=to_decimal,
+        parse_int=to_integer,
+        parse_constant=_refuse_constant,
+        object_pairs_hook=to_object,
+    )
+    if number > _MANY_VALUES:
+        decoder.scan_once = py_make_scanner(decoder)  # type: ignore[attr-defined]
     try:
-        document = json.loads(
-            body.decode("utf-8-sig"),
-            parse_float=to_decimal,
-            parse_int=_integer,
-            parse_constant=_refuse_constant,
-            object_pairs_hook=to_object,
-        )
+        document = decoder.decode(_decoded(body))
     except RecursionError:
         raise BodyProblem(400, "the JSON is nested too deeply") from None
     except json.JSONDecodeError as error:
@@ -173,8 +147,16 @@ def read_json(body: bytes) -> Any:
     return document
 
 
-def _integer(text: str) -> int | Decimal:
-    return int(text) if len(text) <= _MAX_INTEGER_DIGITS else Decimal(text)
+def _decoded(body: bytes) -> str:
+    """Return the text, decoded piece by piece, as other threads wait meanwhile."""
+    if len(body) <= _BLOCK_BYTES:
+        return body.decode("utf-8-sig")
+    decoder = codecs.getincrementaldecoder("utf-8-sig")()
+    pieces = [
+        decoder.decode(body[at : at + _BLOCK_BYTES], at + _BLOCK_BYTES >= len(body))
+        for at in range(0, len(body), _BLOCK_BYTES)
+    ]
+    return "".join(pieces)
 
 
 def _refuse_constant(_: str) -> None:
@@ -213,34 +195,3 @@ def _path(place: Any) -> list[str | int]:
         place, key = place
         path.append(key)
     return path[::-1]
-
-
-class DirectRoute(JsonRoute):
-    """A ``JsonRoute`` whose handler takes ``service``, path parameters and a body.
-
-    It is called without FastAPI's resolution of dependencies, which took longer than grading a
-    value. The OpenAPI document, validation and errors are those of a ``JsonRoute``.
-    """
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        check, body, handle = self.checked(), self.body_field, self.endpoint
-        assert body is not None
-        path_params, (body_param,) = self.dependant.path_params, self.dependant.body_params
-
-        async def call(request: Request) -> Response:
-            sent = await check(request)
-            document = await sent.json() if await sent.body() else None
-            if document is None:
-                raise RequestValidationError([{"type": "missing", "loc": ("body",), "msg": ""}])
-            content, errors = body.validate(document, {}, loc=("body",))
-            arguments = {body_param.name: content}
-            for field in path_params:
-                text = request.path_params[field.alias]
-                arguments[field.name], faults = field.validate(text, {}, loc=("path", field.alias))
-                errors += faults
-            if errors:
-                raise RequestValidationError(errors)
-            answer: Response = await handle(service=await service_of(sent), **arguments)
-            return answer
-
-        return call

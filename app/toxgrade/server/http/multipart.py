@@ -1,5 +1,6 @@
 """The files of an upload, written into a folder under names that the service chooses."""
 
+import asyncio
 import hashlib
 import re
 from collections.abc import AsyncGenerator
@@ -20,6 +21,7 @@ MAX_OPTIONS = 100
 OPTION_LENGTH = 200  # characters at most
 _FILES = ("labs", "patients", "mapping")
 _BLOCK_BYTES = 1 << 20
+_PIECE_BYTES = 64 * 1024
 _MAX_MAPPING_BYTES = 64 * 1024
 _SUFFIX = re.compile(r"\.(?:csv|tsv|ndjson|jsonl)(?:\.gz|\.zst)?$|\.(?:parquet|xlsx|xpt)$")
 MEDIA_TYPES = {
@@ -72,7 +74,11 @@ async def write_form(headers: Headers, blocks: AsyncGenerator[bytes, None], fold
     """
     longest = 4 * OPTION_LENGTH  # bytes: a character has up to four in UTF-8
     parser = MultiPartParser(
-        headers, blocks, max_files=len(_FILES), max_fields=MAX_OPTIONS, max_part_size=longest
+        headers,
+        _in_pieces(blocks),
+        max_files=len(_FILES),
+        max_fields=MAX_OPTIONS,
+        max_part_size=longest,
     )
     try:
         form = await parser.parse()
@@ -90,6 +96,14 @@ async def write_form(headers: Headers, blocks: AsyncGenerator[bytes, None], fold
         await form.close()
     listed = " ".join(f"{name} {digests[name]}" for name in sorted(digests))
     return Files(names, hashlib.sha256(listed.encode()).hexdigest(), options, mapping)
+
+
+async def _in_pieces(blocks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Yield what is parsed in one go: the loop may do other things after each piece."""
+    async for block in blocks:
+        for at in range(0, len(block), _PIECE_BYTES):
+            yield block[at : at + _PIECE_BYTES]
+            await asyncio.sleep(0)
 
 
 def _split_form(form: FormData) -> tuple[dict[str, UploadFile], list[tuple[str, str]]]:

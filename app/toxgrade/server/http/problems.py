@@ -53,6 +53,7 @@ _STATUS: dict[type[ToxgradeError], int] = {
 HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
 """The headers that go with a status, whichever door answers."""
 
+_MAX_FAULTS = 500  # in one answer
 _FIELD_NAME = re.compile(r"[a-z][a-z_]{0,24}")  # Digits and capitals could be identifiers.
 _log = structlog.get_logger()
 
@@ -147,8 +148,12 @@ async def _on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     body = getattr(request.scope.get("route"), "body_field", None)
     model = body.field_info.annotation if body else None
-    faults = [_fault(found, model) for found in error.errors()]
-    return _answer(request.scope, 422, "the request has fields that cannot be accepted", faults)
+    found = error.errors()
+    text = "the request has fields that cannot be accepted"
+    if len(found) > _MAX_FAULTS:
+        text += f"; these are the first {_MAX_FAULTS} of {len(found)}"
+    faults = [_fault(each, model) for each in found[:_MAX_FAULTS]]
+    return _answer(request.scope, 422, text, faults)
 
 
 def _fault(found: dict[str, Any], model: Any) -> FieldFault:

@@ -1,4 +1,4 @@
-"""Rate limits of this process: a token bucket per caller; requests cost by their size."""
+"""Rate limits of this process: a token bucket per caller; requests cost by their size and time."""
 
 import math
 import time
@@ -10,7 +10,10 @@ from toxgrade.errors import TooManyRequests
 BURST_SECONDS = 10
 """A bucket holds at most the tokens that flow in during this time."""
 
-_BYTES_PER_TOKEN = 4000  # about 20 laboratory values
+BYTES_PER_TOKEN = 4000  # about 20 laboratory values
+UPLOAD_BYTES_PER_TOKEN = 256 * 1024  # They are written to disk, or sent from it, and not read.
+_FREE_SECONDS = 0.02  # A request has so much time of a thread; what it takes beyond is paid for.
+_TOKENS_PER_SECOND = 1000
 _MAX_BUCKETS = 10_000  # With so many, those that are full again are dropped.
 
 
@@ -31,13 +34,35 @@ class RateLimits:
         Raises:
             TooManyRequests: the bucket holds too few; ``retry_after`` says when it has enough.
         """
-        now = time.monotonic()
-        level, since = self._buckets.get(caller, (self._capacity, now))
-        level = min(self._capacity, level + (now - since) * self._per_second)
+        level = self._level(caller)
         needed = min(cost, self._capacity)
         if level < needed:
-            self._buckets[caller] = level, now
             raise TooManyRequests(math.ceil((needed - level) / self._per_second))
+        self._take(caller, cost)
+
+    def charge(self, caller: str, seconds: float) -> None:
+        """Take out afterwards what a request took of a thread's time, also if that is not there.
+
+        A token is a millisecond, after the first 20.
+        """
+        if seconds > _FREE_SECONDS:
+            self._take(caller, (seconds - _FREE_SECONDS) * _TOKENS_PER_SECOND)
+
+    def take(self, caller: str, cost: float) -> float:
+        """Take ``cost`` tokens; return after how many seconds the next may be taken.
+
+        A bucket may go below zero by what a full one holds before anybody has to wait.
+        """
+        self._take(caller, cost)
+        return max(0.0, (-self._capacity - self._level(caller)) / self._per_second)
+
+    def _level(self, caller: str) -> float:
+        now = time.monotonic()
+        level, since = self._buckets.get(caller, (self._capacity, now))
+        return min(self._capacity, level + (now - since) * self._per_second)
+
+    def _take(self, caller: str, cost: float) -> None:
+        level, now = self._level(caller), time.monotonic()
         if len(self._buckets) >= _MAX_BUCKETS:
             self._forget(now)
         self._buckets[caller] = level - cost, now
@@ -51,11 +76,16 @@ class RateLimits:
         }
 
 
-def cost(request: Request, max_bytes: int) -> float:
-    """Return a request's cost in tokens: 1, plus 1 for every 4,000 bytes of its body.
+def is_announced(request: Request) -> bool:
+    """Return whether a request says how long its body is, or has none."""
+    return "transfer-encoding" not in request.headers
 
-    A body of unannounced length counts as one of ``max_bytes``.
+
+def cost(request: Request, bytes_per_token: int = BYTES_PER_TOKEN) -> float:
+    """Return a request's cost in tokens: 1, and what its body costs by its announced length.
+
+    A body of unannounced length is paid for as ``paid_stream`` reads it.
     """
-    headers = request.headers
-    size = max_bytes if "transfer-encoding" in headers else int(headers.get("content-length", 0))
-    return 1 + size // _BYTES_PER_TOKEN
+    if not is_announced(request):
+        return 1
+    return 1 + int(request.headers.get("content-length", 0)) // bytes_per_token

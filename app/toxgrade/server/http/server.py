@@ -4,28 +4,36 @@ uvicorn alone waits for a half-sent request for ever: 300 were still open after 
 """
 
 import asyncio
-import json
+import os
 
+import structlog
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from toxgrade.server.http.framing import FramingProtocol
+from toxgrade.server.http.proxies import DeclaredProxies, read_networks
 from toxgrade.server.process import collect_rarely
 from toxgrade.server.settings import Settings
 
 _MIN_BYTES_PER_SECOND = 500
-"""The rate that a client must reach; a modem of 1985 did."""
+"""The rate that a client must reach in every period; a modem of 1985 did."""
 
-_MAX_HEAD_BYTES = 64 * 1024
+_BYTES_PER_SECOND = 8000
+_MAX_BEHIND = 60 * _BYTES_PER_SECOND
+"""A request may fall behind a line of 64 kbit/s by a minute in all: 8 MB take 18 minutes at most,
+where 500 bytes a second took 4 hours, and an upload of 4 GiB may still take the days it needs.
+"""
+
 _GRACE = 25  # seconds for open requests after SIGTERM; supervisors kill after 30
 
 
-class SlowClientProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with deadlines.
+class SlowClientProtocol(FramingProtocol):
+    """The protocol with deadlines.
 
     Time is divided into periods of ``patience`` seconds. A client is disconnected if it kept us
     waiting for a whole period (for the rest of its request, or for room for our answer) and moved
-    fewer than 500 bytes per second in it: between one and two periods after it stopped. A period
+    fewer than 500 bytes per second in it: between one and two periods after it stopped; or if
+    such periods leave its request behind 8,000 bytes per second by a minute in all. A period
     at whose beginning or end the service itself does not read is not counted against the client.
     """
 
@@ -34,7 +42,8 @@ class SlowClientProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._sending = True  # A request is expected from the first moment on.
-        self._received = self._head = self._drained = 0
+        self._received = self._drained = 0
+        self._behind = 0.0
         self._begin_period()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -43,27 +52,15 @@ class SlowClientProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._received += len(data)
-        self._head += len(data)
         super().data_received(data)
-        if self._head > _MAX_HEAD_BYTES:
-            detail = "the headers are too long"
-            self._refuse(431, "Request Header Fields Too Large", detail)
-
-    def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP in the form of every other error."""
-        self._refuse(400, "Bad Request", "the request is not valid HTTP")
 
     def resume_writing(self) -> None:
         self._drained += 1  # The client has read what was waiting.
         super().resume_writing()
 
     def on_message_begin(self) -> None:
-        self._sending, self._head = True, 0
+        self._sending, self._behind = True, 0.0
         super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        self._head = -(1 << 62)  # The body follows, whose size the doors limit.
-        super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._sending = False
@@ -84,8 +81,10 @@ class SlowClientProtocol(HttpToolsProtocol):
         owed, received, drained, waiting = self._before
         least = _MIN_BYTES_PER_SECOND * self.patience
         if owed and self._sending and not self.flow.read_paused:
-            if self._received - received < least:
-                self._refuse(408, "Request Timeout", "the request came too slowly")
+            came = self._received - received
+            self._behind = max(0.0, self._behind + _BYTES_PER_SECOND * self.patience - came)
+            if came < least or self._behind > _MAX_BEHIND:
+                self.refuse(408, "Request Timeout", "the request came too slowly")
         elif (
             waiting is not None
             and drained == self._drained  # Nothing was added to the buffer in between.
@@ -94,25 +93,11 @@ class SlowClientProtocol(HttpToolsProtocol):
             self.transport.abort()
         self._begin_period()
 
-    def _refuse(self, status: int, title: str, detail: str) -> None:
-        """Answer with an error, unless another answer has begun, and close the connection."""
-        if self.transport.is_closing():
-            return
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            body = json.dumps(
-                {"type": "about:blank", "title": title, "status": status, "detail": detail,
-                 "errors": []}
-            )  # fmt: skip
-            head = (
-                f"HTTP/1.1 {status} {title}\r\ncontent-type: application/problem+json\r\n"
-                f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-            )
-            self.transport.write((head + body).encode())
-        self.transport.close()
-
 
 def run(app: ASGIApp, settings: Settings) -> None:
     """Serve until a signal stops the process."""
+    if "FORWARDED_ALLOW_IPS" in os.environ:
+        structlog.get_logger().warning("FORWARDED_ALLOW_IPS is not read: set TOXGRADE_PROXIES")
     collect_rarely()
     uvicorn.Server(server_config(app, settings)).run()
 
@@ -121,10 +106,11 @@ def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     """Return uvicorn's configuration: client deadlines, our own log, no ``Server`` header."""
 
     class Protocol(SlowClientProtocol):
-        patience = settings.slow_client_seconds / 2
+        patience = linger = settings.slow_client_seconds / 2
 
     return uvicorn.Config(
-        app,
+        DeclaredProxies(app, read_networks(settings.proxies)),
+        proxy_headers=False,
         host=settings.host,
         port=settings.port,
         root_path=settings.root_path or "",

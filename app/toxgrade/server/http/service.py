@@ -1,26 +1,29 @@
 """The service object that handlers work with: built once at start-up, kept in ``app.state``."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 from anyio import to_thread
-from fastapi import Depends, Query, params
+from fastapi import Depends
 from sqlalchemy import Connection, Engine
 from starlette.requests import Request
 from starlette.responses import Response
 
 from toxgrade.criteria.vocabulary import Vocabulary
-from toxgrade.errors import FieldFault, RequestError, Unavailable
+from toxgrade.errors import RequestError, Unavailable
 from toxgrade.grading.rules import Graders
-from toxgrade.server.access import Caller, Role
+from toxgrade.server.access import ANYONE, Caller, Role
 from toxgrade.server.access.credentials import Credentials
 from toxgrade.server.access.sessions import Sessions
 from toxgrade.server.http import audit_context, incomplete
+from toxgrade.server.http.guesses import Guesses
+from toxgrade.server.http.lanes import Lane
+from toxgrade.server.http.long_bodies import LongBodies
 from toxgrade.server.http.rate_limit import RateLimits
 from toxgrade.server.http.readiness import Readiness
 from toxgrade.server.records.audit_log import AuditAction
@@ -39,7 +42,7 @@ _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
 class Service(msgspec.Struct, frozen=True):
-    """Settings, criteria, database and the one writer of this process.
+    """Settings, criteria, database and the one writer of this process; and callers' shares.
 
     Each handler gets a copy with its request, so that what it reads or writes is audited.
     """
@@ -53,6 +56,9 @@ class Service(msgspec.Struct, frozen=True):
     sessions: Sessions
     rates: RateLimits
     readiness: Readiness
+    costly: Lane
+    guesses: Guesses
+    long_bodies: LongBodies
     request: Request | None = None
 
     @property
@@ -67,12 +73,15 @@ class Service(msgspec.Struct, frozen=True):
     def require(self, role: Role, study: str) -> None:
         """Refuse a caller who lacks this role on the study that the handler found.
 
-        Raises:
-            NotFound: the caller has no role on the study and must not learn whether it exists.
-            Forbidden: the caller's role on the study is a lower one.
+        Raises ``NotFound`` or ``Forbidden``, as ``Caller.require`` does.
         """
         assert self.caller is not None, "a route that declares no need was let through"
         self.caller.require(role, study)
+
+    def spend(self, cost: float) -> None:
+        """Take tokens from the caller's bucket; raise ``TooManyRequests`` if it holds too few."""
+        if self.caller not in (None, ANYONE):
+            self.rates.spend(self.caller.name, cost)
 
     async def write(
         self,
@@ -132,10 +141,12 @@ class Service(msgspec.Struct, frozen=True):
         *,
         study: str | None = None,
         patient: str | None = None,
+        is_costly: bool = False,
     ) -> T:
         """Run a query in a thread and a read-only transaction; return once the audit has it.
 
-        ``study`` and ``patient`` say what the request concerns where its path does not.
+        ``study`` and ``patient`` say what the request concerns where its path does not;
+        ``is_costly`` is that of ``in_thread``.
 
         Raises:
             Unavailable: it took longer than ``TOXGRADE_READ_SECONDS``.
@@ -154,17 +165,43 @@ class Service(msgspec.Struct, frozen=True):
                 with as_of_snapshot(connection, moment):
                     return query(connection)
 
-        found = await self._audited(action, self._in_thread(run))
+        found = await self._audited(action, self.in_thread(run, is_costly=is_costly))
         if action:
             await self._record(action)
         return found
 
-    async def _in_thread(self, run: Callable[[], T]) -> T:
+    async def beside_the_loop(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Return what ``work`` returns, awaited where requests with long bodies are."""
+        return await self.long_bodies.handle(work, self.caller.name if self.caller else "")
+
+    async def in_thread(self, job: Callable[[], T], *, is_costly: bool = False) -> T:
+        """Run a job in a thread, for whose time the caller then pays.
+
+        ``is_costly``: it may read a whole study or draws a chart, and goes into the lane of such.
+        Raises ``Unavailable`` if it took longer than ``TOXGRADE_READ_SECONDS``.
+        """
+        clock = time.perf_counter if is_costly else time.thread_time
+        took = self.settings.read_seconds  # unless it ends before
+
+        def run() -> T:
+            nonlocal took
+            begun = clock()
+            try:
+                return job()
+            finally:
+                took = clock() - begun
+
+        caller = self.caller
         try:
             async with asyncio.timeout(self.settings.read_seconds):
+                if is_costly:
+                    return await self.costly.run(run, caller.name if caller else "")
                 return await to_thread.run_sync(run, abandon_on_cancel=True)
         except TimeoutError:
             raise Unavailable("the database did not answer in time; try again later") from None
+        finally:
+            if caller not in (None, ANYONE):
+                self.rates.charge(caller.name, took)
 
     async def audit_denial(self, request: Request, caller: Caller, study: str | None) -> None:
         """Record in the audit of the study, if it exists, that the caller was denied."""
@@ -219,33 +256,3 @@ async def service_of(request: Request) -> Service:
 
 
 TheService = Annotated[Service, Depends(service_of)]
-
-
-async def _as_of(
-    request: Request,
-    as_of: Annotated[
-        str | None,
-        Query(
-            max_length=40,
-            description="Show what was stored then: 2026-11-25T12:00:00Z.",
-            json_schema_extra={"format": "date-time"},
-        ),
-    ] = None,
-) -> None:
-    if as_of is None:
-        return
-    try:
-        moment = datetime.fromisoformat(as_of)
-        is_instant = moment.tzinfo is not None and moment.astimezone(UTC) == moment
-    except (ValueError, OverflowError):  # In UTC it may lie before year 1 or after year 9999.
-        is_instant = False
-    if not is_instant:
-        text = "expected a date-time with its offset, such as 2026-11-25T12:00:00Z"
-        fault = FieldFault(("query", "as_of"), "unreadable-date-time", text)
-        raise RequestError("the time cannot be read", [fault])
-    request.state.as_of = moment
-
-
-def as_of() -> params.Depends:
-    """Declare that a route that reads takes a past time: ``dependencies=[…, as_of()]``."""
-    return params.Depends(_as_of)

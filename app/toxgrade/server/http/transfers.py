@@ -4,12 +4,14 @@ import csv
 import errno
 import hashlib
 import io
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import astuple, fields
+from functools import partial
 from pathlib import Path
 
 from fastapi.responses import FileResponse, StreamingResponse
 from python_multipart.multipart import parse_options_header
+from sqlalchemy import Engine
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
@@ -22,8 +24,9 @@ from toxgrade.errors import (
     RequestError,
     TooLarge,
 )
-from toxgrade.server.http.body import BodyProblem
+from toxgrade.server.http.body import BodyProblem, paid_stream
 from toxgrade.server.http.multipart import MAX_OPTIONS, OPTION_LENGTH, Files, write_body, write_form
+from toxgrade.server.http.rate_limit import UPLOAD_BYTES_PER_TOKEN
 from toxgrade.server.http.service import Service
 from toxgrade.server.jobs.batches import Upload, find_batch, new_batch_id
 from toxgrade.server.jobs.rejects import Place, Reject, list_rejects
@@ -116,7 +119,7 @@ async def _limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
     if declared.isdecimal() and int(declared) > limit:
         raise TooLarge(detail)
     read, block = 0, bytearray()
-    async for received in request.stream():
+    async for received in paid_stream(request, UPLOAD_BYTES_PER_TOKEN):
         read += len(received)
         if read > limit:
             raise TooLarge(detail)
@@ -140,6 +143,7 @@ async def graded_rows(service: Service, study: str, batch: str) -> FileResponse:
         raise Conflict(f"there are graded rows once the batch is done; it is {found.state}")
     if not path.exists():
         raise NotFound("the graded rows of this batch are no longer kept")
+    service.spend(path.stat().st_size / UPLOAD_BYTES_PER_TOKEN)
     return FileResponse(path, media_type=PARQUET, filename=f"{study}-{batch}.parquet")
 
 
@@ -152,12 +156,18 @@ def rejects_csv(service: Service, study: str, batch: str) -> StreamingResponse:
     )
 
 
-def _rows(service: Service, study: str, batch: str) -> Iterator[str]:
+async def _rows(service: Service, study: str, batch: str) -> AsyncGenerator[str, None]:
     yield ",".join(field.name for field in fields(Reject)) + "\n"
     after: Place | None = (0, 0)
     while after is not None:
-        with read_only(service.engine).begin() as connection:
-            rows, after = list_rejects(connection, study, batch, _REJECTS_AT_A_TIME, after)
-        out = io.StringIO()
-        csv.writer(out, lineterminator="\n").writerows(to_row(astuple(row)) for row in rows)
-        yield out.getvalue()
+        page = partial(_page, service.engine, study, batch, after)
+        text, after = await service.in_thread(page, is_costly=True)
+        yield text
+
+
+def _page(engine: Engine, study: str, batch: str, after: Place) -> tuple[str, Place | None]:
+    with read_only(engine).begin() as connection:
+        rows, following = list_rejects(connection, study, batch, _REJECTS_AT_A_TIME, after)
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(to_row(astuple(row)) for row in rows)
+    return out.getvalue(), following

@@ -23,7 +23,14 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from toxgrade import __version__
-from toxgrade.errors import NotFound, RequestError, TooLarge, ToxgradeError, Unauthorized
+from toxgrade.errors import (
+    NotFound,
+    RequestError,
+    TooLarge,
+    TooManyRequests,
+    ToxgradeError,
+    Unauthorized,
+)
 from toxgrade.grading.phase import Window
 from toxgrade.server.http.addresses import allowed_methods
 from toxgrade.server.http.authorization import public
@@ -177,6 +184,10 @@ def _as_page(response: Response) -> Response:
 def _error_page(error: ToxgradeError) -> HTMLResponse:
     if isinstance(error, Unauthorized):
         return _refused(401, "this page needs a key of `toxgrade keys create`")
+    if isinstance(error, TooManyRequests):
+        refused = _refused(429, str(error))
+        refused.headers["Retry-After"] = str(error.retry_after)
+        return refused
     faults = error.faults if isinstance(error, RequestError) else []
     fields = [f"{' '.join(str(shown(part)) for part in f.loc)}: {f.message}" for f in faults]
     return _refused(status_of(error), ": ".join([str(error), *fields][:2]))

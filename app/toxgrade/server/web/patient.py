@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse
 from pydantic import AliasChoices
 from sqlalchemy import Connection, Row, func, select
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -143,7 +142,8 @@ async def study_picture(
     def query(connection: Connection) -> Chart:
         return gallery.study(connection, find_study(connection, study), name, asked)
 
-    return await _chart_file(await service.read(query), kind, request)
+    found = await service.read(query, is_costly=True)
+    return await _chart_file(service, found, kind, request)
 
 
 @router.get("/studies/{study}/patients/{patient}/{file}")
@@ -165,14 +165,20 @@ async def patient_picture(
         gallery = Gallery(service.graders, service.vocabularies)
         return gallery.patient(connection, found, patient, asked.width)
 
-    return await _chart_file(await service.read(query), kind or "svg", request)
+    found = await service.read(query, is_costly=True)
+    return await _chart_file(service, found, kind or "svg", request)
 
 
-async def _chart_file(chart: Chart, kind: Kind, request: Request) -> Response:
+async def _chart_file(service: Service, chart: Chart, kind: Kind, request: Request) -> Response:
     """Return the chart as a file; a page asks for its bare specification and sets the colours."""
-    if kind == "json" and "for-page" in request.query_params:
-        return Response(json.dumps(chart.page()), media_type=MEDIA[kind])
-    return Response(await run_in_threadpool(chart.drawn, kind), media_type=MEDIA[kind])
+
+    def draw() -> str | bytes:
+        if kind == "json" and "for-page" in request.query_params:
+            return json.dumps(chart.page())
+        return chart.drawn(kind)
+
+    content = await service.in_thread(draw, is_costly=True)
+    return Response(content, media_type=MEDIA[kind])
 
 
 def _kind(request: Request, file: str) -> tuple[Kind | None, str]:
@@ -197,7 +203,7 @@ async def _chart_page(
         chart = gallery.study(connection, found, name, asked)
         return found, chart, count_patients(connection, found)
 
-    found, chart, n = await service.read(query)
+    found, chart, n = await service.read(query, is_costly=True)
     return page(
         "picture.html",
         study=found,

@@ -45,7 +45,7 @@ async def sign_in(request: Request, service: TheService) -> Response:
         TooManyRequests: it has signed in too often.
     """
     key = (await read_form(request)).get("key", "")
-    session = await start_session(service, key)
+    session = await start_session(service, request, key)
     await _end(service, request)  # Another's, or an earlier one, of this browser.
     answer = RedirectResponse(_came_from(request), 303)
     answer.set_cookie(

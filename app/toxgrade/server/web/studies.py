@@ -170,7 +170,7 @@ async def _table(service: Service, study: str, phase: ReportPhase) -> tuple[Stud
         found = find_study(connection, study)
         return found, table_document(connection, found, service.graders, Scope(phase))
 
-    return await service.read(query)
+    return await service.read(query, is_costly=True)
 
 
 def _behind(

@@ -12,19 +12,20 @@ from dataclasses import dataclass
 
 import structlog
 
+from toxgrade.server.ehr.hl7v2.connections import Connection, Connections, State
 from toxgrade.server.ehr.hl7v2.receive import Receiver, refused_unread
 
 START, END = b"\x0b", b"\x1c\r"
 
-_MAX_CONNECTIONS = 100  # An interface engine has a handful; more than this is a mistake.
+_REST_SECONDS = 24 * 3600.0  # A connection at rest for longer is closed.
 _STOP_SECONDS = 25.0  # Frames must finish within this; supervisors kill 30 s after SIGTERM.
 _RETRY_SECONDS = 1.0  # A sender whose message could not be stored may try again after this.
 _KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 2}
 """Seconds and number of probes until the system gives up a sender whose host has vanished. By
-default it keeps such connections for ever, and a hundred of them would leave none for others.
+default it keeps such connections for ever.
 """
 _HEADER_BYTES = 4096  # The header of a message that is not taken is looked for in so many.
-_LINE_ENDS = b"\r\n"  # Some senders end a frame with more than one of them.
+_LINE_ENDS = (b"\r", b"\n")  # Some senders end a frame with more than one of them.
 
 _log = structlog.get_logger()
 
@@ -32,7 +33,7 @@ _log = structlog.get_logger()
 @dataclass(frozen=True, slots=True)
 class Limits:
     """``message_bytes`` limits one frame. ``seconds`` limits the time until a started frame is
-    complete, or until an answer is read; between frames, a connection may be idle for any time.
+    complete, or until an answer is read; between frames, a connection may rest for a day.
     """
 
     message_bytes: int
@@ -40,15 +41,14 @@ class Limits:
 
 
 class Listener:
-    """A listener that takes frames from up to 100 connections, those of each one in order.
+    """A listener that takes frames from several connections, those of each one in order.
 
     ``receiver_for`` returns the receiver for messages from an address.
     """
 
     def __init__(self, receiver_for: Callable[[str], Receiver], limits: Limits) -> None:
         self._receiver_for, self._limits = receiver_for, limits
-        self._connections: set[asyncio.Task[None]] = set()
-        self._idle: set[asyncio.Task[None]] = set()
+        self._connections = Connections()
         self._stopping = False
 
     async def run(
@@ -60,30 +60,31 @@ class Listener:
             OSError: the address cannot be used.
         """
         limit = self._limits.message_bytes
-        server = await asyncio.start_server(self._connected, host, port, ssl=tls, limit=limit)
+        handshake = self._limits.seconds if tls else None
+        server = await asyncio.start_server(
+            self._connected, host, port, ssl=tls, limit=limit, ssl_handshake_timeout=handshake
+        )
         _log.info("listening for MLLP", port=server.sockets[0].getsockname()[1])
         await stop.wait()
         self._stopping = True
         server.close()
-        for task in self._idle:
+        for task in self._connections.tasks(State.RESTING):
             task.cancel()
-        if self._connections:
-            _, unfinished = await asyncio.wait(self._connections, timeout=_STOP_SECONDS)
+        if open_tasks := self._connections.tasks():
+            _, unfinished = await asyncio.wait(open_tasks, timeout=_STOP_SECONDS)
             for task in unfinished:
                 task.cancel()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection until it ends, then close it."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
+        address = str(writer.get_extra_info("peername")[0])
+        connection = self._connections.admit(address)
         try:
-            if len(self._connections) > _MAX_CONNECTIONS:
+            if connection is None:
                 _log.warning("an MLLP connection too many")
                 return
             _enable_keepalive(writer.get_extra_info("socket"))
-            address = str(writer.get_extra_info("peername")[0])
-            await self._serve(reader, writer, self._receiver_for(address))
+            await self._serve(reader, writer, connection)
         except (
             OSError,
             TimeoutError,
@@ -94,16 +95,17 @@ class Listener:
             # answer is not stored, or it is sent again and then changes nothing.
             _log.info("an MLLP connection ended", error=type(error).__name__)
         finally:
-            self._connections.discard(task)
+            if connection is not None:
+                self._connections.remove(connection)
             writer.close()
 
     async def _serve(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, receiver: Receiver
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: Connection
     ) -> None:
         """Answer one frame after the other until the connection has to end."""
+        receiver = self._receiver_for(connection.address)
         while not self._stopping and (first := await self._next_byte(reader)):
-            if first in _LINE_ENDS:
-                continue
+            connection.becomes(State.READING)
             if first != START:
                 text = "expected MLLP: VT, the message, FS, CR"
                 await self._answer(writer, await self._refusal(text, reader, first))
@@ -115,22 +117,21 @@ class Listener:
                     text = f"the message is longer than {self._limits.message_bytes} bytes"
                     await self._answer(writer, await self._refusal(f"{text}; send a batch", reader))
                     return
+            connection.becomes(State.STORING)
             received = await receiver.receive(_last_begun(frame.removesuffix(END)))
             if received.retry:  # Without an answer, a sender keeps its message and sends it again.
                 await asyncio.sleep(_RETRY_SECONDS)
                 return
             for part in received.parts:
                 await self._answer(writer, part)
+            connection.becomes(State.RESTING)
 
     async def _next_byte(self, reader: asyncio.StreamReader) -> bytes:
-        """Return the next byte, however long that takes; a stop ends the connection meanwhile."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._idle.add(task)
-        try:
-            return await reader.read(1)
-        finally:
-            self._idle.discard(task)
+        """Return the next byte that is no end of a line; a stop ends the connection meanwhile."""
+        async with asyncio.timeout(_REST_SECONDS):
+            while (first := await reader.read(1)) in _LINE_ENDS:
+                pass
+        return first
 
     async def _refusal(self, text: str, reader: asyncio.StreamReader, begun: bytes = b"") -> bytes:
         """Return the answer to what cannot be taken, which names the message if it has a header."""

@@ -77,6 +77,9 @@ class Receiver:
             messages = await run_in_threadpool(split, data) if is_long else split(data)
         except RequestError as error:
             return Received((refused(None, error).encode("ascii", "replace"),))
+        if len(messages) > self.max_results:
+            many = RequestError(f"more than {self.max_results} messages: send fewer at once")
+            return Received((refused(None, many).encode("ascii", "replace"),))
         parts, retry = (bytearray(), bytearray()), False
         for number, sent in enumerate(messages):
             answer, codec, again = await self._store(sent, number, charset)

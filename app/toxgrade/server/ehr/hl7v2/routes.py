@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -14,7 +15,8 @@ from toxgrade.grading.rules import Rules
 from toxgrade.server.ehr.hl7v2.receive import Received, Receiver, refused_unread
 from toxgrade.server.ehr.hl7v2.report import Site
 from toxgrade.server.http.authorization import require_role
-from toxgrade.server.http.body import BodyProblem, limited_body
+from toxgrade.server.http.body import BodyProblem, limited_body, paid_stream
+from toxgrade.server.http.long_bodies import is_long
 from toxgrade.server.http.service import REPLAYED, TheService
 from toxgrade.server.records.studies import rules_of
 
@@ -91,7 +93,8 @@ async def post(request: Request, service: TheService, study: str = "default") ->
         return known[0]
 
     receiver = Receiver(study, service.graders, write, rules, site, settings.max_results)
-    received = await receiver.receive(body, charset)
+    receive = partial(receiver.receive, body, charset)
+    received = await (service.beside_the_loop(receive) if is_long(body) else receive())
     answer = _answer(received, 503 if received.retry else 200)
     if replayed and all(replayed):
         answer.headers[REPLAYED] = "true"
@@ -101,7 +104,7 @@ async def post(request: Request, service: TheService, study: str = "default") ->
 async def _begun(request: Request) -> bytes:
     """Return how a body begins that is not taken, at least as far as its header may reach."""
     read = bytearray()
-    async for chunk in request.stream():
+    async for chunk in paid_stream(request):
         read += chunk
         if len(read) > _HEADER_BYTES:
             break

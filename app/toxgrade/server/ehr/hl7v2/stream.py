@@ -1,11 +1,11 @@
 r"""HL7 v2 messages in a stream of bytes: where each begins, its charset, its segments.
 
-The parser is our own: python-hl7 0.4.5 (2022) and hl7lw accept only ``\r`` between segments,
-refuse a byte order mark and merge the messages of one file; hl7apy builds whole schemas.
+The parser is our own: python-hl7 and hl7lw accept only ``\r`` between segments, refuse a byte
+order mark and merge the messages of one file; hl7apy builds whole schemas.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -20,6 +20,7 @@ from toxgrade.server.ehr.hl7v2.acknowledge import (
     UNSUPPORTED_VERSION,
     Remark,
 )
+from toxgrade.server.ehr.hl7v2.envelopes import told_of_envelopes
 from toxgrade.server.ehr.hl7v2.message import Delimiters, Message, Segment
 
 SEGMENTS = {
@@ -45,6 +46,8 @@ _AROUND = "\x0b\x1c \t"  # MLLP's frame remains where a file was cut out of a st
 _BYTE_ORDER_MARK = "\xef\xbb\xbf"
 _HEADER = re.compile(r"MSH(?:[^\w\s]|\Z)")
 _ENVELOPE = re.compile(r"(FHS|BHS|BTS|FTS)(?:[^\w\s]|\Z)")
+_MAX_LINES, _MAX_PARTS = 200_000, 20_000
+"""Splitting a text into more parts takes too long in one go, while no other thread runs."""
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -70,14 +73,18 @@ def split(data: bytes) -> list[Sent]:
     """
     if data.startswith(_UTF_16):
         raise _refusal(NOT_IN_TABLE, f"expected one of {', '.join(CHARSETS)}", 18)
-    pieces = re.split("(\r\n|\r|\n)", data.decode("latin-1"))
+    if data.count(b"\r") + data.count(b"\n") > _MAX_LINES:
+        raise _refusal(SEGMENT_SEQUENCE, f"more than {_MAX_LINES} lines: send fewer messages")
     messages: list[list[list[str]]] = []  # These are pieces of lines of messages.
     parts: list[tuple[str, str]] = []
-    mark = "|"
-    for end, piece in zip(["", *pieces[1::2]], pieces[::2], strict=True):
+    mark = marks = "|"
+    for end, piece in _lines(data.decode("latin-1")):
         line = piece.lstrip(_AROUND).removeprefix(_BYTE_ORDER_MARK).strip(_AROUND)
         if not line:
             continue
+        marks = line[3:8] if _HEADER.match(line) else marks
+        if len(line) > _MAX_PARTS and any(line.count(each) > _MAX_PARTS for each in marks):
+            raise _refusal(DATA_TYPE, f"a line has more than {_MAX_PARTS} fields or parts of them")
         if match := _ENVELOPE.match(line):
             parts.append((match[1], line[4:].split(line[3:4] or "|")[0].strip()))
         elif _HEADER.match(line):
@@ -91,36 +98,23 @@ def split(data: bytes) -> list[Sent]:
         else:
             messages[-1][-1] += end, piece.rstrip(_AROUND)
     found = [Sent(["".join(line) for line in lines]) for lines in messages or [[[""]]]]
-    found[-1].remarks += _told_of_envelopes(parts)
+    found[-1].remarks += told_of_envelopes(parts)
     return found
+
+
+def _lines(text: str) -> Iterator[tuple[str, str]]:
+    """Yield each line, and before it the end of the one before it."""
+    at, end = 0, ""
+    for match in re.finditer("\r\n|\r|\n", text):
+        yield end, text[at : match.start()]
+        at, end = match.end(), match[0]
+    yield end, text[at:]
 
 
 def _begins_segment(line: str, mark: str) -> bool:
     if len(line) == 3:
         return line in SEGMENTS
     return line[3:4] == mark and re.fullmatch("[A-Z][A-Z0-9]{2}", line[:3]) is not None
-
-
-def _told_of_envelopes(parts: Sequence[tuple[str, str]]) -> list[Remark]:
-    """Return a remark for each batch or file whose trailer is missing or says another number."""
-    remarks = []
-    for begins, counted, ends in (("BHS", "MSH", "BTS"), ("FHS", "BTS", "FTS")):
-        came, is_open = 0, False
-        for name, said in parts:
-            if name == begins:
-                came, is_open = 0, True
-            elif name == counted:
-                came += 1
-            elif name == ends:
-                is_bare = ends == "FTS" and came == 0 and said in ("0", "1")
-                if re.fullmatch("[0-9]{1,9}", said) and int(said) != came and not is_bare:
-                    text = f"{ends}-1 says {int(said)}, {came} came: something may be missing"
-                    remarks.append(Remark((ends, 1, 1), "count", text))
-                came, is_open = 0, False
-        if is_open:
-            text = f"{begins} without {ends}: something may be missing"
-            remarks.append(Remark((begins, 1), "no-trailer", text))
-    return remarks
 
 
 def read_header(sent: Sent) -> Segment | None:

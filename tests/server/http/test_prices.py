@@ -1,0 +1,154 @@
+"""Requests cost what they hold and take: bodies by what comes, charts by the time of drawing."""
+
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import NewDatabase, served
+from tests.crash.running import running
+from tests.server.api.panels import panel, value
+from toxgrade.server.access.credentials import create_key
+from toxgrade.server.http.rate_limit import BURST_SECONDS, RateLimits
+from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.settings import Settings
+
+
+def _keys(url: str, *names: str) -> list[str]:
+    with transaction(url) as connection:
+        return [create_key(connection, name) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("what", "seconds", "tokens"),
+    [
+        ("a read of 5 ms", 0.005, 0),
+        ("a chart of 140 ms", 0.140, 120),
+        ("a report of 3 s", 3, 2980),
+    ],
+)
+def test_time_is_paid_for_after_the_first_20_ms(what: str, seconds: float, tokens: int) -> None:
+    limits = RateLimits(500)
+    limits.charge("a", seconds)
+    assert 5000 - limits._level("a") == pytest.approx(tokens, abs=5), what
+
+
+def test_a_body_of_unannounced_length_pays_for_what_it_holds(new_sqlite: NewDatabase) -> None:
+    """Ten small bodies in chunks once cost ten times 8 MiB: the fourth was refused."""
+    url = new_sqlite()
+    (key,) = _keys(url, "one")
+    with served(Settings(database_url=url)) as client:
+        client.headers["Authorization"] = f"Bearer {key}"
+        content = httpx.Request("POST", "http://x", json=panel()).content
+        headers = {"Content-Type": "application/json"}
+        for _ in range(10):
+            sent = client.post("/v1/grade", content=iter([content]), headers=headers)
+            assert sent.status_code == 200
+
+
+def test_a_long_body_in_chunks_waits_for_its_share(new_sqlite: NewDatabase) -> None:
+    """Eight tokens a second, kept for ten: 1 MB costs 250, of which 160 are there at once."""
+    url = new_sqlite()
+    (key,) = _keys(url, "one")
+    many = panel(*(value(source_id=str(i)) for i in range(4000)))
+    content = httpx.Request("POST", "http://x", json=many).content
+    tokens = len(content) / 4000
+    with served(Settings(database_url=url, rate_per_second=8)) as client:
+        client.headers["Authorization"] = f"Bearer {key}"
+        pieces = (content[at : at + 4000] for at in range(0, len(content), 4000))
+        begun = time.monotonic()
+        sent = client.post(
+            "/v1/grade", content=pieces, headers={"Content-Type": "application/json"}
+        )
+        seconds = time.monotonic() - begun
+    assert sent.status_code == 200
+    assert seconds > (tokens - 8 * 2 * BURST_SECONDS) / 8 - 1
+
+
+def test_an_upload_costs_little_for_its_length(new_sqlite: NewDatabase) -> None:
+    url = new_sqlite()
+    (key,) = _keys(url, "one")
+    line = "P1,ALT,50,U/L,,40,2011-04-23\n"
+    file = "patient,analyte,value,unit,lln,uln,collected\n" + line * 200_000
+    with served(Settings(database_url=url, rate_per_second=5, workers=0)) as client:
+        client.headers["Authorization"] = f"Bearer {key}"
+        address = "/v1/studies/default/batches"
+        for content in (file.encode(), iter([file.encode(), line.encode()])):
+            sent = client.post(address, content=content, headers={"Content-Type": "text/csv"})
+            assert sent.status_code == 202, sent.text
+
+
+@contextmanager
+def _asking(url: str, path: str, key: str, clients: int) -> Iterator[list[int]]:
+    """So many clients that ask again and again; the statuses of what they were answered."""
+    statuses: list[int] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}) as client:
+            while not stop.is_set():
+                try:
+                    statuses.append(client.get(path, timeout=60).status_code)
+                except (OSError, httpx.TransportError):
+                    return
+                if statuses[-1] == 429:
+                    time.sleep(0.2)  # Else it is this process that has no time left to measure.
+
+    threads = [threading.Thread(target=ask, daemon=True) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield statuses
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(60)
+
+
+def _median(client: httpx.Client, path: str, seconds: float) -> float:
+    took = []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        begun = time.monotonic()
+        assert client.get(path).status_code == 200
+        took.append(time.monotonic() - begun)
+    return statistics.median(took)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/studies/default/pictures/edish.png",
+        "/studies/default/pictures/swimmer.pdf",
+        "/studies/default/patients/P1/timeline.svg",
+    ],
+)
+def test_charts_of_one_key_do_not_stop_the_reads_of_another(
+    new_sqlite: NewDatabase, tmp_path: Path, path: str
+) -> None:
+    """45 clients of one key held every reading thread: another's read took 6.5 s, not 10 ms."""
+    url = new_sqlite()
+    drawer, reader = _keys(url, "drawer", "reader")
+    settings = {"TOXGRADE_AUTH": "on", "TOXGRADE_WORKERS": "0"}
+    headers = {"Authorization": f"Bearer {reader}"}
+    with (
+        running(url, tmp_path, **settings) as server,
+        httpx.Client(base_url=server.url, timeout=30, headers=headers) as client,
+    ):
+        stored = "/v1/studies/default/patients/P1/results"
+        assert client.post(stored, json=panel()).status_code == 201
+        read = "/v1/studies/default/patients/P1/grades"
+        _median(client, read, 0.5)
+        quiet = _median(client, read, 1)
+        with _asking(server.url, path, drawer, 45) as statuses:
+            time.sleep(1)
+            busy = _median(client, read, 3)
+    assert 200 in statuses
+    assert set(statuses) <= {200, 429}
+    print(f"quiet {quiet * 1e3:.1f} ms, busy {busy * 1e3:.1f} ms, {statuses.count(200)} charts")
+    assert busy < 10 * max(quiet, 0.005)
