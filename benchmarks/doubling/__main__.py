@@ -4,12 +4,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.doubling import cases_hl7, cases_json
+from benchmarks.doubling import cases_fhir, cases_hl7, cases_json
 from benchmarks.doubling.doors import prepare
 from benchmarks.doubling.case import MIB
 from benchmarks.doubling.measure import Measured, measured
 
-MODULES = {"json": cases_json, "hl7": cases_hl7}
+MODULES = {"json": cases_json, "hl7": cases_hl7, "fhir": cases_fhir}
 
 
 def main(arguments: Sequence[str] = ()) -> bool:

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ FIXED_BYTES = 48 * MIB
 
 _LONGEST = 60  # seconds of CPU of one run
 _CHEAP = 0.02  # seconds; below it, growth cannot be told from noise
+_AGAIN = 2  # times that a ratio too high is measured at the next doubling
 _REFUSALS = (ToxgradeError, HTTPException)
 
 
@@ -87,13 +89,16 @@ def measured(case: Case, *, seconds: float, most: int, runs: int) -> Measured:
     try:
         found = run(case, n)
         while found.seconds < seconds and found.size * 4 <= min(most, case.most):
-            n *= 2
+            steep = 8 if found.seconds < seconds / 32 else 4 if found.seconds < seconds / 8 else 2
+            n *= min(steep, max(2, min(most, case.most) // (2 * found.size)))
             found = run(case, n)
         once = _least([found, *(run(case, n) for _ in range(runs - 1))])
         twice = _least([run(case, 2 * n) for _ in range(runs)])
-        if twice.seconds > RATIO * once.seconds and twice.seconds > _CHEAP:  # Perhaps noise.
-            once = _least([once, *(run(case, n) for _ in range(runs))])
-            twice = _least([twice, *(run(case, 2 * n) for _ in range(runs))])
+        for _ in range(_AGAIN):  # A step (a thread, a cache that is full) is no growth that goes on.
+            if twice.seconds <= max(_CHEAP, RATIO * once.seconds) or 2 * twice.size > case.most:
+                break
+            n, once = 2 * n, twice
+            twice = _least([run(case, 2 * n) for _ in range(runs)])
     except Failed as failure:
         return Measured(case, n, found, nothing, str(failure))
     return Measured(case, n, once, twice)
@@ -145,10 +150,8 @@ def _answer(case: Case, n: int) -> Cost | str:
 
 
 def _parse(case: Case, given: Any) -> None:
-    try:
+    with suppress(*_REFUSALS):
         case.parse(given)
-    except _REFUSALS:
-        pass
 
 
 def _reset_peak() -> int:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.parse import ACCEPTED_LIMIT, FIRST_YEAR, LAST_YEAR, YEARS, read_limit
-from toxgrade.grading.phase import course_faults
+from toxgrade.grading.phase import MOST_COURSES, course_faults
 from toxgrade.grading.reference_ranges import Sex
 from toxgrade.grading.result import Course, Phase, Reported
 from toxgrade.server.api import responses
@@ -79,7 +79,7 @@ class CourseRequest(Radiotherapy):
 class PatientRequest(RequestModel):
     """What is left out stays as it is; ``courses`` are listed by start, empty clears them."""
 
-    courses: Annotated[list[CourseRequest], Field(max_length=20)] | None = None
+    courses: Annotated[list[CourseRequest], Field(max_length=MOST_COURSES)] | None = None
     last_contact: Day = None
     vital_status: VitalStatus | None = None
     cause: Text | None = Field(None, description="Of death.")

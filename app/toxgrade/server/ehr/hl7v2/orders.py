@@ -9,6 +9,7 @@ from typing import Self
 from toxgrade.grading.units import Names
 from toxgrade.server.ehr.hl7v2.message import LONGEST, Message, Segment, one_line, read_issued
 from toxgrade.server.records.identity import OWN_NUMBER
+
 _TOLD = (2, 1, 5, 4)  # Text and code of a specimen, and those of the alternate.
 
 
