@@ -13,7 +13,8 @@ class Case:
     """``build`` makes the input of size n, unmeasured; ``parse`` is what is measured.
 
     ``most``: bytes of the largest input that the door takes. ``start``: the least n that is tried.
-    ``per_byte``: bytes of memory that a byte of input may take at the most.
+    ``per_byte``: bytes of memory that a byte of input may take at the most. ``in_tests``: the
+    tests measure it, too; not what goes the way of another case.
     """
 
     parser: str
@@ -23,6 +24,7 @@ class Case:
     most: int = 8 * MIB
     start: int = 64
     per_byte: int = 250
+    in_tests: bool = True
 
     @property
     def name(self) -> str:

@@ -3,20 +3,33 @@
 from benchmarks.doubling.case import MIB, Case
 from benchmarks.doubling.doors import Json, answered, json_request
 
-_DOORS = {
-    "POST /v1/grade": ("POST", "/v1/grade", "results"),
-    "POST results": ("POST", "/v1/studies/default/patients/P1/results", "results"),
-    "PUT study": ("PUT", "/v1/studies/default", "liver_enzymes"),
-    "PUT patient": ("PUT", "/v1/studies/default/patients/P1", "radiotherapy"),
-    "PUT reference-ranges": ("PUT", "/v1/studies/default/reference-ranges", "ranges"),
-    "POST events": ("POST", "/v1/studies/default/patients/P1/events", "term"),
-    "POST liver-reviews": ("POST", "/v1/studies/default/patients/P1/liver-reviews", "verdict"),
-    "POST withdrawal": ("POST", "/v1/studies/default/grades/1/withdrawal", "reason"),
-    "POST $ctcae-grade": ("POST", "/fhir/$ctcae-grade", "entry"),
-    "POST cds-services": ("POST", "/cds-services/ctcae-labs", "prefetch"),
-    "POST feedback": ("POST", "/cds-services/ctcae-labs/feedback", "feedback"),
+DOORS = {
+    "POST /v1/grade": ("POST", "results", "/v1/grade"),
+    "POST results": ("POST", "results", "/v1/studies/{study}/patients/{patient}/results"),
+    "PUT study": ("PUT", "liver_enzymes", "/v1/studies/{study}"),
+    "PUT patient": ("PUT", "radiotherapy", "/v1/studies/{study}/patients/{patient}"),
+    "PUT reference-ranges": ("PUT", "ranges", "/v1/studies/{study}/reference-ranges"),
+    "POST events": ("POST", "term", "/v1/studies/{study}/patients/{patient}/events"),
+    "POST liver-reviews": (
+        "POST",
+        "verdict",
+        "/v1/studies/{study}/patients/{patient}/liver-safety/reviews",
+    ),
+    "POST withdrawal": (
+        "POST",
+        "reason",
+        "/v1/studies/{study}/patients/{patient}/grades/{grade}/withdrawal",
+    ),
+    "DELETE patient": ("DELETE", "reason", "/v1/studies/{study}/patients/{patient}"),
+    "POST $ctcae-grade": ("POST", "entry", "/fhir/$ctcae-grade"),
+    "POST cds-services": ("POST", "prefetch", "/cds-services/ctcae-labs"),
+    "POST feedback": ("POST", "feedback", "/cds-services/ctcae-labs/feedback"),
 }
-"""By door: method, path, and the field whose value is a list or may be taken for one."""
+"""By door: method, the field whose value is a list or may be taken for one, and path."""
+
+_NAMES = {"study": "default", "patient": "P1", "grade": "1"}
+_AT_EACH = ("one key", "n numbers")
+"""The attacks that the tests try at each door; one door stands for the others elsewhere."""
 
 
 def _attacks(field: str) -> dict[str, Json]:
@@ -82,10 +95,18 @@ _RANGES: dict[str, Json] = {
 def cases() -> list[Case]:
     """Every door with every attack, then those of single doors."""
     found = []
-    for parser, (method, path, field) in _DOORS.items():
+    for parser, (method, field, template) in DOORS.items():
+        path = template.format(**_NAMES)
         most = 32 * MIB if path.startswith(("/fhir", "/cds")) else 8 * MIB
         found += [
-            Case(parser, attack, json_request(method, path, build), answered, most)
+            Case(
+                parser,
+                attack,
+                json_request(method, path, build),
+                answered,
+                most,
+                in_tests=parser == "POST /v1/grade" or attack.startswith(_AT_EACH),
+            )
             for attack, build in _attacks(field).items()
         ]
     for parsers, attacks in (
@@ -93,7 +114,8 @@ def cases() -> list[Case]:
         (("PUT patient",), _PATIENT), (("PUT reference-ranges",), _RANGES),
     ):  # fmt: skip
         for parser in parsers:
-            method, path, _ = _DOORS[parser]
+            method, _, template = DOORS[parser]
+            path = template.format(**_NAMES)
             found += [
                 Case(parser, attack, json_request(method, path, build), answered)
                 for attack, build in attacks.items()

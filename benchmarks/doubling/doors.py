@@ -72,9 +72,7 @@ def _service() -> _Service:
     return _Service()
 
 
-def request(
-    method: str, path: str, body: bytes = b"", *, query: str = "", **headers: str
-) -> Sent:
+def request(method: str, path: str, body: bytes = b"", *, query: str = "", **headers: str) -> Sent:
     """A request; the names of ``headers`` have hyphens for their underscores."""
     sent = {"content_length": str(len(body)), **headers}
     raw = [(n.replace("_", "-").encode(), v.encode("latin-1")) for n, v in sent.items()]
@@ -101,8 +99,6 @@ def json_request(method: str, path: str, build: Json, query: str = "") -> Callab
     def sent(n: int) -> Sent:
         document = build(n)
         text = document if isinstance(document, str) else json.dumps(document)
-        return request(
-            method, path, text.encode(), query=query, content_type="application/json"
-        )
+        return request(method, path, text.encode(), query=query, content_type="application/json")
 
     return sent

@@ -28,7 +28,7 @@ RATIO = 2.5
 FIXED_BYTES = 48 * MIB
 """What a parser may take whatever the size of its input is: buffers, modules, threads."""
 
-_LONGEST = 60  # seconds of CPU of one run
+_LONGEST = 30  # seconds of CPU of one run
 _CHEAP = 0.02  # seconds; below it, growth cannot be told from noise
 _AGAIN = 2  # times that a ratio too high is measured at the next doubling
 _REFUSALS = (ToxgradeError, HTTPException)
@@ -87,6 +87,8 @@ def measured(case: Case, *, seconds: float, most: int, runs: int) -> Measured:
     n, nothing = case.start, Cost(0, 0, 0)
     found = nothing
     try:
+        fixed = run(case, 1)
+        seconds += 4 * fixed.seconds  # Else what every call costs would hide the growth.
         found = run(case, n)
         while found.seconds < seconds and found.size * 4 <= min(most, case.most):
             steep = 8 if found.seconds < seconds / 32 else 4 if found.seconds < seconds / 8 else 2
@@ -94,11 +96,13 @@ def measured(case: Case, *, seconds: float, most: int, runs: int) -> Measured:
             found = run(case, n)
         once = _least([found, *(run(case, n) for _ in range(runs - 1))])
         twice = _least([run(case, 2 * n) for _ in range(runs)])
-        for _ in range(_AGAIN):  # A step (a thread, a cache that is full) is no growth that goes on.
+        for _ in range(
+            _AGAIN
+        ):  # A step (a thread, a cache that is full) is no growth that goes on.
             if twice.seconds <= max(_CHEAP, RATIO * once.seconds) or 2 * twice.size > case.most:
                 break
-            n, once = 2 * n, twice
-            twice = _least([run(case, 2 * n) for _ in range(runs)])
+            n, once = 2 * n, _least([twice, *(run(case, 2 * n) for _ in range(2))])
+            twice = _least([run(case, 2 * n) for _ in range(3)])
     except Failed as failure:
         return Measured(case, n, found, nothing, str(failure))
     return Measured(case, n, once, twice)

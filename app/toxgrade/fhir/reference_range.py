@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from toxgrade.errors import ParseError
 from toxgrade.fhir.elements import (
+    LONGEST,
     Note,
     codes,
     modifier_path,
@@ -234,9 +235,9 @@ def _number(limit: Mapping[str, Any]) -> str | None:
     value = limit.get("value")
     if value is None:
         return None
-    if isinstance(value, bool | list | dict):
-        return "unreadable"
-    return f"{text_of(limit.get('comparator')) or ''}{value}"
+    text = f"{text_of(limit.get('comparator')) or ''}{value}"
+    is_readable = not isinstance(value, bool | list | dict) and len(text) <= LONGEST
+    return text if is_readable else "unreadable"
 
 
 def _printed_limits(text: object, path: str, notes: list[Note]) -> Limits:

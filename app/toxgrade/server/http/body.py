@@ -16,6 +16,7 @@ from starlette.responses import Response
 from toxgrade.errors import FieldFault
 from toxgrade.server.http.addresses import declared_parameters, refuse_other_parameters
 from toxgrade.server.http.authorization import declared_access
+from toxgrade.server.http.long_lists import refuse_long_lists
 from toxgrade.server.http.service import service_of
 
 # Longer integers become Decimal, because ``int`` refuses texts of more than 4,300 digits.
@@ -232,6 +233,7 @@ class DirectRoute(JsonRoute):
             document = await sent.json() if await sent.body() else None
             if document is None:
                 raise RequestValidationError([{"type": "missing", "loc": ("body",), "msg": ""}])
+            refuse_long_lists(document, sent.app.state.service.settings.max_results)
             content, errors = body.validate(document, {}, loc=("body",))
             arguments = {body_param.name: content}
             for field in path_params:
