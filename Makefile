@@ -3,6 +3,7 @@
 # make setup   only install, into .venv, what tests and development need too
 # make check   linters, types, import contracts, criteria, tests (make test without the servers)
 # make bench   speed and exactness, as tables; the crash suite, tamperings and random requests whole
+# make evidence  what is claimed of hostile callers, measured
 # make lock    the lock files again, from pyproject.toml
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -10,7 +11,7 @@ PORT ?= 8000
 BIN := .venv/bin
 WORKERS ?= auto
 
-.PHONY: setup serve system test check bench lock
+.PHONY: setup serve system test check bench evidence lock
 
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -61,6 +62,9 @@ check: setup
 bench: setup
 	$(BIN)/python -m benchmarks
 	TOXGRADE_FULL=1 $(BIN)/pytest --numprocesses 1 tests/crash tests/server/records/test_audit.py tests/server/http/test_fuzz.py
+
+evidence: setup
+	$(BIN)/python -m benchmarks.evidence
 
 # uv is not part of the project; any recent release writes the same files.
 LOCK = uv pip compile --universal --python-version 3.11 --generate-hashes \

@@ -7,8 +7,13 @@ from tests.server.http.hostile import cases, lag_of, watched_service
 from toxgrade.server.records.db.engine import upgrade
 
 
-def main() -> None:
-    """One line for each hostile or large request: what the loop could not do meanwhile."""
+_MOST_MS = 50.0
+
+
+def main() -> bool:
+    """One line for each hostile or large request: what the loop could not do meanwhile; return
+    whether no pause took 50 ms of CPU time.
+    """
     print("\nthe event loop's longest pause: CPU time of the process, and time that passed")
     print(f"{'':<52}{'MB':>7}{'status':>8}{'s':>8}{'CPU ms':>9}{'wall ms':>9}")
     worst = 0.0
@@ -27,6 +32,7 @@ def main() -> None:
                     flush=True,
                 )
     print(f"{'the longest of all':<75}{worst:>9.1f}")
+    return worst < _MOST_MS
 
 
 if __name__ == "__main__":

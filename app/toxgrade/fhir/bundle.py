@@ -8,12 +8,13 @@ from typing import Any, NoReturn
 
 from toxgrade.errors import FieldFault, RequestError, TooLarge
 from toxgrade.fhir.elements import MODIFIERS, Note, objects, text_of
+from toxgrade.fhir.members import WITHDRAWN, withdrawn_results
 from toxgrade.fhir.reference_range import Person
-from toxgrade.fhir.references import WITHDRAWN, Entry, People, withdrawn_results
+from toxgrade.fhir.references import Entry, People
 from toxgrade.fhir.results import Source, read_course
 from toxgrade.fhir.specimen import Specimens
 from toxgrade.fhir.versions import latest_versions
-from toxgrade.grading.phase import course_faults
+from toxgrade.grading.phase import MOST_COURSES, course_faults
 from toxgrade.grading.result import Course
 
 TYPES = (
@@ -186,6 +187,10 @@ def _source(
 def _treatment(found: Sequence[tuple[Course, Entry]], notes: list[Note]) -> Treatment:
     """Return the courses by start, each once; none, and notes, if their dates contradict."""
     unique = dict(found)
+    if len(unique) > MOST_COURSES:
+        text = f"more than {MOST_COURSES} courses of one patient: none of them is taken"
+        notes.append(Note(next(iter(unique.values())).place, "too-many", text))
+        return Treatment()
     ordered = sorted(unique, key=lambda course: course.start or date.min)
     if faults := course_faults(ordered):
         for fault in faults:

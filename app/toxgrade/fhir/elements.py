@@ -190,7 +190,7 @@ def code_of(element: Mapping[str, Any], names: Names, notes: list[Note]) -> str:
     written = [
         (text_of(c.get("system")), code) for c in codings if (code := text_of(c.get("code")))
     ]
-    loinc = [code for system, code in written if system in _LOINC_SYSTEMS]
+    loinc = dict.fromkeys(code for system, code in written if system in _LOINC_SYSTEMS)
     local = [f"{system or ''}|{code}"[:LONGEST] for system, code in written if code not in loinc]
     mapped = [text for text in local if names.analyte(text)]
     tests = {a.name for code in (*loinc, *mapped) if (a := names.analyte(code))}

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from toxgrade.errors import ParseError
 from toxgrade.fhir.elements import (
+    LONGEST,
     Note,
     codes,
     modifier_path,
@@ -231,12 +232,11 @@ def _differ(coded: str | None, printed: Decimal | None) -> bool:
 
 def _number(limit: Mapping[str, Any]) -> str | None:
     """Return the number as written, with its comparator: the grader refuses that as a limit."""
-    value = limit.get("value")
-    if value is None:
+    if (value := limit.get("value")) is None:
         return None
-    if isinstance(value, bool | list | dict):
-        return "unreadable"
-    return f"{text_of(limit.get('comparator')) or ''}{value}"
+    text = f"{text_of(limit.get('comparator')) or ''}{value}"
+    is_odd = isinstance(value, bool | list | dict) or len(text) > LONGEST
+    return "unreadable" if is_odd else text
 
 
 def _printed_limits(text: object, path: str, notes: list[Note]) -> Limits:

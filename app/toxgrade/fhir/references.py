@@ -1,4 +1,4 @@
-"""What the references in a Bundle lead to: whose a resource is, and which reports name a result.
+"""What the references in a Bundle lead to: whose a resource is.
 
 A relative reference is resolved by its entry's fullUrl (R4, bundle.html#references). Where there is
 no such root, it is of the one server in the Bundle that has this ``Type/id``.
@@ -6,9 +6,10 @@ no such root, it is of the one server in the Bundle that has this ``Type/id``.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 from urllib.parse import unquote
 
@@ -17,14 +18,12 @@ from toxgrade.fhir.elements import Note, modifier_path, object_of, objects, text
 from toxgrade.fhir.reference_range import Person
 from toxgrade.grading.parse import read_collected
 
-WITHDRAWN = ("entered-in-error", "cancelled")
-"""Statuses of a report that take the results in it with them."""
-
 _ADDRESS = re.compile(r"(?P<base>https?://\S+/)?(?P<name>[A-Z][A-Za-z]+/[^/\s?#|]+)")
 _HOST = re.compile(r"https?://([^/]+)", re.IGNORECASE)
 _BY_IDENTIFIER = re.compile(r"(?:.*/)?Patient\?identifier=([^&]+)")
 _IRRELEVANT = frozenset({"contact", "communication", "link", "contained"})  # of a Patient
-MEMBERS = {"DiagnosticReport": "result", "Observation": "hasMember"}
+_HELD = ("Procedure", "DiagnosticReport", "Observation")
+"""Resources that have a subject and may contain others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +83,8 @@ class People:
         self._named: dict[str, str] = {}
         self._of_patients: dict[str, set[str]] = defaultdict(set)
         self._beside: dict[str, set[str]] = defaultdict(set)
+        self._inner: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
+        self._contained_names: dict[str, str] = {}
         patients = [entry for entry in entries if entry.kind == "Patient"]
         self._find_servers(entries, patients)
         for entry in patients:
@@ -159,25 +160,43 @@ class People:
         return self._named.get(f"{base or ''}{name}") or self._name(base, name)
 
     def _contained(self, entry: Entry, reference: str) -> str:
-        """Return whom a contained Patient is, by its identifiers, else by its own place."""
+        """Return whom a contained Patient is; thousands of resources may refer to one."""
+        if entry.place not in self._inner:
+            by_id = self._inner[entry.place] = defaultdict(list)
+            for inner in objects(entry.resource.get("contained")):
+                by_id["#" + (text_of(inner.get("id")) or "").removeprefix("#")].append(inner)
         own = f"{entry.place}{reference}"
-        for inner in objects(entry.resource.get("contained")):
-            if (text_of(inner.get("id")) or "").removeprefix("#") != reference[1:]:
-                continue
+        if own not in self._contained_names:
+            several = self._inner[entry.place].get(reference, [])
+            self._contained_names[own] = self._of_contained(several, own, entry.place)
+        return self._contained_names[own]
+
+    def _of_contained(self, several: Sequence[Mapping[str, Any]], own: str, place: str) -> str:
+        """Return whom contained resources of one id are, by identifiers, else by their place."""
+        for inner in several:
             keys = [k for one in objects(inner.get("identifier")) if (k := identifier_key(one))]
             for known in (self._of_patients, self._beside):
-                found = {who for key in keys for who in known.get(key, ())}
-                if len(found) == 1:
-                    return found.pop()
+                if found := _only(known.get(key, ()) for key in keys):
+                    return found
             own = keys[0] if keys else own
-            self.persons.setdefault(own, _person(inner, entry.place, []))
+            self.persons.setdefault(own, _person(inner, place, []))
         return own
+
+
+def _only(groups: Iterable[Iterable[str]]) -> str | None:
+    """Return what is in the groups, if that is one alone; each may have thousands."""
+    found: set[str] = set()
+    for group in groups:
+        found.update(islice(group, 2))
+        if len(found) > 1:
+            return None
+    return next(iter(found), None)
 
 
 def _resources(entries: Sequence[Entry]) -> Iterator[tuple[Entry, Mapping[str, Any]]]:
     """Yield every resource that has a subject, contained ones with their container's entry."""
     for entry in entries:
-        if entry.kind in ("Procedure", *MEMBERS):
+        if entry.kind in _HELD:
             yield entry, entry.resource
             for inner in objects(entry.resource.get("contained")):
                 yield entry, inner
@@ -202,49 +221,3 @@ def _person(resource: Mapping[str, Any], place: str, notes: list[Note]) -> Perso
         born = None
     day = born.first if born and born.first == born.last else None
     return Person(sex if sex in ("male", "female") else None, day)
-
-
-def withdrawn_results(entries: Sequence[Entry], notes: list[Note]) -> dict[str, tuple[str, str]]:
-    """Return, by a resource's place, status and place of what takes it along when it is withdrawn.
-
-    That is a report, a panel or the document. A result stands if another report that is valid names
-    it too. Results that a report names but the Bundle lacks are told.
-    """
-    for entry in entries:
-        status = entry.resource.get("status")
-        if entry.kind == "Composition" and status in WITHDRAWN:
-            return {each.place: (str(status), entry.place) for each in entries}
-    named_by = observations_by_address(entries)
-    found: dict[str, tuple[str, str]] = {}
-    valid: set[str] = set()
-    for entry in (entry for entry in entries if entry.kind in MEMBERS):
-        status, key = entry.resource.get("status"), MEMBERS[entry.kind]
-        for i, member in enumerate(objects(entry.resource.get(key))):
-            reference = text_of(member.get("reference"))
-            if reference is None or reference.startswith("#"):
-                continue
-            named = named_by.get(entry.address(reference), set())
-            if status not in WITHDRAWN:
-                valid |= named
-            elif isinstance(status, str):
-                found |= dict.fromkeys(named, (status, entry.place))
-            if not named and status not in WITHDRAWN and key == "result":
-                text = "the Bundle does not hold this result: it is not graded"
-                notes.append(Note(f"{entry.place}.{key}[{i}]", "result-not-sent", text))
-    return {place: why for place, why in found.items() if place not in valid}
-
-
-def observations_by_address(entries: Sequence[Entry]) -> dict[tuple[str | None, str], set[str]]:
-    """Return the places of Observations by server and ``Type/id``; no server: any, and URNs."""
-    found: dict[tuple[str | None, str], set[str]] = defaultdict(set)
-    observations = [entry for entry in entries if entry.kind == "Observation"]
-    servers = {entry.base for entry in entries}
-    for entry in observations:
-        if entry.full_url:
-            found[_split(entry.full_url)].add(entry.place)
-        if entry.name:
-            found[None, entry.name].add(entry.place)
-            # Of one without an address it is not known which server has it.
-            for server in servers if entry.base is None else ():
-                found[server, entry.name].add(entry.place)
-    return found

@@ -2,45 +2,62 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from toxgrade.fhir.elements import modifier_path, object_of, objects, text_of
-from toxgrade.fhir.references import MEMBERS, Entry, identifier_key, observations_by_address
+from toxgrade.fhir.members import MEMBERS, Group, Named
+from toxgrade.fhir.references import Entry, identifier_key
 
 Told = tuple[tuple[str, ...], ...]
 """Texts and codes of the type of each specimen; empty where nothing is told."""
 
 _NOT_UNDERSTOOD: Told = (("not understood",),)
+_MOST_NAMES = 40  # Of a specimen's type.
+_MOST_HOLDERS = 10  # Reports and panels with different specimens that name one result.
 
 
 class Specimens:
-    """The Specimens of a Bundle, by ``Specimen/id``, URN or identifier, and what they are of."""
+    """The Specimens of a Bundle, by ``Specimen/id``, URN or identifier, and what they are of.
+
+    Each is read once: thousands of Observations may refer to it.
+    """
 
     def __init__(self, entries: Sequence[Entry]) -> None:
-        self._found: dict[str, list[Entry]] = defaultdict(list)
-        self._held: dict[str, Told] = {}
+        self._found: dict[tuple[str, str | None], list[Told]] = defaultdict(list)
+        self._anywhere: dict[str, list[Told]] = defaultdict(list)
+        self._contained: dict[str, dict[str, Told]] = {}
+        self._of_holders: dict[str, Told] = {}
         for entry in entries:
             if entry.kind == "Specimen":
                 names = {entry.name, entry.address(entry.full_url or "")[1]} - {None, ""}
                 identifiers = [entry.resource.get("accessionIdentifier")]
                 identifiers += objects(entry.resource.get("identifier"))
+                told = _type(entry.resource)
                 for name in (*names, *filter(None, map(identifier_key, identifiers))):
-                    self._found[str(name)].append(entry)
-        self._read_holders(entries)
+                    self._found[str(name), entry.base].append(told)
+                    self._anywhere[str(name)].append(told)
+        self._named = Named(entries)
+        self._held = self._read_holders(entries)
 
-    def _read_holders(self, entries: Sequence[Entry]) -> None:
-        """Note the specimen of each report or panel that has one alone: its results are of it."""
-        places = observations_by_address(entries)
+    def _read_holders(self, entries: Sequence[Entry]) -> dict[Group, dict[Told, None]]:
+        """Return the specimens of reports and panels that have one alone: their results' too."""
+        held: dict[Group, dict[Told, None]] = defaultdict(dict)
         for entry in (entry for entry in entries if entry.kind in MEMBERS):
             told = self._of_holder(entry)
             for member in objects(entry.resource.get(MEMBERS[entry.kind])) if told else ():
-                reference = text_of(member.get("reference")) or ""
-                for place in places.get(entry.address(reference), ()):
-                    self._held[place] = self._held.get(place, ()) + told
+                for group in self._named.by(entry, text_of(member.get("reference")) or ""):
+                    if len(held[group]) <= _MOST_HOLDERS:
+                        held[group][told] = None
+        return held
 
     def _of_holder(self, entry: Entry) -> Told:
-        references = objects(entry.resource.get("specimen"))
-        return self._read(references[0], entry.resource, entry) if len(references) == 1 else ()
+        if entry.place not in self._of_holders:
+            references = objects(entry.resource.get("specimen"))
+            is_one = len(references) == 1
+            told = self._read(references[0], entry.resource, entry) if is_one else ()
+            self._of_holders[entry.place] = told
+        return self._of_holders[entry.place]
 
     def of(self, resource: Mapping[str, Any], entry: Entry) -> Told:
         """Return the type of an Observation's specimen, else what its reference displays.
@@ -48,15 +65,23 @@ class Specimens:
         Where it names none, that of the report or panel that names or contains it.
         """
         told = self._read(object_of(resource.get("specimen")), resource, entry)
-        is_contained = resource is not entry.resource
-        return told or (self._of_holder(entry) if is_contained else self._held.get(entry.place, ()))
+        if told:
+            return told
+        return self._of_holder(entry) if resource is not entry.resource else self._as_member(entry)
+
+    def _as_member(self, entry: Entry) -> Told:
+        groups = self._named.groups(entry.place)
+        found = dict.fromkeys(told for group in groups for told in self._held.get(group, ()))
+        if len(found) > _MOST_HOLDERS:
+            return _NOT_UNDERSTOOD
+        return tuple(names for told in found for names in told)
 
     def _read(
         self, reference: Mapping[str, Any], resource: Mapping[str, Any], entry: Entry
     ) -> Told:
         target = text_of(reference.get("reference")) or ""
         if target.startswith("#"):
-            found = _contained((resource, entry.resource), target[1:])
+            found = self._of_contained(target[1:], resource, entry)
         else:
             found = self._in_bundle(target, reference, entry)
         if len(found) > 1:
@@ -64,29 +89,47 @@ class Specimens:
         if not found:
             display = text_of(reference.get("display"))
             return ((display,),) if display else ()
-        return (tuple(_type(found[0])),) if modifier_path(found[0]) is None else _NOT_UNDERSTOOD
+        return found[0]
 
-    def _in_bundle(
-        self, target: str, reference: Mapping[str, Any], entry: Entry
-    ) -> list[Mapping[str, Any]]:
-        """Return what a reference may mean: that of its server, else those of no address."""
+    def _in_bundle(self, target: str, reference: Mapping[str, Any], entry: Entry) -> list[Told]:
+        """Return up to two that a reference may mean: its server's, else those of no address."""
         base, name = entry.address(target)
         key = name if target else identifier_key(reference.get("identifier")) or ""
-        named = self._found.get(key, [])
-        own = [one for one in named if one.base == base]
-        nearby = [one for one in named if base is None or one.base is None]
-        return [one.resource for one in own or nearby]
+        own = self._found.get((key, base), [])
+        nearby = self._anywhere.get(key, []) if base is None else self._found.get((key, None), [])
+        return (own or nearby)[:2]
+
+    def _of_contained(self, name: str, resource: Mapping[str, Any], entry: Entry) -> list[Told]:
+        """Return the Specimen of this id in the resource, else in that which contains it."""
+        if resource is not entry.resource:
+            own = _contained(resource).get(name)
+            if own is not None:
+                return [own]
+        if entry.place not in self._contained:
+            self._contained[entry.place] = _contained(entry.resource)
+        told = self._contained[entry.place].get(name)
+        return [] if told is None else [told]
 
 
-def _contained(holders: Sequence[Mapping[str, Any]], name: str) -> list[Mapping[str, Any]]:
-    for holder in holders:
-        for inner in objects(holder.get("contained")):
-            if inner.get("resourceType") == "Specimen" and inner.get("id") == name:
-                return [inner]
-    return []
+def _contained(holder: Mapping[str, Any]) -> dict[str, Told]:
+    """Return what the contained Specimens are of, by id, of which the first counts."""
+    found: dict[str, Told] = {}
+    for inner in objects(holder.get("contained")):
+        name = inner.get("id")
+        if inner.get("resourceType") == "Specimen" and isinstance(name, str) and name not in found:
+            found[name] = _type(inner)
+    return found
 
 
-def _type(specimen: Mapping[str, Any]) -> Iterator[str]:
+def _type(specimen: Mapping[str, Any]) -> Told:
+    """Return the texts and codes of a specimen's type, if it can be understood."""
+    names = tuple(islice(_names(specimen), _MOST_NAMES + 1))
+    if len(names) > _MOST_NAMES or modifier_path(specimen) is not None:
+        return _NOT_UNDERSTOOD
+    return (names,)
+
+
+def _names(specimen: Mapping[str, Any]) -> Iterator[str]:
     """Yield the texts and codes of a specimen's type."""
     concept = object_of(specimen.get("type"))
     codings = objects(concept.get("coding"))

@@ -35,9 +35,10 @@ ACCEPTED_DATE = (
 
 _REPORTED = re.compile(
     r"(?P<comparator><=|>=|<|>)?[ \t]*"
-    r"(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?)"
-)
+    r"(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?)"
+)  # Digits can be read in one way only: else a long text would be tried in every way.
 _MOST_DIGITS = 30
+_LONGEST_KEPT = 100  # Characters of a text whose meaning is remembered.
 _SMALLEST, _LARGEST = Decimal("1e-15"), Decimal("1e15")
 _YEAR, _MONTH, _DAY = "(?:19|2[0-2])[0-9]{2}", "(?:0[1-9]|1[0-2])", "(?:0[1-9]|[12][0-9]|3[01])"
 _HOUR, _SIXTY = "(?:[01][0-9]|2[0-3])", "[0-5][0-9]"
@@ -54,13 +55,16 @@ START_DATE = (
 WHITE_SPACE = " \t\r\n"
 
 
-@lru_cache(20_000)  # This takes about 5 MB; laboratories report the same few numbers.
 def read_value(text: str) -> Reported:
     """Parse a reported value and its comparator exactly.
 
     Raises:
         ParseError: ``unreadable-value``; the message says what is accepted.
     """
+    return _known_value(text) if len(text) <= _LONGEST_KEPT else _read_value(text)
+
+
+def _read_value(text: str) -> Reported:
     match = _REPORTED.fullmatch(text.strip(" \t\r\n"))
     if match is None:
         raise ParseError("unreadable-value", f"expected {ACCEPTED_VALUE}")
@@ -72,6 +76,10 @@ def read_value(text: str) -> Reported:
             f"expected {ACCEPTED_VALUE}, of at most {_MOST_DIGITS} digits and below 1e15",
         )
     return Reported(number, match["comparator"] or "")  # type: ignore[arg-type]
+
+
+# This takes about 5 MB; laboratories report the same few numbers.
+_known_value = lru_cache(20_000)(_read_value)
 
 
 def read_limit(text: str) -> Reported:
@@ -89,7 +97,6 @@ def read_limit(text: str) -> Reported:
     return reported
 
 
-@lru_cache(20_000)  # This takes about 5 MB; a file has few different dates.
 def read_collected(text: str) -> Collected:
     """Parse a date, date-time or partial date; white space around it is ignored.
 
@@ -98,6 +105,10 @@ def read_collected(text: str) -> Collected:
     Raises:
         ParseError: ``unreadable-date``; the message says what is accepted.
     """
+    return _known_date(text) if len(text) <= _LONGEST_KEPT else _read_collected(text)
+
+
+def _read_collected(text: str) -> Collected:
     written = text.strip(WHITE_SPACE)
     match = _COLLECTED.fullmatch(written)
     if match is None:
@@ -112,6 +123,10 @@ def read_collected(text: str) -> Collected:
         microsecond = int((fraction or "")[:6].ljust(6, "0"))
         at = time(int(hour), int(minute), int(second or 0), microsecond)
     return Collected(written, first, _last(first, month, day), at)
+
+
+# This takes about 5 MB; a file has few different dates.
+_known_date = lru_cache(20_000)(_read_collected)
 
 
 ACCEPTED_START = (

@@ -44,6 +44,8 @@ class Window:
         return add_months(anchor, self.months or 0)
 
 
+MOST_COURSES = 20
+"""Of one patient. Each result is placed by all of them."""
 OLD_BASELINE = timedelta(days=28)
 """A baseline taken longer than this before the start is flagged, never excluded."""
 PRESETS = {

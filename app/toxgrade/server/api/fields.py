@@ -6,6 +6,7 @@ Every error message says what is accepted; none repeats what was sent.
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from itertools import islice
 from typing import Annotated, Any
 
 from pydantic import (
@@ -15,6 +16,7 @@ from pydantic import (
     Field,
     PlainValidator,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -24,6 +26,8 @@ from toxgrade.grading.result import Collected, Reported
 from toxgrade.server.records.studies import PATIENT_NAME, STUDY_NAME
 
 _DATE = f"expected a calendar date such as 2011-01-24, in the {parse.YEARS}"
+_LONGEST = 200  # characters of a number or date
+_MOST_UNKNOWN = 20  # fields of one object that are named
 _ISSUED = "expected a date-time with its offset, such as 2011-04-23T14:45:00+02:00"
 
 
@@ -43,7 +47,10 @@ def number_validator(
         if isinstance(given, bool) or not isinstance(given, int | Decimal | str):
             raise refuse(code, f"expected {accepted}")
         try:
-            return parse_text(str(given))
+            text = str(given)
+            if len(text) > _LONGEST:  # What is accepted is remembered.
+                raise refuse(code, f"expected {accepted}")
+            return parse_text(text)
         except ParseError as error:
             raise refuse(error.code, error.message) from None
 
@@ -54,7 +61,7 @@ def _read_date(given: object, code: str, message: str) -> Collected | None:
     """Parse a date as reported; None if empty. Raise ``message`` under ``code`` if unreadable."""
     if given is None or given == "":
         return None
-    if not isinstance(given, str):
+    if not isinstance(given, str) or len(given) > _LONGEST:
         raise refuse(code, message)
     try:
         return parse.read_collected(given)
@@ -167,3 +174,13 @@ class RequestModel(BaseModel):
     """Unknown fields are refused: a misspelt ``uln`` must not pass as a missing one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_unknown(cls, given: object) -> object:
+        """Leave the first unknown fields of many: each costs a hundred times its own size."""
+        if not isinstance(given, dict) or len(given) <= len(cls.model_fields) + _MOST_UNKNOWN:
+            return given
+        known = {name: given[name] for name in cls.model_fields if name in given}
+        unknown = (name for name in given if name not in cls.model_fields)
+        return known | {name: given[name] for name in islice(unknown, _MOST_UNKNOWN)}

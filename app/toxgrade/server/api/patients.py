@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.parse import ACCEPTED_LIMIT, FIRST_YEAR, LAST_YEAR, YEARS, read_limit
-from toxgrade.grading.phase import course_faults
+from toxgrade.grading.phase import MOST_COURSES, course_faults
 from toxgrade.grading.reference_ranges import Sex
 from toxgrade.grading.result import Course, Phase, Reported
 from toxgrade.server.api import responses
@@ -33,12 +33,7 @@ from toxgrade.server.http.as_of import as_of
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.json_route import JsonRoute
 from toxgrade.server.http.service import TheService
-from toxgrade.server.records.current_state import (
-    MOST_READ,
-    FollowUp,
-    VitalStatus,
-    refuse_many,
-)
+from toxgrade.server.records.current_state import MOST_READ, FollowUp, VitalStatus, refuse_many
 from toxgrade.server.records.grade_queries import GradeFilter, list_grades, patient_toxicity
 from toxgrade.server.records.patient_record import (
     PatientRecord,
@@ -85,7 +80,7 @@ class CourseRequest(Radiotherapy):
 class PatientRequest(RequestModel):
     """What is left out stays as it is; ``courses`` are listed by start, empty clears them."""
 
-    courses: Annotated[list[CourseRequest], Field(max_length=20)] | None = None
+    courses: Annotated[list[CourseRequest], Field(max_length=MOST_COURSES)] | None = None
     last_contact: Day = None
     vital_status: VitalStatus | None = None
     cause: Text | None = Field(None, description="Of death.")
@@ -119,7 +114,7 @@ class PatientRequest(RequestModel):
         return PatientRecord(courses, follow_up, self._person())
 
     def _person(self) -> PersonFields:
-        person: PersonFields = {}
+        person = PersonFields()
         if "sex" in self.model_fields_set:
             person["sex"] = self.sex
         if "birth_year" in self.model_fields_set:

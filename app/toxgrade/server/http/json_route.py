@@ -14,6 +14,7 @@ from toxgrade.server.http.addresses import declared_parameters, refuse_other_par
 from toxgrade.server.http.authorization import declared_access
 from toxgrade.server.http.body import BodyProblem, limited_body, read_json
 from toxgrade.server.http.long_bodies import is_long
+from toxgrade.server.http.long_lists import refuse_long_lists
 from toxgrade.server.http.service import service_of
 
 _VALUES_EACH = 20  # A result has some 13 fields.
@@ -138,6 +139,7 @@ class DirectRoute(JsonRoute):
             document = await sent.json() if await sent.body() else None
             if document is None:
                 raise RequestValidationError([{"type": "missing", "loc": ("body",), "msg": ""}])
+            refuse_long_lists(document, sent.app.state.service.settings.max_results)
             content, errors = body.validate(document, {}, loc=("body",))
             arguments = {body_param.name: content}
             for field in path_params:

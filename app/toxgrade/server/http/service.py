@@ -29,7 +29,7 @@ from toxgrade.server.http.readiness import Readiness
 from toxgrade.server.records.audit_log import AuditAction
 from toxgrade.server.records.db.append import as_of_snapshot
 from toxgrade.server.records.db.engine import read_only
-from toxgrade.server.records.preconditions import Answer, require_tag
+from toxgrade.server.records.preconditions import Answer, unless_stale
 from toxgrade.server.records.writer import Writer
 from toxgrade.server.settings import Settings
 
@@ -71,15 +71,12 @@ class Service(msgspec.Struct, frozen=True):
         return self.caller is not None and self.caller.may(role, study)
 
     def require(self, role: Role, study: str) -> None:
-        """Refuse a caller who lacks this role on the study that the handler found.
-
-        Raises ``NotFound`` or ``Forbidden``, as ``Caller.require`` does.
-        """
+        """Refuse a caller who lacks this role on a study, as ``Caller.require`` does."""
         assert self.caller is not None, "a route that declares no need was let through"
         self.caller.require(role, study)
 
     def spend(self, cost: float) -> None:
-        """Take tokens from the caller's bucket; raise ``TooManyRequests`` if it holds too few."""
+        """Take tokens from the caller's bucket; raise ``TooManyRequests`` if it lacks them."""
         if self.caller not in (None, ANYONE):
             self.rates.spend(self.caller.name, cost)
 
@@ -175,10 +172,10 @@ class Service(msgspec.Struct, frozen=True):
         return await self.long_bodies.handle(work, self.caller.name if self.caller else "")
 
     async def in_thread(self, job: Callable[[], T], *, is_costly: bool = False) -> T:
-        """Run a job in a thread, for whose time the caller then pays.
+        """Run a job in a thread, for whose time the caller then pays; raise ``Unavailable`` if it
+        took longer than ``TOXGRADE_READ_SECONDS``.
 
         ``is_costly``: it may read a whole study or draws a chart, and goes into the lane of such.
-        Raises ``Unavailable`` if it took longer than ``TOXGRADE_READ_SECONDS``.
         """
         clock = time.perf_counter if is_costly else time.thread_time
         took = self.settings.read_seconds  # unless it ends before
@@ -215,12 +212,7 @@ class Service(msgspec.Struct, frozen=True):
         expected = self.request.headers.get("if-match") if self.request else None
         if action is None or expected is None:
             return job
-
-        def run(connection: Connection) -> T:
-            require_tag(connection, action.study, action.patient, expected)
-            return job(connection)
-
-        return run
+        return unless_stale(job, action.study, action.patient, expected)
 
     def _audit_action(self, study: str | None, patient: str | None) -> AuditAction | None:
         if self.request is None or self.caller is None:

@@ -5,10 +5,10 @@ others. A second request with the same key waits at the key's row and gets the f
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, select, text, tuple_, update
 
@@ -17,6 +17,8 @@ from toxgrade.server.records.db.append import COVERED
 from toxgrade.server.records.db.service_tables import idempotency_keys as table
 from toxgrade.server.records.patients import lock_patient_row
 from toxgrade.server.records.studies import Study, find_study, lock_study
+
+T = TypeVar("T")
 
 KEPT_HOURS = 24
 """An answer is kept for at least this long; afterwards its key counts as new."""
@@ -127,13 +129,25 @@ def tag(connection: Connection, study: Study, patient_id: int | None = None) -> 
     return f'"{hashlib.sha256(str((owner, number, *row)).encode()).hexdigest()[:20]}"'
 
 
-def require_tag(connection: Connection, study: str, patient: str | None, expected: str) -> None:
-    """Lock the patient or (None) the study, and refuse to go on unless ``If-Match`` names its tag.
+def unless_stale(
+    job: Callable[[Connection], T], study: str, patient: str | None, expected: str
+) -> Callable[[Connection], T]:
+    """Return the job, which then locks the patient or (None) the study, and refuses to go on unless
+    ``expected``, of ``If-Match``, names its tag.
 
-    Raises:
+    The job raises:
         NotFound: there is no such study.
         Stale: the state has changed since it was read, or there is no such patient.
     """
+
+    def run(connection: Connection) -> T:
+        _require_tag(connection, study, patient, expected)
+        return job(connection)
+
+    return run
+
+
+def _require_tag(connection: Connection, study: str, patient: str | None, expected: str) -> None:
     study_row = lock_study(connection, study, to_change=patient is None)
     try:
         patient_id = None if patient is None else lock_patient_row(connection, study_row, patient)

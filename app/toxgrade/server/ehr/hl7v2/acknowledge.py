@@ -142,7 +142,9 @@ def _kind(event: str, version: tuple[int, ...], code: str) -> list[str]:
 
 def _version(header: Segment | None) -> tuple[int, ...]:
     text = header.component(12) if header else ""
-    return tuple(map(int, text.split("."))) if re.fullmatch(r"[0-9](\.[0-9]+)+", text) else (2, 5)
+    return (
+        tuple(map(int, text.split("."))) if re.fullmatch(r"[0-9](\.[0-9]){1,2}", text) else (2, 5)
+    )
 
 
 def _segment(marks: Delimiters, *fields: str) -> str:

@@ -1,6 +1,7 @@
 """The parts of an HL7 v2 message: segments, fields and components, and its times."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,6 +21,9 @@ _TIME = re.compile(
 SURROGATE = re.compile("[\ud800-\udfff]")
 """A byte of a message that does not fit its charset."""
 
+LONGEST = 200
+"""The most characters of a text of a result."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delimiters:
@@ -30,6 +34,19 @@ class Delimiters:
     repetition: str = ""
     escape: str = ""
     subcomponent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """One repetition of a field, as it was sent; its components are numbered from 1."""
+
+    raw: str
+    marks: Delimiters
+
+    def component(self, component: int = 1, subcomponent: int = 1) -> str:
+        """Return the text of one component, by default of its first subcomponent."""
+        part = _nth(self.raw, self.marks.component, component)
+        return _unescaped(_nth(part, self.marks.subcomponent, subcomponent), self.marks).strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +70,15 @@ class Segment:
         """Return a whole field as text, without its escape sequences."""
         return _unescaped(self.raw(field), self.marks)
 
-    def repetitions(self, field: int) -> list["Segment"]:
-        """Return a copy of the segment for each repetition of a field, with that one alone."""
+    def repetitions(self, field: int) -> Iterator["Repetition"]:
+        """Yield each repetition of a field; one, empty, of a field that is not there."""
         mark, raw = self.marks.repetition, self.raw(field)
         parts = raw.split(mark) if mark and raw else [raw]
-        before, after = self.fields[:field], self.fields[field + 1 :]
-        return [Segment(self.name, self.sequence, (*before, p, *after), self.marks) for p in parts]
+        return (Repetition(part, self.marks) for part in parts)
 
     def component(self, field: int, component: int = 1, subcomponent: int = 1) -> str:
         """Return the text of one component, by default of its first subcomponent."""
-        part = _nth(self.raw(field), self.marks.component, component)
-        return _unescaped(_nth(part, self.marks.subcomponent, subcomponent), self.marks).strip()
+        return Repetition(self.raw(field), self.marks).component(component, subcomponent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +94,7 @@ class Message:
 
 
 def _nth(text: str, mark: str, number: int) -> str:
-    parts = text.split(mark) if mark else [text]
+    parts = text.split(mark, number) if mark else [text]
     return parts[number - 1] if number <= len(parts) else ""
 
 
@@ -102,6 +117,15 @@ def _unescaped(text: str, marks: Delimiters) -> str:
         return named.get(code, match[0])
 
     return re.sub(f"{escape}([^{escape}]*){escape}", replacement, text)
+
+
+def one_line(text: str | None) -> str | None:
+    """Return a text as one that can be stored: at most 200 characters, ``?`` for unreadable ones.
+
+    No result is refused for the sake of these: an unknown word is another specimen, or no flag.
+    """
+    short = (text or "").strip()[:LONGEST]
+    return "".join(c if c.isprintable() else "?" for c in SURROGATE.sub("?", short)) or None
 
 
 def read_time(text: str) -> Collected:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from itertools import islice
 from typing import Literal
 
 from toxgrade.errors import FieldFault, ParseError
@@ -15,9 +15,10 @@ from toxgrade.grading.units import Names
 from toxgrade.server.ehr.hl7v2.acknowledge import DATA_TYPE, REQUIRED_MISSING, Remark
 from toxgrade.server.ehr.hl7v2.message import (
     ACCEPTED_TIME,
+    LONGEST,
     SURROGATE,
     Segment,
-    read_issued,
+    one_line,
     read_time,
 )
 from toxgrade.server.ehr.hl7v2.orders import Order
@@ -30,7 +31,6 @@ _LOINC, _LOINC_CODE = ("LN", "LOINC", "LNC"), re.compile("[0-9]{1,5}-[0-9]")
 _PENDING = ("I", "O", "R", "S", "P")
 _CHANGES = ("A", "B", "C", "D", "W", "X")  # These amend, correct or withdraw what was sent before.
 
-_MAX_CHARACTERS = 200  # This limits each text of a result.
 _STATUS = {
     "F": "final", "U": "final", "V": "final", "C": "corrected", "A": "amended", "B": "amended",
     "X": "cancelled", "N": "cancelled", "D": "entered-in-error", "W": "entered-in-error",
@@ -47,7 +47,7 @@ def read_reported(obx: Segment) -> Reported | None:
     kind, whole = obx.component(2), obx.text(5).strip()
     if not whole:
         return None
-    if kind not in _NUMERIC or len(obx.repetitions(5)) > 1:
+    if kind not in _NUMERIC or len(list(islice(obx.repetitions(5), 2))) > 1:
         raise ParseError("unreadable-value", "expected one number")
     if kind != "SN":
         return read_value(whole)
@@ -80,20 +80,20 @@ def read_code(obx: Segment, codes: Mapping[str, str], names: Names) -> str:
         ParseError: ``contradiction``: the codes name different tests, so that none is taken; the
             message is a text of no analyte.
     """
-    triplets = [
-        (each.component(3, n), each.component(3, n + 2))
+    sent = [
+        (code, each.component(n + 2))
         for each in obx.repetitions(3)
         for n in (1, 4, 10)
+        if (code := each.component(n))
     ]
-    sent = [(code, system) for code, system in triplets if code]
-    loinc = [code for code, system in sent if _is_loinc(code, system)]
+    loinc = dict.fromkeys(code for code, system in sent if _is_loinc(code, system))
     mapped = [codes[code] for code, _ in sent if code in codes and code not in loinc]
     local = [f"{system}|{code}" for code, system in sent if code not in loinc]
     mapped += [text for text in local if names.analyte(text)]
     tests = {a.name for code in (*loinc, *mapped) if (a := names.analyte(code))}
     tests |= {refused for code in loinc if (refused := names.refusal(code))}
     if len(tests) > 1:
-        raise ParseError("contradiction", "|".join((*loinc, *mapped))[:_MAX_CHARACTERS])
+        raise ParseError("contradiction", "|".join((*loinc, *mapped))[:LONGEST])
     known = [c for c in loinc if names.analyte(c) or names.refusal(c)]
     return next(iter([*known, *mapped, *loinc, *local]), "")
 
@@ -129,7 +129,7 @@ def read_observation(
     if order.is_control:
         tell(3, PASSED_OVER, "passed over: the specimen (SPM-11) is not a patient's")
         return None
-    is_readable = code.isprintable() and len(code) <= _MAX_CHARACTERS
+    is_readable = code.isprintable() and len(code) <= LONGEST
     if own and code and not is_graded and is_readable:
         text = f"passed over: of no analyte that is graded; {own[0].message}"
         remarks.append(Remark(own[0].loc, PASSED_OVER, text))
@@ -164,8 +164,8 @@ def _read_result(
         if text and SURROGATE.search(text):
             message = f"OBX-{place} of OBX {obx.sequence} is in another charset than is declared"
             faults.append(FieldFault(("MSH", 1, 18), DATA_TYPE, message))
-        elif text and (len(text) > _MAX_CHARACTERS or not text.isprintable()):
-            refuse(place, DATA_TYPE, f"expected at most {_MAX_CHARACTERS} printable characters")
+        elif text and (len(text) > LONGEST or not text.isprintable()):
+            refuse(place, DATA_TYPE, f"expected at most {LONGEST} printable characters")
         return text or None
 
     if not code:
@@ -174,7 +174,7 @@ def _read_result(
     if reported is None and not unreadable and obx.component(11).upper() == "U":
         refuse(11, REQUIRED_MISSING, "U is taken only with the value")
     printed = _range(obx)
-    lab = obx.component(23) or obx.component(15) or order.msh.component(4)
+    lab = obx.component(23) or obx.component(15) or order.sender.facility
     return LabResult(
         analyte=checked(3, code) or "",
         value=reported,
@@ -186,22 +186,13 @@ def _read_result(
         status=_STATUS.get(order.status(obx), "preliminary"),
         source_id=checked(4, order.source_id(obx)),
         source_scope=order.source_scope(obx),
-        issued=_issued(order),
+        issued=order.issued,
         unreadable=unreadable,
         unreadable_limit=printed is None,
         lab=checked(15, re.sub(r"[\x00-\x20\x7f]+", " ", lab).strip()),
-        specimen=_one_line(names.one_specimen(order.specimen)),
-        indicator=one_indicator(_one_line(r.component(8)) or "" for r in obx.repetitions(8)),
+        specimen=order.specimen,
+        indicator=one_indicator(one_line(r.component()) or "" for r in obx.repetitions(8)),
     )
-
-
-def _one_line(text: str | None) -> str | None:
-    """Return a text as one that can be stored: at most 200 characters, ``?`` for unreadable ones.
-
-    No result is refused for the sake of these: an unknown word is another specimen, or no flag.
-    """
-    short = (text or "").strip()[:_MAX_CHARACTERS]
-    return "".join(c if c.isprintable() else "?" for c in SURROGATE.sub("?", short)) or None
 
 
 def _reported(obx: Segment) -> tuple[Reported | None, Literal[Reason.UNREADABLE_VALUE] | None]:
@@ -233,9 +224,3 @@ def _collected(
     except ParseError as error:
         refuse(14, DATA_TYPE, error.message)
         return None
-
-
-def _issued(order: Order) -> datetime | None:
-    """Return when the results were released (OBR-22), else when the message was made (MSH-7)."""
-    released = read_issued(order.obr.component(22)) if order.obr else None
-    return released or read_issued(order.msh.component(7))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.result import LabResult
@@ -64,7 +65,7 @@ def read_oru(
     faults: list[FieldFault] = []
     patients: dict[int, str] = {}
     found: dict[str, list[tuple[Loc, LabResult]]] = {}
-    orders = read_orders(message)
+    orders = read_orders(message, names)
     for order in orders:
         for obx in order.observations:
             result = read_observation(obx, order, names, site.codes, faults, remarks)
@@ -108,10 +109,10 @@ def _patient(pid: Segment | None, site: Site, faults: list[FieldFault]) -> str:
         faults.append(FieldFault(("PID", pid.sequence if pid else 1, 3), code, text))
 
     wanted = site.authority
-    identifiers = pid.repetitions(3) if pid else []
-    for identifier in identifiers[: None if wanted else 1]:
-        authorities = [identifier.component(3, 4, n) for n in (1, 2)]
-        name = identifier.component(3)
+    identifiers = pid.repetitions(3) if pid else iter(())
+    for identifier in islice(identifiers, None if wanted else 1):
+        name = identifier.component()
+        authorities = [identifier.component(4, n) for n in (1, 2)]
         if name and (wanted is None or wanted in authorities):
             if not PATIENT_NAME.fullmatch(name):
                 refuse(DATA_TYPE, f"expected the study's pseudonym, {PATIENT_NAME.pattern}")

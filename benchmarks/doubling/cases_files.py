@@ -1,0 +1,236 @@
+"""Hostile files: each format that is read, mapping files, and the forms that they are sent in."""
+
+import asyncio
+import gzip
+import os
+import tempfile
+import zipfile
+from collections.abc import AsyncGenerator, Callable, Mapping
+from functools import cache
+from pathlib import Path
+
+import polars as pl
+from starlette.datastructures import Headers
+
+from benchmarks.doubling.case import MIB, Case, Sent
+from toxgrade.server.http.multipart import write_form
+from toxgrade.tabular.layouts import recognise
+from toxgrade.tabular.mapping import mapping
+from toxgrade.tabular.open_file import open_table
+from toxgrade.tabular.read_options import DEFAULT_OPTIONS
+
+HEADER = "patient,collected,analyte,value,unit,lln,uln"
+_ROW = "P1,2011-04-23,ALT,45,U/L,,40\n"
+
+
+@cache
+def _folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix=f"doubling-{os.getpid()}-"))
+
+
+def _file(suffix: str, build: Callable[[int], str | bytes]) -> Callable[[int], Path]:
+    """What writes n's content into a file of this suffix."""
+
+    def written(n: int) -> Path:
+        content = build(n)
+        path = _folder() / f"labs{suffix}"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return written
+
+
+def opened(path: Path) -> None:
+    """Open a file, find its layout and read all its rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        table = open_table(path, DEFAULT_OPTIONS, Path(folder))
+        layout = recognise(table.columns, table.name, DEFAULT_OPTIONS)
+        for piece in table.chunks(layout.reads):
+            layout.rows(piece)
+
+
+_CSV: dict[str, Callable[[int], str | bytes]] = {
+    "n rows": lambda n: HEADER + "\n" + _ROW * n,
+    "n columns": lambda n: ",".join(f"c{i}" for i in range(n)) + "\n",
+    "n columns without a name": lambda n: HEADER + "," * n + "\n" + _ROW,
+    "n columns of one name": lambda n: HEADER + ",x" * n + "\n",
+    "n fields in a row": lambda n: HEADER + "\n" + "x," * n,
+    "n delimiters of each kind": lambda n: ",;\t|" * n + "\n",
+    "n quotes": lambda n: HEADER + "\n" + '"' * n,
+    "n quoted breaks": lambda n: HEADER + "\nP1,2011-04-23,ALT,\"" + "\n" * n + '",U/L,,40\n',
+    "n rows with a break": lambda n: HEADER + "\n" + 'P1,2011-04-23,"A\nLT",45,U/L,,40\n' * n,
+    "n quotes in the header": lambda n: '"' * 2 * n + "\n" + _ROW,
+    "n rows that are too long": lambda n: HEADER + "\n" + "1,2,3,4,5,6,7,8\n" * n,
+    "a line of n characters": lambda n: HEADER + "\n" + "x" * n,
+    "n empty lines": lambda n: HEADER + "\n" + "\n" * n,
+    "n carriage returns": lambda n: HEADER + "\n" + "\r" * n,
+    "n carriage returns in the header": lambda n: HEADER + "\r" * n + "\n" + _ROW,
+    "n bytes that are no UTF-8": lambda n: HEADER.encode() + b"\n" + b"\xff" * n,
+}  # fmt: skip
+_NDJSON: dict[str, Callable[[int], str | bytes]] = {
+    "n objects": lambda n: '{"patient":"1"}\n' * n,
+    "n fields of one object": lambda n: "{" + ",".join(f'"k{i}":1' for i in range(n)) + "}",
+    "n objects, each with a field of its own": lambda n: "".join(f'{{"k{i}":1}}\n' for i in range(n)),
+    "one field, doubled n times": lambda n: "{" + ",".join(['"k":1'] * n) + "}",
+    "n levels": lambda n: '{"k":' + "[" * n,
+    "n digits": lambda n: '{"value":' + "1" * n + "}",
+    "n empty lines": lambda n: "\n" * n,
+    "an Observation of n components": lambda n: '{"resourceType":"Observation","component":['
+        + ",".join(['{"code":{"coding":[{"code":"1975-2"}]}}'] * n) + "]}",
+}  # fmt: skip
+
+
+def _sheet(cells: str) -> str:
+    return f'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>{cells}</sheetData></worksheet>'
+
+
+def _workbook(sheets: list[str], texts: str = "", styles: str = "") -> bytes:
+    path = _folder() / "book.zip"
+    space = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"'
+    kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    names = "".join(
+        f'<sheet name="s{i}" sheetId="{i + 1}" r:id="r{i}"/>' for i in range(len(sheets))
+    )
+    links = "".join(
+        f'<Relationship Id="r{i}" Type="{kind}/worksheet" Target="worksheets/s{i}.xml"/>'
+        for i in range(len(sheets))
+    )
+    links += f'<Relationship Id="t" Type="{kind}/sharedStrings" Target="sharedStrings.xml"/>'
+    links += f'<Relationship Id="y" Type="{kind}/styles" Target="styles.xml"/>'
+    with zipfile.ZipFile(path, "w") as book:
+        book.writestr("[Content_Types].xml", "<Types/>")
+        book.writestr("xl/workbook.xml", f"<workbook {space}><sheets>{names}</sheets></workbook>")
+        book.writestr("xl/_rels/workbook.xml.rels", f"<Relationships>{links}</Relationships>")
+        book.writestr("xl/sharedStrings.xml", f"<sst {space}>{texts}</sst>")
+        book.writestr("xl/styles.xml", f"<styleSheet {space}>{styles}</styleSheet>")
+        for i, sheet in enumerate(sheets):
+            book.writestr(f"xl/worksheets/s{i}.xml", _sheet(sheet))
+    return path.read_bytes()
+
+
+def _header_row() -> str:
+    cells = "".join(f'<c t="inlineStr"><is><t>{name}</t></is></c>' for name in HEADER.split(","))
+    return f"<row>{cells}</row>"
+
+
+_XLSX: dict[str, Callable[[int], bytes]] = {
+    "n rows": lambda n: _workbook([_header_row() + "<row><c><v>1</v></c></row>" * n]),
+    "n shared texts": lambda n: _workbook([_header_row()], "<si><t>x</t></si>" * n),
+    "n cells of one long shared text": lambda n: _workbook(
+        [_header_row() + '<row><c t="s"><v>0</v></c></row>' * n], f"<si><t>{'x' * n}</t></si>"),
+    "n sheets": lambda n: _workbook([_header_row(), *[""] * n]),
+    "n styles": lambda n: _workbook([_header_row()], styles="<cellXfs>" + '<xf numFmtId="14"/>' * n + "</cellXfs>"),
+    "n formats": lambda n: _workbook([_header_row()], styles="<numFmts>" + "".join(
+        f'<numFmt numFmtId="{i}" formatCode="yy"/>' for i in range(n)) + "</numFmts>"),
+    "n columns": lambda n: _workbook(["<row>" + "<c><v>1</v></c>" * min(n, 16_000) + "</row>"]),
+    "n parts": lambda n: _workbook([_header_row(), *["<row/>"] * n]),
+}  # fmt: skip
+
+
+def _parquet(frame: pl.DataFrame) -> bytes:
+    path = _folder() / "frame.parquet"
+    frame.write_parquet(path)
+    return path.read_bytes()
+
+
+def _rows(n: int) -> pl.DataFrame:
+    return pl.DataFrame({name: ["1"] * n for name in HEADER.split(",")})
+
+
+_PARQUET: dict[str, Callable[[int], bytes]] = {
+    "n rows": lambda n: _parquet(pl.DataFrame({c: [f"{i}" for i in range(n)] for c in HEADER.split(",")})),
+    "n columns": lambda n: _parquet(pl.DataFrame({f"c{i}": ["1"] for i in range(min(n, 4000))})),
+    "n timestamps' columns": lambda n: _parquet(pl.DataFrame({f"c{i}": [1] for i in range(min(n, 4000))},
+        schema=dict.fromkeys([f"c{i}" for i in range(min(n, 4000))], pl.Datetime("ns")))),
+    "n nested fields": lambda n: _parquet(pl.DataFrame({"a": [{f"f{i}": 1 for i in range(min(n, 4000))}]})),
+    "a text of n characters": lambda n: _parquet(pl.DataFrame({c: ["x" * n] for c in HEADER.split(",")})),
+}  # fmt: skip
+
+
+def _record(text: bytes) -> bytes:
+    return text.ljust(80)[:80]
+
+
+_LIBRARY = _record(
+    b"HEADER RECORD*******LIBRARY HEADER RECORD!!!!!!!000000000000000000000000000000"
+)
+_MEMBER = _record(b"HEADER RECORD*******MEMBER  HEADER RECORD!!!!!!!000000000000000001600000000140")
+_DESCRIBED = _record(
+    b"HEADER RECORD*******DSCRPTR HEADER RECORD!!!!!!!000000000000000000000000000000"
+)
+_XPT: dict[str, Callable[[int], bytes]] = {
+    "n members": lambda n: _LIBRARY + _record(b"") * 2 + (_MEMBER + _DESCRIBED + _record(b"SAS     LB")) * n,
+    "n members' headers": lambda n: _LIBRARY + _record(b"") * 2 + _MEMBER * n,
+    "n headers out of place": lambda n: _LIBRARY + (b" " + _MEMBER) * 80 * (n // 80 + 1),
+    "n empty records": lambda n: _LIBRARY + _record(b"") * n,
+}  # fmt: skip
+_TOML: dict[str, Callable[[int], str]] = {
+    "n columns": lambda n: "[columns]\n" + "".join(f'c{i} = "x"\n' for i in range(n)),
+    "n wide columns": lambda n: '[[wide]]\ncolumn = "a"\nanalyte = "ALT"\n' * n,
+    "n names": lambda n: "[analytes]\n" + "".join(f'c{i} = "ALT"\n' for i in range(n)),
+    "n levels": lambda n: "a = " + "[" * n,
+    "n dots": lambda n: "a" + ".a" * n + " = 1",
+    "n tables": lambda n: "".join(f"[a{i}.b.c]\n" for i in range(n)),
+    "n dots in n tables": lambda n: "".join(f"[a{'.b' * 20}.c{i}]\n" for i in range(n)),
+    "n digits": lambda n: "a = " + "1" * n,
+    "n quotes": lambda n: 'a = """' + '\\"' * n,
+}  # fmt: skip
+
+
+def _mapped(text: str) -> None:
+    mapping([("mapping", text.encode())]).site_names([])
+
+
+_BOUNDARY = "b" * 20
+_PART = f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n%s\r\n'
+_FORMS: dict[str, Callable[[int], str]] = {
+    "a file of n bytes": lambda n: _PART % ("labs", '; filename="x.csv"', "x" * n),
+    "n parts": lambda n: _PART % ("a", "", "b") * n,
+    "n files": lambda n: _PART % ("a", '; filename="x.csv"', "b") * n,
+    "a field of n bytes": lambda n: _PART % ("a", "", "x" * n),
+    "n headers of a part": lambda n: f"--{_BOUNDARY}\r\n" + "a: b\r\n" * n + "\r\n\r\n",
+    "a header of n bytes": lambda n: f"--{_BOUNDARY}\r\na: " + "b" * n,
+    "n parameters of a part": lambda n: _PART % ("a", "; x=y" * n, "b"),
+    "n quotes of a name": lambda n: _PART % ("a" + '\\"' * n, "", "b"),
+    "n beginnings of a boundary": lambda n: _PART % ("labs", '; filename="x"', f"\r\n--{_BOUNDARY[:-1]}" * n),
+    "n carriage returns": lambda n: _PART % ("labs", '; filename="x"', "\r" * n),
+    "n dashes": lambda n: "-" * n,
+    "n line ends before": lambda n: "\r\n" * n,
+}  # fmt: skip
+
+
+def _form(build: Callable[[int], str]) -> Callable[[int], Sent]:
+    return lambda n: Sent(f"{build(n)}--{_BOUNDARY}--\r\n".encode(), len(build(n)))
+
+
+def _sent_form(sent: Sent) -> None:
+    async def blocks() -> AsyncGenerator[bytes, None]:
+        for at in range(0, len(sent.content), MIB):
+            yield sent.content[at : at + MIB]
+
+    async def write() -> None:
+        kind = f"multipart/form-data; boundary={_BOUNDARY}"
+        with tempfile.TemporaryDirectory() as folder:
+            await write_form(Headers({"content-type": kind}), blocks(), Path(folder))
+
+    asyncio.run(write())
+
+
+FORMATS: dict[str, tuple[str, Mapping[str, Callable[[int], str | bytes]]]] = {
+    "csv": ("CSV", _CSV), "ndjson": ("NDJSON", _NDJSON), "xlsx": ("XLSX", _XLSX),
+    "parquet": ("Parquet", _PARQUET), "xpt": ("XPT", _XPT),
+}  # fmt: skip
+
+
+def cases() -> list[Case]:
+    """Every format, a compressed text, mapping files and forms."""
+    found = [
+        Case(parser, attack, _file(f".{kind}", build), opened, start=16)
+        for kind, (parser, attacks) in FORMATS.items()
+        for attack, build in attacks.items()
+    ]
+    packed = _file(".csv.gz", lambda n: gzip.compress((HEADER + "\n" + _ROW * n).encode(), 9))
+    found.append(Case("CSV", "n rows, packed", packed, opened, most=MIB >> 3, per_byte=2000))
+    found += [Case("mapping", a, b, _mapped, most=64 << 10) for a, b in _TOML.items()]
+    found += [Case("multipart", a, _form(b), _sent_form) for a, b in _FORMS.items()]
+    return found

@@ -1,0 +1,18 @@
+"""``make evidence``: what is claimed of hostile callers, measured, one table per claim."""
+
+import sys
+
+from benchmarks import loop_lag, mixed_load, random_requests
+from benchmarks.doubling import __main__ as doubling
+
+MODULES = (doubling, loop_lag, random_requests, mixed_load)
+
+
+def main() -> bool:
+    """Print every table; return whether all claims hold."""
+    held = [module.main() for module in MODULES]
+    return all(held)
+
+
+if __name__ == "__main__":
+    sys.exit(not main())
