@@ -6,7 +6,6 @@ from pathlib import Path
 from tests.server.http.hostile import cases, lag_of, watched_service
 from toxgrade.server.records.db.engine import upgrade
 
-
 _MOST_MS = 50.0
 
 
