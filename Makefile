@@ -60,7 +60,7 @@ check: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
-	TOXGRADE_FULL=1 $(BIN)/pytest --numprocesses 1 tests/crash tests/server/records/test_audit.py tests/server/http/test_fuzz.py
+	TOXGRADE_FULL=1 $(BIN)/pytest --numprocesses 1 tests/crash tests/server/records/test_audit.py tests/server/http/test_fuzz.py tests/server/jobs/test_fuzzed_uploads.py
 
 # uv is not part of the project; any recent release writes the same files.
 LOCK = uv pip compile --universal --python-version 3.11 --generate-hashes \
