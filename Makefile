@@ -61,7 +61,7 @@ check: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
-	TOXGRADE_FULL=1 $(BIN)/pytest --numprocesses 1 tests/crash tests/server/records/test_audit.py tests/server/http/test_fuzz.py
+	TOXGRADE_FULL=1 $(BIN)/pytest --numprocesses 1 tests/crash tests/server/records/test_audit.py tests/server/http/test_fuzz.py tests/server/jobs/test_fuzzed_uploads.py
 
 evidence: setup
 	$(BIN)/python -m benchmarks.evidence

@@ -116,7 +116,7 @@ def test_an_upload_that_takes_no_end_is_given_up_by_the_clock(tmp_path: Path) ->
     os.mkfifo(tmp_path / "labs.csv")  # Nobody writes to it: reading waits, and takes no CPU time.
     begun = time.monotonic()
     with pytest.raises(FileError, match="took longer than 2 s"):
-        _cut(tmp_path, CutLimits(seconds=0.5))
+        _cut(tmp_path, CutLimits(seconds=0.2))
     assert time.monotonic() - begun < 20
 
 
@@ -125,7 +125,7 @@ def test_an_upload_that_takes_too_much_work_is_given_up(tmp_path: Path) -> None:
     rows = gzip.compress(_ROW.encode() * 400_000)
     (tmp_path / "labs.csv.gz").write_bytes(gzip.compress(HEADER.encode() + b"\n") + rows * 200)
     with pytest.raises(FileError, match="took more than 1 s of CPU time"):
-        _cut(tmp_path, CutLimits(seconds=0.4), "labs.csv.gz")
+        _cut(tmp_path, CutLimits(seconds=0.9), "labs.csv.gz")
 
 
 def test_a_full_disk_is_not_the_files_fault(tmp_path: Path) -> None:
@@ -148,3 +148,19 @@ def test_a_compressed_upload_becomes_at_most_so_much_longer(
     refused = cutting_process.answer(order).refused
     assert refused is not None
     assert "bytes once decompressed; split it" in refused
+
+
+def test_what_a_killed_process_had_unpacked_goes_with_the_upload(
+    new_sqlite: NewDatabase, tmp_path: Path
+) -> None:
+    with stored(new_sqlite(), tmp_path) as service:
+        queued = service.upload(_GOOD)
+        folder = service.store.folder(queued["id"])
+        (folder / "tmpabc").mkdir()
+        (folder / "tmpabc" / "0.text").write_text(_GOOD)
+        service.work()
+        assert service.batch(queued["id"])["state"] == "done"
+        assert {path.name for path in folder.iterdir()} == {
+            "grades.parquet",
+            "patients-of-grades.parquet",
+        }

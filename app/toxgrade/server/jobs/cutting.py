@@ -22,7 +22,7 @@ from toxgrade.server.jobs.partition import Cut
 
 _WATCH_SECONDS = 0.05
 _BYTES_PER_SHARE = 30_000_000
-_WALL_PER_CPU = 4  # A process that is blocked takes no CPU time.
+_WALL_PER_CPU = 10  # A blocked process takes no CPU time; one on a busy machine gets little.
 _COMMAND = (sys.executable, "-P", "-m", cutting_process.__name__)
 _ALLOCATOR = {"_RJEM_MALLOC_CONF": "narenas:2,dirty_decay_ms:5000"}  # As ``toxgrade grade`` has it.
 _log = structlog.get_logger()
@@ -37,7 +37,7 @@ class CutLimits:
     """What cutting one upload may take.
 
     ``memory``: bytes of its own, on Linux. ``seconds`` of CPU time, and as many again for each 30
-    MB of the upload; four times as long by the clock.
+    MB of the upload; ten times as long by the clock.
     """
 
     memory: int = 2 * 2**30
