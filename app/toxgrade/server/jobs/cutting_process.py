@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,7 +81,8 @@ def _confine(order: CutOrder) -> None:
         import ctypes  # noqa: PLC0415 - only there
 
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        Path("/proc/self/oom_score_adj").write_text("1000")
+        with suppress(OSError):  # A container may have /proc read-only.
+            Path("/proc/self/oom_score_adj").write_text("1000")
     if os.getppid() != order.worker:  # It has ended meanwhile.
         os._exit(1)
 
