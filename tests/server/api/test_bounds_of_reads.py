@@ -20,7 +20,8 @@ ONE = "one row, or what one request stored"
 
 _BOUNDS = {
     "/livez": ONE, "/readyz": ONE, "/metrics": "the routes",
-    "/.well-known/smart-configuration": ONE, "/fhir/.well-known/smart-configuration": ONE, "/fhir/metadata": FIXED,
+    "/.well-known/smart-configuration": ONE, "/fhir/.well-known/smart-configuration": ONE,
+    "/fhir/metadata": FIXED,
     "/fhir/OperationDefinition/ctcae-grade": FIXED, "/cds-services": FIXED,
     "/v1/criteria": FIXED, "/v1/criteria/compare": FIXED, "/v1/analytes": FIXED,
     "/v1/studies": LIMIT, "/v1/studies/{study}": ONE, "/v1/studies/{study}/patients": LIMIT,
