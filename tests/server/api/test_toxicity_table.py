@@ -108,7 +108,7 @@ def test_a_wrong_event_is_refused_by_field(
     (error,) = answer.json()["errors"]
     assert error["loc"] == [field]
     assert accepted in error["message"]
-    assert patient.get(f"{_P1}/events").json() == {"events": []}
+    assert patient.get(f"{_P1}/events").json() == {"events": [], "next": None}
 
 
 def test_a_patient_without_treatment_is_outside_the_denominator_and_named(
