@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from benchmarks.doubling.case import MIB, Case
@@ -208,6 +209,18 @@ _MAPS: dict[str, Callable[[int], Any]] = {
 }  # fmt: skip
 
 
+def _hooked(build: Callable[[int], Resource], n: int) -> Resource:
+    return _hook(build(n))
+
+
+def _treated(build: Callable[[int], Resource], n: int) -> Resource:
+    return _hook(bundle([observation(0)]), build(n))
+
+
+def _map_of(build: Callable[[int], Any], n: int) -> str:
+    return json.dumps(build(n))
+
+
 def _read_map(text: str) -> None:
     read_concept_map(json.loads(text), load().analytes.values())
 
@@ -227,18 +240,18 @@ def cases() -> list[Case]:
     }
     hooks = [
         Case("POST cds-services", attack, json_request(
-            "POST", "/cds-services/ctcae-labs", lambda n, build=build: _hook(build(n))), answered, most, 16,
+            "POST", "/cds-services/ctcae-labs", partial(_hooked, build)), answered, most, 16,
             in_tests=attack in courses)
         for attack, build in hooked.items()
     ]  # fmt: skip
     hooks += [
         Case("POST cds-services", f"radiotherapy: {attack}", json_request(
             "POST", "/cds-services/ctcae-labs",
-            lambda n, build=ATTACKS[attack]: _hook(bundle([observation(0)]), build(n))), answered, most, 16)
+            partial(_treated, ATTACKS[attack])), answered, most, 16)
         for attack in courses
     ]  # fmt: skip
     maps = [
-        Case("ConceptMap", attack, lambda n, build=build: json.dumps(build(n)), _read_map)
+        Case("ConceptMap", attack, partial(_map_of, build), _read_map)
         for attack, build in _MAPS.items()
     ]
     doubled: dict[str, Callable[[int], bytes]] = {

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from benchmarks.doubling.case import MIB, Case, Sent
@@ -78,6 +78,10 @@ _RESULTS: dict[str, Callable[[int], LabResult]] = {
     "no number": lambda i: _row(i, source_id=""),
     "equal ones": lambda i: _row(1),
 }  # fmt: skip
+
+
+def _several(one: Callable[[int], LabResult], n: int) -> list[LabResult]:
+    return [one(i) for i in range(n)]
 
 
 def _matched(labs: list[LabResult]) -> None:
@@ -180,7 +184,7 @@ def cases() -> list[Case]:
         for attack, build in attacks.items()
     ]
     found += [
-        Case(parser, f"n results: {kind}", lambda n, one=one: [one(i) for i in range(n)], read,
+        Case(parser, f"n results: {kind}", partial(_several, one), read,
              per_byte=20_000, most=5_000)
         for parser, read in _MANY.items()
         for kind, one in _RESULTS.items()

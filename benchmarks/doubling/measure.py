@@ -9,7 +9,6 @@ import os
 import pickle
 import resource
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -139,7 +138,7 @@ def run(case: Case, n: int) -> Cost:
 
 def _answer(case: Case, n: int) -> Cost | str:
     resource.setrlimit(resource.RLIMIT_CPU, (_LONGEST, _LONGEST))
-    sys.stderr = Path(os.devnull).open("w")  # The service's log, of this process alone.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # The service's log, of this process alone.
     try:
         _parse(case, case.build(1))  # Modules are imported, and patterns compiled.
         given = case.build(n)

@@ -15,6 +15,7 @@ from toxgrade.server.jobs.batches import Upload, create_batch, find_batch, new_b
 from toxgrade.server.jobs.rejects import list_rejects
 from toxgrade.server.jobs.upload_store import UploadStore
 from toxgrade.server.jobs.worker import Worker
+from toxgrade.server.records.current_state import grades_now
 from toxgrade.server.records.db.service_tables import batch_tasks
 from toxgrade.server.records.db.tables import grades, patients, results, studies, treatments
 from toxgrade.server.records.studies import save_study
@@ -92,6 +93,13 @@ class Batch:
     def store_all(self, text: str) -> None:
         self.upload(text)
         self.work()
+
+    def current(self) -> list[str]:
+        """The current grades, without their history."""
+        with self.engine.begin() as connection:
+            of_study = select(patients.c.id).join(studies).where(studies.c.name == self.study)
+            query = grades_now(grades.c.patient_id.in_(of_study))
+            return sorted(_text(dict(row)) for row in connection.execute(query).mappings())
 
     def found(self) -> dict[str, Any]:
         """What is stored and told in the end, without ids and times."""

@@ -16,11 +16,11 @@ from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.result import WITHDRAWN, LabResult
 from toxgrade.grading.rules import Graders, Rules
-from toxgrade.server.records.change import result_row
 from toxgrade.server.records.current_state import stored_result
 from toxgrade.server.records.doubts import flag_doubts, twins
 from toxgrade.server.records.identity import OWN_NUMBER
 from toxgrade.server.records.matching import Matcher
+from toxgrade.server.records.new_rows import result_row
 
 _GRADER: TermGrader = Graders(load()).for_rules(Rules())
 _NAMES = _GRADER.names

@@ -9,19 +9,17 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from toxgrade.errors import FieldFault, RequestError
-from toxgrade.grading.digits import to_plain_text
 from toxgrade.grading.flags import Flag
 from toxgrade.grading.impossible_dates import is_after_death
 from toxgrade.grading.patient import refuse_late_baseline
 from toxgrade.grading.phase import course_faults
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.units import Names
-from toxgrade.server.records.current_state import issued_text, unreadable_marks
 from toxgrade.server.records.doubts import twins
 from toxgrade.server.records.grade_changes import Basis, changed_grades, person_for, version_of
 from toxgrade.server.records.identity import Loc, content, distinct, identity
 from toxgrade.server.records.matching import Match, Matcher
-from toxgrade.server.records.new_rows import NewRows
+from toxgrade.server.records.new_rows import NewRows, result_row
 from toxgrade.server.records.patient_state import (
     GradeRow,
     PatientState,
@@ -100,15 +98,13 @@ def plan_change(
         sent = twins(results_sent, names)
     else:
         sent = [(result, False) for result in distinct(located, names)]
-    courses, before = known.courses, known.results
+    courses = known.courses
     if base is None:
         courses = _courses(courses, submission)
         refuse_late_baseline(submission.results, courses)
+        matches = _matches(connection, basis, known.results, sent)
     else:
-        before = results_up_to(connection, patient_id, base)
-    matcher = Matcher(names, load_versions(connection, before, results_sent, basis.grader))
-    matches = matcher.match_all(sent)
-    if base is not None:
+        matches = _matches(connection, basis, results_up_to(connection, patient_id, base), sent)
         matches = _not_yet_stored(connection, basis, known, sent, matches)
     new = [(_row(version), version) for match in matches if (version := match.version)]
     stored = {row["identity"]: (row, version_of(row)) for row in known.results}
@@ -125,6 +121,18 @@ def plan_change(
     found = iter(_by_result(results_sent, sent, matches, names))
     of_results = [None if loc in passed_over else next(found) for loc, _ in submission.results]
     return Change(new_rows, courses, current, of_results)
+
+
+def _matches(
+    connection: Connection,
+    basis: Basis,
+    stored: Sequence[Mapping[str, Any]],
+    sent: Sequence[tuple[LabResult, bool]],
+) -> list[Match]:
+    """Return where the results sent belong among those stored."""
+    results = [result for result, _ in sent]
+    versions = load_versions(connection, stored, results, basis.grader)
+    return Matcher(basis.grader.names, versions).match_all(sent)
 
 
 def _not_yet_stored(
@@ -148,9 +156,7 @@ def _not_yet_stored(
             match = Match(match.identity, None, match.ignored)
         found.append(match)
     if contested:
-        results = [result for result, _ in contested.values()]
-        versions = load_versions(connection, known.results, results, basis.grader)
-        again = Matcher(basis.grader.names, versions).match_all([*contested.values()])
+        again = _matches(connection, basis, known.results, [*contested.values()])
         for at, match in zip(contested, again, strict=True):
             found[at] = match
     return found
@@ -224,25 +230,3 @@ def _by_result(
         for result in results
         for key in [identity(result, names)]
     ]
-
-
-def result_row(result: LabResult) -> dict[str, object]:
-    """Return a result's own columns as they are stored."""
-    return {
-        "analyte": result.analyte,
-        "value": result.value.text if result.value else None,
-        "unit": result.unit,
-        "lln": to_plain_text(result.lln),
-        "uln": to_plain_text(result.uln),
-        "limit_unit": result.limit_unit,
-        "collected": result.collected.text if result.collected else None,
-        "status": result.status,
-        "is_baseline": result.is_baseline,
-        "source_id": result.source_id,
-        "source_scope": result.source_scope,
-        "issued": issued_text(result),
-        "lab": result.lab,
-        "unreadable": unreadable_marks(result),
-        "specimen": result.specimen,
-        "indicator": result.indicator,
-    }

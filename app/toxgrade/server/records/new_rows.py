@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from toxgrade.grading.result import Course
-from toxgrade.server.records.current_state import courses_document
+from toxgrade.grading.digits import to_plain_text
+from toxgrade.grading.result import Course, LabResult
+from toxgrade.server.records.current_state import courses_document, issued_text, unreadable_marks
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.tables import grades, results, treatments
 
@@ -66,3 +67,25 @@ def append_rows(connection: Connection, new: Sequence[tuple[int, NewRows]]) -> N
             grade |= owner
             grade["result_id"] = result["id"]
     append(connection, grades, [grade for rows, _ in owners for grade, _ in rows.grades])
+
+
+def result_row(result: LabResult) -> dict[str, object]:
+    """Return a result's own columns as they are stored."""
+    return {
+        "analyte": result.analyte,
+        "value": result.value.text if result.value else None,
+        "unit": result.unit,
+        "lln": to_plain_text(result.lln),
+        "uln": to_plain_text(result.uln),
+        "limit_unit": result.limit_unit,
+        "collected": result.collected.text if result.collected else None,
+        "status": result.status,
+        "is_baseline": result.is_baseline,
+        "source_id": result.source_id,
+        "source_scope": result.source_scope,
+        "issued": issued_text(result),
+        "lab": result.lab,
+        "unreadable": unreadable_marks(result),
+        "specimen": result.specimen,
+        "indicator": result.indicator,
+    }
