@@ -48,7 +48,7 @@ class JsonRoute(APIRoute):
 
     @property
     def reads_json(self) -> bool:
-        """Whether the body is JSON that a handler or FastAPI reads, not a file."""
+        """Return whether the body is JSON that a handler or FastAPI reads, not a file."""
         return self.body_field is not None
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
