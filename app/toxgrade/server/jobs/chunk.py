@@ -107,7 +107,8 @@ class StoredChunk:
             if unit and size + len(patient) > PIECE:
                 yield from self._stored(rows.source, unit)
                 unit, size = [], 0
-            if len(patient) > PIECE:
+            has_begun = patient.name is not None and patient.name == self._done.patient
+            if len(patient) > PIECE or has_begun:
                 yield from self._in_parts(rows.source, patient, skip)
                 skip = 0
                 continue
