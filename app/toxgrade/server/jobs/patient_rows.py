@@ -27,7 +27,7 @@ from toxgrade.server.records.identity import Loc, identity
 from toxgrade.server.records.patient_state import GradeRow
 from toxgrade.server.records.store_many import SentPatient
 
-MOST_RESULTS = 250_000
+MOST_RESULTS = 100_000
 """A patient of an upload has at most so many results: some 20 a day for 35 years. More are those of
 many patients whose column of patients was not recognised, and would take gigabytes of memory."""
 

@@ -37,7 +37,7 @@ BECAUSE = {
     "baseline-after-start": "a declared baseline is taken on or before the start of radiotherapy",
     "after-death": "the patient died before that day; only a withdrawal is taken",
     "two-contents": "the file has this result twice with different content; send one of them",
-    "too-many-results": "a patient has at most 250,000 results; is the patient column right?",
+    "too-many-results": "a patient has at most 100,000 results; is the patient column right?",
     "patient-erased": "the patient was erased; nothing more is stored under the pseudonym",
     "quarantined": "its part of the file could not be stored; see the batch",
 }

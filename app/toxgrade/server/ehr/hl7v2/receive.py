@@ -4,6 +4,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+import structlog
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
@@ -16,9 +17,11 @@ from toxgrade.server.ehr.hl7v2.message import Message, Segment
 from toxgrade.server.ehr.hl7v2.observation import PASSED_OVER
 from toxgrade.server.ehr.hl7v2.report import PatientResults, Site, read_oru
 from toxgrade.server.ehr.hl7v2.stream import Sent, parse, read_header, split
+from toxgrade.server.process import places
 from toxgrade.server.records.change import Submission
 from toxgrade.server.records.store import Stored, store
 
+_log = structlog.get_logger()
 _LATE = "dated after the patient's death as it is recorded"
 _TOLD = (*STORED_FLAGS, Flag.UNLIKELY_DATE)
 _MAX_LOOP_CHARACTERS = 50_000
@@ -126,6 +129,9 @@ class Receiver:
             return refused(header, RequestError(f"{error}; send it again")), codec, True
         except RequestError as error:
             return refused(header, error, sent.remarks), codec, False
+        except Exception as error:  # The sender must have an answer: it would send it for ever.
+            _log.error("unforeseen error", error=type(error).__name__, places=places(error))
+            return refused(header, RequestError("unforeseen error; it is logged")), codec, False
 
     def _read(self, message: Message, names: Names, remarks: list[Remark]) -> list[PatientResults]:
         """Return the results of a message by patient.
