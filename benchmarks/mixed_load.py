@@ -51,12 +51,16 @@ class Report:
     uploads: Counter[str] = field(default_factory=Counter)
     mebibytes: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether every answer came in time; true on a machine that does nothing else."""
+        return max(self.seconds, default=0) <= MOST_SECONDS
+
     def broken(self) -> list[str]:
-        """Return the claims that do not hold."""
+        """Return the claims that do not hold, without that of time."""
         claims = {
             "every well-behaved request is answered": not self.unanswered,
             "with success": all(200 <= status < 300 for status in self.answered),
-            f"none after more than {MOST_SECONDS} s": max(self.seconds, default=0) <= MOST_SECONDS,
             f"in at most {MOST_MEBIBYTES} MiB": max(self.mebibytes.values()) <= MOST_MEBIBYTES,
         }
         return [claim for claim, holds in claims.items() if not holds]
@@ -94,7 +98,7 @@ def main() -> bool:
         for name, url in found.items():
             report = run(url, Path(folder), 600)
             print(name, *report.lines(), sep="\n  ")
-            held = held and not report.broken()
+            held = held and report.is_quick and not report.broken()
     return held
 
 

@@ -100,7 +100,7 @@ def test_postgresql_killed_and_back(tmp_path: Path) -> None:
             assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
             assert refused.headers["Content-Type"] == "application/problem+json"
             assert status(server, "/v1/studies/default/patients/P1/grades") == 503
-            assert status(server, "/readyz") == 503
+            until(lambda: status(server, "/readyz") == 503, 5)
             assert status(server, "/livez") == 200
             cluster.start()
             until(lambda: status(server, "/readyz") == 200, 10)

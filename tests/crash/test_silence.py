@@ -49,13 +49,13 @@ def _refused_meanwhile(server: Running, within: float) -> None:
     refused = _post(server)
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
     assert status(server, "/v1/studies/default/patients/P1/grades") == 503
-    assert status(server, "/readyz") == 503
+    until(lambda: status(server, "/readyz") == 503, within)
     assert time.monotonic() - begun < within
     assert status(server, "/livez") == 200
 
 
 def _stored_once(server: Running) -> None:
-    until(lambda: status(server, "/readyz") == 200, 10)
+    until(lambda: status(server, "/readyz") == 200, 20)  # It was refused a moment ago.
     until(lambda: _post(server).status_code == 201, 10)
     assert len(stored(server)) == 1
 

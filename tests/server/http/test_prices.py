@@ -34,7 +34,8 @@ def _keys(url: str, *names: str) -> list[str]:
 )
 def test_time_is_paid_for_after_the_first_20_ms(what: str, seconds: float, tokens: int) -> None:
     limits = RateLimits(500)
-    limits.charge("a", seconds)
+    with limits.charged("a", iter([0.0, seconds]).__next__):
+        pass
     assert 5000 - limits._level("a") == pytest.approx(tokens, abs=5), what
 
 
@@ -49,6 +50,21 @@ def test_a_body_of_unannounced_length_pays_for_what_it_holds(new_sqlite: NewData
         for _ in range(10):
             sent = client.post("/v1/grade", content=iter([content]), headers=headers)
             assert sent.status_code == 200
+
+
+def test_storing_is_paid_for_by_the_time_of_the_writer(new_sqlite: NewDatabase) -> None:
+    """One value for a patient of 4,000 results grades them all, and others wait meanwhile."""
+    url = new_sqlite()
+    first, second = _keys(url, "first", "second")
+    path = "/v1/studies/default/patients/P1/results"
+    many = panel(*(value(source_id=str(i)) for i in range(4000)))
+    with served(Settings(database_url=url, rate_per_second=5)) as client:
+        keys = [{"Authorization": f"Bearer {key}"} for key in (first, second)]
+        assert client.post(path, json=many, headers=keys[0]).status_code == 201
+        assert client.post(path, json=panel(), headers=keys[1]).status_code == 201
+        later = client.post(path, json=panel(), headers=keys[1])
+    assert later.status_code == 429
+    assert int(later.headers["Retry-After"]) > 5
 
 
 def test_a_long_body_in_chunks_waits_for_its_share(new_sqlite: NewDatabase) -> None:

@@ -109,7 +109,7 @@ def _printable(text: str) -> str:
     return text
 
 
-DIGITS = r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
+DIGITS = r"([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
 _DAY = parse.FULL_DATE[1:-1]
 _START = parse.START_DATE[1:-1]
 _AT = f"{_DAY}|(19|2[0-2])[0-9]{{2}}(-(0[1-9]|1[0-2]))?"

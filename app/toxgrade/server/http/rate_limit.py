@@ -2,6 +2,8 @@
 
 import math
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from starlette.requests import Request
 
@@ -40,13 +42,22 @@ class RateLimits:
             raise TooManyRequests(math.ceil((needed - level) / self._per_second))
         self._take(caller, cost)
 
-    def charge(self, caller: str, seconds: float) -> None:
-        """Take out afterwards what a request took of a thread's time, also if that is not there.
+    @contextmanager
+    def charged(
+        self, caller: str | None, clock: Callable[[], float] = time.thread_time
+    ) -> Iterator[None]:
+        """Have the caller (None: nobody) pay afterwards for the time that the block takes, also
+        from a bucket that holds too few tokens.
 
         A token is a millisecond, after the first 20.
         """
-        if seconds > _FREE_SECONDS:
-            self._take(caller, (seconds - _FREE_SECONDS) * _TOKENS_PER_SECOND)
+        begun = clock()
+        try:
+            yield
+        finally:
+            seconds = clock() - begun
+            if caller is not None and seconds > _FREE_SECONDS:
+                self._take(caller, (seconds - _FREE_SECONDS) * _TOKENS_PER_SECOND)
 
     def take(self, caller: str, cost: float) -> float:
         """Take ``cost`` tokens; return after how many seconds the next may be taken.
@@ -71,7 +82,7 @@ class RateLimits:
         """Drop the buckets that are full again, because new ones are full too."""
         self._buckets = {
             caller: (level, since)
-            for caller, (level, since) in self._buckets.items()
+            for caller, (level, since) in [*self._buckets.items()]  # Threads add to it, too.
             if level + (now - since) * self._per_second < self._capacity
         }
 

@@ -75,10 +75,15 @@ class Service(msgspec.Struct, frozen=True):
         assert self.caller is not None, "a route that declares no need was let through"
         self.caller.require(role, study)
 
+    @property
+    def payer(self) -> str | None:
+        """Return the name of the caller whose share a request takes; None: nobody's."""
+        return None if self.caller in (None, ANYONE) else self.caller.name
+
     def spend(self, cost: float) -> None:
         """Take tokens from the caller's bucket; raise ``TooManyRequests`` if it lacks them."""
-        if self.caller not in (None, ANYONE):
-            self.rates.spend(self.caller.name, cost)
+        if self.payer is not None:
+            self.rates.spend(self.payer, cost)
 
     async def write(
         self,
@@ -92,7 +97,7 @@ class Service(msgspec.Struct, frozen=True):
         ``study`` and ``patient`` say what the request concerns where its path does not.
         """
         action = self._audit_action(study, patient)
-        guarded = self._unless_stale(job, action)
+        guarded = self._guarded(job, action)
         return await self._audited(action, self.writer.submit(guarded, action))
 
     async def store(
@@ -118,7 +123,7 @@ class Service(msgspec.Struct, frozen=True):
                 still be stored; the same request sent again then changes nothing.
         """
         action = self._audit_action(study, patient)
-        guarded, key = self._unless_stale(job, action), None
+        guarded, key = self._guarded(job, action), None
         if self.request is not None and self.caller is not None:
             key = await audit_context.idempotency_key(
                 self.request, self.caller, action, content, part
@@ -169,50 +174,45 @@ class Service(msgspec.Struct, frozen=True):
 
     async def beside_the_loop(self, work: Callable[[], Awaitable[T]]) -> T:
         """Return what ``work`` returns, awaited where requests with long bodies are."""
-        return await self.long_bodies.handle(work, self.caller.name if self.caller else "")
+        return await self.long_bodies.handle(work, self.payer or "")
 
     async def in_thread(self, job: Callable[[], T], *, is_costly: bool = False) -> T:
-        """Run a job in a thread, for whose time the caller then pays; raise ``Unavailable`` if it
-        took longer than ``TOXGRADE_READ_SECONDS``.
+        """Run a job in a thread, for whose time the caller pays, or raise ``Unavailable`` in time.
 
         ``is_costly``: it may read a whole study or draws a chart, and goes into the lane of such.
         """
         clock = time.perf_counter if is_costly else time.thread_time
-        took = self.settings.read_seconds  # unless it ends before
 
         def run() -> T:
-            nonlocal took
-            begun = clock()
-            try:
+            with self.rates.charged(self.payer, clock):
                 return job()
-            finally:
-                took = clock() - begun
 
-        caller = self.caller
         try:
             async with asyncio.timeout(self.settings.read_seconds):
                 if is_costly:
-                    return await self.costly.run(run, caller.name if caller else "")
+                    return await self.costly.run(run, self.payer or "")
                 return await to_thread.run_sync(run, abandon_on_cancel=True)
         except TimeoutError:
             raise Unavailable("the database did not answer in time; try again later") from None
-        finally:
-            if caller not in (None, ANYONE):
-                self.rates.charge(caller.name, took)
 
     async def audit_denial(self, request: Request, caller: Caller, study: str | None) -> None:
         """Record in the audit of the study, if it exists, that the caller was denied."""
         if action := audit_context.audit_action(request, caller, study):
             await self._record(replace(action, outcome="denied"))
 
-    def _unless_stale(
+    def _guarded(
         self, job: Callable[[Connection], T], action: AuditAction | None
     ) -> Callable[[Connection], T]:
-        """Return the job, refused if ``If-Match`` names another state of the patient or study."""
+        """Return the job, for whose time the caller pays, refused if ``If-Match`` is not met."""
         expected = self.request.headers.get("if-match") if self.request else None
-        if action is None or expected is None:
-            return job
-        return unless_stale(job, action.study, action.patient, expected)
+        if action is not None and expected is not None:
+            job = unless_stale(job, action.study, action.patient, expected)
+
+        def run(connection: Connection) -> T:
+            with self.rates.charged(self.payer):
+                return job(connection)
+
+        return run
 
     def _audit_action(self, study: str | None, patient: str | None) -> AuditAction | None:
         if self.request is None or self.caller is None:
