@@ -14,7 +14,7 @@ from fastapi import HTTPException
 from starlette.requests import Request
 
 from toxgrade.errors import FieldFault
-from toxgrade.server.access import ANYONE
+from toxgrade.server.access import ANYONE, Caller
 from toxgrade.server.http.long_bodies import count_values
 from toxgrade.server.http.rate_limit import BYTES_PER_TOKEN, is_announced
 
@@ -40,18 +40,25 @@ class BodyProblem(HTTPException):
         self.faults, self.begun = list(faults), begun
 
 
-async def paid_stream(
+def paid_stream(
     request: Request, bytes_per_token: int = BYTES_PER_TOKEN
 ) -> AsyncGenerator[bytes, None]:
-    """Yield the body in the pieces that arrive; the caller pays for each if it was not announced.
+    """Return the body in the pieces that arrive; the caller pays for each if it was not announced.
 
     Where the caller's bucket is far below zero, the next piece waits, and the sender with it.
     """
     caller = getattr(request.state, "caller", ANYONE)
-    pays = caller is not ANYONE and not is_announced(request)
+    if caller is ANYONE or is_announced(request):
+        return request.stream()
+    return _paid(request, caller, bytes_per_token)
+
+
+async def _paid(
+    request: Request, caller: Caller, bytes_per_token: int
+) -> AsyncGenerator[bytes, None]:
     rates = request.app.state.service.rates
     async for piece in request.stream():
-        if pays and (seconds := rates.take(caller.name, len(piece) / bytes_per_token)):
+        if seconds := rates.take(caller.name, len(piece) / bytes_per_token):
             await asyncio.sleep(seconds)
         yield piece
 
@@ -95,7 +102,8 @@ def read_json(body: bytes, most_values: int | None = None) -> Any:
         BodyProblem: it is not UTF-8 or not JSON, is nested too deeply, or has duplicate keys or a
             number with an exponent beyond those of ``Decimal``; or it has too many values (413).
     """
-    number = count_values(body, most_values or len(body))
+    most = min(most_values or _MANY_VALUES, _MANY_VALUES)
+    number = count_values(body, len(body)) if len(body) > most else 0
     if most_values is not None and number > most_values:
         raise BodyProblem(413, f"the body has more than {most_values} values; send a batch")
     refused: list[_Refused] = []
@@ -149,6 +157,8 @@ def read_json(body: bytes, most_values: int | None = None) -> Any:
 
 def _decoded(body: bytes) -> str:
     """Return the text, decoded piece by piece, as other threads wait meanwhile."""
+    if len(body) <= _BLOCK_BYTES:
+        return body.decode("utf-8-sig")
     if len(body) <= _BLOCK_BYTES:
         return body.decode("utf-8-sig")
     decoder = codecs.getincrementaldecoder("utf-8-sig")()

@@ -59,14 +59,16 @@ class FramingProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
-        self._count_head(len(url))
+        self._head += len(url)
+        if self._head > _MAX_HEAD_BYTES:
+            self._stop_parsing(_LONG_HEAD)
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_body:
             return  # It is a trailer.
-        self._count_head(len(name) + len(value))
-        if len(self.headers) >= _MAX_HEADERS:
+        self._head += len(name) + len(value)
+        if self._head > _MAX_HEAD_BYTES or len(self.headers) >= _MAX_HEADERS:
             self._stop_parsing(_LONG_HEAD)
         super().on_header(name, value)
 
@@ -118,11 +120,6 @@ class FramingProtocol(HttpToolsProtocol):
         if self.cycle.response_complete:
             return not self._in_body
         return not (self.pipeline or self.cycle.response_started)
-
-    def _count_head(self, size: int) -> None:
-        self._head += size
-        if self._head > _MAX_HEAD_BYTES:
-            self._stop_parsing(_LONG_HEAD)
 
     def _stop_parsing(self, fault: _Refusal) -> None:
         """Stop in the midst of what was received; ``send_400_response`` then answers."""

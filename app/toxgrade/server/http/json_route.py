@@ -101,9 +101,10 @@ class JsonRequest(Request):
 
     async def json(self) -> Any:
         body = await self.body()
+        if len(body) <= _SMALL_BYTES:  # It cannot hold too much of anything.
+            return read_json(body)
         document = read_json(body, self.most_values)
-        if len(body) > _SMALL_BYTES:
-            _refuse_wide(document)
+        _refuse_wide(document)
         return document
 
 
@@ -136,10 +137,12 @@ class DirectRoute(JsonRoute):
         path_params, (body_param,) = self.dependant.path_params, self.dependant.body_params
 
         async def handle(sent: JsonRequest) -> Response:
-            document = await sent.json() if await sent.body() else None
+            sent_body = await sent.body()
+            document = await sent.json() if sent_body else None
             if document is None:
                 raise RequestValidationError([{"type": "missing", "loc": ("body",), "msg": ""}])
-            refuse_long_lists(document, sent.app.state.service.settings.max_results)
+            if len(sent_body) > _SMALL_BYTES:
+                refuse_long_lists(document, sent.app.state.service.settings.max_results)
             content, errors = body.validate(document, {}, loc=("body",))
             arguments = {body_param.name: content}
             for field in path_params:

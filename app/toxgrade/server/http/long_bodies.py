@@ -27,6 +27,8 @@ def count_values(body: bytes, most: int) -> int:
 
 def is_long(body: bytes) -> bool:
     """Return whether a body may keep a loop busy for longer than some 30 ms."""
+    if len(body) <= _MANY_VALUES:  # Each value takes a byte at least.
+        return False
     return len(body) > _MANY_BYTES or count_values(body, _MANY_VALUES) > _MANY_VALUES
 
 

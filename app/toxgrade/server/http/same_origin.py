@@ -7,6 +7,7 @@ from toxgrade.server.http.middleware import is_of_browser_clients
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _OURS = ("same-origin", "none")  # none: typed by a person
+_TOLD = {b"sec-fetch-site", b"origin"}
 _PORTS = {"http": ":80", "https": ":443"}
 
 
@@ -17,7 +18,8 @@ def refuse_other_sites(request: Request) -> None:
     ``Origin``, whose host must be the one that was asked. Programs send neither. What carries an
     Authorization header is not looked at: no page can add it without asking us first (CORS).
     """
-    if request.method in _SAFE or "authorization" in request.headers:
+    sent = {name for name, _ in request.scope["headers"]}
+    if request.method in _SAFE or b"authorization" in sent or sent.isdisjoint(_TOLD):
         return
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     if site in _OURS or (site is None and (origin is None or _is_ours(request, origin))):
