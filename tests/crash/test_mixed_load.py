@@ -1,4 +1,4 @@
-"""A service under a mixed load, much of it hostile: ten minutes of it are ``make evidence``."""
+"""A minute of a mixed load, much of it hostile; ``make evidence`` runs ten, and holds the times."""
 
 from pathlib import Path
 
