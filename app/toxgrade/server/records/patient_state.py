@@ -8,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Integer, MappingResult, bindparam, or_, select
+from sqlalchemy import Connection, CursorResult, Integer, bindparam, or_, select
 
 from toxgrade.grading.flags import Flag
 from toxgrade.grading.grader import TermGrader
@@ -126,7 +126,7 @@ def load_states(connection: Connection, ids: Sequence[int]) -> dict[int, Patient
     # A patient's later rows replace earlier ones, so the newest courses count.
     courses = {row.patient_id: row.courses for row in connection.execute(_COURSES, chosen)}
     stored, graded = (
-        _by_patient(connection.execute(query, chosen).mappings()) for query in (_RESULTS, _GRADES)
+        _by_patient(connection.execute(query, chosen)) for query in (_RESULTS, _GRADES)
     )
     died = {n: FollowUp(*known).died for n, *known in connection.execute(_FOLLOW_UPS, chosen)}
     return {
@@ -145,10 +145,12 @@ def results_up_to(
     return [dict(row) for row in connection.execute(_RESULTS_UP_TO, chosen).mappings()]
 
 
-def _by_patient(rows: MappingResult) -> dict[int, list[dict[str, Any]]]:
-    found = defaultdict(list)
+def _by_patient(rows: CursorResult[Any]) -> dict[int, list[dict[str, Any]]]:
+    """Return rows as dictionaries; those of SQLAlchemy take twice as long."""
+    names, found = tuple(rows.keys()), defaultdict(list)
+    patient = names.index("patient_id")
     for row in rows:
-        found[row["patient_id"]].append(dict(row))
+        found[row[patient]].append(dict(zip(names, row, strict=True)))
     return found
 
 
