@@ -177,7 +177,7 @@ async def identify_session(service: Service, request: Request) -> Caller:
 
     Raises:
         Unauthorized: there is no cookie, or its session has ended.
-        TooManyRequests: it has ended, and its address has sent too many bad credentials.
+        TooManyRequests: too many others of addresses with bad credentials wait to be checked.
     """
     presented = request.cookies.get(session_cookie(request))
     if not presented:
@@ -185,7 +185,8 @@ async def identify_session(service: Service, request: Request) -> Caller:
     sessions = service.sessions
     if caller := sessions.remembered(presented):
         return caller
-    async with service.guesses.limited(_host(request), was_good=sessions.was_good(presented)):
+    was_good = sessions.was_good(presented)
+    async with service.guesses.limited(_host(request), was_good=was_good, is_session=True):
         return await service.read(lambda c: sessions.check(c, presented))
 
 
