@@ -87,7 +87,7 @@ def test_a_key_that_was_good_is_a_guess_once_it_is_not(
 def test_a_browser_whose_session_has_ended_signs_in_again_beside_bad_keys(
     guarded: tuple[httpx.Client, str, str],
 ) -> None:
-    """It was told 429 on every page, and by the form with a good key, as long as it had a cookie."""
+    """Every page, and the form with a good key, answered 429 as long as it had a cookie."""
     client, one, two = guarded
     address = {"X-Forwarded-For": "192.0.2.7"}
     _asked(client, "/sign-in", one, "192.0.2.7")
