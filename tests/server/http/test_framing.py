@@ -281,3 +281,41 @@ class _Flow:
 class _Loop:
     def call_later(self, *_: object) -> None:
         """Nothing is timed here."""
+
+
+_H2C = (
+    b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n"
+)
+_WEBSOCKET = b"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"
+
+
+@pytest.mark.parametrize(
+    "offer", [_H2C, _WEBSOCKET, b"Upgrade: TLS/1.0\r\nConnection: Upgrade\r\n"]
+)
+@pytest.mark.parametrize("size", [1, 50, 1 << 20])
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_an_offer_of_another_protocol_takes_nothing_from_the_body(
+    checked: tuple[httpx.Client, str], offer: bytes, size: int, is_chunked: bool
+) -> None:
+    """Java's client offers HTTP/2 with its first request; its body was dropped, and it got 422."""
+    client, key = checked
+    length = b"Content-Length: %d\r\n" % len(_PANEL)
+    body = _chunk(_PANEL) + _LAST + b"\r\n" if is_chunked else _PANEL
+    head = _POST + offer + (b"Transfer-Encoding: chunked\r\n" if is_chunked else length)
+    head += f"Authorization: Bearer {key}\r\n".encode()
+    last = head + b"Connection: close\r\n\r\n" + body
+    sent = head + b"\r\n" + body + last
+    with _connected(client) as connection:
+        for at in range(0, len(sent), size):
+            connection.sendall(sent[at : at + size])
+        assert _statuses(connection) == [200, 200]
+
+
+def test_an_offer_takes_nothing_from_the_limits(checked: tuple[httpx.Client, str]) -> None:
+    client, _ = checked
+    with _connected(client) as connection:
+        connection.sendall(b"CONNECT /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert _statuses(connection) == [400]
+    with _connected(client) as connection:
+        connection.sendall((b"GET /livez HTTP/1.1\r\nHost: x\r\n" + _H2C + b"\r\n") * 40)
+        assert set(_statuses(connection)) <= {200, 429}

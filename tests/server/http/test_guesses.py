@@ -84,6 +84,28 @@ def test_a_key_that_was_good_is_a_guess_once_it_is_not(
     assert (statuses[0], statuses[-1]) == (401, 429)
 
 
+def test_a_browser_whose_session_has_ended_signs_in_again_beside_bad_keys(
+    guarded: tuple[httpx.Client, str, str],
+) -> None:
+    """Every page, and the form with a good key, answered 429 as long as it had a cookie."""
+    client, one, two = guarded
+    address = {"X-Forwarded-For": "192.0.2.7"}
+    _asked(client, "/sign-in", one, "192.0.2.7")
+    ended = {**address, "Cookie": f"toxgrade_session={client.cookies['toxgrade_session']}"}
+    assert client.post("/sign-out", headers=address).status_code == 303
+    client.cookies.clear()
+    for _ in range(40):
+        _asked(client, "/v1/studies", _BAD, "192.0.2.7")
+    page = client.get("/studies/default", headers=ended)
+    assert page.status_code == 401
+    assert 'action="/sign-in"' in page.text
+    assert 'action="/sign-in"' in client.get("/sign-in", headers=ended).text
+    assert client.post("/sign-out", headers=ended).status_code == 303
+    signed_in = client.post("/sign-in", data={"key": two}, headers=ended)
+    assert signed_in.status_code == 303
+    assert client.get("/studies/default", headers=address).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("first", "second", "is_one"),
     [

@@ -1,5 +1,6 @@
 """Requests cost what they hold and take: bodies by what comes, charts by the time of drawing."""
 
+import socket
 import statistics
 import threading
 import time
@@ -97,6 +98,43 @@ def test_an_upload_costs_little_for_its_length(new_sqlite: NewDatabase) -> None:
         for content in (file.encode(), iter([file.encode(), line.encode()])):
             sent = client.post(address, content=content, headers={"Content-Type": "text/csv"})
             assert sent.status_code == 202, sent.text
+
+
+def test_what_is_not_read_is_not_paid_for(new_sqlite: NewDatabase) -> None:
+    """A length of 15 digits, answered by 413, once took its key's share for 15 years."""
+    url = new_sqlite()
+    (key,) = _keys(url, "one")
+    with served(Settings(database_url=url, workers=0)) as client:
+        client.headers["Authorization"] = f"Bearer {key}"
+        address = client.base_url.host, client.base_url.port or 80
+        for path in ("/v1/grade", "/hl7v2", "/fhir/$ctcae-grade", "/v1/studies/default/batches"):
+            head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            head += f"Authorization: Bearer {key}\r\nContent-Length: {10**15}\r\n\r\n"
+            with socket.create_connection(address, timeout=10) as connection:
+                connection.sendall(head.encode() + b"x" * 10_000)
+                assert int(connection.recv(65536)[9:12]) in (413, 415), path
+            assert client.get("/v1/studies").status_code == 200, path
+
+
+@pytest.mark.parametrize("is_announced", [True, False])
+def test_who_uploads_a_long_file_may_ask_how_far_it_is(
+    new_sqlite: NewDatabase, is_announced: bool
+) -> None:
+    """It waits for its share, in which it leaves a half: 40 MB cost 160 tokens."""
+    url = new_sqlite()
+    (key,) = _keys(url, "one")
+    content = (
+        b"patient,analyte,value,unit,lln,uln,collected\n" + b"P1,ALT,50,U/L,,40,\n" * 2_200_000
+    )
+    with served(Settings(database_url=url, rate_per_second=100, workers=0)) as client:
+        client.headers["Authorization"] = f"Bearer {key}"
+        for _ in range(70):  # It has not all of its share any more.
+            client.get("/v1/studies")
+        sent = content if is_announced else iter([content])
+        headers = {"Content-Type": "text/csv"}
+        answer = client.post("/v1/studies/default/batches", content=sent, headers=headers)
+        assert answer.status_code == 202, answer.text
+        assert [client.get("/v1/studies").status_code for _ in range(50)] == [200] * 50
 
 
 @contextmanager

@@ -98,7 +98,7 @@ class RejectPage(BaseModel):
 
 @router.post(
     "", status_code=202, response_model=BatchAnswer, summary="Store a lab export",
-    openapi_extra=UPLOAD, dependencies=[require_role("writer", uploads=True)],
+    openapi_extra=UPLOAD, dependencies=[require_role("writer")],
 )  # fmt: skip
 async def post_batch(
     request: Request, service: TheService, study: StudyName, filename: Text | None = None

@@ -12,7 +12,6 @@ from toxgrade.errors import Forbidden, NotFound, Unauthorized
 from toxgrade.server.access import ANYONE, Caller, Role
 from toxgrade.server.access.credentials import ACCEPTED
 from toxgrade.server.access.tokens import use_token
-from toxgrade.server.http.rate_limit import BYTES_PER_TOKEN, UPLOAD_BYTES_PER_TOKEN, cost
 from toxgrade.server.http.same_origin import refuse_other_sites
 from toxgrade.server.http.service import Service
 from toxgrade.server.records.studies import PATIENT_NAME, STUDY_NAME
@@ -27,13 +26,10 @@ class RequireRole(HTTPBearer):
     the role on any study; its handler then calls ``Service.require`` with the study it finds.
     """
 
-    def __init__(
-        self, role: Role, *, tokens_once: bool = False, session: bool = False, uploads: bool = False
-    ) -> None:
+    def __init__(self, role: Role, *, tokens_once: bool = False, session: bool = False) -> None:
         super().__init__(scheme_name="bearer", description=ACCEPTED, auto_error=False)
         self.role: Role = role
         self._tokens_once, self._session = tokens_once, session
-        self._bytes_per_token = UPLOAD_BYTES_PER_TOKEN if uploads else BYTES_PER_TOKEN
 
     async def __call__(self, request: Request) -> None:  # type: ignore[override]
         """Check the caller, once per request.
@@ -51,7 +47,7 @@ class RequireRole(HTTPBearer):
         service: Service = request.app.state.service
         caller = await self._caller(request, service)
         if caller is not ANYONE:
-            service.rates.spend(caller.name, cost(request, self._bytes_per_token))
+            service.rates.spend(caller.name, 1)  # Who reads its body charges for that.
         names = request.path_params
         study, patient = names.get("study"), names.get("patient")
         if study is None and request.scope["query_string"]:
@@ -98,17 +94,13 @@ class Public:
         refuse_other_sites(request)
 
 
-def require_role(
-    role: Role, *, tokens_once: bool = False, session: bool = False, uploads: bool = False
-) -> params.Depends:
+def require_role(role: Role, *, tokens_once: bool = False, session: bool = False) -> params.Depends:
     """Declare the role that a route or router needs: ``dependencies=[require_role("reader")]``.
 
     ``tokens_once``: a token of the issuer is accepted once, by its ``jti``, as CDS Hooks requires.
     ``session``: the route is a page, where the cookie of the sign-in page is accepted too.
-    ``uploads``: its body is a file, which costs less for its length.
     """
-    required = RequireRole(role, tokens_once=tokens_once, session=session, uploads=uploads)
-    return params.Depends(required)
+    return params.Depends(RequireRole(role, tokens_once=tokens_once, session=session))
 
 
 def public() -> params.Depends:
@@ -177,7 +169,7 @@ async def identify_session(service: Service, request: Request) -> Caller:
 
     Raises:
         Unauthorized: there is no cookie, or its session has ended.
-        TooManyRequests: it has ended, and its address has sent too many bad credentials.
+        TooManyRequests: too many others of addresses with bad credentials wait to be checked.
     """
     presented = request.cookies.get(session_cookie(request))
     if not presented:
@@ -185,7 +177,8 @@ async def identify_session(service: Service, request: Request) -> Caller:
     sessions = service.sessions
     if caller := sessions.remembered(presented):
         return caller
-    async with service.guesses.limited(_host(request), was_good=sessions.was_good(presented)):
+    was_good = sessions.was_good(presented)
+    async with service.guesses.limited(_host(request), was_good=was_good, is_session=True):
         return await service.read(lambda c: sessions.check(c, presented))
 
 

@@ -16,7 +16,11 @@ from starlette.requests import Request
 from toxgrade.errors import FieldFault
 from toxgrade.server.access import ANYONE, Caller
 from toxgrade.server.http.long_bodies import count_values
-from toxgrade.server.http.rate_limit import BYTES_PER_TOKEN, is_announced
+from toxgrade.server.http.rate_limit import (
+    BYTES_PER_TOKEN,
+    UPLOAD_BYTES_PER_TOKEN,
+    is_announced,
+)
 
 # Longer integers become Decimal, because ``int`` refuses texts of more than 4,300 digits.
 _MAX_INTEGER_DIGITS = 15
@@ -40,27 +44,39 @@ class BodyProblem(HTTPException):
         self.faults, self.begun = list(faults), begun
 
 
-def paid_stream(
-    request: Request, bytes_per_token: int = BYTES_PER_TOKEN
-) -> AsyncGenerator[bytes, None]:
-    """Return the body in the pieces that arrive; the caller pays for each if it was not announced.
+async def paid_stream(request: Request) -> AsyncGenerator[bytes, None]:
+    """Yield the body in the pieces that arrive; the caller pays, in advance if it was announced.
 
-    Where the caller's bucket is far below zero, the next piece waits, and the sender with it.
+    Else, where the caller's bucket is far below zero, the next piece waits, and the sender with it.
+
+    Raises:
+        TooManyRequests: it was announced, and the caller's bucket holds too few tokens for it.
     """
     caller = getattr(request.state, "caller", ANYONE)
-    if caller is ANYONE or is_announced(request):
-        return request.stream()
-    return _paid(request, caller, bytes_per_token)
-
-
-async def _paid(
-    request: Request, caller: Caller, bytes_per_token: int
-) -> AsyncGenerator[bytes, None]:
-    rates = request.app.state.service.rates
+    if caller is not ANYONE and is_announced(request):
+        announced = int(request.headers.get("content-length", 0))
+        request.app.state.service.rates.spend(caller.name, announced // BYTES_PER_TOKEN)
     async for piece in request.stream():
-        if seconds := rates.take(caller.name, len(piece) / bytes_per_token):
-            await asyncio.sleep(seconds)
+        if caller is not ANYONE and not is_announced(request):
+            await _pay(request, caller, len(piece) / BYTES_PER_TOKEN)
         yield piece
+
+
+async def upload_stream(request: Request) -> AsyncGenerator[bytes, None]:
+    """Yield a file in the pieces that arrive; it is slowed where its caller has half a bucket left.
+
+    So an upload is never refused for its length, nor takes what other requests of its key need.
+    """
+    caller = getattr(request.state, "caller", ANYONE)
+    async for piece in request.stream():
+        if caller is not ANYONE:
+            await _pay(request, caller, len(piece) / UPLOAD_BYTES_PER_TOKEN, kept=0.5)
+        yield piece
+
+
+async def _pay(request: Request, caller: Caller, cost: float, kept: float = -1) -> None:
+    if seconds := request.app.state.service.rates.take(caller.name, cost, kept):
+        await asyncio.sleep(seconds)
 
 
 async def limited_body(request: Request, max_bytes: int) -> bytes:
@@ -68,6 +84,7 @@ async def limited_body(request: Request, max_bytes: int) -> bytes:
 
     Raises:
         BodyProblem: it is too long (413), or has a Content-Encoding (415).
+        TooManyRequests: the caller's bucket holds too few tokens for it.
     """
     text = f"the body is longer than {max_bytes} bytes; send a batch"
     announced = request.headers.get("content-length", "")

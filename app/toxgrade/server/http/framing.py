@@ -1,5 +1,7 @@
 """Limits of what a client sends beside bodies: heads, chunk headers, trailers, requests ahead.
 
+Offers of other protocols, which it need not take (RFC 9110, 7.8), are passed over.
+
 uvicorn alone keeps all of it: 150 MB of trailers, sent without a key, stayed in memory, and a
 trailer ``Authorization`` counted as the header (RFC 9110, 6.5.1, forbids to merge them).
 """
@@ -7,6 +9,7 @@ trailer ``Authorization`` counted as the header (RFC 9110, 6.5.1, forbids to mer
 import asyncio
 import json
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _MAX_HEAD_BYTES = 64 * 1024
@@ -47,12 +50,40 @@ class FramingProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._beside += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        while data:
+            data = self._parse(data)
         self._beside = max(self._beside, 0)  # A head and its body may have come together.
         if not self._in_body and self._beside > _MAX_HEAD_BYTES:
             self.refuse(*_LONG_HEAD)
         elif self._in_body and self._beside > _MAX_BESIDE_BYTES + _BESIDE_EACH * self._bodied:
             self.refuse(*_BESIDE)
+
+    def _parse(self, data: bytes) -> bytes:
+        """Parse what was received; return what is to be parsed again.
+
+        An offer of another protocol is passed over. Java's client makes one with its first request,
+        whose body uvicorn alone would take for that protocol and drop.
+        """
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            return self._without_offer() + data[offer.args[0] :]
+        except httptools.HttpParserError:
+            self.send_400_response("")
+        return b""
+
+    def _without_offer(self) -> bytes:
+        """Return the head of the request without ``Upgrade``; nothing, if it cannot be answered."""
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.refuse(*_INVALID)
+            return b""
+        first = b"%s %s HTTP/%s" % (method, self.url, self.parser.get_http_version().encode())
+        kept = (b"%s: %s" % header for header in self.headers if header[0] != b"upgrade")
+        self.parser = httptools.HttpRequestParser(self)  # The other may be at its end (``close``).
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        return b"\r\n".join([first, *kept, b"", b""])
 
     def on_message_begin(self) -> None:
         self._beside = self._head = 0
@@ -73,6 +104,8 @@ class FramingProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return  # ``_parse`` has it parsed again.
         if len(self.pipeline) >= _MAX_AHEAD:
             self._stop_parsing(_AHEAD)
         self._in_body, self._beside, self._bodied = True, 0, 0
@@ -84,6 +117,8 @@ class FramingProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         self._in_body, self._beside = False, 0
         self._stop_lingering()
         super().on_message_complete()

@@ -27,13 +27,18 @@ class Guesses:
         self._turn, self._waiting = asyncio.Lock(), 0
 
     @asynccontextmanager
-    async def limited(self, host: str, *, was_good: bool) -> AsyncIterator[None]:
+    async def limited(
+        self, host: str, *, was_good: bool, is_session: bool = False
+    ) -> AsyncIterator[None]:
         """Count the credentials as bad if the check that runs inside says so.
 
-        ``was_good``: they were good before in this process.
+        ``was_good``: they were good before in this process. ``is_session``: they are a session's,
+        which ends without the browser's knowledge; it must learn so in order to sign in again.
 
         Raises:
-            TooManyRequests: they are bad and the address has used up its share, or too many wait.
+            Unauthorized: they are bad.
+            TooManyRequests: they are bad, no session's, and the address has used up its share; or
+                too many wait.
         """
         address = _network(host)
         seconds = self._seconds_until_free(address)
@@ -45,7 +50,7 @@ class Guesses:
                     yield
         except Unauthorized:
             self._count(address)
-            if seconds:
+            if seconds and not is_session:
                 raise _too_many(seconds) from None
             raise
 

@@ -16,6 +16,7 @@ BYTES_PER_TOKEN = 4000  # about 20 laboratory values
 UPLOAD_BYTES_PER_TOKEN = 256 * 1024  # They are written to disk, or sent from it, and not read.
 _FREE_SECONDS = 0.02  # A request has so much time of a thread; what it takes beyond is paid for.
 _TOKENS_PER_SECOND = 1000
+_NEARLY_FULL = 0.9
 _MAX_BUCKETS = 10_000  # With so many, those that are full again are dropped.
 
 
@@ -30,14 +31,15 @@ class RateLimits:
     def spend(self, caller: str, cost: float) -> None:
         """Take ``cost`` tokens from the caller's bucket.
 
-        A request that costs more than a full bucket passes when the bucket is full and leaves it
-        below zero, so that large panels are possible and the caller waits longer after one.
+        A request that costs more passes when the bucket is nearly full, as the key's other requests
+        take from it too, and leaves it below zero: large panels are possible, and the caller waits
+        longer after one.
 
         Raises:
             TooManyRequests: the bucket holds too few; ``retry_after`` says when it has enough.
         """
         level = self._level(caller)
-        needed = min(cost, self._capacity)
+        needed = min(cost, _NEARLY_FULL * self._capacity)
         if level < needed:
             raise TooManyRequests(math.ceil((needed - level) / self._per_second))
         self._take(caller, cost)
@@ -59,13 +61,13 @@ class RateLimits:
             if caller is not None and seconds > _FREE_SECONDS:
                 self._take(caller, (seconds - _FREE_SECONDS) * _TOKENS_PER_SECOND)
 
-    def take(self, caller: str, cost: float) -> float:
+    def take(self, caller: str, cost: float, kept: float = -1) -> float:
         """Take ``cost`` tokens; return after how many seconds the next may be taken.
 
-        A bucket may go below zero by what a full one holds before anybody has to wait.
+        ``kept`` is the level, as a part of a full bucket, below which one has to wait.
         """
         self._take(caller, cost)
-        return max(0.0, (-self._capacity - self._level(caller)) / self._per_second)
+        return max(0.0, (kept * self._capacity - self._level(caller)) / self._per_second)
 
     def _level(self, caller: str) -> float:
         now = time.monotonic()
@@ -90,13 +92,3 @@ class RateLimits:
 def is_announced(request: Request) -> bool:
     """Return whether a request says how long its body is, or has none."""
     return "transfer-encoding" not in request.headers
-
-
-def cost(request: Request, bytes_per_token: int = BYTES_PER_TOKEN) -> float:
-    """Return a request's cost in tokens: 1, and what its body costs by its announced length.
-
-    A body of unannounced length is paid for as ``paid_stream`` reads it.
-    """
-    if not is_announced(request):
-        return 1
-    return 1 + int(request.headers.get("content-length", 0)) // bytes_per_token

@@ -24,7 +24,7 @@ from toxgrade.errors import (
     RequestError,
     TooLarge,
 )
-from toxgrade.server.http.body import BodyProblem, paid_stream
+from toxgrade.server.http.body import BodyProblem, upload_stream
 from toxgrade.server.http.multipart import MAX_OPTIONS, OPTION_LENGTH, Files, write_body, write_form
 from toxgrade.server.http.rate_limit import UPLOAD_BYTES_PER_TOKEN
 from toxgrade.server.http.service import Service
@@ -119,7 +119,7 @@ async def _limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
     if declared.isdecimal() and int(declared) > limit:
         raise TooLarge(detail)
     read, block = 0, bytearray()
-    async for received in paid_stream(request, UPLOAD_BYTES_PER_TOKEN):
+    async for received in upload_stream(request):
         read += len(received)
         if read > limit:
             raise TooLarge(detail)

@@ -46,7 +46,8 @@ async def sign_in(request: Request, service: TheService) -> Response:
     """
     key = (await read_form(request)).get("key", "")
     session = await start_session(service, request, key)
-    await _end(service, request)  # Another's, or an earlier one, of this browser.
+    if before := request.cookies.get(session_cookie(request)):  # of this browser, maybe another's
+        await _end(service, before)
     answer = RedirectResponse(_came_from(request), 303)
     answer.set_cookie(
         session_cookie(request), session, SESSION_SECONDS, path=cookie_path(request),
@@ -58,7 +59,8 @@ async def sign_in(request: Request, service: TheService) -> Response:
 @router.post("/sign-out")
 async def sign_out(request: Request, service: TheService) -> Response:
     """End the session, in every process, and have this browser forget it."""
-    await _end(service, request)
+    if await _is_signed_in(service, request):  # A cookie without one must not cost a write.
+        await _end(service, request.cookies[session_cookie(request)])
     answer = RedirectResponse("/sign-in", 303)
     answer.delete_cookie(
         session_cookie(request), path=cookie_path(request),
@@ -75,11 +77,8 @@ async def _is_signed_in(service: Service, request: Request) -> bool:
     return True
 
 
-async def _end(service: Service, request: Request) -> None:
-    """End the session in the request's cookie; a cookie without one must not cost a write."""
-    if await _is_signed_in(service, request):
-        presented = request.cookies[session_cookie(request)]
-        await service.write(lambda c: service.sessions.end(c, presented))
+async def _end(service: Service, session: str) -> None:
+    await service.write(lambda c: service.sessions.end(c, session))
 
 
 def _came_from(request: Request) -> str:

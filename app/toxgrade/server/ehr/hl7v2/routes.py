@@ -15,7 +15,7 @@ from toxgrade.grading.rules import Rules
 from toxgrade.server.ehr.hl7v2.receive import Received, Receiver, refused_unread
 from toxgrade.server.ehr.hl7v2.report import Site
 from toxgrade.server.http.authorization import require_role
-from toxgrade.server.http.body import BodyProblem, limited_body, paid_stream
+from toxgrade.server.http.body import BodyProblem, limited_body
 from toxgrade.server.http.long_bodies import is_long
 from toxgrade.server.http.service import REPLAYED, TheService
 from toxgrade.server.records.studies import rules_of
@@ -104,7 +104,7 @@ async def post(request: Request, service: TheService, study: str = "default") ->
 async def _begun(request: Request) -> bytes:
     """Return how a body begins that is not taken, at least as far as its header may reach."""
     read = bytearray()
-    async for chunk in paid_stream(request):
+    async for chunk in request.stream():
         read += chunk
         if len(read) > _HEADER_BYTES:
             break
