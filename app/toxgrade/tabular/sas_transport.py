@@ -168,13 +168,13 @@ def _wanted(members: list[Member], name: str, wanted: str | None) -> Member:
 
 
 class _Rows(NamedTuple):
-    """The ``count`` rows of a member, of ``width`` bytes each, which ``begin`` at a place."""
+    """The ``number`` rows of a member, of ``width`` bytes each, which ``begin`` at a place."""
 
     path: Path
     header: bytes
     begin: int
     width: int
-    count: int
+    number: int
 
     def library(self, first: int, count: int) -> bytes:
         """Return a library of ``count`` rows and one more, by which blank ones are not the last."""
@@ -192,7 +192,7 @@ def _scan(names: list[str], rows: _Rows, read: Callable[..., Any]) -> pl.LazyFra
         columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _: int | None
     ) -> Iterator[pl.DataFrame]:
         wanted = list(columns if columns is not None else schema)
-        end = rows.count if n_rows is None else min(n_rows, rows.count)
+        end = rows.number if n_rows is None else min(n_rows, rows.number)
         for first in range(0, end, size):
             count = min(size, end - first)
             found, _told = read(rows.library(first, count), row_limit=count, usecols=wanted)
