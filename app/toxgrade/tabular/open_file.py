@@ -57,7 +57,7 @@ def _scan(
             cells, sheet = read_xlsx(path, name, options)
             return cells.lazy(), f"XLSX, sheet {sheet}", 2, ()
         case "xpt":
-            rows, member = scan_xpt(path, name, options, folder)
+            rows, member = scan_xpt(path, name, options)
             return rows, "SAS XPT" + f", member {member}" * (member is not None), 1, ()
         case _:
             if found.compression:

@@ -87,9 +87,7 @@ class Stored:
 def cut_here(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     """Cut uploads in this process from now on, into chunks of about so many rows."""
 
-    def cut(
-        folder: Path, labs: str, patients: str | None, reading: str | None, _: CutLimits
-    ) -> Cut:
+    def cut(folder: Path, labs: str, patients: str | None, reading: str | None, *_: object) -> Cut:
         given = folder / patients if patients else None
         return Partition(folder, from_json(reading)).write(folder / labs, given)
 

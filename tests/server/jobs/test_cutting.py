@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -24,7 +25,7 @@ _GOOD = f"{HEADER}\n{_ROW}"
 
 
 def _cut(folder: Path, limits: CutLimits = cutting.DEFAULT_LIMITS, name: str = "labs.csv") -> int:
-    return sum(cut_upload(folder, name, None, None, limits).rows)
+    return sum(cut_upload(folder, name, None, None, limits, threading.Event()).rows)
 
 
 def _ends(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
@@ -83,9 +84,10 @@ def test_what_ends_the_reader_ends_the_batch_at_the_first_try(
 
 _WAITING = """
 import sys
+import threading
 from pathlib import Path
 from toxgrade.server.jobs.cutting import DEFAULT_LIMITS, cut_upload
-cut_upload(Path(sys.argv[1]), "labs.csv", None, None, DEFAULT_LIMITS)
+cut_upload(Path(sys.argv[1]), "labs.csv", None, None, DEFAULT_LIMITS, threading.Event())
 """
 
 
@@ -110,6 +112,23 @@ def test_the_reader_dies_with_its_worker_and_only_with_it(tmp_path: Path) -> Non
 
 def _is_dead(pid: int) -> bool:
     return "State:\tZ" in Path(f"/proc/{pid}/status").read_text()
+
+
+def test_the_reader_of_a_cancelled_batch_ends(new_sqlite: NewDatabase, tmp_path: Path) -> None:
+    with stored(new_sqlite(), tmp_path) as service:
+        queued = service.upload(_GOOD)
+        folder = service.store.folder(queued["id"])
+        (labs,) = folder.iterdir()
+        labs.unlink()
+        os.mkfifo(labs)  # Nobody writes to it: reading would wait for an hour.
+        work = threading.Thread(target=service.worker(lease=0.6).step, daemon=True)
+        work.start()
+        until(lambda: bool(list(folder.glob("tmp*"))))  # It has begun.
+        path = f"/v1/studies/default/batches/{queued['id']}"
+        assert service.client.delete(path).json()["state"] == "cancelled"
+        work.join(10)
+        assert (work.is_alive(), folder.exists()) == (False, False)
+        assert service.batch(queued["id"])["state"] == "cancelled"
 
 
 def test_an_upload_that_takes_no_end_is_given_up_by_the_clock(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from toxgrade.errors import FileError, ToxgradeError
 from toxgrade.server.jobs import cutting_process
 from toxgrade.server.jobs.cutting_process import CutAnswer, CutOrder
 from toxgrade.server.jobs.partition import Cut
+from toxgrade.server.jobs.queue import LostTask
 
 _WATCH_SECONDS = 0.05
 _BYTES_PER_SHARE = 30_000_000
@@ -52,7 +54,12 @@ DEFAULT_LIMITS = CutLimits()
 
 
 def cut_upload(
-    folder: Path, labs: str, patients: str | None, reading: str | None, limits: CutLimits
+    folder: Path,
+    labs: str,
+    patients: str | None,
+    reading: str | None,
+    limits: CutLimits,
+    lost: threading.Event,
 ) -> Cut:
     """Cut an upload as ``Partition.write`` does; ``reading`` is the JSON of its read options.
 
@@ -60,6 +67,7 @@ def cut_upload(
         FileError: a file cannot be used, or its reader failed or reached a limit.
         OSError: the disk is full, or the process cannot be started.
         CutFailure: an unforeseen error.
+        LostTask: ``lost`` was set meanwhile.
     """
     cpu = limits.cpu_seconds(CutOrder(0, str(folder), labs, patients, reading, 0).bytes)
     order = CutOrder(os.getpid(), str(folder), labs, patients, reading, cpu)
@@ -69,7 +77,7 @@ def cut_upload(
         cwd=folder, env=_ALLOCATOR | environment,
     ) as process:  # fmt: skip
         try:
-            answer = _watch(process, order, limits)
+            answer = _watch(process, order, limits, lost)
         finally:
             process.kill()
     if process.returncode:
@@ -77,11 +85,14 @@ def cut_upload(
     return _cut(msgspec.json.decode(answer, type=CutAnswer))
 
 
-def _watch(process: "subprocess.Popen[bytes]", order: CutOrder, limits: CutLimits) -> bytes:
+def _watch(
+    process: "subprocess.Popen[bytes]", order: CutOrder, limits: CutLimits, lost: threading.Event
+) -> bytes:
     """Return what the process answers, once it has ended.
 
     Raises:
         FileError: it took more memory, or more time by the clock, than the limits allow.
+        LostTask: ``lost`` was set; nobody waits for the answer.
     """
     wall = order.cpu_seconds * _WALL_PER_CPU
     deadline = time.monotonic() + wall
@@ -91,6 +102,8 @@ def _watch(process: "subprocess.Popen[bytes]", order: CutOrder, limits: CutLimit
             return process.communicate(unsent, timeout=_WATCH_SECONDS)[0]
         except subprocess.TimeoutExpired:
             unsent = None
+        if lost.is_set():
+            raise LostTask("the upload is not this worker's to read any more")
         if _memory(process.pid) > limits.memory:
             raise _refusal(f"took more than {limits.memory // 2**20:,} MiB of memory")
         if time.monotonic() > deadline:

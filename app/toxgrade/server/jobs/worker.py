@@ -95,8 +95,8 @@ class Worker:
 
     def _attempt(self, task: Task) -> None:
         try:
-            with self._lease_renewed(task):
-                self._perform(task)
+            with self._lease_renewed(task) as lost:
+                self._perform(task, lost)
         except LostTask:
             raise
         except FileError as error:
@@ -112,19 +112,19 @@ class Worker:
                 raise
             self._quarantine(task, origin(error))
 
-    def _perform(self, task: Task) -> None:
+    def _perform(self, task: Task, lost: threading.Event) -> None:
         if task.exhausted:
             self._quarantine(task, f"its worker died {queue.MOST_ATTEMPTS} times")
         elif task.kind == "partition":
-            self._partition(task)
+            self._partition(task, lost)
         elif task.kind == "grade":
             self._grading(task).perform()
         else:
             self._assemble(task)
 
-    def _partition(self, task: Task) -> None:
+    def _partition(self, task: Task, lost: threading.Event) -> None:
         folder = self._store.folder(task.batch_id)
-        cut = cut_upload(folder, task.labs, task.patients, task.reading, self._limits)
+        cut = cut_upload(folder, task.labs, task.patients, task.reading, self._limits, lost)
         with self._engine.begin() as connection:
             rules = find_study(connection, task.study).rules
             criteria = self._graders.for_rules(rules).edition.sha256
@@ -182,22 +182,23 @@ class Worker:
             queue.put_back(connection, task, reason, _PAUSE_SECONDS)
 
     @contextmanager
-    def _lease_renewed(self, task: Task) -> Iterator[None]:
-        """Renew the lease in the background while the block runs."""
-        done = threading.Event()
+    def _lease_renewed(self, task: Task) -> Iterator[threading.Event]:
+        """Renew the lease in the background while the block runs; set the event if it is lost."""
+        done, lost = threading.Event(), threading.Event()
 
         def renew() -> None:
             while not done.wait(self._profile.lease / 3):
                 try:
                     with self._engine.begin() as connection:
-                        queue.renew(connection, task, self._profile.lease)
+                        if not queue.renew(connection, task, self._profile.lease):
+                            lost.set()
                 except _UNREACHABLE:
                     continue  # A later renewal may succeed; if none does, the fence decides.
 
         renewal = threading.Thread(target=renew, name="lease", daemon=True)
         renewal.start()
         try:
-            yield
+            yield lost
         finally:
             done.set()
             renewal.join()
