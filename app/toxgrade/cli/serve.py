@@ -22,6 +22,7 @@ def serve(host: str | None, port: int | None, demo: bool) -> None:
     from toxgrade.server.private_files import keep_private
     from toxgrade.server.process import configure
     from toxgrade.server.records.db.engine import upgrade
+    from toxgrade.server.web.charts.chart import prepare_drawing
 
     chosen = settings(host=host, port=port)
     check_address(chosen.host, chosen.port)
@@ -33,4 +34,5 @@ def serve(host: str | None, port: int | None, demo: bool) -> None:
 
         load_demo(chosen.database_url)
     start_workers(chosen.workers)
+    prepare_drawing()
     run(create_app(chosen), chosen)

@@ -94,6 +94,11 @@ class Chart:
         return spec
 
 
+def prepare_drawing() -> None:
+    """Draw nothing: the library's first drawing keeps all threads of a process waiting for 0.4 s."""
+    vl_convert.vegalite_to_svg({"$schema": alt.SCHEMA_URL, "mark": "point", "data": {"values": []}})
+
+
 _FONT = "system-ui, Roboto, 'Helvetica Neue', Arial, 'Liberation Sans', sans-serif"
 _CONFIG: dict[str, Any] = {
     "font": _FONT,
