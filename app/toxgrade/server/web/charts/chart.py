@@ -95,7 +95,7 @@ class Chart:
 
 
 def prepare_drawing() -> None:
-    """Draw nothing: the library's first drawing keeps all threads of a process waiting for 0.4 s."""
+    """Draw nothing, as the first drawing keeps all threads of a process waiting for 0.4 s."""
     vl_convert.vegalite_to_svg({"$schema": alt.SCHEMA_URL, "mark": "point", "data": {"values": []}})
 
 
