@@ -16,7 +16,7 @@ from starlette.requests import Request
 from toxgrade.errors import FieldFault
 from toxgrade.server.access import ANYONE, Caller
 from toxgrade.server.http.long_bodies import count_values
-from toxgrade.server.http.rate_limit import BYTES_PER_TOKEN, is_announced
+from toxgrade.server.http.rate_limit import BYTES_PER_TOKEN, announced_bytes, is_announced
 
 # Longer integers become Decimal, because ``int`` refuses texts of more than 4,300 digits.
 _MAX_INTEGER_DIGITS = 15
@@ -70,8 +70,7 @@ async def limited_body(request: Request, max_bytes: int) -> bytes:
         BodyProblem: it is too long (413), or has a Content-Encoding (415).
     """
     text = f"the body is longer than {max_bytes} bytes; send a batch"
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > max_bytes:
+    if announced_bytes(request) > max_bytes:
         raise BodyProblem(413, text)
     if "content-encoding" in request.headers:
         raise BodyProblem(415, "expected a body without Content-Encoding")

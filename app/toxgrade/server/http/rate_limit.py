@@ -16,6 +16,7 @@ BYTES_PER_TOKEN = 4000  # about 20 laboratory values
 UPLOAD_BYTES_PER_TOKEN = 256 * 1024  # They are written to disk, or sent from it, and not read.
 _FREE_SECONDS = 0.02  # A request has so much time of a thread; what it takes beyond is paid for.
 _TOKENS_PER_SECOND = 1000
+_MOST_DIGITS = 18
 _MAX_BUCKETS = 10_000  # With so many, those that are full again are dropped.
 
 
@@ -87,6 +88,15 @@ class RateLimits:
         }
 
 
+def announced_bytes(request: Request) -> int:
+    """Return how long the body is by its Content-Length; 0 where there is none.
+
+    Zeros may stand before it, and the interpreter reads no number of thousands of digits.
+    """
+    digits = request.headers.get("content-length", "").lstrip("0")
+    return int(digits[:_MOST_DIGITS]) if digits.isdecimal() else 0
+
+
 def is_announced(request: Request) -> bool:
     """Return whether a request says how long its body is, or has none."""
     return "transfer-encoding" not in request.headers
@@ -99,4 +109,4 @@ def cost(request: Request, bytes_per_token: int = BYTES_PER_TOKEN) -> float:
     """
     if not is_announced(request):
         return 1
-    return 1 + int(request.headers.get("content-length", 0)) // bytes_per_token
+    return 1 + announced_bytes(request) // bytes_per_token
