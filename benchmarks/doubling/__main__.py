@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] = ()) -> bool:
     parser.add_argument("modules", nargs="*", default=list(MODULES))
     asked = parser.parse_args(arguments)
     seconds, most, runs = (0.03, MIB, 1) if asked.short else (0.3, 8 * MIB, 3)
-    print(f"{'parser and attack':<78}{'n':>9}{'bytes':>11}{'ms':>8}{'ratio':>7}{'peak':>7}")
+    print(f"{'parser and attack':<78}{'n':>9}{'bytes':>11}{'ms':>8}{'ratio':>7}{'peak':>7}  answer")
     prepare()
     gc.collect()
     gc.freeze()  # Else each process that forks would copy what the collector touches.
@@ -46,7 +46,7 @@ def _row(found: Measured) -> str:
     return (
         f"{found.case.name:<78}{found.n:>9,}{found.twice.size:>11,}"
         f"{found.twice.seconds * 1000:>8.0f}{ratio:>7}{found.per_byte:>7.0f}"
-        + (f"  {found.fault}" if found.fault else "")
+        f"  {found.twice.answer:<14}" + (f"  FAULT {found.fault}" if found.fault else "")
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import json
 import os
 import tempfile
 import zipfile
@@ -10,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import polars as pl
+import pyreadstat
 from starlette.datastructures import Headers
 
 from benchmarks.doubling.case import MIB, Case, Sent
@@ -68,6 +70,9 @@ _CSV: dict[str, Callable[[int], str | bytes]] = {
     "n bytes that are no UTF-8": lambda n: HEADER.encode() + b"\n" + b"\xff" * n,
 }  # fmt: skip
 _NDJSON: dict[str, Callable[[int], str | bytes]] = {
+    "n rows": lambda n: (json.dumps(dict.fromkeys(HEADER.split(","), "1")) + "\n") * n,
+    "n rows, each with a field of its own": lambda n: "".join(
+        json.dumps(dict.fromkeys((*HEADER.split(","), f"k{i}"), "1")) + "\n" for i in range(n)),
     "n objects": lambda n: '{"patient":"1"}\n' * n,
     "n fields of one object": lambda n: "{" + ",".join(f'"k{i}":1' for i in range(n)) + "}",
     "n objects, each with a field of its own": lambda n: "".join(f'{{"k{i}":1}}\n' for i in range(n)),
@@ -88,6 +93,7 @@ def _workbook(sheets: list[str], texts: str = "", styles: str = "") -> bytes:
     path = _folder() / "book.zip"
     space = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"'
     kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    packages = "http://schemas.openxmlformats.org/package/2006"
     names = "".join(
         f'<sheet name="s{i}" sheetId="{i + 1}" r:id="r{i}"/>' for i in range(len(sheets))
     )
@@ -98,9 +104,16 @@ def _workbook(sheets: list[str], texts: str = "", styles: str = "") -> bytes:
     links += f'<Relationship Id="t" Type="{kind}/sharedStrings" Target="sharedStrings.xml"/>'
     links += f'<Relationship Id="y" Type="{kind}/styles" Target="styles.xml"/>'
     with zipfile.ZipFile(path, "w") as book:
-        book.writestr("[Content_Types].xml", "<Types/>")
+        book.writestr("[Content_Types].xml", f'<Types xmlns="{packages}/content-types"/>')
+        book.writestr(
+            "_rels/.rels",
+            f'<Relationships xmlns="{packages}/relationships"><Relationship Id="b" Type="{kind}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        )
         book.writestr("xl/workbook.xml", f"<workbook {space}><sheets>{names}</sheets></workbook>")
-        book.writestr("xl/_rels/workbook.xml.rels", f"<Relationships>{links}</Relationships>")
+        book.writestr(
+            "xl/_rels/workbook.xml.rels",
+            f'<Relationships xmlns="{packages}/relationships">{links}</Relationships>',
+        )
         book.writestr("xl/sharedStrings.xml", f"<sst {space}>{texts}</sst>")
         book.writestr("xl/styles.xml", f"<styleSheet {space}>{styles}</styleSheet>")
         for i, sheet in enumerate(sheets):
@@ -116,13 +129,14 @@ def _header_row() -> str:
 _XLSX: dict[str, Callable[[int], bytes]] = {
     "n rows": lambda n: _workbook([_header_row() + "<row><c><v>1</v></c></row>" * n]),
     "n shared texts": lambda n: _workbook([_header_row()], "<si><t>x</t></si>" * n),
-    "n cells of one long shared text": lambda n: _workbook(
-        [_header_row() + '<row><c t="s"><v>0</v></c></row>' * n], f"<si><t>{'x' * n}</t></si>"),
+    # A longer text, at more cells, is ended by the limit of memory of the process that reads it.
+    "n cells of one shared text": lambda n: _workbook(
+        [_header_row() + '<row><c t="s"><v>0</v></c></row>' * n], f"<si><t>{'x' * 1000}</t></si>"),
     "n sheets": lambda n: _workbook([_header_row(), *[""] * n]),
     "n styles": lambda n: _workbook([_header_row()], styles="<cellXfs>" + '<xf numFmtId="14"/>' * n + "</cellXfs>"),
     "n formats": lambda n: _workbook([_header_row()], styles="<numFmts>" + "".join(
         f'<numFmt numFmtId="{i}" formatCode="yy"/>' for i in range(n)) + "</numFmts>"),
-    "n columns": lambda n: _workbook(["<row>" + "<c><v>1</v></c>" * min(n, 16_000) + "</row>"]),
+    "n columns": lambda n: _workbook(["<row>" + "".join(f"<c><v>{i}</v></c>" for i in range(min(n, 16_000))) + "</row>"]),
     "n parts": lambda n: _workbook([_header_row(), *["<row/>"] * n]),
 }  # fmt: skip
 
@@ -158,7 +172,22 @@ _MEMBER = _record(b"HEADER RECORD*******MEMBER  HEADER RECORD!!!!!!!000000000000
 _DESCRIBED = _record(
     b"HEADER RECORD*******DSCRPTR HEADER RECORD!!!!!!!000000000000000000000000000000"
 )
+
+
+_SDTM = "USUBJID LBDTC LBTESTCD LBORRES LBORRESU LBORNRLO LBORNRHI"
+
+
+def _transport(n: int) -> bytes:
+    path = _folder() / "frame.xpt"
+    frame = pl.DataFrame({name: ["1"] * n for name in _SDTM.split()})
+    pyreadstat.write_xport(frame.to_pandas(), path, table_name="LB", file_format_version=5)
+    return path.read_bytes()
+
+
 _XPT: dict[str, Callable[[int], bytes]] = {
+    "n rows": _transport,
+    "n empty records behind a row": lambda n: _transport(1) + _record(b"") * n,
+    "n headers of members behind a row": lambda n: _transport(1) + (_MEMBER + _DESCRIBED) * n,
     "n members": lambda n: _LIBRARY + _record(b"") * 2 + (_MEMBER + _DESCRIBED + _record(b"SAS     LB")) * n,
     "n members' headers": lambda n: _LIBRARY + _record(b"") * 2 + _MEMBER * n,
     "n headers out of place": lambda n: _LIBRARY + (b" " + _MEMBER) * 80 * (n // 80 + 1),
@@ -230,7 +259,7 @@ def cases() -> list[Case]:
         for attack, build in attacks.items()
     ]
     packed = _file(".csv.gz", lambda n: gzip.compress((HEADER + "\n" + _ROW * n).encode(), 9))
-    found.append(Case("CSV", "n rows, packed", packed, opened, most=MIB >> 3, per_byte=2000))
+    found.append(Case("CSV", "n rows, packed", packed, opened, most=MIB >> 3, per_byte=10_000))
     found += [Case("mapping", a, b, _mapped, most=64 << 10) for a, b in _TOML.items()]
     found += [Case("multipart", a, _form(b), _sent_form) for a, b in _FORMS.items()]
     return found

@@ -37,8 +37,7 @@ class _Service:
 
     def __init__(self) -> None:
         self._app, folder = prepare()
-        own = Path(folder.name) / str(os.getpid())
-        own.mkdir()
+        own = Path(tempfile.mkdtemp(dir=folder.name))  # Numbers of processes come again.
         shutil.copyfile(Path(folder.name) / "template.db", own / "doubling.db")
         os.chdir(own)
         self._loop = asyncio.new_event_loop()

@@ -11,7 +11,6 @@ import resource
 import signal
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,11 +34,23 @@ _REFUSALS = (ToxgradeError, HTTPException)
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """``seconds`` of CPU, ``peak`` bytes beside the input, and the input's ``size`` in bytes."""
+    """``seconds`` of CPU, ``peak`` bytes beside the input, and the input's ``size`` in bytes.
+
+    ``answer``: a status, the name of a refusal, or "read".
+    """
 
     seconds: float
     peak: int
     size: int
+    answer: str
+
+    def is_refused_after(self, smaller: "Cost") -> bool:
+        """Whether this input is too large for a door that still read the smaller one."""
+        is_refusal = self.answer != "read" and not self.answer.startswith("2")
+        return is_refusal and self.answer != smaller.answer and self.seconds < smaller.seconds * 1.5
+
+
+_NOTHING = Cost(0, 0, 0, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,29 +93,49 @@ class Failed(Exception):
 
 
 def measured(case: Case, *, seconds: float, most: int, runs: int) -> Measured:
-    """Double n until a run takes ``seconds`` or the input ``most`` bytes; then measure n and 2n."""
-    n, nothing = case.start, Cost(0, 0, 0)
-    found = nothing
+    """Double n until a run takes ``seconds`` or the input ``most`` bytes; then measure n and 2n.
+
+    Where the door refuses 2n without reading it, both are the largest that it reads.
+    """
+    n, found = case.start, _NOTHING
     try:
-        fixed = run(case, 1)
-        seconds += 4 * fixed.seconds  # Else what every call costs would hide the growth.
-        found = run(case, n)
-        while found.seconds < seconds and found.size * 4 <= min(most, case.most):
-            steep = 8 if found.seconds < seconds / 32 else 4 if found.seconds < seconds / 8 else 2
-            n *= min(steep, max(2, min(most, case.most) // (2 * found.size)))
+        n, found = _large_enough(case, seconds, min(most, case.most))
+        twice = run(case, 2 * n)
+        if twice.is_refused_after(found):
+            n, twice = max(1, n // 2), found
             found = run(case, n)
         once = _least([found, *(run(case, n) for _ in range(runs - 1))])
-        twice = _least([run(case, 2 * n) for _ in range(runs)])
-        for _ in range(
-            _AGAIN
-        ):  # A step (a thread, a cache that is full) is no growth that goes on.
+        twice = _least([twice, *(run(case, 2 * n) for _ in range(runs - 1))])
+        for _ in range(_AGAIN):  # A step (a thread, a full cache) is no growth that goes on.
             if twice.seconds <= max(_CHEAP, RATIO * once.seconds) or 2 * twice.size > case.most:
                 break
+            further = run(case, 4 * n)
+            if further.is_refused_after(twice):
+                n //= 2  # There is noise, too: the same again.
+                further, twice = twice, once
             n, once = 2 * n, _least([twice, *(run(case, 2 * n) for _ in range(2))])
-            twice = _least([run(case, 2 * n) for _ in range(3)])
+            twice = _least([further, *(run(case, 2 * n) for _ in range(2))])
     except Failed as failure:
-        return Measured(case, n, found, nothing, str(failure))
+        return Measured(case, n, found, _NOTHING, str(failure))
     return Measured(case, n, once, twice)
+
+
+def _large_enough(case: Case, seconds: float, most: int) -> tuple[int, Cost]:
+    """Return the n, and its cost, whose double is to be measured."""
+    seconds += 4 * run(case, 1).seconds  # Else what every call costs would hide the growth.
+    n, step = case.start, 8
+    found = run(case, n)
+    while found.seconds < seconds and found.size * 4 <= most and step > 1:
+        steep = 8 if found.seconds < seconds / 32 else 4 if found.seconds < seconds / 8 else 2
+        step = min(step, steep, max(2, most // (2 * found.size)))
+        further = run(case, n * step)
+        if further.is_refused_after(found):
+            step //= 2
+        elif further.size == found.size:
+            return max(1, n // 2), run(case, max(1, n // 2))  # The input grows no more.
+        else:
+            n, found = n * step, further
+    return n, found
 
 
 def _least(costs: Sequence[Cost]) -> Cost:
@@ -145,16 +176,20 @@ def _answer(case: Case, n: int) -> Cost | str:
         collect_rarely()
         before = _reset_peak()
         started = time.process_time()
-        _parse(case, given)
+        said = _parse(case, given)
         seconds = time.process_time() - started
     except BaseException as error:
         return f"{type(error).__name__}: {error}"[:200]
-    return Cost(seconds, max(0, _peak() - before), size_of(given))
+    return Cost(seconds, max(0, _peak() - before), size_of(given), said)
 
 
-def _parse(case: Case, given: Any) -> None:
-    with suppress(*_REFUSALS):
-        case.parse(given)
+def _parse(case: Case, given: Any) -> str:
+    """Return how it was answered: a status, the name of a refusal, or "read"."""
+    try:
+        said = case.parse(given)
+    except _REFUSALS as refusal:
+        return type(refusal).__name__
+    return str(said) if type(said) is int else "read"
 
 
 def _reset_peak() -> int:

@@ -1,5 +1,7 @@
 """Which specimens are graded, and which are another: urine is never graded as blood."""
 
+import time
+
 import pytest
 
 from toxgrade.criteria.reader import load
@@ -9,6 +11,7 @@ from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.result import Grade
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.grading.specimens import names_other_specimen, specimen_kind
+from toxgrade.grading.units import canonical_spelling, spellings
 
 _GRADER = Graders(load()).for_rules(Rules())
 
@@ -117,3 +120,13 @@ def test_ph_is_of_arterial_or_capillary_blood(
 def test_venous_blood_is_blood_for_all_other_tests() -> None:
     (grade,) = _graded("ALT", "90", "venous blood", unit="U/L", uln="40")
     assert (grade.grade, grade.flags) == (1, ())
+
+
+@pytest.mark.parametrize("n", [100_000])
+def test_accents_without_end_are_read_at_once(n: int) -> None:
+    """In the order in which Unicode wants them, which costs their square to find."""
+    marks = "\u0301\u0316" * n
+    started = time.process_time()
+    assert specimen_kind(f"S{marks}erum") == specimen_kind("Sérum") == "blood"
+    assert canonical_spelling(f"u{marks}") not in spellings(load().analytes["ALT"])
+    assert time.process_time() - started < 1

@@ -90,5 +90,9 @@ def names_other_specimen(text: str | None) -> bool:
 
 def _words(text: str) -> set[str]:
     """Return the words of a text in small letters without accents: ``Sérum`` is ``serum``."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    return set(_WORD.findall("".join(c for c in plain if not unicodedata.combining(c))))
+    letters = _without_marks(text.casefold())  # Many marks in a row would cost their square.
+    return set(_WORD.findall(_without_marks(unicodedata.normalize("NFKD", letters))))
+
+
+def _without_marks(text: str) -> str:
+    return text if text.isascii() else "".join(c for c in text if not unicodedata.combining(c))

@@ -17,6 +17,7 @@ _LOINC_SYSTEM = re.compile(
     r"(http://loinc\.org|urn:oid:2\.16\.840\.1\.113883\.6\.1|ln|lnc|loinc)\|(?=[0-9]+-[0-9]$)"
 )
 _GRAVEST: tuple[SpecimenKind, ...] = ("other", "venous", "blood")
+_LONGEST = 200
 _BETWEEN_WORDS = re.compile(r"[\s,()]+")
 
 
@@ -24,8 +25,11 @@ def canonical_spelling(text: str) -> str:
     """Return a unit's spelling in one form that means the same.
 
     ``10³/µL`` and ``10^3 / μL`` become ``10^3/uL``; UCUM annotations (``{cells}/uL``) are removed.
-    The power is written out first, because NFKC would turn ``10³`` into ``103``.
+    The power is written out first, because NFKC would turn ``10³`` into ``103``. A text longer than
+    any unit is left as it is: NFKC costs the square of the marks that stand in a row.
     """
+    if len(text) > _LONGEST:
+        return text
     powers = _POWER_OF_TEN.sub(lambda m: "^" + m[0].translate(_SUPERSCRIPTS), text)
     folded = unicodedata.normalize("NFKC", powers).replace("μ", "u")
     return _WHITE_SPACE.sub("", _ANNOTATION.sub("", folded))

@@ -20,6 +20,7 @@ SST = "serum"
 fill_down = ["patient"]       # columns filled once for several rows, as merged cells are
 """
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -38,6 +39,10 @@ COMPARATOR = "comparator"
 NAMED = (*OURS, COMPARATOR)
 """The columns that a mapping may name."""
 
+_MOST_PARTS = 64
+_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
+_LONG_KEY = re.compile(rf"(?<![\w-])(?:{_PART}[ \t]*+\.[ \t]*+){{{_MOST_PARTS - 1}}}")
+"""A key whose parts are so many that reading it costs their square, in time and memory."""
 _WIDE = (
     "column", "analyte", "unit", "lln", "uln", "lln_column", "uln_column", "limit_unit", "specimen",
 )  # fmt: skip
@@ -136,9 +141,14 @@ def _load(path: Path) -> Document:
 
 def _parse_document(name: str, content: bytes) -> dict[str, Any]:
     try:
-        parsed = tomllib.loads(content.decode())
+        text = content.decode()
+        if _LONG_KEY.search(text):
+            raise FileError(f"{name}: not a mapping (a key of {_MOST_PARTS} parts or more)")
+        parsed = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FileError(f"{name}: not TOML ({error})") from None
+    except ValueError:  # Of an integer, which the interpreter reads up to some thousand digits.
+        raise FileError(f"{name}: not a mapping (a number; expected texts in quotes)") from None
     except RecursionError:
         raise FileError(f"{name}: not a mapping (nested too deep)") from None
     accepted = {"columns": dict, "constants": dict, "wide": list, **dict.fromkeys(TABLES, dict)}

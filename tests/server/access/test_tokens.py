@@ -323,3 +323,8 @@ def test_an_issuer_that_does_not_answer_holds_up_nobody_with_a_key(
         assert not any(future.done() for future in waiting)
         gone.set()
         assert {future.result() for future in waiting} == {503}
+
+
+def test_published_keys_that_are_nested_too_deep_are_none() -> None:
+    with pytest.raises(Unavailable):
+        _check(_tokens(lambda: b'{"keys":' + b"[" * 100_000), _token())

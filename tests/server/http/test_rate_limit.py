@@ -1,5 +1,8 @@
 """One key cannot take the service from the others."""
 
+import json
+import socket
+
 import httpx
 import pytest
 
@@ -70,3 +73,19 @@ def test_a_key_over_its_share_is_told_when_to_come_again(new_sqlite: NewDatabase
         assert 1 <= int(answers[2].headers["Retry-After"]) <= 5
         assert answers[2].headers["Content-Type"] == "application/problem+json"
         assert post(keys[1]).status_code == 200
+
+
+def test_a_length_with_many_zeros_before_it_is_a_length(new_sqlite: NewDatabase) -> None:
+    body = json.dumps(panel()).encode()
+    with served(Settings(database_url=new_sqlite(), auth="off")) as client:
+        for path, kind in (
+            ("/v1/grade", b"application/json"), ("/v1/studies/default/batches", b"text/csv"),
+        ):  # fmt: skip
+            address = client.base_url.host, client.base_url.port or 80
+            with socket.create_connection(address, timeout=10) as connection:
+                connection.sendall(
+                    b"POST %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: %s\r\n"
+                    b"Content-Length: %s%d\r\n\r\n%s"
+                    % (path.encode(), kind, b"0" * 5000, len(body), body)
+                )
+                assert int(connection.recv(4096)[9:12]) in (200, 202, 422)

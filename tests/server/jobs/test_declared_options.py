@@ -187,12 +187,15 @@ def _fields(words: list[tuple[str, str]]) -> list[tuple[str, Any]]:
     ("mapping", "status", "says"),
     [
         (b"a = " + b"[" * 50_000, 422, "nested too deep"),
+        (b"a" + b".a" * 30_000 + b" = 1", 422, "a key of 64 parts or more"),
+        (b"a = {'b'" + b' . "b"' * 5_000 + b" = 1}", 422, "a key of 64 parts or more"),
+        (b"a = " + b"1" * 5_000, 422, "expected texts in quotes"),
         (b"[columns\n", 422, "not TOML"),
         (b"\xff", 422, "not TOML"),
         (b"[[wide]]\ncolumn = 'ALT'\n", 422, "entry 1 lacks analyte"),
         (b"#" * 70_000, 413, "a mapping file is at most 65536 bytes"),
     ],
-    ids=["deep", "broken", "not text", "half", "large"],
+    ids=["deep", "dotted", "quoted", "long number", "broken", "not text", "half", "large"],
 )
 def test_a_mapping_file_that_is_none(
     service: Stored, mapping: bytes, status: int, says: str

@@ -136,7 +136,9 @@ class Tokens:
             until = float(token.claims["exp"]) + LEEWAY
             datetime.fromtimestamp(until, UTC)  # It is stored as one, and must be one.
             return Token(_caller(token.claims), until, jti if isinstance(jti, str) else None)
-        except (JoseError, ValueError, TypeError, KeyError, OverflowError, OSError):
+        except (
+            JoseError, ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError
+        ):  # fmt: skip
             raise Unauthorized(_REFUSED) from None
 
     def _key(self, token: Any) -> Key:
@@ -170,7 +172,9 @@ class Tokens:
                 if key.get("kty") in ("RSA", "EC") and key.get("use", "sig") == "sig"
             ]
             found = KeySet.import_key_set({"keys": signing})
-        except (OSError, JoseError, ValueError, TypeError, KeyError, AttributeError):
+        except (
+            OSError, JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError
+        ):  # fmt: skip
             return  # A TimeoutError is an OSError too.
         self._keys = {key.kid: key for key in found.keys if key.kid}
         self._fetched_at = time.monotonic()

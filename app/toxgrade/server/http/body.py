@@ -19,6 +19,7 @@ from toxgrade.server.http.long_bodies import count_values
 from toxgrade.server.http.rate_limit import (
     BYTES_PER_TOKEN,
     UPLOAD_BYTES_PER_TOKEN,
+    announced_bytes,
     is_announced,
 )
 
@@ -44,8 +45,8 @@ class BodyProblem(HTTPException):
         self.faults, self.begun = list(faults), begun
 
 
-async def paid_stream(request: Request) -> AsyncGenerator[bytes, None]:
-    """Yield the body in the pieces that arrive; the caller pays, in advance if it was announced.
+def paid_stream(request: Request) -> AsyncGenerator[bytes, None]:
+    """Return the body in the pieces that arrive; the caller pays, in advance if it was announced.
 
     Else, where the caller's bucket is far below zero, the next piece waits, and the sender with it.
 
@@ -53,12 +54,17 @@ async def paid_stream(request: Request) -> AsyncGenerator[bytes, None]:
         TooManyRequests: it was announced, and the caller's bucket holds too few tokens for it.
     """
     caller = getattr(request.state, "caller", ANYONE)
-    if caller is not ANYONE and is_announced(request):
-        announced = int(request.headers.get("content-length", 0))
-        request.app.state.service.rates.spend(caller.name, announced // BYTES_PER_TOKEN)
+    if caller is not ANYONE:
+        if not is_announced(request):
+            return _paid_by_piece(request, caller)
+        tokens = announced_bytes(request) // BYTES_PER_TOKEN
+        request.app.state.service.rates.spend(caller.name, tokens)
+    return request.stream()
+
+
+async def _paid_by_piece(request: Request, caller: Caller) -> AsyncGenerator[bytes, None]:
     async for piece in request.stream():
-        if caller is not ANYONE and not is_announced(request):
-            await _pay(request, caller, len(piece) / BYTES_PER_TOKEN)
+        await _pay(request, caller, len(piece) / BYTES_PER_TOKEN)
         yield piece
 
 
@@ -87,8 +93,7 @@ async def limited_body(request: Request, max_bytes: int) -> bytes:
         TooManyRequests: the caller's bucket holds too few tokens for it.
     """
     text = f"the body is longer than {max_bytes} bytes; send a batch"
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > max_bytes:
+    if announced_bytes(request) > max_bytes:
         raise BodyProblem(413, text)
     if "content-encoding" in request.headers:
         raise BodyProblem(415, "expected a body without Content-Encoding")

@@ -17,6 +17,7 @@ UPLOAD_BYTES_PER_TOKEN = 256 * 1024  # They are written to disk, or sent from it
 _FREE_SECONDS = 0.02  # A request has so much time of a thread; what it takes beyond is paid for.
 _TOKENS_PER_SECOND = 1000
 _NEARLY_FULL = 0.9
+_MOST_DIGITS = 18
 _MAX_BUCKETS = 10_000  # With so many, those that are full again are dropped.
 
 
@@ -87,6 +88,15 @@ class RateLimits:
             for caller, (level, since) in [*self._buckets.items()]  # Threads add to it, too.
             if level + (now - since) * self._per_second < self._capacity
         }
+
+
+def announced_bytes(request: Request) -> int:
+    """Return how long the body is by its Content-Length; 0 where there is none.
+
+    Zeros may stand before it, and the interpreter reads no number of thousands of digits.
+    """
+    digits = request.headers.get("content-length", "").lstrip("0")
+    return int(digits[:_MOST_DIGITS]) if digits.isdecimal() else 0
 
 
 def is_announced(request: Request) -> bool:

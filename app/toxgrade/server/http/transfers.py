@@ -26,7 +26,7 @@ from toxgrade.errors import (
 )
 from toxgrade.server.http.body import BodyProblem, upload_stream
 from toxgrade.server.http.multipart import MAX_OPTIONS, OPTION_LENGTH, Files, write_body, write_form
-from toxgrade.server.http.rate_limit import UPLOAD_BYTES_PER_TOKEN
+from toxgrade.server.http.rate_limit import UPLOAD_BYTES_PER_TOKEN, announced_bytes
 from toxgrade.server.http.service import Service
 from toxgrade.server.jobs.batches import Upload, find_batch, new_batch_id
 from toxgrade.server.jobs.rejects import Place, Reject, list_rejects
@@ -115,8 +115,7 @@ def _declared_options(options: Sequence[tuple[str, str]], mapping: Document | No
 async def _limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
     """Yield the body in blocks of about 1 MiB; refuse it as soon as it is known to be too long."""
     detail = f"the upload is longer than {limit} bytes; split the file by patients"
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limit:
+    if announced_bytes(request) > limit:
         raise TooLarge(detail)
     read, block = 0, bytearray()
     async for received in upload_stream(request):

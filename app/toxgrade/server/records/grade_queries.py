@@ -141,7 +141,7 @@ def _read_cursor(cursor: str) -> tuple[date | None, int]:
         if not 0 <= int(row_id) < 2**63:
             raise ValueError("no row has this number")
         return date.fromisoformat(day) if day else None, int(row_id)
-    except (ValueError, TypeError, binascii.Error):
+    except (ValueError, TypeError, binascii.Error, RecursionError):
         fault = FieldFault(
             ("query", "cursor"), "cursor", "expected the `next` of an earlier answer"
         )
