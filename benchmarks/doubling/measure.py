@@ -28,6 +28,7 @@ FIXED_BYTES = 48 * MIB
 
 _LONGEST = 30  # seconds of CPU of one run
 _CHEAP = 0.02  # seconds; below it, growth cannot be told from noise
+_CHEAP_AT_MOST = 0.1  # seconds for the largest input that the door reads: nothing can follow
 _AGAIN = 2  # times that a ratio too high is measured at the next doubling
 _REFUSALS = (ToxgradeError, HTTPException)
 
@@ -55,13 +56,17 @@ _NOTHING = Cost(0, 0, 0, "")
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The costs at n and 2n; ``failure``: what went wrong otherwise."""
+    """The costs at n and 2n; ``failure``: what went wrong otherwise.
+
+    ``is_largest``: the door reads nothing larger than 2n.
+    """
 
     case: Case
     n: int
     once: Cost
     twice: Cost
     failure: str = ""
+    is_largest: bool = False
 
     @property
     def ratio(self) -> float:
@@ -73,6 +78,12 @@ class Measured:
         return self.twice.seconds < _CHEAP
 
     @property
+    def grows(self) -> bool:
+        """Whether twice the input costs too much, where that is no step below a door's limit."""
+        cheap = _CHEAP_AT_MOST if self.is_largest else _CHEAP
+        return self.twice.seconds > cheap and self.ratio > RATIO
+
+    @property
     def per_byte(self) -> float:
         return self.twice.peak / max(self.twice.size, 1)
 
@@ -81,7 +92,7 @@ class Measured:
         """What is wrong; empty if nothing is."""
         if self.failure:
             return self.failure
-        if not self.is_cheap and self.ratio > RATIO:
+        if self.grows:
             return f"{self.ratio:.2f} times the cost for twice the input"
         if self.twice.peak > FIXED_BYTES + self.case.per_byte * self.twice.size:
             return f"{self.per_byte:.0f} bytes of memory for a byte of input"
@@ -101,32 +112,34 @@ def measured(case: Case, *, seconds: float, most: int, runs: int) -> Measured:
     try:
         n, found = _large_enough(case, seconds, min(most, case.most))
         twice = run(case, 2 * n)
-        if twice.is_refused_after(found):
+        if is_largest := twice.is_refused_after(found):
             n, twice = max(1, n // 2), found
             found = run(case, n)
         once = _least([found, *(run(case, n) for _ in range(runs - 1))])
         twice = _least([twice, *(run(case, 2 * n) for _ in range(runs - 1))])
         for _ in range(_AGAIN):  # A step (a thread, a full cache) is no growth that goes on.
-            if twice.seconds <= max(_CHEAP, RATIO * once.seconds) or 2 * twice.size > case.most:
+            if twice.seconds <= max(_CHEAP, RATIO * once.seconds):
                 break
-            further = run(case, 4 * n)
-            if further.is_refused_after(twice):
-                n //= 2  # There is noise, too: the same again.
-                further, twice = twice, once
-            n, once = 2 * n, _least([twice, *(run(case, 2 * n) for _ in range(2))])
-            twice = _least([further, *(run(case, 2 * n) for _ in range(2))])
+            is_largest = is_largest or 2 * twice.size > case.most
+            further = twice if is_largest else run(case, 4 * n)
+            is_largest = is_largest or further.is_refused_after(twice)
+            if not is_largest:
+                n, once, twice = 2 * n, twice, further
+            once = _least([once, *(run(case, n) for _ in range(2))])
+            twice = _least([twice, *(run(case, 2 * n) for _ in range(2))])
     except Failed as failure:
         return Measured(case, n, found, _NOTHING, str(failure))
-    return Measured(case, n, once, twice)
+    return Measured(case, n, once, twice, is_largest=is_largest)
 
 
 def _large_enough(case: Case, seconds: float, most: int) -> tuple[int, Cost]:
     """Return the n, and its cost, whose double is to be measured."""
     seconds += 4 * run(case, 1).seconds  # Else what every call costs would hide the growth.
-    n, step = case.start, 8
+    n, step = case.start, 32
     found = run(case, n)
     while found.seconds < seconds and found.size * 4 <= most and step > 1:
-        steep = 8 if found.seconds < seconds / 32 else 4 if found.seconds < seconds / 8 else 2
+        share = found.seconds / seconds
+        steep = 32 if share < 1 / 64 else 8 if share < 1 / 32 else 4 if share < 1 / 8 else 2
         step = min(step, steep, max(2, most // (2 * found.size)))
         further = run(case, n * step)
         if further.is_refused_after(found):
