@@ -15,7 +15,8 @@ from sqlalchemy import make_url
 from tests.conftest import NewDatabase, served
 from tests.server.api.panels import panel
 from toxgrade.server.http import readiness
-from toxgrade.server.records.db.failures import DAMAGED, READ_ONLY
+from toxgrade.server.records.db.engine import grant, transaction
+from toxgrade.server.records.db.failures import DAMAGED, NO_RIGHTS, READ_ONLY
 from toxgrade.server.records.db.sqlite_file import REPLACED
 from toxgrade.server.settings import Settings
 
@@ -123,6 +124,40 @@ def test_a_read_only_postgresql(new_postgresql: NewDatabase) -> None:
             other.execute(end.encode())
             assert _reason(client) == reason
             assert client.post(_RESULTS, json=panel()).status_code == (503 if reason else 201)
+
+
+def test_sessions_begun_while_postgresql_was_read_only_do_not_last(
+    new_postgresql: NewDatabase,
+) -> None:
+    """A session keeps the default that it began with; an administrator ends none."""
+    url = new_postgresql()
+    alter = f"ALTER DATABASE {make_url(url).database}"
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as other:
+        other.execute(f"{alter} SET default_transaction_read_only = on".encode())
+        with served(_open(url)) as client:
+            assert client.post(_RESULTS, json=panel()).status_code == 503
+            assert client.get(_RESULTS.replace("results", "grades")).status_code == 503
+            assert _reason(client) == READ_ONLY
+            other.execute(f"{alter} RESET default_transaction_read_only".encode())
+            assert _reason(client) is None
+            assert client.post(_RESULTS, json=panel()).status_code == 201
+
+
+def test_a_role_without_rights_is_the_operators(new_postgresql: NewDatabase) -> None:
+    url = new_postgresql()
+    name = f"weak_{make_url(url).database}"
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as other:
+        other.execute(f"CREATE ROLE {name} LOGIN".encode())
+        other.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}".encode())
+        weak = make_url(url).set(username=name).render_as_string(hide_password=False)
+        with served(_open(weak)) as client:
+            assert _reason(client) == NO_RIGHTS
+            assert client.post(_RESULTS, json=panel()).status_code == 503
+            assert client.post("/v1/grade", json=panel()).status_code == 200
+            with transaction(url) as connection:
+                grant(connection, name)
+            assert _reason(client) is None
+            assert client.post(_RESULTS, json=panel()).status_code == 201
 
 
 def test_without_a_folder_for_uploads_everything_else_works(

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 
 from toxgrade.errors import OutOfService, Unavailable
-from toxgrade.server.records.db.failures import DAMAGED, READ_ONLY
+from toxgrade.server.records.db.failures import DAMAGED
 from toxgrade.server.records.db.integrity import Integrity
 from toxgrade.server.records.writer import Writer
 
@@ -16,9 +16,8 @@ _FRESH_SECONDS = 2.0
 _TRY_SECONDS = 5.0
 _REFUSED_SECONDS = 10.0
 
-_POSTGRESQL_REFUSES = text(
-    "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"
-)
+_STORE_NOTHING = "INSERT INTO results SELECT * FROM results WHERE false"
+"""What PostgreSQL refuses where it is read-only, or where the role has no right to store."""
 
 
 class Readiness:
@@ -78,14 +77,13 @@ def _write_something(connection: Connection) -> str:
 
     Raises:
         SQLAlchemyError: the database cannot be written to.
-        Unavailable: it takes no writes.
     """
     if connection.dialect.name == "sqlite":
         number = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
         connection.exec_driver_sql(f"PRAGMA user_version = {int(number)}")
-    elif connection.scalar(_POSTGRESQL_REFUSES):
-        raise Unavailable(READ_ONLY)
-    else:  # An entry in the write-ahead log, which the commit flushes; no table has a row of it.
+    else:
+        connection.exec_driver_sql(_STORE_NOTHING)
+        # An entry in the write-ahead log, which the commit flushes; no table has a row of it.
         connection.exec_driver_sql("SELECT pg_logical_emit_message(true, 'toxgrade', 'ready')")
     return str(connection.scalar(text("SELECT version_num FROM alembic_version")))
 

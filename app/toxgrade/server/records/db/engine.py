@@ -13,11 +13,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.script.revision import ResolutionError
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, event
 from sqlalchemy.engine import URL, make_url
 
 from toxgrade.errors import RequestError, Unavailable
 from toxgrade.server.records.db.append import COVERED
+from toxgrade.server.records.db.failures import READ_ONLY_STATE
 from toxgrade.server.records.db.service_tables import audit, erasures
 from toxgrade.server.records.db.sqlite_file import SqliteFile
 from toxgrade.server.records.db.unit_of_work import register_writes
@@ -77,7 +78,14 @@ def _postgresql(url: URL) -> Engine:
         hide_parameters=True,
     )
     event.listen(engine, "connect", _configure_postgresql)
+    event.listen(engine, "handle_error", _leave_read_only_sessions)
     return engine
+
+
+def _leave_read_only_sessions(context: ExceptionContext) -> None:
+    """Let the pool connect anew: whether it is read-only a session keeps from its beginning."""
+    if getattr(context.original_exception, "sqlstate", None) == READ_ONLY_STATE:
+        context.is_disconnect = True
 
 
 def _configure_postgresql(connection: Any, _record: object) -> None:

@@ -12,8 +12,11 @@ from toxgrade.errors import OutOfService, Unavailable
 DAMAGED = "the database is damaged; restore a backup"
 FULL = "the disk of the database is full"
 NOT_MIGRATED = "the database is not migrated (toxgrade db upgrade)"
+NO_RIGHTS = "the database's role lacks a right (toxgrade db grant)"
 READ_ONLY = "the database takes no writes: it is read-only or a standby"
 
+READ_ONLY_STATE = "25006"
+"""PostgreSQL's SQLSTATE of a write where there is none."""
 _UNREACHABLE = (InterfaceError, OperationalError, TimeoutError)
 _OF_STATEMENTS = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG}
 _CROSSED = ("40P01", "40001", "23505")  # deadlock, serialization failure, added by both
@@ -26,7 +29,7 @@ _BY_SQLITE_CODE = {
     sqlite3.SQLITE_BUSY: "another process holds the database",
 }
 _BY_SQLSTATE = {
-    "XX001": DAMAGED, "XX002": DAMAGED, "53100": FULL, "25006": READ_ONLY,
+    "XX001": DAMAGED, "XX002": DAMAGED, "53100": FULL, READ_ONLY_STATE: READ_ONLY, "42501": NO_RIGHTS,
     "42P01": NOT_MIGRATED, "42703": NOT_MIGRATED,  # no such table, no such column
 }  # fmt: skip
 
