@@ -23,6 +23,7 @@ import httpx
 
 from benchmarks import hostile
 from benchmarks.load import panel
+from benchmarks.processes import children, resident_mebibytes
 from benchmarks.random_requests import databases
 from tests.crash.running import Running, running
 from tests.ports import free_port
@@ -267,7 +268,7 @@ async def _watch(service: Service, report: Report, stop: asyncio.Event) -> None:
     """Note the highest resident memory of each kind of process."""
     while not stop.is_set():
         for kind, pid in _processes(service):
-            report.mebibytes[kind] = max(report.mebibytes[kind], _resident(pid))
+            report.mebibytes[kind] = max(report.mebibytes[kind], resident_mebibytes(pid))
         await asyncio.sleep(0.2)
 
 
@@ -279,24 +280,7 @@ def _processes(service: Service) -> Iterator[tuple[str, int]]:
         kind, pid = waiting.pop()
         yield kind, pid
         below = "worker" if kind == "service" else "parser"
-        waiting += [(below, child) for child in _children(pid)]
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
-    except OSError:
-        return []
-    return [int(child) for text in lists for child in text.split()]
-
-
-def _resident(pid: int) -> int:
-    """Return a process's resident memory in MiB; 0 where it has ended."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except OSError:
-        return 0
-    return pages * resource.getpagesize() >> 20
+        waiting += [(below, child) for child in children(pid)]
 
 
 if __name__ == "__main__":

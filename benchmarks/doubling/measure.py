@@ -28,8 +28,7 @@ FIXED_BYTES = 48 * MIB
 
 _LONGEST = 30  # seconds of CPU of one run
 _CHEAP = 0.02  # seconds; below it, growth cannot be told from noise
-_CHEAP_AT_MOST = 0.1  # seconds for the largest input that the door reads: nothing can follow
-_AGAIN = 2  # times that a ratio too high is measured at the next doubling
+_AGAIN = 4  # times that a ratio too high is measured at the next doubling
 _REFUSALS = (ToxgradeError, HTTPException)
 
 
@@ -56,17 +55,13 @@ _NOTHING = Cost(0, 0, 0, "")
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The costs at n and 2n; ``failure``: what went wrong otherwise.
-
-    ``is_largest``: the door reads nothing larger than 2n.
-    """
+    """The costs at n and 2n; ``failure``: what went wrong otherwise."""
 
     case: Case
     n: int
     once: Cost
     twice: Cost
     failure: str = ""
-    is_largest: bool = False
 
     @property
     def ratio(self) -> float:
@@ -78,12 +73,6 @@ class Measured:
         return self.twice.seconds < _CHEAP
 
     @property
-    def grows(self) -> bool:
-        """Whether twice the input costs too much, where that is no step below a door's limit."""
-        cheap = _CHEAP_AT_MOST if self.is_largest else _CHEAP
-        return self.twice.seconds > cheap and self.ratio > RATIO
-
-    @property
     def per_byte(self) -> float:
         return self.twice.peak / max(self.twice.size, 1)
 
@@ -92,7 +81,7 @@ class Measured:
         """What is wrong; empty if nothing is."""
         if self.failure:
             return self.failure
-        if self.grows:
+        if not self.is_cheap and self.ratio > RATIO:
             return f"{self.ratio:.2f} times the cost for twice the input"
         if self.twice.peak > FIXED_BYTES + self.case.per_byte * self.twice.size:
             return f"{self.per_byte:.0f} bytes of memory for a byte of input"
@@ -129,7 +118,7 @@ def measured(case: Case, *, seconds: float, most: int, runs: int) -> Measured:
             twice = _least([twice, *(run(case, 2 * n) for _ in range(2))])
     except Failed as failure:
         return Measured(case, n, found, _NOTHING, str(failure))
-    return Measured(case, n, once, twice, is_largest=is_largest)
+    return Measured(case, n, once, twice)
 
 
 def _large_enough(case: Case, seconds: float, most: int) -> tuple[int, Cost]:

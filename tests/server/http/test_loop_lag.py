@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.conftest import NewDatabase
-from tests.server.http.hostile import Case, cases, lag_of, watched_service
+from tests.server.http.hostile import cases, lag_of, watched_service
 
 _MOST_MS = 75.0  # 50 on a quiet machine
 _LONG = ("HL7 v2: 5,000 headers", "an honest Bundle of 9,900", "prefetch of 9,900 Observations")
@@ -25,10 +25,12 @@ def watched(new_sqlite: NewDatabase) -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.mark.parametrize(
-    "case", [case for case in cases() if case.name not in _LONG], ids=lambda case: case.name
-)
-def test_the_loop_is_never_kept_for_long(watched: httpx.Client, case: Case) -> None:
-    status, _, lag = lag_of(watched, case, 2)
-    assert status in case.statuses
-    assert lag.cpu < _MOST_MS
+def test_the_loop_is_never_kept_for_long(watched: httpx.Client) -> None:
+    """The requests are made one by one: all of them at once are 1.6 GB."""
+    odd = {}
+    for case in cases():
+        if case.name not in _LONG:
+            status, _, lag = lag_of(watched, case, 2)
+            if status not in case.statuses or lag.cpu >= _MOST_MS:
+                odd[case.name] = status, lag
+    assert not odd

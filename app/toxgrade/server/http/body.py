@@ -128,41 +128,7 @@ def read_json(body: bytes, most_values: int | None = None) -> Any:
     number = count_values(body, len(body)) if len(body) > most else 0
     if most_values is not None and number > most_values:
         raise BodyProblem(413, f"the body has more than {most_values} values; send a batch")
-    refused: list[_Refused] = []
-
-    def refuse(*why: str) -> _Refused:
-        refused.append(_Refused(*why))
-        return refused[-1]
-
-    def to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Refused:
-        read = dict(pairs)
-        if len(read) == len(pairs):
-            return read
-        if len(refused) >= _MAX_FAULTS:
-            return refused[-1]
-        text = "this field is there twice; send it once"
-        return refuse("a field is there twice", "duplicate-key", text, _first_twice(pairs))
-
-    def to_decimal(text: str) -> Decimal | _Refused:
-        try:
-            if len(text) <= _MAX_DIGITS:
-                return Decimal(text)
-        except InvalidOperation:
-            pass
-        accepted = "expected a number of at most 5,000 digits, its exponent of at most 3"
-        return refuse("a number cannot be read", "unreadable-number", accepted)
-
-    def to_integer(text: str) -> int | Decimal | _Refused:
-        return int(text) if len(text) <= _MAX_INTEGER_DIGITS else to_decimal(text)
-
-    decoder = json.JSONDecoder(
-        parse_float=to_decimal,
-        parse_int=to_integer,
-        parse_constant=_refuse_constant,
-        object_pairs_hook=to_object,
-    )
-    if number > _MANY_VALUES:
-        decoder.scan_once = py_make_scanner(decoder)  # type: ignore[attr-defined]
+    decoder = _StrictDecoder(yields=number > _MANY_VALUES)
     try:
         document = decoder.decode(_decoded(body))
     except RecursionError:
@@ -172,9 +138,52 @@ def read_json(body: bytes, most_values: int | None = None) -> Any:
         raise BodyProblem(400, f"the body is not JSON ({where})") from None
     except UnicodeDecodeError:
         raise BodyProblem(400, "the body is not UTF-8") from None
-    if refused:
-        raise BodyProblem(422, refused[0].detail, *_faults(document))
+    if decoder.refused:
+        raise BodyProblem(422, decoder.refused[0].detail, *_faults(document))
     return document
+
+
+class _StrictDecoder(json.JSONDecoder):
+    """A decoder that puts a ``_Refused`` in place of what cannot be accepted; ``refused`` has them.
+
+    ``yields``: it lets other threads run meanwhile.
+    """
+
+    def __init__(self, *, yields: bool) -> None:
+        self.refused: list[_Refused] = []
+        super().__init__(
+            parse_float=self._to_decimal,
+            parse_int=self._to_integer,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=self._to_object,
+        )
+        if yields:
+            self.scan_once = py_make_scanner(self)
+
+    def _refuse(self, *why: str) -> _Refused:
+        self.refused.append(_Refused(*why))
+        return self.refused[-1]
+
+    def _to_object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Refused:
+        read = dict(pairs)
+        if len(read) == len(pairs):
+            return read
+        if len(self.refused) >= _MAX_FAULTS:
+            return self.refused[-1]
+        text = "this field is there twice; send it once"
+        return self._refuse("a field is there twice", "duplicate-key", text, _first_twice(pairs))
+
+    def _to_decimal(self, text: str) -> Decimal | _Refused:
+        try:
+            if len(text) <= _MAX_DIGITS:
+                return Decimal(text)
+        except InvalidOperation:
+            pass
+        accepted = "expected a number of at most 5,000 digits, its exponent of at most 3"
+        return self._refuse("a number cannot be read", "unreadable-number", accepted)
+
+    def _to_integer(self, text: str) -> int | Decimal | _Refused:
+        return int(text) if len(text) <= _MAX_INTEGER_DIGITS else self._to_decimal(text)
 
 
 def _decoded(body: bytes) -> str:

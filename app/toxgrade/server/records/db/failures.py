@@ -29,7 +29,8 @@ _BY_SQLITE_CODE = {
     sqlite3.SQLITE_BUSY: "another process holds the database",
 }
 _BY_SQLSTATE = {
-    "XX001": DAMAGED, "XX002": DAMAGED, "53100": FULL, READ_ONLY_STATE: READ_ONLY, "42501": NO_RIGHTS,
+    "XX001": DAMAGED, "XX002": DAMAGED, "53100": FULL, READ_ONLY_STATE: READ_ONLY,
+    "42501": NO_RIGHTS,
     "42P01": NOT_MIGRATED, "42703": NOT_MIGRATED,  # no such table, no such column
 }  # fmt: skip
 
