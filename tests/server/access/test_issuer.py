@@ -1,6 +1,5 @@
 """The issuer's keys over HTTPS: from the address that is set, of limited size, in limited time."""
 
-import asyncio
 import ssl
 import threading
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.coroutines import awaited
 from tests.tls import certified
 from toxgrade.errors import Unavailable
 from toxgrade.server.access import tokens
@@ -62,7 +62,7 @@ def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def _fetch(keys: str) -> bytes:
     found = issuer(Settings(jwt_issuer="i", jwt_audience="a", jwt_keys=keys))
     assert found is not None
-    return asyncio.run(_whole(found))
+    return awaited(_whole(found))
 
 
 async def _whole(found: tokens.Issuer) -> bytes:
@@ -102,4 +102,4 @@ def test_an_answer_drop_by_drop_is_not_waited_for(
     found = issuer(Settings(jwt_issuer="i", jwt_audience="a", jwt_keys=f"{address}/drop-by-drop"))
     assert found is not None
     with pytest.raises(Unavailable):
-        asyncio.run(tokens.Tokens(found).check("a.b.c"))
+        awaited(tokens.Tokens(found).check("a.b.c"))

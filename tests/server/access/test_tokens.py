@@ -17,6 +17,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, Key, KeySet, RSAKey
 
 from tests.conftest import NewDatabase, served
+from tests.coroutines import awaited
 from tests.server.access.test_roles import routes_in_need
 from toxgrade.errors import Unauthorized, Unavailable
 from toxgrade.server.access.credentials import create_key
@@ -56,7 +57,7 @@ def _tokens(fetch: Callable[[], bytes] = lambda: _PUBLISHED) -> Tokens:
 
 
 def _check(tokens: Tokens, presented: str) -> Token:
-    return asyncio.run(tokens.check(presented))
+    return awaited(tokens.check(presented))
 
 
 @pytest.mark.parametrize(
@@ -213,7 +214,7 @@ def test_callers_that_come_together_wait_for_one_answer() -> None:
         tokens = Tokens(Issuer("https://issuer.example", "toxgrade", slowly))
         return await asyncio.gather(*(tokens.check(_token()) for _ in range(20)))
 
-    assert len(asyncio.run(together())) == 20
+    assert len(awaited(together())) == 20
     assert fetched == [1]
 
 

@@ -3,7 +3,6 @@
 What the sessions are is tested in ``tests/server/access/test_sessions.py``.
 """
 
-import asyncio
 import json
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from joserfc.jwk import ECKey, KeySet
 from sqlalchemy import select
 
 from tests.conftest import NewDatabase, served
+from tests.coroutines import awaited
 from tests.server.api.panels import panel
 from toxgrade.server.access import credentials
 from toxgrade.server.access.credentials import create_key, list_keys, revoke_key
@@ -193,4 +193,4 @@ def test_the_cookie_is_as_narrow_as_the_address_allows(
             assert gone.startswith(f'{cookie.partition("=")[0]}="";')
             assert "Max-Age=0" in gone
 
-    asyncio.run(visit())
+    awaited(visit())
