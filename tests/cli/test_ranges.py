@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_cli import toxgrade
+from tests.tabular import files
 
 _TABLE = """analyte,lln,uln,unit,lab,sex,age_from,age_to,valid_from
 ALT,,34,U/L,,female,18,,2010-01-01
@@ -51,6 +52,19 @@ def test_a_row_that_cannot_be_accepted_is_named(tmp_path: Path, row: str, says: 
     assert refused.returncode == 2
     assert f"toxgrade: ranges.csv, {says}" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_blank_rows_of_a_workbook_are_no_ranges(tmp_path: Path) -> None:
+    table = [tuple(text or None for text in line.split(",")) for line in _TABLE.splitlines()]
+    header, *rows = table
+    blank = (None,) * len(header)
+    files.xlsx(tmp_path / "ranges.xlsx", {"Ranges": [header, blank, *rows, blank, (" ",)]})
+    assert toxgrade("ranges", "load", "ranges.xlsx", cwd=tmp_path).returncode == 0
+    assert toxgrade("ranges", "show", cwd=tmp_path).stdout == _TABLE
+    wrong = ("ALT", None, "x", "U/L")
+    files.xlsx(tmp_path / "ranges.xlsx", {"Ranges": [header, rows[0], blank, wrong]})
+    refused = toxgrade("ranges", "load", "ranges.xlsx", cwd=tmp_path)
+    assert "ranges.xlsx, row 3, uln: expected a number" in refused.stderr
 
 
 def test_a_table_that_is_too_long_is_told(tmp_path: Path) -> None:

@@ -45,13 +45,13 @@ _SHEET, _BOOK = "xl/worksheets/0.xml", "xl/workbook.xml"
 @pytest.mark.parametrize(
     ("part", "change", "says"),
     [
-        (_SHEET, lambda sheet: sheet[: len(sheet) // 2], "damaged, protected, or not a workbook"),
+        (_SHEET, lambda sheet: sheet[: len(sheet) // 2], "damaged or cut off"),
         (_SHEET, lambda _: b"", "empty; expected a header and rows|damaged"),
         (_BOOK, lambda _: b"", "damaged, protected, or not a workbook|a workbook without sheets"),
         (_BOOK, lambda book: book.replace(b'r:id="s0"', b'r:id="s9"'), "damaged, protected"),
         # one cell in the last corner: room for all others would take 500 GB
         (_SHEET, lambda sheet: sheet.replace(b'r="A2"', b'r="XFD1048576"'), "save it as CSV"),
-        (_SHEET, lambda sheet: sheet.replace(b'<row r="2"', b'<row r="9999999"'), "damaged|CSV|"),
+        (_SHEET, lambda sheet: sheet.replace(b'<row r="2"', b'<row r="9999999"'), "save it as CSV"),
     ],
 )  # fmt: skip
 def test_a_broken_workbook(

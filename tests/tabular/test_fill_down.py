@@ -52,8 +52,9 @@ def export(path: Path, lines: str) -> Path:
         ("patient", "P1 . 01\n. . 02\nP2 . 03\n. . 04", "P1 P1+ P2 P2+"),
         # nothing stands above the first row
         ("patient", ". . 01\nP1 . 02\n. . 03", "- P1 P1+"),
-        # a blank row ends a table
-        ("patient", "P1 . 01\n\n. . 03\n. . 04", "P1 - - -"),
+        # a blank row, which is left out, ends a table
+        ("patient", "P1 . 01\n\n. . 03\n. . 04", "P1 - -"),
+        ("patient", "P1 . 01\n\n\n. . 03\nP2 . 04\n. . 05\n\n. . 06", "P1 - P2 P2+ -"),
         # so does a header, as of a second table below the first
         ("patient", "P1 . 01\npatient sex collected\n. . 03", "P1 - -"),
         # other columns of the patient, if they are named: another sex is another patient
@@ -81,9 +82,9 @@ def test_patients(tmp_path: Path, work: Path, columns: str, lines: str, patients
         ("P1 . 01\n. . .\n. . 02\n. . .", "P1:01 P1:01 P1:02 P1:02"),
         ("P1 . 01\nP2 . .\n. . 02", "P1:01 P2:- P2:02"),
         ("P1 . 01\nP1 . .\nP2 . .", "P1:01 P1:01 P2:-"),
-        ("P1 . 01\n\n. . .", "P1:01 -:- -:-"),
+        ("P1 . 01\n\n. . .", "P1:01 -:-"),
         # the same patient below a blank row begins again
-        ("P1 . 01\n\nP1 . .", "P1:01 -:- P1:-"),
+        ("P1 . 01\n\nP1 . .\nP1 . 02\nP1 . .", "P1:01 P1:- P1:02 P1:02"),
     ],
 )
 def test_days_are_filled_within_a_patient(
@@ -92,6 +93,33 @@ def test_days_are_filled_within_a_patient(
     options = ReadOptions(fill_down=("patient", "collected"))
     found = rows(export(tmp_path / "a.xlsx", lines), work, options)
     assert [f"{who or '-'}:{day or '-'}" for who, day, _ in found] == days.split()
+
+
+@pytest.mark.parametrize(
+    ("fill", "lines", "cells"),
+    [
+        # a blank row of CSV stays, as a row without a patient
+        ("patient", "P1,01\n,\n,03\nP2,04\n,05", "P1:01 -:- -:03 P2:04 P2:05"),
+        ("collected", "P1,01\nP1,\n,\nP1,\nP1,02\nP1,", "P1:01 P1:01 -:- P1:- P1:02 P1:02"),
+    ],
+)
+def test_never_across_a_blank_row_of_csv(
+    tmp_path: Path, work: Path, fill: str, lines: str, cells: str
+) -> None:
+    header = "patient,collected,analyte,value,unit,lln,uln"
+    (tmp_path / "a.csv").write_text(f"{header}\n" + "".join(f"{x},,,,,\n" for x in lines.split()))
+    found = rows(tmp_path / "a.csv", work, ReadOptions(fill_down=(fill,)))
+    assert [f"{who or '-'}:{day or '-'}" for who, day, _ in found] == cells.split()
+
+
+@pytest.mark.parametrize(("blank", "day"), [("", "01"), ("\n", None)])
+def test_never_across_a_blank_row_of_one_patient_who_is_a_constant(
+    tmp_path: Path, work: Path, blank: str, day: str | None
+) -> None:
+    path = export(tmp_path / "a.xlsx", f"P1 . 01\n{blank}P1 . .")
+    columns = ColumnMap(constants={"patient": "one"})
+    options = ReadOptions(fill_down=("collected",), columns=columns)
+    assert [found for _, found, _ in rows(path, work, options)] == ["01", day]
 
 
 def test_never_from_one_file_into_the_next(tmp_path: Path, work: Path) -> None:

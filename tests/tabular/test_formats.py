@@ -294,6 +294,50 @@ def test_a_workbook_with_columns_without_a_name(tmp_path: Path, work: Path) -> N
         open_labs([tmp_path / "a.xlsx"], work)
 
 
+_NOTHING = (None,) * 7
+_BLANKS = (" ", None, "\n", "\t ", None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("rows", "lines", "told"),
+    [
+        # rows of the sheet below the header; the lines that are read; what is told
+        (["P1"], [2], ""),
+        (["P1", None, "P2"], [2, 4], "; blank rows, left out: 1"),
+        ([None, None, "P1", None], [4], "; blank rows, left out: 2"),  # Nothing is there below.
+        (["P1", " ", "P2", None, " "], [2, 4], "; blank rows, left out: 3"),
+        (["P1", *[None] * 5000, " "], [2], "; blank rows, left out: 5,001"),
+        ([" "], [], "; blank rows, left out: 1"),
+    ],
+)
+def test_blank_rows_of_a_workbook_are_left_out_and_told(
+    tmp_path: Path, work: Path, rows: list[str | None], lines: list[int], told: str
+) -> None:
+    cells = {None: _NOTHING, " ": _BLANKS}
+    sheet = [cells.get(who, (who, "2011-01-20", "ALT", 50.0, "U/L", None, 40.0)) for who in rows]
+    files.xlsx(tmp_path / "a.xlsx", {"One": [files.HEADER, *sheet]})
+    for spilled in (False, True):
+        labs = open_labs([tmp_path / "a.xlsx"], work)
+        labs = labs.spilled(work) if spilled else labs
+        for _ in range(2):
+            chunks = list(labs.chunks(size=2))
+            assert [line for chunk in chunks for line in chunk.rows[LINE]] == lines
+            assert [row + 2 for chunk in chunks for row in chunk.rows[ROW]] == lines
+            assert sum(chunk.file_rows for chunk in chunks) == len(lines)
+        assert labs.tables[0].told == f"XLSX, sheet One{told}"
+
+
+def test_rows_after_a_workbook_with_blank_rows_have_numbers_of_their_own(
+    tmp_path: Path, work: Path
+) -> None:
+    row = ("P1", "2011-01-20", "ALT", 50.0, "U/L", None, 40.0)
+    files.xlsx(tmp_path / "1.xlsx", {"One": [files.HEADER, _NOTHING, row]})
+    files.xlsx(tmp_path / "2.xlsx", {"One": [files.HEADER, row]})
+    labs = open_labs([tmp_path / "1.xlsx", tmp_path / "2.xlsx"], work)
+    places = [pair for c in labs.chunks() for pair in c.rows.select(ROW, LINE).iter_rows()]
+    assert places == [(1, 3), (2, 2)]
+
+
 def test_files_of_different_columns(tmp_path: Path, work: Path) -> None:
     one, two = write(tmp_path, "1.csv", HEADER), write(tmp_path, "2.csv", f"{HEADER},note")
     with pytest.raises(FileError, match=r"2\.csv: other columns than 1\.csv: note"):

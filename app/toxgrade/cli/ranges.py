@@ -33,7 +33,8 @@ def load(table: Path, study: str) -> None:
     from toxgrade.server.records.db.engine import upgrade
     from toxgrade.server.records.regrade import put_ranges
 
-    rows = [row.row() for row in _read(table)]
+    ranges, numbers = _read(table)
+    rows = [one.row() for one in ranges]
     url = settings().database_url
     upgrade(url)
     try:
@@ -44,7 +45,7 @@ def load(table: Path, study: str) -> None:
     except RequestError as error:
         if not error.faults:
             raise
-        _refuse(table, error.faults)
+        _refuse(table, error.faults, numbers)
     print(
         f"{len(rows):,} ranges; {saved.patients:,} patients have such results and were"
         " graded again",
@@ -71,8 +72,11 @@ def show(study: str) -> None:
         writer.writerow(dict(zip(document, to_row(document.values()), strict=True)))
 
 
-def _read(table: Path) -> list["RangeRequest"]:
-    """Return the rows of a file as the service takes them; end the command if one is invalid."""
+def _read(table: Path) -> tuple[list["RangeRequest"], list[int]]:
+    """Return the rows of a file as the service takes them, and their numbers, from 1.
+
+    End the command if one is invalid.
+    """
     from tempfile import TemporaryDirectory
 
     from pydantic import ValidationError
@@ -82,18 +86,24 @@ def _read(table: Path) -> list["RangeRequest"]:
     from toxgrade.tabular.formulas import as_written
     from toxgrade.tabular.open_file import open_table
     from toxgrade.tabular.read_options import DEFAULT_OPTIONS
+    from toxgrade.tabular.table import ROW
 
     with TemporaryDirectory() as folder:
         opened = open_table(table, DEFAULT_OPTIONS, Path(folder))
-        ranges = [
-            {name: _value(name, row[name]) for name in opened.columns if row[name]}
+        rows = [
+            row
             for piece in opened.chunks(opened.columns)
             for row in as_written(piece, opened.kind).iter_rows(named=True)
         ]
+    numbers = [row[ROW] + 1 for row in rows]
+    ranges = [
+        {name: _value(name, row[name]) for name in opened.columns if row[name]} for row in rows
+    ]
     try:
-        return RangesRequest.model_validate({"ranges": ranges}).ranges
+        return RangesRequest.model_validate({"ranges": ranges}).ranges, numbers
     except ValidationError as error:
-        _refuse(table, [FieldFault(f["loc"], f["type"], f["msg"]) for f in error.errors()])
+        faults = [FieldFault(f["loc"], f["type"], f["msg"]) for f in error.errors()]
+        _refuse(table, faults, numbers)
 
 
 def _value(name: str, text: str) -> Any:
@@ -101,11 +111,11 @@ def _value(name: str, text: str) -> Any:
     return int(text) if is_age else text
 
 
-def _refuse(table: Path, faults: "list[FieldFault]") -> NoReturn:
+def _refuse(table: Path, faults: "list[FieldFault]", numbers: list[int]) -> NoReturn:
     """Print the rows and columns that cannot be accepted, and end the command."""
     for fault in faults[:20]:
         _, *place = fault.loc  # The place is empty if the fault concerns the whole table.
-        row = "".join(f", row {int(at) + 1}" for at in place[:1])
+        row = "".join(f", row {numbers[int(at)]}" for at in place[:1])
         column = "".join(f", {name}" for name in place[1:])
         fail(f"{table.name}{row}{column}: {fault.message}")
     sys.exit(2)

@@ -1,8 +1,8 @@
 """Filling down: cells that are merged, or filled once for several rows, on the caller's word.
 
-An empty patient is that of the nearest row above that names one: never across a blank row, a
-repeated header or the beginning of a file, nor into a row whose other columns of the patient say
-something else. Other columns are filled within one patient.
+An empty patient is that of the nearest row above that names one: never across a blank row, left out
+or not, a repeated header or the beginning of a file, nor into a row whose other columns of the
+patient say something else. Other columns are filled within one patient.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ import polars as pl
 
 from toxgrade.errors import FileError
 from toxgrade.tabular.identifiers import trimmed
-from toxgrade.tabular.table import FILLED
+from toxgrade.tabular.table import FILLED, ROW
 
 _NEVER = (
     "value", "comparator", "unit", "lln", "uln", "limit_unit", "indicator", "baseline", "status",
@@ -50,18 +50,23 @@ class FillDown:
         self._others = list(dict.fromkeys(n for n in wanted if n != self._patient))
         # The row above the next piece: as its group began, and as it was filled.
         self._head = _nothing([self._patient, *self._of_patient])
-        self._above = _nothing([self._patient, *self._others])
+        self._above = _nothing([self._patient, *self._others]).with_columns(begins=pl.lit(False))
+        self._row = -1
 
     def fill(self, piece: pl.DataFrame, ends: pl.Series) -> pl.DataFrame:
         """Return a piece with its cells filled, as String, and ``FILLED``: ``Y`` where one was.
 
-        ``ends``: the rows, blank ones and headers, into and across which nothing is filled.
+        ``ends``: the rows, blank ones and headers, into and across which nothing is filled; nor is
+        it across the place of rows that were left out.
         """
+        begins = piece[ROW] - piece[ROW].shift(1, fill_value=self._row) > 1
+        self._row = int([self._row, *piece[ROW].tail(1)][-1])
         used = dict.fromkeys([self._patient, *self._of_patient, *self._others])
         texts = piece.select(
             trimmed(pl.lit("one") if name == _NO_PATIENT else pl.col(name)).alias(name)
             for name in used
-        ).with_columns(ends.alias("end"))
+        ).with_columns(begins.alias("begins"))
+        texts = texts.with_columns(end=ends | (begins & texts[self._patient].is_null()))
         fills_patient = self._patient in self._wanted
         patients = self._patients(texts) if fills_patient else texts[self._patient]
         filled = self._within_patients(texts.with_columns(patients))
@@ -100,7 +105,7 @@ class FillDown:
         """Return all other columns filled within rows of one patient that follow one another."""
         rows = pl.concat([self._above, texts.select(self._above.columns)])
         end, patient = pl.col("end"), pl.col(self._patient)
-        starts = patient.ne_missing(patient.shift(1)) | end | end.shift(1)
+        starts = patient.ne_missing(patient.shift(1)) | end | end.shift(1) | pl.col("begins")
         rows = rows.with_columns(group=starts.fill_null(True).cum_sum())
         filled = rows.with_columns(
             pl.when(patient.is_not_null() & ~end)

@@ -121,7 +121,8 @@ class Labs:
             filler = FillDown(fill, self.layout.named, self.columns, table.name) if fill else None
             columns = self.columns if whole or fill else self.layout.reads
             for piece in table.chunks(columns, self._file_rows(size)):
-                rows_here += len(piece)
+                if len(piece):
+                    rows_here = int(piece[ROW][-1]) + 1
                 yield self._chunk(piece, first_row, table, filler)
             first_row += rows_here
 

@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
@@ -30,21 +31,28 @@ def open_table(path: Path, options: ReadOptions, folder: Path, name: str | None 
     if found.kind in ("csv", "tsv"):
         return open_text(path, name, found, options, folder)
     with as_damage(lambda: f"{name}: damaged or cut off", writes=True):
-        frame, read_as, first_line, undeclared = _scan(path, name, found, options, folder)
-    columns = check_readable(frame, name)
+        scanned = _scan(path, name, found, options, folder)
+    columns = check_readable(scanned.rows, name)
     check_width(len(columns), name)
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return Table(
-        name, found.kind, sha256, scan_pieces(frame), columns, read_as, first_line,
-        undeclared=undeclared,
+        name, found.kind, sha256, scan_pieces(scanned.rows), columns, scanned.told,
+        scanned.first_line, undeclared=scanned.undeclared, numbers=scanned.numbers,
     )  # fmt: skip
 
 
-def _scan(
-    path: Path, name: str, found: Shape, options: ReadOptions, folder: Path
-) -> tuple[pl.LazyFrame, str, int, tuple[str, ...]]:
-    """Return the frame, how it was read, the line of its first row, and its undeclared instants."""
+class _Scanned(NamedTuple):
+    """The rows of a file, and what ``Table`` has under the same names."""
+
+    rows: pl.LazyFrame
+    told: str
+    first_line: int = 1
+    undeclared: tuple[str, ...] = ()
+    numbers: pl.Series | None = None
+
+
+def _scan(path: Path, name: str, found: Shape, options: ReadOptions, folder: Path) -> _Scanned:
     from toxgrade.tabular.ndjson import scan_ndjson
     from toxgrade.tabular.parquet_xlsx import read_xlsx, scan_parquet
     from toxgrade.tabular.sas_transport import scan_xpt
@@ -52,20 +60,22 @@ def _scan(
     match found.kind:
         case "parquet":
             frame, undeclared = scan_parquet(path, name, options.timezone)
-            return frame, "Parquet", 1, undeclared
+            return _Scanned(frame, "Parquet", undeclared=undeclared)
         case "xlsx":
-            cells, sheet = read_xlsx(path, name, options)
-            return cells.lazy(), f"XLSX, sheet {sheet}", 2, ()
+            sheet = read_xlsx(path, name, options)
+            blank = f"; blank rows, left out: {sheet.blank:,}" * bool(sheet.blank)
+            told = f"XLSX, sheet {sheet.name}{blank}"
+            return _Scanned(sheet.rows.lazy(), told, first_line=2, numbers=sheet.numbers)
         case "xpt":
             rows, member = scan_xpt(path, name, options)
-            return rows, "SAS XPT" + f", member {member}" * (member is not None), 1, ()
+            return _Scanned(rows, "SAS XPT" + f", member {member}" * (member is not None))
         case _:
             if found.compression:
                 unpacked = folder / f"{name}.ndjson"
                 unpack(path, name, found.compression, "utf-8", unpacked, options.max_bytes)
                 path = unpacked
             frame, objects = scan_ndjson(path, name, folder)
-            return frame, f"NDJSON, {objects}", 1, ()
+            return _Scanned(frame, f"NDJSON, {objects}")
 
 
 def find_files(given: Iterable[str], folder: Path) -> list[Path]:

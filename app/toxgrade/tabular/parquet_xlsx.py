@@ -5,26 +5,23 @@ codes are written (a data frame holds them as 1001.0); dates and times ISO 8601,
 declared zone; NaN is missing, as in pandas and SAS.
 """
 
-import re
-import zipfile
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from toxgrade.errors import FileError
+from toxgrade.grading.parse import WHITE_SPACE
 from toxgrade.tabular.damage import as_damage
 from toxgrade.tabular.file_format import check_names, refuse_spare, spare_columns
 from toxgrade.tabular.instants import undeclared_instants
 from toxgrade.tabular.parquet_footer import int96_columns
 from toxgrade.tabular.read_options import ReadOptions
+from toxgrade.tabular.workbook_size import MOST_BYTES, check_size
 
-_MAX_UNPACKED_BYTES = 2**30
-_MAX_CELLS = _MAX_UNPACKED_BYTES // 32  # A cell takes 32 bytes.
-_PIECE = 1 << 20  # Bytes.
-_PLACE = re.compile(rb"""\br=["']([A-Za-z]{0,3})([0-9]{1,7})["']""")
-_LONGEST_PLACE = 14  # Bytes.
+_MOST_SHEETS = 255  # That are read to find the filled one; several may be the same part.
 _WHOLE = ".0"  # How the print of a float ends that is a whole number.
 
 
@@ -68,10 +65,20 @@ def as_text(name: str, dtype: pl.DataType, file: str, timezone: str | None) -> p
     return column.cast(pl.String).replace("", None).alias(name)
 
 
-def read_xlsx(path: Path, name: str, options: ReadOptions) -> tuple[pl.DataFrame, str]:
-    """Return a sheet of an XLSX workbook as String columns, and the sheet's name.
+class Sheet(NamedTuple):
+    """The rows of a sheet that hold something, as String columns; and their numbers.
 
-    A formula counts by the value that it last had.
+    ``numbers`` Int64: 0 is the row below the header. ``blank`` rows among them are left out.
+    """
+
+    name: str
+    rows: pl.DataFrame
+    numbers: pl.Series
+    blank: int
+
+
+def read_xlsx(path: Path, name: str, options: ReadOptions) -> Sheet:
+    """Return a sheet of an XLSX workbook. A formula counts by the value that it last had.
 
     Raises:
         FileError: no workbook, too large once unpacked, or several filled sheets and none named.
@@ -80,64 +87,36 @@ def read_xlsx(path: Path, name: str, options: ReadOptions) -> tuple[pl.DataFrame
         import python_calamine as calamine  # noqa: PLC0415 - an extra
     except ImportError:
         raise FileError(f"{name}: reading XLSX needs: pip install toxgrade[xlsx]") from None
-    _check_archive(path, name, min(_MAX_UNPACKED_BYTES, options.max_bytes))
+    check_size(path, name, min(MOST_BYTES, options.max_bytes))
     with (
         as_damage(lambda: f"{name}: damaged, protected, or not a workbook"),
         calamine.CalamineWorkbook.from_path(path) as book,
     ):
         sheet = _sheet(book, name, options.sheet)
-        rows = [[cell_text(cell) for cell in row] for row in sheet.iter_rows()]
-    if not rows:
+        cells = sheet.iter_rows()
+        names = [cell_text(cell) or "" for cell in next(cells, ())]
+        rows, numbers, blank = _filled(cells)
+    if not names:
         raise FileError(f"{name}: empty; expected a header and rows")
-    names = [text or "" for text in rows[0]]
     if spare := spare_columns(names):
-        refuse_spare([at for at in spare if any(row[at] for row in rows[1:])], name)
+        refuse_spare([at for at in spare if any(row[at] for row in rows)], name)
         used = [at for at in range(len(names)) if at not in spare]
         names, rows = [names[at] for at in used], [[row[at] for at in used] for row in rows]
     check_names(names, name)
-    schema = dict.fromkeys(names, pl.String)
-    return pl.DataFrame(rows[1:], schema=schema, orient="row"), sheet.name
+    frame = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")
+    return Sheet(sheet.name, frame, pl.Series(numbers, dtype=pl.Int64), blank)
 
 
-def _check_archive(path: Path, name: str, max_bytes: int) -> None:
-    """Refuse a workbook that would not fit into memory, before it is read.
-
-    Its reader makes room for every cell up to the last one of a sheet, filled or not.
-
-    Raises:
-        FileError: too large once unpacked, or damaged.
-    """
-    with as_damage(lambda: f"{name}: damaged or cut off"), zipfile.ZipFile(path) as archive:
-        if sum(entry.file_size for entry in archive.infolist()) > max_bytes:
-            text = f"more than {max_bytes:,} bytes once unpacked; save it as CSV"
-            raise FileError(f"{name}: {text}")
-        for entry in archive.infolist():
-            with archive.open(entry) as part:
-                column, row = _last_cell(part)
-            if column * row > _MAX_CELLS:
-                text = f"a sheet reaches to column {column:,} of row {row:,}, more than"
-                raise FileError(
-                    f"{name}: {text} {_MAX_CELLS:,} cells, filled or not; save it as CSV"
-                )
-
-
-def _last_cell(part: IO[bytes]) -> tuple[int, int]:
-    """Return the highest column and row, from 1, that any place in a part of a workbook names."""
-    columns, rows, rest = {b"A"}, {b"1"}, b""
-    while piece := part.read(_PIECE):
-        found = _PLACE.findall(rest + piece)
-        columns.update(column for column, _ in found)
-        rows.update(row for _, row in found)
-        rest = piece[-_LONGEST_PLACE:]
-    return max(map(_column_number, columns)), max(map(int, rows))
-
-
-def _column_number(letters: bytes) -> int:
-    """Return the number of a column: A is 1, AA 27; none counts as 1."""
-    number = 0
-    for letter in letters.upper():
-        number = number * 26 + letter - 64
-    return number or 1
+def _filled(rows: Iterable[list[object]]) -> tuple[list[list[str | None]], list[int], int]:
+    """Return the texts and the numbers of the rows that hold something, and how many do not."""
+    texts, numbers, blank = [], [], 0
+    for number, row in enumerate(rows):
+        if all(isinstance(cell, str) and not cell.strip(WHITE_SPACE) for cell in row):
+            blank += 1
+        else:
+            texts.append([cell_text(cell) for cell in row])
+            numbers.append(number)
+    return texts, numbers, blank
 
 
 def _sheet(book: Any, name: str, wanted: str | None) -> Any:
@@ -146,20 +125,29 @@ def _sheet(book: Any, name: str, wanted: str | None) -> Any:
         if wanted not in book.sheet_names:
             raise FileError(f"{name}: there is no such sheet; it has {', '.join(book.sheet_names)}")
         return book.get_sheet_by_name(wanted)
-    sheets = [book.get_sheet_by_name(sheet) for sheet in book.sheet_names]
-    if not sheets:
+    if not book.sheet_names:
         raise FileError(f"{name}: a workbook without sheets")
-    filled = [sheet for sheet in sheets if sheet.height]
+    if len(book.sheet_names) > _MOST_SHEETS:
+        raise FileError(f"{name}: more than {_MOST_SHEETS} sheets; name one with --sheet")
+    found, filled = None, []
+    for sheet_name in book.sheet_names:
+        sheet = book.get_sheet_by_name(sheet_name)
+        if sheet.height:
+            filled.append(sheet_name)
+        if sheet.height or found is None:
+            found = sheet  # No more than two are in memory.
     if len(filled) > 1:
-        several = ", ".join(sheet.name for sheet in filled)
+        several = ", ".join(filled)
         raise FileError(f"{name}: several sheets hold something ({several}); name one with --sheet")
-    return filled[0] if filled else sheets[0]
+    return found
 
 
 def cell_text(cell: object) -> str | None:
     """Return the text that a cell stands for; None if it is empty, NaN or a duration."""
+    if type(cell) is str:  # Most are.
+        return cell or None
     match cell:
-        case None | "":
+        case None:
             return None
         case bool():
             return "true" if cell else "false"

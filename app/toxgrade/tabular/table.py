@@ -29,7 +29,8 @@ class Table:
     of the file as given. ``told`` says how it was read, for the report. ``first_line`` is the line
     of the first row; with ``has_breaks``, fields may run over several lines. ``explain``, called
     after a failure, returns a message with the line from which the file cannot be read.
-    ``undeclared`` are its ``undeclared_instants``.
+    ``undeclared`` are its ``undeclared_instants``. ``numbers`` are those of its rows, Int64 from 0,
+    where blank ones among them were left out; None: none were.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Table:
     has_breaks: bool = False
     explain: Callable[[], str] | None = None
     undeclared: tuple[str, ...] = ()
+    numbers: pl.Series | None = None
 
     def chunks(self, columns: Sequence[str], size: int = CHUNK) -> Iterator[pl.DataFrame]:
         """Yield the rows in order, in pieces: ``columns``, ``ROW`` (from 0) and ``LINE``, Int64.
@@ -56,7 +58,7 @@ class Table:
         explain = self.explain or (lambda: f"{self.name}: damaged or cut off")
         with as_damage(explain, writes=True):
             for piece in self.pieces(wanted, size):
-                rows = pl.int_range(row, row + len(piece), eager=True).alias(ROW)
+                rows = self._numbers(row, len(piece)).alias(ROW)
                 lines = (rows + (line - row)).alias(LINE)
                 if self.has_breaks:
                     breaks = piece.select(_line_breaks().cum_sum()).to_series()
@@ -69,6 +71,11 @@ class Table:
             places = pl.DataFrame(schema={ROW: pl.Int64, LINE: pl.Int64})
             no_rows = pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
             yield no_rows.hstack(places)
+
+    def _numbers(self, first: int, count: int) -> pl.Series:
+        if self.numbers is None:
+            return pl.int_range(first, first + count, eager=True)
+        return self.numbers.slice(first, count)
 
 
 def scan_pieces(frame: pl.LazyFrame) -> Pieces:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.server.jobs.stored import HEADER, Stored
+from tests.tabular import files
 from tests.tabular.test_damaged_files import changed_workbook
 from tests.tabular.test_sas_libraries import library
 
@@ -72,6 +73,19 @@ def test_cells_filled_down_are_stored_and_flagged_in_what_comes_out(service: Sto
     assert len(service.grades("default", "P1")) == 2
     (reject,) = service.get(f"{_BATCHES}/{batch['id']}/rejects")["rejects"]
     assert (reject["row"], reject["line"], reject["reason"]) == (4, 5, "missing-patient")
+
+
+def test_blank_rows_of_a_workbook_are_no_rejects(service: Stored, tmp_path: Path) -> None:
+    names = tuple(HEADER.split(","))
+    row = ("P1", "2011-04-23", "ALT", 130.0, "U/L", None, 40.0, None, None)
+    blank, stray = (None,) * len(names), (" ", *(None,) * (len(names) - 1))
+    no_value = (*row[:3], "none", *row[4:])
+    files.xlsx(tmp_path / "a.xlsx", {"Labs": [names, row, blank, no_value, blank, stray]})
+    batch = ended(service, "a.xlsx", (tmp_path / "a.xlsx").read_bytes())
+    assert (batch["state"], batch["rows_total"], batch["rows_rejected"]) == ("done", 2, 1)
+    assert batch["read_as"] == "XLSX, sheet Labs; blank rows, left out: 3"
+    (reject,) = service.get(f"{_BATCHES}/{batch['id']}/rejects")["rejects"]
+    assert (reject["row"], reject["line"], reject["reason"]) == (3, 4, "unreadable-value")
 
 
 def test_identifiers_of_results_are_trimmed(service: Stored) -> None:
