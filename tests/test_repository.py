@@ -96,7 +96,7 @@ def test_no_container_takes_the_machine_with_it(name: str) -> None:
     assert service.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "proxy" else [])
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert 0 < service["pids_limit"] <= 512
-    in_memory = [folder.partition(":size=")[2] for folder in service["tmpfs"]]
+    in_memory = [re.findall(r":size=(\w+)", folder)[0] for folder in service["tmpfs"]]
     assert sum(map(_bytes, in_memory)) + 2**29 <= _bytes(service["mem_limit"]) <= 2**32
     assert not {"privileged", "pid", "ipc", "network_mode", "devices"} & set(service)
 
