@@ -4,7 +4,7 @@ FROM python:3.11-slim AS build
 WORKDIR /build
 COPY requirements-build.lock ./
 RUN pip install --no-cache-dir --require-hashes --requirement requirements-build.lock
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY alembic alembic
 COPY app app
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .

@@ -5,13 +5,15 @@
 # make bench   speed and exactness, as tables; the crash suite, tamperings and random requests whole
 # make evidence  what is claimed of hostile callers, measured
 # make lock    the lock files again, from pyproject.toml
+# make sbom    the bill of materials (CycloneDX) in dist/, and the table of docs/licences.md
+# make audit   known weaknesses of what is locked; "Error 3": their list cannot be reached from here
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8000
 BIN := .venv/bin
 WORKERS ?= auto
 
-.PHONY: setup serve system test check bench evidence lock
+.PHONY: setup serve system test check bench evidence lock sbom audit
 
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -68,8 +70,14 @@ evidence: setup
 
 # uv is not part of the project; any recent release writes the same files.
 LOCK = uv pip compile --universal --python-version 3.11 --generate-hashes \
-	--no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet --upgrade
+	--no-header --no-emit-index-url --no-emit-find-links --quiet --upgrade
 lock:
 	$(LOCK) pyproject.toml --extra server --extra xlsx --extra xpt --output-file requirements.lock
 	$(LOCK) pyproject.toml --extra dev --output-file requirements-dev.lock
 	$(LOCK) --group build --output-file requirements-build.lock
+
+sbom: setup
+	$(BIN)/python -m benchmarks.sbom
+
+audit: setup
+	$(BIN)/python -m benchmarks.known_weaknesses

@@ -2,15 +2,20 @@
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
+
+from toxgrade.server.settings import Settings
 
 _ROOT = Path(__file__).parents[1]
 _TOP_LEVEL = {
     ".ci", ".dockerignore", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "Dockerfile",
-    "LICENSE", "Makefile", "README.md", "alembic", "app", "benchmarks", "docs", "pyproject.toml",
-    "requirements-build.lock", "requirements-dev.lock", "requirements.lock", "tests",
+    "LICENSE", "Makefile", "README.md", "SECURITY.md", "alembic", "app", "benchmarks", "docs",
+    "pyproject.toml", "requirements-build.lock", "requirements-dev.lock", "requirements.lock",
+    "tests",
 }  # fmt: skip
 
 
@@ -76,5 +81,40 @@ def test_the_composed_service_can_write_where_its_image_does() -> None:
     (folder,) = re.findall(r"TOXGRADE_BATCHES_DIR=(\S+)", image)
     assert f"install --directory --owner=toxgrade --mode=700 {folder}" in image
     assert f"volumes: [batches:{folder}]" in composed
+    assert f"TMPDIR: {folder} " in composed
     (user,) = re.findall(r"--uid (\d+)", image)
     assert f"chown {user} secrets/pgpass" in composed
+
+
+@pytest.mark.parametrize("name", ["db", "api", "worker", "proxy"])
+def test_no_container_takes_the_machine_with_it(name: str) -> None:
+    composed = yaml.safe_load((_ROOT / "docs" / "compose.yaml").read_text())["services"]
+    assert set(composed) == {"db", "api", "worker", "proxy"}
+    service = composed[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "proxy" else [])
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert 0 < service["pids_limit"] <= 512
+    in_memory = [re.findall(r":size=(\w+)", folder)[0] for folder in service["tmpfs"]]
+    assert sum(map(_bytes, in_memory)) + 2**29 <= _bytes(service["mem_limit"]) <= 2**32
+    assert not {"privileged", "pid", "ipc", "network_mode", "devices"} & set(service)
+
+
+def test_a_worker_of_the_composed_service_may_read_the_uploads_it_accepts() -> None:
+    composed = yaml.safe_load((_ROOT / "docs" / "compose.yaml").read_text())["services"]
+    upload = Settings.model_fields["upload_memory_bytes"].default
+    assert _bytes(composed["worker"]["mem_limit"]) >= 2**30 + upload
+
+
+def _bytes(text: str) -> int:
+    """Return a size as containers have it, "64m" or "2g", in bytes."""
+    return int(text[:-1]) * {"m": 2**20, "g": 2**30}[text[-1]]
+
+
+def test_the_licence_is_what_the_package_says_and_comes_with_it() -> None:
+    package = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
+    assert (package["license"], package["license-files"]) == ("MIT", ["LICENSE"])
+    assert (_ROOT / "LICENSE").read_text().startswith("MIT License\n")
+    assert re.search(r"^COPY .*\bLICENSE\b", (_ROOT / "Dockerfile").read_text(), flags=re.M)
+    assert "!LICENSE" in (_ROOT / ".dockerignore").read_text().splitlines()
