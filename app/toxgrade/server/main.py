@@ -105,6 +105,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         license_info={"name": "MIT"},
         lifespan=_lifespan(chosen, metrics),
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # They hold pseudonyms.
         redirect_slashes=False,  # Clients drop the body, or the key, on their way.
     )
     add_handlers(app, {"/fhir": error_outcome, "/cds-services": error_outcome})
