@@ -179,7 +179,7 @@ class RequestModel(BaseModel):
     @classmethod
     def _few_unknown(cls, given: object) -> object:
         """Leave the first unknown fields of many: each costs a hundred times its own size."""
-        if not isinstance(given, dict) or len(given) <= len(cls.model_fields) + _MOST_UNKNOWN:
+        if not isinstance(given, dict) or len(given) <= _MOST_UNKNOWN:
             return given
         known = {name: given[name] for name in cls.model_fields if name in given}
         unknown = (name for name in given if name not in cls.model_fields)

@@ -45,7 +45,7 @@ class BodyProblem(HTTPException):
         self.faults, self.begun = list(faults), begun
 
 
-def paid_stream(request: Request) -> AsyncGenerator[bytes, None]:
+def _paid_stream(request: Request, announced: int) -> AsyncGenerator[bytes, None]:
     """Return the body in the pieces that arrive; the caller pays, in advance if it was announced.
 
     Else, where the caller's bucket is far below zero, the next piece waits, and the sender with it.
@@ -57,8 +57,8 @@ def paid_stream(request: Request) -> AsyncGenerator[bytes, None]:
     if caller is not ANYONE:
         if not is_announced(request):
             return _paid_by_piece(request, caller)
-        tokens = announced_bytes(request) // BYTES_PER_TOKEN
-        request.app.state.service.rates.spend(caller.name, tokens)
+        if tokens := announced // BYTES_PER_TOKEN:
+            request.app.state.service.rates.spend(caller.name, tokens)
     return request.stream()
 
 
@@ -93,12 +93,13 @@ async def limited_body(request: Request, max_bytes: int) -> bytes:
         TooManyRequests: the caller's bucket holds too few tokens for it.
     """
     text = f"the body is longer than {max_bytes} bytes; send a batch"
-    if announced_bytes(request) > max_bytes:
+    announced = announced_bytes(request)
+    if announced > max_bytes:
         raise BodyProblem(413, text)
     if "content-encoding" in request.headers:
         raise BodyProblem(415, "expected a body without Content-Encoding")
     read = bytearray()
-    async for chunk in paid_stream(request):
+    async for chunk in _paid_stream(request, announced):
         read += chunk
         if len(read) > max_bytes:
             raise BodyProblem(413, text, begun=bytes(read))
@@ -188,8 +189,6 @@ class _StrictDecoder(json.JSONDecoder):
 
 def _decoded(body: bytes) -> str:
     """Return the text, decoded piece by piece, as other threads wait meanwhile."""
-    if len(body) <= _BLOCK_BYTES:
-        return body.decode("utf-8-sig")
     if len(body) <= _BLOCK_BYTES:
         return body.decode("utf-8-sig")
     decoder = codecs.getincrementaldecoder("utf-8-sig")()

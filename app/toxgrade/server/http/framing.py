@@ -89,23 +89,19 @@ class FramingProtocol(HttpToolsProtocol):
         self._beside = self._head = 0
         super().on_message_begin()
 
-    def on_url(self, url: bytes) -> None:
-        self._head += len(url)
-        if self._head > _MAX_HEAD_BYTES:
-            self._stop_parsing(_LONG_HEAD)
-        super().on_url(url)
-
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_body:
             return  # It is a trailer.
         self._head += len(name) + len(value)
         if self._head > _MAX_HEAD_BYTES or len(self.headers) >= _MAX_HEADERS:
             self._stop_parsing(_LONG_HEAD)
-        super().on_header(name, value)
+        HttpToolsProtocol.on_header(self, name, value)
 
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade():
             return  # ``_parse`` has it parsed again.
+        if len(self.url) + self._head > _MAX_HEAD_BYTES:
+            self._stop_parsing(_LONG_HEAD)
         if len(self.pipeline) >= _MAX_AHEAD:
             self._stop_parsing(_AHEAD)
         self._in_body, self._beside, self._bodied = True, 0, 0

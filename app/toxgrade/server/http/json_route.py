@@ -54,7 +54,7 @@ class JsonRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle, check = super().get_route_handler(), self.checked()
         if self.reads_json:
-            handle = beside_the_loop(handle)
+            return handler_of(check, handle)
 
         async def read_strictly(request: Request) -> Response:
             return await handle(await check(request))
@@ -62,18 +62,20 @@ class JsonRoute(APIRoute):
         return read_strictly
 
 
-def beside_the_loop(
+def handler_of(
+    check: Callable[[Request], Coroutine[Any, Any, "JsonRequest"]],
     handle: Callable[[Any], Coroutine[Any, Any, Response]],
-) -> Callable[[Any], Coroutine[Any, Any, Response]]:
-    """Return a handler that hands requests with long bodies, once read, to another loop."""
+) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    """Return what checks a request, reads its body and handles it: a long one in another loop."""
 
-    async def choose(request: Request) -> Response:
-        if not is_long(await request.body()):
-            return await handle(request)
-        service = await service_of(request)
-        return await service.beside_the_loop(partial(handle, request))
+    async def read(request: Request) -> Response:
+        sent = await check(request)
+        if not is_long(await sent.body()):
+            return await handle(sent)
+        service = await service_of(sent)
+        return await service.beside_the_loop(partial(handle, sent))
 
-    return choose
+    return read
 
 
 class JsonRequest(Request):
@@ -100,7 +102,10 @@ class JsonRequest(Request):
         return int(self.app.state.service.settings.max_results) * _VALUES_EACH
 
     async def json(self) -> Any:
-        body = await self.body()
+        return self.parse(await self.body())
+
+    def parse(self, body: bytes) -> Any:
+        """Return the document in the body; raise ``BodyProblem`` as ``read_json`` does."""
         if len(body) <= _SMALL_BYTES:  # It cannot hold too much of anything.
             return read_json(body)
         document = read_json(body, self.most_values)
@@ -138,7 +143,7 @@ class DirectRoute(JsonRoute):
 
         async def handle(sent: JsonRequest) -> Response:
             sent_body = await sent.body()
-            document = await sent.json() if sent_body else None
+            document = sent.parse(sent_body) if sent_body else None
             if document is None:
                 raise RequestValidationError([{"type": "missing", "loc": ("body",), "msg": ""}])
             if len(sent_body) > _SMALL_BYTES:
@@ -154,9 +159,4 @@ class DirectRoute(JsonRoute):
             answer: Response = await endpoint(service=await service_of(sent), **arguments)
             return answer
 
-        wherever = beside_the_loop(handle)
-
-        async def call(request: Request) -> Response:
-            return await wherever(await check(request))
-
-        return call
+        return handler_of(check, handle)

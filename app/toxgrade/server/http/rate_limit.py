@@ -43,7 +43,7 @@ class RateLimits:
         needed = min(cost, _NEARLY_FULL * self._capacity)
         if level < needed:
             raise TooManyRequests(math.ceil((needed - level) / self._per_second))
-        self._take(caller, cost)
+        self._set(caller, level - cost)
 
     @contextmanager
     def charged(
@@ -60,26 +60,27 @@ class RateLimits:
         finally:
             seconds = clock() - begun
             if caller is not None and seconds > _FREE_SECONDS:
-                self._take(caller, (seconds - _FREE_SECONDS) * _TOKENS_PER_SECOND)
+                self.take(caller, (seconds - _FREE_SECONDS) * _TOKENS_PER_SECOND)
 
     def take(self, caller: str, cost: float, kept: float = -1) -> float:
         """Take ``cost`` tokens; return after how many seconds the next may be taken.
 
         ``kept`` is the level, as a part of a full bucket, below which one has to wait.
         """
-        self._take(caller, cost)
-        return max(0.0, (kept * self._capacity - self._level(caller)) / self._per_second)
+        level = self._level(caller) - cost
+        self._set(caller, level)
+        return max(0.0, (kept * self._capacity - level) / self._per_second)
 
     def _level(self, caller: str) -> float:
         now = time.monotonic()
         level, since = self._buckets.get(caller, (self._capacity, now))
         return min(self._capacity, level + (now - since) * self._per_second)
 
-    def _take(self, caller: str, cost: float) -> None:
-        level, now = self._level(caller), time.monotonic()
+    def _set(self, caller: str, level: float) -> None:
+        now = time.monotonic()
         if len(self._buckets) >= _MAX_BUCKETS:
             self._forget(now)
-        self._buckets[caller] = level - cost, now
+        self._buckets[caller] = level, now
 
     def _forget(self, now: float) -> None:
         """Drop the buckets that are full again, because new ones are full too."""
