@@ -193,6 +193,17 @@ def test_headers_are_limited_in_number(checked: tuple[httpx.Client, str]) -> Non
         assert _statuses(connection) == [431]
 
 
+@pytest.mark.parametrize("characters", [60_000, 70_000])
+def test_a_target_is_limited_in_length(checked: tuple[httpx.Client, str], characters: int) -> None:
+    with _connected(checked[0]) as connection:
+        connection.sendall(
+            b"GET /livez?"
+            + b"a" * characters
+            + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        assert _statuses(connection) == [431 if characters > 65_536 else 200]
+
+
 def _resident(pid: int) -> float:
     """Megabytes."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
