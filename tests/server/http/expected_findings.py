@@ -8,7 +8,11 @@ from typing import Any
 
 import schemathesis
 from schemathesis.core.failures import AcceptedNegativeData, Failure
-from schemathesis.openapi.checks import MissingHeaderNotRejected, RejectedPositiveData
+from schemathesis.openapi.checks import (
+    IgnoredAuth,
+    MissingHeaderNotRejected,
+    RejectedPositiveData,
+)
 
 REFUSED = {
     # A schema's patterns have no class of characters for these.
@@ -85,6 +89,8 @@ def _as_er7(_context: Any, value: Any) -> bytes:
 @schemathesis.hook
 def filter_failure(_context: Any, failure: Failure, case: Any, response: Any) -> bool:
     """Return whether a finding is none of those that are expected."""
+    if isinstance(failure, IgnoredAuth) and "`429 Too Many Requests`" in failure.message:
+        return False  # An address that presented many bad credentials is told to wait.
     if response.status_code in _STATUSES:
         return not isinstance(failure, _ABOUT_REFUSALS)
     if isinstance(failure, AcceptedNegativeData):
