@@ -1,4 +1,4 @@
-"""Runs the migrations on the connection that ``engine.upgrade`` opened."""
+"""Runs the migrations on the connection that ``schema.upgrade`` opened."""
 
 from alembic import context
 

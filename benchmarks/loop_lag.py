@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from tests.server.http.hostile import cases, lag_of, watched_service
-from toxgrade.server.records.db.engine import upgrade
+from toxgrade.server.records.schema import upgrade
 
 _MOST_MS = 50.0
 

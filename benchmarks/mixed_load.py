@@ -28,7 +28,8 @@ from benchmarks.random_requests import databases
 from tests.crash.running import Running, running
 from tests.ports import free_port
 from toxgrade.server.access.credentials import create_key
-from toxgrade.server.records.db.engine import transaction, upgrade
+from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.schema import upgrade
 
 CLIENTS, IDLE_HTTP, IDLE_MLLP = 16, 300, 100
 MOST_SECONDS = 2.0

@@ -9,7 +9,8 @@ from benchmarks.table import fill, on_each_database
 from tests.conftest import served
 from toxgrade.server.records.audit_log import AuditAction, write_entries
 from toxgrade.server.records.db.append import pop_written
-from toxgrade.server.records.db.engine import build_engine, upgrade
+from toxgrade.server.records.db.engine import build_engine
+from toxgrade.server.records.schema import upgrade
 from toxgrade.server.settings import Settings
 
 _PATIENTS, _GRADES = 1000, 500

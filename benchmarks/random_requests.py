@@ -17,7 +17,8 @@ from tests import postgres
 from tests.crash.running import running
 from toxgrade.server.access import ROLES
 from toxgrade.server.access.credentials import create_key
-from toxgrade.server.records.db.engine import transaction, upgrade
+from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.schema import upgrade
 
 _SECONDS = 120  # for each role on each database
 _ROOT = Path(__file__).parents[1]

@@ -8,7 +8,8 @@ from benchmarks.load import Servers, compare, empty, heading, load, panel, toxgr
 from tests import postgres
 from toxgrade.server.access.credentials import create_key
 from toxgrade.server.records.audit_verify import verify
-from toxgrade.server.records.db.engine import transaction, upgrade
+from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.schema import upgrade
 
 _PANEL = "/v1/studies/default/patients/{n}/results"
 

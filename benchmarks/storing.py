@@ -18,8 +18,9 @@ from toxgrade.grading.rules import Graders
 from toxgrade.server.jobs.chunk import StoredChunk
 from toxgrade.server.jobs.partition import Partition
 from toxgrade.server.process import collect_rarely
-from toxgrade.server.records.db.engine import build_engine, upgrade
+from toxgrade.server.records.db.engine import build_engine
 from toxgrade.server.records.db.tables import grades, patients, results, treatments
+from toxgrade.server.records.schema import upgrade
 
 _ROWS = int(os.environ.get("TOXGRADE_BENCH_ROWS", "200000"))
 _GRADERS = Graders(load())

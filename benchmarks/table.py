@@ -17,9 +17,10 @@ from toxgrade.cohort.toxicity_table import toxicity_table
 from toxgrade.criteria.reader import load
 from toxgrade.grading.result import Course
 from toxgrade.grading.rules import Rules
-from toxgrade.server.records.db.engine import build_engine, upgrade
+from toxgrade.server.records.db.engine import build_engine
 from toxgrade.server.records.db.tables import grades, patients, results
 from toxgrade.server.records.patients import save_courses
+from toxgrade.server.records.schema import upgrade
 from toxgrade.server.records.studies import Study, find_study, save_study
 from toxgrade.server.reports.cohort_bounds import cohort
 

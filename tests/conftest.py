@@ -17,7 +17,7 @@ from tests import postgres
 from tests.ports import free_port
 from toxgrade.server.http.server import server_config
 from toxgrade.server.main import create_app
-from toxgrade.server.records.db.engine import upgrade
+from toxgrade.server.records.schema import upgrade
 from toxgrade.server.settings import Settings
 
 FULL = os.environ.get("TOXGRADE_FULL") == "1"

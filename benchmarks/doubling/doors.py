@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from benchmarks.doubling.case import Sent
 from toxgrade.server.main import create_app
-from toxgrade.server.records.db.engine import upgrade
+from toxgrade.server.records.schema import upgrade
 from toxgrade.server.settings import Settings
 
 Json = Callable[[int], Any]

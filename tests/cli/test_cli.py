@@ -21,7 +21,8 @@ from toxgrade.cohort.table_document import table_csv, table_html
 from toxgrade.demo import load_demo
 from toxgrade.grading.rules import Rules
 from toxgrade.server.access import Role
-from toxgrade.server.records.db.engine import transaction, upgrade
+from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.schema import upgrade
 from toxgrade.server.records.studies import save_study
 
 _LABS = """patient,collected,analyte,value,unit,lln,uln,rt_start,rt_end

@@ -26,8 +26,9 @@ from toxgrade.exports.run_report import GradeFileRequest
 from toxgrade.grading.rules import Rules
 from toxgrade.server.jobs.batches import Progress, Upload, create_batch, find_batch
 from toxgrade.server.jobs.upload_store import UploadStore
-from toxgrade.server.records.db.engine import build_engine, transaction, upgrade
+from toxgrade.server.records.db.engine import build_engine, transaction
 from toxgrade.server.records.db.service_tables import batch_tasks
+from toxgrade.server.records.schema import upgrade
 
 _ROWS, _KILLS = (200_000, 20) if FULL else (16_000, 3)
 _BATCH = "0" * 32

@@ -23,7 +23,8 @@ from tests.conftest import FULL, NewDatabase, missing
 from tests.crash.running import Running, Sender, running, start, status, stored, until
 from tests.server.api.panels import panel, value
 from toxgrade.server.records.audit_verify import verify
-from toxgrade.server.records.db.engine import transaction, upgrade
+from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.schema import upgrade
 
 _KILLS = 20 if FULL else 2
 _RESULTS = "/v1/studies/default/patients/P1/results"

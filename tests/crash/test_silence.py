@@ -20,7 +20,8 @@ from tests import postgres
 from tests.conftest import missing
 from tests.crash.running import Running, running, status, stored, until
 from tests.server.api.panels import panel
-from toxgrade.server.records.db.engine import build_engine, upgrade
+from toxgrade.server.records.db.engine import build_engine
+from toxgrade.server.records.schema import upgrade
 
 _RESULTS = "/v1/studies/default/patients/P1/results"
 _NET = f"198.18.{os.getpid() % 256}"  # of a range for measurements between networks

@@ -32,20 +32,45 @@ def head() -> None:
 
 def verify(head: list[str]) -> int:
     """Find every edit, deletion, insertion and reordering; exit code 1 if there is any."""
-    from toxgrade.server.records.audit_verify import count
-    from toxgrade.server.records.audit_verify import verify as find_broken
+    from toxgrade.server.jobs.upload_store import changed_grades
+    from toxgrade.server.records.audit_verify import count, graded_rows
+    from toxgrade.server.records.audit_verify import verify as remarks
     from toxgrade.server.records.db.engine import snapshot
 
-    expected = dict(_parse_head(line) for given in head for line in _lines(given))
-    with snapshot(settings().database_url) as connection:
-        found = 0
-        for broken in find_broken(connection, expected):
-            print(broken, file=sys.stderr)
-            found += 1
-        if found:
-            return 1
-        print(f"{count(connection)} entries, unbroken")
+    expected = [_parse_head(line) for given in head for line in _lines(given)]
+    url = settings().database_url
+    with snapshot(url) as connection:
+        faults = 0
+        for remark in remarks(connection, expected):
+            print(remark, file=sys.stderr)
+            faults += remark.is_fault
+        entries, noted = count(connection), graded_rows(connection)
+    for batch in changed_grades(settings().batches_dir, noted):
+        print(f"the graded rows of batch {batch} are not as they were", file=sys.stderr)
+        faults += 1
+    _record(url, entries, faults)
+    if faults:
+        return 1
+    print(f"{entries} entries, unbroken")
     return 0
+
+
+def _record(url: str, entries: int, faults: int) -> None:
+    """Record the verification; a copy that only reads, such as a standby, stays as it is."""
+    from getpass import getuser
+
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from toxgrade.server.records.audit_log import INSTALLATION, audited_transaction
+    from toxgrade.server.records.audit_verify import record_verification
+
+    try:
+        with audited_transaction(
+            url, f"cli:{getuser()}", "toxgrade audit verify", INSTALLATION
+        ) as connection:
+            record_verification(connection, entries, faults)
+    except SQLAlchemyError:
+        print("this verification could not be recorded in the database", file=sys.stderr)
 
 
 def _lines(given: str) -> list[str]:

@@ -14,7 +14,7 @@ def arguments(parser: Parser) -> None:
 
 def upgrade_database() -> None:
     """Bring the database to the latest migration."""
-    from toxgrade.server.records.db.engine import upgrade
+    from toxgrade.server.records.schema import upgrade
 
     os.umask(0o077)  # The file that this may make will hold patients' values.
     upgrade(settings().database_url)
@@ -22,7 +22,8 @@ def upgrade_database() -> None:
 
 def grant_role(role: str) -> None:
     """Let a role run the service: it may add results, grades and audit, never change them."""
-    from toxgrade.server.records.db.engine import grant, transaction
+    from toxgrade.server.records.db.engine import transaction
+    from toxgrade.server.records.schema import grant
 
     with transaction(settings().database_url) as connection:
         grant(connection, role)

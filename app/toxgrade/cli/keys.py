@@ -28,14 +28,18 @@ def arguments(parser: Parser) -> None:
 def create(label: str, role: "Role", study: list[str], days: int | None) -> None:
     """Make a key; it is shown once and only its hash is kept."""
     from datetime import UTC, datetime, timedelta
+    from getpass import getuser
 
     from toxgrade.server.access.credentials import create_key
-    from toxgrade.server.records.db.engine import transaction, upgrade
+    from toxgrade.server.records.audit_log import INSTALLATION, audited_transaction
+    from toxgrade.server.records.schema import upgrade
 
     url = settings().database_url
     upgrade(url)
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
-    with transaction(url) as connection:
+    with audited_transaction(
+        url, f"cli:{getuser()}", "toxgrade keys create", INSTALLATION
+    ) as connection:
         print(create_key(connection, label, role, study, expires_at))
 
 
@@ -56,10 +60,14 @@ def show() -> None:
 
 def revoke(prefix: str) -> None:
     """End a key's validity and its sessions; running services follow within five seconds."""
-    from toxgrade.server.access.credentials import revoke_key
-    from toxgrade.server.records.db.engine import transaction
+    from getpass import getuser
 
-    with transaction(settings().database_url) as connection:
+    from toxgrade.server.access.credentials import revoke_key
+    from toxgrade.server.records.audit_log import INSTALLATION, audited_transaction
+
+    with audited_transaction(
+        settings().database_url, f"cli:{getuser()}", "toxgrade keys revoke", INSTALLATION
+    ) as connection:
         ended = revoke_key(connection, prefix)
     with_it = f", and its {ended:,} sessions of pages" if ended else ""
     print(f"revoked{with_it}; running services follow within 5 seconds")

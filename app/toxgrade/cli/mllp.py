@@ -36,7 +36,7 @@ def mllp(
 
     from toxgrade.server.private_files import keep_private
     from toxgrade.server.process import configure
-    from toxgrade.server.records.db.engine import upgrade
+    from toxgrade.server.records.schema import upgrade
 
     chosen = settings()
     context = _tls(host, certificate, key, clients)

@@ -56,7 +56,8 @@ def pull(
     from toxgrade.server.ehr.pull.fhir_server import Server, read_base
     from toxgrade.server.ehr.pull.http_client import Calls, Limits
     from toxgrade.server.ehr.pull.wanted import Done, read_wanted
-    from toxgrade.server.records.db.engine import transaction, upgrade
+    from toxgrade.server.records.db.engine import transaction
+    from toxgrade.server.records.schema import upgrade
     from toxgrade.server.records.studies import find_study
 
     wanted, completed = read_wanted(patients), Done(done, study, fhir_url)

@@ -30,8 +30,8 @@ def load(table: Path, study: str) -> None:
     from toxgrade.errors import RequestError
     from toxgrade.grading.rules import Graders
     from toxgrade.server.records.audit_log import audited_transaction
-    from toxgrade.server.records.db.engine import upgrade
     from toxgrade.server.records.regrade import put_ranges
+    from toxgrade.server.records.schema import upgrade
 
     ranges, numbers = _read(table)
     rows = [one.row() for one in ranges]

@@ -21,7 +21,7 @@ def serve(host: str | None, port: int | None, demo: bool) -> None:
     from toxgrade.server.main import create_app
     from toxgrade.server.private_files import keep_private
     from toxgrade.server.process import configure
-    from toxgrade.server.records.db.engine import upgrade
+    from toxgrade.server.records.schema import upgrade
     from toxgrade.server.web.charts.chart import prepare_drawing
 
     chosen = settings(host=host, port=port)

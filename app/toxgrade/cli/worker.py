@@ -27,7 +27,8 @@ def worker(parent: int | None) -> None:
     from toxgrade.server.jobs.worker import Worker
     from toxgrade.server.private_files import keep_private
     from toxgrade.server.process import collect_rarely, configure
-    from toxgrade.server.records.db.engine import build_engine, upgrade
+    from toxgrade.server.records.db.engine import build_engine
+    from toxgrade.server.records.schema import upgrade
 
     configure()
     chosen = settings()

@@ -13,7 +13,8 @@ from tests.server.api.panels import baseline, panel, value
 from tests.server.jobs.stored import HEADER, Stored, stored
 from toxgrade.demo import load_demo
 from toxgrade.grading.rules import Rules
-from toxgrade.server.records.db.engine import transaction, upgrade
+from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.schema import upgrade
 from toxgrade.server.records.studies import save_study
 
 _P1 = "/v1/studies/default/patients/P1"

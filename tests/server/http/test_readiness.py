@@ -15,9 +15,10 @@ from sqlalchemy import make_url
 from tests.conftest import NewDatabase, served
 from tests.server.api.panels import panel
 from toxgrade.server.http import readiness
-from toxgrade.server.records.db.engine import grant, transaction
+from toxgrade.server.records.db.engine import transaction
 from toxgrade.server.records.db.failures import DAMAGED, NO_RIGHTS, READ_ONLY
 from toxgrade.server.records.db.sqlite_file import REPLACED
+from toxgrade.server.records.schema import grant
 from toxgrade.server.settings import Settings
 
 _RESULTS = "/v1/studies/default/patients/P1/results"

@@ -18,9 +18,10 @@ from tests.conftest import FULL, NewDatabase, served
 from tests.server.api.panels import RADIOTHERAPY, baseline, panel, value
 from toxgrade.demo import load_demo
 from toxgrade.server.access.credentials import create_key
+from toxgrade.server.records.audit_cover import note_migration
 from toxgrade.server.records.audit_log import entry_hash, format_ids, genesis, parse_ids
-from toxgrade.server.records.audit_verify import Broken, Head, heads, verify
-from toxgrade.server.records.db.append import COVERED
+from toxgrade.server.records.audit_verify import Head, Remark, heads, verify
+from toxgrade.server.records.db.append import RECORDS
 from toxgrade.server.records.db.engine import build_engine, snapshot, transaction
 from toxgrade.server.records.db.service_tables import audit, audit_heads
 from toxgrade.server.records.db.tables import metadata
@@ -31,9 +32,9 @@ _NOTHING = "nothing was changed"
 _P1 = "/v1/studies/default/patients/P1"
 
 
-def broken(url: str, kept: dict[str, Head] | None = None) -> list[Broken]:
+def broken(url: str, kept: dict[str, Head] | None = None) -> list[Remark]:
     with snapshot(url) as connection:
-        return list(verify(connection, kept))
+        return list(verify(connection, (kept or {}).items()))
 
 
 def entries(api: httpx.Client, query: str = "") -> list[dict[str, Any]]:
@@ -41,7 +42,7 @@ def entries(api: httpx.Client, query: str = "") -> list[dict[str, Any]]:
     return found
 
 
-def _use(api: httpx.Client) -> None:
+def use(api: httpx.Client) -> None:
     """A bit of everything that is written and read."""
     api.put("/v1/studies/default", json={"liver_enzymes": ["ALT"]})
     api.post(f"{_P1}/results", json=panel(value(), baseline=[baseline()]))
@@ -68,7 +69,7 @@ def test_row_numbers_are_written_as_ranges(ids: list[int], written: str) -> None
 
 
 def test_every_write_and_every_read_has_its_entry(api: httpx.Client, database_url: str) -> None:
-    _use(api)
+    use(api)
     api.post(f"{_P1}/results", json=panel(value(), value(value="9")))  # one identity, two contents
     api.get("/v1/studies/default/patients/P9/grades")
     api.post("/v1/grade", json=panel())  # stores nothing
@@ -80,9 +81,9 @@ def test_every_write_and_every_read_has_its_entry(api: httpx.Client, database_ur
     patient = study + "/patients/{patient}"
     assert said == [
         (f"PUT {study}", None, "done", ["study_rules"]),
-        (f"POST {patient}/results", "P1", "done", ["grades", "results", "treatments"]),
+        (f"POST {patient}/results", "P1", "done", ["grades", "patients", "results", "treatments"]),
         (f"POST {patient}/results", "P1", "done", ["grades", "results"]),
-        (f"POST {patient}/results", "P2", "done", ["grades", "results", "treatments"]),
+        (f"POST {patient}/results", "P2", "done", ["grades", "patients", "results", "treatments"]),
         (f"POST {patient}/events", "P1", "done", ["events"]),
         (f"POST {patient}/liver-safety/reviews", "P2", "done", ["liver_reviews"]),
         (f"PUT {patient}", "P1", "done", ["demographics", "follow_ups"]),
@@ -151,7 +152,7 @@ def test_what_cannot_be_audited_is_not_done(api: httpx.Client, database_url: str
 def test_what_is_only_appended_to_cannot_be_changed(
     api: httpx.Client, database_url: str, table: str, change: str
 ) -> None:
-    _use(api)
+    use(api)
     with pytest.raises(DBAPIError), transaction(database_url) as connection:
         connection.execute(text(change.format(table)))
 
@@ -167,13 +168,14 @@ def test_the_synthetic_cohort_is_audited_too(new_sqlite: NewDatabase) -> None:
 def test_what_was_stored_before_there_was_an_audit_is_covered_by_the_first_entry(
     api: httpx.Client, database_url: str
 ) -> None:
-    _use(api)
+    use(api)
     with transaction(database_url) as connection:
         guard = "DROP TRIGGER audit_no_delete"
         on = "" if connection.dialect.name == "sqlite" else " ON audit"
         connection.exec_driver_sql(guard + on)
         connection.execute(delete(audit))
         connection.execute(delete(audit_heads))
+        note_migration(connection, "0005", "0020")
     api.post("/v1/studies/default/patients/P3/results", json=panel())
     assert broken(database_url) == []
 
@@ -197,7 +199,7 @@ def unguarded(url: str) -> Iterator[Connection]:
         engine.dispose()
 
 
-_TABLES = ["audit", "audit_heads", *(table.name for table in COVERED)]
+_TABLES = ["audit", "audit_heads", *(table.name for table in RECORDS)]
 
 
 def _edit(connection: Connection, chance: random.Random) -> str:
@@ -285,15 +287,15 @@ def _seqs(connection: Connection) -> list[int]:
 def test_every_tampering_is_found(
     api: httpx.Client, database_url: str, tamper: Callable[[Connection, random.Random], str]
 ) -> None:
-    _use(api)
+    use(api)
     with snapshot(database_url) as connection:
         kept = heads(connection)
-        assert list(verify(connection, kept)) == []
+        assert list(verify(connection, (kept or {}).items())) == []
     missed = []
     for seed in range(_TAMPERINGS):
         with unguarded(database_url) as connection:
             done = tamper(connection, random.Random(seed))
-            if done != _NOTHING and not list(verify(connection, kept)):
+            if done != _NOTHING and not list(verify(connection, (kept or {}).items())):
                 missed.append((seed, done))
     assert missed == []
     assert broken(database_url, kept) == []
@@ -302,13 +304,16 @@ def test_every_tampering_is_found(
 def test_the_command_says_where(new_sqlite: NewDatabase, tmp_path: Path) -> None:
     url = new_sqlite()
     with served(Settings(database_url=url, auth="off")) as client:
-        _use(client)
+        use(client)
     head = toxgrade("audit", "head", cwd=tmp_path, TOXGRADE_DATABASE_URL=url)
     (tmp_path / "head").write_text(head.stdout)
-    assert head.stdout.startswith("default 11 ")
+    assert [line.split()[:2] for line in head.stdout.splitlines()] == [
+        ["*", "2"],
+        ["default", "11"],
+    ]
     given = ("audit", "verify", "--head", "head")
     whole = toxgrade(*given, cwd=tmp_path, TOXGRADE_DATABASE_URL=url)
-    assert (whole.returncode, whole.stdout) == (0, "11 entries, unbroken\n")
+    assert (whole.returncode, whole.stdout) == (0, "13 entries, unbroken\n")
     with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
         connection.execute("DROP TRIGGER grades_no_update")
         third = "grade = 3 AND supersedes_id IS NOT NULL AND phase = 'acute'"

@@ -8,7 +8,8 @@ from tests.conftest import NewDatabase, served
 from tests.server.api.panels import panel, value
 from toxgrade.errors import RequestError
 from toxgrade.server.access.credentials import create_key, list_keys, revoke_key
-from toxgrade.server.records.db.engine import grant, transaction
+from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.schema import grant
 from toxgrade.server.settings import Settings
 
 
@@ -72,3 +73,30 @@ def test_a_name_that_is_no_role_is_refused(as_service: str, new_sqlite: NewDatab
         grant(connection, "x; DROP TABLE grades")
     with transaction(new_sqlite()) as connection, pytest.raises(RequestError, match="SQLite"):
         grant(connection, "x")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "patients SET name = 'P2'",
+        "patients SET id = id",
+        "studies SET synthetic = true",
+        "api_keys SET role = 'admin'",
+        "key_studies SET study_id = 1",
+        "batches SET upload_sha256 = 'x'",
+        "batch_pieces SET rows = 0",
+        "idempotency_keys SET caller = 'x'",
+        "sessions SET key_id = 1",
+        "used_tokens SET expires_at = now()",
+        "pull_marks SET until = now()",
+    ],
+)
+def test_the_role_can_change_nobodys_name_key_or_session(as_service: str, change: str) -> None:
+    with transaction(as_service) as connection:
+        patient = "INSERT INTO patients (study_id, name) SELECT id, 'P1' FROM studies"
+        connection.execute(text(patient))
+    with (
+        pytest.raises(DBAPIError, match=r"permission denied|only appended to"),
+        transaction(as_service) as connection,
+    ):
+        connection.execute(text(f"UPDATE {change}"))

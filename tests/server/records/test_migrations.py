@@ -10,8 +10,9 @@ from alembic.runtime.migration import MigrationContext
 
 from tests.conftest import NewDatabase
 from toxgrade.errors import RequestError, Unavailable
-from toxgrade.server.records.db.engine import build_engine, transaction, upgrade
+from toxgrade.server.records.db.engine import build_engine, transaction
 from toxgrade.server.records.db.tables import metadata
+from toxgrade.server.records.schema import upgrade
 
 
 def test_the_tables_are_those_of_the_code(database_url: str) -> None:

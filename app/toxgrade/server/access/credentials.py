@@ -8,13 +8,19 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, select
 
 from toxgrade.errors import NotFound, RequestError, Unauthorized
 from toxgrade.server.access import EVERY_STUDY, Caller, Role
 from toxgrade.server.access.tokens import Token, Tokens
-from toxgrade.server.records.db.service_tables import sessions
-from toxgrade.server.records.db.tables import api_keys, key_studies, studies
+from toxgrade.server.records.db.append import append_now
+from toxgrade.server.records.db.service_tables import (
+    api_keys,
+    key_revocations,
+    key_studies,
+    sessions,
+)
+from toxgrade.server.records.db.tables import studies
 from toxgrade.server.records.studies import find_study
 
 ACCEPTED = "expected Authorization: Bearer with a key of `toxgrade keys create`"
@@ -23,6 +29,10 @@ REMEMBERED_SECONDS = 5.0
 
 _MANY_REMEMBERED = 10_000  # From so many remembered credentials on, expired ones are dropped.
 _NO_SECRET = hashlib.sha256(b"").hexdigest()
+WITH_REVOCATION = select(
+    api_keys, key_revocations.c.recorded_at.label("revoked_at")
+).outerjoin_from(api_keys, key_revocations)
+"""Keys with the time when they were revoked; null: they were not."""
 
 
 def create_key(
@@ -44,18 +54,18 @@ def create_key(
         text = "the role admin is for all studies" if on else f"a {role} needs --study NAME"
         raise RequestError(text)
     prefix, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
-    row = insert(api_keys).values(
-        prefix=prefix,
-        secret_sha256=hashlib.sha256(secret.encode()).hexdigest(),
-        label=label,
-        role=role,
-        created_at=datetime.now(UTC),
-        expires_at=expires_at,
-    )
-    key_id = connection.execute(row.returning(api_keys.c.id)).scalar_one()
+    row = {
+        "prefix": prefix,
+        "secret_sha256": hashlib.sha256(secret.encode()).hexdigest(),
+        "label": label,
+        "role": role,
+        "created_at": datetime.now(UTC),
+        "expires_at": expires_at,
+    }
+    key_id = append_now(connection, api_keys, row)
     for name in on:
         study = find_study(connection, name)
-        connection.execute(insert(key_studies).values(key_id=key_id, study_id=study.id))
+        append_now(connection, key_studies, {"key_id": key_id, "study_id": study.id})
     return f"tox_{prefix}_{secret}"
 
 
@@ -76,7 +86,7 @@ def find_key(connection: Connection, presented: str) -> Row[Any]:
     """
     kind, _, rest = presented.partition("_")
     prefix, _, secret = rest.partition("_")
-    known = select(api_keys).where(api_keys.c.prefix == prefix, api_keys.c.revoked_at.is_(None))
+    known = WITH_REVOCATION.where(api_keys.c.prefix == prefix, key_revocations.c.id.is_(None))
     row = connection.execute(known).first() if prefix.isalnum() else None
     digest = hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
     is_same = hmac.compare_digest(digest, row.secret_sha256 if row else _NO_SECRET)
@@ -99,7 +109,7 @@ def caller_of_key(connection: Connection, row: Row[Any]) -> Caller:
 
 def list_keys(connection: Connection) -> list[tuple[Row[Any], list[str]]]:
     """Return every key, also revoked ones, in the order of creation, each with its studies."""
-    rows = connection.execute(select(api_keys).order_by(api_keys.c.id)).all()
+    rows = connection.execute(WITH_REVOCATION.order_by(api_keys.c.id)).all()
     return [(row, _studies(connection, row.id)) for row in rows]
 
 
@@ -110,11 +120,11 @@ def revoke_key(connection: Connection, prefix: str) -> int:
         NotFound: no key that was not revoked has this prefix.
     """
     now = datetime.now(UTC)
-    valid = (api_keys.c.prefix == prefix) & api_keys.c.revoked_at.is_(None)
-    revoked = update(api_keys).where(valid).values(revoked_at=now).returning(api_keys.c.id)
-    key_id = connection.scalar(revoked)
+    valid = WITH_REVOCATION.where(api_keys.c.prefix == prefix, key_revocations.c.id.is_(None))
+    key_id = connection.scalar(valid)
     if key_id is None:
         raise NotFound("no valid key has this prefix; `toxgrade keys list` shows them")
+    append_now(connection, key_revocations, {"key_id": key_id, "recorded_at": now})
     ended = delete(sessions).where(sessions.c.key_id == key_id, sessions.c.expires_at > now)
     return connection.execute(ended).rowcount
 

@@ -16,13 +16,24 @@ from toxgrade.errors import Unauthorized
 from toxgrade.server.access import Caller
 from toxgrade.server.access.credentials import RecentCallers, caller_of_key, find_key
 from toxgrade.server.access.tokens import LEEWAY, Token
+from toxgrade.server.records.audit_kept import keep
+from toxgrade.server.records.db.service_tables import api_keys, key_revocations
 from toxgrade.server.records.db.service_tables import sessions as table
-from toxgrade.server.records.db.tables import api_keys
 
 SESSION_SECONDS = 8 * 60 * 60
 MAX_SESSIONS = 20
 """A key, or a subject of the issuer, has so many sessions at most; the oldest go."""
 
+_WITH_KEY = (
+    select(
+        table.c.caller,
+        table.c.expires_at.label("until"),
+        api_keys,
+        key_revocations.c.recorded_at.label("revoked_at"),
+    )
+    .outerjoin_from(table, api_keys)
+    .outerjoin(key_revocations, key_revocations.c.key_id == api_keys.c.id)
+)
 _ENDED = "this session has ended; sign in again"
 
 
@@ -70,9 +81,8 @@ class Sessions:
         Raises:
             Unauthorized: there is no such session, or it, its key or its issuer counts no more.
         """
-        found = select(table.c.caller, table.c.expires_at.label("until"), api_keys)
         this = table.c.token_sha256 == _digest(presented)
-        row = connection.execute(found.outerjoin_from(table, api_keys).where(this)).first()
+        row = connection.execute(_WITH_KEY.where(this)).first()
         if row is None or row.until <= datetime.now(UTC) or row.revoked_at is not None:
             raise Unauthorized(_ENDED)
         if row.caller is None:
@@ -106,8 +116,9 @@ def _start(connection: Connection, owner: dict[str, Any], until: datetime | None
     kept = table.c.token_sha256.in_(newest.limit(MAX_SESSIONS - 1))
     connection.execute(delete(table).where((table.c.expires_at <= now) | (of_owner & ~kept)))
     token = secrets.token_urlsafe(32)
-    row = {"token_sha256": _digest(token), "started_at": now, "expires_at": expires_at}
-    connection.execute(insert(table).values(row | owner))
+    row = {"token_sha256": _digest(token), "started_at": now, "expires_at": expires_at} | owner
+    connection.execute(insert(table).values(row))
+    keep(connection, table, row)
     return token
 
 

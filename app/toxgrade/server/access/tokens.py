@@ -19,6 +19,7 @@ from sqlalchemy import Connection, bindparam, delete, text
 
 from toxgrade.errors import Unauthorized, Unavailable
 from toxgrade.server.access import EVERY_STUDY, ROLES, Caller
+from toxgrade.server.records.audit_kept import keep
 from toxgrade.server.records.db.service_tables import used_tokens as table
 from toxgrade.server.records.studies import STUDY_NAME
 
@@ -57,6 +58,7 @@ def use_token(connection: Connection, jti: str | None, expires: float) -> None:
     }
     if not jti or connection.execute(insert, row).rowcount != 1:
         raise Unauthorized("expected a token with a jti that was not used before")
+    keep(connection, table, row)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,10 @@ from toxgrade.errors import Forbidden, NotFound, Unauthorized
 from toxgrade.server.access import ANYONE, Caller, Role
 from toxgrade.server.access.credentials import ACCEPTED
 from toxgrade.server.access.tokens import use_token
+from toxgrade.server.http.audit_context import audit_action
 from toxgrade.server.http.same_origin import refuse_other_sites
 from toxgrade.server.http.service import Service
+from toxgrade.server.records.audit_log import INSTALLATION
 from toxgrade.server.records.studies import PATIENT_NAME, STUDY_NAME
 
 _SIGN_IN_COST = 50  # tokens of the rate limit: ten sign-ins a second
@@ -141,7 +143,8 @@ async def identify(request: Request, presented: str, *, tokens_once: bool = Fals
             return await service.read(lambda c: credentials.check_key(c, presented))
         token = await credentials.check_token(presented)
         if tokens_once:
-            await service.write(lambda c: use_token(c, token.jti, token.expires))
+            action = audit_action(request, token.caller, INSTALLATION)
+            await service.write(lambda c: use_token(c, token.jti, token.expires), action=action)
         return token.caller
 
 
@@ -192,7 +195,8 @@ async def start_session(service: Service, request: Request, presented: str) -> s
     """
     caller = await identify(request, presented)
     service.rates.spend(caller.name, _SIGN_IN_COST)
+    sessions, action = service.sessions, audit_action(request, caller, INSTALLATION)
     if presented.startswith("tox_"):
-        return await service.write(lambda c: service.sessions.start_with_key(c, presented))
+        return await service.write(lambda c: sessions.start_with_key(c, presented), action=action)
     token = await service.credentials.check_token(presented)
-    return await service.write(lambda c: service.sessions.start_with_token(c, token))
+    return await service.write(lambda c: sessions.start_with_token(c, token), action=action)

@@ -91,14 +91,16 @@ class Service(msgspec.Struct, frozen=True):
         *,
         study: str | None = None,
         patient: str | None = None,
+        action: AuditAction | None = None,
     ) -> T:
         """Run a job in the writer; return its result once it and its audit entry are durable.
 
-        ``study`` and ``patient`` say what the request concerns where its path does not.
+        ``study`` and ``patient``: what the request concerns where its path does not say so;
+        ``action``: its entry where the caller is not admitted yet.
         """
-        action = self._audit_action(study, patient)
-        guarded = self._guarded(job, action)
-        return await self._audited(action, self.writer.submit(guarded, action))
+        own = self._audit_action(study, patient)
+        work = self.writer.submit(self._guarded(job, own), action or own)
+        return await self._audited(action or own, work)
 
     async def store(
         self,
@@ -154,7 +156,6 @@ class Service(msgspec.Struct, frozen=True):
             Unavailable: it took longer than ``TOXGRADE_READ_SECONDS``.
         """
         moment = getattr(self.request.state, "as_of", None) if self.request else None
-
         action = self._audit_action(study, patient)
 
         def run() -> T:
@@ -168,7 +169,7 @@ class Service(msgspec.Struct, frozen=True):
                     return query(connection)
 
         found = await self._audited(action, self.in_thread(run, is_costly=is_costly))
-        if action:
+        if action is not None:
             await self._record(action)
         return found
 
@@ -237,8 +238,7 @@ class Service(msgspec.Struct, frozen=True):
             async with asyncio.timeout(self.settings.write_seconds):
                 return await asyncio.wrap_future(work)
         except TimeoutError:
-            text = "the database did not answer in time; this may be stored or not"
-            raise Unavailable(text) from None
+            raise Unavailable("not answered in time; this may be stored or not") from None
 
 
 async def service_of(request: Request) -> Service:

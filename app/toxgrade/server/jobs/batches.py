@@ -23,6 +23,7 @@ from sqlalchemy.exc import IntegrityError
 
 from toxgrade.errors import Conflict, NotFound
 from toxgrade.server.jobs.queue import new_task
+from toxgrade.server.records.audit_kept import keep, keep_end
 from toxgrade.server.records.db.service_tables import ACTIVE, batch_pieces, batch_tasks, batches
 from toxgrade.server.records.studies import Study, find_study
 
@@ -115,6 +116,7 @@ def create_batch(connection: Connection, study_name: str, upload: Upload) -> Pro
     try:
         with connection.begin_nested():
             connection.execute(insert(batches).values(row))
+            keep(connection, batches, row)
     except IntegrityError:
         equal = (batches.c.study_id == study.id) & (batches.c.upload_sha256 == upload.sha256)
         live = batches.c.state.in_(("queued", "running", "done"))
@@ -174,7 +176,9 @@ def cancel_batch(connection: Connection, study_name: str, batch_id: str) -> Prog
     study = find_study(connection, study_name)
     ended = {"state": "cancelled", "detail": None, "finished_at": datetime.now(UTC)}
     stopped = update(batches).where(batches.c.id == batch_id, batches.c.study_id == study.id)
-    if not connection.execute(stopped.where(ACTIVE).values(ended)).rowcount:
+    if connection.execute(stopped.where(ACTIVE).values(ended)).rowcount:
+        keep_end(connection, batch_id)
+    else:
         state = find_row(connection, study, batch_id).state
         if state != "cancelled":
             raise Conflict(f"the batch has ended already: it is {state}")

@@ -88,10 +88,12 @@ class GradingTask:
     def quarantine(self, reason: str) -> None:
         """Set the task aside, and reject those of its rows that no piece has settled."""
         settled = self._settled()
+        what = f"refuse chunk {self._task.number} of batch {self._task.batch_id}"
         for frame in self._parts.read(self._task.number - 1):
             rest = frame.filter(~pl.col("row").is_in(settled.implode()))
             with self._engine.begin() as connection:
                 queue.assert_lease(connection, self._task)
+                pop_written(connection)
                 told = _told(connection, self._task, frame["row"])
                 rejects = [
                     Reject(row, line, "", _QUARANTINED, False)
@@ -99,6 +101,8 @@ class GradingTask:
                     if row not in told
                 ]
                 add_rejects(connection, self._task.batch_id, rejects)
+                act = AuditAction("worker", what, self._task.study)
+                write_entries(connection, [(act, pop_written(connection))])
         with self._engine.begin() as connection:
             queue.assert_lease(connection, self._task)
             task_completion.quarantine(connection, self._task, reason)

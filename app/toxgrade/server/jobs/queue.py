@@ -171,7 +171,7 @@ def put_back(connection: Connection, task: Task, reason: str, pause: float) -> N
     held_task = and_(is_task(task), batch_tasks.c.fence == task.fence)
     connection.execute(
         update(batch_tasks)
-        .where(held_task)
+        .where(held_task, _active(task))
         .values(
             state="waiting",
             attempts=task.attempts - 1,

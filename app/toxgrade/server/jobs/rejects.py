@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select, tuple_
 
 from toxgrade.server.jobs.batches import find_row
-from toxgrade.server.records.db.bulk import insert_tuples
+from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.service_tables import batch_rejects
 from toxgrade.server.records.studies import find_study
 
@@ -31,9 +31,12 @@ class Reject:
 
 def add_rejects(connection: Connection, batch_id: str, rejects: Iterable[Reject]) -> None:
     """Record refused rows, in the transaction that ends their task."""
-    columns = ("batch_id", "row", "line", "column", "reason", "stored")
-    rows = [(batch_id, r.row, r.line, r.column, r.reason, r.stored) for r in rejects]
-    insert_tuples(connection, batch_rejects, columns, rows)
+    rows = [
+        {"batch_id": batch_id, "row": r.row, "line": r.line, "column": r.column,
+         "reason": r.reason, "stored": r.stored}
+        for r in rejects
+    ]  # fmt: skip
+    append(connection, batch_rejects, rows)
 
 
 def list_rejects(

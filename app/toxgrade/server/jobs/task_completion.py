@@ -12,6 +12,9 @@ from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from toxgrade.server.jobs.chunk import Done
 from toxgrade.server.jobs.queue import Task, assert_lease, is_task, new_task
+from toxgrade.server.records.audit_kept import keep_end
+from toxgrade.server.records.audit_log import AuditAction, write_entries
+from toxgrade.server.records.db.append import pop_written
 from toxgrade.server.records.db.service_tables import batch_pieces, batch_tasks, batches
 from toxgrade.server.records.db.tables import patients
 
@@ -100,7 +103,7 @@ def quarantine(connection: Connection, task: Task, reason: str) -> None:
 def fail(connection: Connection, task: Task, detail: str) -> None:
     """End a batch as failed, because its file cannot be used."""
     assert_lease(connection, task)
-    _end_batch(connection, task.batch_id, "failed", detail)
+    _end_batch(connection, task, "failed", detail)
 
 
 def settled_pieces(connection: Connection, batch_id: str) -> list[tuple[int, int, int]]:
@@ -139,9 +142,12 @@ def _end_task(
         return
     quarantined = select(func.count()).where(of_batch, batch_tasks.c.state == "quarantined")
     state = "incomplete" if connection.scalar(quarantined) else "done"
-    _end_batch(connection, task.batch_id, state, None)
+    _end_batch(connection, task, state, None)
 
 
-def _end_batch(connection: Connection, batch_id: str, state: str, detail: str | None) -> None:
+def _end_batch(connection: Connection, task: Task, state: str, detail: str | None) -> None:
     ended = {"state": state, "detail": detail, "finished_at": datetime.now(UTC)}
-    connection.execute(update(batches).where(batches.c.id == batch_id).values(ended))
+    connection.execute(update(batches).where(batches.c.id == task.batch_id).values(ended))
+    keep_end(connection, task.batch_id)
+    act = AuditAction("worker", f"end batch {task.batch_id}: {state}", task.study)
+    write_entries(connection, [(act, pop_written(connection))])

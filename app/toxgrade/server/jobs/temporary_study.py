@@ -13,7 +13,8 @@ from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.jobs.chunk import StoredChunk
 from toxgrade.server.jobs.partition import Partition
 from toxgrade.server.records.db.append import pop_written
-from toxgrade.server.records.db.engine import build_engine, transaction, upgrade
+from toxgrade.server.records.db.engine import build_engine, transaction
+from toxgrade.server.records.schema import upgrade
 from toxgrade.server.records.studies import RowChoice, Study, find_study, save_study
 from toxgrade.tabular.read_options import ReadOptions
 from toxgrade.tabular.spill import temporary_folder

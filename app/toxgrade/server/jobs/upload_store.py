@@ -5,12 +5,13 @@ worker of one database uses the same store (on several hosts, a shared one). It 
 own, so that a worker with another store leaves the batch alone.
 """
 
+import hashlib
 import os
 import re
 import shutil
 import time
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -115,35 +116,55 @@ def assemble(chunks: Sequence[Path], store: UploadStore, batch_id: str) -> None:
     _write(_in_order(chunks).drop(PATIENT), store.grades(batch_id))
 
 
-def leave_out(erased: Collection[str], store: UploadStore, batch_ids: Iterable[str]) -> None:
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def changed_grades(root: Path, noted: Mapping[str, str]) -> list[str]:
+    """Return the batches whose graded rows are not as ``noted``, of those whose file is there."""
+    files = {batch: root / batch / GRADES for batch in noted}
+    return [b for b, file in files.items() if file.exists() and file_sha256(file) != noted[b]]
+
+
+def leave_out(
+    erased: Collection[str], store: UploadStore, batch_ids: Iterable[str]
+) -> dict[str, str]:
     """Remove the rows of erased patients from the graded rows of batches.
 
-    If a batch's file of patients is missing, all of its graded rows are removed.
+    If a batch's file of patients is missing, all of its graded rows are removed. Return the new
+    SHA-256 of the graded rows of each batch that had such rows.
 
     Raises:
         Unavailable: some files could not be written; calling again goes on with them.
     """
+    written: dict[str, str] = {}
     try:
         for batch_id in batch_ids:
-            if store.grades(batch_id).exists():
-                _leave_out(erased, store.grades(batch_id), store.patients_of_grades(batch_id))
+            grades = store.grades(batch_id)
+            if grades.exists() and _leave_out(erased, grades, store.patients_of_grades(batch_id)):
+                written[batch_id] = file_sha256(grades)
     except (OSError, PolarsError) as error:
         kind = type(error).__name__
         text = f"the graded rows of the study's batches cannot be written anew ({kind})"
         raise Unavailable(text) from None
+    return written
 
 
-def _leave_out(erased: Collection[str], grades: Path, patients: Path) -> None:
+def _leave_out(erased: Collection[str], grades: Path, patients: Path) -> bool:
+    """Return whether there were such rows."""
     remaining = pl.lit(value=False)
     if patients.exists():
         of_erased = pl.scan_parquet(patients).filter(pl.col("patient").is_in(erased))
         rows = of_erased.select("row").collect()["row"]
         if rows.is_empty():
-            return
+            return False
         remaining = ~pl.col("row").is_in(rows.implode())
     _write(pl.scan_parquet(grades).filter(remaining), grades)
     if patients.exists():  # This file comes last, because it says which rows to remove.
         _write(pl.scan_parquet(patients).filter(remaining), patients)
+    return True
 
 
 def _write(rows: pl.LazyFrame, output: Path) -> None:

@@ -21,8 +21,14 @@ from toxgrade.server.jobs.batches import batch_state
 from toxgrade.server.jobs.cutting import DEFAULT_LIMITS, CutFailure, CutLimits, cut_upload
 from toxgrade.server.jobs.grading_task import GradingTask, graded_file
 from toxgrade.server.jobs.queue import LostTask, Task
-from toxgrade.server.jobs.upload_store import UploadStore, assemble, leave_out
+from toxgrade.server.jobs.upload_store import (
+    UploadStore,
+    assemble,
+    file_sha256,
+    leave_out,
+)
 from toxgrade.server.process import origin
+from toxgrade.server.records.db.append import add_audit_note
 from toxgrade.server.records.db.engine import read_only
 from toxgrade.server.records.erase import erased_patients
 from toxgrade.server.records.studies import find_study
@@ -143,8 +149,10 @@ class Worker:
         assemble([folder / graded_file(*piece) for piece in pieces], self._store, task.batch_id)
         if erased:  # Their rows are refused now, but were in the upload.
             leave_out(erased, self._store, [task.batch_id])
+        sha256 = file_sha256(self._store.grades(task.batch_id))
         with self._engine.begin() as connection:
             queue.assert_lease(connection, task)
+            add_audit_note(connection, graded_rows={task.batch_id: sha256})
             task_completion.finish(connection, task)
         self._store.keep_grades_only(task.batch_id)
 

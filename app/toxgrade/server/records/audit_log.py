@@ -1,8 +1,11 @@
-"""The audit: one hash chain per study of who did what, in which any change can be detected.
+"""The audit: hash chains of who did what, in which any change can be detected.
+
+Each study has a chain, and the installation has one for what belongs to no study: its studies and
+keys, sign-ins and migrations.
 
 Each entry is a JSON text; its hash is the SHA-256 of the previous entry's hash and that text. An
-entry of a write holds the ids of the rows it added and one hash over their digests, so that results
-and grades are covered too. A study's newest hash, its head, is stored beside the chain; keep a copy
+entry of a write holds the ids of the rows it added and one hash over their digests, so that every
+stored row is covered too. A chain's newest hash, its head, is stored beside it; keep a copy
 elsewhere (``toxgrade audit head``), because whoever can rewrite the database can rewrite the chain.
 """
 
@@ -10,20 +13,27 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, insert, select, text, update
+from sqlalchemy import Connection, Select, Table, bindparam, insert, select, text, update
 
-from toxgrade.server.records.db.append import COVERED, digest, pop_written
+from toxgrade.server.records.db.append import (
+    OF_INSTALLATION,
+    OF_STUDIES,
+    digest,
+    pop_written,
+)
 from toxgrade.server.records.db.engine import transaction
-from toxgrade.server.records.db.service_tables import audit, audit_heads
+from toxgrade.server.records.db.service_tables import audit, audit_heads, batch_rejects, batches
 from toxgrade.server.records.db.tables import patients, studies
 from toxgrade.server.records.db.unit_of_work import Written
-from toxgrade.server.records.studies import Study
+
+INSTALLATION = "*"
+"""Stands for the installation where the chain of a study is named."""
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -37,6 +47,14 @@ _HEADS = (
     .order_by(studies.c.id)
     .with_for_update(of=audit_heads)
 )
+_INSTALLATION_HEAD = (
+    select(audit_heads.c.seq, audit_heads.c.hash)
+    .where(audit_heads.c.study_id == 0)
+    .with_for_update()
+)
+_ADD_HEAD = text(
+    "INSERT INTO audit_heads (study_id, seq, hash) VALUES (:n, 0, :h) ON CONFLICT DO NOTHING"
+)
 _INSERT_ENTRIES = insert(audit)
 _UPDATE_HEADS = update(audit_heads).where(audit_heads.c.study_id == bindparam("of_study"))
 
@@ -45,6 +63,7 @@ _UPDATE_HEADS = update(audit_heads).where(audit_heads.c.study_id == bindparam("o
 class AuditAction:
     """What was done: by whom, by which request or command, in which study, to whom (None: all).
 
+    ``study`` is ``INSTALLATION`` for what belongs to no study.
     ``source`` is the caller's address and ``request`` the id of the request; None where there is
     none.
     """
@@ -61,9 +80,11 @@ class AuditAction:
 def write_entries(connection: Connection, acts: Sequence[tuple[AuditAction, Written]]) -> None:
     """Append an entry for each act whose study exists, in the transaction of the act itself.
 
-    Heads are locked last and in the order of their studies, so that several processes neither fork
-    a chain nor deadlock.
+    Rows that belong to the installation get an entry in its chain too. Heads are locked last and in
+    the order of their studies, the installation's after them, so that several processes neither
+    fork a chain nor deadlock.
     """
+    acts = [*acts, *_of_installation(acts)]
     heads = _lock_heads(connection, {act.study for act, _ in acts})
     entries, new_heads = [], []
     by_study = sorted((a for a in acts if a[0].study in heads), key=lambda a: heads[a[0].study])
@@ -143,52 +164,77 @@ def _entry(seq: int, act: AuditAction, written: Written) -> str:
         "outcome": act.outcome,
         **written.notes,
     }
+    if written.kept:
+        entry["kept"] = written.kept
     if written.digests:
         entry["rows"] = {table: format_ids(list(rows)) for table, rows in written.digests.items()}
         entry["rows_sha256"] = rows_sha256(written.digests)
     return _encode(entry).decode()
 
 
+def _of_installation(
+    acts: Sequence[tuple[AuditAction, Written]],
+) -> Iterator[tuple[AuditAction, Written]]:
+    """Take the rows of the installation out of acts in studies, as acts of their own."""
+    for act, written in acts:
+        names = [table.name for table in OF_INSTALLATION if table.name in written.digests]
+        if names and act.study != INSTALLATION:
+            taken = {name: written.digests.pop(name) for name in names}
+            yield replace(act, study=INSTALLATION, patient=None), Written(taken)
+
+
 def _lock_heads(connection: Connection, names: set[str]) -> dict[str, tuple[int, int, str]]:
-    """Lock the heads of studies; by name: the study's id, its newest entry's number and hash."""
+    """Lock the heads of chains; by name: the study's id, its newest entry's number and hash."""
+    of_studies = names - {INSTALLATION}
 
     def read() -> dict[str, tuple[int, int, str]]:
-        heads = connection.execute(_HEADS, {"names": list(names)})
+        heads = connection.execute(_HEADS, {"names": list(of_studies)})
         return {row.name: (row.id, row.seq, row.hash) for row in heads}
 
-    found = read()
-    if names == found.keys():
-        return found
-    new = connection.execute(_STUDY_IDS, {"names": list(names - found.keys())}).all()
-    if not new:
-        return found
-    first = text(
-        "INSERT INTO audit_heads (study_id, seq, hash) VALUES (:n, 0, :h) ON CONFLICT DO NOTHING"
-    )
-    connection.execute(first, [{"n": n, "h": genesis(n)} for n in sorted(row.id for row in new)])
-    return read()
+    found = read() if of_studies else {}
+    if missing := of_studies - found.keys():
+        new = connection.execute(_STUDY_IDS, {"names": list(missing)}).all()
+        if new:
+            ids = sorted(row.id for row in new)
+            connection.execute(_ADD_HEAD, [{"n": n, "h": genesis(n)} for n in ids])
+            found = read()
+    if INSTALLATION in names:
+        connection.execute(_ADD_HEAD, {"n": 0, "h": genesis(0)})
+        head = connection.execute(_INSTALLATION_HEAD).one()
+        found[INSTALLATION] = (0, head.seq, head.hash)
+    return found
 
 
 def _cover_earlier_rows(
     connection: Connection, study_id: int, written: Written, others: Sequence[Written]
 ) -> None:
-    """Make a study's first entry cover the rows that were stored before there was an audit."""
-    ids = select(patients.c.id).where(patients.c.study_id == study_id)
-    for table in COVERED:
-        of_study = (
-            table.c.study_id == study_id if "study_id" in table.c else table.c.patient_id.in_(ids)
-        )
+    """Make a chain's first entry cover the rows that were stored before there was an audit."""
+    for table in OF_STUDIES if study_id else OF_INSTALLATION:
         by_others = {n for each in others for n in each.digests.get(table.name, {})}
-        rows = connection.execute(select(table).where(of_study)).mappings()
+        query = select(table).where(table.c.id.in_(row_ids(table, study_id)))
+        rows = connection.execute(query).mappings()
         if found := {row["id"]: digest(dict(row)) for row in rows if row["id"] not in by_others}:
             written.digests.setdefault(table.name, {}).update(found)
 
 
+def row_ids(table: Table, study_id: int) -> Select[tuple[int]]:
+    """Return a query for the ids of a table's rows that a study's chain covers; 0: all of them."""
+    if not study_id:
+        return select(table.c.id)
+    if "study_id" in table.c:
+        return select(table.c.id).where(table.c.study_id == study_id)
+    if table is batch_rejects:
+        return select(table.c.id).join(batches).where(batches.c.study_id == study_id)
+    return select(table.c.id).join(patients).where(patients.c.study_id == study_id)
+
+
 def list_entries(
-    connection: Connection, study: Study, patient: str | None, limit: int, after: int
+    connection: Connection, study_id: int, patient: str | None, limit: int, after: int
 ) -> list[dict[str, Any]]:
-    """Return up to ``limit`` entries after number ``after``, of one patient if one is given."""
-    query = select(audit.c.entry, audit.c.hash).where(audit.c.study_id == study.id)
+    """Return up to ``limit`` entries of a study's chain (0: the installation's) after number
+    ``after``, of one patient if one is given.
+    """
+    query = select(audit.c.entry, audit.c.hash).where(audit.c.study_id == study_id)
     if patient is not None:
         query = query.where(audit.c.patient == patient)
     ordered = query.where(audit.c.seq > after).order_by(audit.c.seq).limit(limit)

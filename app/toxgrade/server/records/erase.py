@@ -4,16 +4,24 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, select
 
 from toxgrade.errors import NotFound
 from toxgrade.grading.rules import Graders
-from toxgrade.server.records.db.append import COVERED, add_audit_note, append, digest
-from toxgrade.server.records.db.service_tables import erasures, idempotency_keys, pull_marks
+from toxgrade.server.records.db.append import (
+    RECORDS,
+    add_audit_note,
+    append,
+    append_now,
+    digest,
+)
+from toxgrade.server.records.db.service_tables import erasures
 from toxgrade.server.records.db.tables import grades, patients, results
 from toxgrade.server.records.db.unit_of_work import unit_of_work
 from toxgrade.server.records.grade_changes import read_basis
 from toxgrade.server.records.patients import lock_patient_row
+from toxgrade.server.records.preconditions import forget_answers_about
+from toxgrade.server.records.pull_marks import forget_pull_marks
 from toxgrade.server.records.regrade import regrade
 from toxgrade.server.records.studies import Study, lock_study
 
@@ -29,9 +37,12 @@ def erase_patient(connection: Connection, study_name: str, patient: str, reason:
     """
     study = lock_study(connection, study_name, to_change=True)  # nobody else stores meanwhile
     patient_id = lock_patient_row(connection, study, patient)
+    # Grades refer to results, so they go first, and all refer to the patient.
     conditions = {
-        table: table.c.patient_id == patient_id for table in COVERED if "patient_id" in table.c
-    }
+        table: table.c.patient_id == patient_id
+        for table in sorted(RECORDS, key=lambda table: table is not grades)
+        if "patient_id" in table.c
+    } | {patients: patients.c.id == patient_id}
     erased = {
         table.name: {
             str(row["id"]): digest(dict(row)).hex()
@@ -40,27 +51,25 @@ def erase_patient(connection: Connection, study_name: str, patient: str, reason:
         for table, condition in conditions.items()
     }
     highest = {name: max(map(int, rows)) for name, rows in erased.items() if rows}
-    erasure = {"patient": patient, "highest": json.dumps(highest), "recorded_at": datetime.now(UTC)}
-    connection.execute(insert(erasures).values(study_id=study.id, **erasure))
+    erasure = {
+        "study_id": study.id,
+        "patient": patient,
+        "highest": json.dumps(highest),
+        "recorded_at": datetime.now(UTC),
+    }
+    append_now(connection, erasures, erasure)
     if connection.dialect.name == "postgresql":  # The service's role may not delete there.
         connection.execute(select(func.toxgrade_erase(patient_id)))
     else:
-        # Grades refer to results, so they go first.
-        for table in sorted(conditions, key=lambda table: table is not grades):
-            connection.execute(delete(table).where(conditions[table]))
-        connection.execute(delete(patients).where(patients.c.id == patient_id))
-    keys = idempotency_keys.c
-    connection.execute(
-        delete(idempotency_keys).where(keys.study == study_name, keys.patient == patient)
-    )
-    marks = pull_marks.c
-    of_patient = (marks.study_id == study.id, marks.patient == patient)
-    connection.execute(delete(pull_marks).where(*of_patient))
+        for table, condition in conditions.items():
+            connection.execute(delete(table).where(condition))
+    forget_answers_about(connection, study_name, patient)
+    forget_pull_marks(connection, study, patient)
     unit_of_work(connection).cache.clear()
     add_audit_note(
         connection, reason=reason, erased={name: rows for name, rows in erased.items() if rows}
     )
-    return sum(map(len, erased.values()))
+    return sum(len(rows) for name, rows in erased.items() if name != patients.name)
 
 
 def erased_patients(connection: Connection, study: Study) -> list[str]:

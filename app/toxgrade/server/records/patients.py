@@ -1,27 +1,24 @@
 """Patients' rows, found, added and locked; and the recording of their courses of radiotherapy."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, bindparam, select, text
+from sqlalchemy import ColumnElement, Connection, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from toxgrade.errors import Conflict, FieldFault, NotFound, RequestError
 from toxgrade.grading.result import Course
 from toxgrade.server.records.current_state import courses_document
-from toxgrade.server.records.db.append import append
+from toxgrade.server.records.db.append import append, cover
+from toxgrade.server.records.db.bulk import reserve_ids
 from toxgrade.server.records.db.service_tables import erasures
 from toxgrade.server.records.db.tables import patients, treatments
 from toxgrade.server.records.db.unit_of_work import unit_of_work
 from toxgrade.server.records.studies import PATIENT_NAME, Study, lock_study
 
 # These statements are built once, because every panel uses them.
-_INSERT = text(
-    "INSERT INTO patients (study_id, name) VALUES (:study, :name)"
-    " ON CONFLICT DO NOTHING RETURNING id"
-)
-_INSERT_MANY = {
+_INSERT = {
     dialect.dialect.name: dialect.insert(patients)
     .on_conflict_do_nothing()
     .returning(patients.c.name, patients.c.id)
@@ -78,16 +75,16 @@ def lock_patient(connection: Connection, study: Study, name: str) -> LockedPatie
         raise RequestError("a patient is named by the study's pseudonym", [fault])
     if (cached := unit_of_work(connection).cache.pop((patients, study.id, name), None)) is not None:
         locked: LockedPatient = cached
-        return locked
-    parameters = {"study": study.id, "name": name}
-    new = connection.scalar(_INSERT, parameters)
-    existing = connection.scalar(_LOCK, parameters) if new is None else None
-    if existing is not None:
-        return LockedPatient(existing, is_new=False)
-    # This is checked last: the insert waited for an erasure under way to be committed.
-    if new is None or find_erased(connection, study, [name]):
-        raise erased_error()
-    return LockedPatient(new, is_new=True)
+    else:
+        new = _insert(connection, study, [name])
+        row_id = new.get(name) or connection.scalar(_LOCK, {"study": study.id, "name": name})
+        # This is checked last: the insert waited for an erasure under way to be committed.
+        if row_id is None or (new and find_erased(connection, study, [name])):
+            raise erased_error()
+        locked = LockedPatient(row_id, is_new=bool(new))
+    if locked.is_new:
+        _cover(connection, study, {name: locked.id})
+    return locked
 
 
 def erased_error() -> RequestError:
@@ -112,7 +109,7 @@ def lock_panels(connection: Connection, study_name: str, names: Collection[str])
         return []
     erased = find_erased(connection, study, sorted(names))
     wanted = [name for name in sorted(names) if PATIENT_NAME.fullmatch(name) and name not in erased]
-    new = add_patients(connection, study, wanted)
+    new = _add(connection, study, wanted)
     locked = lock_known(connection, study, [name for name in wanted if name not in new])
     unit = unit_of_work(connection)
     unit.panels = len(wanted)
@@ -146,15 +143,34 @@ def add_patients(connection: Connection, study: Study, names: Iterable[str]) -> 
     Raises:
         Conflict: one of them was erased just now; the transaction cannot go on.
     """
-    rows = [{"study_id": study.id, "name": name} for name in sorted(names)]
+    new = _add(connection, study, sorted(names))
+    _cover(connection, study, new)
+    return new
+
+
+def _add(connection: Connection, study: Study, names: Sequence[str]) -> dict[str, int]:
+    new = _insert(connection, study, names)
+    # This is checked last: the insert waited for an erasure under way to be committed.
+    if new and find_erased(connection, study, list(new)):
+        raise Conflict("one of these patients was erased meanwhile")
+    return new
+
+
+def _insert(connection: Connection, study: Study, names: Sequence[str]) -> dict[str, int]:
+    """Insert those of ``names`` who are no patients yet, and return their row ids."""
+    rows: list[dict[str, Any]] = [{"study_id": study.id, "name": name} for name in names]
     if not rows:
         return {}
-    added = connection.execute(_INSERT_MANY[connection.dialect.name], rows)
-    found = {row.name: row.id for row in added}
-    # This is checked last: the insert waited for an erasure under way to be committed.
-    if found and find_erased(connection, study, list(found)):
-        raise Conflict("one of these patients was erased meanwhile")
-    return found
+    if connection.dialect.name == "sqlite":  # It would number an erased patient's row again.
+        for row, row_id in zip(rows, reserve_ids(connection, patients, len(rows)), strict=False):
+            row["id"] = row_id
+    added = connection.execute(_INSERT[connection.dialect.name], rows)
+    return {row.name: row.id for row in added}
+
+
+def _cover(connection: Connection, study: Study, new: Mapping[str, int]) -> None:
+    rows = ({"id": n, "study_id": study.id, "name": name} for name, n in new.items())
+    cover(connection, patients, rows)
 
 
 def lock_patient_row(connection: Connection, study: Study, name: str) -> int:

@@ -13,15 +13,14 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Row, bindparam, delete, func, select, text, tuple_, update
 
 from toxgrade.errors import FieldFault, NotFound, RequestError, Stale
-from toxgrade.server.records.db.append import COVERED
+from toxgrade.server.records.audit_kept import drop, keep
+from toxgrade.server.records.db.append import RECORDS
+from toxgrade.server.records.db.service_tables import KEPT_HOURS
 from toxgrade.server.records.db.service_tables import idempotency_keys as table
 from toxgrade.server.records.patients import lock_patient_row
 from toxgrade.server.records.studies import Study, find_study, lock_study
 
 T = TypeVar("T")
-
-KEPT_HOURS = 24
-"""An answer is kept for at least this long; afterwards its key counts as new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +51,13 @@ class Claims:
         self._connection = connection
         requests = {(request.caller, request.key): request for request in wanted}
         self._known: dict[tuple[str, str], tuple[str, Answer | None]] = {}
+        self._claimed: dict[tuple[str, str], dict[str, Any]] = {}
         self._new: list[dict[str, Any]] = []
         if requests:
             for row in _claim(connection, [requests[key] for key in sorted(requests)]):
                 earlier = None if row.status is None else Answer(row.status, row.answer, True)
                 self._known[row.caller, row.key] = (row.request_sha256, earlier)
+                self._claimed[row.caller, row.key] = row._asdict()
 
     def answer(self, request: IdempotencyKey) -> Answer | None:
         """Return the answer to an earlier request with this key; None: this is the first.
@@ -79,10 +80,9 @@ class Claims:
         """Keep the answer for later requests with the same key."""
         replay = Answer(answer.status, answer.body, replayed=True)
         self._known[request.caller, request.key] = (request.request_sha256, replay)
-        self._new.append(
-            {"of_caller": request.caller, "of_key": request.key,
-             "status": answer.status, "answer": answer.body}
-        )  # fmt: skip
+        answered = {"status": answer.status, "answer": answer.body}
+        self._new.append({"of_caller": request.caller, "of_key": request.key} | answered)
+        keep(self._connection, table, self._claimed[request.caller, request.key] | answered)
 
     def write(self) -> None:
         """Write the kept answers, before the transaction is committed."""
@@ -95,6 +95,14 @@ def forget_old_answers(connection: Connection) -> None:
     """Delete the answers that are older than ``KEPT_HOURS``."""
     cutoff = datetime.now(UTC) - timedelta(hours=KEPT_HOURS)
     connection.execute(delete(table).where(table.c.recorded_at < cutoff))
+
+
+def forget_answers_about(connection: Connection, study: str, patient: str) -> None:
+    """Delete the answers that hold values of a patient."""
+    of_patient = (table.c.study == study, table.c.patient == patient)
+    found = delete(table).where(*of_patient).returning(table.c.caller, table.c.key)
+    for row in connection.execute(found).mappings().all():
+        drop(connection, table, dict(row))
 
 
 def _claim(connection: Connection, wanted: list[IdempotencyKey]) -> Iterable[Row[Any]]:
@@ -122,7 +130,7 @@ def tag(connection: Connection, study: Study, patient_id: int | None = None) -> 
         select(func.max(table.c.id + 0))  # A sum, as in ``newest_first``.
         .where(table.c[owner] == number)
         .scalar_subquery()
-        for table in COVERED
+        for table in RECORDS
         if owner in table.c
     ]
     row = connection.execute(select(*newest)).one()

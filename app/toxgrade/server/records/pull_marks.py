@@ -9,6 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select
 
+from toxgrade.server.records.audit_kept import drop, keep
 from toxgrade.server.records.db.service_tables import pull_marks
 from toxgrade.server.records.studies import Study
 
@@ -41,5 +42,14 @@ def save_pull_mark(
     key = {"study_id": study.id, "patient": patient, "source": source}
     same = [_COLUMNS[name] == value for name, value in key.items()]
     connection.execute(delete(pull_marks).where(*same))
-    values = {"until": mark.until, "asked_sha256": mark.asked_sha256}
-    connection.execute(insert(pull_marks).values(**key, **values))
+    row = key | {"until": mark.until, "asked_sha256": mark.asked_sha256}
+    connection.execute(insert(pull_marks).values(row))
+    keep(connection, pull_marks, row)
+
+
+def forget_pull_marks(connection: Connection, study: Study, patient: str) -> None:
+    """Delete the marks of a patient."""
+    of_patient = (_COLUMNS.study_id == study.id, _COLUMNS.patient == patient)
+    found = delete(pull_marks).where(*of_patient).returning(*pull_marks.primary_key)
+    for row in connection.execute(found).mappings().all():
+        drop(connection, pull_marks, dict(row))

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select
+from sqlalchemy import Connection, Row, bindparam, func, select
 
 from toxgrade.cohort.definition import LIVER_ENZYMES
 from toxgrade.errors import FieldFault, NotFound, RequestError
 from toxgrade.grading.rules import Rules
-from toxgrade.server.records.db.append import append
+from toxgrade.server.records.db.append import append, append_now
 from toxgrade.server.records.db.newest import newest_first
 from toxgrade.server.records.db.tables import patients, studies, study_rules
 from toxgrade.server.records.db.unit_of_work import unit_of_work
@@ -149,9 +149,8 @@ def save_study(
     try:
         before = lock_study(connection, name, to_change=True)
     except NotFound:
-        connection.execute(
-            insert(studies).values(name=name, synthetic=synthetic, recorded_at=datetime.now(UTC))
-        )
+        row = {"name": name, "synthetic": synthetic, "recorded_at": datetime.now(UTC)}
+        append_now(connection, studies, row)
         before = find_study(connection, name)
         is_new = True
     new = replace(

@@ -215,7 +215,7 @@ class Writer:
                 written = pop_written(connection)
                 if job.act:
                     acts.append((_with_outcome(job.act, answer), written))
-                elif written.digests:
+                elif written.digests or written.kept:
                     raise _JobFailed(job, AssertionError("a write that the audit does not tell of"))
             unit_of_work(connection).write(connection)
             claims.write()

@@ -12,7 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from toxgrade.errors import Unauthorized
+from toxgrade.server.access import Caller
 from toxgrade.server.access.sessions import SESSION_SECONDS
+from toxgrade.server.http.audit_context import audit_action
 from toxgrade.server.http.authorization import (
     cookie_path,
     identify_session,
@@ -21,6 +23,7 @@ from toxgrade.server.http.authorization import (
     start_session,
 )
 from toxgrade.server.http.service import Service, TheService
+from toxgrade.server.records.audit_log import INSTALLATION
 from toxgrade.server.web.page import PageRoute, page, read_form
 
 _PAGE = re.compile(r"https?://(?P<host>[^/?#]+)(?P<path>/[^?#]*)")
@@ -32,7 +35,7 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False, dependencies=
 async def sign_in_page(request: Request, service: TheService) -> HTMLResponse:
     """The form, or how to sign out."""
     needed = service.settings.auth == "on"
-    signed_in = needed and await _is_signed_in(service, request)
+    signed_in = needed and await _caller(service, request) is not None
     return page("sign_in.html", needed=needed, signed_in=signed_in)
 
 
@@ -46,8 +49,7 @@ async def sign_in(request: Request, service: TheService) -> Response:
     """
     key = (await read_form(request)).get("key", "")
     session = await start_session(service, request, key)
-    if before := request.cookies.get(session_cookie(request)):  # of this browser, maybe another's
-        await _end(service, before)
+    await _end(service, request)  # the one before of this browser, which may be another's
     answer = RedirectResponse(_came_from(request), 303)
     answer.set_cookie(
         session_cookie(request), session, SESSION_SECONDS, path=cookie_path(request),
@@ -59,8 +61,7 @@ async def sign_in(request: Request, service: TheService) -> Response:
 @router.post("/sign-out")
 async def sign_out(request: Request, service: TheService) -> Response:
     """End the session, in every process, and have this browser forget it."""
-    if await _is_signed_in(service, request):  # A cookie without one must not cost a write.
-        await _end(service, request.cookies[session_cookie(request)])
+    await _end(service, request)
     answer = RedirectResponse("/sign-in", 303)
     answer.delete_cookie(
         session_cookie(request), path=cookie_path(request),
@@ -69,16 +70,20 @@ async def sign_out(request: Request, service: TheService) -> Response:
     return answer
 
 
-async def _is_signed_in(service: Service, request: Request) -> bool:
+async def _caller(service: Service, request: Request) -> Caller | None:
+    """Return whose session the cookie holds; None: nobody's."""
     try:
-        await identify_session(service, request)
+        return await identify_session(service, request)
     except Unauthorized:
-        return False
-    return True
+        return None
 
 
-async def _end(service: Service, session: str) -> None:
-    await service.write(lambda c: service.sessions.end(c, session))
+async def _end(service: Service, request: Request) -> None:
+    """End the session in the cookie; a cookie without one must not cost a write."""
+    if caller := await _caller(service, request):
+        session = request.cookies[session_cookie(request)]
+        action = audit_action(request, caller, INSTALLATION)
+        await service.write(lambda c: service.sessions.end(c, session), action=action)
 
 
 def _came_from(request: Request) -> str:

@@ -196,7 +196,7 @@ async def audit(
 
     def query(connection: Connection) -> tuple[Study, list[dict[str, Any]]]:
         found = find_study(connection, study)
-        return found, list_entries(connection, found, None, ENTRIES_PER_PAGE + 1, after)
+        return found, list_entries(connection, found.id, None, ENTRIES_PER_PAGE + 1, after)
 
     found, entries = await service.read(query)
     following = entries[ENTRIES_PER_PAGE - 1]["seq"] if len(entries) > ENTRIES_PER_PAGE else None

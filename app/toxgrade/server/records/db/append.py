@@ -4,7 +4,7 @@ A row's digest is the SHA-256 of its columns that are not null, as JSON with sor
 a column added later leaves the digests of older rows unchanged.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
@@ -14,8 +14,16 @@ from operator import itemgetter
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, insert
 
+from toxgrade.server.records.db.service_tables import (
+    api_keys,
+    batch_rejects,
+    erasures,
+    key_revocations,
+    key_studies,
+    verifications,
+)
 from toxgrade.server.records.db.tables import (
     demographics,
     events,
@@ -24,17 +32,27 @@ from toxgrade.server.records.db.tables import (
     liver_reviews,
     patients,
     results,
+    studies,
     study_ranges,
     study_rules,
     treatments,
 )
 from toxgrade.server.records.db.unit_of_work import Written, unit_of_work
 
-COVERED: tuple[Table, ...] = (
+RECORDS: tuple[Table, ...] = (
     demographics, events, follow_ups, grades, liver_reviews, results, study_ranges, study_rules,
     treatments,
 )  # fmt: skip
-"""The append-only tables, by name. Every row of theirs is covered by an entry of the audit."""
+"""What a study records, with the time when it was recorded."""
+
+OF_STUDIES: tuple[Table, ...] = (*RECORDS, batch_rejects, erasures, patients)
+OF_INSTALLATION: tuple[Table, ...] = (
+    api_keys, key_revocations, key_studies, studies, verifications,
+)  # fmt: skip
+COVERED: tuple[Table, ...] = (*OF_STUDIES, *OF_INSTALLATION)
+"""The append-only tables. An entry of the audit covers each of their rows: of the chain of its
+study, or of the installation's.
+"""
 
 _STUDY_TABLES = (study_ranges, study_rules)
 
@@ -65,6 +83,19 @@ def append(connection: Connection, table: Table, rows: Sequence[dict[str, Any]])
         for patient_id in set(map(itemgetter(columns.index("patient_id")), tuples)):
             unit.cache.pop((patients, patient_id), None)
     return ids
+
+
+def cover(connection: Connection, table: Table, rows: Iterable[Mapping[Any, Any]]) -> None:
+    """Note rows, ids included, that a statement of its own has inserted, for the audit."""
+    digests = unit_of_work(connection).written.digests.setdefault(table.name, {})
+    digests.update((row["id"], digest(dict(row))) for row in rows)
+
+
+def append_now(connection: Connection, table: Table, row: Mapping[str, Any]) -> int:
+    """Append one row at once, for statements that refer to it; return its id."""
+    added = connection.execute(insert(table).values(row).returning(table)).mappings().one()
+    cover(connection, table, [added])
+    return int(added["id"])
 
 
 def add_audit_note(connection: Connection, **facts: Any) -> None:
@@ -111,7 +142,7 @@ def as_of_snapshot(connection: Connection, moment: datetime) -> Iterator[None]:
         # A statement that was prepared earlier would still read the tables instead of the views.
         threshold, driver.prepare_threshold = driver.prepare_threshold, None
     try:
-        patient_tables = [table.name for table in COVERED if "patient_id" in table.c]
+        patient_tables = [table.name for table in RECORDS if "patient_id" in table.c]
         is_known = " OR ".join(
             f"EXISTS (SELECT 1 FROM {schema}.{name} r"
             f" WHERE r.patient_id = p.id AND r.recorded_at <= '{cutoff}')"
@@ -120,7 +151,7 @@ def as_of_snapshot(connection: Connection, moment: datetime) -> Iterator[None]:
         connection.exec_driver_sql(
             f"CREATE TEMP VIEW patients AS SELECT * FROM {schema}.patients p WHERE {is_known}"
         )
-        for table in COVERED:
+        for table in RECORDS:
             connection.exec_driver_sql(
                 f"CREATE TEMP VIEW {table.name} AS SELECT * FROM {schema}.{table.name}"
                 f" WHERE recorded_at <= '{cutoff}'"

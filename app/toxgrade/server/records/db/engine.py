@@ -1,6 +1,5 @@
-"""The database engine: transactions, migrations, and the privileges of a PostgreSQL role."""
+"""The database engine and its transactions."""
 
-import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -9,25 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy
-from alembic import command
-from alembic.config import Config
-from alembic.script.revision import ResolutionError
-from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, ExceptionContext, event
 from sqlalchemy.engine import URL, make_url
 
-from toxgrade.errors import RequestError, Unavailable
-from toxgrade.server.records.db.append import COVERED
+from toxgrade.errors import Unavailable
 from toxgrade.server.records.db.failures import READ_ONLY_STATE
-from toxgrade.server.records.db.service_tables import audit, erasures
 from toxgrade.server.records.db.sqlite_file import SqliteFile
 from toxgrade.server.records.db.unit_of_work import register_writes
 
-_SERVER = Path(__file__).parents[2]
-_ROLE_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _BUSY_SECONDS = 10  # seconds that a SQLite connection waits for another process
 _OLDEST_SQLITE = (3, 35, 0)  # the first with RETURNING; Python may be linked to an older one
-_LOCK = 0x746F7867  # "toxg"; one process at a time migrates a PostgreSQL database
 _TIMEOUTS = {
     "tcp_user_timeout": "8000",  # ms
     "keepalives_idle": "4", "keepalives_interval": "2", "keepalives_count": "2",
@@ -189,54 +179,3 @@ def snapshot(url: str) -> Iterator[Connection]:
             yield connection
     finally:
         engine.dispose()
-
-
-def upgrade(url: str) -> None:
-    """Migrate the database to the latest revision; safe when several processes start at once.
-
-    Raises:
-        RequestError: it is at a revision of a newer version.
-    """
-    with transaction(url, new=True) as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:k)"), {"k": _LOCK})
-        config = Config()
-        config.set_main_option("script_location", str(_migrations()))
-        config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, "head")
-        except CommandError as error:
-            if not isinstance(error.__cause__, ResolutionError):
-                raise
-            text = "the database was migrated by a newer version of Toxgrade: run that version"
-            raise RequestError(f"{text}, or restore the backup from before") from None
-
-
-def _migrations() -> Path:
-    """Return the folder of migrations: beside the package in a checkout, inside it in a wheel."""
-    installed = _SERVER / "migrations"
-    return installed if installed.is_dir() else _SERVER.parents[2] / "alembic"
-
-
-def grant(connection: Connection, role: str) -> None:
-    """Grant an existing role what the service needs, without a right to change append-only rows.
-
-    The owner of the tables runs this after every upgrade too, because new tables need it.
-
-    Raises:
-        RequestError: the database is not PostgreSQL, or ``role`` is not the name of a role.
-    """
-    if connection.dialect.name != "postgresql":
-        raise RequestError("only PostgreSQL has roles; SQLite keeps its triggers")
-    if not _ROLE_NAME.fullmatch(role):
-        raise RequestError(f"expected the name of a role: {_ROLE_NAME.pattern}")
-    append_only = ", ".join(table.name for table in (*COVERED, audit, erasures))
-    for statement in (
-        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
-        f"REVOKE UPDATE, DELETE, TRUNCATE ON {append_only} FROM {role}",
-        f"REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {role}",
-        f"REVOKE DELETE ON patients, studies, api_keys, audit_heads FROM {role}",
-        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}",
-        f"GRANT EXECUTE ON FUNCTION toxgrade_erase(bigint) TO {role}",
-    ):
-        connection.exec_driver_sql(statement)

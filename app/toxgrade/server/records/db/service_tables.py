@@ -1,4 +1,4 @@
-"""The tables of the audit, idempotency keys, sessions, erasures, pulls and stored batches."""
+"""The tables of keys, the audit, idempotency keys, sessions, erasures, pulls and stored batches."""
 
 from sqlalchemy import (
     BigInteger,
@@ -17,11 +17,40 @@ from sqlalchemy import (
 
 from toxgrade.server.records.db.tables import Instant, RowId, metadata
 
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("prefix", String(16), nullable=False, unique=True),
+    Column("secret_sha256", String(64), nullable=False),
+    Column("label", Text, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, comment="null: never"),
+)
+
+key_revocations = Table(
+    "key_revocations",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("key_id", RowId, ForeignKey("api_keys.id"), nullable=False, unique=True),
+    Column("recorded_at", Instant, nullable=False),
+)
+
+key_studies = Table(
+    "key_studies",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("key_id", RowId, ForeignKey("api_keys.id"), nullable=False),
+    Column("study_id", RowId, ForeignKey("studies.id"), nullable=False),
+    UniqueConstraint("key_id", "study_id"),
+)
+
 audit = Table(
     "audit",
     metadata,
     Column("id", RowId, primary_key=True),
-    Column("study_id", RowId, ForeignKey("studies.id"), nullable=False),
+    Column("study_id", RowId, nullable=False, comment="0: the installation's chain"),
     Column("seq", Integer, nullable=False, comment="from 1 without a gap"),
     Column("patient", String(128), comment="the pseudonym; null: of the whole study"),
     Column("entry", Text, nullable=False, comment="JSON, as it went into the hash"),
@@ -33,10 +62,22 @@ Index(None, audit.c.study_id, audit.c.patient)
 audit_heads = Table(
     "audit_heads",
     metadata,
-    Column("study_id", RowId, ForeignKey("studies.id"), primary_key=True, autoincrement=False),
+    Column("study_id", RowId, primary_key=True, autoincrement=False),
     Column("seq", Integer, nullable=False),
     Column("hash", String(64), nullable=False),
 )
+
+verifications = Table(
+    "verifications",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("entries", BigInteger, nullable=False),
+    Column("faults", BigInteger, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+)
+
+KEPT_HOURS = 24
+"""An answer is kept for at least this long; afterwards its key counts as new."""
 
 idempotency_keys = Table(
     "idempotency_keys",

@@ -1,4 +1,4 @@
-"""The tables of studies, patients, results, grades and API keys. All but the keys are append-only.
+"""The tables of studies, patients, results and grades. All are append-only.
 
 The rows themselves say what is current: the highest version of a result's or event's identity, the
 grade that no other grade supersedes, and the latest treatment, demographics, follow-up, review,
@@ -225,24 +225,4 @@ liver_reviews = Table(
     Column("verdict", String(16), nullable=False),
     Column("cause", String(32), comment="of a short list; null: not told"),
     _recorded(),
-)
-
-api_keys = Table(
-    "api_keys",
-    metadata,
-    Column("id", RowId, primary_key=True),
-    Column("prefix", String(16), nullable=False, unique=True),
-    Column("secret_sha256", String(64), nullable=False),
-    Column("label", Text, nullable=False),
-    Column("role", String(16), nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("expires_at", Instant, comment="null: never"),
-    Column("revoked_at", Instant),
-)
-
-key_studies = Table(
-    "key_studies",
-    metadata,
-    Column("key_id", RowId, ForeignKey("api_keys.id"), primary_key=True),
-    Column("study_id", RowId, ForeignKey("studies.id"), primary_key=True),
 )

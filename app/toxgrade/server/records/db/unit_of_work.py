@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, TypedDict
 
 from sqlalchemy import Connection, Engine, RootTransaction, Table, event
 
@@ -20,11 +20,22 @@ _INFO_KEY = "toxgrade.unit_of_work"  # the key in ``Connection.info``
 _TABLE_ORDER = {table: place for place, table in enumerate(metadata.sorted_tables)}
 
 
+class KeptRow(TypedDict):
+    """A row's digest in hexadecimal, and the time after which it may go; None: never."""
+
+    sha256: str
+    until: str | None
+
+
 @dataclass(slots=True)
 class Written:
-    """What a job wrote: digests by table and row id, and other facts for its audit entry."""
+    """What a job wrote: digests by table and row id, and other facts for its audit entry.
+
+    ``kept`` are rows that change or go in time: by table and name how each is, None: deleted.
+    """
 
     digests: dict[str, dict[int, bytes]] = field(default_factory=dict)
+    kept: dict[str, dict[str, KeptRow | None]] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
 
 
@@ -106,6 +117,8 @@ def savepoint(connection: Connection) -> Iterator[None]:
         raise
     for table, rows in unit.written.digests.items():
         before.digests.setdefault(table, {}).update(rows)
+    for table, kept in unit.written.kept.items():
+        before.kept.setdefault(table, {}).update(kept)
     before.notes.update(unit.written.notes)
     unit.written = before
 
