@@ -41,6 +41,7 @@ from toxgrade.server.http.lanes import Lane
 from toxgrade.server.http.long_bodies import LongBodies
 from toxgrade.server.http.middleware import BrowserClients, Metrics, RequestMiddleware
 from toxgrade.server.http.problems import PROBLEMS, add_handlers
+from toxgrade.server.http.process_events import ProcessEvents
 from toxgrade.server.http.rate_limit import RateLimits
 from toxgrade.server.http.readiness import Readiness
 from toxgrade.server.http.service import Service
@@ -74,6 +75,7 @@ _JSON = (
     reports.router,
     batches.router,
     history.audit_router,
+    history.installation_router,
     history.router,
 )
 _FHIR = (operation.router, fhir_http.capability_router, cds.router)
@@ -157,7 +159,9 @@ def _lifespan(
             guesses=Guesses(),
             long_bodies=long_bodies,
         )
+        events = ProcessEvents(settings, engine, writer, app.state.service.guesses)
         yield
+        await events.stop()
         long_bodies.close()
         integrity.close()
         writer.close()

@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     ``cors_origins``: browser clients that may call ``/cds-services``, as JSON
     (``["https://ehr.example"]``); ``cds_study``: the study whose rules and pages its cards have.
     ``pull_bearer``, ``pull_basic``: the token, or ``user:password``, that ``toxgrade pull`` shows.
+    ``audit_heads``: where the audit's heads are sent every ``audit_heads_seconds``: a file,
+    ``syslog://HOST:PORT`` or an ``https://`` address (None: nowhere).
     ``jwt_*``: tokens of this issuer for this audience are accepted too, signed by the keys (JWKS)
     at an https address or in a file; ``jwt_token_url`` is where clients get them.
     """
@@ -85,6 +87,9 @@ class Settings(BaseSettings):
     lease_seconds: Annotated[float, Field(ge=1)] = 30
     upload_memory_bytes: Annotated[int, Field(ge=2**28)] = 2 * 1024**3
     upload_seconds: Annotated[float, Field(ge=1)] = 60
+
+    audit_heads: str | None = None
+    audit_heads_seconds: PositiveFloat = 3600
 
     jwt_issuer: str | None = None
     jwt_audience: str | None = None

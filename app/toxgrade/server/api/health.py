@@ -14,6 +14,7 @@ from toxgrade.server.access.tokens import ALGORITHMS
 from toxgrade.server.http.authorization import public
 from toxgrade.server.http.service import TheService
 from toxgrade.server.jobs.batches import batch_rows
+from toxgrade.server.records.audit_verify import verified_at
 
 router = APIRouter(tags=["health"], dependencies=[public()])
 
@@ -37,6 +38,7 @@ async def metrics(request: Request, service: TheService) -> Response:
     # Without the database, the other metrics are still reported.
     with suppress(SQLAlchemyError, Unavailable):
         counts.set_batch_rows(await service.read(batch_rows))
+        counts.set_verified(await service.read(verified_at))
     return Response(generate_latest(counts.registry), media_type=CONTENT_TYPE_LATEST)
 
 

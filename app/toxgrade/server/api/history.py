@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from toxgrade.errors import PreconditionMissing
+from toxgrade.server.access import EVERY_STUDY
 from toxgrade.server.api import responses
 from toxgrade.server.api.fields import PatientName, RequestModel, StudyName, Text
 from toxgrade.server.http.authorization import require_role
@@ -17,7 +18,8 @@ from toxgrade.server.http.json_route import JsonRoute
 from toxgrade.server.http.service import TheService
 from toxgrade.server.jobs.batches import ended_batches
 from toxgrade.server.jobs.upload_store import UploadStore, leave_out
-from toxgrade.server.records.audit_log import list_entries
+from toxgrade.server.records.audit_log import INSTALLATION, list_entries
+from toxgrade.server.records.db.append import add_audit_note
 from toxgrade.server.records.db.engine import empty_write_ahead_log
 from toxgrade.server.records.erase import erase_patient, withdraw
 from toxgrade.server.records.grade_queries import grade_history
@@ -31,6 +33,9 @@ audit_router = APIRouter(
     tags=["audit"],
     route_class=JsonRoute,
     dependencies=[require_role("manager")],
+)
+installation_router = APIRouter(
+    prefix="/v1", tags=["audit"], route_class=JsonRoute, dependencies=[require_role("admin")]
 )
 
 GradeId = Annotated[int, Path(ge=1, le=2**53, description="As the answers' `id`.")]
@@ -115,7 +120,8 @@ async def erase(
     def save(connection: Connection) -> int:
         rows = erase_patient(connection, study, patient, asked.reason)
         if ended := ended_batches(connection, study):
-            leave_out([patient], UploadStore(service.settings.batches_dir), ended)
+            written = leave_out([patient], UploadStore(service.settings.batches_dir), ended)
+            add_audit_note(connection, graded_rows=written)
         return rows
 
     rows = await service.write(save)
@@ -143,12 +149,22 @@ async def entries_of_patient(
     return await _page(service, study, patient, limit, cursor)
 
 
+@installation_router.get("/audit", summary="What the audit says of the installation")
+async def entries_of_installation(
+    service: TheService, limit: Limit = 100, cursor: Cursor = 0
+) -> dict[str, Any]:
+    """Keys, studies, sign-ins, starts, migrations, verifications and bad credentials, in order."""
+    service.require("admin", EVERY_STUDY)
+    return await _page(service, INSTALLATION, None, limit, cursor)
+
+
 async def _page(
     service: TheService, study: str, patient: str | None, limit: int, cursor: int
 ) -> dict[str, Any]:
     def query(connection: Connection) -> list[dict[str, Any]]:
-        return list_entries(connection, find_study(connection, study), patient, limit + 1, cursor)
+        study_id = 0 if study == INSTALLATION else find_study(connection, study).id
+        return list_entries(connection, study_id, patient, limit + 1, cursor)
 
-    found = await service.read(query)
+    found = await service.read(query, study=study)
     following = found[limit - 1]["seq"] if len(found) > limit else None
     return {"entries": found[:limit], "next": following}

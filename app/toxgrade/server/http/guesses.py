@@ -24,6 +24,7 @@ class Guesses:
 
     def __init__(self) -> None:
         self._left: dict[str, tuple[float, float]] = {}
+        self._untold, self._addresses = 0, set[str]()
         self._turn, self._waiting = asyncio.Lock(), 0
 
     @asynccontextmanager
@@ -73,7 +74,21 @@ class Guesses:
         level, since = self._left.get(address, (_BURST, now))
         return min(_BURST, level + (now - since) * _PER_SECOND)
 
+    def counted(self) -> tuple[int, int] | None:
+        """Return how many bad credentials came from how many addresses since they were told of;
+        None: none.
+        """
+        return (self._untold, len(self._addresses)) if self._untold else None
+
+    def told(self, bad: int) -> None:
+        """Count on from ``bad``, of which somebody has been told."""
+        self._untold -= bad
+        self._addresses.clear()
+
     def _count(self, address: str) -> None:
+        self._untold += 1
+        if len(self._addresses) < _MAX_ADDRESSES:
+            self._addresses.add(address)
         level = max(0.0, self._level(address) - 1)
         self._left.pop(address, None)  # The dictionary is in the order of the last failure.
         self._left[address] = level, time.monotonic()

@@ -1,9 +1,11 @@
 """ASGI middleware: request ids, the request log, security headers, CORS; and Prometheus metrics."""
 
+import math
 import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import count
 
 import structlog
@@ -77,6 +79,11 @@ class Metrics:
             ("state",),
             registry=self.registry,
         )
+        self._verified = Gauge(
+            "toxgrade_audit_verified_age_seconds",
+            "Since `toxgrade audit verify` last ran; NaN: never.",
+            registry=self.registry,
+        )
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -98,6 +105,11 @@ class Metrics:
         self._batch_rows.clear()
         for state, number in rows.items():
             self._batch_rows.labels(state).set(number)
+
+    def set_verified(self, moment: datetime | None) -> None:
+        """Set when the audit was last verified; None: never."""
+        age = (datetime.now(UTC) - moment).total_seconds() if moment else math.nan
+        self._verified.set(age)
 
 
 class _WriterCounts(Collector):

@@ -1,0 +1,82 @@
+"""What a process tells the installation's audit of itself, and where it sends the audit's heads.
+
+Once it runs, that it started and with which settings; then, each minute, how many bad credentials
+came. A database that does not answer is told later. Heads are sent as often as the settings say.
+"""
+
+import asyncio
+import time
+from typing import Any
+
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from toxgrade import __version__
+from toxgrade.errors import Unavailable
+from toxgrade.server.http.guesses import Guesses
+from toxgrade.server.http.sent_heads import send
+from toxgrade.server.records.audit_log import INSTALLATION, AuditAction
+from toxgrade.server.records.audit_verify import heads
+from toxgrade.server.records.db.append import add_audit_note
+from toxgrade.server.records.db.engine import read_only
+from toxgrade.server.records.writer import Writer
+from toxgrade.server.settings import Settings
+
+_EVERY = 60.0  # seconds
+_SECRET = {"database_url", "pull_basic", "pull_bearer"}
+
+_log = structlog.get_logger()
+
+
+class ProcessEvents:
+    """Tells of one process, from its start until ``stop``."""
+
+    def __init__(
+        self, settings: Settings, engine: Engine, writer: Writer, guesses: Guesses
+    ) -> None:
+        self._settings, self._engine = settings, engine
+        self._writer, self._guesses = writer, guesses
+        self._is_told = False
+        self._send_at = 0.0
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Tell the bad credentials that are left, while the writer still runs."""
+        self._task.cancel()
+        await self._tell()
+
+    async def _run(self) -> None:
+        while True:
+            await self._tell()
+            if self._settings.audit_heads and time.monotonic() >= self._send_at:
+                self._send_at = time.monotonic() + self._settings.audit_heads_seconds
+                await asyncio.to_thread(self._send_heads, self._settings.audit_heads)
+            await asyncio.sleep(min(_EVERY, self._settings.audit_heads_seconds))
+
+    async def _tell(self) -> None:
+        if not self._is_told:
+            given = self._settings.model_dump(mode="json", exclude=_SECRET, exclude_defaults=True)
+            self._is_told = await self._note("start the service", settings=given)
+        if found := self._guesses.counted():
+            bad, addresses = found
+            if await self._note("bad credentials", refused=bad, addresses=addresses):
+                self._guesses.told(bad)
+
+    async def _note(self, what: str, **facts: Any) -> bool:
+        """Add an entry, and return whether that was possible."""
+        act = AuditAction(f"toxgrade {__version__}", what, INSTALLATION)
+        try:
+            work = self._writer.submit(lambda connection: add_audit_note(connection, **facts), act)
+            await asyncio.wrap_future(work)
+        except Unavailable:
+            return False
+        return True
+
+    def _send_heads(self, where: str) -> None:
+        try:
+            with read_only(self._engine).begin() as connection:
+                found = heads(connection)
+            send(where, found)
+        except (OSError, SQLAlchemyError) as error:
+            _log.error("the audit's heads could not be sent", error=type(error).__name__)
