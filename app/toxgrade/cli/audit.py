@@ -62,7 +62,7 @@ def _record(url: str, entries: int, faults: int) -> None:
     from sqlalchemy.exc import SQLAlchemyError
 
     from toxgrade.server.records.audit_log import INSTALLATION, audited_transaction
-    from toxgrade.server.records.audit_verify import record_verification
+    from toxgrade.server.records.verifications import record_verification
 
     try:
         with audited_transaction(

@@ -1,6 +1,7 @@
 """Every column of every table changed by direct SQL: it is found, or exempt by name.
 
-``TOXGRADE_FULL=1`` also swaps, empties and retypes each; both forms print what they counted.
+``TOXGRADE_FULL=1`` also swaps and empties each and, on SQLite, puts in another type. Both forms print
+what they counted.
 """
 
 from collections import Counter
@@ -9,7 +10,18 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, Connection, MetaData, String, Table, delete, insert, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    MetaData,
+    String,
+    Table,
+    delete,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
@@ -21,11 +33,12 @@ from toxgrade.server.access.credentials import create_key, revoke_key
 from toxgrade.server.access.sessions import Sessions
 from toxgrade.server.access.tokens import use_token
 from toxgrade.server.records.audit_log import INSTALLATION, audited_transaction
-from toxgrade.server.records.audit_verify import record_verification, verify
+from toxgrade.server.records.audit_verify import verify
 from toxgrade.server.records.db.engine import snapshot
 from toxgrade.server.records.db.tables import metadata
 from toxgrade.server.records.pull_marks import PullMark, save_pull_mark
 from toxgrade.server.records.studies import find_study
+from toxgrade.server.records.verifications import record_verification
 
 EXEMPT = {
     ("batches", "served_at"): "whose turn it is among studies",
@@ -108,6 +121,9 @@ def _tamperings(connection: Connection, table: Table) -> Iterator[tuple[str, lis
         yield name, [here.values({name: _other(before, column)})]
         if not FULL:
             continue
+        if connection.dialect.name == "sqlite" and before is not None and before is not True:
+            # SQLite keeps it; a truth value would be read as the same.
+            yield name, [here.values({name: literal_column("CAST('not one' AS BLOB)")})]
         if column.nullable and before is not None:
             yield name, [here.values({name: None})]
         if last[name] != before and not column.primary_key:
@@ -157,7 +173,8 @@ def _outcome(url: str, statements: list[Any]) -> str:
                 connection.execute(statement)
         except DBAPIError:
             return "refused by the database"
-        found = any(remark.is_fault for remark in verify(connection))
+        remarks = list(verify(connection))  # All of them: none may end in a traceback.
+    found = any(remark.is_fault for remark in remarks)
     return "found" if found else "missed"
 
 

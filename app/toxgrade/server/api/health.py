@@ -14,7 +14,7 @@ from toxgrade.server.access.tokens import ALGORITHMS
 from toxgrade.server.http.authorization import public
 from toxgrade.server.http.service import TheService
 from toxgrade.server.jobs.batches import batch_rows
-from toxgrade.server.records.audit_verify import verified_at
+from toxgrade.server.records.verifications import verified_at
 
 router = APIRouter(tags=["health"], dependencies=[public()])
 

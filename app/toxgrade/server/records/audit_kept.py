@@ -15,7 +15,6 @@ from sqlalchemy import Connection, Table, select
 
 from toxgrade.server.records.db.append import digest
 from toxgrade.server.records.db.service_tables import (
-    ACTIVE,
     KEPT_HOURS,
     batch_pieces,
     batch_tasks,
@@ -25,7 +24,7 @@ from toxgrade.server.records.db.service_tables import (
     sessions,
     used_tokens,
 )
-from toxgrade.server.records.db.unit_of_work import KeptRow, unit_of_work
+from toxgrade.server.records.db.unit_of_work import Kept, KeptRow, unit_of_work
 
 KEPT: tuple[Table, ...] = (batches, idempotency_keys, pull_marks, sessions, used_tokens)
 PROGRESS = frozenset(
@@ -34,6 +33,8 @@ PROGRESS = frozenset(
 )  # fmt: skip
 """The columns of a batch that change until it ends."""
 _ENDS = "ended batches"  # stands for a table in an entry
+UNREADABLE = (TypeError, ValueError)
+"""What reading raises where a value is not of its column's type, as SQLite allows."""
 
 _UNTIL: Mapping[Table, Callable[[Mapping[str, Any]], datetime]] = {
     idempotency_keys: lambda row: row["recorded_at"] + timedelta(hours=KEPT_HOURS),
@@ -108,21 +109,24 @@ class KeptRows:
     """The rows of ``KEPT`` as they are stored, and what entries say of them."""
 
     def __init__(self, connection: Connection) -> None:
-        self._stored = {
-            (table.name, _name(table, row)): _digest(table, row)
-            for table in KEPT
-            for row in map(dict, connection.execute(select(table)).mappings())
-        }
-        ended = connection.execute(select(batches).where(~ACTIVE)).mappings().all()
-        for batch in map(dict, ended):
-            self._stored[_ENDS, _name(batches, batch)] = _end_digest(connection, batch)
+        self._stored: dict[tuple[str, str], str] = {}
+        self._unreadable: set[str] = set()
+        for table in KEPT:
+            try:
+                rows = connection.execute(select(table)).mappings().all()
+            except UNREADABLE:
+                self._unreadable.add(table.name)
+                continue
+            for row in map(dict, rows):
+                self._stored[table.name, _name(table, row)] = _digest(table, row)
+                if table is batches and row["state"] not in ("queued", "running"):
+                    self._stored[_ENDS, _name(table, row)] = _end_digest(connection, row)
         self._noted: dict[tuple[str, str], _Noted] = {}
         self._now = datetime.now(UTC).isoformat()
 
-    def read(self, chain: str, entry: Mapping[str, Any]) -> None:
+    def read(self, chain: str, at: str, kept: Kept) -> None:
         """Take in what a chain's next entry says; of what may be gone and is, nothing stays."""
-        at = str(entry.get("at"))
-        for table, notes in entry.get("kept", {}).items():
+        for table, notes in kept.items():
             for name, note in notes.items():
                 place = (table, name)
                 may_be_gone = note is None or (note["until"] or "9999") <= self._now
@@ -138,4 +142,7 @@ class KeptRows:
             if noted is None or noted.row is None or noted.row["sha256"] != found:
                 yield f"a row of {place[0]} is not as it was, or no entry tells of it"
         for table, _ in self._noted:
-            yield f"a row of {table} is gone"
+            if table not in self._unreadable:
+                yield f"a row of {table} is gone"
+        for table in self._unreadable:
+            yield f"a row of {table} cannot be read"

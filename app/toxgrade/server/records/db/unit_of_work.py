@@ -27,6 +27,9 @@ class KeptRow(TypedDict):
     until: str | None
 
 
+Kept = dict[str, dict[str, KeptRow | None]]
+
+
 @dataclass(slots=True)
 class Written:
     """What a job wrote: digests by table and row id, and other facts for its audit entry.
@@ -35,7 +38,7 @@ class Written:
     """
 
     digests: dict[str, dict[int, bytes]] = field(default_factory=dict)
-    kept: dict[str, dict[str, KeptRow | None]] = field(default_factory=dict)
+    kept: Kept = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
 
 

@@ -1,0 +1,20 @@
+"""When the audit was verified, and what was found: rows that the audit covers itself."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, func, select
+
+from toxgrade.server.records.db.append import append_now
+from toxgrade.server.records.db.service_tables import verifications
+
+
+def record_verification(connection: Connection, entries: int, faults: int) -> None:
+    """Record that the audit was verified just now, and what was found."""
+    row = {"entries": entries, "faults": faults, "recorded_at": datetime.now(UTC)}
+    append_now(connection, verifications, row)
+
+
+def verified_at(connection: Connection) -> datetime | None:
+    """Return when the audit was last verified; None: never."""
+    latest: datetime | None = connection.scalar(select(func.max(verifications.c.recorded_at)))
+    return latest
