@@ -1,7 +1,7 @@
 """Every column of every table changed by direct SQL: it is found, or exempt by name.
 
-``TOXGRADE_FULL=1`` also swaps and empties each and, on SQLite, puts in another type. Both forms print
-what they counted.
+``TOXGRADE_FULL=1`` also swaps and empties each and, on SQLite, puts in another type. Both forms
+print what they counted.
 """
 
 from collections import Counter
