@@ -163,6 +163,8 @@ def _database_failure(error: "SQLAlchemyError", command: str) -> str:
         return f"{database} cannot be used: {reason}"
     if isinstance(error, DBAPIError) and error.statement is None:
         why = str(error.orig).strip()
+        if why.startswith("Could not decode"):  # SQLite quotes the text.
+            return f"{database} holds a text that is not UTF-8"
         if why == _NO_FILE and command != "db":
             why += " (toxgrade db upgrade makes one)"
         return f"{database} cannot be used: {why}"

@@ -1,5 +1,6 @@
 """``toxgrade audit``: print the newest entry of each study's audit, and verify the audit."""
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +9,9 @@ from toxgrade.cli.options import Parser, settings
 
 if TYPE_CHECKING:
     from toxgrade.server.records.audit_verify import Head
+
+
+_HEAD = re.compile(r"\S+ \d+ [0-9a-f]{64}")
 
 
 def arguments(parser: Parser) -> None:
@@ -33,7 +37,7 @@ def head() -> None:
 def verify(head: list[str]) -> int:
     """Find every edit, deletion, insertion and reordering; exit code 1 if there is any."""
     from toxgrade.server.jobs.upload_store import changed_grades
-    from toxgrade.server.records.audit_verify import count, graded_rows
+    from toxgrade.server.records.audit_verify import count
     from toxgrade.server.records.audit_verify import verify as remarks
     from toxgrade.server.records.db.engine import snapshot
 
@@ -41,10 +45,11 @@ def verify(head: list[str]) -> int:
     url = settings().database_url
     with snapshot(url) as connection:
         faults = 0
-        for remark in remarks(connection, expected):
+        noted: dict[str, str] = {}
+        for remark in remarks(connection, expected, noted):
             print(remark, file=sys.stderr)
             faults += remark.is_fault
-        entries, noted = count(connection), graded_rows(connection)
+        entries = count(connection)
     for batch in changed_grades(settings().batches_dir, noted):
         print(f"the graded rows of batch {batch} are not as they were", file=sys.stderr)
         faults += 1
@@ -76,7 +81,13 @@ def _record(url: str, entries: int, faults: int) -> None:
 def _lines(given: str) -> list[str]:
     """Return the lines of the file of that name, or the argument itself if there is none."""
     path = Path(given)
-    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else [given]
+    if not path.is_file():
+        return [given]
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    whole = [line for line in lines if _HEAD.fullmatch(line)]
+    if len(whole) < len(lines):
+        print(f"{len(lines) - len(whole)} lines of the file are no heads", file=sys.stderr)
+    return whole
 
 
 def _parse_head(text: str) -> "tuple[str, Head]":

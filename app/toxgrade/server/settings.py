@@ -4,6 +4,7 @@ import re
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     Field,
@@ -122,6 +123,22 @@ class Settings(BaseSettings):
         except ValueError:
             text = "expected addresses or networks, such as 127.0.0.1,10.1.0.0/16"
             raise ValueError(text) from None
+        return given
+
+    @field_validator("audit_heads")
+    @classmethod
+    def _known_receiver(cls, given: str | None) -> str | None:
+        scheme, is_address, _ = (given or "").partition("://")
+        if not given or not is_address:
+            return given
+        try:
+            address = urlsplit(given)
+            is_known = scheme in ("syslog", "https") and bool(address.hostname)
+            is_known = is_known and (address.port is None or address.port > 0)
+        except ValueError:
+            is_known = False
+        if not is_known:
+            raise ValueError("expected a file, syslog://HOST:PORT or an https:// address")
         return given
 
     @field_validator("database_url")

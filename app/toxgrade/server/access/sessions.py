@@ -10,13 +10,13 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
 from toxgrade.errors import Unauthorized
 from toxgrade.server.access import Caller
 from toxgrade.server.access.credentials import RecentCallers, caller_of_key, find_key
 from toxgrade.server.access.tokens import LEEWAY, Token
-from toxgrade.server.records.audit_kept import keep
+from toxgrade.server.records.audit_kept import drop, keep
 from toxgrade.server.records.db.service_tables import api_keys, key_revocations
 from toxgrade.server.records.db.service_tables import sessions as table
 
@@ -98,7 +98,7 @@ class Sessions:
     def end(self, connection: Connection, presented: str) -> None:
         """End a session for good; what is no session is no error."""
         self._recent.forget(presented)
-        connection.execute(delete(table).where(table.c.token_sha256 == _digest(presented)))
+        _delete(connection, table.c.token_sha256 == _digest(presented))
 
 
 def _start(connection: Connection, owner: dict[str, Any], until: datetime | None) -> str:
@@ -114,12 +114,19 @@ def _start(connection: Connection, owner: dict[str, Any], until: datetime | None
     of_owner = table.c[name] == owner[name]
     newest = select(table.c.token_sha256).where(of_owner).order_by(table.c.started_at.desc())
     kept = table.c.token_sha256.in_(newest.limit(MAX_SESSIONS - 1))
-    connection.execute(delete(table).where((table.c.expires_at <= now) | (of_owner & ~kept)))
+    _delete(connection, (table.c.expires_at <= now) | (of_owner & ~kept))
     token = secrets.token_urlsafe(32)
     row = {"token_sha256": _digest(token), "started_at": now, "expires_at": expires_at} | owner
     connection.execute(insert(table).values(row))
     keep(connection, table, row)
     return token
+
+
+def _delete(connection: Connection, which: ColumnElement[bool]) -> None:
+    """Delete sessions; the audit tells of it, so that none comes back."""
+    gone = delete(table).where(which).returning(table.c.token_sha256)
+    for token in connection.scalars(gone).all():
+        drop(connection, table, {"token_sha256": token})
 
 
 def _digest(token: str) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from toxgrade.errors import PreconditionMissing
+from toxgrade.errors import PreconditionMissing, Unavailable
 from toxgrade.server.access import EVERY_STUDY
 from toxgrade.server.api import responses
 from toxgrade.server.api.fields import PatientName, RequestModel, StudyName, Text
@@ -120,11 +120,17 @@ async def erase(
     def save(connection: Connection) -> int:
         rows = erase_patient(connection, study, patient, asked.reason)
         if ended := ended_batches(connection, study):
-            written = leave_out([patient], UploadStore(service.settings.batches_dir), ended)
+            store = UploadStore(service.settings.batches_dir)
+            leave_out([patient], store, ended, written)
             add_audit_note(connection, graded_rows=written)
         return rows
 
-    rows = await service.write(save)
+    written: dict[str, str] = {}
+    try:
+        rows = await service.write(save)
+    except Unavailable:  # The files that are written stay so, whatever became of the rest.
+        await service.write(lambda connection: add_audit_note(connection, graded_rows=written))
+        raise
     await run_in_threadpool(empty_write_ahead_log, service.engine)
     return JSONResponse({"study": study, "patient": patient, "rows_erased": rows})
 

@@ -81,7 +81,7 @@ class Metrics:
         )
         self._verified = Gauge(
             "toxgrade_audit_verified_age_seconds",
-            "Since `toxgrade audit verify` last ran; NaN: never.",
+            "Since `toxgrade audit verify` last found no fault; NaN: never.",
             registry=self.registry,
         )
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}

@@ -10,10 +10,8 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from toxgrade import __version__
-from toxgrade.errors import Unavailable
 from toxgrade.server.http.guesses import Guesses
 from toxgrade.server.http.sent_heads import send
 from toxgrade.server.records.audit_log import INSTALLATION, AuditAction
@@ -24,7 +22,7 @@ from toxgrade.server.records.writer import Writer
 from toxgrade.server.settings import Settings
 
 _EVERY = 60.0  # seconds
-_SECRET = {"database_url", "pull_basic", "pull_bearer"}
+_SECRET = {"audit_heads", "database_url", "pull_basic", "pull_bearer"}
 
 _log = structlog.get_logger()
 
@@ -69,7 +67,8 @@ class ProcessEvents:
         try:
             work = self._writer.submit(lambda connection: add_audit_note(connection, **facts), act)
             await asyncio.wrap_future(work)
-        except Unavailable:
+        except Exception as error:
+            _log.warning("the audit could not be told", error=type(error).__name__)
             return False
         return True
 
@@ -78,5 +77,5 @@ class ProcessEvents:
             with read_only(self._engine).begin() as connection:
                 found = heads(connection)
             send(where, found)
-        except (OSError, SQLAlchemyError) as error:
+        except Exception as error:  # Whatever it is, the rest must go on being told.
             _log.error("the audit's heads could not be sent", error=type(error).__name__)

@@ -33,10 +33,12 @@ def send(where: str, heads: Mapping[str, Head]) -> None:
 
 
 def _to_file(path: Path, lines: list[str]) -> None:
-    known = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    last = {line.partition(" ")[0]: line for line in known}
+    known = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    last = {line.partition(" ")[0]: line for line in known.splitlines()}
     new = [line for line in lines if last.get(line.partition(" ")[0]) != line]
     with path.open("a", encoding="utf-8") as file:
+        if known and not known.endswith("\n"):  # A crash cut the last line.
+            file.write("\n")
         file.writelines(f"{line}\n" for line in new)
 
 

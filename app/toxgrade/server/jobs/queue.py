@@ -95,6 +95,10 @@ def claim(connection: Connection, worker: WorkerProfile) -> Task | None:
         row.batch_id, row.number, row.kind, row.rows, row.fence + 1, row.attempts + 1,
         row.name, row.labs, row.patients, row.reading,
     )  # fmt: skip
+    served_now = {"state": "running", "served_at": now}
+    of_batch = update(batches).where(batches.c.id == task.batch_id, ACTIVE)
+    if not connection.execute(of_batch.values(served_now)).rowcount:  # cancelled just now
+        return None
     connection.execute(
         update(batch_tasks)
         .where(is_task(task))
@@ -105,8 +109,6 @@ def claim(connection: Connection, worker: WorkerProfile) -> Task | None:
             lease_until=now + worker.lease,
         )
     )
-    served_now = {"state": "running", "served_at": now}
-    connection.execute(update(batches).where(batches.c.id == task.batch_id).values(served_now))
     return task
 
 
@@ -168,10 +170,13 @@ def put_back(connection: Connection, task: Task, reason: str, pause: float) -> N
 
     The attempt, which an unreachable database or a full disk ended, does not count.
     """
-    held_task = and_(is_task(task), batch_tasks.c.fence == task.fence)
+    try:
+        assert_lease(connection, task)
+    except LostTask:
+        return
     connection.execute(
         update(batch_tasks)
-        .where(held_task, _active(task))
+        .where(is_task(task))
         .values(
             state="waiting",
             attempts=task.attempts - 1,

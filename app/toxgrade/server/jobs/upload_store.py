@@ -129,17 +129,16 @@ def changed_grades(root: Path, noted: Mapping[str, str]) -> list[str]:
 
 
 def leave_out(
-    erased: Collection[str], store: UploadStore, batch_ids: Iterable[str]
-) -> dict[str, str]:
+    erased: Collection[str], store: UploadStore, batch_ids: Iterable[str], written: dict[str, str]
+) -> None:
     """Remove the rows of erased patients from the graded rows of batches.
 
-    If a batch's file of patients is missing, all of its graded rows are removed. Return the new
-    SHA-256 of the graded rows of each batch that had such rows.
+    If a batch's file of patients is missing, all of its graded rows are removed. ``written`` takes
+    the new SHA-256 of the graded rows of each batch that had such rows.
 
     Raises:
         Unavailable: some files could not be written; calling again goes on with them.
     """
-    written: dict[str, str] = {}
     try:
         for batch_id in batch_ids:
             grades = store.grades(batch_id)
@@ -149,7 +148,6 @@ def leave_out(
         kind = type(error).__name__
         text = f"the graded rows of the study's batches cannot be written anew ({kind})"
         raise Unavailable(text) from None
-    return written
 
 
 def _leave_out(erased: Collection[str], grades: Path, patients: Path) -> bool:

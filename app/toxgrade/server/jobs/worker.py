@@ -148,7 +148,7 @@ class Worker:
             erased = erased_patients(connection, find_study(connection, task.study))
         assemble([folder / graded_file(*piece) for piece in pieces], self._store, task.batch_id)
         if erased:  # Their rows are refused now, but were in the upload.
-            leave_out(erased, self._store, [task.batch_id])
+            leave_out(erased, self._store, [task.batch_id], {})
         sha256 = file_sha256(self._store.grades(task.batch_id))
         with self._engine.begin() as connection:
             queue.assert_lease(connection, task)

@@ -1,13 +1,13 @@
 """Verification of the audit: each hash chain, and the digests of all stored rows."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
 
-import msgspec
 from sqlalchemy import Connection, RowMapping, Table, func, select, text
 
+from toxgrade.server.records.audit_entry import Entry, read_entry
 from toxgrade.server.records.audit_kept import UNREADABLE, KeptRows
 from toxgrade.server.records.audit_log import (
     INSTALLATION,
@@ -17,13 +17,11 @@ from toxgrade.server.records.audit_log import (
     row_ids,
     rows_sha256,
 )
+from toxgrade.server.records.audit_lost import lost_rows
 from toxgrade.server.records.db.append import OF_INSTALLATION, OF_STUDIES, digest
 from toxgrade.server.records.db.service_tables import audit, audit_heads
 from toxgrade.server.records.db.tables import patients, studies
-from toxgrade.server.records.db.unit_of_work import Kept
 
-_Spans = Annotated[str, msgspec.Meta(pattern=r"^(\d+(-\d+)?( |$))*$")]
-_Hexadecimal = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})*$")]
 _CLOCKS_DIFFER = 2.0  # seconds that the clocks of two machines may be apart
 
 Head = tuple[int, str]
@@ -46,62 +44,53 @@ class Remark:
         return f"{self.study}{'' if self.seq is None else f', entry {self.seq}'}: {self.what}"
 
 
-class _Entry(msgspec.Struct, frozen=True, gc=False):
-    """What verification needs of an entry."""
-
-    seq: int
-    at: str
-    study: str
-    patient: str | None = None
-    rows: dict[str, _Spans] = {}
-    rows_sha256: str | None = None
-    erased: dict[str, dict[int, _Hexadecimal]] = {}
-    kept: Kept = {}
-    schema: str | None = None
-    graded_rows: dict[str, str] = {}
-
-
-_decode = msgspec.json.Decoder(_Entry).decode
-
-
 def heads(connection: Connection) -> dict[str, Head]:
     """Return the head of every chain, by the study's name; the installation's is the first."""
     query = select(studies.c.name, audit_heads).outerjoin_from(
         audit_heads, studies, studies.c.id == audit_heads.c.study_id
     )
     found = {
-        str(row.name or INSTALLATION): (row.seq, row.hash)
+        str(row.name) if row.study_id else INSTALLATION: (row.seq, row.hash)
         for row in connection.execute(query)
-        if row.name or row.study_id == 0  # The installation's chain tells of a study that is gone.
+        # The installation's chain tells of a study that is gone, or that cannot have its name.
+        if not row.study_id or row.name not in (None, INSTALLATION)
     }
     return dict(sorted(found.items()))
 
 
-def verify(connection: Connection, trusted: Iterable[tuple[str, Head]] = ()) -> Iterator[Remark]:
+def verify(
+    connection: Connection,
+    trusted: Iterable[tuple[str, Head]] = (),
+    graded_rows: dict[str, str] | None = None,
+) -> Iterator[Remark]:
     """Yield every place where an entry or a covered row was changed, removed, added or moved.
 
     ``trusted`` are heads that were kept elsewhere. Without them, a chain that somebody with full
-    rights on the database computed anew cannot be told from the true one.
+    rights on the database computed anew cannot be told from the true one. ``graded_rows`` takes the
+    SHA-256 of each batch's file of graded rows, as the newest entry has it.
     """
     found = connection.execute(select(studies.c.name, studies.c.id).order_by("name"))
-    study_ids = {INSTALLATION: 0} | {str(row.name): row.id for row in found}
-    current = heads(connection)
+    chains = [(INSTALLATION, 0), *((str(row.name), row.id) for row in found)]
     kept_heads: dict[str, dict[int, str]] = {}
     for name, (seq, newest) in trusted:
         kept_heads.setdefault(name, {})[seq] = newest
-    for name in kept_heads.keys() - study_ids.keys():
+    for name in kept_heads.keys() - {name for name, _ in chains}:
         gone = max(kept_heads[name])
         yield Remark(name, None, f"the study is gone; its audit had {gone} entries")
-    kept = KeptRows(connection)
-    for name, study_id in study_ids.items():
-        entries: list[_Entry] = []
-        yield from _chain(connection, name, study_id, kept_heads.get(name, {}), current, entries)
+    kept, counts = KeptRows(connection), Counter[Table]()
+    for name, study_id in chains:
+        entries: list[Entry] = []
+        yield from _chain(connection, name, study_id, kept_heads.get(name, {}), entries)
         for entry in entries:
             kept.read(name, entry.at, entry.kept)
-        yield from _rows(connection, name, study_id, entries)
+            if graded_rows is not None:
+                graded_rows.update(entry.graded_rows)
+        yield from _rows(connection, name, study_id, entries, counts)
         if not study_id:
             yield from _revision(connection, entries)
     yield from (Remark(INSTALLATION, None, what) for what in kept.faults())
+    lost = lost_rows(connection, [study_id for _, study_id in chains], counts)
+    yield from (Remark(INSTALLATION, None, what) for what in lost)
 
 
 def _chain(
@@ -109,8 +98,7 @@ def _chain(
     name: str,
     study_id: int,
     trusted: Mapping[int, str],
-    current: Mapping[str, Head],
-    entries: list[_Entry],
+    entries: list[Entry],
 ) -> Iterator[Remark]:
     """Verify a chain, and collect the entries that tell of rows in ``entries``."""
     last, previous, latest = 0, genesis(study_id), ""
@@ -120,7 +108,7 @@ def _chain(
             if row.seq != last + 1:
                 yield Remark(name, last + 1, "missing")
             last = row.seq if isinstance(row.seq, int) else last + 1
-            entry = _read(row.entry)
+            entry = read_entry(row.entry)
             is_here = entry and (entry.seq, entry.study, entry.patient) == (last, name, row.patient)
             if entry is None or not is_here or entry_hash(previous, row.entry) != row.hash:
                 yield Remark(name, last, "changed, or not where it was")
@@ -129,14 +117,15 @@ def _chain(
                     what = f"no fault: the clock was {steps_back:,.0f} s behind an entry before"
                     yield Remark(name, last, what, is_fault=False)
                 latest = max(latest, entry.at)
-                if entry.rows or entry.erased or entry.kept or entry.schema:
+                if entry.rows or entry.kept or entry.erased or entry.schema or entry.graded_rows:
                     entries.append(entry)
             if trusted.get(last, row.hash) != row.hash:
                 yield Remark(name, last, "not the entry whose hash was kept")
             previous = row.hash
     if (kept := max(trusted, default=0)) > last:
         yield Remark(name, last + 1, f"missing, with all up to {kept}")
-    if (last, previous) != current.get(name, (0, genesis(study_id))):
+    head = select(audit_heads.c.seq, audit_heads.c.hash).where(audit_heads.c.study_id == study_id)
+    if (last, previous) != (connection.execute(head).first() or (0, genesis(study_id))):
         yield Remark(name, last, "the chain does not end with its head")
 
 
@@ -152,9 +141,16 @@ def _seconds_back(latest: str, at: str) -> float:
 
 
 def _rows(
-    connection: Connection, name: str, study_id: int, entries: list[_Entry]
+    connection: Connection,
+    name: str,
+    study_id: int,
+    entries: list[Entry],
+    counts: Counter[Table],
 ) -> Iterator[Remark]:
-    """Compare the rows with the entries that cover them, and find rows that none covers."""
+    """Compare the rows with the entries that cover them, and find rows that none covers.
+
+    ``counts`` takes how many rows of each table belong to the chain.
+    """
     erased = {
         (table, n): bytes.fromhex(found)
         for entry in entries
@@ -171,6 +167,8 @@ def _rows(
             ids = told.get(table.name, [])
             found = _digests(connection, table, ids, owners)
             erased_here = {n: erased[table.name, n] for n in ids if (table.name, n) in erased}
+            if erased_here.keys() & found:
+                yield Remark(name, entry.seq, f"a row of {table.name} is there that was erased")
             if ids:
                 digests[table.name] = erased_here | found
             if covered[table.name] & set(ids):
@@ -184,11 +182,12 @@ def _rows(
             yield Remark(name, entry.seq, "a row of it is another patient's than it says")
     for table in tables:
         stored = set(connection.scalars(row_ids(table, study_id)))
+        counts[table] += len(stored)
         if added := stored - covered[table.name]:
             yield Remark(name, None, f"{len(added)} rows of {table.name} that no entry covers")
 
 
-def _revision(connection: Connection, entries: list[_Entry]) -> Iterator[Remark]:
+def _revision(connection: Connection, entries: list[Entry]) -> Iterator[Remark]:
     """Compare the revision of the schema with the newest migration's."""
     told = [entry.schema for entry in entries if entry.schema][-1:]
     if [*connection.scalars(text("SELECT version_num FROM alembic_version"))] != told:
@@ -225,23 +224,6 @@ def _names(connection: Connection, patient_ids: set[int]) -> set[str]:
     return set(connection.scalars(select(patients.c.name).where(patients.c.id.in_(some))))
 
 
-def graded_rows(connection: Connection) -> dict[str, str]:
-    """Return the SHA-256 of each batch's file of graded rows, as the newest entry has it."""
-    telling = select(audit.c.entry).where(audit.c.entry.contains('"graded_rows":'))
-    found = map(_read, connection.scalars(telling.order_by(audit.c.id)))
-    return {
-        batch: sha256 for entry in found if entry for batch, sha256 in entry.graded_rows.items()
-    }
-
-
 def count(connection: Connection) -> int:
     """Return the number of audit entries of all studies."""
     return connection.scalar(select(func.count()).select_from(audit)) or 0
-
-
-def _read(entry: str) -> _Entry | None:
-    """Return an entry; None if it is none any more, in which case its hash is wrong too."""
-    try:
-        return _decode(entry)
-    except (msgspec.MsgspecError, TypeError, UnicodeError):
-        return None

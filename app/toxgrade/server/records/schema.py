@@ -84,7 +84,7 @@ def grant(connection: Connection, role: str) -> None:
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
         f"REVOKE UPDATE, DELETE, TRUNCATE ON {append_only} FROM {role}",
         f"REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {role}",
-        f"REVOKE DELETE ON audit_heads FROM {role}",
+        f"REVOKE DELETE ON audit_heads, batches, batch_tasks, batch_pieces FROM {role}",
         f"REVOKE UPDATE ON {', '.join(_COLUMNS_THAT_CHANGE)} FROM {role}",
         *(
             f"GRANT UPDATE ({', '.join(columns)}) ON {table} TO {role}"

@@ -15,6 +15,7 @@ def record_verification(connection: Connection, entries: int, faults: int) -> No
 
 
 def verified_at(connection: Connection) -> datetime | None:
-    """Return when the audit was last verified; None: never."""
-    latest: datetime | None = connection.scalar(select(func.max(verifications.c.recorded_at)))
+    """Return when verification last found no fault; None: never."""
+    whole = select(func.max(verifications.c.recorded_at)).where(verifications.c.faults == 0)
+    latest: datetime | None = connection.scalar(whole)
     return latest
