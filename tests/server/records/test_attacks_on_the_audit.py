@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select, text
 
 from tests.cli.test_cli import toxgrade
 from tests.conftest import NewDatabase, served
-from tests.server.api.panels import panel, value
+from tests.server.api.panels import baseline, panel, value
 from tests.server.jobs.stored import Stored, stored
 from tests.server.records.test_audit import unguarded
 from tests.server.records.test_tampering import _LABS
@@ -160,6 +160,28 @@ def test_a_task_is_not_put_back_into_a_batch_that_was_cancelled(service: Stored)
     with service.engine.begin() as connection:
         queue.put_back(connection, task, "waiting: disk", 1)
     assert _changed(service) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "results SET unit = CAST('g/dL' AS BLOB)",
+        "results SET recorded_at = replace(recorded_at, ' ', 'T')",
+        "results SET recorded_at = recorded_at || '+00:00'",
+        "results SET is_baseline = 2 WHERE is_baseline = 1",
+        "follow_ups SET last_contact = '2012-W01-1'",
+    ],
+)
+def test_a_value_in_another_form_that_reads_as_the_same_is_told(
+    new_sqlite: NewDatabase, change: str
+) -> None:
+    url = new_sqlite()
+    with served(Settings(database_url=url, auth="off")) as api:
+        api.post(f"{_P1}/results", json=panel(value(), baseline=[baseline()]))
+        api.put(_P1, json={"last_contact": "2012-01-02"})
+    with unguarded(url) as connection:
+        connection.execute(text(f"UPDATE {change}"))
+        assert _faults(connection)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from toxgrade.server.records.db.engine import snapshot, transaction
 from toxgrade.server.records.db.tables import metadata
 from toxgrade.server.records.schema import upgrade
 
-_NOW = "2026-01-01 00:00:00+00:00"
+_NOW = "2026-01-01 00:00:00"
 _STORED = f"""
 INSERT INTO studies (id, name, synthetic, recorded_at) VALUES (7, 'old', false, '{_NOW}');
 INSERT INTO patients (id, study_id, name) VALUES (1, 7, 'P1'), (2, 7, 'P2'), (3, 1, 'P1');
@@ -24,7 +24,7 @@ INSERT INTO erasures (study_id, patient, recorded_at) VALUES (7, 'P9', '{_NOW}')
 INSERT INTO api_keys (id, prefix, secret_sha256, label, role, created_at, revoked_at) VALUES
   (1, 'aaaa', 'x', 'gone', 'reader', '{_NOW}', '{_NOW}'),
   (2, 'bbbb', 'y', 'here', 'reader', '{_NOW}', NULL);
-INSERT INTO used_tokens VALUES ('z', '2999-01-01 00:00:00+00:00');
+INSERT INTO used_tokens VALUES ('z', '2999-01-01 00:00:00');
 INSERT INTO sessions (token_sha256, key_id, started_at, expires_at)
   VALUES ('s', 2, '{_NOW}', '{_NOW}');
 INSERT INTO idempotency_keys (caller, key, request_sha256, status, study, recorded_at)

@@ -121,8 +121,7 @@ def _tamperings(connection: Connection, table: Table) -> Iterator[tuple[str, lis
         yield name, [here.values({name: _other(before, column)})]
         if not FULL:
             continue
-        if connection.dialect.name == "sqlite" and before is not None and before is not True:
-            # SQLite keeps it; a truth value would be read as the same.
+        if connection.dialect.name == "sqlite" and before is not None:
             yield name, [here.values({name: literal_column("CAST('not one' AS BLOB)")})]
         if column.nullable and before is not None:
             yield name, [here.values({name: None})]

@@ -18,6 +18,7 @@ from toxgrade.server.records.audit_log import (
     rows_sha256,
 )
 from toxgrade.server.records.audit_lost import lost_rows
+from toxgrade.server.records.audit_storage import misstored
 from toxgrade.server.records.db.append import OF_INSTALLATION, OF_STUDIES, digest
 from toxgrade.server.records.db.service_tables import audit, audit_heads
 from toxgrade.server.records.db.tables import patients, studies
@@ -90,7 +91,8 @@ def verify(
             yield from _revision(connection, entries)
     yield from (Remark(INSTALLATION, None, what) for what in kept.faults())
     lost = lost_rows(connection, [study_id for _, study_id in chains], counts)
-    yield from (Remark(INSTALLATION, None, what) for what in lost)
+    for what in (*lost, *misstored(connection)):
+        yield Remark(INSTALLATION, None, what)
 
 
 def _chain(
