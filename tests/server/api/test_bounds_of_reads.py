@@ -23,7 +23,7 @@ _BOUNDS = {
     "/.well-known/smart-configuration": ONE, "/fhir/.well-known/smart-configuration": ONE,
     "/fhir/metadata": FIXED,
     "/fhir/OperationDefinition/ctcae-grade": FIXED, "/cds-services": FIXED,
-    "/v1/criteria": FIXED, "/v1/criteria/compare": FIXED, "/v1/analytes": FIXED,
+    "/v1/audit": LIMIT, "/v1/criteria": FIXED, "/v1/criteria/compare": FIXED, "/v1/analytes": FIXED,
     "/v1/studies": LIMIT, "/v1/studies/{study}": ONE, "/v1/studies/{study}/patients": LIMIT,
     "/v1/studies/{study}/reference-ranges": ONE, "/v1/studies/{study}/audit": LIMIT,
     "/v1/studies/{study}/batches": LIMIT, "/v1/studies/{study}/batches/{batch}": ONE,
