@@ -55,8 +55,12 @@ def start(database_url: str, folder: Path, port: int | None = None, **settings: 
             cwd=folder, env=environment, stdout=file, stderr=file,
         )  # fmt: skip
     running = Running(process, port, log)
-    until(lambda: status(running, "/readyz") == 200 or process.poll() is not None)
-    assert process.poll() is None, log.read_text()[-2000:]
+    try:
+        until(lambda: status(running, "/readyz") == 200 or process.poll() is not None)
+        assert process.poll() is None, log.read_text()[-2000:]
+    except AssertionError:
+        running.kill()
+        raise
     return running
 
 

@@ -127,11 +127,16 @@ def _small_file_system(folder: Path) -> Iterator[Callable[[int], object]]:
 
 @contextmanager
 def _small_files(_: Path) -> Iterator[Callable[[int], object]]:
-    """No file may grow beyond 1 MB, by the kernel's limit for a process that is started now."""
+    """No file may grow beyond 1 MB, by the kernel's limit for a process that is started now.
+
+    What makes room lifts the limit of the running process and of those that are started later.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, before[1]))
     try:
-        yield lambda pid: resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+        yield lambda pid: [
+            resource.prlimit(one, resource.RLIMIT_FSIZE, before) for one in (pid, os.getpid())
+        ]
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
