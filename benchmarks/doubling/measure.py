@@ -5,7 +5,6 @@ all threads, user and system, and the least of several runs: other processes onl
 """
 
 import gc
-import math
 import os
 import pickle
 import resource
@@ -14,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import HTTPException
 
@@ -56,20 +55,18 @@ _NOTHING = Cost(0, 0, 0, "")
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The costs at n and, ``doublings`` later, at 2n; ``failure``: what went wrong otherwise."""
+    """The costs at n and at 2n; ``failure``: what went wrong otherwise."""
 
     case: Case
     n: int
     once: Cost
     twice: Cost
     failure: str = ""
-    doublings: Literal[1, 2] = 1
 
     @property
     def ratio(self) -> float:
-        """The growth with each doubling."""
-        growth = self.twice.seconds / max(self.once.seconds, 1e-9)
-        return growth if self.doublings == 1 else math.sqrt(growth)
+        """The growth with twice the input."""
+        return self.twice.seconds / max(self.once.seconds, 1e-9)
 
     @property
     def is_cheap(self) -> bool:
@@ -99,8 +96,7 @@ class Failed(Exception):
 def measured(case: Case, *, seconds: float, most: int, runs: int) -> Measured:
     """Double n until a run takes ``seconds`` or the input ``most`` bytes; then measure n and 2n.
 
-    Where the door refuses 2n without reading it, both are the largest that it reads. If that ratio
-    stays too high, it is that of two doublings: of one input of 33 ms it was 2.41 once, 2.66 again.
+    Where the door refuses 2n without reading it, both are the largest that it reads.
     """
     n, found = case.start, _NOTHING
     try:
@@ -121,9 +117,6 @@ def measured(case: Case, *, seconds: float, most: int, runs: int) -> Measured:
                 n, once, twice = 2 * n, twice, further
             once = _least([once, *(run(case, n) for _ in range(2))])
             twice = _least([twice, *(run(case, 2 * n) for _ in range(2))])
-        if is_largest and n > 1 and Measured(case, n, once, twice).fault:
-            half = _least([run(case, n // 2) for _ in range(runs)])
-            return Measured(case, n // 2, half, twice, doublings=2)
     except Failed as failure:
         return Measured(case, n, found, _NOTHING, str(failure))
     return Measured(case, n, once, twice)

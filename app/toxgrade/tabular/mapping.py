@@ -43,6 +43,9 @@ _MOST_PARTS = 64
 _PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
 _LONG_KEY = re.compile(rf"(?<![\w-])(?:{_PART}[ \t]*+\.[ \t]*+){{{_MOST_PARTS - 1}}}")
 """A key whose parts are so many that reading it costs their square, in time and memory."""
+_DOTTED_KEY = re.compile(rf"^[ \t]*+\[?+\[?+[ \t]*+{_PART}[ \t]*+\.", re.MULTILINE)
+"""A line that begins with a dotted key: no mapping has one, and thousands cost more than their
+number."""
 _WIDE = (
     "column", "analyte", "unit", "lln", "uln", "lln_column", "uln_column", "limit_unit", "specimen",
 )  # fmt: skip
@@ -144,6 +147,8 @@ def _parse_document(name: str, content: bytes) -> dict[str, Any]:
         text = content.decode()
         if _LONG_KEY.search(text):
             raise FileError(f"{name}: not a mapping (a key of {_MOST_PARTS} parts or more)")
+        if _DOTTED_KEY.search(text):
+            raise FileError(f"{name}: not a mapping (a key with dots; put it in quotes)")
         parsed = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FileError(f"{name}: not TOML ({error})") from None
