@@ -22,7 +22,6 @@ FHIR_JSON = "application/fhir+json"
 GENERAL = frozenset({"_format", "_pretty", "_summary", "_elements"})
 """Parameters that any FHIR client may send: R4 allows to ignore all but the format."""
 
-_SLICE = 200  # entries of a Bundle
 _FORMATS = {"json", "application/json", "text/json", FHIR_JSON}
 _ACCEPTED = {"*/*", "application/*", "text/*", *_FORMATS}
 _VERSIONS = ("4.0", "4.3")  # R4, and R4B, which differs in nothing that is read.
@@ -78,7 +77,8 @@ _OPERATION = "OperationDefinition/ctcae-grade"
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"content": {FHIR_JSON: {}}, "description": "A resource of FHIR R4."}
 }
-_ENCODER = msgspec.json.Encoder(decimal_format="number")  # A decimal keeps its digits, as in 1.80.
+encode = msgspec.json.Encoder(decimal_format="number").encode
+"""Write a resource as JSON; a decimal keeps its digits, as in 1.80."""
 _ISSUE_TYPE = {
     400: "structure", 401: "login", 403: "forbidden", 404: "not-found", 405: "not-supported",
     406: "not-supported", 409: "conflict", 412: "required", 413: "too-long",
@@ -103,14 +103,7 @@ _ELEMENT = re.compile(
 
 def fhir_json(resource: Mapping[str, Any], status: int = 200) -> Response:
     """Return a resource as a response; its numbers keep the digits with which they were sent."""
-    entries = resource.get("entry", [])
-    if len(entries) <= _SLICE:
-        return Response(_ENCODER.encode(resource), status, media_type=FHIR_JSON)
-    # In pieces, between which other threads run; the entries come last in what is written.
-    head = _ENCODER.encode({**resource, "entry": []}).removesuffix(b"]}")
-    slices = (entries[at : at + _SLICE] for at in range(0, len(entries), _SLICE))
-    pieces = (_ENCODER.encode(piece)[1:-1] for piece in slices)
-    return Response(head + b",".join(pieces) + b"]}", status, media_type=FHIR_JSON)
+    return Response(encode(resource), status, media_type=FHIR_JSON)
 
 
 def issue(severity: str, kind: str, code: str, text: str, where: Iterable[str]) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """The route ``POST /fhir/$ctcae-grade``, which answers each Observation with derived resources."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
+from uuid import uuid4
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -15,12 +17,11 @@ from toxgrade.fhir.results import Accepted, Observed
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.rules import Rules
 from toxgrade.grading.units import Names
-from toxgrade.server.ehr import resources
 from toxgrade.server.ehr.bundle_route import BundleRoute
 from toxgrade.server.ehr.fhir_http import (
     FHIR_JSON,
     GENERAL,
-    fhir_json,
+    encode,
     negotiated,
     note_issues,
     outcome,
@@ -41,10 +42,13 @@ from toxgrade.server.ehr.operation_parameters import (
     refuse_other_patient,
 )
 from toxgrade.server.ehr.persist import DEFAULT_STUDY, persist, storable, undated_notes
+from toxgrade.server.ehr.resources import Resource, entries
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.studies import find_study
 from toxgrade.server.settings import Settings
+
+_SLICE = 200  # entries of a Bundle
 
 router = APIRouter(
     prefix="/fhir",
@@ -108,14 +112,13 @@ async def ctcae_grade(request: Request, service: TheService) -> Response:
     grader = service.graders.for_rules(rules)
     prepared = _prepare(parameters, grader.names, service.settings)
 
-    def build_answer(
-        answers: Answers, grader: TermGrader, notes: Sequence[Note] = ()
-    ) -> resources.Resource:
-        return _answer(prepared, answers, grader, notes)
-
     if not parameters.persist:
         answers = grade(prepared.observed, prepared.people, grader, rules.window)
-        return fhir_json(build_answer(answers, grader))
+        return _collection_json(_answer(prepared, answers, grader))
+
+    def build_answer(answers: Answers, grader: TermGrader, notes: Sequence[Note]) -> Resource:
+        return _collection(_answer(prepared, answers, grader, notes))
+
     sent = storable(prepared.observed, grader.names)
     return await persist(
         parameters, prepared.observed, sent, prepared.people, service, build_answer
@@ -147,19 +150,40 @@ async def _rules(parameters: OperationParameters, service: Service) -> Rules:
 
 
 def _answer(
-    prepared: _Prepared, answers: Answers, grader: TermGrader, notes: Sequence[Note]
-) -> resources.Resource:
-    """Return the answers in the order of the Observations, then all notes on the Bundle."""
+    prepared: _Prepared, answers: Answers, grader: TermGrader, notes: Sequence[Note] = ()
+) -> Iterator[Resource]:
+    """Yield the answers in the order of the Observations, then all notes on the Bundle."""
     procedures = {
         index: person.treatment.procedures for person in prepared.people for index in person.indices
     }
-    found = [
-        resource
-        for index, observed in enumerate(prepared.observed)
-        for resource in resources.entries(
+    for index, observed in enumerate(prepared.observed):
+        yield from entries(
             observed, answers[index], grader.edition, prepared.parameters.output, procedures[index]
         )
-    ]
     if told := [*prepared.contents.notes, *notes]:
-        found.append(outcome(note_issues(told)))
-    return resources.collection(found)
+        yield outcome(note_issues(told))
+
+
+def _collection_json(resources: Iterable[Resource]) -> Response:
+    """Return a collection Bundle as a response, encoded in slices while they are made.
+
+    Other threads run between slices. Freeing 9,900 answers at once kept them waiting for 35 ms.
+    """
+    made, pieces = _entries(resources), list[bytes]()
+    while some := [*islice(made, _SLICE)]:
+        pieces.append(encode(some)[1:-1])
+    head, end = encode(_collection([])).removesuffix(b"}"), b"}"
+    if pieces:
+        head, end = head + b',"entry":[', b"]}"
+    return Response(head + b",".join(pieces) + end, media_type=FHIR_JSON)
+
+
+def _collection(resources: Iterable[Resource]) -> Resource:
+    """Return a Bundle of resources."""
+    found = [*_entries(resources)]
+    return {"resourceType": "Bundle", "type": "collection"} | ({"entry": found} if found else {})
+
+
+def _entries(resources: Iterable[Resource]) -> Iterator[Resource]:
+    """Yield entries of a Bundle, each with a new fullUrl because no resource is stored."""
+    return ({"fullUrl": f"urn:uuid:{uuid4()}", "resource": resource} for resource in resources)

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
 
 from toxgrade import __version__
 from toxgrade.criteria.model import Edition
@@ -235,9 +234,3 @@ def _suspect(graded: Graded, procedures: Sequence[str | None]) -> str | None:
     if graded.phase not in ("acute", "late") or course is None or course >= len(procedures):
         return None
     return procedures[course]
-
-
-def collection(resources: Sequence[Resource]) -> Resource:
-    """Return a Bundle of resources, each with a new fullUrl because none of them is stored."""
-    entry = [{"fullUrl": f"urn:uuid:{uuid4()}", "resource": resource} for resource in resources]
-    return {"resourceType": "Bundle", "type": "collection"} | ({"entry": entry} if entry else {})
