@@ -36,10 +36,11 @@ class SqliteFile:
         """Raise ``OutOfService`` unless the path names the file that was opened first, which never
         becomes shorter: the write-ahead log would hide for a while that pages are gone.
         """
+        before = self._length  # Read first: while this thread looks, another may see it grow.
         device, inode, length = self._now()
         if (device, inode) != self._opened:
             raise OutOfService(REPLACED)
-        if length < self._length:
+        if length < before:
             raise OutOfService(CUT_OFF)
         self._length = length
 
