@@ -113,7 +113,7 @@ async def ctcae_grade(request: Request, service: TheService) -> Response:
 
     if not parameters.persist:
         answers = grade(prepared.observed, prepared.people, grader, rules.window)
-        return _collection_json(_answer(prepared, answers, grader))
+        return collection_json(_answer(prepared, answers, grader))
 
     def build_answer(answers: Answers, grader: TermGrader, notes: Sequence[Note]) -> Resource:
         return _collection(_answer(prepared, answers, grader, notes))
@@ -163,7 +163,7 @@ def _answer(
         yield outcome(note_issues(told))
 
 
-def _collection_json(resources: Iterable[Resource]) -> Response:
+def collection_json(resources: Iterable[Resource]) -> Response:
     """Return a collection Bundle as a response, encoded in slices while they are made.
 
     Other threads run between slices. Freeing 9,900 answers at once kept them waiting for 35 ms.
