@@ -2,6 +2,8 @@
 # make test    everything that must hold before a change lands
 # make setup   only install, into .venv, what tests and development need too
 # make check   linters, types, import contracts, criteria, tests (make test without the servers)
+# make quick   for every save: linters, and the tests of grading, criteria, cohort, files and one door
+# make coverage  which lines and branches the tests reach, in subprocesses too
 # make bench   speed and exactness, as tables; the crash suite, tamperings and random requests whole
 # make evidence  what is claimed of hostile callers, measured
 # make lock    the lock files again, from pyproject.toml
@@ -13,7 +15,7 @@ PORT ?= 8000
 BIN := .venv/bin
 WORKERS ?= auto
 
-.PHONY: setup serve system test check bench evidence lock sbom audit
+.PHONY: setup serve system test check lint quick coverage bench evidence lock sbom audit
 
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -53,13 +55,28 @@ system:
 test: setup system
 	TOXGRADE_REQUIRE_ALL=1 $(MAKE) check
 
-check: setup
+check: lint
+	$(BIN)/pytest --numprocesses $(WORKERS)
+
+# What a commit must pass: `.pre-commit-config.yaml` calls it.
+lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/toxgrade criteria check
-	$(BIN)/pytest --numprocesses $(WORKERS)
+
+QUICK = tests/grading tests/criteria tests/cohort tests/tabular tests/fhir tests/server/api/test_grade.py
+quick: setup
+	$(BIN)/ruff check --quiet .
+	$(BIN)/pytest --numprocesses $(WORKERS) $(QUICK)
+
+# TESTS=tests/grading measures a part.
+coverage: setup
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) $(TESTS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered
 
 bench: setup
 	$(BIN)/python -m benchmarks

@@ -10,9 +10,9 @@ from toxgrade.fhir.bundle import read_bundle
 from toxgrade.fhir.results import Accepted
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.ehr.cards import cards
-from toxgrade.server.ehr.fhir_http import fhir_json
 from toxgrade.server.ehr.grade_bundle import grade, observe, persons
-from toxgrade.server.ehr.resources import collection, entries
+from toxgrade.server.ehr.operation import collection_json
+from toxgrade.server.ehr.resources import entries
 from toxgrade.server.http.body import read_json
 
 _TESTS = (("1975-2", "mg/dL"), ("1742-6", "U/L"), ("6690-2", "10*9/L"), ("777-3", "10*9/L"))
@@ -58,12 +58,11 @@ def _graded(body: bytes) -> Any:
 
 def _answer(body: bytes) -> Any:
     observed, answers = _graded(body)
-    found = [
+    return collection_json(
         resource
         for one, graded in zip(observed, answers, strict=True)
         for resource in entries(one, graded, _GRADER.edition, "observation", ())
-    ]
-    return fhir_json(collection(found))
+    )
 
 
 def _show(body: bytes) -> Any:

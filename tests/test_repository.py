@@ -12,10 +12,10 @@ from toxgrade.server.settings import Settings
 
 _ROOT = Path(__file__).parents[1]
 _TOP_LEVEL = {
-    ".ci", ".dockerignore", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "Dockerfile",
-    "LICENSE", "Makefile", "README.md", "SECURITY.md", "alembic", "app", "benchmarks", "docs",
-    "pyproject.toml", "requirements-build.lock", "requirements-dev.lock", "requirements.lock",
-    "tests",
+    ".ci", ".dockerignore", ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md",
+    "CONTRIBUTING.md", "Dockerfile", "LICENSE", "Makefile", "README.md", "SECURITY.md", "alembic",
+    "app", "benchmarks", "docs", "pyproject.toml", "requirements-build.lock",
+    "requirements-dev.lock", "requirements.lock", "tests",
 }  # fmt: skip
 
 

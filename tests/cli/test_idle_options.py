@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.cli.test_cli import toxgrade
+from tests.cli.program import toxgrade
 from tests.tabular import files
 from toxgrade.cli.grade import arguments
 from toxgrade.cli.options import Parser

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_cli import toxgrade
+from tests.cli.program import toxgrade
 from tests.tabular import files
 
 _TABLE = """analyte,lln,uln,unit,lab,sex,age_from,age_to,valid_from

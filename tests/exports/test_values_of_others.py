@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_cli import toxgrade
+from tests.cli.program import toxgrade
 from tests.exports.test_grade_file import rows
 from toxgrade.cli.grade import print_report
 from toxgrade.criteria.reader import load

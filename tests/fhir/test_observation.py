@@ -8,9 +8,9 @@ import pytest
 from tests.fhir.resources import UCUM, coded, observation, quantity
 from toxgrade.criteria.reader import load
 from toxgrade.fhir.observation import ObservedValue, read_observation
-from toxgrade.fhir.observation_rows import observation_rows
 from toxgrade.fhir.reference_range import UNKNOWN_PERSON, Person
 from toxgrade.grading.units import Names
+from toxgrade.tabular.ndjson import observation_rows
 
 NAMES = Names(load().analytes.values())
 WOMAN_OF_1950 = Person("female", date(1950, 6, 1))

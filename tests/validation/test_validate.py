@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -78,11 +77,11 @@ def test_a_check_that_looked_at_nothing_has_not_passed() -> None:
 
 
 @pytest.fixture(scope="module")
-def report() -> dict[str, Any]:
+def report() -> run.Report:
     return run.validate()
 
 
-def test_this_installation_is_valid(report: dict[str, Any]) -> None:
+def test_this_installation_is_valid(report: run.Report) -> None:
     assert [check["name"] for check in report["checks"] if not check["passed"]] == []
     assert report["passed"]
     counted = {check["name"]: check["checked"] for check in report["checks"]}
@@ -95,7 +94,7 @@ def test_this_installation_is_valid(report: dict[str, Any]) -> None:
 def test_a_figure_that_differs_is_named() -> None:
     wanted = expected()
     grades = {"P01": {"acute, WBC": 3}}
-    patients = {"per_patient": {"P01": wanted["per_patient"]["P01"]}}
+    patients = {"P01": wanted["per_patient"]["P01"]}
     failures = check_patients(grades, patients).failures
     assert "P01, acute, WBC: expected 4, found 3" in failures
     table = {"rows": [], "any_toxicity": {"patients": ["P01"]}}

@@ -2,7 +2,7 @@
 
 from argparse import ArgumentTypeError
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from toxgrade.cli.criteria import add_interpretations, parse_choices
 from toxgrade.cli.grade import behind_apostrophe
@@ -32,7 +32,7 @@ def arguments(parser: Parser) -> None:
 @cleanup_on_signal()
 def compare(
     ours: Path, theirs: Path, keys: list[tuple[str, str]], output: Path | None,
-    interpretations: list[str], **files: Any,
+    interpretations: list[str], **files: object,
 ) -> None:  # fmt: skip
     """Say where two graders agree on the same results, and why they do not."""
     from toxgrade.criteria.reader import load

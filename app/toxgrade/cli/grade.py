@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 from toxgrade.cli.criteria import add_interpretations
 from toxgrade.cli.options import Parser, add_file_options, cleanup_on_signal, read_options
@@ -205,7 +205,7 @@ def grade(
     labs: list[str], output: Path, patients: Path | None, rejects: Path | None,
     worst: Path | None, table: Path | None, phase: ReportPhase | None,
     names: Literal["own", "adam"], strict: bool, edition: str, window: str,
-    interpretations: list[str], **files: Any,
+    interpretations: list[str], **files: object,
 ) -> int:  # fmt: skip
     """Grade lab exports; every row comes out, with its grades or the reason why not."""
     # polars' allocator reads this when polars is imported, and then keeps freed memory for reuse:

@@ -1,7 +1,7 @@
 """``toxgrade mllp``: listen for HL7 v2 messages of an interface engine."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from toxgrade.cli.options import Parser, check_address, settings, whole_number
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
     from toxgrade.server.ehr.hl7v2.receive import Receiver
     from toxgrade.server.records.writer import Writer
@@ -132,7 +132,7 @@ def _receivers(
         return await asyncio.to_thread(read_rules)
 
     def receiver_for(address: str) -> Receiver:
-        async def write(job: Any, patient: str | None, _: int) -> str:
+        async def write(job: "Callable[[Connection], str]", patient: str | None, _: int) -> str:
             act = AuditAction(actor, "MLLP ORU^R01", study, patient, address)
             try:
                 return await asyncio.wrap_future(writer.submit(job, act, is_panel=True))

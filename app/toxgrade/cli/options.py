@@ -6,12 +6,12 @@ It is argparse, which is imported in 5 ms: others took 80 ms, a fifth of grading
 import os
 import sys
 from argparse import SUPPRESS, Action, ArgumentParser, ArgumentTypeError
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from toxgrade.errors import ParseError
-from toxgrade.tabular.read_options import FORMAT, OPTIONS, Option
+from toxgrade.tabular.read_options import FORMAT, OPTIONS, Option, OptionValue
 
 if TYPE_CHECKING:
     from toxgrade.server.settings import Settings
@@ -35,8 +35,8 @@ class Parser(ArgumentParser):
     The meaning of an abbreviation would change when another option is added.
     """
 
-    def __init__(self, **given: Any) -> None:
-        super().__init__(allow_abbrev=False, **given)
+    def __init__(self, prog: str | None = None) -> None:
+        super().__init__(prog, allow_abbrev=False)
 
     def runs(self, command: Callable[..., int | None]) -> "Parser":
         """Set the command, called with every argument by name; its docstring is the help text."""
@@ -44,7 +44,7 @@ class Parser(ArgumentParser):
         self.set_defaults(run=command)
         return self
 
-    def _get_values(self, action: Action, arg_strings: list[str]) -> Any:
+    def _get_values(self, action: Action, arg_strings: list[str]) -> object:
         """Take ``--null=--`` as a value, which Python 3.11 would drop as the end of the options."""
         if action.option_strings and arg_strings == ["--"]:
             return "--"
@@ -180,8 +180,8 @@ def add_file_options(
                 )
 
 
-def _parse_function(option: Option) -> Callable[[str], Any]:
-    def parse(text: str) -> Any:
+def _parse_function(option: Option) -> Callable[[str], OptionValue]:
+    def parse(text: str) -> OptionValue:
         try:
             return option.read(text)
         except ParseError as error:
@@ -190,16 +190,20 @@ def _parse_function(option: Option) -> Callable[[str], Any]:
     return parse
 
 
-def read_options(files: dict[str, Any]) -> "ReadOptions":
+def read_options(files: Mapping[str, object]) -> "ReadOptions":
     """Return the read options from the arguments of ``add_file_options``; None: not declared.
 
     Raises:
         FileError: a mapping file cannot be used.
     """
+    from dataclasses import replace
+
+    import msgspec
+
     from toxgrade.tabular.mapping import read_mapping
     from toxgrade.tabular.read_options import ReadOptions
 
     given = {field: value for field, value in files.items() if value is not None}
-    if "nulls" in given:
-        given["nulls"] = tuple(dict.fromkeys(given["nulls"]))
-    return ReadOptions(**given | {"columns": read_mapping(given.get("columns", ()))})
+    columns = read_mapping(msgspec.convert(given.pop("columns", ()), tuple[str, ...]))
+    options = msgspec.convert(given, ReadOptions)
+    return replace(options, nulls=tuple(dict.fromkeys(options.nulls)), columns=columns)

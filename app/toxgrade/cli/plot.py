@@ -5,7 +5,7 @@ from argparse import SUPPRESS
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 from toxgrade.cli.options import (
     Parser,
@@ -54,7 +54,7 @@ def arguments(parser: Parser) -> None:
 def plot(
     picture: str, output: Path, study: str | None, labs: Path | None, patients: Path | None,
     edition: str | None, patient: str | None, phase: ReportPhase, term: str | None, min_grade: int,
-    page: int, width: int, by: "By", **files: Any,
+    page: int, width: int, by: "By", **files: object,
 ) -> None:  # fmt: skip
     """Draw a picture of a cohort, or the timeline of one patient."""
     from toxgrade.criteria.reader import load

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from toxgrade.cli.options import Parser, fail, settings
 
@@ -106,7 +106,7 @@ def _read(table: Path) -> tuple[list["RangeRequest"], list[int]]:
         _refuse(table, faults, numbers)
 
 
-def _value(name: str, text: str) -> Any:
+def _value(name: str, text: str) -> int | str:
     is_age = name in ("age_from", "age_to") and text.isascii() and text.isdigit()
     return int(text) if is_age else text
 

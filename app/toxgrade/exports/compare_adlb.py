@@ -130,8 +130,9 @@ class _Causes:
         """Return ``_CAUSES`` of each row that differs, in order."""
         compared = differing.filter(pl.col("ours") & pl.col("theirs"))
         found, tests = [], []
-        for our, row in self._gradings.of(compared):
-            theirs = read_theirs(row, self._columns)
+        rows_of_both = compared.iter_rows(named=True)
+        for our, row in zip(self._gradings.of(compared), rows_of_both, strict=True):
+            theirs = read_theirs(row["their_grade"], row, self._columns)
             found.append([*explain(our, theirs, self._regrader)] if our else [_NOT_REPRODUCED])
             tests.append(_test(our))
         evidence = gather(found, tests, self._agreeing, self._of_test, self._regrader)
@@ -152,7 +153,7 @@ class _Causes:
         agreeing = self._in_both.filter(pl.col("grade") == pl.col("their_grade"))
         for rows in agreeing.partition_by("term"):
             consulted = _spread(rows)
-            for our, _ in self._gradings.of(consulted):
+            for our in self._gradings.of(consulted):
                 if our:
                     yield our, len(rows) / len(consulted)
 
@@ -165,9 +166,10 @@ class _Causes:
             if self._regrader.analyte(text) == analyte
         ]
         of_test = pl.col("analyte").is_in(spelt) & trimmed(pl.col("unit")).eq_missing(pl.lit(unit))
-        for our, row in self._gradings.of(_spread(self._in_both.filter(of_test))):
+        consulted = _spread(self._in_both.filter(of_test))
+        for our, grade in zip(self._gradings.of(consulted), consulted["their_grade"], strict=True):
             if our:
-                yield our, row["their_grade"]
+                yield our, grade
 
 
 def _test(our: OurGrading | None) -> Test:

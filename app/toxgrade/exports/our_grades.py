@@ -1,17 +1,17 @@
 """The file that ``toxgrade grade`` wrote, read back: what was graded, by which rules, and how."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import polars as pl
 
-from toxgrade.criteria.model import Criteria, Edition, Term
+from toxgrade.criteria.model import Criteria, Edition
 from toxgrade.errors import FileError
 from toxgrade.exports.grade_frame import GRADE_COLUMNS
 from toxgrade.exports.regrading import OurGrading, Regrader
-from toxgrade.exports.run_manifest import Declared, read_manifest
 from toxgrade.exports.their_grades import key, require, require_grades
 from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.result import LabResult
@@ -29,6 +29,14 @@ _ADAM = ReadOptions(columns=ColumnMap({
 _ADAM_NAMES = {"term": "ATOXDSC", "at_least": "ATOXMIN", "at_most": "ATOXMAX",
                "reason": "ATOXREAS", "phase": "APHASE", "edition": "ATOXVER"}  # fmt: skip
 _BEFORE = ("baseline", "pre_treatment")
+
+
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    """The rules that an export was graded by, and how it was read."""
+
+    rules: Rules
+    options: ReadOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,7 @@ def read_our_grades(
             the site's dictionary is not understood.
     """
     table = open_table(path, DEFAULT_OPTIONS, folder)
-    declared = read_manifest(path, table.sha256)
+    declared = _read_manifest(path, table.sha256)
     adam = "ATOXDSC" in table.columns
     options = _options(options, declared, table.columns)
     if options.columns.wide and not adam:
@@ -95,7 +103,25 @@ def read_our_grades(
     return OurGrades(rows.with_columns(grade=decided), rules, options.nulls)
 
 
-def _options(given: ReadOptions, declared: Declared | None, header: Sequence[str]) -> ReadOptions:
+def _read_manifest(output: Path, sha256: str) -> _Declared | None:
+    """Return what ``OUT.manifest.json`` says of ``output``, whose SHA-256 is ``sha256``.
+
+    None: there is no manifest, or it is of another file or version. How the input was packed
+    (format, encoding, delimiter, sheet) is left out: the output is packed in a way of its own.
+    """
+    try:
+        content = output.with_name(f"{output.name}.manifest.json").read_text("utf-8")
+        document = json.loads(content)
+        if document["outputs"][output.name] != sha256:
+            return None
+        options = msgspec.convert(document["reading"], ReadOptions)
+        rules = Rules.from_document(document["rules"])
+    except (OSError, ValueError, TypeError, LookupError, AttributeError):
+        return None
+    return _Declared(rules, replace(options, kind=None, encoding=None, delimiter=None, sheet=None))
+
+
+def _options(given: ReadOptions, declared: _Declared | None, header: Sequence[str]) -> ReadOptions:
     """Return how the export was read: as given, else as the manifest says.
 
     A column that grading renamed, since it has one of that name itself, is found under its new one.
@@ -133,8 +159,8 @@ class Gradings:
         self._baselines = ours.rows.filter(pl.col("phase") == "baseline")
         self._terms = {(term.name, term.analyte): term for term in regrader.own_edition.terms}
 
-    def of(self, rows: pl.DataFrame) -> Iterator[tuple[OurGrading | None, dict[str, Any]]]:
-        """Yield each row of ours as a grading (None: it is not of that term's test), and itself."""
+    def of(self, rows: pl.DataFrame) -> Iterator[OurGrading | None]:
+        """Yield each row of ours as a grading; None: it is not of that term's test."""
         patients = rows.select("patient").unique()
         found = self._baselines.join(patients, on="patient", how="semi")
         baselines = {
@@ -145,15 +171,13 @@ class Gradings:
             analyte = self._regrader.analyte(row["analyte"])
             term = self._terms.get((row["term"], analyte or ""))
             baseline = baselines.get((row["patient"], row["term"], analyte))
-            yield (self._grading(row, term, baseline) if term else None), row
-
-    def _grading(
-        self, row: Mapping[str, Any], term: Term, baseline: LabResult | None
-    ) -> OurGrading:
-        bounds = row["at_least"], row["at_most"]
-        before = row["phase"] in _BEFORE
-        return OurGrading(_lab(row), term, self._edition, baseline, before, bounds)
+            bounds, before = (row["at_least"], row["at_most"]), row["phase"] in _BEFORE
+            yield (
+                OurGrading(_lab(row), term, self._edition, baseline, before, bounds)
+                if term
+                else None
+            )
 
 
-def _lab(row: Mapping[str, Any]) -> LabResult:
+def _lab(row: Mapping[str, str | None]) -> LabResult:
     return lab_result({name: row[name] for name in COLUMNS})

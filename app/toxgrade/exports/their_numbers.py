@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 from toxgrade.criteria.model import Unit
 from toxgrade.errors import ParseError
@@ -38,18 +38,18 @@ class Theirs:
     columns: frozenset[str] = frozenset()
 
 
-def read_theirs(row: Mapping[str, Any], columns: frozenset[str]) -> Theirs:
-    """Return the ``their_…`` texts of a row, parsed; a text that is no number counts as none."""
+def read_theirs(grade: int, texts: Mapping[str, str | None], columns: frozenset[str]) -> Theirs:
+    """Return their grade and the ``their_…`` texts, parsed; what is no number counts as none."""
 
     def number(name: str) -> Decimal | None:
         try:
-            return read_limit(row[f"their_{name}"] or "").number
+            return read_limit(texts[f"their_{name}"] or "").number
         except ParseError:
             return None
 
     return Theirs(
-        row["their_grade"], number("value"), row["their_unit"] or None, number("lln"),
-        number("uln"), number("baseline"), row["their_term"], row["their_edition"], columns,
+        grade, number("value"), texts["their_unit"] or None, number("lln"), number("uln"),
+        number("baseline"), texts["their_term"], texts["their_edition"], columns,
     )  # fmt: skip
 
 

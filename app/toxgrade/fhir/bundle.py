@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from toxgrade.errors import FieldFault, RequestError, TooLarge
-from toxgrade.fhir.elements import MODIFIERS, Note, objects, text_of
+from toxgrade.fhir.elements import MODIFIERS, Element, Note, objects, text_of
 from toxgrade.fhir.members import WITHDRAWN, withdrawn_results
 from toxgrade.fhir.reference_range import Person
 from toxgrade.fhir.references import Entry, People
@@ -25,7 +25,7 @@ BARE = ("Observation", "DiagnosticReport")
 """Resources that are graded without a Bundle around them, too."""
 
 _READ = ("Patient", "Procedure", "Specimen", *BARE)
-_MODIFIED: dict[str, Any] = {
+_MODIFIED: dict[str, object] = {
     "modifierExtension": [{}]
 }  # Of an element that cannot be understood where it stands.
 
@@ -157,7 +157,7 @@ def _observations(
 
 
 def _is_of_another(
-    resource: Mapping[str, Any], place: str, entry: Entry, people: People, notes: list[Note]
+    resource: Element, place: str, entry: Entry, people: People, notes: list[Note]
 ) -> bool:
     """Return whether a result is about somebody or something else (``focus``), and tell it.
 
@@ -173,7 +173,7 @@ def _is_of_another(
 
 
 def _source(
-    place: str, resource: Mapping[str, Any], subject: str | None, full_url: str | None,
+    place: str, resource: Element, subject: str | None, full_url: str | None,
     scope: str | None, why: tuple[str, str] | None,
 ) -> Source:  # fmt: skip
     """Return an Observation; ``why``: status and place of the report that takes it along."""

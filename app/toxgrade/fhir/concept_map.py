@@ -4,12 +4,11 @@ R4 calls how two codes relate ``equivalence``, R5 ``relationship``; only equal a
 may stand for one another (https://hl7.org/fhir/R4/conceptmap.html).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from toxgrade.criteria.model import Analyte
 from toxgrade.errors import FieldFault, RequestError
-from toxgrade.fhir.elements import LOINC, SNOMED, UCUM, modifier_path, objects, text_of
+from toxgrade.fhir.elements import LOINC, SNOMED, UCUM, Element, modifier_path, objects, text_of
 from toxgrade.grading.dictionary import OTHER
 from toxgrade.grading.specimens import specimen_kind
 from toxgrade.grading.units import Names
@@ -24,9 +23,7 @@ _NOTHING = ("unmatched", "disjoint", "not-related-to")
 """These say that a code is not one of ours, or not that one."""
 
 
-def read_concept_map(
-    resource: Mapping[str, Any], analytes: Iterable[Analyte]
-) -> dict[str, dict[str, str]]:
+def read_concept_map(resource: Element, analytes: Iterable[Analyte]) -> dict[str, dict[str, str]]:
     """Return the tables ``analytes``, ``units`` and ``specimens`` (theirs to ours).
 
     A code of a source system is written ``system|code``, one without a system ``code``; units and
@@ -54,7 +51,7 @@ def read_concept_map(
 
 
 def _pairs(
-    resource: Mapping[str, Any], faults: list[FieldFault]
+    resource: Element, faults: list[FieldFault]
 ) -> Iterator[tuple[tuple[str | int, ...], str, str, str]]:
     """Yield place, table, their code and ours of each element; add what is wrong to ``faults``."""
     if path := modifier_path(resource):
@@ -85,11 +82,11 @@ def _pairs(
                 yield loc, table, theirs, str(ours.pop())
 
 
-def _said(target: Mapping[str, Any]) -> object:
+def _said(target: Element) -> object:
     return target.get("equivalence") or target.get("relationship")
 
 
-def _is_same(target: Mapping[str, Any]) -> bool:
+def _is_same(target: Element) -> bool:
     """Return whether a target is the same code, whatever else a message says (``dependsOn``)."""
     return _said(target) in _SAME and not target.get("dependsOn")
 

@@ -3,12 +3,15 @@
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
 from toxgrade.criteria.model import Analyte, Term
 from toxgrade.grading.units import Names
 
 UCUM = "http://unitsofmeasure.org"
+Element = Mapping[str, object]
+"""An element or resource as JSON: its parts may be anything until they are looked at."""
+
 LONGEST = 200
 """The most characters of a text that is taken: no unit, code or number is longer."""
 
@@ -32,19 +35,19 @@ def text_of(value: object) -> str | None:
     return value if fits else None  # type: ignore[return-value]
 
 
-def object_of(value: object) -> Mapping[str, Any]:
+def object_of(value: object) -> Element:
     """Return an element that has parts; an empty one where there is none."""
     return value if isinstance(value, dict) else {}
 
 
-def objects(value: object) -> list[dict[str, Any]]:
+def objects(value: object) -> list[dict[str, object]]:
     """Return the elements of a list; older releases of FHIR have one element instead of a list."""
     if isinstance(value, dict):
         return [value]
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def version_number(resource: Mapping[str, Any]) -> int | None:
+def version_number(resource: Element) -> int | None:
     """Return the number of a resource's version (``meta.versionId``); None if that is no number."""
     found = text_of(object_of(resource.get("meta")).get("versionId")) or ""
     return int(found) if found.isascii() and found.isdecimal() and len(found) < 19 else None
@@ -84,7 +87,7 @@ def modifier_path(element: object, skip: Container[str] = (), depth: int = _DEEP
     return None
 
 
-def unit_of(quantity: Mapping[str, Any]) -> str | None:
+def unit_of(quantity: Element) -> str | None:
     """Return the unit of a Quantity: its UCUM code, else its text, else any other code."""
     code = text_of(quantity.get("code"))
     if code and quantity.get("system") == UCUM:
@@ -181,7 +184,7 @@ _MOLAR = {
 }  # fmt: skip
 
 
-def code_of(element: Mapping[str, Any], names: Names, notes: list[Note]) -> str:
+def code_of(element: Element, names: Names, notes: list[Note]) -> str:
     """Return the LOINC code of all codings, else ``system|code`` as the site's dictionary has it.
 
     Where they name several tests, a text of no analyte.
@@ -204,7 +207,7 @@ def code_of(element: Mapping[str, Any], names: Names, notes: list[Note]) -> str:
 
 
 def note_units(
-    quantity: Mapping[str, Any], unit: str | None, code: str, analyte: Analyte, names: Names,
+    quantity: Element, unit: str | None, code: str, analyte: Analyte, names: Names,
     notes: list[Note],
 ) -> None:  # fmt: skip
     """Add a note where the unit's code and text, or the LOINC code and the unit, disagree."""

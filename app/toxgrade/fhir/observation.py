@@ -5,13 +5,13 @@ Nothing is guessed; ``notes`` name what was not taken, by paths below the Observ
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from toxgrade.errors import ParseError
 from toxgrade.fhir.elements import (
     LONGEST,
+    Element,
     Note,
     code_of,
     codes,
@@ -61,61 +61,55 @@ class ObservedValue:
     notes: tuple[Note, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What all values of an Observation have in common."""
+
+    collected: str | None
+    status: str
+    source_id: str | None
+    issued: str | None
+    is_changed: bool
+    notes: tuple[Note, ...]
+
+
 def read_observation(
-    resource: Mapping[str, Any], names: Names, person: Person = UNKNOWN_PERSON
+    resource: Element, names: Names, person: Person = UNKNOWN_PERSON
 ) -> list[ObservedValue]:
     """Return the values of an Observation, its own and its components'; none of a panel of members.
 
     The date is ``effectiveDateTime``, else the end of ``effectivePeriod``, else
     ``effectiveInstant``, never ``issued``. ``person`` decides which reference range applies.
     """
-    notes: list[Note] = []
-    collected = _effective(resource, notes)
-    status = resource.get("status")
-    if status not in _STATUSES:
-        notes.append(Note("status", "status", f"expected one of {', '.join(_STATUSES)}"))
-        status = "unknown"
-    shared: dict[str, Any] = {
-        "collected": collected,
-        "status": status,
-        "source_id": _source_id(resource),
-        "issued": text_of(object_of(resource.get("meta")).get("lastUpdated"))
-        or text_of(resource.get("issued")),
-    }
-    changed = _note_modifier(resource, notes)
+    shared = _shared(resource)
     components = objects(resource.get("component"))
     has_value = bool(_value_names(resource)) or "dataAbsentReason" in resource
     if not components and not has_value and objects(resource.get("hasMember")):
         return []
     elements = [("", resource)] if has_value or not components else []
     elements += [(f"component[{i}]", component) for i, component in enumerate(components)]
-    values: list[ObservedValue] = []
     met = Counter[str]()
-    for path, element in elements:
-        element_notes: list[Note] = []
-        fields = _element_fields(element, names, person, collected, element_notes)
-        if changed or (path and _note_modifier(element, element_notes)):
-            fields["value"] = UNREADABLE
-        own_notes = tuple(note.below(path) for note in element_notes)
-        met[fields["analyte"]] += 1
-        if (nth := met[fields["analyte"]]) > 1 and shared["source_id"]:  # It is another result.
-            fields["source_id"] = f"{shared['source_id']}#{nth}"
-        values.append(ObservedValue(path=path, **(shared | fields), notes=(*notes, *own_notes)))
-    return values
+    return [_observed(path, element, shared, names, person, met) for path, element in elements]
 
 
-def _note_modifier(element: Mapping[str, Any], notes: list[Note]) -> bool:
-    """Return whether a modifier may change what the value means, and say so."""
-    if path := modifier_path(element, _BY_THEMSELVES):
-        text = "a modifierExtension or implicitRules may change what the value means: not read"
-        notes.append(Note(path, "not-understood", text))
-    return path is not None
+def _shared(resource: Element) -> _Shared:
+    notes: list[Note] = []
+    collected = _effective(resource, notes)
+    status = resource.get("status")
+    if not isinstance(status, str) or status not in _STATUSES:
+        notes.append(Note("status", "status", f"expected one of {', '.join(_STATUSES)}"))
+        status = "unknown"
+    issued = text_of(object_of(resource.get("meta")).get("lastUpdated"))
+    issued = issued or text_of(resource.get("issued"))
+    is_changed = _note_modifier(resource, notes)
+    return _Shared(collected, status, _source_id(resource), issued, is_changed, tuple(notes))
 
 
-def _element_fields(
-    element: Mapping[str, Any], names: Names, person: Person, collected: str | None,
-    notes: list[Note],
-) -> dict[str, Any]:  # fmt: skip
+def _observed(
+    path: str, element: Element, shared: _Shared, names: Names, person: Person, met: Counter[str]
+) -> ObservedValue:
+    """Return the value of an element at ``path``; ``met`` counts the values of each test."""
+    notes: list[Note] = []
     quantity = element.get("valueQuantity")
     code = code_of(element, names, notes)
     analyte = names.analyte(code)
@@ -126,21 +120,42 @@ def _element_fields(
     def is_unit(text: str) -> bool:
         return analyte is not None and names.unit(analyte, text) is not None
 
-    lln, uln, limit_unit = choose_range(element, person, collected, notes, is_unit)
+    lln, uln, limit_unit = choose_range(element, person, shared.collected, notes, is_unit)
     value, printed_unit = _value(element, notes, is_unit)
     unit = printed_unit or unit
-    return {
-        "analyte": code,
-        "value": value,
-        "unit": unit,
-        "lln": lln,
-        "uln": uln,
-        "limit_unit": None if limit_unit == unit else limit_unit,
-        "indicator": _indicator(element),
-    }
+    indicator = _indicator(element)
+    if shared.is_changed or (path and _note_modifier(element, notes)):
+        value = UNREADABLE
+    met[code] += 1
+    source_id = shared.source_id
+    if met[code] > 1 and source_id:  # It is another result.
+        source_id = f"{source_id}#{met[code]}"
+    return ObservedValue(
+        path=path,
+        analyte=code,
+        value=value,
+        unit=unit,
+        lln=lln,
+        uln=uln,
+        limit_unit=None if limit_unit == unit else limit_unit,
+        collected=shared.collected,
+        status=shared.status,
+        source_id=source_id,
+        issued=shared.issued,
+        indicator=indicator,
+        notes=(*shared.notes, *(note.below(path) for note in notes)),
+    )
 
 
-def _indicator(element: Mapping[str, Any]) -> str | None:
+def _note_modifier(element: Element, notes: list[Note]) -> bool:
+    """Return whether a modifier may change what the value means, and say so."""
+    if path := modifier_path(element, _BY_THEMSELVES):
+        text = "a modifierExtension or implicitRules may change what the value means: not read"
+        notes.append(Note(path, "not-understood", text))
+    return path is not None
+
+
+def _indicator(element: Element) -> str | None:
     """Return what the interpretations say, such as ``HH``; None: nothing, or two things."""
     said = objects(element.get("interpretation"))
     texts = [text for one in said if (text := text_of(one.get("text")))]
@@ -148,7 +163,7 @@ def _indicator(element: Mapping[str, Any]) -> str | None:
 
 
 def _value(
-    element: Mapping[str, Any], notes: list[Note], is_unit: Callable[[str], bool]
+    element: Element, notes: list[Note], is_unit: Callable[[str], bool]
 ) -> tuple[str | None, str | None]:
     """Return the value as written (None: no number was reported), and the unit in a text."""
     if "dataAbsentReason" in element:
@@ -202,7 +217,7 @@ def _number(number: object) -> str:
     return (is_readable and str(number)[:LONGEST]) or UNREADABLE
 
 
-def _effective(resource: Mapping[str, Any], notes: list[Note]) -> str | None:
+def _effective(resource: Element, notes: list[Note]) -> str | None:
     """Return when the specimen was taken, as written; None where no time is given."""
     written = resource.get("effectiveDateTime")
     if written is None:
@@ -216,7 +231,7 @@ def _effective(resource: Mapping[str, Any], notes: list[Note]) -> str | None:
     return None
 
 
-def _source_id(resource: Mapping[str, Any]) -> str | None:
+def _source_id(resource: Element) -> str | None:
     """Return the id, else the first identifier; None where there is none that ``text_of`` takes."""
     if found := text_of(resource.get("id")):
         return found
@@ -226,5 +241,5 @@ def _source_id(resource: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _value_names(element: Mapping[str, Any]) -> list[str]:
+def _value_names(element: Element) -> list[str]:
     return [key for key in element if key.startswith("value") and element[key] is not None]

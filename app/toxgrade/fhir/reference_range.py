@@ -1,14 +1,15 @@
 """The reference range of an Observation that applies to its patient: one, or none is taken."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 
 from toxgrade.errors import ParseError
 from toxgrade.fhir.elements import (
     LONGEST,
+    Element,
     Note,
     codes,
     modifier_path,
@@ -62,7 +63,7 @@ UNKNOWN_PERSON = Person()
 
 
 def choose_range(
-    element: Mapping[str, Any],
+    element: Element,
     person: Person,
     collected: str | None,
     notes: list[Note],
@@ -104,7 +105,7 @@ def choose_range(
     return _NONE
 
 
-def _is_normal(range_: Mapping[str, Any]) -> bool:
+def _is_normal(range_: Element) -> bool:
     """Return whether it is a range of normal values: its type says so, or it has no type."""
     kind = range_.get("type") or range_.get("meaning")  # DSTU2 calls it meaning.
     if kind is None:
@@ -115,14 +116,14 @@ def _is_normal(range_: Mapping[str, Any]) -> bool:
     return (text_of(object_of(kind).get("text")) or "").casefold() in ("normal", "normal range")
 
 
-def _has_number(range_: Mapping[str, Any]) -> bool:
+def _has_number(range_: Element) -> bool:
     """Return whether a limit has a value: one that has only a unit says nothing."""
     return any(object_of(range_.get(end)).get("value") is not None for end in ("low", "high"))
 
 
 def _says_else(
-    range_: Mapping[str, Any],
-    element: Mapping[str, Any],
+    range_: Element,
+    element: Element,
     person: Person,
     is_unit: Callable[[str], bool],
 ) -> bool:
@@ -144,7 +145,7 @@ def _says_else(
     return any(word not in known for word in words_beside_units(text, units, is_unit))
 
 
-def _applies(range_: Mapping[str, Any], person: Person, collected: str | None) -> bool:
+def _applies(range_: Element, person: Person, collected: str | None) -> bool:
     for group in objects(range_.get("appliesTo")):
         sexes = {_SEX[code] for code in codes(group) if code in _SEX}
         if person.sex is None or sexes != {person.sex}:
@@ -153,7 +154,7 @@ def _applies(range_: Mapping[str, Any], person: Person, collected: str | None) -
     return age is None or _is_of_age(object_of(age), person, collected)
 
 
-def _is_of_age(age: Mapping[str, Any], person: Person, collected: str | None) -> bool:
+def _is_of_age(age: Element, person: Person, collected: str | None) -> bool:
     """Return whether the person was certainly of this age on every day that the date may mean."""
     try:
         taken = read_collected(collected or "")
@@ -190,7 +191,7 @@ def _birthday(born: date, age: object) -> tuple[date, date] | None:
 
 
 def _limits(
-    range_: Mapping[str, Any], path: str, notes: list[Note], is_unit: Callable[[str], bool]
+    range_: Element, path: str, notes: list[Note], is_unit: Callable[[str], bool]
 ) -> Limits:
     """Return the numbers; where there is only one, the text may give the other."""
     if not _has_number(range_):
@@ -230,7 +231,7 @@ def _differ(coded: str | None, printed: Decimal | None) -> bool:
         return False  # The grader flags it.
 
 
-def _number(limit: Mapping[str, Any]) -> str | None:
+def _number(limit: Element) -> str | None:
     """Return the number as written, with its comparator: the grader refuses that as a limit."""
     if (value := limit.get("value")) is None:
         return None

@@ -6,15 +6,14 @@ no such root, it is of the one server in the Bundle that has this ``Type/id``.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from typing import Any
 from urllib.parse import unquote
 
 from toxgrade.errors import ParseError
-from toxgrade.fhir.elements import Note, modifier_path, object_of, objects, text_of
+from toxgrade.fhir.elements import Element, Note, modifier_path, object_of, objects, text_of
 from toxgrade.fhir.reference_range import Person
 from toxgrade.grading.parse import read_collected
 
@@ -32,7 +31,7 @@ class Entry:
 
     place: str
     full_url: str | None
-    resource: Mapping[str, Any]
+    resource: Element
 
     @property
     def kind(self) -> str:
@@ -83,7 +82,7 @@ class People:
         self._named: dict[str, str] = {}
         self._of_patients: dict[str, set[str]] = defaultdict(set)
         self._beside: dict[str, set[str]] = defaultdict(set)
-        self._inner: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
+        self._inner: dict[str, dict[str, list[Element]]] = {}
         self._contained_names: dict[str, str] = {}
         patients = [entry for entry in entries if entry.kind == "Patient"]
         self._find_servers(entries, patients)
@@ -95,7 +94,7 @@ class People:
             if key and who:
                 self._beside[key].add(who)
 
-    def of(self, resource: Mapping[str, Any], entry: Entry) -> str | None:
+    def of(self, resource: Element, entry: Entry) -> str | None:
         """Return the name of the subject of a resource in an entry; None: it names none."""
         subject = object_of(resource.get("subject"))
         reference = text_of(subject.get("reference")) or ""
@@ -151,7 +150,7 @@ class People:
         several = len(self._servers.get(name, ())) > 1
         return f"{base}{name}" if base and several else name
 
-    def _by(self, entry: Entry, subject: Mapping[str, Any]) -> str | None:
+    def _by(self, entry: Entry, subject: Element) -> str | None:
         """Return whom the reference of a subject names; None: it has none."""
         reference = text_of(subject.get("reference"))
         if reference is None or reference.startswith("#") or _BY_IDENTIFIER.fullmatch(reference):
@@ -171,7 +170,7 @@ class People:
             self._contained_names[own] = self._of_contained(several, own, entry.place)
         return self._contained_names[own]
 
-    def _of_contained(self, several: Sequence[Mapping[str, Any]], own: str, place: str) -> str:
+    def _of_contained(self, several: Sequence[Element], own: str, place: str) -> str:
         """Return whom contained resources of one id are, by identifiers, else by their place."""
         for inner in several:
             keys = [k for one in objects(inner.get("identifier")) if (k := identifier_key(one))]
@@ -193,7 +192,7 @@ def _only(groups: Iterable[Iterable[str]]) -> str | None:
     return next(iter(found), None)
 
 
-def _resources(entries: Sequence[Entry]) -> Iterator[tuple[Entry, Mapping[str, Any]]]:
+def _resources(entries: Sequence[Entry]) -> Iterator[tuple[Entry, Element]]:
     """Yield every resource that has a subject, contained ones with their container's entry."""
     for entry in entries:
         if entry.kind in _HELD:
@@ -208,7 +207,7 @@ def identifier_key(identifier: object) -> str | None:
     return f"{text_of(found.get('system')) or ''}|{value}" if value else None
 
 
-def _person(resource: Mapping[str, Any], place: str, notes: list[Note]) -> Person:
+def _person(resource: Element, place: str, notes: list[Note]) -> Person:
     """Return a Patient's sex and birth date; unknown where a modifier may change them."""
     if path := modifier_path(resource, _IRRELEVANT):
         text = "this may change what the Patient means: sex and birth date are not read"

@@ -3,12 +3,12 @@
 Texts are parsed here.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 from toxgrade.errors import ParseError
 from toxgrade.fhir.elements import (
@@ -17,6 +17,7 @@ from toxgrade.fhir.elements import (
     RADIOTHERAPY_COURSE,
     SNOMED,
     SNOMED_REQUESTED,
+    Element,
     Note,
     codes,
     modifier_path,
@@ -46,7 +47,7 @@ class Source:
     """
 
     where: str
-    resource: Mapping[str, Any]
+    resource: Element
     subject: str | None
     full_url: str | None = None
     scope: str | None = None
@@ -182,7 +183,7 @@ def _issued(text: str | None) -> datetime | None:
     return issued if issued and issued.tzinfo else None
 
 
-def read_course(resource: Mapping[str, Any], place: str, notes: list[Note]) -> Course | None:
+def read_course(resource: Element, place: str, notes: list[Note]) -> Course | None:
     """Return a Procedure's course; None if it is something else, was not done or has no date.
 
     A course that is not taken, or not as it is written, is told.
@@ -224,7 +225,7 @@ def _codes(concept: object) -> Iterator[str]:
 
 
 def _days(
-    period: Mapping[str, Any], place: str, notes: list[Note]
+    period: Element, place: str, notes: list[Note]
 ) -> Iterator[tuple[Literal["start", "end"], tuple[date, time | None]]]:
     """Yield the ends of a period that are full dates, and their times; what is not is told."""
     ends: tuple[Literal["start", "end"], ...] = ("start", "end")

@@ -1,11 +1,10 @@
 """The specimens of Observations: contained, or in the Bundle beside them."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any
 
-from toxgrade.fhir.elements import modifier_path, object_of, objects, text_of
+from toxgrade.fhir.elements import Element, modifier_path, object_of, objects, text_of
 from toxgrade.fhir.members import MEMBERS, Group, Named
 from toxgrade.fhir.references import Entry, identifier_key
 
@@ -59,7 +58,7 @@ class Specimens:
             self._of_holders[entry.place] = told
         return self._of_holders[entry.place]
 
-    def of(self, resource: Mapping[str, Any], entry: Entry) -> Told:
+    def of(self, resource: Element, entry: Entry) -> Told:
         """Return the type of an Observation's specimen, else what its reference displays.
 
         Where it names none, that of the report or panel that names or contains it.
@@ -76,9 +75,7 @@ class Specimens:
             return _NOT_UNDERSTOOD
         return tuple(names for told in found for names in told)
 
-    def _read(
-        self, reference: Mapping[str, Any], resource: Mapping[str, Any], entry: Entry
-    ) -> Told:
+    def _read(self, reference: Element, resource: Element, entry: Entry) -> Told:
         target = text_of(reference.get("reference")) or ""
         if target.startswith("#"):
             found = self._of_contained(target[1:], resource, entry)
@@ -91,7 +88,7 @@ class Specimens:
             return ((display,),) if display else ()
         return found[0]
 
-    def _in_bundle(self, target: str, reference: Mapping[str, Any], entry: Entry) -> list[Told]:
+    def _in_bundle(self, target: str, reference: Element, entry: Entry) -> list[Told]:
         """Return up to two that a reference may mean: its server's, else those of no address."""
         base, name = entry.address(target)
         key = name if target else identifier_key(reference.get("identifier")) or ""
@@ -99,7 +96,7 @@ class Specimens:
         nearby = self._anywhere.get(key, []) if base is None else self._found.get((key, None), [])
         return (own or nearby)[:2]
 
-    def _of_contained(self, name: str, resource: Mapping[str, Any], entry: Entry) -> list[Told]:
+    def _of_contained(self, name: str, resource: Element, entry: Entry) -> list[Told]:
         """Return the Specimen of this id in the resource, else in that which contains it."""
         if resource is not entry.resource:
             own = _contained(resource).get(name)
@@ -111,7 +108,7 @@ class Specimens:
         return [] if told is None else [told]
 
 
-def _contained(holder: Mapping[str, Any]) -> dict[str, Told]:
+def _contained(holder: Element) -> dict[str, Told]:
     """Return what the contained Specimens are of, by id, of which the first counts."""
     found: dict[str, Told] = {}
     for inner in objects(holder.get("contained")):
@@ -121,7 +118,7 @@ def _contained(holder: Mapping[str, Any]) -> dict[str, Told]:
     return found
 
 
-def _type(specimen: Mapping[str, Any]) -> Told:
+def _type(specimen: Element) -> Told:
     """Return the texts and codes of a specimen's type, if it can be understood."""
     names = tuple(islice(_names(specimen), _MOST_NAMES + 1))
     if len(names) > _MOST_NAMES or modifier_path(specimen) is not None:
@@ -129,7 +126,7 @@ def _type(specimen: Mapping[str, Any]) -> Told:
     return (names,)
 
 
-def _names(specimen: Mapping[str, Any]) -> Iterator[str]:
+def _names(specimen: Element) -> Iterator[str]:
     """Yield the texts and codes of a specimen's type."""
     concept = object_of(specimen.get("type"))
     codings = objects(concept.get("coding"))

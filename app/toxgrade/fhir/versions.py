@@ -1,12 +1,14 @@
 """The versions of one resource in a Bundle, of which the latest counts."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TypeVar
 
-from toxgrade.fhir.elements import Note, object_of, objects, text_of, version_number
+from toxgrade.fhir.elements import Element, Note, object_of, objects, text_of, version_number
 from toxgrade.fhir.references import Entry
+
+_Order = TypeVar("_Order", int, datetime)
 
 
 def latest_versions(entries: Sequence[Entry], bundle: object, notes: list[Note]) -> list[Entry]:
@@ -34,7 +36,7 @@ def latest_versions(entries: Sequence[Entry], bundle: object, notes: list[Note])
     return [entry for entry in entries if entry.place not in left_out]
 
 
-def _deleted(entries: Sequence[Entry], written: Sequence[Mapping[str, Any]]) -> dict[str, Note]:
+def _deleted(entries: Sequence[Entry], written: Sequence[Element]) -> dict[str, Note]:
     """Return notes on the versions that stand below the deletion of their resource, by place."""
     by_place = {entry.place: entry for entry in entries}
     text = "this resource was deleted later: it is not taken"
@@ -55,20 +57,27 @@ def _deleted(entries: Sequence[Entry], written: Sequence[Mapping[str, Any]]) -> 
 
 def _replaced(group: Sequence[Entry]) -> list[Entry]:
     """Return the versions that a later one replaces; none if it is not known which is the later."""
-    orders: tuple[Callable[[Mapping[str, Any]], Any], ...] = (
-        version_number,
-        lambda one: _instant(object_of(one.get("meta")).get("lastUpdated")),
-        lambda one: _instant(one.get("issued")),
+    return (
+        _earlier(group, [version_number(entry.resource) for entry in group])
+        or _earlier(group, [_instant(_updated(entry.resource)) for entry in group])
+        or _earlier(group, [_instant(entry.resource.get("issued")) for entry in group])
     )
-    for order in orders:
-        found = [order(entry.resource) for entry in group]
-        if None in found:
-            continue
-        last = max(found)
-        latest = [e for e, at in zip(group, found, strict=True) if at == last]
-        if all(entry.resource == latest[0].resource for entry in latest):
-            return [e for e, at in zip(group, found, strict=True) if at != last]
-    return []
+
+
+def _earlier(group: Sequence[Entry], order: Sequence[_Order | None]) -> list[Entry]:
+    """Return the entries before the last of an order; none if that is not one and the same."""
+    known = [at for at in order if at is not None]
+    if len(known) < len(group):
+        return []
+    last = max(known)
+    latest = [entry for entry, at in zip(group, known, strict=True) if at == last]
+    if any(entry.resource != latest[0].resource for entry in latest):
+        return []
+    return [entry for entry, at in zip(group, known, strict=True) if at != last]
+
+
+def _updated(resource: Element) -> object:
+    return object_of(resource.get("meta")).get("lastUpdated")
 
 
 def _instant(text: object) -> datetime | None:

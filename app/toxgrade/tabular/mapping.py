@@ -25,7 +25,8 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from toxgrade.criteria.model import Analyte
 from toxgrade.errors import FileError, RequestError
@@ -114,11 +115,11 @@ def mapping(given: Iterable[str | Document]) -> ColumnMap:
             columns |= _pair(item)
             continue
         parsed = _parse_document(*item)
-        columns |= parsed.get("columns", {})
-        constants |= parsed.get("constants", {})
-        wide += parsed.get("wide", [])
+        columns |= _texts(parsed.get("columns"))
+        constants |= _texts(parsed.get("constants"))
+        wide += msgspec.convert(parsed.get("wide", []), list[dict[str, str]])
         for table in TABLES:
-            names.setdefault(table, {}).update(parsed.get(table, {}))
+            names.setdefault(table, {}).update(_texts(parsed.get(table)))
         fill_down += _fill_down(item[0], parsed.get("read", {}))
     if not {*columns, *constants} <= {*NAMED}:
         raise FileError(f"a mapping: a column that is not one of ours: {', '.join(NAMED)}")
@@ -142,7 +143,7 @@ def _load(path: Path) -> Document:
         raise FileError(f"{path.name}: {error.strerror}") from None
 
 
-def _parse_document(name: str, content: bytes) -> dict[str, Any]:
+def _parse_document(name: str, content: bytes) -> dict[str, object]:
     try:
         text = content.decode()
         if _LONG_KEY.search(text):
@@ -175,6 +176,10 @@ def _fill_down(name: str, read: object) -> list[str]:
     if not is_list or not isinstance(read, dict) or read.keys() - {"fill_down"}:
         raise FileError(f'{name}: expected in [read] only fill_down = ["patient"]')
     return list(columns or ())
+
+
+def _texts(section: object) -> dict[str, str]:
+    return msgspec.convert(section or {}, dict[str, str])
 
 
 def _holds_texts(table: object) -> bool:

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import polars as pl
 
 from toxgrade.criteria.reader import load
 from toxgrade.errors import FileError
-from toxgrade.fhir.observation_rows import observation_rows
+from toxgrade.fhir.elements import Element, object_of, objects, text_of
+from toxgrade.fhir.observation import UNREADABLE, read_observation
+from toxgrade.fhir.references import Entry
+from toxgrade.fhir.specimen import Specimens
 from toxgrade.grading.units import Names
 from toxgrade.tabular.file_format import check_width
 
@@ -61,7 +63,7 @@ def scan_ndjson(path: Path, name: str, folder: Path) -> tuple[pl.LazyFrame, str]
     return frame, "FHIR Observations" if True in kinds else "objects"
 
 
-def _objects(path: Path, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def _objects(path: Path, name: str) -> Iterator[tuple[int, dict[str, object]]]:
     with path.open("rb") as file:
         for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), 1):
             if len(line) == _LONGEST_LINE:
@@ -77,7 +79,7 @@ def _objects(path: Path, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
             yield number, fields
 
 
-def _texts(fields: dict[str, Any]) -> dict[str, str | None]:
+def _texts(fields: dict[str, object]) -> dict[str, str | None]:
     """Return one row of our own columns; null means the same as an absent field."""
     row: dict[str, str | None] = {}
     for key, value in fields.items():
@@ -91,3 +93,36 @@ def _texts(fields: dict[str, Any]) -> dict[str, str | None]:
             case _:
                 raise ValueError(f"{key}: expected a text, a number or null")
     return row
+
+
+def observation_rows(resource: Element, names: Names) -> list[dict[str, str | None]]:
+    """Return the values of an Observation as rows of an export with our own columns.
+
+    Raises:
+        ValueError: it is another resource; the message has what was expected, never the content.
+    """
+    if resource.get("resourceType") != "Observation":
+        raise ValueError("expected resourceType Observation")
+    columns = ("analyte", "value", "unit", "lln", "uln", "limit_unit", "collected", "status",
+               "source_id", "indicator")  # fmt: skip
+    told = Specimens(()).of(resource, Entry("Observation", None, resource))
+    shared = {"patient": _patient(resource), "specimen": names.one_specimen(told)}
+    who = object_of(resource.get("subject")).get("reference")
+    is_own = all(one.get("reference") == who for one in objects(resource.get("focus")))
+    other = {} if is_own else {"value": UNREADABLE}  # It is a fetus's, a donor's or a device's.
+    return [
+        shared | {name: getattr(value, name) for name in columns} | other
+        for value in read_observation(resource, names)
+    ]
+
+
+def _patient(resource: Element) -> str | None:
+    """Return the id in the subject's ``Patient/123`` or ``urn:uuid:…``; None if there is none.
+
+    Ids of other resources, also of contained ones, are none: they would join what is not one.
+    """
+    reference = text_of(object_of(resource.get("subject")).get("reference")) or ""
+    kind, _, name = reference.partition("/_history/")[0].rpartition("/")
+    if "#" in name or "?" in reference or kind.rpartition("/")[2] not in ("", "Patient"):
+        return None
+    return name.removeprefix("urn:uuid:") or None

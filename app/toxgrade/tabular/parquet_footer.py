@@ -4,7 +4,10 @@ Source: apache/parquet-format, parquet.thrift; apache/thrift, doc/specs/thrift-c
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
+
+Field: TypeAlias = "bool | int | bytes | list[Field] | dict[int, Field]"
+"""A value of Thrift's, as far as they are read."""
 
 _SCHEMA = 2  # The number of a field of FileMetaData;
 _TYPE, _NAME = 1, 4  # of fields of SchemaElement;
@@ -22,7 +25,10 @@ def int96_columns(path: Path) -> set[str]:
         length = int.from_bytes(file.read(4), "little")
         file.seek(-8 - length, 2)
         schema = _Compact(file.read(length)).struct(until=_SCHEMA)[_SCHEMA]
-    return {element[_NAME].decode() for element in schema if element.get(_TYPE) == _INT96}
+    assert isinstance(schema, list)
+    elements = [element for element in schema if isinstance(element, dict)]
+    names = [element[_NAME] for element in elements if element.get(_TYPE) == _INT96]
+    return {name.decode() for name in names if isinstance(name, bytes)}
 
 
 class _Compact:
@@ -31,16 +37,16 @@ class _Compact:
     def __init__(self, content: bytes) -> None:
         self._content, self._at = content, 0
 
-    def struct(self, until: int | None = None) -> dict[int, Any]:
+    def struct(self, until: int | None = None) -> dict[int, Field]:
         """Return the fields of a struct by number; not those behind the field ``until``."""
-        fields: dict[int, Any] = {}
+        fields: dict[int, Field] = {}
         number = 0
         while until not in fields and (head := self._take(1)[0]):
             number = number + (head >> 4) if head >> 4 else self._signed()
             fields[number] = self._value(head & 15)
         return fields
 
-    def _value(self, kind: int) -> Any:
+    def _value(self, kind: int) -> Field:
         match kind:
             case 1 | 2:
                 return kind == 1

@@ -5,10 +5,10 @@ codes are written (a data frame holds them as 1001.0); dates and times ISO 8601,
 declared zone; NaN is missing, as in pandas and SAS.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
@@ -20,6 +20,9 @@ from toxgrade.tabular.instants import undeclared_instants
 from toxgrade.tabular.parquet_footer import int96_columns
 from toxgrade.tabular.read_options import ReadOptions
 from toxgrade.tabular.workbook_size import MOST_BYTES, check_size
+
+if TYPE_CHECKING:
+    from python_calamine import CalamineSheet, CalamineWorkbook
 
 _MOST_SHEETS = 255  # That are read to find the filled one; several may be the same part.
 _WHOLE = ".0"  # How the print of a float ends that is a whole number.
@@ -107,7 +110,7 @@ def read_xlsx(path: Path, name: str, options: ReadOptions) -> Sheet:
     return Sheet(sheet.name, frame, pl.Series(numbers, dtype=pl.Int64), blank)
 
 
-def _filled(rows: Iterable[list[object]]) -> tuple[list[list[str | None]], list[int], int]:
+def _filled(rows: Iterable[Sequence[object]]) -> tuple[list[list[str | None]], list[int], int]:
     """Return the texts and the numbers of the rows that hold something, and how many do not."""
     texts, numbers, blank = [], [], 0
     for number, row in enumerate(rows):
@@ -119,7 +122,7 @@ def _filled(rows: Iterable[list[object]]) -> tuple[list[list[str | None]], list[
     return texts, numbers, blank
 
 
-def _sheet(book: Any, name: str, wanted: str | None) -> Any:
+def _sheet(book: "CalamineWorkbook", name: str, wanted: str | None) -> "CalamineSheet":
     """Return the wanted sheet; None: the only one that is not empty, or the first of empty ones."""
     if wanted is not None:
         if wanted not in book.sheet_names:
@@ -136,6 +139,7 @@ def _sheet(book: Any, name: str, wanted: str | None) -> Any:
             filled.append(sheet_name)
         if sheet.height or found is None:
             found = sheet  # No more than two are in memory.
+    assert found is not None
     if len(filled) > 1:
         several = ", ".join(filled)
         raise FileError(f"{name}: several sheets hold something ({several}); name one with --sheet")

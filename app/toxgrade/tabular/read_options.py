@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import msgspec
 
@@ -14,6 +14,7 @@ Kind = Literal["csv", "tsv", "parquet", "ndjson", "xlsx", "xpt"]
 CONTAINERS = ("xlsx", "xpt")
 """The kinds of files that may hold several tables, of which ``sheet`` names one."""
 Encoding = Literal["utf-8", "latin-1", "cp1252", "utf-16"]
+OptionValue = str | tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,12 @@ class Option:
     field: str
     help: str
     choices: tuple[str, ...] = ()
-    read: Callable[[str], Any] = str
+    read: Callable[[str], OptionValue] = str
     repeatable: bool = False
     shown_as: str | None = None
     formerly: str | None = None
 
-    def value(self, text: str) -> Any:
+    def value(self, text: str) -> OptionValue:
         """Return the value that a text declares.
 
         Raises:
@@ -179,7 +180,7 @@ def parse_options(
     """
     names = [option.name for option in OPTIONS]
     options = {name: option for option in OPTIONS for name in (option.name, option.formerly)}
-    given: dict[str, list[Any]] = {}
+    given: dict[str, list[OptionValue]] = {}
     faults = []
     for name, text in words:
         try:
@@ -192,7 +193,8 @@ def parse_options(
                     raise ParseError("given-twice", "expected once")
         except ParseError as error:
             faults.append(FieldFault((name,), error.code, error.message))
-    pairs, nulls = given.pop("columns", []), given.pop("nulls", [])
+    pairs = [str(pair) for pair in given.pop("columns", [])]
+    nulls = [str(null) for null in given.pop("nulls", [])]
     columns = NO_MAPPING
     try:
         columns = mapping([document, *pairs] if document else pairs)
@@ -201,7 +203,8 @@ def parse_options(
     if faults:
         raise RequestError("how the file is to be read cannot be accepted as declared", faults)
     single = {field: value for field, (value,) in given.items()}
-    return ReadOptions(nulls=tuple(dict.fromkeys(nulls)), columns=columns, **single)
+    declared = msgspec.convert(single, ReadOptions)
+    return replace(declared, nulls=tuple(dict.fromkeys(nulls)), columns=columns)
 
 
 def as_json(options: ReadOptions) -> str | None:
@@ -219,7 +222,7 @@ def as_json(options: ReadOptions) -> str | None:
 
 def from_json(text: str | None) -> ReadOptions:
     """Return the options that ``as_json`` wrote."""
-    declared: dict[str, Any] = msgspec.json.decode(text) if text else {}
+    declared: dict[str, object] = msgspec.json.decode(text) if text else {}
     fields = {
         option.field: declared[name]
         for option in OPTIONS

@@ -8,7 +8,7 @@ for its rows, and reads what it is to skip: it is given a member's header with s
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -18,6 +18,12 @@ from toxgrade.tabular.damage import as_damage
 from toxgrade.tabular.file_format import check_names
 from toxgrade.tabular.parquet_xlsx import cell_text
 from toxgrade.tabular.read_options import ReadOptions
+
+if TYPE_CHECKING:
+    from pyreadstat.pyclasses import metadata_container
+
+_Read: TypeAlias = "tuple[dict[str, list[object]], metadata_container]"
+"""The cells by column, and what the header says."""
 
 _ROWS_PER_PIECE = 50_000
 _LONGEST_PIECE = 1 << 25  # Bytes.
@@ -86,10 +92,18 @@ def scan_xpt(path: Path, name: str, options: ReadOptions) -> tuple[pl.LazyFrame,
     member = _wanted(members, name, options.sheet)
     encoding = None if options.encoding is None else options.encoding.upper()
 
-    def read(content: bytes, **more: Any) -> Any:
+    def read(
+        content: bytes, *, metadataonly: bool = False, row_limit: int = 0,
+        usecols: list[str] | None = None,
+    ) -> _Read:  # fmt: skip
         with as_damage(lambda: f"{name}: damaged, cut off, or in another encoding"):
             return pyreadstat.read_xport(
-                BytesIO(content), output_format="dict", encoding=encoding, **more
+                BytesIO(content),
+                output_format="dict",
+                encoding=encoding,
+                metadataonly=metadataonly,
+                row_limit=row_limit,
+                usecols=usecols,
             )
 
     with as_damage(lambda: f"{name}: damaged or cut off"):
@@ -184,7 +198,7 @@ class _Rows(NamedTuple):
         return self.header + rows + b" " * (-len(rows) % _RECORD)
 
 
-def _scan(names: list[str], rows: _Rows, read: Callable[..., Any]) -> pl.LazyFrame:
+def _scan(names: list[str], rows: _Rows, read: Callable[..., _Read]) -> pl.LazyFrame:
     schema = pl.Schema(dict.fromkeys(names, pl.String))
     size = max(1, min(_ROWS_PER_PIECE, _LONGEST_PIECE // max(rows.width, 1)))
 

@@ -2,11 +2,11 @@
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypedDict
 
 import polars as pl
 from sqlalchemy import Connection
@@ -40,6 +40,27 @@ class Outcome:
     @property
     def passed(self) -> bool:
         return self.checked > 0 and not self.failures
+
+
+class Count(TypedDict):
+    """Patients who count in a cell of the table, and their percentage."""
+
+    n: int
+    pct: str
+
+
+class Toxic(TypedDict):
+    """Who had any acute toxicity."""
+
+    patients: list[str]
+
+
+class Expected(TypedDict):
+    """What is checked of the cohort's figures, as its makers worked them out."""
+
+    table2: dict[str, dict[str, Count]]
+    acute_toxicity: dict[str, Toxic]
+    per_patient: dict[str, dict[str, dict[str, int]]]
 
 
 Case = dict[str, str]
@@ -146,7 +167,7 @@ def _rows(case: Case, patient: str) -> list[dict[str, str | None]]:
     return [row, row | before]
 
 
-def _graded(at_least: int | None, at_most: int | None, reason: Any) -> Graded:
+def _graded(at_least: int | None, at_most: int | None, reason: str | None) -> Graded:
     if at_least is None:
         return "", str(reason)
     grade = str(at_least) if at_least == at_most else f"{at_least}-{at_most}"
@@ -158,10 +179,10 @@ def _words(graded: Graded) -> str:
     return " ".join(part for part in (f"grade {grade}" if grade else "no grade", reason) if part)
 
 
-def expected() -> dict[str, Any]:
-    """Return every expected figure of the cohort, as its makers worked them out."""
+def expected() -> Expected:
+    """Return every expected figure of the cohort."""
     text = (files("toxgrade.demo") / "table2_expected.json").read_text(encoding="utf-8")
-    found: dict[str, Any] = json.loads(text)
+    found: Expected = json.loads(text)
     return found
 
 
@@ -173,10 +194,13 @@ def check_cohort(connection: Connection, graders: Graders) -> list[Outcome]:
         patient: _worst(patient_toxicity(connection, STUDY, patient).summary)
         for patient in expected()["per_patient"]
     }
-    return [check_cohort_table(table, expected()), check_patients(grades, expected())]
+    return [
+        check_cohort_table(table, expected()),
+        check_patients(grades, expected()["per_patient"]),
+    ]
 
 
-def check_cohort_table(table: dict[str, Any], wanted: dict[str, Any]) -> Outcome:
+def check_cohort_table(table: dict[str, Any], wanted: Expected) -> Outcome:
     """Check the counts and percentages of the toxicity table, and who had any acute toxicity."""
     found = {
         f"{row['label'] + _SUFFIXES[row['kind']] * _has_two_rows(row, table)}, grade {grade}": (
@@ -186,7 +210,7 @@ def check_cohort_table(table: dict[str, Any], wanted: dict[str, Any]) -> Outcome
         for row in table["rows"]
         for grade in "1234"
     }
-    figures: dict[str, Any] = {
+    figures: dict[str, object] = {
         f"{label}, grade {grade}": (figure["n"], figure["pct"])
         for label, row in wanted["table2"].items()
         for grade in "1234"
@@ -197,11 +221,13 @@ def check_cohort_table(table: dict[str, Any], wanted: dict[str, Any]) -> Outcome
     return _compared("cohort: toxicity table", "counts, percentages and patients", found, figures)
 
 
-def check_patients(grades: dict[str, dict[str, int]], wanted: dict[str, Any]) -> Outcome:
+def check_patients(
+    grades: dict[str, dict[str, int]], wanted: dict[str, dict[str, dict[str, int]]]
+) -> Outcome:
     """Check each patient's laboratory grades above 0: baseline, worst acute and worst late."""
     figures = {
         f"{patient}, {window}, {name}": grade
-        for patient, windows in wanted["per_patient"].items()
+        for patient, windows in wanted.items()
         for window in ("baseline", "acute", "late")
         for name, grade in windows[window].items()
         if name in _SHORT.values()
@@ -230,7 +256,9 @@ def _has_two_rows(row: dict[str, Any], table: dict[str, Any]) -> bool:
     return [other["label"] for other in table["rows"]].count(row["label"]) > 1
 
 
-def _compared(name: str, says: str, found: dict[str, Any], wanted: dict[str, Any]) -> Outcome:
+def _compared(
+    name: str, says: str, found: Mapping[str, object], wanted: Mapping[str, object]
+) -> Outcome:
     failures = [
         f"{what}: expected {wanted.get(what, 'none')}, found {found.get(what, 'none')}"
         for what in sorted(found.keys() | wanted.keys())

@@ -11,7 +11,7 @@ from importlib.metadata import requires, version
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from sqlalchemy import Connection, text
@@ -33,8 +33,38 @@ _TEMPLATES = Environment(
 )  # fmt: skip
 
 
-def installed() -> dict[str, Any]:
-    """Return the versions of this software, Python and dependencies, and SHA-256 of our files."""
+class Software(TypedDict):
+    """Versions of this software, of Python and dependencies, and SHA-256 of our files."""
+
+    toxgrade: str
+    python: str
+    platform: str
+    dependencies: dict[str, str]
+    sha256: dict[str, str]
+
+
+class Check(TypedDict):
+    """One check, as in ``Outcome``."""
+
+    name: str
+    says: str
+    checked: int
+    passed: bool
+    failures: list[str]
+
+
+class Report(TypedDict):
+    """The report of a run: ``at`` is in UTC, ``criteria`` has the SHA-256 of each edition."""
+
+    passed: bool
+    at: str
+    software: Software
+    criteria: dict[str, str]
+    checks: list[Check]
+
+
+def installed() -> Software:
+    """Return what is installed."""
     return {
         "toxgrade": __version__,
         "python": platform.python_version(),
@@ -62,7 +92,7 @@ def _files(folder: Traversable, name: str) -> Iterator[tuple[str, Traversable]]:
             yield f"{name}/{item.name}", item
 
 
-def write_report(report: dict[str, Any], folder: Path) -> list[Path]:
+def write_report(report: Report, folder: Path) -> list[Path]:
     """Write ``toxgrade-validation-DATE.html`` and ``.json`` to a folder; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     name = f"toxgrade-validation-{report['at'].replace(':', '')[:17]}"
@@ -76,12 +106,10 @@ def write_report(report: dict[str, Any], folder: Path) -> list[Path]:
     return written
 
 
-def validate() -> dict[str, Any]:
+def validate() -> Report:
     """Run every check on the installed software and return the report.
 
-    The report has ``passed``, ``at`` (UTC), ``software`` (versions, hashes), ``criteria`` (the
-    editions' hashes) and ``checks``, each with ``name``, ``says``, ``checked``, ``passed`` and
-    ``failures``. A check that raises has failed; without valid criteria the others do not run.
+    A check that raises has failed; without valid criteria the others do not run.
     """
     at = datetime.now(UTC).isoformat(timespec="seconds")
     outcomes = _attempt("criteria", check_criteria)

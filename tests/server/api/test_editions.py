@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.cli.test_cli import toxgrade
+from tests.cli.program import toxgrade
 from tests.server.api.panels import baseline, panel, value
 from tests.server.jobs.stored import HEADER, Stored, stored
 from toxgrade.demo import load_demo

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from tests.server.ehr.oru import message, obx, parsed
 from toxgrade.criteria.reader import load
-from toxgrade.fhir.observation_rows import observation_rows
 from toxgrade.grading.parse import lab_result
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.api.lab_values import LabValue
 from toxgrade.server.ehr.hl7v2.report import Site, read_oru
+from toxgrade.tabular.ndjson import observation_rows
 
 _RULES = Rules()
 _GRADER = Graders(load()).for_rules(_RULES)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import Connection, insert, select, text
 
-from tests.cli.test_cli import toxgrade
+from tests.cli.program import toxgrade
 from tests.conftest import NewDatabase, served
 from tests.server.api.panels import baseline, panel, value
 from tests.server.jobs.stored import Stored, stored

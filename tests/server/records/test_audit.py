@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Connection, Date, Integer, String, Text, delete, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from tests.cli.test_cli import toxgrade
+from tests.cli.program import toxgrade
 from tests.conftest import FULL, NewDatabase, served
 from tests.server.api.panels import RADIOTHERAPY, baseline, panel, value
 from toxgrade.demo import load_demo

@@ -5,10 +5,10 @@ import hmac
 import secrets
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import Connection, Select, delete, select
 
 from toxgrade.errors import NotFound, RequestError, Unauthorized
 from toxgrade.server.access import EVERY_STUDY, Caller, Role
@@ -29,10 +29,27 @@ REMEMBERED_SECONDS = 5.0
 
 _MANY_REMEMBERED = 10_000  # From so many remembered credentials on, expired ones are dropped.
 _NO_SECRET = hashlib.sha256(b"").hexdigest()
-WITH_REVOCATION = select(
-    api_keys, key_revocations.c.recorded_at.label("revoked_at")
-).outerjoin_from(api_keys, key_revocations)
-"""Keys with the time when they were revoked; null: they were not."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as it is stored; ``revoked_at`` None: it counts."""
+
+    id: int
+    prefix: str
+    label: str
+    role: Role
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+KEY_COLUMNS = (
+    api_keys.c.id, api_keys.c.prefix, api_keys.c.label, api_keys.c.role, api_keys.c.expires_at,
+    key_revocations.c.recorded_at.label("revoked_at"),
+)  # fmt: skip
+"""The columns of ``ApiKey``."""
+
+_KEYS = select(*KEY_COLUMNS).outerjoin_from(api_keys, key_revocations)
 
 
 def create_key(
@@ -78,39 +95,44 @@ def check_key(connection: Connection, presented: str) -> Caller:
     return caller_of_key(connection, find_key(connection, presented))
 
 
-def find_key(connection: Connection, presented: str) -> Row[Any]:
-    """Return the row of the key that is presented, which may have expired.
+def find_key(connection: Connection, presented: str) -> ApiKey:
+    """Return the key that is presented, which may have expired.
 
     Raises:
         Unauthorized: there is no such key, or it was revoked.
     """
     kind, _, rest = presented.partition("_")
     prefix, _, secret = rest.partition("_")
-    known = WITH_REVOCATION.where(api_keys.c.prefix == prefix, key_revocations.c.id.is_(None))
+    known = _valid(prefix).add_columns(api_keys.c.secret_sha256)
     row = connection.execute(known).first() if prefix.isalnum() else None
     digest = hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
     is_same = hmac.compare_digest(digest, row.secret_sha256 if row else _NO_SECRET)
     if row is None or not is_same or kind != "tox":
         raise Unauthorized(ACCEPTED)
-    return row
+    return ApiKey(*row[:-1])
 
 
-def caller_of_key(connection: Connection, row: Row[Any]) -> Caller:
-    """Return the caller whose key, not revoked, is in this row.
+def _valid(prefix: str) -> Select[tuple[object, ...]]:
+    """Return a query for the key with this prefix that was not revoked."""
+    return _KEYS.where(api_keys.c.prefix == prefix, key_revocations.c.id.is_(None))
+
+
+def caller_of_key(connection: Connection, key: ApiKey) -> Caller:
+    """Return the caller of a key that was not revoked.
 
     Raises:
         Unauthorized: it has expired.
     """
-    if row.expires_at is not None and row.expires_at <= datetime.now(UTC):
+    if key.expires_at is not None and key.expires_at <= datetime.now(UTC):
         raise Unauthorized("this key has expired")
-    names = _studies(connection, row.id) or [EVERY_STUDY] * (row.role == "admin")
-    return Caller(f"key:{row.prefix} {row.label}", dict.fromkeys(names, row.role))
+    names = _studies(connection, key.id) or [EVERY_STUDY] * (key.role == "admin")
+    return Caller(f"key:{key.prefix} {key.label}", dict.fromkeys(names, key.role))
 
 
-def list_keys(connection: Connection) -> list[tuple[Row[Any], list[str]]]:
+def list_keys(connection: Connection) -> list[tuple[ApiKey, list[str]]]:
     """Return every key, also revoked ones, in the order of creation, each with its studies."""
-    rows = connection.execute(WITH_REVOCATION.order_by(api_keys.c.id)).all()
-    return [(row, _studies(connection, row.id)) for row in rows]
+    found = [ApiKey(*row) for row in connection.execute(_KEYS.order_by(api_keys.c.id))]
+    return [(key, _studies(connection, key.id)) for key in found]
 
 
 def revoke_key(connection: Connection, prefix: str) -> int:
@@ -120,8 +142,7 @@ def revoke_key(connection: Connection, prefix: str) -> int:
         NotFound: no key that was not revoked has this prefix.
     """
     now = datetime.now(UTC)
-    valid = WITH_REVOCATION.where(api_keys.c.prefix == prefix, key_revocations.c.id.is_(None))
-    key_id = connection.scalar(valid)
+    key_id = connection.scalar(_valid(prefix))
     if key_id is None:
         raise NotFound("no valid key has this prefix; `toxgrade keys list` shows them")
     append_now(connection, key_revocations, {"key_id": key_id, "recorded_at": now})

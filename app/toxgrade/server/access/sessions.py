@@ -7,14 +7,20 @@ on pages only.
 import hashlib
 import json
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
 from toxgrade.errors import Unauthorized
 from toxgrade.server.access import Caller
-from toxgrade.server.access.credentials import RecentCallers, caller_of_key, find_key
+from toxgrade.server.access.credentials import (
+    KEY_COLUMNS,
+    ApiKey,
+    RecentCallers,
+    caller_of_key,
+    find_key,
+)
 from toxgrade.server.access.tokens import LEEWAY, Token
 from toxgrade.server.records.audit_kept import drop, keep
 from toxgrade.server.records.db.service_tables import api_keys, key_revocations
@@ -25,12 +31,7 @@ MAX_SESSIONS = 20
 """A key, or a subject of the issuer, has so many sessions at most; the oldest go."""
 
 _WITH_KEY = (
-    select(
-        table.c.caller,
-        table.c.expires_at.label("until"),
-        api_keys,
-        key_revocations.c.recorded_at.label("revoked_at"),
-    )
+    select(*KEY_COLUMNS, table.c.caller, table.c.expires_at.label("until"))
     .outerjoin_from(table, api_keys)
     .outerjoin(key_revocations, key_revocations.c.key_id == api_keys.c.id)
 )
@@ -86,7 +87,7 @@ class Sessions:
         if row is None or row.until <= datetime.now(UTC) or row.revoked_at is not None:
             raise Unauthorized(_ENDED)
         if row.caller is None:
-            caller = caller_of_key(connection, row)
+            caller = caller_of_key(connection, ApiKey(*row[:-2]))
         else:
             issuer, name, roles = json.loads(row.caller)
             if issuer != self._issuer:
@@ -101,7 +102,7 @@ class Sessions:
         _delete(connection, table.c.token_sha256 == _digest(presented))
 
 
-def _start(connection: Connection, owner: dict[str, Any], until: datetime | None) -> str:
+def _start(connection: Connection, owner: Mapping[str, object], until: datetime | None) -> str:
     """Store a session of its owner, which ends at ``until`` at the latest; return its token.
 
     The owner's oldest sessions make room for it, and all that have expired are removed.
@@ -116,7 +117,7 @@ def _start(connection: Connection, owner: dict[str, Any], until: datetime | None
     kept = table.c.token_sha256.in_(newest.limit(MAX_SESSIONS - 1))
     _delete(connection, (table.c.expires_at <= now) | (of_owner & ~kept))
     token = secrets.token_urlsafe(32)
-    row = {"token_sha256": _digest(token), "started_at": now, "expires_at": expires_at} | owner
+    row = {"token_sha256": _digest(token), "started_at": now, "expires_at": expires_at, **owner}
     connection.execute(insert(table).values(row))
     keep(connection, table, row)
     return token

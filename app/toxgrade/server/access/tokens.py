@@ -4,15 +4,14 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from anyio import to_thread
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import Key, KeySet
+from joserfc.jwk import GuestProtocol, Key, KeySet
 from joserfc.jws import JWSRegistry
 from joserfc.jwt import JWTClaimsRegistry
 from sqlalchemy import Connection, bindparam, delete, text
@@ -143,7 +142,7 @@ class Tokens:
         ):  # fmt: skip
             raise Unauthorized(_REFUSED) from None
 
-    def _key(self, token: Any) -> Key:
+    def _key(self, token: GuestProtocol) -> Key:
         """Return the published key that the header names."""
         kid = token.headers().get("kid")
         if kid not in self._keys:
@@ -182,7 +181,7 @@ class Tokens:
         self._fetched_at = time.monotonic()
 
 
-def _caller(claims: dict[str, Any]) -> Caller:
+def _caller(claims: Mapping[str, object]) -> Caller:
     """Return the caller of a token; raise ValueError unless subject and roles are well-formed."""
     subject, roles = claims["sub"], claims.get(ROLES_CLAIM, {})
     if not isinstance(subject, str) or not 0 < len(subject) <= _LONGEST_SUBJECT:

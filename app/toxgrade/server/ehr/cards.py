@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 from uuid import uuid4
 
 from toxgrade.criteria.model import Edition
@@ -14,7 +13,7 @@ from toxgrade.grading.result import LabResult
 from toxgrade.grading.units import Names
 from toxgrade.server.ehr.grade_bundle import Answers, Graded
 
-Card = dict[str, Any]
+Card = dict[str, object]
 
 _MAX_SUMMARY = 139  # The specification asks for fewer than 140 characters.
 _UNINFORMATIVE = ("not-final", "missing-value")  # An earlier number says more than such a result.

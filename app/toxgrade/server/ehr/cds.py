@@ -1,9 +1,8 @@
 """The CDS Hooks 2.0 service: cards about toxicity when a clinician opens a patient's chart."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
@@ -14,16 +13,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from toxgrade.errors import FieldFault, RequestError
-from toxgrade.fhir.elements import object_of, text_of
+from toxgrade.fhir.elements import Element, object_of, text_of
 from toxgrade.fhir.results import Accepted, Observed
 from toxgrade.grading.flags import Flag
 from toxgrade.grading.rules import Rules
-from toxgrade.server.ehr.bundle_route import BundleRoute
 from toxgrade.server.ehr.cards import Card, cards, notice
 from toxgrade.server.ehr.grade_bundle import Answers, PersonValues, grade, observe, refuse_too_many
 from toxgrade.server.ehr.prefetch import COURSES, LABS, is_outcome, read_prefetch, templates
 from toxgrade.server.http.authorization import public, require_role
 from toxgrade.server.http.body import BodyProblem
+from toxgrade.server.http.json_route import BundleRoute
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.studies import rules_of
 
@@ -35,13 +34,13 @@ _OUTCOMES = ("accepted", "overridden")
 _MAX_FAULTS = 100  # in one answer
 
 
-def _described(schema: dict[str, Any]) -> dict[str, Any]:
+def _described(schema: dict[str, object]) -> dict[str, object]:
     """Return the OpenAPI description of a body of this schema."""
     body = {"required": True, "content": {"application/json": {"schema": schema}}}
     return {"requestBody": body}
 
 
-def _object(**properties: dict[str, Any]) -> dict[str, Any]:
+def _object(**properties: Element) -> dict[str, object]:
     """Return the schema of an object that has these properties, all of them, and any others."""
     return {"type": "object", "required": list(properties), "properties": properties}
 
@@ -67,7 +66,7 @@ _FEEDBACK = _object(
 
 
 @router.get("", summary="What this CDS service offers", dependencies=[public()])
-async def discovery(service: TheService) -> dict[str, Any]:
+async def discovery(service: TheService) -> dict[str, object]:
     """The services, as CDS Hooks clients discover them."""
     return {
         "services": [
@@ -134,7 +133,7 @@ def _doubled(observed: Sequence[Observed], answers: Answers) -> list[str]:
     ]
 
 
-def _parse_call(document: object) -> tuple[str, dict[str, Any]]:
+def _parse_call(document: object) -> tuple[str, dict[str, object]]:
     """Return the id of the patient in context, and the prefetch with both of its keys.
 
     Raises:
@@ -163,7 +162,7 @@ def _parse_call(document: object) -> tuple[str, dict[str, Any]]:
     return patient, dict(prefetch)
 
 
-def _failed(key: str, prefetch: Any) -> bool:
+def _failed(key: str, prefetch: Element) -> bool:
     """Return whether there is nothing to grade; without courses, cards say so."""
     return key == LABS and (prefetch[key] is None or is_outcome(prefetch[key]))
 
@@ -205,7 +204,7 @@ def _parse_feedback(document: object) -> list[str]:
     return [entry["outcome"] for entry in entries]
 
 
-def _faulty_fields(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _faulty_fields(entry: Element) -> Iterator[tuple[str, str]]:
     """Yield each wrong field of one feedback, with what is expected.
 
     Suggestions are not asked for, although ``accepted`` should name some: our cards have none.

@@ -1,9 +1,8 @@
 """FHIR over HTTP: its JSON, errors as OperationOutcomes, and what the server can do."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
-from typing import Any
 
 import msgspec
 from fastapi import APIRouter, params
@@ -12,7 +11,7 @@ from starlette.responses import Response
 
 from toxgrade import __version__
 from toxgrade.errors import FieldFault
-from toxgrade.fhir.elements import OWN, Note
+from toxgrade.fhir.elements import OWN, Element, Note
 from toxgrade.server.ehr.operation_parameters import DOCUMENTATION, PARAMETERS
 from toxgrade.server.http.authorization import public
 from toxgrade.server.http.body import BodyProblem
@@ -66,7 +65,7 @@ def _accepts(header: str) -> bool:
 
 capability_router = APIRouter(prefix="/fhir", tags=["EHR"], dependencies=[public(), negotiated()])
 
-OUTCOMES: dict[int | str, dict[str, Any]] = {
+OUTCOMES: dict[int | str, dict[str, object]] = {
     status: {"content": {FHIR_JSON: {}}, "description": "An OperationOutcome."}
     for status in ("4XX", "5XX")
 }
@@ -74,7 +73,7 @@ OUTCOMES: dict[int | str, dict[str, Any]] = {
 
 _CHANGED_ON = "2026-11-29"  # The capability statement and the operation last changed then.
 _OPERATION = "OperationDefinition/ctcae-grade"
-_RESPONSES: dict[int | str, dict[str, Any]] = {
+_RESPONSES: dict[int | str, dict[str, object]] = {
     200: {"content": {FHIR_JSON: {}}, "description": "A resource of FHIR R4."}
 }
 encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -101,14 +100,16 @@ _ELEMENT = re.compile(
 """Elements that an expression may name: a sender's own key might be a person's name."""
 
 
-def fhir_json(resource: Mapping[str, Any], status: int = 200) -> Response:
+def fhir_json(resource: Element, status: int = 200) -> Response:
     """Return a resource as a response; its numbers keep the digits with which they were sent."""
     return Response(encode(resource), status, media_type=FHIR_JSON)
 
 
-def issue(severity: str, kind: str, code: str, text: str, where: Iterable[str]) -> dict[str, Any]:
+def issue(
+    severity: str, kind: str, code: str, text: str, where: Iterable[str]
+) -> dict[str, object]:
     """Return one issue of an outcome; ``code`` is stable, and ``where`` holds FHIRPaths."""
-    found: dict[str, Any] = {
+    found: dict[str, object] = {
         "severity": severity,
         "code": kind,
         "details": {"coding": [{"system": OWN, "code": code}], "text": text},
@@ -117,7 +118,7 @@ def issue(severity: str, kind: str, code: str, text: str, where: Iterable[str]) 
     return found | {"expression": expressions} if expressions else found
 
 
-def note_issues(notes: Iterable[Note]) -> list[dict[str, Any]]:
+def note_issues(notes: Iterable[Note]) -> list[dict[str, object]]:
     """Return an issue for each note; its expression names known elements only."""
     return [
         issue("warning", "business-rule", note.code, note.text, [expression((note.path,))])
@@ -125,7 +126,7 @@ def note_issues(notes: Iterable[Note]) -> list[dict[str, Any]]:
     ]
 
 
-def outcome(issues: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def outcome(issues: Sequence[dict[str, object]]) -> dict[str, object]:
     """Return an OperationOutcome that holds these issues."""
     return {"resourceType": "OperationOutcome", "issue": list(issues)}
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 from uuid import uuid4
 
 from fastapi import APIRouter
@@ -17,7 +16,6 @@ from toxgrade.fhir.results import Accepted, Observed
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.rules import Rules
 from toxgrade.grading.units import Names
-from toxgrade.server.ehr.bundle_route import BundleRoute
 from toxgrade.server.ehr.fhir_http import (
     FHIR_JSON,
     GENERAL,
@@ -44,6 +42,7 @@ from toxgrade.server.ehr.operation_parameters import (
 from toxgrade.server.ehr.persist import DEFAULT_STUDY, persist, storable, undated_notes
 from toxgrade.server.ehr.resources import Resource, entries
 from toxgrade.server.http.authorization import require_role
+from toxgrade.server.http.json_route import BundleRoute
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.studies import find_study
 from toxgrade.server.settings import Settings
@@ -57,7 +56,7 @@ router = APIRouter(
     dependencies=[require_role("reader"), negotiated()],
 )
 
-_EXAMPLE: dict[str, Any] = {
+_EXAMPLE: dict[str, object] = {
     "resourceType": "Parameters",
     "parameter": [
         {"name": "radiotherapyStart", "valueDate": "2011-01-24"},
@@ -114,7 +113,7 @@ async def ctcae_grade(request: Request, service: TheService) -> Response:
 
     if not parameters.persist:
         answers = grade(prepared.observed, prepared.people, grader, rules.window)
-        return _collection_json(_answer(prepared, answers, grader))
+        return collection_json(_answer(prepared, answers, grader))
 
     def build_answer(answers: Answers, grader: TermGrader, notes: Sequence[Note]) -> Resource:
         return _collection(_answer(prepared, answers, grader, notes))
@@ -164,7 +163,7 @@ def _answer(
         yield outcome(note_issues(told))
 
 
-def _collection_json(resources: Iterable[Resource]) -> Response:
+def collection_json(resources: Iterable[Resource]) -> Response:
     """Return a collection Bundle as a response, encoded in slices while they are made.
 
     Other threads run between slices. Freeing 9,900 answers at once kept them waiting for 35 ms.

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, time
-from typing import Any, Literal, NoReturn
+from typing import Literal, NoReturn
 
 from toxgrade.errors import FieldFault, ParseError, RequestError
 from toxgrade.fhir.bundle import BARE, Contents
-from toxgrade.fhir.elements import MODIFIERS, object_of, text_of
+from toxgrade.fhir.elements import MODIFIERS, Element, object_of, objects, text_of
 from toxgrade.grading.parse import ACCEPTED_START, read_collected, read_start
 from toxgrade.grading.phase import course_faults
 from toxgrade.grading.result import Course
@@ -92,17 +92,17 @@ def parse_parameters(document: object) -> OperationParameters:
         text = "persist needs patient: the study's pseudonym under which results are stored"
         _refuse("Parameters.parameter", "missing", text)
     for name, pattern in (("patient", PATIENT_NAME), ("study", STUDY_NAME)):
-        if persist and name in found and not pattern.fullmatch(found[name]):
+        if persist and name in found and not pattern.fullmatch(text_of(found[name]) or ""):
             _refuse(paths[name], f"{name}-name", f"expected {pattern.pattern}")
     return OperationParameters(
         bundle=found["bundle"],
         where=paths["bundle"],
-        patient=found.get("patient"),
+        patient=text_of(found.get("patient")),
         patient_reference=_reference(document),
         course=_course(found),
-        study=found.get("study"),
+        study=text_of(found.get("study")),
         persist=persist,
-        output=found.get("output", "observation"),
+        output="adverse-event" if found.get("output") == "adverse-event" else "observation",
         preliminary=preliminary,
     )
 
@@ -129,12 +129,12 @@ def refuse_other_patient(parameters: OperationParameters, contents: Contents) ->
         raise RequestError("the Bundle is not of this patient", faults)
 
 
-def _parameters(document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+def _parameters(document: Element) -> tuple[dict[str, object], dict[str, str]]:
     """Return the values by parameter name, and the FHIRPath of each."""
     given = document.get("parameter", [])
     if not isinstance(given, list):
         _refuse("Parameters.parameter", "structure", "expected a list")
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     paths: dict[str, str] = {}
     for i, parameter in enumerate(given):
         path = f"Parameters.parameter[{i}]"
@@ -151,7 +151,7 @@ def _parameters(document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
     return found, paths
 
 
-def _value(name: str, parameter: Mapping[str, Any], path: str) -> tuple[object, str]:
+def _value(name: str, parameter: Element, path: str) -> tuple[object, str]:
     """Return the value of a parameter, and its FHIRPath."""
     accepted, kind = PARAMETERS[name]
     key = next((key for key in accepted if key in parameter), None)
@@ -179,10 +179,10 @@ def _value(name: str, parameter: Mapping[str, Any], path: str) -> tuple[object, 
     return text, where
 
 
-def _reference(document: Mapping[str, Any]) -> str | None:
+def _reference(document: Element) -> str | None:
     """Return the reference in the parameter ``patient``; None if it is no reference."""
-    given = next(p for p in [*document["parameter"], {}] if p.get("name", "patient") == "patient")
-    return text_of(object_of(given.get("valueReference")).get("reference"))
+    given = (p for p in objects(document.get("parameter")) if p.get("name") == "patient")
+    return text_of(object_of(next(given, {}).get("valueReference")).get("reference"))
 
 
 def _start(text: str, where: str) -> tuple[date, time | None]:
@@ -202,11 +202,12 @@ def _day(text: str, where: str) -> date:
     return read.first
 
 
-def _course(found: Mapping[str, Any]) -> Course | None:
-    (start, at), end = found.get("radiotherapyStart", (None, None)), found.get("radiotherapyEnd")
-    if start is None and end is None:
+def _course(found: Element) -> Course | None:
+    given, end = found.get("radiotherapyStart"), found.get("radiotherapyEnd")
+    start, at = given if isinstance(given, tuple) else (None, None)
+    if start is None and not isinstance(end, date):
         return None
-    course = Course(start, end, start_time=at)
+    course = Course(start, end if isinstance(end, date) else None, start_time=at)
     for fault in course_faults([course]):
         _refuse("Parameters.parameter", fault.code, fault.message)
     return course

@@ -1,14 +1,13 @@
 """Storing the results of a Bundle as any others are stored, and answering from the stored rows."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from sqlalchemy import Connection
 from starlette.responses import Response
 
 from toxgrade.errors import FieldFault, RequestError, TooLarge
 from toxgrade.fhir.bundle import Treatment
-from toxgrade.fhir.elements import Note
+from toxgrade.fhir.elements import Element, Note
 from toxgrade.fhir.results import Observed
 from toxgrade.grading.flags import Reason
 from toxgrade.grading.grader import TermGrader
@@ -32,7 +31,7 @@ async def persist(
     found: Sequence[tuple[Loc, LabResult]],
     people: Sequence[PersonValues],
     service: Service,
-    build_answer: Callable[[Answers, TermGrader, Sequence[Note]], Any],
+    build_answer: Callable[[Answers, TermGrader, Sequence[Note]], Element],
 ) -> Response:
     """Store the results ``found`` of one patient, and return what ``build_answer`` makes of all.
 
@@ -58,7 +57,7 @@ async def persist(
     )  # fmt: skip
     places = [loc for loc, _ in sent]
 
-    def save(connection: Connection) -> Any:
+    def save(connection: Connection) -> Element:
         kept = store(connection, submission, service.graders)
         rules = find_study(connection, study).rules
         grader = service.graders.for_rules(rules)

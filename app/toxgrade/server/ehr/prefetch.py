@@ -1,9 +1,8 @@
 """The prefetch of a CDS Hooks call: whose resources the EHR sent, and what it did not send."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from toxgrade.criteria.model import Criteria
 from toxgrade.errors import FieldFault, RequestError
@@ -13,6 +12,7 @@ from toxgrade.fhir.elements import (
     RADIOTHERAPY_COURSE,
     SNOMED,
     SNOMED_REQUESTED,
+    Element,
     object_of,
     objects,
     text_of,
@@ -57,7 +57,7 @@ def is_outcome(sent: object) -> bool:
     return object_of(sent).get("resourceType") == "OperationOutcome"
 
 
-def read_prefetch(patient: str, prefetch: Mapping[str, Any], max_entries: int) -> Prefetched:
+def read_prefetch(patient: str, prefetch: Element, max_entries: int) -> Prefetched:
     """Read what came about the patient in context; courses may be null or an OperationOutcome.
 
     Raises:
@@ -105,7 +105,7 @@ def _missing(bundle: object, what: str, asked: int | None = None) -> Iterator[st
         yield f"The EHR sent the newest {matches} {what}: older ones may be missing."
 
 
-def is_partial(resource: Mapping[str, Any]) -> bool:
+def is_partial(resource: Element) -> bool:
     """Return whether this is an outcome that says that other resources are missing."""
     issues = objects(resource.get("issue"))
     return is_outcome(resource) and (
@@ -115,9 +115,7 @@ def is_partial(resource: Mapping[str, Any]) -> bool:
     )
 
 
-def _refuse_others(
-    patient: str, prefetch: Mapping[str, Any], labs: Contents, courses: Contents
-) -> None:
+def _refuse_others(patient: str, prefetch: Element, labs: Contents, courses: Contents) -> None:
     """Refuse resources of another patient: the cards would be about the wrong one.
 
     An id is its server's own, so that all absolute references must lead to one server. A URN that
@@ -154,7 +152,7 @@ def _subjects(labs: Contents, courses: Contents) -> Iterator[tuple[str, str]]:
             yield who, next(iter(treatment.places), f"prefetch.{COURSES}")
 
 
-def _written(prefetch: Mapping[str, Any]) -> dict[str, str]:
+def _written(prefetch: Element) -> dict[str, str]:
     """Return the references to Patients as written, because reading leaves out their servers.
 
     A conditional one (``Patient?identifier=``) stands in no answer to a query; it is nobody's here.
@@ -173,7 +171,7 @@ def _written(prefetch: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def _name_of_patient(entry: Mapping[str, Any], resource: Mapping[str, Any]) -> str | None:
+def _name_of_patient(entry: Element, resource: Element) -> str | None:
     """Return the address of a Patient, or its name without a server; None for another resource."""
     name = text_of(resource.get("id"))
     if resource.get("resourceType") != "Patient" or name is None:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Any
 
 from toxgrade import __version__
 from toxgrade.criteria.model import Edition
@@ -27,7 +26,7 @@ from toxgrade.server.ehr.fhir_http import issue, note_issues, outcome
 from toxgrade.server.ehr.grade_bundle import Graded
 from toxgrade.server.ehr.operation_parameters import Output
 
-Resource = dict[str, Any]
+Resource = dict[str, object]
 
 _ABSENT_REASON = {
     "not-final": "temp-unknown", "missing-value": "unknown", "unreadable-value": "error",
@@ -111,7 +110,7 @@ def _subject_and_time(observed: Observed) -> Resource:
     """
     resource, found = observed.source.resource, Resource()
     subject = object_of(resource.get("subject"))
-    named = {name: subject[name] for name in ("reference", "type") if text_of(subject.get(name))}
+    named = {name: text for name in ("reference", "type") if (text := text_of(subject.get(name)))}
     if not _TYPE.fullmatch(named.get("type", "Patient")):
         del named["type"]
     if named and not named.get("reference", "").startswith("#"):
@@ -119,10 +118,10 @@ def _subject_and_time(observed: Observed) -> Resource:
     written = next((name for name in _EFFECTIVE if resource.get(name) is not None), None)
     if written == "effectivePeriod":
         ends = object_of(resource[written])
-        period = {end: ends[end] for end in ("start", "end") if _is_date_time(ends.get(end))}
+        period = {end: text for end in ("start", "end") if (text := _date_time(ends.get(end)))}
         if "end" in period and period.get("start", "")[:10] <= period["end"][:10]:
             return found | {written: period}
-    elif written and _is_date_time(resource[written], instant=written == "effectiveInstant"):
+    elif written and _date_time(resource[written], instant=written == "effectiveInstant"):
         return found | {written: resource[written]}
     if day := _counted_day(observed):
         return found | {"effectiveDateTime": day}
@@ -132,14 +131,14 @@ def _subject_and_time(observed: Observed) -> Resource:
     return found
 
 
-def _is_date_time(text: object, *, instant: bool = False) -> bool:
-    """Return whether it is a dateTime of FHIR R4, or an instant, in years that we read."""
+def _date_time(text: object, *, instant: bool = False) -> str | None:
+    """Return a dateTime of FHIR R4, or an instant, in years that we read; None: it is neither."""
     if not isinstance(text, str) or not _DATE_TIME.fullmatch(text) or (instant and "T" not in text):
-        return False
+        return None
     try:
-        return read_collected(text).text == text
+        return text if read_collected(text).text == text else None
     except ParseError:
-        return False
+        return None
 
 
 def _counted_day(observed: Observed) -> str | None:

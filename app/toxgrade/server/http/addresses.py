@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
 from itertools import chain
-from typing import Any, get_args, get_origin
+from typing import get_args, get_origin
 from urllib.parse import quote
 
 from fastapi import FastAPI, params
+from fastapi._compat import ModelField
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from pydantic import AliasChoices
@@ -55,7 +56,7 @@ def declared_parameters(route: APIRoute) -> dict[str, Parameter]:
     return declared
 
 
-def _query_fields(dependant: Dependant) -> Iterator[Any]:
+def _query_fields(dependant: Dependant) -> Iterator[ModelField]:
     yield from dependant.query_params
     for inner in dependant.dependencies:
         yield from _query_fields(inner)

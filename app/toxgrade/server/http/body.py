@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from json.scanner import py_make_scanner  # type: ignore[attr-defined]
-from typing import Any
+from typing import NamedTuple
 
 from fastapi import HTTPException
 from starlette.requests import Request
@@ -116,7 +116,7 @@ class _Refused:
     key: str | None = None
 
 
-def read_json(body: bytes, most_values: int | None = None) -> Any:
+def read_json(body: bytes, most_values: int | None = None) -> object:
     """Parse UTF-8 JSON; fractions and long integers become ``Decimal``.
 
     ``most_values`` is how many values it may have; None: any number.
@@ -165,7 +165,7 @@ class _StrictDecoder(json.JSONDecoder):
         self.refused.append(_Refused(*why))
         return self.refused[-1]
 
-    def _to_object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Refused:
+    def _to_object(self, pairs: list[tuple[str, object]]) -> dict[str, object] | _Refused:
         read = dict(pairs)
         if len(read) == len(pairs):
             return read
@@ -203,21 +203,28 @@ def _refuse_constant(_: str) -> None:
     raise BodyProblem(400, "the body is not JSON: NaN and Infinity are not numbers in JSON")
 
 
-def _first_twice(pairs: list[tuple[str, Any]]) -> str:
+def _first_twice(pairs: list[tuple[str, object]]) -> str:
     counts = Counter(key for key, _ in pairs)
     return next(key for key, count in counts.items() if count > 1)
 
 
-def _faults(document: Any) -> list[FieldFault]:
+class _Place(NamedTuple):
+    """Where a part lies: below ``parent`` (None: the document itself), at a key or an index."""
+
+    parent: "_Place | None"
+    key: str | int
+
+
+def _faults(document: object) -> list[FieldFault]:
     """Return the first of what was refused in a document, by its place, in one walk through it.
 
     A place is held as its parent's place and its key, so that none takes longer for its depth.
     """
     faults: list[FieldFault] = []
-    waiting: list[tuple[Any, Any]] = [((), document)]
+    waiting: list[tuple[_Place | None, object]] = [(None, document)]
     while waiting and len(faults) < _MAX_FAULTS:
         place, part = waiting.pop()
-        children: list[tuple[str | int, Any]] = []
+        children: list[tuple[str | int, object]] = []
         if isinstance(part, _Refused):
             key = () if part.key is None else (part.key,)
             faults.append(FieldFault((*_path(place), *key), part.code, part.message))
@@ -225,13 +232,13 @@ def _faults(document: Any) -> list[FieldFault]:
             children = list(part.items())
         elif isinstance(part, list):
             children = list(enumerate(part))
-        waiting += [((place, key), child) for key, child in reversed(children)]
+        waiting += [(_Place(place, key), child) for key, child in reversed(children)]
     return faults
 
 
-def _path(place: Any) -> list[str | int]:
+def _path(place: _Place | None) -> list[str | int]:
     path: list[str | int] = []
-    while place:
-        place, key = place
-        path.append(key)
+    while place is not None:
+        path.append(place.key)
+        place = place.parent
     return path[::-1]

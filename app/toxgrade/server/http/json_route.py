@@ -3,23 +3,25 @@
 from collections.abc import Callable, Coroutine
 from functools import partial
 from itertools import chain
-from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
+from toxgrade.errors import FieldFault, TooLarge
 from toxgrade.server.http.addresses import declared_parameters, refuse_other_parameters
 from toxgrade.server.http.authorization import declared_access
 from toxgrade.server.http.body import BodyProblem, limited_body, read_json
 from toxgrade.server.http.long_bodies import is_long
-from toxgrade.server.http.long_lists import refuse_long_lists
 from toxgrade.server.http.service import service_of
 
 _VALUES_EACH = 20  # A result has some 13 fields.
+_VALUES_OF_ENTRY = 150
 _SMALL_BYTES = 10_000
 _MAX_FIELDS = 100  # No object of ours has half as many; a dictionary of names lies deeper.
+
+Handler = Callable[[Request], Coroutine[object, None, Response]]
 
 
 class JsonRoute(APIRoute):
@@ -32,7 +34,7 @@ class JsonRoute(APIRoute):
     def request_class(self) -> "type[JsonRequest]":
         return JsonRequest
 
-    def checked(self) -> Callable[[Request], Coroutine[Any, Any, "JsonRequest"]]:
+    def checked(self) -> "Check":
         """Return what checks caller and address, and gives the request whose body is then read."""
         access, declared = declared_access(self.dependencies), declared_parameters(self)
         is_strict = self.path.startswith("/v1/")
@@ -51,7 +53,7 @@ class JsonRoute(APIRoute):
         """Return whether the body is JSON that a handler or FastAPI reads, not a file."""
         return self.body_field is not None
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> Handler:
         handle, check = super().get_route_handler(), self.checked()
         if self.reads_json:
             return handler_of(check, handle)
@@ -63,9 +65,8 @@ class JsonRoute(APIRoute):
 
 
 def handler_of(
-    check: Callable[[Request], Coroutine[Any, Any, "JsonRequest"]],
-    handle: Callable[[Any], Coroutine[Any, Any, Response]],
-) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    check: "Check", handle: "Callable[[JsonRequest], Coroutine[object, None, Response]]"
+) -> Handler:
     """Return what checks a request, reads its body and handles it: a long one in another loop."""
 
     async def read(request: Request) -> Response:
@@ -101,10 +102,10 @@ class JsonRequest(Request):
         """How many values the JSON may have."""
         return int(self.app.state.service.settings.max_results) * _VALUES_EACH
 
-    async def json(self) -> Any:
+    async def json(self) -> object:
         return self.parse(await self.body())
 
-    def parse(self, body: bytes) -> Any:
+    def parse(self, body: bytes) -> object:
         """Return the document in the body; raise ``BodyProblem`` as ``read_json`` does."""
         if len(body) <= _SMALL_BYTES:  # It cannot hold too much of anything.
             return read_json(body)
@@ -113,13 +114,33 @@ class JsonRequest(Request):
         return document
 
 
-def _refuse_wide(document: Any) -> None:
+Check = Callable[[Request], Coroutine[object, None, JsonRequest]]
+"""Checks caller and address, and gives the request whose body is then read."""
+
+
+def _refuse_wide(document: object) -> None:
     """Refuse objects of too many fields: naming each unknown one takes long."""
     lists = document.values() if isinstance(document, dict) else ()
     inner = (item for each in lists if isinstance(each, list) for item in each)
     for item in chain([document], inner):
         if isinstance(item, dict) and len(item) > _MAX_FIELDS:
             raise BodyProblem(422, f"an object has more than {_MAX_FIELDS} fields")
+
+
+def _refuse_long_lists(document: object, most: int) -> None:
+    """Refuse a body with a field whose list has more than ``most`` items, before each is validated.
+
+    What is found wrong of an item takes hundreds of times the memory of the item.
+
+    Raises:
+        TooLarge: it names the field, if that is a name of ours.
+    """
+    fields = document.items() if isinstance(document, dict) else ()
+    for name, items in fields:
+        if isinstance(items, list) and len(items) > most:
+            fault = FieldFault((name,), "too-many", f"at most {most} in one request")
+            text = f"more than {most} results: send a batch, graded by `toxgrade grade`"
+            raise TooLarge(text, [fault])
 
 
 def _is_json(content_type: str) -> bool:
@@ -136,7 +157,7 @@ class DirectRoute(JsonRoute):
     value. The OpenAPI document, validation and errors are those of a ``JsonRoute``.
     """
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> Handler:
         check, body, endpoint = self.checked(), self.body_field, self.endpoint
         assert body is not None
         path_params, (body_param,) = self.dependant.path_params, self.dependant.body_params
@@ -147,7 +168,7 @@ class DirectRoute(JsonRoute):
             if document is None:
                 raise RequestValidationError([{"type": "missing", "loc": ("body",), "msg": ""}])
             if len(sent_body) > _SMALL_BYTES:
-                refuse_long_lists(document, sent.app.state.service.settings.max_results)
+                _refuse_long_lists(document, sent.app.state.service.settings.max_results)
             content, errors = body.validate(document, {}, loc=("body",))
             arguments = {body_param.name: content}
             for field in path_params:
@@ -160,3 +181,30 @@ class DirectRoute(JsonRoute):
             return answer
 
         return handler_of(check, handle)
+
+
+class BundleRequest(JsonRequest):
+    """A request whose body has at most ``TOXGRADE_MAX_BUNDLE_BYTES``."""
+
+    media_type = "application/fhir+json"
+
+    @property
+    def most_bytes(self) -> int:
+        return int(self.app.state.service.settings.max_bundle_bytes)
+
+    @property
+    def most_values(self) -> int:
+        """How many values a Bundle may have: an Observation with all its metadata has some 80."""
+        return int(self.app.state.service.settings.max_bundle_entries) * _VALUES_OF_ENTRY
+
+
+class BundleRoute(JsonRoute):
+    """A route whose body is read by ``BundleRequest``."""
+
+    @property
+    def reads_json(self) -> bool:
+        return "POST" in (self.methods or ())
+
+    @property
+    def request_class(self) -> type[JsonRequest]:
+        return BundleRequest

@@ -2,8 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 from weakref import WeakValueDictionary
 
 T = TypeVar("T")
@@ -52,10 +52,9 @@ class LongBodies:
         async def run() -> T:
             return await work()
 
-        coroutine: Coroutine[Any, Any, T] = run()
         turn = self._turns.setdefault(caller, asyncio.Semaphore(_OF_ONE_CALLER))
         async with turn, self._places:
-            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+            future = asyncio.run_coroutine_threadsafe(run(), self._loop)
             return await asyncio.wrap_future(future)
 
     def close(self) -> None:

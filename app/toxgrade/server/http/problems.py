@@ -9,11 +9,12 @@ import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
+from pydantic_core import ErrorDetails
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from toxgrade.errors import (
     Conflict,
@@ -147,7 +148,7 @@ async def _on_own(request: Request, error: Exception) -> Response:
 async def _on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     body = getattr(request.scope.get("route"), "body_field", None)
-    model = body.field_info.annotation if body else None
+    model = _model(body.field_info.annotation) if body else None
     found = error.errors()
     text = "the request has fields that cannot be accepted"
     if len(found) > _MAX_FAULTS:
@@ -156,7 +157,7 @@ async def _on_validation(request: Request, error: Exception) -> Response:
     return _answer(request.scope, 422, text, faults)
 
 
-def _fault(found: dict[str, Any], model: Any) -> FieldFault:
+def _fault(found: ErrorDetails, model: type[BaseModel] | None) -> FieldFault:
     loc = tuple(found["loc"])
     if loc and loc[0] == "body":
         loc = loc[1:] or ("body",)
@@ -168,17 +169,17 @@ def _fault(found: dict[str, Any], model: Any) -> FieldFault:
     return FieldFault(loc, code, message)
 
 
-def _accepted(loc: tuple[str | int, ...], model: Any) -> str:
+def _accepted(loc: tuple[str | int, ...], model: type[BaseModel] | None) -> str:
     """List the accepted fields of the object in which an unknown field lies."""
     for part in loc[:-1]:
-        if isinstance(part, str):
+        if isinstance(part, str) and model:
             model = _model(model.model_fields[part].annotation)
-    return ", ".join(model.model_fields)
+    return ", ".join(model.model_fields if model else ())
 
 
-def _model(annotation: Any) -> Any:
+def _model(annotation: object) -> type[BaseModel] | None:
     """Return the model in an annotation: ``X | None``, ``list[X]`` or ``ReadAs``; else None."""
-    if hasattr(annotation, "model_fields"):
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     inner = (_model(getattr(part, "model", part)) for part in get_args(annotation))
     return next((found for found in inner if found is not None), None)
@@ -228,7 +229,7 @@ class LastResort:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
 
-        async def watch(message: Any) -> None:
+        async def watch(message: Message) -> None:
             nonlocal started
             started = started or message["type"] == "http.response.start"
             await send(message)

@@ -6,7 +6,6 @@ came. A database that does not answer is told later. Heads are sent as often as 
 
 import asyncio
 import time
-from typing import Any
 
 import structlog
 from sqlalchemy import Engine
@@ -61,7 +60,7 @@ class ProcessEvents:
             if await self._note("bad credentials", refused=bad, addresses=addresses):
                 self._guesses.told(bad)
 
-    async def _note(self, what: str, **facts: Any) -> bool:
+    async def _note(self, what: str, **facts: object) -> bool:
         """Add an entry, and return whether that was possible."""
         act = AuditAction(f"toxgrade {__version__}", what, INSTALLATION)
         try:

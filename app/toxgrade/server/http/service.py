@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 from anyio import to_thread
@@ -104,7 +104,7 @@ class Service(msgspec.Struct, frozen=True):
 
     async def store(
         self,
-        job: Callable[[Connection], Any],
+        job: Callable[[Connection], object],
         status: int = 201,
         *,
         study: str | None = None,

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import (
     BindParameter,
@@ -82,7 +81,7 @@ class Progress:
     phase_unknown: Mapping[str, int]
     quarantined: list[tuple[int, int, str]]
     upload_sha256: str
-    reading: Mapping[str, Any]
+    reading: Mapping[str, object]
     read_as: str | None
     software: str | None
     criteria_sha256: str | None
@@ -185,7 +184,7 @@ def cancel_batch(connection: Connection, study_name: str, batch_id: str) -> Prog
     return find_batch(connection, study_name, batch_id)
 
 
-def find_row(connection: Connection, study: Study, batch_id: str) -> Row[Any]:
+def find_row(connection: Connection, study: Study, batch_id: str) -> Row[tuple[object, ...]]:
     """Return a batch's own row.
 
     Raises:
@@ -198,7 +197,7 @@ def find_row(connection: Connection, study: Study, batch_id: str) -> Row[Any]:
     return row
 
 
-def _progress(connection: Connection, row: Row[Any]) -> Progress:
+def _progress(connection: Connection, row: Row[tuple[object, ...]]) -> Progress:
     of_batch = batch_tasks.c.batch_id == row.id
     quarantined = select(batch_tasks).where(of_batch, batch_tasks.c.state == "quarantined")
     tasks = connection.execute(quarantined.order_by(batch_tasks.c.number)).all()

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 
@@ -121,7 +121,8 @@ class Partition:
 
     def named_columns(self, chunk: pl.DataFrame) -> dict[str, str]:
         """Return the input's name of each of our columns; ``chunk`` is what ``read`` returns."""
-        given: Any = chunk.schema["given"]
+        given = chunk.schema["given"]
+        assert isinstance(given, pl.Struct)
         header = [field.name for field in given.fields]
         return dict(recognise(header, "labs", self._reading).named)
 

@@ -7,7 +7,8 @@ stored are kept.
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from datetime import date, time
+from typing import NamedTuple
 
 import polars as pl
 
@@ -142,9 +143,11 @@ class ChunkRows:
         for patient in self.patients:
             self._compare(patient)
 
-    def _row(self, texts: Texts, *days: Any) -> _Row:
-        start, end, time, died = days
-        courses = (Course(start, end, start_time=time),) if start or end else ()
+    def _row(
+        self, texts: Texts, start: date | None, end: date | None, at: time | None,
+        died: date | None,
+    ) -> _Row:  # fmt: skip
+        courses = (Course(start, end, start_time=at),) if start or end else ()
         lab = lab_result(texts)
         refused = refusal(texts, lab, courses, died)
         if refused is None:

@@ -7,7 +7,7 @@ commits only under the newest fence: a worker that was killed, or overtaken, lea
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import (
     ColumnElement,
@@ -112,7 +112,7 @@ def claim(connection: Connection, worker: WorkerProfile) -> Task | None:
     return task
 
 
-def _next(worker: WorkerProfile, now: ColumnElement[float]) -> Select[Any]:
+def _next(worker: WorkerProfile, now: ColumnElement[float]) -> Select[tuple[object, ...]]:
     """Return a query that locks the task that ``claim`` takes at ``now``."""
     free = or_(batch_tasks.c.lease_until.is_(None), batch_tasks.c.lease_until < now)
     suitable = or_(

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import msgspec
 from fastapi import APIRouter
@@ -31,7 +30,7 @@ _EXAMPLE = (
     "OBX|1|NM|1975-2^Bilirubin^LN||1.8|mg/dL|0.2-1.2|H|||F\r"
 )
 _HEADER_BYTES = 4096  # The header of a message that is not taken is looked for in so many.
-_CONTENT: dict[str, Any] = {_MEDIA: {"schema": {"type": "string"}}}
+_CONTENT: dict[str, object] = {_MEDIA: {"schema": {"type": "string"}}}
 
 
 @router.post(

@@ -5,7 +5,7 @@ import uuid
 from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import httpx
 from joserfc import jwt
@@ -101,7 +101,7 @@ def read_key(path: Path) -> Key:
         RequestError: the file holds no such key.
     """
     try:
-        key = import_key(read_object(path.read_bytes()))
+        key = import_key(cast("dict[str, str | list[str]]", read_object(path.read_bytes())))
         curve_fits = key.key_type == "RSA" or key.get("crv") == "P-384"
         if key.is_private and key.key_type in _ALGORITHMS and curve_fits and key.get("kid"):
             return key

@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import httpx
 
 from toxgrade.errors import RequestError, SourceError
-from toxgrade.fhir.elements import object_of, objects, text_of
+from toxgrade.fhir.elements import Element, object_of, objects, text_of
 from toxgrade.server.ehr.prefetch import is_outcome, is_partial
 from toxgrade.server.ehr.pull.authorization import Authorization
 from toxgrade.server.ehr.pull.http_client import Calls, HttpAnswer, read_object
@@ -34,7 +33,7 @@ class NotTaken(SourceError):
 class Found:
     """The resources that a search found, as often as they came; ``gaps`` say what did not come."""
 
-    resources: list[dict[str, Any]] = field(default_factory=list)
+    resources: list[dict[str, object]] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
 
     def add(self, other: "Found") -> None:
@@ -73,7 +72,7 @@ class Server:
         self.clock: datetime | None = None
         self.takes_since = True
 
-    def resource(self, path: str) -> dict[str, Any]:
+    def resource(self, path: str) -> dict[str, object]:
         """Return one resource, such as ``Patient/7``.
 
         Raises:
@@ -109,7 +108,7 @@ class Server:
             found.gaps.append(f"the server found more of {kind} than it sent")
         return found
 
-    def _pages(self, url: httpx.URL, kind: str) -> Iterator[dict[str, Any]]:
+    def _pages(self, url: httpx.URL, kind: str) -> Iterator[dict[str, object]]:
         seen, size = set(), 0
         while True:
             seen.add(url)
@@ -152,7 +151,7 @@ class Server:
         return httpx.Request("GET", url, headers=_FHIR_JSON | shown)
 
 
-def _object(answer: HttpAnswer) -> dict[str, Any]:
+def _object(answer: HttpAnswer) -> dict[str, object]:
     """Return the resource of an answer that succeeded; else raise SourceError."""
     if answer.status == 401:
         raise SourceError("the server answered 401: it does not accept who we say we are")
@@ -165,7 +164,7 @@ def _object(answer: HttpAnswer) -> dict[str, Any]:
     return read_object(answer.body)
 
 
-def _checked(outcome: Mapping[str, Any]) -> bool:
+def _checked(outcome: Element) -> bool:
     """Return whether an outcome among results says that others are missing.
 
     Raises:
@@ -177,7 +176,7 @@ def _checked(outcome: Mapping[str, Any]) -> bool:
     return is_partial(outcome)
 
 
-def _relative(resource: dict[str, Any], full_url: str) -> dict[str, Any]:
+def _relative(resource: dict[str, object], full_url: str) -> dict[str, object]:
     """Return a resource whose subject is relative if it lies where the resource itself does.
 
     A server behind a proxy may name itself by another address than the one that it is asked at.

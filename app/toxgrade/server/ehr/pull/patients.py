@@ -1,13 +1,12 @@
 """What is read of a patient on a FHIR server: results and courses, as they can be stored."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from toxgrade.errors import SourceError
 from toxgrade.fhir.bundle import Contents, read_bundle
-from toxgrade.fhir.elements import text_of
+from toxgrade.fhir.elements import Element, text_of
 from toxgrade.fhir.results import Accepted
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Graders, Rules
@@ -98,7 +97,7 @@ def _refuse_others(contents: Contents) -> None:
         raise SourceError("the server answered with another patient's")
 
 
-def _told(contents: Contents, found: Sequence[Mapping[str, Any]]) -> list[str]:
+def _told(contents: Contents, found: Sequence[Element]) -> list[str]:
     """Return the notes in words, with the kind of each resource; ids stay in the EHR."""
 
     def kind(match: re.Match[str]) -> str:

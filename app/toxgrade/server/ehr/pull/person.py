@@ -3,10 +3,9 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from toxgrade.errors import RequestError, SourceError
-from toxgrade.fhir.elements import object_of, objects, text_of
+from toxgrade.fhir.elements import Element, object_of, objects, text_of
 from toxgrade.server.ehr.pull.fhir_server import NotThere, Server
 
 _MOST = 20  # Nobody was merged from more resources; a server that names more leads in a circle.
@@ -26,11 +25,11 @@ class Person:
 
     base: str
     own: str
-    in_use: Mapping[str, Any]
+    in_use: Element
     versions: Mapping[str, str | None]
     told: tuple[str, ...] = ()
 
-    def named_by_own(self, resource: dict[str, Any]) -> dict[str, Any]:
+    def named_by_own(self, resource: dict[str, object]) -> dict[str, object]:
         """Return a resource with the own id as its subject if that is another id of the person."""
         subject = object_of(resource.get("subject"))
         if _id_here(subject, self.base) not in self.versions:
@@ -46,7 +45,7 @@ def read_person(server: Server, listed: Sequence[str]) -> Person:
         RequestError: those listed are certainly not one person.
     """
     base, waiting = str(server.base), list(listed)
-    found: dict[str, Mapping[str, Any]] = {}
+    found: dict[str, Element] = {}
     while waiting:
         if (fhir_id := waiting.pop(0)) in found:
             continue
@@ -67,7 +66,7 @@ def read_person(server: Server, listed: Sequence[str]) -> Person:
     return Person(base, *in_use, versions, tuple(_told(found, base)))
 
 
-def _read(server: Server, fhir_id: str) -> dict[str, Any]:
+def _read(server: Server, fhir_id: str) -> dict[str, object]:
     patient = server.resource(f"Patient/{fhir_id}")
     if patient.get("resourceType") != "Patient":
         raise SourceError("the server answered with another resource than the Patient")
@@ -78,7 +77,7 @@ def _read(server: Server, fhir_id: str) -> dict[str, Any]:
     return patient
 
 
-def _merged(patient: Mapping[str, Any], base: str) -> list[str]:
+def _merged(patient: Element, base: str) -> list[str]:
     """Return the ids of Patients that this one replaces or is replaced by, and its own."""
     linked = [
         found
@@ -100,7 +99,7 @@ def _plain(base: str) -> str:
     return base.partition("://")[2].lower()
 
 
-def _in_use(found: Mapping[str, Mapping[str, Any]]) -> tuple[str, Mapping[str, Any]]:
+def _in_use(found: Mapping[str, Element]) -> tuple[str, Element]:
     """Return id and resource of the Patient that none replaced; the first, if there are several.
 
     Raises:
@@ -119,11 +118,11 @@ def _in_use(found: Mapping[str, Mapping[str, Any]]) -> tuple[str, Mapping[str, A
     return next(iter(used.items()))
 
 
-def _types(patient: Mapping[str, Any]) -> list[object]:
+def _types(patient: Element) -> list[object]:
     return [link.get("type") for link in objects(patient.get("link"))]
 
 
-def _told(found: Mapping[str, Mapping[str, Any]], base: str) -> Iterator[str]:
+def _told(found: Mapping[str, Element], base: str) -> Iterator[str]:
     for patient in found.values():
         for link in objects(patient.get("link")):
             other = object_of(link.get("other"))

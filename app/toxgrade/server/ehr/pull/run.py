@@ -1,23 +1,29 @@
 """A pull: one patient after the other is read, graded and stored; what did not succeed is told."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+from datetime import date, time
 from functools import partial
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from toxgrade.errors import RequestError, SourceError
 from toxgrade.fhir.results import Accepted
+from toxgrade.grading.result import Course
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.ehr.pull.fhir_server import Server
-from toxgrade.server.ehr.pull.keep import Kept, keep
-from toxgrade.server.ehr.pull.patients import pull_patient
+from toxgrade.server.ehr.pull.patients import Pulled, pull_patient
 from toxgrade.server.ehr.pull.person import Person, read_person
 from toxgrade.server.ehr.pull.wanted import Done, Wanted
 from toxgrade.server.records.audit_log import AuditAction
+from toxgrade.server.records.change import Submission
+from toxgrade.server.records.current_state import current_courses
 from toxgrade.server.records.db.engine import read_only
-from toxgrade.server.records.pull_marks import PullMark, find_pull_mark
-from toxgrade.server.records.studies import find_study
+from toxgrade.server.records.patient_record import PatientRecord, put_patient
+from toxgrade.server.records.patients import lock_patient
+from toxgrade.server.records.pull_marks import PullMark, find_pull_mark, save_pull_mark
+from toxgrade.server.records.store import store
+from toxgrade.server.records.studies import find_study, lock_study
 from toxgrade.server.records.writer import Writer
 
 _IN_A_ROW = 3  # The pull stops when the server has failed for so many patients in a row.
@@ -34,6 +40,27 @@ class Target:
     graders: Graders
     accepted: Accepted
     actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How much was stored of patients; ``undated`` results, and those after death, were not."""
+
+    results: int
+    gradings: int
+    undecided: int
+    undated: int
+    after_death: int
+
+    def __add__(self, other: "Kept") -> "Kept":
+        return Kept(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def __str__(self) -> str:
+        return (
+            f"{self.results:,} results, {self.gradings:,} gradings, {self.undecided:,} undecided;"
+            f" not stored for want of a day: {self.undated:,},"
+            f" dated after the recorded death: {self.after_death:,}"
+        )
 
 
 @dataclass(slots=True)
@@ -98,7 +125,7 @@ class Pull:
         )
         if not pulled.is_empty:
             job = partial(
-                keep, study=target.study, patient=one.patient, source=str(self._server.base),
+                _keep, study=target.study, patient=one.patient, source=str(self._server.base),
                 pulled=pulled, graders=target.graders,
             )  # fmt: skip
             act = AuditAction(target.actor, "toxgrade pull", target.study, one.patient)
@@ -153,3 +180,33 @@ def _reason(error: Exception) -> str:
     faults = error.faults[:3] if isinstance(error, RequestError) else []
     places = [f"{'.'.join(map(str, f.loc))}: {f.message}" for f in faults]
     return "; ".join([str(error), *places])
+
+
+def _keep(
+    connection: Connection, study: str, patient: str, source: str, pulled: Pulled, graders: Graders
+) -> Kept:
+    """Store what was pulled under the study's pseudonym, and up to when that is from this source.
+
+    Raises:
+        RequestError: a name or a result cannot be accepted, or the patient was erased.
+    """
+    if pulled.courses:
+        patient_id = lock_patient(connection, lock_study(connection, study), patient).id
+        recorded = {_dates(course): course for course in current_courses(connection, patient_id)}
+        # A recorded course keeps its dose, because Procedures have none.
+        courses = tuple(recorded.get(_dates(course), course) for course in pulled.courses)
+        put_patient(connection, study, patient, PatientRecord(courses, None), graders)
+    submission = Submission(
+        study, patient, pulled.results, None, is_message=True, passes_over_after_death=True
+    )
+    stored = store(connection, submission, graders)
+    late = len(stored.after_death)
+    if pulled.mark and not late:  # Else all is read again: the day of death may be wrong.
+        found = find_study(connection, study)
+        save_pull_mark(connection, found, patient, source, pulled.mark)
+    undecided = sum(grade["grade"] is None for grade in stored.grades)
+    return Kept(len(pulled.results) - late, len(stored.grades), undecided, pulled.undated, late)
+
+
+def _dates(course: Course) -> tuple[date | None, time | None, date | None, bool]:
+    return course.start, course.start_time, course.end, course.ongoing

@@ -5,11 +5,10 @@ Courses are asked for as a whole each time, because all that are recorded are re
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Any
 
 from toxgrade import __version__
 from toxgrade.criteria.model import Criteria
@@ -19,6 +18,7 @@ from toxgrade.fhir.elements import (
     RADIOTHERAPY_COURSE,
     SNOMED,
     SNOMED_REQUESTED,
+    Element,
     object_of,
 )
 from toxgrade.fhir.results import Accepted
@@ -90,7 +90,7 @@ def asked_sha256(
     return sha256(json.dumps(asked).encode()).hexdigest()
 
 
-def last_updated(resource: Mapping[str, Any]) -> datetime | None:
+def last_updated(resource: Element) -> datetime | None:
     """Return when the server last changed a resource; None where it does not say, or as year 1."""
     text = object_of(resource.get("meta")).get("lastUpdated")
     try:
@@ -100,7 +100,7 @@ def last_updated(resource: Mapping[str, Any]) -> datetime | None:
     return found.astimezone(UTC) if found and found.tzinfo and 1970 < found.year < 9999 else None
 
 
-def _observations(found: Found) -> list[dict[str, Any]]:
+def _observations(found: Found) -> list[dict[str, object]]:
     return [one for one in found.resources if one["resourceType"] == "Observation"]
 
 

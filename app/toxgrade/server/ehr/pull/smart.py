@@ -4,14 +4,13 @@ SMART 1 writes ``system/Patient.read``, SMART 2 ``system/Patient.rs``; many serv
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import httpx
 
 from toxgrade.errors import SourceError
-from toxgrade.fhir.elements import object_of, objects
+from toxgrade.fhir.elements import Element, object_of, objects
 from toxgrade.server.ehr.pull.http_client import Calls, read_object
 from toxgrade.server.settings import is_loopback
 
@@ -67,7 +66,7 @@ def find_token_endpoint(base: httpx.URL, calls: Calls) -> TokenEndpoint:
     return TokenEndpoint(_https(endpoint), first if first != second else by_capabilities)
 
 
-def _document(address: httpx.URL, calls: Calls) -> Mapping[str, Any]:
+def _document(address: httpx.URL, calls: Calls) -> Element:
     """Return what lies at an address; nothing where that is a web page, say, or not there."""
     answer = calls.call(lambda: httpx.Request("GET", address, headers=_JSON))
     try:
@@ -76,7 +75,7 @@ def _document(address: httpx.URL, calls: Calls) -> Mapping[str, Any]:
         return {}
 
 
-def _extensions(statement: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _extensions(statement: Element) -> Iterator[dict[str, object]]:
     """Yield the extensions on the security of a CapabilityStatement, with those inside them."""
     for rest in objects(statement.get("rest")):
         for extension in objects(object_of(rest.get("security")).get("extension")):
