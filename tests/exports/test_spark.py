@@ -11,8 +11,8 @@ import pytest
 from tests.exports.synthetic_export import write_export
 from tests.server.jobs.stored import GRADERS
 from toxgrade.errors import CriteriaError, FileError
-from toxgrade.exports.grade_frame import GRADE_COLUMNS
 from toxgrade.grading.columns.grader import grade_rows
+from toxgrade.grading.fields import FILE_COLUMNS
 from toxgrade.grading.phase import PRESETS, read_window
 from toxgrade.grading.rules import Rules
 from toxgrade.tabular.mapping import OURS
@@ -179,7 +179,7 @@ def test_columns_keep_their_names_and_types_whatever_these_are(spark: "SparkSess
     )
     (row,) = grade(labs).collect()
     (given,) = labs.collect()
-    added = [*GRADE_COLUMNS]
+    added = [*FILE_COLUMNS]
     kept = [{"Grade": "in_Grade"}.get(name, name) for name in labs.columns]
     assert row.__fields__ == [*kept, *added]
     assert tuple(row)[: len(given)] == tuple(given)

@@ -8,6 +8,7 @@ from toxgrade.criteria.reader import load
 from toxgrade.errors import FileError
 from toxgrade.grading.columns.grader import grade_rows
 from toxgrade.grading.dictionary import read_dictionary
+from toxgrade.grading.fields import FILE_COLUMNS
 from toxgrade.grading.normalize import Implausible
 from toxgrade.grading.phase import Window, read_window
 from toxgrade.grading.rules import Graders, Rules
@@ -17,13 +18,6 @@ from toxgrade.tabular.layouts import Layout, death_column, recognise, treatment_
 from toxgrade.tabular.parquet_xlsx import as_text
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS, parse_timezone
 from toxgrade.tabular.table import apart
-
-GRADE_COLUMNS = (
-    "term", "grade", "at_least", "at_most", "reason", "flags", "criterion", "phase",
-    "on_treatment", "days_from_end", "baseline_grade", "worse_than_baseline", "edition",
-)  # fmt: skip
-"""The columns that grading adds to a frame, in order."""
-
 
 DATES_TWICE = (
     "the labs have rt_start or rt_end beside a patients table: give the treatment dates once: as"
@@ -55,7 +49,7 @@ def grade(
     dates of that zone. ``dictionary``: a site's own names beside ours, as the tables ``analytes``,
     ``units`` and ``specimens``, theirs to ours.
 
-    Returns the columns of ``labs`` (a clashing one as ``in_NAME``), then ``GRADE_COLUMNS``: one row
+    Returns the columns of ``labs`` (a clashing one as ``in_NAME``), then ``FILE_COLUMNS``: one row
     for each row and term, in input order. ``term``, ``reason``, ``criterion``, ``phase`` and
     ``flags`` are Enum or Categorical; grades are Int8. ``grade`` is null where it is undecided, and
     then ``reason`` says why; it lies between ``at_least`` and ``at_most``.
@@ -80,8 +74,8 @@ def grade(
         courses, on="patient", how="left", maintain_order="left"
     )
     graded = grade_rows(dated, grader, rules.window)
-    ours = graded.with_columns(edition=pl.lit(grader.edition.name)).select("row", *GRADE_COLUMNS)
-    given = labs[ours["row"]].rename(apart(labs.columns, GRADE_COLUMNS))
+    ours = graded.with_columns(edition=pl.lit(grader.edition.name)).select("row", *FILE_COLUMNS)
+    given = labs[ours["row"]].rename(apart(labs.columns, FILE_COLUMNS))
     return pl.concat([given, ours.drop("row")], how="horizontal")
 
 

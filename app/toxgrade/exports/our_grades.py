@@ -10,9 +10,9 @@ import polars as pl
 
 from toxgrade.criteria.model import Criteria, Edition
 from toxgrade.errors import FileError
-from toxgrade.exports.grade_frame import GRADE_COLUMNS
 from toxgrade.exports.regrading import OurGrading, Regrader
 from toxgrade.exports.their_grades import key, require, require_grades
+from toxgrade.grading.fields import ADAM_NAMES, FILE_COLUMNS
 from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.rules import Rules
@@ -26,8 +26,7 @@ _ADAM = ReadOptions(columns=ColumnMap({
     "patient": "USUBJID", "collected": "ADTC", "analyte": "PARAMCD", "value": "AVALC",
     "unit": "AVALU", "lln": "ANRLO", "uln": "ANRHI",
 }))  # fmt: skip
-_ADAM_NAMES = {"term": "ATOXDSC", "at_least": "ATOXMIN", "at_most": "ATOXMAX",
-               "reason": "ATOXREAS", "phase": "APHASE", "edition": "ATOXVER"}  # fmt: skip
+_READ = ("term", "at_least", "at_most", "reason", "phase", "edition")
 _BEFORE = ("baseline", "pre_treatment")
 
 
@@ -71,12 +70,12 @@ def read_our_grades(
     """
     table = open_table(path, DEFAULT_OPTIONS, folder)
     declared = _read_manifest(path, table.sha256)
-    adam = "ATOXDSC" in table.columns
+    adam = ADAM_NAMES["term"] in table.columns
     options = _options(options, declared, table.columns)
     if options.columns.wide and not adam:
         text = "a wide export does not say which of its columns a grade is of"
         raise FileError(f"{path.name}: {text}; grade it with --names adam to compare it")
-    named = {name: _ADAM_NAMES[name] if adam else name for name in _ADAM_NAMES}
+    named = {name: ADAM_NAMES[name] if adam else name for name in _READ}
     require(table.columns, [*keys.values(), *named.values()], path.name)
     columns = {name: key(column) for name, column in keys.items()}
     columns |= {name: pl.col(column).cast(pl.String) for name, column in named.items()}
@@ -139,7 +138,7 @@ def _options(given: ReadOptions, declared: _Declared | None, header: Sequence[st
 
 
 def _renamed(column: str, header: Sequence[str]) -> str:
-    while column in ("row", *GRADE_COLUMNS) and f"in_{column}" in header:
+    while column in ("row", *FILE_COLUMNS) and f"in_{column}" in header:
         column = f"in_{column}"
     return column
 

@@ -63,7 +63,7 @@ def grade(
     or ``end+3m``, or a ``Window``. ``interpretations``: by name, the choices that are not the
     default ones. ``dictionary``: a site's own names, as for ``toxgrade.grade``.
 
-    Returns the columns of ``labs`` (a clashing one as ``in_NAME``), then ``GRADE_COLUMNS`` as
+    Returns the columns of ``labs`` (a clashing one as ``in_NAME``), then ``FILE_COLUMNS`` as
     ``toxgrade grade`` gives them: one row for each row and term, in no order. Of rows that differ
     in nothing that is graded, which one is the baseline is decided by all their columns.
 

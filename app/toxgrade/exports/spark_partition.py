@@ -17,9 +17,9 @@ import pyarrow as pa  # type: ignore[import-untyped]
 
 from toxgrade.criteria.reader import load
 from toxgrade.errors import FileError
-from toxgrade.exports.grade_frame import GRADE_COLUMNS
 from toxgrade.grading.columns import baselines
 from toxgrade.grading.columns.grader import ColumnGrader
+from toxgrade.grading.columns.output import FILE_SCHEMA
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.tabular.courses import Courses, treatment_dates
 from toxgrade.tabular.layouts import recognise
@@ -34,10 +34,8 @@ IDENTITY, ERROR = "identity", "toxgrade_error"
 _COURSE = dict.fromkeys((PATIENT, START, END, DIED), pl.String)
 _PIECE = 100_000  # Rows graded at a time; they and their grades take some 100 MB.
 _BATCH = 10_000  # Rows handed to Spark at a time, as many as it hands over.
-ADDED = dict.fromkeys((*GRADE_COLUMNS, ERROR), pa.string()) | {
-    "grade": pa.int8(), "at_least": pa.int8(), "at_most": pa.int8(), "on_treatment": pa.bool_(),
-    "days_from_end": pa.int32(), "baseline_grade": pa.int8(), "worse_than_baseline": pa.bool_(),
-}  # fmt: skip
+_ARROW = {pl.Int8: pa.int8(), pl.Int32: pa.int32(), pl.Boolean: pa.bool_(), pl.String: pa.string()}
+ADDED = {name: _ARROW[kind] for name, kind in FILE_SCHEMA.items()} | {ERROR: pa.string()}
 """The columns that grading adds, with their types; ``ERROR`` is the last and removed at the end."""
 
 

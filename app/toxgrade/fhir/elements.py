@@ -5,7 +5,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
-from toxgrade.criteria.model import Analyte, Term
+from toxgrade.criteria.model import Analyte
 from toxgrade.grading.units import Names
 
 UCUM = "http://unitsofmeasure.org"
@@ -159,10 +159,10 @@ _NCIT = {
 }
 
 
-def term_codings(term: Term) -> list[dict[str, str]]:
+def term_codings(term: str, meddra: str) -> list[dict[str, str]]:
     """Return the codings of a CTCAE term: MedDRA, and NCI Thesaurus where its concept is known."""
-    found = [{"system": MEDDRA, "code": term.meddra, "display": term.name}]
-    if concept := _NCIT.get(term.meddra):
+    found = [{"system": MEDDRA, "code": meddra, "display": term}]
+    if concept := _NCIT.get(meddra):
         found.append({"system": NCIT, "code": concept})
     return found
 

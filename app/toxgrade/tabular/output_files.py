@@ -16,14 +16,13 @@ import zstandard
 from polars.io.plugins import register_io_source
 
 from toxgrade.errors import FileError
+from toxgrade.grading.fields import ADAM_NAMES
 from toxgrade.spreadsheet import to_cell
 from toxgrade.tabular.formulas import without_formulas
 
-_ADAM_NAMES = {
-    "row": "SRCSEQ", "term": "ATOXDSC", "reason": "ATOXREAS", "flags": "ATOXFL",
-    "criterion": "ATOXCRIT", "phase": "APHASE", "on_treatment": "ONTRTFL",
-    "days_from_end": "ADYEND", "edition": "ATOXVER", "at_least": "ATOXMIN", "at_most": "ATOXMAX",
-}  # fmt: skip
+_BOUNDS = ("at_least", "at_most")
+_IN_ADAM = {"row": "SRCSEQ"} | dict(sorted(ADAM_NAMES.items(), key=lambda it: it[0] in _BOUNDS))
+"""Our columns with their names there; the bounds are the last."""
 _SUFFIXES = (".csv", ".tsv", ".ndjson", ".parquet")
 _COMPRESSED = (".gz", ".zst")
 STDOUT = Path("-")
@@ -64,7 +63,7 @@ def as_adam(rows: pl.DataFrame, graded: pl.DataFrame, high: Mapping[str, bool]) 
         pl.when(~pl.col("upward")).then("baseline_grade").alias("BTOXGRL"),
         pl.when(pl.col("phase").cast(pl.String) == "baseline").then(yes).alias("ABLFL"),
         pl.when(after & pl.col("worse_than_baseline")).then(yes).alias("TRTEMFL"),
-        *(pl.col(ours).alias(adam) for ours, adam in _ADAM_NAMES.items() if ours in graded.columns),
+        *(pl.col(ours).alias(adam) for ours, adam in _IN_ADAM.items() if ours in graded.columns),
     )
     return values.hstack(grades)
 

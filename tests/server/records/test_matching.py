@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import permutations
 from typing import Any
 
@@ -16,11 +16,15 @@ from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.result import WITHDRAWN, LabResult
 from toxgrade.grading.rules import Graders, Rules
-from toxgrade.server.records.current_state import stored_result
 from toxgrade.server.records.doubts import flag_doubts, twins
 from toxgrade.server.records.identity import OWN_NUMBER
 from toxgrade.server.records.matching import Matcher
-from toxgrade.server.records.new_rows import result_row
+from toxgrade.server.records.stored_results import (
+    VERSION_COLUMNS,
+    Version,
+    read_version,
+    version_row,
+)
 
 _GRADER: TermGrader = Graders(load()).for_rules(Rules())
 _NAMES = _GRADER.names
@@ -171,8 +175,10 @@ def test_what_was_stored_without_a_scope_is_found_again() -> None:
 def test_scopes_are_read_however_they_were_once_written(
     stored: str | None, sent: str | None
 ) -> None:
-    row = result_row(_result(("6.8", "final", _8), source_scope=stored))
-    assert stored_result(row).source_scope == sent
+    version = Version("1", 1, _result(("6.8", "final", _8), source_scope=stored))
+    row = version_row(version) | {"patient_id": 1, "id": 1, "recorded_at": datetime.now(UTC)}
+    kept = read_version([row[column.name] for column in VERSION_COLUMNS])
+    assert kept.result.source_scope == sent
 
 
 def test_a_resource_of_a_server_is_one_whatever_its_time() -> None:

@@ -8,6 +8,7 @@ import polars as pl
 from toxgrade.criteria.model import Term
 from toxgrade.grading.columns.lookup_tables import REASON_CODES
 from toxgrade.grading.columns.phase import PHASE_TYPE
+from toxgrade.grading.fields import FILE_COLUMNS, IN_BATCHES, Field
 from toxgrade.grading.flags import STORED_FLAGS, Flag, Reason
 
 _NOT_OF_GRADING = (*STORED_FLAGS, Flag.FILLED_DOWN)
@@ -18,6 +19,18 @@ FLAG_BITS = {
 FOR_COUNTING = ("who", "last", "unplaced", "may_be_acute", "may_be_late", "after_start")
 """The columns that only reductions of graded rows read; no file or frame of grades has them."""
 _GRADES = 6  # The grades are 0 to 5.
+
+
+def _dtype(field: Field) -> type[pl.DataType]:
+    if field.kind is int:
+        return {8: pl.Int8, 32: pl.Int32}[field.column.bits]
+    return pl.Boolean if field.kind is bool else pl.String
+
+
+BATCH_SCHEMA: dict[str, type[pl.DataType]] = {field.name: _dtype(field) for field in IN_BATCHES}
+"""The columns of a stored batch's graded rows: ``FILE_COLUMNS``, and ``because``."""
+FILE_SCHEMA = {name: BATCH_SCHEMA[name] for name in FILE_COLUMNS}
+"""The columns of files and frames, with texts for what is Enum or Categorical there."""
 
 
 def flag_bit(flag: Flag, when: pl.Expr) -> pl.Expr:
@@ -79,28 +92,17 @@ def to_output(tests: pl.DataFrame, terms: Sequence[Term]) -> pl.DataFrame:
     )
     place = named["term"].fill_null(len(terms))
     criterion = place * _GRADES + named["grade"].fill_null(0)
-    return named.select(
-        "row",
-        _term_names(terms).gather(place).alias("term"),
-        "grade",
-        "at_least",
-        "at_most",
-        _texts([reason.value for reason in Reason]).gather(named["reason"]).alias("reason"),
-        _flag_texts(named["flags"]).alias("flags"),
-        _criteria(terms).gather(criterion).alias("criterion"),
-        "phase",
-        "on_treatment",
-        "days_from_end",
-        "baseline_grade",
-        "worse_than_baseline",
-        *FOR_COUNTING,
+    texts = named.with_columns(
+        term=_term_names(terms).gather(place),
+        reason=_texts([reason.value for reason in Reason]).gather(named["reason"]),
+        flags=_flag_texts(named["flags"]),
+        criterion=_criteria(terms).gather(criterion),
     )
+    return texts.select("row", *_COMPUTED, *FOR_COUNTING)
 
 
-_OF_GRADE = (
-    "grade", "at_least", "at_most", "flags", "criterion", "on_treatment", "days_from_end",
-    "baseline_grade", "worse_than_baseline", "last",
-)  # fmt: skip
+_COMPUTED = tuple(name for name in FILE_COLUMNS if name != "edition")  # One for the whole frame.
+_OF_GRADE = (*(n for n in _COMPUTED if n not in ("term", "reason", "phase")), "last")
 
 
 def refuse(graded: pl.DataFrame, refused: pl.Series, reason: Reason) -> pl.DataFrame:

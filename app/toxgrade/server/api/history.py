@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query
 from fastapi.responses import JSONResponse, Response
+from msgspec.structs import asdict
 from pydantic import Field
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
@@ -60,8 +61,10 @@ async def history(
     """The grades of the same result and term, oldest first, each with the result as it was then."""
 
     def query(connection: Connection) -> list[dict[str, Any]]:
-        rows = grade_history(connection, study, patient, grade)
-        return [responses.stored(row) | {"audit": row["audit"]} for row in rows]
+        return [
+            responses.stored(row) | {"audit": asdict(entry) if entry else None}
+            for row, entry in grade_history(connection, study, patient, grade)
+        ]
 
     return {"history": await service.read(query)}
 
@@ -86,8 +89,8 @@ async def withdrawal(
 
     def save(connection: Connection) -> dict[str, Any]:
         withdraw(connection, study, patient, grade, asked.reason, service.graders)
-        rows = grade_history(connection, study, patient, grade)
-        return {"study": study, "patient": patient, "grade": responses.stored(rows[-1])}
+        last = grade_history(connection, study, patient, grade)[-1].grade
+        return {"study": study, "patient": patient, "grade": responses.stored(last)}
 
     return await service.store(save)
 

@@ -9,9 +9,10 @@ from uuid import uuid4
 from toxgrade.criteria.model import Edition
 from toxgrade.fhir.elements import OWN
 from toxgrade.fhir.results import Observed
+from toxgrade.grading.fields import GradeRow
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.units import Names
-from toxgrade.server.ehr.grade_bundle import Answers, Graded
+from toxgrade.server.ehr.grade_bundle import Answers
 
 Card = dict[str, object]
 
@@ -41,7 +42,7 @@ class _Latest:
     """The latest result of a term, and its highest acute or late grade with its date."""
 
     lab: LabResult
-    graded: Graded
+    graded: GradeRow
     highest: tuple[int, str] | None
 
 
@@ -66,17 +67,17 @@ def notice(summary: str, detail: str, edition: Edition) -> Card:
 
 def _by_term(
     observed: Sequence[Observed], answers: Answers
-) -> Iterable[list[tuple[LabResult, Graded]]]:
+) -> Iterable[list[tuple[LabResult, GradeRow]]]:
     """Return the results of each term with their grades, in the order of the values."""
-    found: dict[str, list[tuple[LabResult, Graded]]] = {}
+    found: dict[str, list[tuple[LabResult, GradeRow]]] = {}
     for one, grades in zip(observed, answers, strict=True):
         for graded in grades:
             if one.lab and graded.term:
-                found.setdefault(graded.term.name, []).append((one.lab, graded))
+                found.setdefault(graded.term, []).append((one.lab, graded))
     return found.values()
 
 
-def _latest(found: Sequence[tuple[LabResult, Graded]]) -> _Latest | None:
+def _latest(found: Sequence[tuple[LabResult, GradeRow]]) -> _Latest | None:
     """Return the newest result; where nothing is certain of it, the newest with bounds if worse.
 
     An unknown unit or another specimen (urine) must not hide the grade 4 of the day before.
@@ -95,7 +96,7 @@ def _latest(found: Sequence[tuple[LabResult, Graded]]) -> _Latest | None:
     return _Latest(lab, graded, max(since_start, default=None, key=lambda pair: pair[0]))
 
 
-def _newest(found: Sequence[tuple[LabResult, Graded]]) -> list[tuple[LabResult, Graded]]:
+def _newest(found: Sequence[tuple[LabResult, GradeRow]]) -> list[tuple[LabResult, GradeRow]]:
     """Return the results of the last instant where all have one, else of the newest day.
 
     Of a day it is the last one if all have a time of one offset, else all of that day.
@@ -111,8 +112,8 @@ def _newest(found: Sequence[tuple[LabResult, Graded]]) -> list[tuple[LabResult, 
 
 
 def _last(
-    found: Sequence[tuple[LabResult, Graded]], times: Sequence[date]
-) -> list[tuple[LabResult, Graded]]:
+    found: Sequence[tuple[LabResult, GradeRow]], times: Sequence[date]
+) -> list[tuple[LabResult, GradeRow]]:
     last = max(times)
     return [one for one, at in zip(found, times, strict=True) if at == last]
 
@@ -127,12 +128,12 @@ def _day(lab: LabResult) -> date:
     return lab.collected.last if lab.collected else date.min
 
 
-def _severity(graded: Graded) -> tuple[int, int]:
+def _severity(graded: GradeRow) -> tuple[int, int]:
     most = _SERIOUS if graded.at_most is None else graded.at_most
     return graded.at_least or 0, most
 
 
-def _indicator(graded: Graded) -> str | None:
+def _indicator(graded: GradeRow) -> str | None:
     match graded.at_least or 0:
         case 0 | 1:
             may_be_serious = graded.grade is None and _severity(graded)[1] >= _SERIOUS
@@ -145,20 +146,18 @@ def _indicator(graded: Graded) -> str | None:
             return "critical"
 
 
-def _order(graded: Graded) -> tuple[bool, int, str]:
-    name = graded.term.name if graded.term else ""
-    return not graded.worse_than_baseline, -(graded.at_least or 0), name
+def _order(graded: GradeRow) -> tuple[bool, int, str]:
+    return not graded.worse_than_baseline, -(graded.at_least or 0), graded.term or ""
 
 
 def _card(one: _Latest, indicator: str, edition: Edition, names: Names, link: str) -> Card:
     graded, value = one.graded, _value(one.lab, names)
-    assert graded.term is not None
     if graded.grade is not None:
         grade = f"Grade {graded.grade}"
     else:
         grade = f"Undecided grade, at least {graded.at_least or 0}"
         grade += f", at most {graded.at_most}" if graded.at_most is not None else ""
-    summary = f"{grade}: {graded.term.name} ({', '.join([*value, _phase_text(graded)])})"
+    summary = f"{grade}: {graded.term} ({', '.join([*value, _phase_text(graded)])})"
     detail = "\n".join(f"- {_escape_markdown(line)}" for line in _lines(one, edition))
     card = _frame(summary, detail, indicator, edition)
     pages = {"label": "All grades of this patient", "url": link, "type": "absolute"}
@@ -184,7 +183,7 @@ def _value(lab: LabResult, names: Names) -> list[str]:
     return [f"{lab.value.text} {unit.name}"] if lab.value and unit else []
 
 
-def _phase_text(graded: Graded) -> str:
+def _phase_text(graded: GradeRow) -> str:
     phase, days = _PHASES[graded.phase], graded.days_from_end
     if days is None or graded.phase not in ("acute", "late"):
         return phase

@@ -1,99 +1,34 @@
-"""Grading the values of a Bundle by person; new and stored grades have one shape, ``Graded``."""
+"""Grading the values of a Bundle by person; new and stored grades are rows of one shape."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
 
-from toxgrade.criteria.model import Term
+from msgspec.structs import replace
+
 from toxgrade.errors import FieldFault, RequestError, TooLarge
 from toxgrade.fhir.bundle import Contents, Treatment
 from toxgrade.fhir.elements import Note
 from toxgrade.fhir.reference_range import UNKNOWN_PERSON
 from toxgrade.fhir.results import Accepted, Observed, read_source
-from toxgrade.grading.digits import to_plain_text
+from toxgrade.grading.fields import GradeRow
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.phase import Window
-from toxgrade.grading.result import Course, LabResult, PatientGrade
+from toxgrade.grading.result import Course
 from toxgrade.grading.units import Names
 from toxgrade.server.records.doubts import flag_request
-from toxgrade.server.records.patient_state import GradeRow
 
 
-@dataclass(frozen=True, slots=True)
-class Graded:
-    """One result graded for one term; its fields are those of ``Grade`` and ``PatientGrade``.
-
-    ``lln`` and ``uln``, in ``limit_unit``, are as sent, or the study's own where those were used.
-    """
-
-    term: Term | None
-    grade: int | None
-    at_least: int | None
-    at_most: int | None
-    reason: str | None
-    criterion: str | None
-    because: str
-    flags: tuple[str, ...]
-    phase: str
-    on_treatment: bool | None
-    days_from_end: int | None
-    course: int | None
-    baseline_grade: int | None
-    worse_than_baseline: bool | None
-    lln: str | None
-    uln: str | None
-    limit_unit: str | None
-
-    @classmethod
-    def fresh(cls, entry: PatientGrade, lab: LabResult) -> Self:
-        """Build from a grade that is not stored, and the result that it grades."""
-        grade = entry.grade
-        return cls(
-            term=grade.term,
-            grade=grade.grade,
-            at_least=grade.at_least,
-            at_most=grade.at_most,
-            reason=grade.reason.value if grade.reason else None,
-            criterion=grade.criterion,
-            because=grade.because,
-            flags=tuple(grade.flags),
-            phase=entry.phase,
-            on_treatment=entry.on_treatment,
-            days_from_end=entry.days_from_end,
-            course=entry.course,
-            baseline_grade=entry.baseline_grade,
-            worse_than_baseline=entry.worse_than_baseline,
-            lln=to_plain_text(lab.lln),
-            uln=to_plain_text(lab.uln),
-            limit_unit=lab.limit_unit or lab.unit,
-        )
-
-    @classmethod
-    def stored(cls, row: GradeRow, grader: TermGrader) -> Self:
-        """Build from a stored grade, with the study's own range where that was used."""
-        terms = {term.name: term for term in grader.edition.terms}
-        same_named: dict[str, Any] = {
-            name: row[name]
-            for name in (
-                "grade", "at_least", "at_most", "reason", "criterion", "because", "phase",
-                "on_treatment", "days_from_end", "course", "baseline_grade", "worse_than_baseline",
-            )
-        }  # fmt: skip
-        limits = json.loads(row["study_range"]) if row["study_range"] else row
-        unit = limits["unit"] if row["study_range"] else row["limit_unit"] or row["unit"]
-        return cls(
-            term=terms.get(row["term"]),
-            flags=tuple(row["flags"].split()),
-            lln=limits["lln"],
-            uln=limits["uln"],
-            limit_unit=unit,
-            **same_named,
-        )
+def with_own_range(row: GradeRow) -> GradeRow:
+    """Return a stored grade with the study's own range as its limits, where that was used."""
+    if row.study_range is None:
+        return row
+    used = json.loads(row.study_range)
+    return replace(row, lln=used["lln"], uln=used["uln"], limit_unit=used["unit"])
 
 
-Answers = list[list[Graded]]
+Answers = list[list[GradeRow]]
 """The grades of each observed value; the outer list is in the order of the values."""
 
 
@@ -181,5 +116,5 @@ def grade(
         found = [(i, lab) for i in person.indices if (lab := observed[i].lab) is not None]
         labs = flag_request([lab for _, lab in found], grader.names)
         for entry in grade_patient(labs, person.treatment.courses, grader, window):
-            answers[found[entry.index][0]].append(Graded.fresh(entry, labs[entry.index]))
+            answers[found[entry.index][0]].append(GradeRow.of(entry, labs[entry.index], grader))
     return answers

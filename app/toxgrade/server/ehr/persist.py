@@ -14,7 +14,7 @@ from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.result import WITHDRAWN, Course, LabResult
 from toxgrade.grading.units import Names
 from toxgrade.server.ehr.fhir_http import FHIR_JSON
-from toxgrade.server.ehr.grade_bundle import Answers, Graded, PersonValues, grade
+from toxgrade.server.ehr.grade_bundle import Answers, PersonValues, grade, with_own_range
 from toxgrade.server.ehr.operation_parameters import OperationParameters
 from toxgrade.server.http.service import Service
 from toxgrade.server.records.change import Submission
@@ -67,7 +67,7 @@ async def persist(
         answers = grade(observed, [PersonValues(not_stored, Treatment())], grader, rules.window)
         for index, one in enumerate(observed):
             if found := stored.get((one.where,)):
-                answers[index] = [Graded.stored(row, grader) for row in found]
+                answers[index] = [with_own_range(row) for row in found]
         text = "dated after the patient's death as it is recorded, this result is not stored"
         notes = [Note(f"{loc[0]}.effective", "not-stored", text) for loc in kept.after_death]
         return build_answer(answers, grader, notes)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from typing import Literal, get_origin
 
 from toxgrade import __version__
 from toxgrade.criteria.model import Edition
@@ -21,9 +22,9 @@ from toxgrade.fhir.elements import (
     text_of,
 )
 from toxgrade.fhir.results import Observed
+from toxgrade.grading.fields import FIELDS, GradeRow
 from toxgrade.grading.parse import read_collected
 from toxgrade.server.ehr.fhir_http import issue, note_issues, outcome
-from toxgrade.server.ehr.grade_bundle import Graded
 from toxgrade.server.ehr.operation_parameters import Output
 
 Resource = dict[str, object]
@@ -48,11 +49,13 @@ _DATE_TIME = re.compile(
 _TYPE = re.compile(r"[A-Z][A-Za-z]+")
 _EFFECTIVE = ("effectiveDateTime", "effectivePeriod", "effectiveInstant")
 _AFTER_START = ("acute", "late", "unknown")
+_VALUES = {bool: "Boolean", int: "Integer", str: "String"}
+_BOUNDS = ("at_least", "at_most")  # The grade says them where it is decided.
 
 
 def entries(
     observed: Observed,
-    grades: Sequence[Graded],
+    grades: Sequence[GradeRow],
     edition: Edition,
     output: Output,
     procedures: Sequence[str | None],
@@ -76,11 +79,12 @@ def entries(
 
 
 def _observation(
-    observed: Observed, graded: Graded, edition: Edition, _: Sequence[str | None]
+    observed: Observed, graded: GradeRow, edition: Edition, _: Sequence[str | None]
 ) -> Resource:
     """Return a derived Observation with the grade, or with the reason why there is none."""
-    term = graded.term
-    code = {"coding": term_codings(term), "text": term.name} if term else {"text": "CTCAE grade"}
+    code: Resource = {"text": graded.term or "CTCAE grade"}
+    if graded.term and graded.meddra:
+        code = {"coding": term_codings(graded.term, graded.meddra)} | code
     found: Resource = {
         "resourceType": "Observation",
         "status": "final",
@@ -165,46 +169,43 @@ def _source_reference(observed: Observed) -> dict[str, str]:
     return found
 
 
-def _range(graded: Graded) -> Resource:
+def _range(graded: GradeRow) -> Resource:
     """Return the limits as a reference range; empty where there are none."""
-    unit = {"unit": graded.limit_unit} if graded.limit_unit else {}
+    limit_unit = graded.limit_unit or graded.unit
+    unit = {"unit": limit_unit} if limit_unit else {}
     limits = {"low": graded.lln, "high": graded.uln}
     return {end: {"value": Decimal(n), **unit} for end, n in limits.items() if n is not None}
 
 
-def _components(graded: Graded) -> Iterator[Resource]:
+_COMPONENTS = sorted(
+    (about.fhir, name, "CodeableConcept" if get_origin(hint) is Literal else _VALUES[kind])
+    for name, kind, hint, about in FIELDS
+    if about.fhir
+)
+
+
+def _components(graded: GradeRow) -> Iterator[Resource]:
     """Yield a component for each known value that has no element of its own."""
-    values: tuple[tuple[str, str, str, object], ...] = (
-        ("phase", "Phase", "valueCodeableConcept", own(graded.phase, graded.phase)),
-        ("baseline_grade", "Baseline grade", "valueInteger", graded.baseline_grade),
-        ("worse_than_baseline", "Worse than baseline", "valueBoolean", graded.worse_than_baseline),
-        ("days_from_end", "Days from the end of radiotherapy", "valueInteger",
-         graded.days_from_end),
-        ("on_treatment", "On treatment", "valueBoolean", graded.on_treatment),
-        ("criterion", "Criterion (NCI)", "valueString", graded.criterion),
-    )  # fmt: skip
-    if graded.grade is None:
-        values += (
-            ("at_least", "Grade at least", "valueInteger", graded.at_least),
-            ("at_most", "Grade at most", "valueInteger", graded.at_most),
-        )
-    values += tuple(
-        ("flag", "Flag", "valueCodeableConcept", own(flag, flag)) for flag in graded.flags
-    )
-    for code, display, key, value in values:
-        if value is not None:
-            yield {"code": own(code, display), key: value}
+    for (_, display), code, kind in _COMPONENTS:
+        value = getattr(graded, code)
+        if value is None or (code in _BOUNDS and graded.grade is not None):
+            continue
+        shown = own(value, value) if kind == "CodeableConcept" else value
+        yield {"code": own(code, display), f"value{kind}": shown}
+    for flag in graded.flags:
+        yield {"code": own("flag", "Flag"), "valueCodeableConcept": own(flag, flag)}
 
 
 def _adverse_event(
-    observed: Observed, graded: Graded, edition: Edition, procedures: Sequence[str | None]
+    observed: Observed, graded: GradeRow, edition: Edition, procedures: Sequence[str | None]
 ) -> Resource:
     """Return an AdverseEvent (CodeX profile), without causality, which a clinician decides."""
     assert graded.term is not None
+    assert graded.meddra is not None
     assert graded.grade is not None
     copied = _subject_and_time(observed)
     concept = {"system": NCIT, "code": GRADES[graded.grade], "display": f"Grade {graded.grade}"}
-    codings = [{**c, "version": edition.label} for c in term_codings(graded.term)]
+    codings = [{**c, "version": edition.label} for c in term_codings(graded.term, graded.meddra)]
     found: Resource = {
         "resourceType": "AdverseEvent",
         "meta": {"profile": [RADIOTHERAPY_EVENT]},
@@ -217,7 +218,7 @@ def _adverse_event(
             {"url": f"{OWN}:phase", "valueCode": graded.phase},
         ],
         "actuality": "actual",
-        "event": {"coding": codings, "text": graded.term.name},
+        "event": {"coding": codings, "text": graded.term},
         "subject": copied.get("subject", {"display": "not said"}),
     }
     times = (copied.get("effectiveDateTime"), copied.get("effectiveInstant"))
@@ -228,7 +229,7 @@ def _adverse_event(
     return found
 
 
-def _suspect(graded: Graded, procedures: Sequence[str | None]) -> str | None:
+def _suspect(graded: GradeRow, procedures: Sequence[str | None]) -> str | None:
     course = graded.course
     if graded.phase not in ("acute", "late") or course is None or course >= len(procedures):
         return None

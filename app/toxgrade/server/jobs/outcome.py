@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import polars as pl
 
 from toxgrade.exports.run_report import COLUMN_OF
+from toxgrade.grading.columns.output import BATCH_SCHEMA
 from toxgrade.grading.flags import Flag, Reason
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.result import LabResult
@@ -18,13 +20,8 @@ from toxgrade.server.jobs.upload_store import PATIENT
 from toxgrade.server.jobs.validation import BECAUSE, Refusal
 from toxgrade.tabular.table import CELL, FILLED, apart
 
-_GRADED = {
-    "term": pl.String, "grade": pl.Int8, "at_least": pl.Int8, "at_most": pl.Int8,
-    "reason": pl.String, "flags": pl.String, "criterion": pl.String, "because": pl.String,
-    "phase": pl.String, "on_treatment": pl.Boolean, "days_from_end": pl.Int32,
-    "baseline_grade": pl.Int8, "worse_than_baseline": pl.Boolean, "edition": pl.String,
-}  # fmt: skip
-_OUT: dict[str, Any] = {**_GRADED, "stored": pl.Boolean}
+_OUT: dict[str, type[pl.DataType]] = {**BATCH_SCHEMA, "stored": pl.Boolean}
+_values = attrgetter(*BATCH_SCHEMA)
 _AT = "\x00at"
 
 
@@ -46,7 +43,7 @@ class Outcome:
             if refused := patient.refusal(at):
                 column, reason, stored = refused.column, refused.reason, False
             else:
-                reason, stored = patient.grades(at)[0]["reason"], True
+                reason, stored = patient.grades(at)[0].reason or "", True
                 if reason not in COLUMN_OF:
                     continue
                 column = COLUMN_OF[Reason(reason)]
@@ -58,12 +55,11 @@ class Outcome:
         """Return the number of gradings with a grade or bounds, but without a phase, by reason."""
         return Counter(
             why_unplaced(
-                patient.labs[at].collected, grade["flags"].split(),
-                treated=grade["course"] is not None,
+                patient.labs[at].collected, grade.flags, treated=grade.course is not None
             )
             for patient, at in self.rows
             for grade in patient.grades(at)
-            if grade["phase"] == "unknown" and grade["at_least"] is not None
+            if grade.phase == "unknown" and grade.at_least is not None
         )  # fmt: skip
 
     def frame(self) -> pl.DataFrame:
@@ -78,11 +74,11 @@ class Outcome:
             if refused := patient.refusal(at):
                 rows += self._refused(at, patient.labs[at], refused)
             else:
-                graded = patient.grades(at)
-                rows += [(at, *(grade[name] for name in _GRADED), True) for grade in graded]
-        schema = {_AT: pl.UInt32, **_OUT}
+                rows += [(at, *_values(grade), True) for grade in patient.grades(at)]
+        kinds: dict[str, pl.DataType | type[pl.DataType]] = {_AT: pl.UInt32, **_OUT}
+        schema = kinds | {"flags": pl.List(pl.String)}
         ours = pl.DataFrame(rows, schema=schema, orient="row").sort(_AT, maintain_order=True)
-        ours = ours.with_columns(pl.col("flags").replace("", None))
+        ours = ours.with_columns(pl.col("flags").list.join(" ").replace("", None))
         places = ours.drop_in_place(_AT)
         read = self.source[places]
         ours = _flag_filled(ours, read)
@@ -94,7 +90,7 @@ class Outcome:
     def _refused(self, at: int, lab: LabResult, refused: Refusal) -> Iterator[tuple[Any, ...]]:
         terms: list[str | None] = [term.name for term in self.grader.terms(lab.analyte)]
         because = BECAUSE.get(refused.reason, "the patient's rows contradict what is stored")
-        ungraded = dict.fromkeys(_GRADED) | {
+        ungraded = dict.fromkeys(BATCH_SCHEMA) | {
             "reason": refused.reason, "because": f"not stored: {because}", "phase": "unknown",
             "edition": self.grader.edition.name,
         }  # fmt: skip

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import polars as pl
 
 from toxgrade.errors import RequestError
+from toxgrade.grading.fields import GradeRow
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import lab_result
 from toxgrade.grading.result import Course, LabResult
@@ -25,7 +26,6 @@ from toxgrade.server.jobs.validation import (
 )
 from toxgrade.server.records.change import Change
 from toxgrade.server.records.identity import Loc, identity
-from toxgrade.server.records.patient_state import GradeRow
 from toxgrade.server.records.store_many import SentPatient
 
 MOST_RESULTS = 100_000

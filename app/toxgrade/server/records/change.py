@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from toxgrade.errors import FieldFault, RequestError
+from toxgrade.grading.fields import GradeRow
 from toxgrade.grading.flags import Flag
 from toxgrade.grading.impossible_dates import is_after_death
 from toxgrade.grading.patient import refuse_late_baseline
@@ -16,17 +16,12 @@ from toxgrade.grading.phase import course_faults
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.units import Names
 from toxgrade.server.records.doubts import twins
-from toxgrade.server.records.grade_changes import Basis, changed_grades, person_for, version_of
+from toxgrade.server.records.grade_changes import Basis, changed_grades, person_for
 from toxgrade.server.records.identity import Loc, content, distinct, identity
 from toxgrade.server.records.matching import Match, Matcher
-from toxgrade.server.records.new_rows import NewRows, result_row
-from toxgrade.server.records.patient_state import (
-    GradeRow,
-    PatientState,
-    load_versions,
-    results_up_to,
-)
-from toxgrade.server.records.version_index import Version
+from toxgrade.server.records.new_rows import NewRows
+from toxgrade.server.records.patient_state import PatientState, load_versions, results_up_to
+from toxgrade.server.records.stored_results import Version, version_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +65,7 @@ class Change:
         rows = self.current[match.identity] if match else []
         if match is None or not match.ignored:
             return rows
-        return [row | {"flags": f"{row['flags']} {Flag.IGNORED_OLDER}".lstrip()} for row in rows]
+        return [replace(row, flags=(*row.flags, Flag.IGNORED_OLDER)) for row in rows]
 
 
 def plan_change(
@@ -90,7 +85,7 @@ def plan_change(
         RequestError: a result, baseline or course cannot be accepted; it says which.
     """
     names = basis.grader.names
-    own = {r["identity"]: r for r in known.results if base is not None and r["id"] > base}
+    own = {v.identity: v for v in known.results if base is not None and (v.id or 0) > base}
     passed_over = _after_death(submission, known.died, own, names)
     located = [(loc, result) for loc, result in submission.results if loc not in passed_over]
     results_sent = [result for _, result in located]
@@ -102,22 +97,20 @@ def plan_change(
     if base is None:
         courses = _courses(courses, submission)
         refuse_late_baseline(submission.results, courses)
-        matches = _matches(connection, basis, known.results, sent)
+        matches = _matches(connection, basis, patient_id, known.results, sent)
     else:
-        matches = _matches(connection, basis, results_up_to(connection, patient_id, base), sent)
-        matches = _not_yet_stored(connection, basis, known, sent, matches)
-    new = [(_row(version), version) for match in matches if (version := match.version)]
-    stored = {row["identity"]: (row, version_of(row)) for row in known.results}
-    for row, version in new:
+        stored_before = results_up_to(connection, patient_id, base)
+        matches = _matches(connection, basis, patient_id, stored_before, sent)
+        matches = _not_yet_stored(connection, basis, patient_id, known, sent, matches)
+    new = [version for match in matches if (version := match.version)]
+    stored = {version.identity: version for version in known.results}
+    for version in new:
         stored.pop(version.identity, None)
-        stored[version.identity] = row, version
-    rows, versions = [row for row, _ in stored.values()], [one for _, one in stored.values()]
-    state = PatientState(courses, rows, known.grades, known.died)
+        stored[version.identity] = version
+    state = PatientState(courses, [*stored.values()], known.grades, known.died)
     person = person_for(connection, basis, patient_id)
-    changed, current = changed_grades(state, versions, basis, person)
-    new_rows = NewRows(
-        courses if courses != known.courses else None, [row for row, _ in new], changed
-    )
+    changed, current = changed_grades(state, basis, person)
+    new_rows = NewRows(courses if courses != known.courses else None, new, changed)
     found = iter(_by_result(results_sent, sent, matches, names))
     of_results = [None if loc in passed_over else next(found) for loc, _ in submission.results]
     return Change(new_rows, courses, current, of_results)
@@ -126,18 +119,20 @@ def plan_change(
 def _matches(
     connection: Connection,
     basis: Basis,
-    stored: Sequence[Mapping[str, Any]],
+    patient_id: int | None,
+    stored: Sequence[Version],
     sent: Sequence[tuple[LabResult, bool]],
 ) -> list[Match]:
     """Return where the results sent belong among those stored."""
     results = [result for result, _ in sent]
-    versions = load_versions(connection, stored, results, basis.grader)
+    versions = load_versions(connection, patient_id, stored, results, basis.grader)
     return Matcher(basis.grader.names, versions).match_all(sent)
 
 
 def _not_yet_stored(
     connection: Connection,
     basis: Basis,
+    patient_id: int | None,
     known: PatientState,
     sent: Sequence[tuple[LabResult, bool]],
     matches: Sequence[Match],
@@ -147,37 +142,29 @@ def _not_yet_stored(
     Where another caller stored something else of the same result meanwhile, what was sent belongs
     to that.
     """
-    stored, found, contested = {r["identity"]: r for r in known.results}, [], dict[int, Any]()
+    stored, found = {version.identity: version for version in known.results}, []
+    contested = dict[int, tuple[LabResult, bool]]()
     for at, match in enumerate(matches):
-        row, version = stored.get(match.identity), match.version
-        if version and row and row["version"] >= version.number:
-            if not _is_same(row, version):
+        there, version = stored.get(match.identity), match.version
+        if version and there and there.number >= version.number:
+            if version_row(there) != version_row(version):
                 contested[at] = sent[at]
             match = Match(match.identity, None, match.ignored)
         found.append(match)
     if contested:
-        again = _matches(connection, basis, known.results, [*contested.values()])
+        others = [*contested.values()]
+        again = _matches(connection, basis, patient_id, known.results, others)
         for at, match in zip(contested, again, strict=True):
             found[at] = match
     return found
 
 
-def _is_same(row: Mapping[str, Any], version: Version) -> bool:
-    """Return whether a stored result is this version, to the letter."""
-    return all(row[name] == value for name, value in _row(version).items())
-
-
-def _row(version: Version) -> dict[str, Any]:
-    """Return a version as it is stored, without patient and time."""
-    return {"identity": version.identity, "version": version.number} | result_row(version.result)
-
-
 def _after_death(
-    submission: Submission, died: date | None, own: Mapping[str, Mapping[str, Any]], names: Names
+    submission: Submission, died: date | None, own: Mapping[str, Version], names: Names
 ) -> dict[Loc, None]:
     """Return the places of results that are dated after the death, if they may be passed over.
 
-    Those that are stored by now stay; ``own`` has the rows that may be theirs, by identity.
+    Those that are stored by now stay; ``own`` has the versions that may be theirs, by identity.
 
     Raises:
         RequestError: they may not.
@@ -187,8 +174,8 @@ def _after_death(
         for loc, result in submission.results
         if is_after_death(result, died)
         and not (
-            (row := own.get(key := identity(result, names)))
-            and _is_same(row, Version(key, row["version"], result))
+            (there := own.get(key := identity(result, names)))
+            and version_row(there) == version_row(Version(key, there.number, result))
         )
     }
     if late and not submission.passes_over_after_death:

@@ -1,55 +1,35 @@
 """A patient's current rows (results, grades, courses, follow-up), and how they are read back."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Integer, Select, bindparam, select
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Integer, Row, Select, bindparam, select
 
 from toxgrade.errors import TooLarge
 from toxgrade.grading.digits import to_plain_text
-from toxgrade.grading.flags import Flag, Reason
+from toxgrade.grading.fields import FIELDS, GradeRow
 from toxgrade.grading.impossible_dates import is_after_death
-from toxgrade.grading.parse import read_collected, read_start, read_value
+from toxgrade.grading.parse import read_start
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.server.records.db.append import append
-from toxgrade.server.records.db.newest import is_current, is_newest_version, newest_first
+from toxgrade.server.records.db.newest import is_current, newest_first
 from toxgrade.server.records.db.tables import follow_ups, grades, results, treatments
-from toxgrade.server.records.identity import OWN_NUMBER
+from toxgrade.server.records.stored_results import Version, newest_results, read_version
 
 VitalStatus = Literal["alive", "dead"]
-_UNREADABLE: tuple[Literal[Reason.UNREADABLE_VALUE, Reason.UNREADABLE_DATE], ...] = (
-    Reason.UNREADABLE_VALUE,
-    Reason.UNREADABLE_DATE,
-)
-
-_BARS_ONCE = 3  # Scopes of HL7 v2 had so many; now they have two.
-_VERSION = " version "  # stands between the time of issue and the number, of which one may lack
 
 # Statements are built once: building them each time took a third of the time of storing a panel.
 _PATIENT = bindparam("of_patient", type_=Integer)
-
-
-def newest_results(condition: ColumnElement[bool]) -> Select[Any]:
-    """Return a query for the newest version of each result of the chosen patients."""
-    chosen = select(results).where(condition, is_newest_version(results))
-    return chosen.order_by(results.c.id)
-
-
 _CURRENT_RESULTS = newest_results(results.c.patient_id == _PATIENT)
 
-REPORTED = (
-    "identity", "value", "unit", "lln", "uln", "limit_unit", "collected", "source_id", "status",
-    "specimen", "indicator", "lab",
-)  # fmt: skip
-"""The columns of a result that are shown with its grade."""
-
-_GRADES = select(grades, *(results.c[name] for name in REPORTED)).join(
-    results, grades.c.result_id == results.c.id
-)
+_GRADES = select(
+    *((results if f.column.table == "results" else grades).c[f.name] for f in FIELDS)
+).join(results, grades.c.result_id == results.c.id)
 _ALL_GRADES = _GRADES.where(grades.c.patient_id == _PATIENT)
 
 
@@ -68,10 +48,20 @@ _COURSES = (
 )
 
 
-def current_results(connection: Connection, patient_id: int) -> list[dict[str, Any]]:
+def current_results(connection: Connection, patient_id: int) -> list[Version]:
     """Return the newest version of each result of a patient, in the order of storing."""
-    rows = connection.execute(_CURRENT_RESULTS, {"of_patient": patient_id}).mappings()
-    return [dict(row) for row in rows]
+    rows = connection.execute(_CURRENT_RESULTS, {"of_patient": patient_id})
+    return [read_version(row) for row in rows]
+
+
+_in_order: Callable[..., GradeRow] = GradeRow
+
+
+def read_grade(row: Row[Any]) -> GradeRow:
+    """Return a grade that one of these queries has found."""
+    grade = _in_order(*row)
+    grade.flags = tuple(row.flags.split())
+    return grade
 
 
 MOST_READ = 100_000
@@ -103,12 +93,30 @@ def all_grades(patient_id: int) -> Select[Any]:
 def current_courses(connection: Connection, patient_id: int) -> tuple[Course, ...]:
     """Return the patient's courses of radiotherapy as last recorded; empty if there are none."""
     document = connection.scalar(_COURSES, {"of_patient": patient_id})
-    return read_courses(json.loads(document or "[]"))
+    return read_courses(document or "[]")
 
 
-def read_courses(document: list[dict[str, Any]]) -> tuple[Course, ...]:
+class _StoredCourse(msgspec.Struct):
+    """A course as ``courses_document`` writes it; version 0.1 knew no dose."""
+
+    start: str | None
+    end: date | None
+    ongoing: bool
+    dose_gy: Decimal | None = None
+    fractions: int | None = None
+
+
+_read_courses = msgspec.json.Decoder(list[_StoredCourse]).decode
+
+
+def read_courses(document: str) -> tuple[Course, ...]:
     """Return the courses of a JSON document that ``courses_document`` wrote."""
-    return tuple(_course(course) for course in document)
+    found = []
+    for course in _read_courses(document):
+        start, time = read_start(course.start) if course.start else (None, None)
+        given = (course.end, course.ongoing, course.dose_gy, course.fractions)
+        found.append(Course(start, *given, time))
+    return tuple(found)
 
 
 def courses_document(courses: Sequence[Course]) -> str:
@@ -127,71 +135,10 @@ def courses_document(courses: Sequence[Course]) -> str:
     )
 
 
-def _course(document: dict[str, Any]) -> Course:
-    start, time = read_start(document["start"]) if document["start"] else (None, None)
-    dose = document.get("dose_gy")  # Rows that version 0.1 stored lack it.
-    return Course(
-        start,
-        date.fromisoformat(document["end"]) if document["end"] else None,
-        document["ongoing"],
-        Decimal(dose) if dose is not None else None,
-        document.get("fractions"),
-        time,
-    )
-
-
-def stored_result(row: Mapping[str, Any]) -> LabResult:
-    """Return a stored result for grading, with exactly the numbers that were reported."""
-    marks = (row["unreadable"] or "").split()
-    issued, _, version = (row["issued"] or "").partition(_VERSION)
-    return LabResult(
-        analyte=row["analyte"],
-        value=read_value(row["value"]) if row["value"] is not None else None,
-        unit=row["unit"],
-        lln=Decimal(row["lln"]) if row["lln"] is not None else None,
-        uln=Decimal(row["uln"]) if row["uln"] is not None else None,
-        limit_unit=row["limit_unit"],
-        collected=read_collected(row["collected"]) if row["collected"] is not None else None,
-        status=row["status"],
-        is_baseline=row["is_baseline"],
-        source_id=row["source_id"],
-        source_scope=_scope(row["source_scope"]),
-        issued=datetime.fromisoformat(issued) if issued else None,
-        server_version=int(version) if version else None,
-        lab=row["lab"],
-        unreadable=next((reason for reason in _UNREADABLE if reason in marks), None),
-        unreadable_limit=Flag.UNREADABLE_LIMIT in marks,
-        specimen=row["specimen"],
-        indicator=row["indicator"],
-    )
-
-
-def _scope(stored: str | None) -> str | None:
-    """Return a scope as it is made now: OBX-21 once stood behind a third bar, also an empty one."""
-    if stored is None or OWN_NUMBER in stored or stored.count("|") != _BARS_ONCE:
-        return stored
-    base, _, own = stored.rpartition("|")
-    return f"{base}{OWN_NUMBER}{own}" if own else base
-
-
-def issued_text(result: LabResult) -> str | None:
-    """Return when a version was issued, and its number on its server, for ``stored_result``."""
-    issued = result.issued.isoformat() if result.issued else ""
-    if result.server_version is None:
-        return issued or None
-    return f"{issued}{_VERSION}{result.server_version}"
-
-
-def unreadable_marks(result: LabResult) -> str | None:
-    """Return marks of what could not be read, for ``stored_result``; None: all could be read."""
-    limit = [Flag.UNREADABLE_LIMIT.value] if result.unreadable_limit else []
-    return " ".join([*([result.unreadable.value] if result.unreadable else []), *limit]) or None
-
-
 def results_until_death(connection: Connection, patient_id: int) -> list[LabResult]:
     """Return the newest version of each result of a patient that is not dated after the death."""
     died = current_follow_up(connection, patient_id).died
-    found = [stored_result(row) for row in current_results(connection, patient_id)]
+    found = [version.result for version in current_results(connection, patient_id)]
     return [result for result in found if not is_after_death(result, died)]
 
 

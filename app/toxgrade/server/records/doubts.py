@@ -20,7 +20,7 @@ from toxgrade.server.records.identity import (
     utc_offset,
     value_and_unit,
 )
-from toxgrade.server.records.version_index import Version
+from toxgrade.server.records.stored_results import Version
 
 _CHANGES = ("corrected", "amended", *WITHDRAWN)  # They speak of a result that was sent before.
 

@@ -1,25 +1,25 @@
 """What grading a patient's results changes in the grades stored; nothing is written here."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from toxgrade import __version__
+from toxgrade.grading.fields import FIELDS, GRADE_TABLE, GradeRow
 from toxgrade.grading.flags import Reason
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import LabResult, PatientGrade
 from toxgrade.grading.rules import Graders
 from toxgrade.grading.study_ranges import Person, RangeTable
-from toxgrade.server.records.current_state import stored_result
-from toxgrade.server.records.db.tables import grades
 from toxgrade.server.records.doubts import flag_dates, flag_doubts
-from toxgrade.server.records.new_rows import GradeOfResult
-from toxgrade.server.records.patient_state import GradeRow, PatientState
+from toxgrade.server.records.patient_state import PatientState
 from toxgrade.server.records.studies import Study
 from toxgrade.server.records.study_ranges import (
     apply_ranges,
@@ -27,7 +27,9 @@ from toxgrade.server.records.study_ranges import (
     current_ranges,
     range_used,
 )
-from toxgrade.server.records.version_index import Version
+
+_stored_columns = attrgetter(*GRADE_TABLE)
+_NO_GRADE: dict[str, Any] = dict.fromkeys(f.name for f in FIELDS if f.column.of_term)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +53,16 @@ def person_for(connection: Connection, basis: Basis, patient_id: int | None) -> 
     return current_person(connection, patient_id)
 
 
-def version_of(row: Mapping[str, Any]) -> Version:
-    """Return a stored result as a version."""
-    return Version(row["identity"], row["version"], stored_result(row))
-
-
 def changed_grades(
-    known: PatientState, versions: Sequence[Version], basis: Basis, person: Person
-) -> tuple[list[GradeOfResult], dict[str, list[GradeRow]]]:
+    known: PatientState, basis: Basis, person: Person
+) -> tuple[list[GradeRow], dict[str, list[GradeRow]]]:
     """Grade a patient's results; return the grades that are new, and all current ones by identity.
 
-    ``versions`` are the results of ``known``, in their order. A result that is not stored yet has
-    no ``id`` and no ``recorded_at``, and neither have the new grades.
+    Results of ``known`` may be new, too: neither they nor the new grades have an ``id`` then.
     """
-    rows, grader, now = known.results, basis.grader, datetime.now(UTC)
+    versions, grader, now = known.results, basis.grader, datetime.now(UTC)
     doubted = flag_doubts(versions, grader.names)
-    stored = [row.get("recorded_at", now) for row in rows]
+    stored = [version.recorded_at or now for version in versions]
     dated = flag_dates(doubted, stored, known.courses, known.died)
     labs = apply_ranges(dated, basis.ranges, person, grader.names)
     current: dict[str, list[GradeRow]] = {version.identity: [] for version in versions}
@@ -75,19 +71,19 @@ def changed_grades(
         (versions[e.index].identity, e.grade.term.name if e.grade.term else None) for e in entries
     ]
     superseded, dropped = _superseded(keys, known.grades)
-    new: list[GradeOfResult] = []
+    new: list[GradeRow] = []
     for entry, (identity, _), before in zip(entries, keys, superseded, strict=True):
-        graded, result = grade_row(entry, labs[entry.index], grader), rows[entry.index]
+        row = _grade_row(entry, labs[entry.index], grader)
+        row.identity, row.result_id = identity, versions[entry.index].id
         if before is not None:
-            same_result = before["result_id"] == result.get("id")
-            if same_result and all(before[name] == graded[name] for name in graded):
+            same_result = before.result_id == row.result_id
+            if same_result and _stored_columns(before) == _stored_columns(row):
                 current[identity].append(before)
                 continue
-        graded["supersedes_id"] = before["id"] if before else None
-        new.append((graded, result))
-        current[identity].append(graded)
-    closing = [_closing_row(row, grader) for row in dropped if row["term"] is not None]
-    return [*new, *((row, {"id": row["result_id"]}) for row in closing)], current
+            row.supersedes_id = before.id
+        new.append(row)
+        current[identity].append(row)
+    return [*new, *(_closing_row(row, grader) for row in dropped if row.term is not None)], current
 
 
 def _superseded(
@@ -101,10 +97,10 @@ def _superseded(
     """
     waiting: dict[str, list[GradeRow]] = defaultdict(list)
     for row in stored:
-        waiting[row["identity"]].append(row)
+        waiting[row.identity].append(row)
     same = [_take(waiting[identity], term) for identity, term in keys]
     superseded = [
-        row or _take(waiting[identity], *(other["term"] for other in waiting[identity]))
+        row or _take(waiting[identity], *(other.term for other in waiting[identity]))
         for row, (identity, _) in zip(same, keys, strict=True)
     ]
     return superseded, [row for rows in waiting.values() for row in rows]
@@ -112,60 +108,31 @@ def _superseded(
 
 def _take(rows: list[GradeRow], *terms: str | None) -> GradeRow | None:
     """Remove and return a result's grade for one of the terms, rather a term than none."""
-    found = [row for row in rows if row["term"] in terms]
-    taken = next((row for row in found if row["term"] is not None), found[0] if found else None)
+    found = [row for row in rows if row.term in terms]
+    taken = next((row for row in found if row.term is not None), found[0] if found else None)
     if taken is not None:
         rows.remove(taken)
     return taken
 
 
-def _closing_row(row: GradeRow, grader: TermGrader) -> dict[str, Any]:
+def _closing_row(row: GradeRow, grader: TermGrader) -> GradeRow:
     """Return the row that supersedes a grade whose term the edition lacks, if no grade does."""
-    no_grade = (
-        "term", "meddra", "soc", "grade", "at_least", "at_most", "criterion", "baseline_grade",
-        "worse_than_baseline", "study_range",
-    )  # fmt: skip
-    columns = {c.name: row[c.name] for c in grades.c if c.name in row and c.name != "id"}
-    return (
-        columns
-        | dict.fromkeys(no_grade)
-        | {
-            "reason": Reason.UNKNOWN_ANALYTE.value,
-            "because": "by its present rules the study grades the result for this term no more",
-            "flags": "",
-            "edition": grader.edition.name,
-            "criteria_sha256": grader.edition.sha256,
-            "software": __version__,
-            "supersedes_id": row["id"],
-        }
+    return replace(
+        row,
+        **_NO_GRADE,
+        reason=Reason.UNKNOWN_ANALYTE.value,
+        because="by its present rules the study grades the result for this term no more",
+        flags=(),
+        edition=grader.edition.name,
+        criteria_sha256=grader.edition.sha256,
+        software=__version__,
+        supersedes_id=row.id,
+        id=None,
     )
 
 
-def grade_row(entry: PatientGrade, lab: LabResult, grader: TermGrader) -> dict[str, Any]:
-    """Return one grade's columns as they are stored, without the ids of patient and result."""
-    grade, term = entry.grade, entry.grade.term
-    analyte = grader.names.analyte(lab.analyte)
-    return {
-        "collected_on": lab.collected.first if lab.collected else None,
-        "analyte": analyte.name if analyte else lab.analyte,
-        "term": term.name if term else None,
-        "meddra": term.meddra if term else None,
-        "soc": term.soc if term else None,
-        "grade": grade.grade,
-        "at_least": grade.at_least,
-        "at_most": grade.at_most,
-        "reason": grade.reason.value if grade.reason else None,
-        "criterion": grade.criterion,
-        "because": grade.because,
-        "flags": " ".join(grade.flags),
-        "phase": entry.phase,
-        "on_treatment": entry.on_treatment,
-        "days_from_end": entry.days_from_end,
-        "course": entry.course,
-        "baseline_grade": entry.baseline_grade,
-        "worse_than_baseline": entry.worse_than_baseline,
-        "study_range": range_used(lab, grade),
-        "edition": grader.edition.name,
-        "criteria_sha256": grader.edition.sha256,
-        "software": __version__,
-    }
+def _grade_row(entry: PatientGrade, lab: LabResult, grader: TermGrader) -> GradeRow:
+    """Return one grade as it is stored, without the ids of patient and result."""
+    row = GradeRow.of(entry, lab, grader)
+    row.study_range, row.software = range_used(lab, entry.grade), __version__
+    return row

@@ -4,20 +4,27 @@ import base64
 import binascii
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 from sqlalchemy import Connection, Select, and_, or_, select
 
 from toxgrade.errors import FieldFault, NotFound, RequestError
+from toxgrade.grading.fields import GradeRow
 from toxgrade.grading.parse import read_collected
 from toxgrade.grading.result import Course
 from toxgrade.grading.summary import TermSummary, summarise
 from toxgrade.grading.unplaced import why_unplaced
 from toxgrade.server.records.audit_log import parse_ids
-from toxgrade.server.records.current_state import all_grades, current_courses, current_grades
+from toxgrade.server.records.current_state import (
+    all_grades,
+    current_courses,
+    current_grades,
+    read_grade,
+)
 from toxgrade.server.records.db.service_tables import audit
 from toxgrade.server.records.db.tables import grades, results
 from toxgrade.server.records.patient_state import graded, is_until_death
@@ -45,7 +52,7 @@ def list_grades(
     chosen: GradeFilter,
     limit: int,
     cursor: str | None,
-) -> tuple[list[dict[str, Any]], str | None]:
+) -> tuple[list[GradeRow], str | None]:
     """Return up to ``limit`` grades by date (undated first), then id, and the next page's cursor.
 
     Raises:
@@ -63,8 +70,7 @@ def list_grades(
     if cursor is not None:
         query = _after(query, *_read_cursor(cursor))
     ordered = query.order_by(grades.c.collected_on.asc().nulls_first(), grades.c.id)
-    found = connection.execute(ordered.limit(limit + 1)).mappings()
-    rows = [dict(row) for row in found]
+    rows = [read_grade(row) for row in connection.execute(ordered.limit(limit + 1))]
     if len(rows) <= limit:
         return rows, None
     return rows[:limit], _write_cursor(rows[limit - 1])
@@ -98,26 +104,26 @@ def patient_toxicity(connection: Connection, study_name: str, patient: str) -> P
         grades.c.collected_on.asc().nulls_first(), grades.c.id
     )
     courses = current_courses(connection, patient_id)
-    rows = [dict(row) for row in connection.execute(query).mappings()]
+    rows = [read_grade(row) for row in connection.execute(query)]
     alive = [row for row in rows if is_until_death(row)]
-    later = (row for row in alive if row["course"] and row["phase"] in ("acute", "late"))
+    later = (row for row in alive if row.course and row.phase in ("acute", "late"))
     return PatientToxicity(
         courses,
         summarise(graded(row, courses, study.rules.window) for row in alive),
         _phase_unknown(alive, courses),
-        len({row["result_id"] for row in later if row["at_least"] is not None}),
-        len({row["result_id"] for row in rows if not is_until_death(row)}),
+        len({row.result_id for row in later if row.at_least is not None}),
+        len({row.result_id for row in rows if not is_until_death(row)}),
     )
 
 
-def _phase_unknown(rows: Iterable[dict[str, Any]], courses: tuple[Course, ...]) -> dict[str, int]:
+def _phase_unknown(rows: Iterable[GradeRow], courses: tuple[Course, ...]) -> dict[str, int]:
     treated = any(course.start or course.end for course in courses)
-    reasons: dict[int, str] = {}
+    reasons: dict[int | None, str] = {}
     for row in rows:
-        if row["phase"] == "unknown" and row["at_least"] is not None:
-            collected = read_collected(row["collected"]) if row["collected"] else None
-            why = why_unplaced(collected, row["flags"].split(), treated=treated)
-            reasons[row["result_id"]] = why.value
+        if row.phase == "unknown" and row.at_least is not None:
+            collected = read_collected(row.collected) if row.collected else None
+            why = why_unplaced(collected, row.flags, treated=treated)
+            reasons[row.result_id] = why.value
     return dict(sorted(Counter(reasons.values()).items()))
 
 
@@ -129,9 +135,9 @@ def _after(query: Select[Any], day: date | None, row_id: int) -> Select[Any]:
     return query.where(or_(same_day, grades.c.collected_on > day))
 
 
-def _write_cursor(row: dict[str, Any]) -> str:
-    day = row["collected_on"]
-    position = json.dumps([day.isoformat() if day else None, row["id"]])
+def _write_cursor(row: GradeRow) -> str:
+    day = row.collected_on
+    position = json.dumps([day.isoformat() if day else None, row.id])
     return base64.urlsafe_b64encode(position.encode()).decode()
 
 
@@ -148,10 +154,26 @@ def _read_cursor(cursor: str) -> tuple[date | None, int]:
         raise RequestError("the cursor is not one of ours", [fault]) from None
 
 
+class AuditEntry(msgspec.Struct):
+    """Which entry of the audit covers a grade, when it was written, by whom and why."""
+
+    seq: int
+    at: str | None
+    actor: str | None
+    reason: str | None
+
+
+class StoredGrade(NamedTuple):
+    """A grade with the entry of the audit that covers it."""
+
+    grade: GradeRow
+    audit: AuditEntry | None
+
+
 def grade_history(
     connection: Connection, study_name: str, patient: str, grade: int
-) -> list[dict[str, Any]]:
-    """Return all grades of the same result and term, oldest first, each with its ``audit`` entry.
+) -> list[StoredGrade]:
+    """Return all grades of the same result and term, oldest first, each with its audit entry.
 
     The entry is None where the grade is older than the audit.
 
@@ -160,27 +182,28 @@ def grade_history(
     """
     study = find_study(connection, study_name)
     patient_id = find_patient(connection, study, patient)
-    row = connection.execute(all_grades(patient_id).where(grades.c.id == grade)).mappings().first()
+    row = connection.execute(all_grades(patient_id).where(grades.c.id == grade)).first()
     if row is None:
         raise NotFound("the patient has no such grade")
     same = all_grades(patient_id).where(
-        results.c.identity == row["identity"], grades.c.term.is_not_distinct_from(row["term"])
+        results.c.identity == row.identity, grades.c.term.is_not_distinct_from(row.term)
     )
-    found = [dict(row) for row in connection.execute(same.order_by(grades.c.id)).mappings()]
-    entries = dict(_audit_entries(connection, study, patient, [row["id"] for row in found]))
-    return [row | {"audit": entries.get(row["id"])} for row in found]
+    found = [read_grade(row) for row in connection.execute(same.order_by(grades.c.id))]
+    ids = {row.id for row in found if row.id is not None}
+    entries = dict(_audit_entries(connection, study, patient, ids))
+    return [StoredGrade(row, entries.get(row.id or 0)) for row in found]
 
 
 def _audit_entries(
-    connection: Connection, study: Study, patient: str, ids: Sequence[int]
-) -> Iterator[tuple[int, dict[str, Any]]]:
+    connection: Connection, study: Study, patient: str, ids: set[int]
+) -> Iterator[tuple[int, AuditEntry]]:
     """Yield each grade's id with the audit entry that covers it, of one patient or of many."""
     of_patient = or_(audit.c.patient == patient, audit.c.patient.is_(None))
     writes_grades = audit.c.entry.like('%"grades":"%')
     query = select(audit.c.entry).where(audit.c.study_id == study.id, of_patient, writes_grades)
-    wanted = set(ids)
     streamed = query.order_by(audit.c.seq).execution_options(yield_per=500)
     for text in connection.scalars(streamed):
         entry = json.loads(text)
-        for grade_id in wanted.intersection(parse_ids(entry["rows"]["grades"])):
-            yield grade_id, {name: entry.get(name) for name in ("seq", "at", "actor", "reason")}
+        told = AuditEntry(*(entry.get(name) for name in AuditEntry.__struct_fields__))
+        for grade_id in ids.intersection(parse_ids(entry["rows"]["grades"])):
+            yield grade_id, told

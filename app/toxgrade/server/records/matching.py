@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from toxgrade.grading.result import WITHDRAWN, LabResult
 from toxgrade.grading.units import Names
 from toxgrade.server.records.identity import identity, may_be_one, value_and_unit
-from toxgrade.server.records.version_index import Key, Version, VersionIndex
+from toxgrade.server.records.stored_results import Version
+from toxgrade.server.records.version_index import Key, VersionIndex
 
 _RANKS = {"preliminary": 0, "final": 1}
 _CORRECTED = 2  # The rank of corrections and withdrawals.

@@ -1,18 +1,19 @@
 """The current state of one patient, or of all patients of a group of panels at once."""
 
-import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Integer, bindparam, or_, select
+from sqlalchemy import Connection, CursorResult, Integer, Row, bindparam, or_, select
 
+from toxgrade.grading.digits import to_plain_text
+from toxgrade.grading.fields import GradeRow
 from toxgrade.grading.flags import Flag
 from toxgrade.grading.grader import TermGrader
-from toxgrade.grading.parse import read_collected, read_value
+from toxgrade.grading.parse import read_collected
 from toxgrade.grading.phase import Window, possible_places
 from toxgrade.grading.result import Course, LabResult, Place, Reported
 from toxgrade.grading.summary import Graded, is_ambiguous
@@ -20,9 +21,8 @@ from toxgrade.grading.units import Names
 from toxgrade.server.records.current_state import (
     FollowUp,
     grades_now,
-    newest_results,
     read_courses,
-    stored_result,
+    read_grade,
 )
 from toxgrade.server.records.db.tables import (
     follow_ups,
@@ -35,7 +35,12 @@ from toxgrade.server.records.db.unit_of_work import unit_of_work
 from toxgrade.server.records.identity import identity
 from toxgrade.server.records.matching import issue_order
 from toxgrade.server.records.patients import lock_panels
-from toxgrade.server.records.version_index import Version
+from toxgrade.server.records.stored_results import (
+    VERSION_COLUMNS,
+    Version,
+    newest_results,
+    read_version,
+)
 
 _PATIENTS = bindparam("of_patients", type_=Integer, expanding=True)
 _RESULTS = newest_results(results.c.patient_id.in_(_PATIENTS))
@@ -55,7 +60,7 @@ _FOLLOW_UPS = (
     .order_by(follow_ups.c.id)
 )
 
-_OLDER = select(results).where(
+_OLDER = select(*VERSION_COLUMNS).where(
     results.c.patient_id == bindparam("of_patient"),
     results.c.identity.in_(bindparam("of_identities", expanding=True)),
     results.c.status.in_(bindparam("of_statuses", expanding=True)),
@@ -67,26 +72,24 @@ _OLDER = select(results).where(
 
 _DIGITS = 15  # Longer numbers are read to so many.
 
-GradeRow = dict[str, Any]
-"""A stored grade with the result that it grades: the columns of both tables by name."""
+_T = TypeVar("_T")
 
 
-def graded(row: Mapping[str, Any], courses: Sequence[Course], window: Window) -> Graded:
+def graded(row: GradeRow, courses: Sequence[Course], window: Window) -> Graded:
     """Return what a summary needs of a stored grade, which is placed again if it was not."""
     places: tuple[Place, ...] = ()
-    if row["phase"] == "unknown":
-        collected = row["collected"]
-        places = possible_places(collected and read_collected(collected), courses, window)
+    if row.phase == "unknown":
+        collected = read_collected(row.collected) if row.collected else None
+        places = possible_places(collected, courses, window)
     return Graded(
-        row["term"], row["phase"], row["course"], row["at_least"], row["at_most"],
-        row["worse_than_baseline"], places,
-        is_ambiguous(row["phase"], row["flags"].split(), row["baseline_grade"]),
+        row.term, row.phase, row.course, row.at_least, row.at_most, row.worse_than_baseline, places,
+        is_ambiguous(row.phase, row.flags, row.baseline_grade),
     )  # fmt: skip
 
 
-def is_until_death(row: Mapping[str, Any]) -> bool:
+def is_until_death(row: GradeRow) -> bool:
     """Return whether a stored grade counts in summaries: its result is not flagged after-death."""
-    return Flag.AFTER_DEATH not in row["flags"].split()
+    return Flag.AFTER_DEATH not in row.flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ class PatientState:
     """
 
     courses: tuple[Course, ...] = ()
-    results: Sequence[Mapping[str, Any]] = ()
+    results: Sequence[Version] = ()
     grades: Sequence[GradeRow] = ()
     died: date | None = None
 
@@ -125,54 +128,51 @@ def load_states(connection: Connection, ids: Sequence[int]) -> dict[int, Patient
     chosen = {"of_patients": ids}
     # A patient's later rows replace earlier ones, so the newest courses count.
     courses = {row.patient_id: row.courses for row in connection.execute(_COURSES, chosen)}
-    stored, graded = (
-        _by_patient(connection.execute(query, chosen)) for query in (_RESULTS, _GRADES)
-    )
+    stored = _by_patient(connection.execute(_RESULTS, chosen), read_version)
+    graded = _by_patient(connection.execute(_GRADES, chosen), read_grade)
     died = {n: FollowUp(*known).died for n, *known in connection.execute(_FOLLOW_UPS, chosen)}
     return {
-        n: PatientState(
-            read_courses(json.loads(courses.get(n, "[]"))), stored[n], graded[n], died.get(n)
-        )
+        n: PatientState(read_courses(courses.get(n, "[]")), stored[n], graded[n], died.get(n))
         for n in ids
     }
 
 
-def results_up_to(
-    connection: Connection, patient_id: int | None, highest: int
-) -> list[dict[str, Any]]:
+def results_up_to(connection: Connection, patient_id: int | None, highest: int) -> list[Version]:
     """Return the newest results of a patient among those of ids up to ``highest``."""
     chosen = {"of_patients": [patient_id], "highest": highest}
-    return [dict(row) for row in connection.execute(_RESULTS_UP_TO, chosen).mappings()]
+    return [read_version(row) for row in connection.execute(_RESULTS_UP_TO, chosen)]
 
 
-def _by_patient(rows: CursorResult[Any]) -> dict[int, list[dict[str, Any]]]:
-    """Return rows as dictionaries; those of SQLAlchemy take twice as long."""
-    names, found = tuple(rows.keys()), defaultdict(list)
-    patient = names.index("patient_id")
+def _by_patient(rows: CursorResult[Any], read: Callable[[Row[Any]], _T]) -> dict[int, list[_T]]:
+    patient, found = tuple(rows.keys()).index("patient_id"), defaultdict[int, list[_T]](list)
     for row in rows:
-        found[row[patient]].append(dict(zip(names, row, strict=True)))
+        found[row[patient]].append(read(row))
     return found
 
 
-def _number(row: Mapping[str, Any], names: Names) -> str:
+def _number(version: Version, names: Names) -> str:
     """Return the number of a stored result, or without one its identity as it is made now.
 
     Numbers of many digits, which are read to 15, once made it of all their digits.
     """
-    number: str = (row["source_id"] or "").strip()
-    has_noise = any(len(row[name] or "") > _DIGITS for name in ("value", "lln", "uln"))
-    return number or (identity(stored_result(row), names) if has_noise else row["identity"])
+    result = version.result
+    if number := (result.source_id or "").strip():
+        return number
+    value = result.value.text if result.value else ""
+    texts = (value, to_plain_text(result.lln) or "", to_plain_text(result.uln) or "")
+    return identity(result, names) if max(map(len, texts)) > _DIGITS else version.identity
 
 
 def load_versions(
     connection: Connection,
-    rows: Sequence[Mapping[str, Any]],
+    patient_id: int | None,
+    stored: Sequence[Version],
     sent: Sequence[LabResult],
     grader: TermGrader,
 ) -> list[Version]:
     """Return the current versions of stored results that ``sent`` may belong to, in their order.
 
-    ``rows`` are the patient's current results; those may be meant that share a number with one
+    ``stored`` are the patient's current ones; those may be meant that share a number with one
     sent, or without one the identity. Before them come the older versions that say whether
     something old was sent again: of a value that was sent, and, where all that was sent is known to
     be issued before or after the current version, of another time than that one.
@@ -183,25 +183,24 @@ def load_versions(
         by_number[number][result.server_version, result.issued] = result
     found: list[Version] = []
     unordered: list[str] = []
-    for row in rows:
-        of_number = by_number.get(_number(row, grader.names))
+    for version in stored:
+        of_number = by_number.get(_number(version, grader.names))
         if of_number is not None:
-            version = Version(row["identity"], row["version"], stored_result(row))
             found.append(version)
             orders = (issue_order(one, version.result) for one in of_number.values())
             if version.number > 1 and not all(orders):
                 unordered.append(version.identity)
-    return [*_older(connection, rows, found, unordered, sent), *found]
+    return [*_older(connection, patient_id, found, unordered, sent), *found]
 
 
 def _older(
     connection: Connection,
-    rows: Sequence[Mapping[str, Any]],
+    patient_id: int | None,
     current: Sequence[Version],
     unordered: Sequence[str],
     sent: Sequence[LabResult],
 ) -> list[Version]:
-    """Return the versions before the ``current`` ones of ``rows`` that may have been sent again.
+    """Return the versions before the ``current`` ones of a patient that may have been sent again.
 
     Of results that are not ``unordered``, only those of other times are read.
     """
@@ -210,7 +209,7 @@ def _older(
         return []
     times = {v.result.collected.text for v in current if v.number > 1 and v.result.collected}
     chosen = {
-        "of_patient": rows[0]["patient_id"],
+        "of_patient": patient_id,
         "of_identities": [*numbers],
         "of_statuses": [*{result.status for result in sent}],
         "of_unordered": unordered,
@@ -218,10 +217,9 @@ def _older(
     }
     values = {_value(result.value) for result in sent}
     older = [
-        Version(row["identity"], row["version"], stored_result(dict(row)))
-        for row in connection.execute(_OLDER, chosen).mappings()
-        if row["version"] < numbers[row["identity"]]
-        and _value(read_value(row["value"]) if row["value"] is not None else None) in values
+        version
+        for version in map(read_version, connection.execute(_OLDER, chosen))
+        if version.number < numbers[version.identity] and _value(version.result.value) in values
     ]
     return sorted(older, key=lambda version: version.number)
 

@@ -14,7 +14,6 @@ from toxgrade.server.records.grade_changes import (
     changed_grades,
     person_for,
     read_basis,
-    version_of,
 )
 from toxgrade.server.records.new_rows import NewRows, append_rows
 from toxgrade.server.records.patient_state import load_patient_state
@@ -33,9 +32,7 @@ def regrade_study(connection: Connection, study: Study, graders: Graders) -> Non
 def regrade(connection: Connection, patient_id: int, basis: Basis) -> None:
     """Grade all results of a patient, who must be locked, again and append what changed."""
     known = load_patient_state(connection, patient_id)
-    versions = [version_of(row) for row in known.results]
-    person = person_for(connection, basis, patient_id)
-    changed, _ = changed_grades(known, versions, basis, person)
+    changed, _ = changed_grades(known, basis, person_for(connection, basis, patient_id))
     append_rows(connection, [(patient_id, NewRows(grades=changed))])
 
 

@@ -5,15 +5,14 @@ from datetime import date
 
 from sqlalchemy import Connection
 
+from toxgrade.grading.fields import GradeRow
 from toxgrade.grading.rules import Graders
 from toxgrade.grading.summary import TermSummary, summarise
 from toxgrade.server.records.change import Submission, plan_change
-from toxgrade.server.records.current_state import REPORTED
 from toxgrade.server.records.grade_changes import read_basis
 from toxgrade.server.records.identity import Loc
 from toxgrade.server.records.new_rows import append_rows
 from toxgrade.server.records.patient_state import (
-    GradeRow,
     PatientState,
     graded,
     is_until_death,
@@ -57,11 +56,9 @@ def store(connection: Connection, submission: Submission, graders: Graders) -> S
     known = PatientState() if is_new else load_patient_state(connection, patient_id)
     change = plan_change(connection, basis, None if is_new else patient_id, known, submission)
     append_rows(connection, [(patient_id, change.rows)])
-    for grade, result in change.rows.grades:
-        grade |= {name: result[name] for name in REPORTED if name in result}
     rows = sorted(
         (row for of_one in change.current.values() for row in of_one if is_until_death(row)),
-        key=lambda row: (row["collected_on"] or date.min, row["id"]),
+        key=lambda row: (row.collected_on or date.min, row.id),
     )
     summary = summarise(graded(row, change.courses, study.rules.window) for row in rows)
     places = enumerate(loc for loc, _ in submission.results)

@@ -170,9 +170,9 @@ def _move_mark(connection: Connection, known: Known, rows: NewRows) -> None:
     if not known.begun and known.id is not None:
         known.begun, known.mark = True, _marks(connection, [known.id])[known.id]
         return
-    new = (rows.results[-1:], [grade for grade, _ in rows.grades[-1:]])
-    highest = [row[0]["id"] if row else mark for row, mark in zip(new, known.mark, strict=False)]
-    known.mark = (*highest, *known.mark[len(new) :])
+    last = [part[-1].id if part else None for part in (rows.results, rows.grades)]
+    highest = [new or mark for new, mark in zip(last, known.mark, strict=False)]
+    known.mark = (*highest, *known.mark[len(last) :])
 
 
 def _marks(connection: Connection, ids: Sequence[int]) -> dict[int, Mark]:

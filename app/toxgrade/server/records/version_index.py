@@ -1,7 +1,6 @@
 """The versions of one patient's results, found by number, scope, time and content."""
 
 from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice, product
 
@@ -16,6 +15,7 @@ from toxgrade.server.records.identity import (
     source_of,
     split_scope,
 )
+from toxgrade.server.records.stored_results import Version
 
 _NEAR = timedelta(days=30)
 """How far apart the times of one result may lie: accession numbers come round again."""
@@ -23,15 +23,6 @@ _NEAR = timedelta(days=30)
 _ANY = f"{OWN_NUMBER}*"
 Key = tuple[Source, str | None]
 """A number and its scope; None is the scope of what version 0.1 stored, and matches every scope."""
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One version of a result, numbered from 1 within its identity."""
-
-    identity: str
-    number: int
-    result: LabResult
 
 
 class VersionIndex:

@@ -1,6 +1,5 @@
 """What reports read of a whole study: which grades count, courses, events and follow-up."""
 
-import json
 from datetime import date
 from typing import Any
 
@@ -125,7 +124,7 @@ def courses_by_patient(connection: Connection, study: Study) -> dict[int, tuple[
         .where(patients.c.study_id == study.id)
         .order_by(treatments.c.id)
     )
-    return {row.patient_id: read_courses(json.loads(row.courses)) for row in rows}
+    return {row.patient_id: read_courses(row.courses) for row in rows}
 
 
 def contacts_by_patient(connection: Connection, study: Study) -> dict[int, FollowUp]:

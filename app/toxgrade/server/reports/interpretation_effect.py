@@ -15,7 +15,7 @@ from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.phase import belongs
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Graders
-from toxgrade.server.records.current_state import current_courses, current_results, stored_result
+from toxgrade.server.records.current_state import current_courses, current_results
 from toxgrade.server.records.db.tables import grades, patients
 from toxgrade.server.records.studies import Study
 from toxgrade.server.records.study_ranges import with_study_ranges
@@ -125,7 +125,7 @@ def _changes(
     """Yield patient, term and both worst grades, where they differ."""
     for (patient_id, name), terms in candidates.items():
         analytes = {term.analyte for term in now.edition.terms if term.name in terms}
-        stored = [stored_result(row) for row in current_results(connection, patient_id)]
+        stored = [version.result for version in current_results(connection, patient_id)]
         stored = [r for r in stored if (a := now.names.analyte(r.analyte)) and a.name in analytes]
         labs = with_study_ranges(connection, study, patient_id, stored, now.names)
         courses = current_courses(connection, patient_id)

@@ -18,7 +18,6 @@ from toxgrade.server.records.current_state import (
     current_courses,
     current_follow_up,
     current_results,
-    stored_result,
 )
 from toxgrade.server.records.liver_reviews import Verdicts, current_verdicts
 from toxgrade.server.records.patient_record import events_of_patient
@@ -80,7 +79,7 @@ def _all_courses(
 ) -> tuple[dict[int, LiverSafety], int]:  # fmt: skip
     """Return the findings by course, from 0, and how many results are dated after death."""
     died = current_follow_up(connection, patient_id).died
-    stored = [stored_result(row) for row in current_results(connection, patient_id)]
+    stored = [version.result for version in current_results(connection, patient_id)]
     labs = with_study_ranges(connection, study, patient_id, stored, grader.names)
     late = [result for result in labs if is_after_death(result, died)]
     alive = [result for result in labs if not is_after_death(result, died)]

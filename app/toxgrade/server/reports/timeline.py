@@ -20,11 +20,11 @@ from toxgrade.server.records.current_state import (
     current_courses,
     current_follow_up,
     current_results,
-    stored_result,
 )
 from toxgrade.server.records.db.tables import grades, results
 from toxgrade.server.records.patient_record import list_events
 from toxgrade.server.records.patients import find_patient
+from toxgrade.server.records.stored_results import VERSION_COLUMNS, read_version
 from toxgrade.server.records.studies import Study
 from toxgrade.server.records.study_ranges import with_study_ranges
 
@@ -129,15 +129,15 @@ def _results(
     connection: Connection, study: Study, patient_id: int, grader: TermGrader
 ) -> Iterable[_Result]:
     """Yield every version of every result that can be normalized and has a grade."""
-    newest = {row["id"] for row in current_results(connection, patient_id)}
+    newest = {version.id for version in current_results(connection, patient_id)}
     graded: dict[int, dict[str | None, Row[Any]]] = {}
     for grade in connection.execute(
         select(grades).where(grades.c.patient_id == patient_id).order_by(grades.c.id)
     ):
         graded.setdefault(grade.result_id, {})[grade.term] = grade
-    query = select(results).where(results.c.patient_id == patient_id).order_by(results.c.id)
-    rows = connection.execute(query).all()
-    labs = [stored_result(dict(row._mapping)) for row in rows]
+    query = select(*VERSION_COLUMNS).where(results.c.patient_id == patient_id)
+    rows = connection.execute(query.order_by(results.c.id)).all()
+    labs = [read_version(row).result for row in rows]
     labs = with_study_ranges(connection, study, patient_id, labs, grader.names)
     for row, lab in zip(rows, labs, strict=True):
         with localcontext(EXACT):

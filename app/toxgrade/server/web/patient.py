@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from toxgrade.cohort.definition import ReportPhase
 from toxgrade.errors import NotFound, TooLarge
+from toxgrade.grading.fields import GradeRow
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.jobs.begun_patients import storing_batch
@@ -22,6 +23,7 @@ from toxgrade.server.records.current_state import (
     FollowUp,
     current_follow_up,
     current_grades,
+    read_grade,
     refuse_many,
 )
 from toxgrade.server.records.db.tables import grades
@@ -59,7 +61,7 @@ class _Found:
     follow_up: FollowUp
     events: list[Row[Any]]
     n_grades: int
-    grades: list[Row[Any]]
+    grades: list[GradeRow]
     liver: dict[str, Any]
     storing: str | None
 
@@ -93,7 +95,7 @@ async def one_patient(
             current_follow_up(connection, patient_id),
             [event for event in versions.values() if event.status == "final"],
             n or 0,
-            list(connection.execute(shown)),
+            [read_grade(row) for row in connection.execute(shown)],
             liver_document(connection, found, patient, service.graders.for_rules(found.rules)),
             storing_batch(connection, study, patient),
         )

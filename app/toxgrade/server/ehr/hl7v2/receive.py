@@ -149,7 +149,7 @@ def _accepted(
 ) -> str:
     """Return the answer to a message that is stored; it names what is undecided or doubtful."""
     grades = [grade for each in stored for grade in each.grades]
-    undecided = sum(grade["grade"] is None for grade in grades)
+    undecided = sum(grade.grade is None for grade in grades)
     told = [*remarks]
     for answer in stored:
         told += [Remark(loc, PASSED_OVER, f"passed over: {_LATE}") for loc in answer.after_death]
@@ -159,8 +159,8 @@ def _accepted(
     text += f", {passed_over} passed over" if passed_over else ""
     for submission, answer in zip(sent, stored, strict=True):
         for (loc, _), rows in zip(submission.results, answer.of_results, strict=True):
-            reasons = {row["reason"]: None for row in rows if row["grade"] is None}
+            reasons = {r.reason: None for r in rows if r.grade is None and r.reason}
             told += [Remark(loc, reason, f"undecided: {reason}", "I") for reason in reasons]
-            flags = {flag for row in rows for flag in row["flags"].split()}
+            flags = {flag for row in rows for flag in row.flags}
             told += [Remark(loc, f, f"stored, but see: {f}") for f in _TOLD if f in flags]
     return accepted(header, text, told)

@@ -204,7 +204,7 @@ def _keep(
     if pulled.mark and not late:  # Else all is read again: the day of death may be wrong.
         found = find_study(connection, study)
         save_pull_mark(connection, found, patient, source, pulled.mark)
-    undecided = sum(grade["grade"] is None for grade in stored.grades)
+    undecided = sum(grade.grade is None for grade in stored.grades)
     return Kept(len(pulled.results) - late, len(stored.grades), undecided, pulled.undated, late)
 
 

@@ -5,7 +5,9 @@ grade that no other grade supersedes, and the latest treatment, demographics, fo
 rules and reference ranges. Only an erasure deletes rows.
 """
 
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -24,6 +26,8 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
 )
+
+from toxgrade.grading.fields import FIELDS
 
 metadata = MetaData(
     naming_convention={
@@ -135,6 +139,17 @@ results = Table(
     UniqueConstraint("patient_id", "identity", "version"),
 )
 
+_TYPES: dict[type, type[Any]] = {bool: Boolean, date: Date, int: Integer, str: Text, tuple: Text}
+
+
+def _of_grades() -> Iterator[Column[Any]]:
+    """Yield the columns of a grade but for its keys."""
+    for name, kind, _, about in FIELDS:
+        if about.table == "grades":
+            of_kind = String(about.length) if about.length else _TYPES[kind]
+            yield Column(name, of_kind, nullable=bool(about.null), comment=about.comment)
+
+
 grades = Table(
     "grades",
     metadata,
@@ -142,28 +157,7 @@ grades = Table(
     Column("patient_id", RowId, ForeignKey("patients.id"), nullable=False),
     Column("result_id", RowId, ForeignKey("results.id"), nullable=False, index=True),
     Column("supersedes_id", RowId, ForeignKey("grades.id")),
-    Column("collected_on", Date, comment="first possible day, for order; null: undated"),
-    Column("analyte", Text, nullable=False),
-    Column("term", Text),
-    Column("meddra", String(8)),
-    Column("soc", Text),
-    Column("grade", Integer),
-    Column("at_least", Integer),
-    Column("at_most", Integer),
-    Column("reason", String(32)),
-    Column("criterion", Text),
-    Column("because", Text, nullable=False),
-    Column("flags", Text, nullable=False, comment="joined by a space"),
-    Column("phase", String(16), nullable=False),
-    Column("on_treatment", Boolean),
-    Column("days_from_end", Integer),
-    Column("course", Integer),
-    Column("baseline_grade", Integer),
-    Column("worse_than_baseline", Boolean),
-    Column("study_range", Text, comment="JSON: the study's own range, where it was used"),
-    Column("edition", String(16), nullable=False),
-    Column("criteria_sha256", String(64), nullable=False),
-    Column("software", String(32), nullable=False),
+    *_of_grades(),
     _recorded(),
 )
 Index(None, grades.c.patient_id, grades.c.collected_on, grades.c.id)
