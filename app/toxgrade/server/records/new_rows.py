@@ -85,4 +85,6 @@ def append_rows(connection: Connection, new: Sequence[tuple[int, NewRows]]) -> N
 
 def _row(grade: GradeRow) -> dict[str, object]:
     """Return a grade's columns as they are stored."""
-    return dict(zip(_COLUMNS, _values(grade), strict=True)) | {"flags": " ".join(grade.flags)}
+    row: dict[str, object] = dict(zip(_COLUMNS, _values(grade), strict=True))
+    row["flags"] = " ".join(grade.flags)
+    return row
