@@ -8,15 +8,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.columns_page import page
 from toxgrade.grading.fields import FIELDS, IN_BATCHES, GradedResult, GradeRow
-from toxgrade.grading.fields_page import page
 
 _ROOT = Path(__file__).parents[2]
 
 
 def test_the_page_of_columns_is_that_of_the_list() -> None:
     written = (_ROOT / "docs" / "columns.md").read_text(encoding="utf-8")
-    assert written == page(), "python -m toxgrade.grading.fields_page > docs/columns.md"
+    assert written == page(), "python -m benchmarks.columns_page > docs/columns.md"
 
 
 def test_every_column_says_what_it_holds_and_what_null_means() -> None:
@@ -60,7 +60,7 @@ from decimal import Decimal
 from sqlalchemy import select
 
 from toxgrade.criteria.reader import load
-from toxgrade.grading.fields_page import page
+from benchmarks.columns_page import page
 from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.rules import Graders
@@ -98,7 +98,7 @@ print(json.dumps({
 
 def test_a_new_column_needs_a_line_its_code_and_a_migration(tmp_path: Path) -> None:
     """The recipe of CONTRIBUTING.md, in a copy: storage, answers, FHIR, page and audit follow."""
-    for name in ("app", "alembic"):
+    for name in ("app", "alembic", "benchmarks"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(_ROOT / name, tmp_path / name, ignore=ignored)
     fields = tmp_path / "app" / "toxgrade" / "grading" / "fields.py"

@@ -4,7 +4,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query
 from fastapi.responses import JSONResponse, Response
-from msgspec.structs import asdict
 from pydantic import Field
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
@@ -62,7 +61,7 @@ async def history(
 
     def query(connection: Connection) -> list[dict[str, Any]]:
         return [
-            responses.stored(row) | {"audit": asdict(entry) if entry else None}
+            responses.stored(row) | {"audit": entry._asdict() if entry else None}
             for row, entry in grade_history(connection, study, patient, grade)
         ]
 
@@ -89,7 +88,7 @@ async def withdrawal(
 
     def save(connection: Connection) -> dict[str, Any]:
         withdraw(connection, study, patient, grade, asked.reason, service.graders)
-        last = grade_history(connection, study, patient, grade)[-1].grade
+        last, _ = grade_history(connection, study, patient, grade)[-1]
         return {"study": study, "patient": patient, "grade": responses.stored(last)}
 
     return await service.store(save)

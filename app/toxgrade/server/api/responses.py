@@ -13,36 +13,19 @@ from toxgrade.grading.fields import FIELDS, Field, GradedResult, GradeRow
 from toxgrade.grading.flags import Reason
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.result import LabResult, PatientGrade
-from toxgrade.grading.summary import Graded, summarise
+from toxgrade.grading.summary import Graded, TermSummary, summarise
+from toxgrade.server.records.study_ranges import with_own_range
 
 _EXAMPLE: JsonDict = {
-    "analyte": "bilirubin",
-    "term": "Blood bilirubin increased",
-    "meddra": "10005364",
-    "soc": "Investigations",
-    "grade": 1,
-    "at_least": 1,
-    "at_most": 1,
-    "reason": None,
+    "analyte": "bilirubin", "term": "Blood bilirubin increased", "meddra": "10005364",
+    "soc": "Investigations", "grade": 1, "at_least": 1, "at_most": 1, "reason": None,
     "criterion": ">ULN - 1.5 x ULN",
     "because": "1.8 mg/dL is 1.5 x ULN (1.2 mg/dL): above 1 x ULN, not above 1.5 x ULN",
-    "phase": "acute",
-    "on_treatment": False,
-    "days_from_end": 45,
-    "baseline_grade": 0,
-    "worse_than_baseline": True,
-    "flags": [],
-    "collected": "2011-04-23",
-    "value": "1.8",
-    "unit": "mg/dL",
-    "lln": "0.2",
-    "uln": "1.2",
-    "limit_unit": None,
-    "source_id": "LAB-1",
-    "status": "final",
-    "edition": "4.03",
-    "criteria_sha256": "0" * 64,
-}
+    "phase": "acute", "on_treatment": False, "days_from_end": 45, "baseline_grade": 0,
+    "worse_than_baseline": True, "flags": [], "collected": "2011-04-23", "value": "1.8",
+    "unit": "mg/dL", "lln": "0.2", "uln": "1.2", "limit_unit": None, "source_id": "LAB-1",
+    "status": "final", "edition": "4.03", "criteria_sha256": "0" * 64,
+}  # fmt: skip
 
 
 class StudyRangeAnswer(BaseModel):
@@ -99,15 +82,7 @@ class SummaryAnswer(BaseModel):
     """One term of one patient: baseline, worst acute and worst late grade."""
 
     model_config = ConfigDict(from_attributes=True)
-
-    term: str
-    baseline_grade: int | None
-    worst_acute: int | None
-    worst_acute_at_most: int | None
-    worst_late: int | None
-    worst_late_at_most: int | None
-    worse_acute: bool | None
-    worse_late: bool | None
+    __annotations__ = TermSummary.__annotations__
 
 
 class PanelAnswer(BaseModel):
@@ -151,11 +126,8 @@ _shown = attrgetter(*StoredGradeAnswer.model_fields)
 
 def stored(row: GradeRow) -> dict[str, Any]:
     """Return a stored grade as it is shown."""
-    answer = dict(zip(StoredGradeAnswer.model_fields, _shown(row), strict=True))
-    if row.study_range:
-        used = json.loads(row.study_range)
-        answer |= {"study_range": used, "lln": used["lln"], "uln": used["uln"]}
-        answer["limit_unit"] = used["unit"]
+    answer = dict(zip(StoredGradeAnswer.model_fields, _shown(with_own_range(row)), strict=True))
+    answer["study_range"] = json.loads(row.study_range) if row.study_range else None
     assert row.recorded_at is not None, "it is stored"
     answer["recorded_at"] = row.recorded_at.isoformat()
     return answer

@@ -1,10 +1,7 @@
 """Grading the values of a Bundle by person; new and stored grades are rows of one shape."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from msgspec.structs import replace
 
 from toxgrade.errors import FieldFault, RequestError, TooLarge
 from toxgrade.fhir.bundle import Contents, Treatment
@@ -18,15 +15,6 @@ from toxgrade.grading.phase import Window
 from toxgrade.grading.result import Course
 from toxgrade.grading.units import Names
 from toxgrade.server.records.doubts import flag_request
-
-
-def with_own_range(row: GradeRow) -> GradeRow:
-    """Return a stored grade with the study's own range as its limits, where that was used."""
-    if row.study_range is None:
-        return row
-    used = json.loads(row.study_range)
-    return replace(row, lln=used["lln"], uln=used["uln"], limit_unit=used["unit"])
-
 
 Answers = list[list[GradeRow]]
 """The grades of each observed value; the outer list is in the order of the values."""

@@ -14,13 +14,14 @@ from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.result import WITHDRAWN, Course, LabResult
 from toxgrade.grading.units import Names
 from toxgrade.server.ehr.fhir_http import FHIR_JSON
-from toxgrade.server.ehr.grade_bundle import Answers, PersonValues, grade, with_own_range
+from toxgrade.server.ehr.grade_bundle import Answers, PersonValues, grade
 from toxgrade.server.ehr.operation_parameters import OperationParameters
 from toxgrade.server.http.service import Service
 from toxgrade.server.records.change import Submission
 from toxgrade.server.records.identity import Loc
 from toxgrade.server.records.store import store
 from toxgrade.server.records.studies import find_study
+from toxgrade.server.records.study_ranges import with_own_range
 
 DEFAULT_STUDY = "default"
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
 
-import msgspec
 from sqlalchemy import Connection, Select, and_, or_, select
 
 from toxgrade.errors import FieldFault, NotFound, RequestError
@@ -154,7 +153,7 @@ def _read_cursor(cursor: str) -> tuple[date | None, int]:
         raise RequestError("the cursor is not one of ours", [fault]) from None
 
 
-class AuditEntry(msgspec.Struct):
+class AuditEntry(NamedTuple):
     """Which entry of the audit covers a grade, when it was written, by whom and why."""
 
     seq: int
@@ -163,19 +162,12 @@ class AuditEntry(msgspec.Struct):
     reason: str | None
 
 
-class StoredGrade(NamedTuple):
-    """A grade with the entry of the audit that covers it."""
-
-    grade: GradeRow
-    audit: AuditEntry | None
-
-
 def grade_history(
     connection: Connection, study_name: str, patient: str, grade: int
-) -> list[StoredGrade]:
+) -> list[tuple[GradeRow, AuditEntry | None]]:
     """Return all grades of the same result and term, oldest first, each with its audit entry.
 
-    The entry is None where the grade is older than the audit.
+    That is None where the grade is older than the audit.
 
     Raises:
         NotFound: there is no such study, patient or grade.
@@ -191,7 +183,7 @@ def grade_history(
     found = [read_grade(row) for row in connection.execute(same.order_by(grades.c.id))]
     ids = {row.id for row in found if row.id is not None}
     entries = dict(_audit_entries(connection, study, patient, ids))
-    return [StoredGrade(row, entries.get(row.id or 0)) for row in found]
+    return [(row, entries.get(row.id or 0)) for row in found]
 
 
 def _audit_entries(
@@ -204,6 +196,6 @@ def _audit_entries(
     streamed = query.order_by(audit.c.seq).execution_options(yield_per=500)
     for text in connection.scalars(streamed):
         entry = json.loads(text)
-        told = AuditEntry(*(entry.get(name) for name in AuditEntry.__struct_fields__))
+        told = AuditEntry(*(entry.get(name) for name in AuditEntry._fields))
         for grade_id in ids.intersection(parse_ids(entry["rows"]["grades"])):
             yield grade_id, told

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, bindparam, select
 
 from toxgrade.grading.digits import to_plain_text
+from toxgrade.grading.fields import GradeRow
 from toxgrade.grading.flags import Flag
 from toxgrade.grading.reference_ranges import StudyRange
 from toxgrade.grading.result import Grade, LabResult
@@ -91,6 +92,14 @@ def range_used(lab: LabResult, grade: Grade) -> str | None:
     """Return the study's range as JSON if the grade was made with it, else None."""
     used = lab.study_range if Flag.RANGE_FROM_STUDY in grade.flags else None
     return json.dumps(range_document(used)) if used else None
+
+
+def with_own_range(row: GradeRow) -> GradeRow:
+    """Return a stored grade with the study's own range as its limits, where that was used."""
+    if row.study_range is None:
+        return row
+    used = json.loads(row.study_range)
+    return replace(row, lln=used["lln"], uln=used["uln"], limit_unit=used["unit"])
 
 
 def current_person(connection: Connection, patient_id: int) -> Person:

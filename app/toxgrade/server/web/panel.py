@@ -1,7 +1,6 @@
 """The page that grades a panel as it is typed, storing nothing, and the pages of criteria."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import TypeVar
@@ -12,11 +11,12 @@ from starlette.requests import Request
 
 from toxgrade.criteria.model import Criteria, Edition, Term
 from toxgrade.errors import CriteriaError, FieldFault, NotFound, ParseError, RequestError
+from toxgrade.grading.fields import GradedResult
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import read_collected, read_limit, read_start, read_value
 from toxgrade.grading.patient import grade_patient, refuse_late_baseline
 from toxgrade.grading.phase import PRESETS, Window, course_faults, read_window
-from toxgrade.grading.result import Course, LabResult, PatientGrade
+from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Rules
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.service import Service, TheService
@@ -37,14 +37,6 @@ USUAL = (
 """The rows of the empty form: the analytes of a liver panel, then two free rows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Graded:
-    """One result of the form with its grade for one term."""
-
-    lab: LabResult
-    entry: PatientGrade
-
-
 @router.get("/grade")
 async def empty(service: TheService) -> HTMLResponse:
     """The form with the usual analytes."""
@@ -60,7 +52,7 @@ async def graded(request: Request, service: TheService) -> HTMLResponse:
 
 def _form_page(sent: Mapping[str, str], service: Service) -> HTMLResponse:
     form = _ParsedForm(sent)
-    found: list[Graded] = []
+    found: list[GradedResult] = []
     try:
         grader = service.graders.for_rules(Rules(sent.get("edition") or "4.03"))
         found = _grade(form, grader)
@@ -81,14 +73,15 @@ def _form_page(sent: Mapping[str, str], service: Service) -> HTMLResponse:
     )
 
 
-def _grade(form: "_ParsedForm", grader: TermGrader) -> list[Graded]:
+def _grade(form: "_ParsedForm", grader: TermGrader) -> list[GradedResult]:
     courses, labs = form.courses(), form.labs()
     window = form.window()
     if window is None:
         return []
     refuse_late_baseline([(("before",), lab) for lab in labs], courses)
     entries = grade_patient(labs, courses, grader, window)
-    return [Graded(labs[e.index], e) for e in entries if not labs[e.index].is_baseline]
+    pairs = [(entry, labs[entry.index]) for entry in entries]
+    return [GradedResult.of(entry, lab, grader) for entry, lab in pairs if not lab.is_baseline]
 
 
 class _ParsedForm:

@@ -8,7 +8,7 @@ from toxgrade.grading.fields import FIELDS, Field, GradedResult
 _HEAD = """\
 # Columns of a graded result
 
-Written by `python -m toxgrade.grading.fields_page`; a test holds it equal to the list in
+Written by `python -m benchmarks.columns_page`; a test holds it equal to the list in
 `app/toxgrade/grading/fields.py`, from which the table of grades, files, answers and FHIR are made.
 
 API: every answer with grades; stored: of stored grades alone. Files: what `toxgrade grade`,
