@@ -77,7 +77,10 @@ def _service(folder: Path) -> Iterator[Service]:
     upgrade(url)
     with transaction(url) as connection:
         key = create_key(connection, "walks")
-    chosen = Settings(database_url=url, port=free_port(), workers=0, batches_dir=folder)
+    chosen = Settings(
+        database_url=url, port=free_port(), workers=0, batches_dir=folder,
+        read_seconds=600, write_seconds=600, slow_client_seconds=600,  # A profile takes its time.
+    )  # fmt: skip
     server = uvicorn.Server(server_config(create_app(chosen), chosen))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -100,7 +103,7 @@ def _post_panel(service: Service, value: str, uln: str | None = "1.2") -> None:
 def _grade_file(service: Service, value: str) -> None:
     labs = service.folder / f"{value}.csv"
     labs.write_text(_rows(value))
-    with redirect_stderr(StringIO()), suppress(SystemExit):
+    with suppress(SystemExit):
         cli.run("grade", str(labs), "-o", str(labs.with_suffix(".out.csv")))
     assert labs.with_suffix(".out.csv").exists()
 
@@ -197,7 +200,11 @@ def walk(wanted: Wanted) -> Walk:
     found = Walk(wanted.value)
     threading.setprofile(found.profile)
     try:
-        with tempfile.TemporaryDirectory() as name, _service(Path(name)) as service:
+        with (
+            redirect_stderr(StringIO()),  # the service's log
+            tempfile.TemporaryDirectory() as name,
+            _service(Path(name)) as service,
+        ):
             wanted.before(service)
             sys.setprofile(found.profile)
             found.is_on = True
