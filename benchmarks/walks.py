@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, suppress
+from contextlib import ExitStack, contextmanager, redirect_stderr, suppress
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -170,6 +170,7 @@ class Wanted:
     files: int
     hops: int | None = None
     shapes: int | None = None
+    asks_service: bool = True
 
 
 WALKS = {
@@ -181,14 +182,16 @@ WALKS = {
     "grade": Wanted(
         "toxgrade grade, 2 CSV rows",
         lambda service: _grade_file(service, _FIRST),
-        lambda service: _grade_file(service, _VALUE), _VALUE, 28, 300,
+        lambda service: _grade_file(service, _VALUE), _VALUE, 28, 300, asks_service=False,
     ),
     "fhir": Wanted(
         "one FHIR Observation",
         lambda service: _grade_observation(service, _FIRST),
         lambda service: _grade_observation(service, _VALUE), _VALUE, 24,
     ),
-    "chunk": Wanted("a stored batch's chunk", _store_one_batch, Service.step, _VALUE, 28),
+    "chunk": Wanted(
+        "a stored batch's chunk", _store_one_batch, Service.step, _VALUE, 28, asks_service=False,
+    ),
     "table": Wanted(
         "a toxicity table", _ask_for_table_before, _ask_for_table, _name(_VALUE), 20
     ),
@@ -203,9 +206,12 @@ def walk(wanted: Wanted) -> Walk:
         with (
             redirect_stderr(StringIO()),  # the service's log
             tempfile.TemporaryDirectory() as name,
-            _service(Path(name)) as service,
+            ExitStack() as stack,
         ):
+            service = stack.enter_context(_service(Path(name)))
             wanted.before(service)
+            if not wanted.asks_service:
+                stack.close()  # It would do things of its own meanwhile.
             sys.setprofile(found.profile)
             found.is_on = True
             wanted.request(service)
