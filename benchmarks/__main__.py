@@ -1,6 +1,6 @@
-"""``make bench``: every figure as a ratio to a floor measured in the same run."""
+"""``make bench``: every figure as a ratio to a floor measured in the same run; walks at the end."""
 
-from benchmarks import batch, ehr, exactness, hull, kernel, pages, service, storing, table
+from benchmarks import batch, ehr, exactness, hull, kernel, pages, service, storing, table, walks
 
 
 def main() -> None:
@@ -14,6 +14,7 @@ def main() -> None:
     pages.main()
     storing.main()
     ehr.main()
+    walks.main()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, suppress
+from contextlib import ExitStack, contextmanager, redirect_stderr, suppress
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -77,7 +77,10 @@ def _service(folder: Path) -> Iterator[Service]:
     upgrade(url)
     with transaction(url) as connection:
         key = create_key(connection, "walks")
-    chosen = Settings(database_url=url, port=free_port(), workers=0, batches_dir=folder)
+    chosen = Settings(
+        database_url=url, port=free_port(), workers=0, batches_dir=folder,
+        read_seconds=600, write_seconds=600, slow_client_seconds=600,  # A profile takes its time.
+    )  # fmt: skip
     server = uvicorn.Server(server_config(create_app(chosen), chosen))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -100,7 +103,7 @@ def _post_panel(service: Service, value: str, uln: str | None = "1.2") -> None:
 def _grade_file(service: Service, value: str) -> None:
     labs = service.folder / f"{value}.csv"
     labs.write_text(_rows(value))
-    with redirect_stderr(StringIO()), suppress(SystemExit):
+    with suppress(SystemExit):
         cli.run("grade", str(labs), "-o", str(labs.with_suffix(".out.csv")))
     assert labs.with_suffix(".out.csv").exists()
 
@@ -167,6 +170,7 @@ class Wanted:
     files: int
     hops: int | None = None
     shapes: int | None = None
+    asks_service: bool = True
 
 
 WALKS = {
@@ -178,14 +182,16 @@ WALKS = {
     "grade": Wanted(
         "toxgrade grade, 2 CSV rows",
         lambda service: _grade_file(service, _FIRST),
-        lambda service: _grade_file(service, _VALUE), _VALUE, 28, 300,
+        lambda service: _grade_file(service, _VALUE), _VALUE, 28, 300, asks_service=False,
     ),
     "fhir": Wanted(
         "one FHIR Observation",
         lambda service: _grade_observation(service, _FIRST),
         lambda service: _grade_observation(service, _VALUE), _VALUE, 24,
     ),
-    "chunk": Wanted("a stored batch's chunk", _store_one_batch, Service.step, _VALUE, 28),
+    "chunk": Wanted(
+        "a stored batch's chunk", _store_one_batch, Service.step, _VALUE, 28, asks_service=False,
+    ),
     "table": Wanted(
         "a toxicity table", _ask_for_table_before, _ask_for_table, _name(_VALUE), 20
     ),
@@ -197,8 +203,15 @@ def walk(wanted: Wanted) -> Walk:
     found = Walk(wanted.value)
     threading.setprofile(found.profile)
     try:
-        with tempfile.TemporaryDirectory() as name, _service(Path(name)) as service:
+        with (
+            redirect_stderr(StringIO()),  # the service's log
+            tempfile.TemporaryDirectory() as name,
+            ExitStack() as stack,
+        ):
+            service = stack.enter_context(_service(Path(name)))
             wanted.before(service)
+            if not wanted.asks_service:
+                stack.close()  # It would do things of its own meanwhile.
             sys.setprofile(found.profile)
             found.is_on = True
             wanted.request(service)

@@ -6,10 +6,10 @@ The header of ``ctcae_4_03.toml`` explains it to a clinician.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from itertools import pairwise
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from toxgrade.criteria.model import (
     PURE,
@@ -22,6 +22,9 @@ from toxgrade.criteria.model import (
     Reference,
 )
 from toxgrade.errors import CriteriaError
+
+Table = Mapping[str, Any]
+"""A table of a criteria file as TOML gives it: its keys are checked before any is read."""
 
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 _REFERENCE = r"ULN|LLN|baseline"

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from toxgrade.criteria.grammar import check_grades, parse_when
+from toxgrade.criteria.grammar import Table, check_grades, parse_when
 from toxgrade.criteria.model import (
     Analyte,
     Condition,
@@ -81,7 +80,7 @@ def with_interpretations(edition: Edition, chosen: Mapping[str, str]) -> Edition
 
 
 def read_interpretations(
-    entries: Sequence[Mapping[str, Any]], terms: Sequence[Term], analytes: Mapping[str, Analyte]
+    entries: Sequence[Table], terms: Sequence[Term], analytes: Mapping[str, Analyte]
 ) -> tuple[Interpretation, ...]:
     """Read the ``[[interpretation]]`` tables of a criteria file.
 
@@ -96,7 +95,7 @@ def read_interpretations(
 
 
 def _interpretation(
-    entry: Mapping[str, Any], terms: Sequence[Term], analytes: Mapping[str, Analyte]
+    entry: Table, terms: Sequence[Term], analytes: Mapping[str, Analyte]
 ) -> Interpretation:
     place = f"interpretation {entry.get('name', '(without a name)')}"
     if entry.keys() != {"name", "terms", "question", "reading"}:
@@ -114,7 +113,7 @@ def _interpretation(
 
 
 def _choice(
-    entry: Mapping[str, Any],
+    entry: Table,
     terms: Sequence[Term],
     analytes: Mapping[str, Analyte],
     place: str,
@@ -132,9 +131,7 @@ def _choice(
     return Choice(entry["name"], entry["says"], tuple(changed))
 
 
-def _with_limits(
-    term: Term, when: Mapping[str, Any], analytes: Mapping[str, Analyte], place: str
-) -> Term:
+def _with_limits(term: Term, when: Table, analytes: Mapping[str, Analyte], place: str) -> Term:
     """Return the term with the limits of ``when`` for the grades that it names."""
     if unknown := {*when} - {str(criterion.grade) for criterion in term.grades}:
         raise CriteriaError(f"{place}: {term.name} has no grade {', '.join(sorted(unknown))}")

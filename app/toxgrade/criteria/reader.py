@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
-from toxgrade.criteria.grammar import check_grades, parse_when
+from toxgrade.criteria.grammar import Table, check_grades, parse_when
 from toxgrade.criteria.interpretations import read_interpretations
 from toxgrade.criteria.model import Analyte, Band, Criteria, Edition, GradeCriterion, Term, Unit
 from toxgrade.errors import CriteriaError
@@ -66,7 +65,7 @@ def describe(criteria: Criteria) -> list[str]:
     return [*lines, f"{len(analytes)} analytes, {codes} LOINC codes graded, {refused} refused"]
 
 
-def read_analytes(document: Mapping[str, Any]) -> dict[str, Analyte]:
+def read_analytes(document: Table) -> dict[str, Analyte]:
     """Read the analytes, by canonical name.
 
     Raises:
@@ -79,7 +78,7 @@ def read_analytes(document: Mapping[str, Any]) -> dict[str, Analyte]:
     return {analyte.name: analyte for analyte in analytes}
 
 
-def _analyte(entry: Mapping[str, Any], sets: Mapping[str, Any]) -> Analyte:
+def _analyte(entry: Table, sets: Table) -> Analyte:
     place = f"analyte {entry.get('name', '(without a name)')}"
     if unknown := entry.keys() - _ANALYTE_KEYS - _MORE_ANALYTE_KEYS:
         raise CriteriaError(f"{place}: unknown key {', '.join(sorted(unknown))}")
@@ -109,7 +108,7 @@ def _analyte(entry: Mapping[str, Any], sets: Mapping[str, Any]) -> Analyte:
     )
 
 
-def _units(entry: Mapping[str, Any], place: str) -> tuple[Unit, ...]:
+def _units(entry: Table, place: str) -> tuple[Unit, ...]:
     units = tuple(_unit(name, fields, place) for name, fields in entry["unit"].items())
     if not any(unit.name == entry["canonical"] and unit.factor == 1 for unit in units):
         raise CriteriaError(f"{place}: the canonical unit must be one of its units, with factor 1")
@@ -117,7 +116,7 @@ def _units(entry: Mapping[str, Any], place: str) -> tuple[Unit, ...]:
     return units
 
 
-def _unit(name: str, fields: Mapping[str, Any], place: str) -> Unit:
+def _unit(name: str, fields: Table, place: str) -> Unit:
     if fields.keys() != {"factor", "kind", "spellings"} or fields["kind"] not in _KINDS:
         raise CriteriaError(f"{place}, {name}: needs factor, kind ({', '.join(_KINDS)}), spellings")
     numerator, _, denominator = str(fields["factor"]).partition("/")
@@ -130,7 +129,7 @@ def _unit(name: str, fields: Mapping[str, Any], place: str) -> Unit:
     return Unit(name, factor, fields["kind"], tuple(fields["spellings"]))
 
 
-def _band(plausible: Mapping[str, Any], side: str, place: str) -> Band:
+def _band(plausible: Table, side: str, place: str) -> Band:
     try:
         low, high = (Decimal(text) for text in plausible[side])
     except (KeyError, ValueError, TypeError, InvalidOperation):
@@ -164,7 +163,7 @@ def _unique(names: Iterable[str]) -> None:
         seen.add(name)
 
 
-def _parse(content: bytes) -> dict[str, Any]:
+def _parse(content: bytes) -> Table:
     try:
         return tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -180,7 +179,7 @@ def _names(path: Path) -> tuple[str, ...]:
         return ()  # ``load`` raises the error when it reads the whole file
 
 
-def _edition(document: Mapping[str, Any], analytes: Mapping[str, Analyte], digest: str) -> Edition:
+def _edition(document: Table, analytes: Mapping[str, Analyte], digest: str) -> Edition:
     head = document.get("edition", {})
     if head.keys() != _HEAD_KEYS or document.keys() - {"interpretation"} != {"edition", "term"}:
         raise CriteriaError(f"[edition] has exactly {', '.join(sorted(_HEAD_KEYS))}, then [[term]]")
@@ -198,7 +197,7 @@ def _edition(document: Mapping[str, Any], analytes: Mapping[str, Analyte], diges
     )
 
 
-def _term(entry: Mapping[str, Any], analytes: Mapping[str, Analyte]) -> Term:
+def _term(entry: Table, analytes: Mapping[str, Analyte]) -> Term:
     place = f"term {entry.get('name', '(without a name)')}"
     if entry.keys() - {"flag", "one_uln"} != _TERM_KEYS:
         raise CriteriaError(f"{place}: has exactly {', '.join(sorted(_TERM_KEYS))}")
@@ -240,7 +239,7 @@ def _check_names(terms: Sequence[Term]) -> None:
             raise CriteriaError(f"{name}: several tests cannot be compared with one baseline")
 
 
-def _grade(number: str, fields: Mapping[str, Any], analyte: Analyte, place: str) -> GradeCriterion:
+def _grade(number: str, fields: Table, analyte: Analyte, place: str) -> GradeCriterion:
     if number not in {"1", "2", "3", "4", "5"}:
         raise CriteriaError(f"{place}: grades run from 1 to 5")
     if fields.keys() == {"clinical"} and fields["clinical"]:

@@ -122,10 +122,7 @@ def _has_number(range_: Element) -> bool:
 
 
 def _says_else(
-    range_: Element,
-    element: Element,
-    person: Person,
-    is_unit: Callable[[str], bool],
+    range_: Element, element: Element, person: Person, is_unit: Callable[[str], bool]
 ) -> bool:
     """Return whether the text beside the numbers qualifies them: ``Critical``, ``Adult male``.
 

@@ -8,12 +8,11 @@ import gc
 import logging
 import sys
 import traceback
-from collections.abc import MutableMapping
 from contextvars import ContextVar
-from typing import Any
 
 import msgspec
 import structlog
+from structlog.typing import EventDict
 
 ALLOWED = frozenset(
     {
@@ -65,17 +64,17 @@ def origin(error: BaseException) -> str:
     return f"unforeseen {type(error).__name__} at {last.name}, line {last.lineno}"
 
 
-def _add_request_id(_: object, __: str, entry: MutableMapping[str, Any]) -> Any:
+def _add_request_id(_: object, __: str, entry: EventDict) -> EventDict:
     if request_id := REQUEST_ID.get():
         entry["request_id"] = request_id
     return entry
 
 
-def _keep_allowed(_: object, __: str, entry: MutableMapping[str, Any]) -> dict[str, Any]:
+def _keep_allowed(_: object, __: str, entry: EventDict) -> EventDict:
     return {name: value for name, value in entry.items() if name in ALLOWED}
 
 
-def _as_json(_: object, __: str, entry: MutableMapping[str, Any]) -> str:
+def _as_json(_: object, __: str, entry: EventDict) -> str:
     return msgspec.json.encode(entry, enc_hook=str).decode()
 
 
