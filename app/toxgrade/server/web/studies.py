@@ -11,6 +11,7 @@ from toxgrade.cohort.definition import ReportPhase, Scope
 from toxgrade.errors import NotFound
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.service import Service, TheService
+from toxgrade.server.records.audit_entry import ListedEntry
 from toxgrade.server.records.audit_log import list_entries
 from toxgrade.server.records.studies import (
     STUDY_NAME,
@@ -194,7 +195,7 @@ async def audit(
 ) -> HTMLResponse:
     """The audit in order; ``after`` is the number of the last entry of the page before."""
 
-    def query(connection: Connection) -> tuple[Study, list[dict[str, Any]]]:
+    def query(connection: Connection) -> tuple[Study, list[ListedEntry]]:
         found = find_study(connection, study)
         return found, list_entries(connection, found.id, None, ENTRIES_PER_PAGE + 1, after)
 
