@@ -31,7 +31,8 @@ _EXAMPLE = (
     "OBX|1|NM|1975-2^Bilirubin^LN||1.8|mg/dL|0.2-1.2|H|||F\r"
 )
 _HEADER_BYTES = 4096  # The header of a message that is not taken is looked for in so many.
-_CONTENT = {_MEDIA: {"schema": {"type": "string"}}}
+_BYTES = {"type": "string", "format": "binary"}  # A message says in which characters it is.
+_CONTENT = {_MEDIA: {"schema": _BYTES}}
 
 
 @router.post(
@@ -51,8 +52,7 @@ _CONTENT = {_MEDIA: {"schema": {"type": "string"}}}
         "requestBody": {
             "required": True,
             "content": {
-                media: {"schema": {"type": "string"}, "example": _EXAMPLE}
-                for media in (_MEDIA, "text/plain")
+                media: {"schema": _BYTES, "example": _EXAMPLE} for media in (_MEDIA, "text/plain")
             },
         }
     },
