@@ -19,3 +19,11 @@ def described(text: str, *examples: object, name: str | None = None) -> Any:
 def answer(cls: type[T]) -> type[T]:
     """Make a class of described fields a frozen dataclass, in the order in which they are told."""
     return dataclass(frozen=True)(cls)
+
+
+@answer
+class StudyReport:
+    """What every report on a study begins with."""
+
+    study: str = described("The study's name.", "paper")
+    synthetic: bool = described("The study is declared to hold made-up data.", True)

@@ -15,9 +15,16 @@ from toxgrade.cohort.liver_day import Day, Measured, measured
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.patient_baselines import starts_before
 from toxgrade.grading.phase import Window, add_months, belongs, place, possible_places
-from toxgrade.grading.result import PHASES, Collected, Course, LabResult, Phase, Place
+from toxgrade.grading.result import (
+    AFTER_START,
+    PHASES,
+    Collected,
+    Course,
+    LabResult,
+    Phase,
+    Place,
+)
 
-AFTER_START = ("acute", "late")
 START, END, FULL_DATE = "start of radiotherapy", "end of radiotherapy", "full date"
 _LONGEST_DAYS = 31
 """The days of a month: a coarser date can be within no window of days for certain."""

@@ -9,6 +9,7 @@ from pydantic import Field
 from sqlalchemy import Connection, Row
 
 from toxgrade.cohort.described import answer, described
+from toxgrade.cohort.liver_entries import Cause, Verdict
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.server.api.fields import PatientName, RequestModel, StudyName, Text
 from toxgrade.server.api.patient_answers import OfPatient
@@ -16,13 +17,7 @@ from toxgrade.server.http.as_of import as_of
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.json_route import JsonRoute
 from toxgrade.server.http.service import TheService
-from toxgrade.server.records.liver_reviews import (
-    Cause,
-    ReviewedFinding,
-    Verdict,
-    list_reviews,
-    record_review,
-)
+from toxgrade.server.records.liver_reviews import ReviewedFinding, list_reviews, record_review
 from toxgrade.server.records.patients import find_patient, lock_patient_row
 from toxgrade.server.records.studies import find_study
 from toxgrade.server.reports.liver_safety import possible_findings

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Literal
 
 from toxgrade.cohort.described import answer, described
+from toxgrade.cohort.liver_report import LiverReport
 from toxgrade.grading.digits import to_plain_text
 from toxgrade.grading.reference_ranges import Sex
 from toxgrade.grading.result import Course
@@ -75,7 +76,7 @@ class ToxicityAnswer:
     )
     other_courses: int = described("Results that belong to later courses.", 0)
     after_death: int = described("Results that are dated after the death.", 0)
-    liver_safety: Mapping[str, object] = described("The liver's values over the first course.", {})
+    liver_safety: LiverReport = described("The liver's values over the first course.")
 
 
 def course_answer(course: Course) -> CourseAnswer:

@@ -5,7 +5,6 @@ study's clinical events, courses and follow-ups, and the maxima of grades of unk
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date
 from heapq import merge
 from itertools import groupby
 from operator import itemgetter
@@ -13,21 +12,14 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, literal, or_, select
 
-from toxgrade.cohort.clinical_events import (
-    ClinicalEvent,
-    PlacedEvent,
-    by_term,
-    clinical_baseline,
-    place_events,
-)
 from toxgrade.cohort.definition import Scope
-from toxgrade.cohort.worst import Bounds, CohortPatient, highest
+from toxgrade.cohort.patient_bounds import TermBounds, add_bounds, add_events, add_unplaced
+from toxgrade.cohort.worst import CohortPatient
 from toxgrade.errors import Conflict
 from toxgrade.grading.flags import Flag
 from toxgrade.grading.parse import read_collected
-from toxgrade.grading.phase import belongs, possible_places
-from toxgrade.grading.result import Course
-from toxgrade.grading.summary import worse
+from toxgrade.grading.phase import possible_places
+from toxgrade.grading.worst_grade import Bounds
 from toxgrade.server.records.db.tables import grades, patients, results
 from toxgrade.server.records.studies import Study
 from toxgrade.server.reports.cohort_queries import (
@@ -55,7 +47,7 @@ _MAXIMA = (
     func.max(_WORSE).label("worse"),
     func.max(case((_RELATIVE, 1), else_=0)).label("relative"),
 )
-"""The bounds of some grades, as ``_of_row`` reads them."""
+"""The bounds of some grades, as ``_of_row`` reads them: ``grading.worst_grade`` in SQL."""
 
 
 def cohort(connection: Connection, study: Study, scope: Scope) -> Iterator[CohortPatient]:
@@ -70,7 +62,7 @@ def cohort(connection: Connection, study: Study, scope: Scope) -> Iterator[Cohor
     events = events_by_patient(connection, study)
     courses = courses_by_patient(connection, study)
     followed, died = followed_until(connection, study), deaths(connection, study)
-    unplaced = _unplaced(connection, study)
+    unplaced, window = _unplaced(connection, study), study.rules.window
     for patient_id, name, maxima in _by_patient(connection, study, scope):
         own = courses.get(patient_id, ())
         baseline, worst = _bounds(maxima, study, scope)
@@ -78,14 +70,16 @@ def cohort(connection: Connection, study: Study, scope: Scope) -> Iterator[Cohor
         if course is None:
             continue
         for row in unplaced.get(patient_id, ()):
-            _add_unplaced(worst, row, own, study, scope)
+            collected = read_collected(row.collected) if row.collected else None
+            places = possible_places(collected, own, window)
+            add_unplaced(worst, row.term, _of_row(row), places, scope)
         if "unknown" not in scope.attributions:
             worst.clear()
         recorded = events.get(patient_id, [])
-        _add_events(baseline, worst, recorded, own, study, scope, died.get(patient_id))
+        add_events(baseline, worst, recorded, own, window, scope, died.get(patient_id))
         if scope.include_baseline:
             for term, bounds in baseline.items():
-                _add_bounds(worst, term, bounds)
+                add_bounds(worst, term, bounds)
         seen_until = followed.get(patient_id)
         yield CohortPatient(name, baseline, worst, course, next_start, seen_until)
 
@@ -112,10 +106,10 @@ def _by_patient(
 
 def _bounds(
     maxima: Iterable[Row[Any]], study: Study, scope: Scope
-) -> tuple[dict[str, Bounds], dict[str, Bounds]]:
+) -> tuple[TermBounds, TermBounds]:
     """Return a patient's baselines and worst grades by term."""
-    baseline: dict[str, Bounds] = {}
-    worst: dict[str, Bounds] = {}
+    baseline: TermBounds = {}
+    worst: TermBounds = {}
     for row in maxima:
         if row.other_edition:
             raise Conflict(
@@ -125,7 +119,7 @@ def _bounds(
         if row.phase == "baseline":
             baseline[row.term] = _of_row(row)
         elif row.phase in scope.phases:
-            _add_bounds(worst, row.term, _of_row(row) if row.certain else _of_row(row).possible)
+            add_bounds(worst, row.term, _of_row(row) if row.certain else _of_row(row).possible)
         if scope.course > 1 and row.baseline_grade is not None:
             compared = Bounds(row.baseline_grade, row.baseline_grade, decided=True)
             baseline.setdefault(row.term, compared)
@@ -135,23 +129,6 @@ def _bounds(
 def _of_row(row: Row[Any]) -> Bounds:
     worse = (False, None, True)[row.worse]
     return Bounds(row.at_least, row.at_most, bool(row.decided), worse, bool(row.relative))
-
-
-def _add_unplaced(
-    worst: dict[str, Bounds],
-    row: Row[Any],
-    courses: tuple[Course, ...],
-    study: Study,
-    scope: Scope,
-) -> None:
-    """Add results of unknown phase: bounds of every window that they may belong to."""
-    collected = read_collected(row.collected) if row.collected else None
-    places = possible_places(collected, courses, study.rules.window)
-    among = belongs(places, scope.course - 1, scope.phases)
-    if among is False:
-        return
-    certain = among and (scope.on_treatment or scope.phase == "late")
-    _add_bounds(worst, row.term, _of_row(row) if certain else _of_row(row).possible)
 
 
 def _highest_grades(study: Study, scope: Scope) -> Any:
@@ -207,40 +184,3 @@ def _unplaced(connection: Connection, study: Study) -> dict[int, list[Row[Any]]]
     for row in rows:
         found.setdefault(row.patient_id, []).append(row)
     return found
-
-
-def _add_events(
-    baseline: dict[str, Bounds],
-    worst: dict[str, Bounds],
-    events: list[ClinicalEvent],
-    courses: tuple[Course, ...],
-    study: Study,
-    scope: Scope,
-    died: date | None,
-) -> None:
-    """Add clinicians' grades, each compared with the baseline of its term."""
-    index, window = scope.course - 1, study.rules.window
-    for term, recorded in by_term(events).items():
-        if before := clinical_baseline(recorded, courses[index]):
-            _add_bounds(baseline, term, before)
-        for placed in place_events(recorded, courses, index, window, died):
-            among, grade = _counts(placed, scope), placed.event.grade
-            if among is not False and placed.event.attribution in scope.attributions:
-                own = baseline.get(term)
-                is_worse = worse(grade, grade, own) if own else None
-                bounds = Bounds(grade, grade, decided=True, worse=is_worse)
-                _add_bounds(worst, term, bounds if among else bounds.possible)
-
-
-def _counts(placed: PlacedEvent, scope: Scope) -> bool | None:
-    """Return whether an event counts; None: possibly. What began on treatment may be left out."""
-    among = placed.counts(scope.phases)
-    if among is False or scope.on_treatment or placed.on_treatment is False:
-        return among
-    late = placed.late if "late" in scope.phases else False
-    return late if placed.on_treatment else late or None
-
-
-def _add_bounds(window: dict[str, Bounds], term: str, bounds: Bounds) -> None:
-    known = window.get(term)
-    window[term] = highest([known, bounds] if known else [bounds]) or bounds

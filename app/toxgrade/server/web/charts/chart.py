@@ -26,7 +26,6 @@ MEDIA: dict[Kind, str] = {
     "png": "image/png",
     "pdf": "application/pdf",
 }
-WIDTH = 720
 
 
 def ink(name: str) -> str:

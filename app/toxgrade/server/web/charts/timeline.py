@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
+from toxgrade.cohort.timeline import X_ULN, Event, Panel, Point
 from toxgrade.grading.phase import Window
-from toxgrade.server.reports.timeline import X_ULN, Event, Panel, Point, Timeline
-from toxgrade.server.web.charts.chart import DIGIT_COLOURS, GRADES, WIDTH, Chart, ink
+from toxgrade.server.reports.timeline import Timeline
+from toxgrade.server.web.charts.chart import DIGIT_COLOURS, GRADES, Chart, ink
+from toxgrade.server.web.charts.registry import WIDTH
 
 _DAYS_PER_MONTH = 365.25 / 12
 _HEIGHT = 92
