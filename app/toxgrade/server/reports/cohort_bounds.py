@@ -10,7 +10,18 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+)
 
 from toxgrade.cohort.definition import Scope
 from toxgrade.cohort.patient_bounds import TermBounds, add_bounds, add_events, add_unplaced
@@ -48,6 +59,7 @@ _MAXIMA = (
     func.max(case((_RELATIVE, 1), else_=0)).label("relative"),
 )
 """The bounds of some grades, as ``_of_row`` reads them: ``grading.worst_grade`` in SQL."""
+Maxima = Row[Any]
 
 
 def cohort(connection: Connection, study: Study, scope: Scope) -> Iterator[CohortPatient]:
@@ -86,7 +98,7 @@ def cohort(connection: Connection, study: Study, scope: Scope) -> Iterator[Cohor
 
 def _by_patient(
     connection: Connection, study: Study, scope: Scope
-) -> Iterator[tuple[int, str, Sequence[Row[Any]]]]:
+) -> Iterator[tuple[int, str, Sequence[Maxima]]]:
     """Yield row number, name and maxima of every patient of a study, by name.
 
     The names are merged with the maxima here: joined to them, which no index can find, PostgreSQL
@@ -104,9 +116,7 @@ def _by_patient(
             yield patient_id, name, [row for *_, row in found if row is not None]
 
 
-def _bounds(
-    maxima: Iterable[Row[Any]], study: Study, scope: Scope
-) -> tuple[TermBounds, TermBounds]:
+def _bounds(maxima: Iterable[Maxima], study: Study, scope: Scope) -> tuple[TermBounds, TermBounds]:
     """Return a patient's baselines and worst grades by term."""
     baseline: TermBounds = {}
     worst: TermBounds = {}
@@ -126,12 +136,12 @@ def _bounds(
     return baseline, worst
 
 
-def _of_row(row: Row[Any]) -> Bounds:
+def _of_row(row: Maxima) -> Bounds:
     worse = (False, None, True)[row.worse]
     return Bounds(row.at_least, row.at_most, bool(row.decided), worse, bool(row.relative))
 
 
-def _highest_grades(study: Study, scope: Scope) -> Any:
+def _highest_grades(study: Study, scope: Scope) -> Select[Any]:
     """Return a query for the maxima of all counted grades, by the name of their patient."""
     condition = and_(patients.c.study_id == study.id, counted(scope))
     certain: ColumnElement[Any] = literal(1)
@@ -163,7 +173,7 @@ def _highest_grades(study: Study, scope: Scope) -> Any:
     return select(named, highest_of).order_by(named)
 
 
-def _unplaced(connection: Connection, study: Study) -> dict[int, list[Row[Any]]]:
+def _unplaced(connection: Connection, study: Study) -> dict[int, list[Maxima]]:
     """Return the maxima of grades of unknown phase by patient, term and where they may belong.
 
     All that lack only the end of a course may be acute or late, so they are one group, which
@@ -172,7 +182,7 @@ def _unplaced(connection: Connection, study: Study) -> dict[int, list[Row[Any]]]
     no_end = grades.c.flags.contains(Flag.NO_RADIOTHERAPY_END.value)
     span = case((no_end, "no end"), else_=func.coalesce(results.c.collected, ""))
     groups = (grades.c.patient_id, grades.c.term, grades.c.course, span)
-    rows: Iterable[Row[Any]] = connection.execute(
+    rows: Iterable[Maxima] = connection.execute(
         select(*groups[:3], *_MAXIMA, func.max(results.c.collected).label("collected"))
         .join(patients, grades.c.patient_id == patients.c.id)
         .join(results, grades.c.result_id == results.c.id)
@@ -180,7 +190,7 @@ def _unplaced(connection: Connection, study: Study) -> dict[int, list[Row[Any]]]
         .where(grades.c.phase == "unknown", grades.c.course.is_not(None))
         .group_by(*groups)
     )
-    found: dict[int, list[Row[Any]]] = {}
+    found: dict[int, list[Maxima]] = {}
     for row in rows:
         found.setdefault(row.patient_id, []).append(row)
     return found

@@ -7,7 +7,7 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, Select, select
 
 from toxgrade.cohort.definition import By, Scope
 from toxgrade.cohort.edish import Peaks, PlacedValue, patient_peaks
@@ -25,6 +25,9 @@ from toxgrade.server.reports.cohort_queries import contacts_by_patient, counted,
 _AS_REPORTED = (
     "value", "unit", "lln", "uln", "limit_unit", "status", "specimen", "indicator",
 )  # fmt: skip
+LiverRow = Row[Any]
+Cache = dict[tuple[object, ...], Measured | None]
+"""A liver value by all that it depends on: most are reported more than once."""
 _BEFORE = ("baseline", "pre_treatment")
 
 
@@ -39,7 +42,7 @@ def edish_peaks(
     """
     courses = courses_by_patient(connection, study)
     died = {n: c.died for n, c in contacts_by_patient(connection, study).items() if c.died}
-    cache: dict[tuple[Any, ...], Measured | None] = {}
+    cache: Cache = {}
     found: Peaks = {}
     query = _query(study, analytes)
     with connection.execution_options(yield_per=2000).execute(query) as rows:
@@ -52,7 +55,7 @@ def edish_peaks(
     return found
 
 
-def _query(study: Study, analytes: Sequence[str]) -> Any:
+def _query(study: Study, analytes: Sequence[str]) -> Select[Any]:
     shown = [results.c[name] for name in (*_AS_REPORTED, "collected", "is_baseline")]
     graded = [grades.c[name] for name in ("analyte", "phase", "collected_on", "study_range")]
     return (
@@ -66,8 +69,8 @@ def _query(study: Study, analytes: Sequence[str]) -> Any:
 
 
 def _placed(
-    rows: Iterable[Row[Any]], courses: Sequence[Course], window: Window, grader: TermGrader,
-    cache: dict[tuple[Any, ...], Measured | None],
+    rows: Iterable[LiverRow], courses: Sequence[Course], window: Window, grader: TermGrader,
+    cache: Cache,
 ) -> list[PlacedValue]:  # fmt: skip
     found = []
     for row in rows:
@@ -85,7 +88,7 @@ def _placed(
     return found
 
 
-def _result(row: Row[Any]) -> LabResult:
+def _result(row: LiverRow) -> LabResult:
     """Return a stored result with what its multiple of ULN and its date depend on."""
     return LabResult(
         analyte=row.analyte,
