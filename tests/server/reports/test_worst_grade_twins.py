@@ -59,7 +59,7 @@ class Row(NamedTuple):
 
 _INTERVALS = st.tuples(st.integers(0, 4), st.integers(0, 4)).map(sorted)
 _ROWS = st.builds(
-    lambda phase, ends, worse, flag, baseline: Row(phase, *ends, worse, flag, baseline),
+    lambda phase, ends, worse, flag, baseline: Row(phase, ends[0], ends[1], worse, flag, baseline),
     st.sampled_from(["baseline", "pre_treatment", "acute", "late"]),
     _INTERVALS,
     st.sampled_from([None, True, False]),
