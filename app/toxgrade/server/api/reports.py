@@ -43,6 +43,7 @@ router = APIRouter(
 )
 
 
+_TEXT = {"schema": {"type": "string"}}
 CourseQuery = Annotated[int, Query(ge=1, le=20)]
 Term = Annotated[Name, Query(description="A CTCAE term, or the label of a table's row.")]
 
@@ -76,7 +77,7 @@ ScopeQuery = Annotated[Scope, Depends(_scope)]
     "/toxicity-table",
     summary="How many patients had which grade",
     response_model=StudyTableReport,
-    responses={200: {"content": {"text/csv": {}, "text/html": {}}}},
+    responses={200: {"content": {"text/csv": _TEXT, "text/html": _TEXT}}},
 )
 async def toxicity(
     request: Request, service: TheService, study: StudyName, scope: ScopeQuery
