@@ -20,7 +20,7 @@ from toxgrade.server.api.criteria_answers import (
 from toxgrade.server.api.grading import grader_for
 from toxgrade.server.api.requests import EDITIONS
 from toxgrade.server.http.authorization import require_role
-from toxgrade.server.http.json_route import JsonRoute
+from toxgrade.server.http.json_route import JsonAnswer, JsonRoute
 from toxgrade.server.http.service import Service, TheService
 
 router = APIRouter(
@@ -33,14 +33,18 @@ router = APIRouter(
 _EDITION: JsonDict = {"enum": [*EDITIONS]}
 
 
-@router.get("/criteria", summary="The terms of an edition, in NCI's wording with the limits used")
+@router.get(
+    "/criteria",
+    response_model=CriteriaAnswer,
+    summary="The terms of an edition, in NCI's wording with the limits used",
+)
 async def get_criteria(
     service: TheService,
     edition: Annotated[str, Query(max_length=20, json_schema_extra=_EDITION)] = "4.03",
-) -> CriteriaAnswer:
+) -> JsonAnswer:
     """Every laboratory term that is graded. The wording is the US National Cancer Institute's."""
     chosen = grader_for(Rules(edition), service).edition
-    return criteria_answer(chosen, list(service.graders.criteria.editions))
+    return JsonAnswer(criteria_answer(chosen, list(service.graders.criteria.editions)))
 
 
 @router.get("/criteria/compare", summary="What differs between two editions")
@@ -62,7 +66,10 @@ def _edition(service: Service, name: str, text: str) -> Edition:
         raise RequestError("there is no such edition", [fault]) from None
 
 
-@router.get("/analytes", summary="Names, codes, units and plausible bands")
-async def get_analytes(service: TheService) -> AnalyteList:
+@router.get(
+    "/analytes", response_model=AnalyteList, summary="Names, codes, units and plausible bands"
+)
+async def get_analytes(service: TheService) -> JsonAnswer:
     """How each analyte may be named and in which units it may come."""
-    return AnalyteList([analyte_answer(a) for a in service.graders.criteria.analytes.values()])
+    found = service.graders.criteria.analytes.values()
+    return JsonAnswer(AnalyteList([analyte_answer(analyte) for analyte in found]))
