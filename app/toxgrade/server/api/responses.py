@@ -49,6 +49,13 @@ _EXAMPLE: JsonDict = {
 }
 
 
+_STORED_EXAMPLE: JsonDict = _EXAMPLE | {
+    "id": 7,
+    "recorded_at": "2026-11-30T09:15:00+00:00",
+    "software": "0.2.0",
+}
+
+
 class GradeAnswer(BaseModel):
     """One result graded for one term: the interval that what is known allows, and why."""
 
@@ -105,6 +112,8 @@ class StoredGradeAnswer(GradeAnswer):
     Where the study's own range was used (flag ``range-from-study``), ``lln``, ``uln`` and
     ``limit_unit`` are those of ``study_range``, the row of its table; else that is null.
     """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_STORED_EXAMPLE]})
 
     id: int
     supersedes_id: int | None

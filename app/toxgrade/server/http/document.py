@@ -33,7 +33,7 @@ def _complete(document: Mapping[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     for name, schema in schemas.items():
         if example := _example({"$ref": _PREFIX + name}, schemas):
-            schema.setdefault("examples", example)
+            schema["examples"] = example
     for path, operations in document["paths"].items():
         for operation in operations.values():
             for status, response in operation["responses"].items():
@@ -45,7 +45,8 @@ def _complete(document: Mapping[str, Any]) -> None:
 def _example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> list[Any]:
     """Return the example of a schema, or one of what it consists of; empty if there is none."""
     if "examples" in schema:
-        return list(schema["examples"][:1])
+        nulls = dict.fromkeys(schema.get("required", ()))  # FastAPI leaves them out.
+        return [nulls | schema["examples"][0] if nulls else schema["examples"][0]]
     if "$ref" in schema:
         return _example(schemas[schema["$ref"].removeprefix(_PREFIX)], schemas)
     if "anyOf" in schema:
