@@ -104,9 +104,7 @@ class _Caller:
         if media.endswith("json"):
             document = json.loads(answer.content)
             self._check(name, str(int(answer.status_code)), media, document)
-            assert (
-                answer.parsed if isinstance(answer.parsed, dict) else answer.parsed.to_dict()
-            ) == document
+            assert answer.parsed.to_dict() == document
         self.called.add(name)
         return answer.parsed
 
@@ -244,8 +242,9 @@ def _store_batches(call: _Caller, service: Stored) -> None:
 def _ask_for_reports(call: _Caller) -> None:
     term = "Alanine aminotransferase increased"
     asked: Mapping[str, Mapping[str, object]] = {
-        "toxicity": {}, "shift": {"term": term}, "late": {},
-        "time_to": {"term": term, "min_grade": 1}, "survival": {}, "study_liver_safety": {},
+        "get_toxicity_table": {}, "get_shift_table": {"term": term}, "get_late_toxicity": {},
+        "get_time_to_grade": {"term": term, "min_grade": 1}, "get_survival": {},
+        "get_liver_safety": {},
     }  # fmt: skip
     for name, query in asked.items():
         call(name, _STUDY, **query)

@@ -79,7 +79,7 @@ ScopeQuery = Annotated[Scope, Depends(_scope)]
     response_model=StudyTableReport,
     responses={200: {"content": {"text/csv": _TEXT, "text/html": _TEXT}}},
 )
-async def toxicity(
+async def get_toxicity_table(
     request: Request, service: TheService, study: StudyName, scope: ScopeQuery
 ) -> StudyTableReport | Response:
     """The table of a paper, every number with its definition; as `Accept` says JSON, CSV, HTML."""
@@ -97,7 +97,7 @@ async def toxicity(
 
 
 @router.get("/shift-table", summary="Baseline grade by worst grade")
-async def shift(
+async def get_shift_table(
     service: TheService, study: StudyName, term: Term, scope: ScopeQuery
 ) -> ShiftReport:
     """Where each patient began and how far it went, with the patients behind each cell."""
@@ -120,7 +120,7 @@ def _row(name: str, study: Study, service: Service) -> TableRow:
 
 
 @router.get("/late-toxicity", summary="What was worse than baseline after the acute window")
-async def late(
+async def get_late_toxicity(
     service: TheService, study: StudyName, attribution: AttributionQuery, course: CourseQuery = 1
 ) -> LateReport:
     """Per patient and term: worst grade, attribution, days since treatment, the way back.
@@ -137,7 +137,7 @@ async def late(
 
 
 @router.get("/time-to-grade", summary="Cumulative incidence of a grade, death competing")
-async def time_to(
+async def get_time_to_grade(
     service: TheService,
     study: StudyName,
     term: Term,
@@ -165,13 +165,13 @@ async def time_to(
 
 
 @router.get("/survival", summary="Overall survival from the follow-up")
-async def survival(service: TheService, study: StudyName) -> SurvivalReport:
+async def get_survival(service: TheService, study: StudyName) -> SurvivalReport:
     """Kaplan-Meier estimate by day with confidence limits and the number at risk."""
     return await service.read(lambda c: study_survival(c, find_study(c, study)), is_costly=True)
 
 
 @router.get("/liver-safety", summary="ALBI, Hy's law candidates, eDISH, RILD, Child-Pugh")
-async def study_liver_safety(
+async def get_liver_safety(
     service: TheService,
     study: StudyName,
     within_days: Annotated[
