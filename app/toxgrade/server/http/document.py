@@ -10,7 +10,7 @@ from toxgrade.server.http import incomplete
 NEXT = "The cursor of the next page; null on the last."
 """What is said of each page's field ``next``."""
 
-Responses = dict[int | str, dict[str, Any]]
+Responses = dict[int | str, dict[str, object]]
 """Answers by status, as FastAPI takes what a route documents."""
 
 _PREFIX = "#/components/schemas/"
@@ -20,7 +20,7 @@ def complete_document(app: FastAPI) -> None:
     """Let an application show its document completed."""
     of_fastapi = app.openapi
 
-    def openapi() -> dict[str, Any]:
+    def openapi() -> dict[str, object]:
         document = of_fastapi()
         _complete(document)
         return document
@@ -59,7 +59,7 @@ def _example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> list[Any]
     return []
 
 
-def _move_schema(content: dict[str, Any]) -> None:
+def _move_schema(content: dict[str, Mapping[str, Mapping[str, object]]]) -> None:
     """Say the schema of errors of the ``+json`` type in which they come."""
     modelled = [media for media, said in content.items() if "$ref" in said.get("schema", {})]
     empty = [media for media, said in content.items() if media.endswith("+json") and not said]

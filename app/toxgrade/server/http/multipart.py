@@ -6,7 +6,6 @@ import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, Headers, UploadFile
@@ -167,7 +166,7 @@ _OPTION_SCHEMAS = {
     | ({"enum": list(option.choices)} if option.choices else {})
     for option in OPTIONS
 }
-UPLOAD: dict[str, Any] = {
+UPLOAD: dict[str, object] = {
     "parameters": [
         {
             "name": name,
