@@ -3,11 +3,11 @@
 Every error message says what is accepted; none repeats what was sent.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import (
     AfterValidator,
@@ -116,8 +116,8 @@ _AT = f"{_DAY}|(19|2[0-2])[0-9]{{2}}(-(0[1-9]|1[0-2]))?"
 
 
 def json_schema(
-    described: str, text: dict[str, object], *examples: object, **number: object
-) -> Any:
+    described: str, text: Mapping[str, object], *examples: object, **number: object
+) -> WithJsonSchema:
     """Return the JSON Schema of a text, an empty one or null; with ``number``, of a number too."""
     types = [{"type": "string", **text}, {"type": "string", "maxLength": 0}, {"type": "null"}]
     types += [{"type": "number", **number}] if number else []
