@@ -3,6 +3,7 @@
 import pytest
 
 from tests.cohort.liver_patients import GRADER, lab, safety
+from toxgrade.cohort.definition import By
 from toxgrade.cohort.edish import PlacedValue, patient_peaks
 from toxgrade.cohort.liver_day import measured
 from toxgrade.cohort.liver_entries import Review, Reviews
@@ -60,7 +61,8 @@ def test_the_peaks_of_a_patient(results: str, by_uln: str, by_baseline: str) -> 
         value = measured(result, GRADER)
         assert value is not None
         placed.append(PlacedValue(result, value, after[where]))
-    found = [patient_peaks(placed, by).get("ALT") for by in ("uln", "baseline")]  # type: ignore[arg-type]
+    multiples: tuple[By, By] = ("uln", "baseline")
+    found = [patient_peaks(placed, by).get("ALT") for by in multiples]
     said = [
         "" if one is None or one.at_least is None
         else f"{one.at_least} to {'no bound' if one.at_most is None else one.at_most}"

@@ -67,11 +67,9 @@ def times(
 
 
 def told(found: TimesToEvent) -> str:
-    (reasons,) = [*found.not_evaluable] or [""]
     outcome = [f"{one.outcome} on day {one.days}" for one in found.observed.values()]
-    return ", ".join([*outcome, *([reasons] if reasons else [])]) + (
-        ", inexact" * len(found.inexact) + ", undecided" * len(found.undecided)
-    )
+    notes = ["inexact"] * len(found.inexact) + ["undecided"] * len(found.undecided)
+    return ", ".join([*outcome, *found.not_evaluable, *notes])
 
 
 @pytest.mark.parametrize(

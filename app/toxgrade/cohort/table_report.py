@@ -62,7 +62,7 @@ class RowPatients:
 
 
 @answer
-class Row:
+class CountedRow:
     """A row of the table: the patients by baseline grade or by worst grade."""
 
     label: str = described("The row's name.", "Bilirubin")
@@ -82,7 +82,7 @@ class Row:
 
 
 @answer
-class Other:
+class OtherTerm:
     """A severe grade of a term that no row names."""
 
     term: str = described("The CTCAE term.", "Lymphocyte count decreased")
@@ -92,7 +92,7 @@ class Other:
 
 
 @answer
-class OtherUndecided:
+class UndecidedOther:
     """A term that no row names, and patients who may have reached grade 3."""
 
     term: str = described("The CTCAE term.", "Hypokalemia")
@@ -111,10 +111,10 @@ class Counts:
     attribution: list[Attribution] = described("Those that count.", ["related"])
     n_patients: int = described("All patients who had the course: the denominator.", 4)
     definition: str = described("What is counted, in words.", "Graded by CTCAE 4.03 …")
-    rows: list[Row] = described("The rows in order; one with a baseline has two entries.")
+    rows: list[CountedRow] = described("The rows in order; one with a baseline has two entries.")
     not_collected: list[str] = described("Rows of clinicians without any event.", ["Nausea"])
-    other: list[Other] = described("Severe grades of terms that no row names.")
-    other_undecided: list[OtherUndecided] = described("Terms that may have reached grade 3.")
+    other: list[OtherTerm] = described("Severe grades of terms that no row names.")
+    other_undecided: list[UndecidedOther] = described("Terms that may have reached grade 3.")
     any_toxicity: AnyToxicity = described("Worse than the own baseline in any row.")
     any_toxicity_alternative: Meeting = described("The former name of the next.")
     clinical_or_haematological: Meeting = described("Any grade in rows without a baseline.")
@@ -170,11 +170,11 @@ def table_report(
         rows=[_row(row, n) for row in table.rows],
         not_collected=list(not_collected),
         other=[
-            Other(term, grade, len(patients), patients)
+            OtherTerm(term, grade, len(patients), patients)
             for (term, grade), patients in sorted(table.other.items())
         ],
         other_undecided=[
-            OtherUndecided(term, len(patients), patients)
+            UndecidedOther(term, len(patients), patients)
             for term, patients in sorted(table.other_undecided.items())
         ],
         any_toxicity=AnyToxicity(
@@ -191,8 +191,8 @@ def table_report(
     )
 
 
-def _row(count: RowCount, n: int) -> Row:
-    return Row(
+def _row(count: RowCount, n: int) -> CountedRow:
+    return CountedRow(
         label=count.row.label,
         kind=count.kind,
         terms=list(count.row.terms),

@@ -12,7 +12,7 @@ import polars as pl
 from sqlalchemy import Connection
 
 from toxgrade.cohort.definition import Scope
-from toxgrade.cohort.table_report import Row, TableReport
+from toxgrade.cohort.table_report import CountedRow, TableReport
 from toxgrade.demo import STUDY
 from toxgrade.grading.columns.grader import grade_rows
 from toxgrade.grading.parse import COLUMNS, lab_result
@@ -252,7 +252,7 @@ def _worst(summary: list[TermSummary]) -> dict[str, int]:
     }
 
 
-def _has_two_rows(row: Row, table: TableReport) -> bool:
+def _has_two_rows(row: CountedRow, table: TableReport) -> bool:
     """Return whether the table has two rows of this label: baseline and worst grade."""
     return [other.label for other in table.rows].count(row.label) > 1
 

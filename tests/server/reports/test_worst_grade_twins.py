@@ -81,6 +81,7 @@ def by_columns(rows: Sequence[Row]) -> pl.DataFrame:
         pl.DataFrame(
             {
                 "who": pl.Series([0] * len(rows), dtype=pl.Int64),
+                "course": pl.Series([1] * len(rows), dtype=pl.Int64),
                 "term": pl.Series([TERM] * len(rows), dtype=pl.Enum([TERM])),
                 "reason": pl.Series([None] * len(rows), dtype=pl.String),
                 "phase": pl.Series([row.phase for row in rows], dtype=PHASE_TYPE),

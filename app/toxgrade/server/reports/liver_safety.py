@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection
 
-from toxgrade.cohort.child_pugh import Recorded
+from toxgrade.cohort.clinical_events import ClinicalEvent
 from toxgrade.cohort.hys_law import WITHIN_DAYS
 from toxgrade.cohort.liver import LiverSafety, liver_safety
 from toxgrade.cohort.liver_course import liver_course
@@ -57,7 +57,7 @@ def _all_courses(
     late = [result for result in labs if is_after_death(result, died)]
     alive = [result for result in labs if not is_after_death(result, died)]
     events = [
-        Recorded(row.term, row.grade, read_collected(row.onset), row.resolved)
+        ClinicalEvent(row.term, row.grade, read_collected(row.onset), row.resolved)
         for row in connection.execute(events_of_patient(patient_id))
     ]
     recorded = [one for one in events if died is None or one.onset.first <= died]
