@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.cli.program import toxgrade
-from toxgrade.cohort.table_document import table_csv, table_html
+from toxgrade.cohort.table_files import table_csv, table_html
+from toxgrade.cohort.table_report import StudyTableReport
 from toxgrade.demo import load_demo
 from toxgrade.grading.rules import Rules
 from toxgrade.server.records.db.engine import transaction
@@ -21,8 +23,8 @@ def test_a_report_is_written_as_its_suffix_says(tmp_path: Path) -> None:
     for name in ("table.html", "table.csv", "table.json"):
         done = toxgrade("report", "demo", "-o", name, cwd=tmp_path, TOXGRADE_DATABASE_URL=url)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    table = json.loads((tmp_path / "table.json").read_text())
-    assert (table["any_toxicity"]["n"], table["synthetic"]) == (13, True)
+    table = msgspec.json.decode((tmp_path / "table.json").read_bytes(), type=StudyTableReport)
+    assert (table.any_toxicity.n, table.synthetic) == (13, True)
     assert (tmp_path / "table.csv").read_text() == table_csv(table)
     assert (tmp_path / "table.html").read_text() == table_html(table)
     shown = toxgrade("report", "demo", "-o", "-", cwd=tmp_path, TOXGRADE_DATABASE_URL=url)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from toxgrade.cohort.child_pugh import Recorded
+from toxgrade.cohort.clinical_events import ClinicalEvent
 from toxgrade.cohort.liver import LiverSafety, liver_safety
 from toxgrade.cohort.liver_course import liver_course
 from toxgrade.criteria.reader import load
@@ -35,11 +35,11 @@ def lab(text: str) -> LabResult:
     )  # fmt: skip
 
 
-def event(text: str) -> Recorded:
+def event(text: str) -> ClinicalEvent:
     """Return a clinician's grade written as ``Ascites 2 2020-03-02``, with the last day at will."""
     term, grade, onset, *resolved = text.split()
     ended = read_collected(resolved[0]).first if resolved else None
-    return Recorded(term, int(grade), read_collected(onset), ended)
+    return ClinicalEvent(term, int(grade), read_collected(onset), ended)
 
 
 def course(text: str) -> Course:

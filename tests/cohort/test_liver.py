@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests.server.api.panels import baseline, panel, value
-from toxgrade.cohort.child_pugh import ChildPugh, Recorded, clinical_points
+from toxgrade.cohort.child_pugh import ChildPugh, clinical_points
+from toxgrade.cohort.clinical_events import ClinicalEvent
 from toxgrade.cohort.liver_course import liver_course
 from toxgrade.cohort.liver_day import Day, albi_grade
 from toxgrade.criteria.reader import load
@@ -104,9 +105,9 @@ def test_what_is_no_liver_value_of_a_day(other: LabResult) -> None:
     assert x_uln(found) == {"ALT": Fraction(5, 2)}
 
 
-def ascites_of(grade: int, onset: str, resolved: str | None = None) -> Recorded:
+def ascites_of(grade: int, onset: str, resolved: str | None = None) -> ClinicalEvent:
     ended = date.fromisoformat(resolved) if resolved else None
-    return Recorded("Ascites", grade, read_collected(onset), ended)
+    return ClinicalEvent("Ascites", grade, read_collected(onset), ended)
 
 
 @pytest.mark.parametrize(
@@ -144,14 +145,14 @@ def test_child_pugh_points_of_the_laboratory(
         ([ascites_of(2, "2011-04-02")], {}),  # not yet
         ([ascites_of(2, "2011-01-01", "2011-04-01")], {"ascites": 1}),
         ([ascites_of(2, "2011-04")], {}),  # some day of April
-        ([Recorded("Encephalopathy", 2, read_collected("2011-01-01"), None)],
+        ([ClinicalEvent("Encephalopathy", 2, read_collected("2011-01-01"), None)],
          {"encephalopathy": 2}),
-        ([Recorded("Encephalopathy", 3, read_collected("2011-01-01"), None)],
+        ([ClinicalEvent("Encephalopathy", 3, read_collected("2011-01-01"), None)],
          {"encephalopathy": 3}),
     ],
 )  # fmt: skip
 def test_child_pugh_points_of_the_clinician(
-    recorded: list[Recorded], points: dict[str, int]
+    recorded: list[ClinicalEvent], points: dict[str, int]
 ) -> None:
     assert clinical_points(recorded, date(2011, 4, 1)) == points
 

@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from toxgrade.cohort.definition import Scope, TableRow
 from toxgrade.cohort.shift_table import shift_table
 from toxgrade.cohort.toxicity_table import toxicity_table
-from toxgrade.cohort.worst import ABSENT, Bounds, CohortPatient, highest, patient_row
+from toxgrade.cohort.worst import CohortPatient, patient_row
 from toxgrade.grading.phase import PRESETS
 from toxgrade.grading.result import Course
-from toxgrade.grading.summary import worse
+from toxgrade.grading.worst_grade import ABSENT, Bounds, highest, worse
 
 ONE = TableRow("One", ("A",), with_baseline=True)
 TWO = TableRow("Two", ("A", "B"), with_baseline=True)

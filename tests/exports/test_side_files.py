@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import to_builtins
 
 import toxgrade.demo
 from tests.conftest import NewDatabase
@@ -24,7 +25,7 @@ from toxgrade.grading.parse import COLUMNS
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.records.db.engine import transaction
 from toxgrade.server.records.studies import find_study
-from toxgrade.server.reports.study_reports import table_document
+from toxgrade.server.reports.study_reports import study_table
 from toxgrade.tabular.read_options import ReadOptions
 
 _GRADERS = Graders(load())
@@ -69,8 +70,10 @@ def test_the_table_of_a_file_is_the_stored_study_s(
     load_demo(url)
     with transaction(url) as connection:
         study = find_study(connection, "demo")
-        stored = table_document(connection, study, _GRADERS, Scope(phase))
-    assert _counts(json.loads((tmp_path / "table.json").read_text())) == _counts(stored)
+        stored = study_table(connection, study, _GRADERS, Scope(phase))
+    assert _counts(json.loads((tmp_path / "table.json").read_text())) == _counts(
+        to_builtins(stored)
+    )
     worst = pl.read_csv(tmp_path / "worst.csv")
     assert worst["patient"].n_unique() == 25
 

@@ -7,8 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from toxgrade.cohort.definition import Scope
+from toxgrade.cohort.left_out import left_out
+from toxgrade.cohort.table_report import table_report
+from toxgrade.cohort.toxicity_table import toxicity_table
 from toxgrade.criteria.reader import load
 from toxgrade.errors import CriteriaError
+from toxgrade.grading.phase import PRESETS
 from toxgrade.grading.rules import Graders
 from toxgrade.validation import run
 from toxgrade.validation.checks import (
@@ -97,7 +102,9 @@ def test_a_figure_that_differs_is_named() -> None:
     patients = {"P01": wanted["per_patient"]["P01"]}
     failures = check_patients(grades, patients).failures
     assert "P01, acute, WBC: expected 4, found 3" in failures
-    table = {"rows": [], "any_toxicity": {"patients": ["P01"]}}
+    counted = toxicity_table((), (), Scope(), PRESETS["paper"])
+    counted.worse_than_baseline.add("P01", verdict=True)
+    table = table_report(counted, "", (), left_out({}, ()))
     assert len(check_cohort_table(table, wanted).failures) == 11 * 4 + 1
 
 

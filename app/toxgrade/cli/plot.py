@@ -15,23 +15,22 @@ from toxgrade.cli.options import (
     settings,
     whole_number,
 )
-from toxgrade.cohort.definition import ReportPhase
+from toxgrade.cohort.definition import By, ReportPhase
+from toxgrade.server.web.charts.registry import HELP, NAMES, WIDTH, ChartRequest, Name
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from toxgrade.grading.rules import Graders
     from toxgrade.server.records.studies import Study
-    from toxgrade.server.reports.edish_peaks import By
     from toxgrade.server.web.charts.chart import Kind
-    from toxgrade.server.web.charts.gallery import Name
     from toxgrade.tabular.read_options import ReadOptions
 
 
 def arguments(parser: Parser) -> None:
     parser.runs(plot)
     add = parser.add_argument
-    add("picture", help="butterfly, shift, edish, swimmer, incidence or timeline")
+    add("picture", help=f"{', '.join(NAMES)} or timeline")
     add("--output", "-o", type=Path, required=True, help="a .svg, .png, .pdf or .json")
     add("--study", help="a stored study")
     add("--labs", type=Path, help="or a lab export, which is not stored")
@@ -39,14 +38,17 @@ def arguments(parser: Parser) -> None:
     add("--edition", help="with --labs: the edition of CTCAE (4.03)")
     add("--patient", help="whose timeline")
     add(
-        "--phase", choices=get_args(ReportPhase), default="acute", help="of the shift (%(default)s)"
-    )
-    add("--term", help="a term, or a row of the study's table: shift, incidence")
+        "--phase", choices=get_args(ReportPhase), default="acute",
+        help=f"{HELP['phase']} (%(default)s)",
+    )  # fmt: skip
+    add("--term", help=HELP["term"])
     add("--row", dest="term", help=SUPPRESS)  # This former name is accepted until 1.0.
-    add("--min-grade", type=whole_number(1, 5), default=2, help="of the incidence (%(default)s)")
-    add("--page", type=whole_number(1, 10**6), default=1, help="of the swimmer plot (%(default)s)")
-    add("--by", choices=("uln", "baseline"), default="uln", help="multiples of eDISH (%(default)s)")
-    add("--width", type=whole_number(280, 1600), default=720, help="in pixels (%(default)s)")
+    add(
+        "--min-grade", type=whole_number(1, 5), default=2, help=f"{HELP['min_grade']} (%(default)s)"
+    )
+    add("--page", type=whole_number(1, 10**6), default=1, help=f"{HELP['page']} (%(default)s)")
+    add("--by", choices=get_args(By), default="uln", help=f"{HELP['by']} (%(default)s)")
+    add("--width", type=whole_number(280, 1600), default=WIDTH, help="in pixels (%(default)s)")
     add_file_options(parser)
 
 
@@ -54,13 +56,13 @@ def arguments(parser: Parser) -> None:
 def plot(
     picture: str, output: Path, study: str | None, labs: Path | None, patients: Path | None,
     edition: str | None, patient: str | None, phase: ReportPhase, term: str | None, min_grade: int,
-    page: int, width: int, by: "By", **files: object,
+    page: int, width: int, by: By, **files: object,
 ) -> None:  # fmt: skip
     """Draw a picture of a cohort, or the timeline of one patient."""
     from toxgrade.criteria.reader import load
     from toxgrade.criteria.vocabulary import load_vocabularies
     from toxgrade.grading.rules import Graders
-    from toxgrade.server.web.charts.gallery import ChartRequest, Gallery
+    from toxgrade.server.web.charts.gallery import Gallery
     from toxgrade.tabular.output_files import whole
 
     name, kind = _check_picture(picture, output, patient)
@@ -88,7 +90,6 @@ def _check_picture(picture: str, output: Path, patient: str | None) -> "tuple[Na
     """
     from toxgrade.errors import FileError, RequestError
     from toxgrade.server.web.charts.chart import MEDIA
-    from toxgrade.server.web.charts.gallery import NAMES
 
     kind = next((kind for kind in MEDIA if f".{kind}" == output.suffix), None)
     if kind is None:

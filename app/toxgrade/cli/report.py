@@ -38,13 +38,13 @@ def report(
 ) -> None:  # fmt: skip
     """Write a study's toxicity table: how many patients had which grade."""
     from toxgrade.cohort.definition import Scope
-    from toxgrade.cohort.table_document import WRITERS
+    from toxgrade.cohort.table_files import WRITERS
     from toxgrade.criteria.reader import load
     from toxgrade.errors import FileError
     from toxgrade.grading.rules import Graders
     from toxgrade.server.records.db.engine import transaction
     from toxgrade.server.records.studies import find_study
-    from toxgrade.server.reports.study_reports import table_document
+    from toxgrade.server.reports.study_reports import study_table
     from toxgrade.tabular.output_files import whole
 
     suffix = ".csv" if str(output) == "-" else output.suffix
@@ -53,7 +53,7 @@ def report(
     scope = Scope(phase, course, on_treatment, include_baseline)
     with transaction(settings().database_url, reads_only=True) as connection:
         found = find_study(connection, study)
-        text = WRITERS[suffix](table_document(connection, found, Graders(load()), scope))
+        text = WRITERS[suffix](study_table(connection, found, Graders(load()), scope))
     if str(output) == "-":
         sys.stdout.write(text)
         return

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from toxgrade.cohort.child_pugh import CLINICAL, Recorded
+from toxgrade.cohort.child_pugh import CLINICAL
+from toxgrade.cohort.clinical_events import ClinicalEvent
 from toxgrade.cohort.criterion import Criterion, all_of, any_of, wanting
 from toxgrade.grading.result import Collected, Course
 
@@ -31,7 +32,7 @@ class _Spell:
 class Ascites:
     """The ascites of a patient before and after the start of a course."""
 
-    def __init__(self, course: Course | None, recorded: Sequence[Recorded]) -> None:
+    def __init__(self, course: Course | None, recorded: Sequence[ClinicalEvent]) -> None:
         self.course = course
         self.spells: list[_Spell] = []
         own = [one for one in recorded if one.term == CLINICAL["ascites"]]

@@ -11,8 +11,9 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
 
+from toxgrade.cohort.clinical_events import ClinicalEvent
 from toxgrade.grading.normalize import NormalizedResult
-from toxgrade.grading.result import Collected, Reported
+from toxgrade.grading.result import Reported
 
 CLINICAL = {"ascites": "Ascites", "encephalopathy": "Encephalopathy"}
 """The items that clinicians record, each with the CTCAE term that stands for it."""
@@ -30,16 +31,6 @@ _ITEMS = (*LABORATORY, *CLINICAL)
 
 _MG_PER_DL = Fraction(10000) / Fraction("584.66")
 """The umol/L of bilirubin in 1 mg/dL, as in ``analytes.toml``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A clinician's grade of a term from ``onset`` on; grade 0: the term is absent or resolved."""
-
-    term: str
-    grade: int
-    onset: Collected
-    resolved: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +112,7 @@ def _rising_points(number: Fraction, two: Decimal, three: Decimal) -> int:
     return 1 if number < two else 2 if number <= three else 3
 
 
-def clinical_points(recorded: Sequence[Recorded], day: date) -> dict[str, int]:
+def clinical_points(recorded: Sequence[ClinicalEvent], day: date) -> dict[str, int]:
     """Return the points of ascites and encephalopathy on a day, by the last record up to it."""
     grades = {item: grade_on(recorded, term, day) for item, term in CLINICAL.items()}
     return {
@@ -131,7 +122,7 @@ def clinical_points(recorded: Sequence[Recorded], day: date) -> dict[str, int]:
     }
 
 
-def grade_on(recorded: Iterable[Recorded], term: str, day: date) -> int | None:
+def grade_on(recorded: Iterable[ClinicalEvent], term: str, day: date) -> int | None:
     """Return the last grade of a term up to a day, 0 once resolved; None: not recorded by then."""
     earlier = [one for one in recorded if one.term == term and one.onset.last <= day]
     if not earlier:

@@ -1,21 +1,20 @@
 """Clinicians' grades over a course of radiotherapy: their baseline, their phases, what persists.
 
-An event's grade holds from its onset until it resolves or another grade of the term begins.
+Every report places them here. An event's grade holds from its onset until it resolves or another
+grade of the term begins.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 import msgspec
 
-from toxgrade.cohort.worst import Bounds, any_of
 from toxgrade.grading.event import Attribution
 from toxgrade.grading.impossible_dates import is_far_from_treatment
 from toxgrade.grading.phase import Window, belongs, place, possible_places
-from toxgrade.grading.result import Collected, Course, Place
-
-_AFTER_START = ("acute", "late")
+from toxgrade.grading.result import AFTER_START, Collected, Course, Phase, Place
+from toxgrade.grading.worst_grade import ABSENT, Bounds, any_of, highest, worse
 
 
 class ClinicalEvent(msgspec.Struct, frozen=True, gc=False):
@@ -30,14 +29,6 @@ class ClinicalEvent(msgspec.Struct, frozen=True, gc=False):
     resolved: date | None = None
     ongoing: bool = False
     attribution: Attribution = "unknown"
-
-
-def by_term(events: Iterable[ClinicalEvent]) -> dict[str, list[ClinicalEvent]]:
-    """Return a patient's events by term."""
-    found: dict[str, list[ClinicalEvent]] = {}
-    for event in events:
-        found.setdefault(event.term, []).append(event)
-    return found
 
 
 def clinical_baseline(events: Iterable[ClinicalEvent], course: Course | None) -> Bounds | None:
@@ -82,16 +73,19 @@ class PlacedEvent:
     """An event with where its onset may lie, and whether it counts in a course's late phase.
 
     ``late`` None: possibly. ``persistent``: it began, or may have begun, in the acute phase, and
-    lasts, or may last, into the late one. ``on_treatment``: of the onset, as in ``Placement``.
-    ``is_likely`` False: the onset is decades from radiotherapy.
+    lasts, or may last, into the late one. ``phase`` and ``on_treatment``: of the onset, as in
+    ``Placement``. ``is_likely`` False: the onset is decades from radiotherapy. ``worse``: than the
+    baseline of its term; None: not known, or there is none.
     """
 
     event: ClinicalEvent
     course: int
     places: tuple[Place, ...]
+    phase: Phase
     on_treatment: bool | None
     late: bool | None
-    is_likely: bool = True
+    is_likely: bool
+    worse: bool | None
 
     @property
     def persistent(self) -> bool:
@@ -109,8 +103,9 @@ def place_events(
     course: int,
     window: Window,
     died: date | None = None,
+    baseline: Bounds | None = None,
 ) -> list[PlacedEvent]:
-    """Return a patient's events of one term as they count in a course (its index), in any order.
+    """Return a patient's events of one term as they count in a course (its index), in their order.
 
     An event that began in the acute phase is late for certain only with a later assessment: the
     next grade of its term, of at least 1, began in the late phase, or the event resolved after the
@@ -118,17 +113,51 @@ def place_events(
     another acute grade took its place, or the patient died or began the next course before.
     """
     own = _Term(events, courses, course, window, died)
-    return [
-        PlacedEvent(
-            event,
-            course,
-            places,
-            place(event.onset, courses, window).on_treatment,
-            own.late(event, places),
-            not is_far_from_treatment(event.onset, courses),
+    found = []
+    for event, places in own.placed:
+        at = place(event.onset, courses, window)
+        likely = not is_far_from_treatment(event.onset, courses)
+        is_worse = worse(event.grade, event.grade, baseline) if baseline else None
+        late = own.late(event, places)
+        found.append(
+            PlacedEvent(event, course, places, at.phase, at.on_treatment, late, likely, is_worse)
         )
-        for event, places in own.placed
-    ]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class TermEvents:
+    """A patient's events of one term over a course, and the baseline they were compared with."""
+
+    term: str
+    baseline: Bounds | None
+    placed: list[PlacedEvent]
+
+
+def events_over_course(
+    events: Iterable[ClinicalEvent],
+    courses: Sequence[Course],
+    course: int,
+    window: Window,
+    died: date | None,
+    measured: Mapping[str, Bounds],
+    laboratory: Collection[str] | None = None,
+) -> Iterator[TermEvents]:
+    """Yield a patient's events by term, placed against a course (its index) and compared.
+
+    The baseline is the highest of what was ``measured`` of the term before and of the clinicians'
+    own. ``laboratory``: the terms that results are graded for; every other term was absent before
+    its first event. None: nothing is assumed of any term.
+    """
+    of_term: dict[str, list[ClinicalEvent]] = {}
+    for event in events:
+        of_term.setdefault(event.term, []).append(event)
+    treated = courses[course] if course < len(courses) else None
+    for term, own in of_term.items():
+        absent = ABSENT if laboratory is not None and term not in laboratory else None
+        known = (measured.get(term), clinical_baseline(own, treated), absent)
+        baseline = highest(bounds for bounds in known if bounds)
+        yield TermEvents(term, baseline, place_events(own, courses, course, window, died, baseline))
 
 
 class _Term:
@@ -167,7 +196,7 @@ class _Term:
     def late(self, event: ClinicalEvent, places: Sequence[Place]) -> bool | None:
         """Return whether the event counts in the late phase; None: possibly."""
         began = belongs(places, self._course, ("late",))
-        after = belongs(places, self._course, _AFTER_START)
+        after = belongs(places, self._course, AFTER_START)
         if began or after is False:
             return began
         lasts = self._lasts(event)

@@ -10,6 +10,8 @@ from toxgrade.grading.phase import Window
 from toxgrade.grading.result import Phase
 
 ReportPhase = Literal["acute", "late", "both"]
+By = Literal["uln", "baseline"]
+"""What the multiples of an eDISH plot are of."""
 LIVER_ENZYMES = ("ALT", "AST", "ALP", "GGT")
 
 

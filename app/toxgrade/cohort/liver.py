@@ -18,10 +18,11 @@ from toxgrade.cohort.child_pugh import (
 )
 from toxgrade.cohort.criterion import Multiple
 from toxgrade.cohort.hys_law import WITHIN_DAYS, Jaundice, hys_law, rises_without_bilirubin
-from toxgrade.cohort.liver_course import AFTER_START, LiverCourse
+from toxgrade.cohort.liver_course import LiverCourse
 from toxgrade.cohort.liver_day import Day
 from toxgrade.cohort.rild import Rild, classic_rild, non_classic_rild
 from toxgrade.grading.phase import belongs, place
+from toxgrade.grading.result import AFTER_START
 
 FindingName = Literal["hys_law", "cholestatic", "classic_rild", "non_classic_rild"]
 
@@ -91,6 +92,17 @@ class LiverSafety:
             "non_classic_rild": self.non_classic_rild,
         }
         return [name for name, each in found.items() if each]
+
+    @property
+    def possible_findings(self) -> set[tuple[FindingName, str | None]]:
+        """Return name and date, as written, of what was found for certain or possibly."""
+        found: dict[FindingName, Sequence[Day]] = {
+            "hys_law": [one.raised for one in self.hys_law],
+            "classic_rild": [one.day for one in self.classic_rild],
+            "non_classic_rild": [one.day for one in self.non_classic_rild],
+        }
+        certain = {(name, day.written) for name, days in found.items() for day in days}
+        return certain | {(one.finding, one.date) for one in self.incomplete}
 
 
 def liver_safety(series: LiverCourse, within_days: int = WITHIN_DAYS) -> LiverSafety:

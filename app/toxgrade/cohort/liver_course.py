@@ -8,16 +8,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from toxgrade.cohort.child_pugh import Recorded
+from toxgrade.cohort.clinical_events import ClinicalEvent
 from toxgrade.cohort.criterion import Criterion, all_of, highest, wanting
 from toxgrade.cohort.liver_baseline import Placed, baselines
 from toxgrade.cohort.liver_day import Day, Measured, measured
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.patient_baselines import starts_before
 from toxgrade.grading.phase import Window, add_months, belongs, place, possible_places
-from toxgrade.grading.result import PHASES, Collected, Course, LabResult, Phase, Place
+from toxgrade.grading.result import (
+    AFTER_START,
+    PHASES,
+    Collected,
+    Course,
+    LabResult,
+    Phase,
+    Place,
+)
 
-AFTER_START = ("acute", "late")
 START, END, FULL_DATE = "start of radiotherapy", "end of radiotherapy", "full date"
 _LONGEST_DAYS = 31
 """The days of a month: a coarser date can be within no window of days for certain."""
@@ -40,7 +47,7 @@ class LiverCourse:
     earlier: tuple[Day, ...]
     bases: Mapping[str, Measured]
     elsewhere: dict[int | None, int]
-    recorded: tuple[Recorded, ...]
+    recorded: tuple[ClinicalEvent, ...]
 
     @property
     def course(self) -> Course | None:
@@ -119,7 +126,7 @@ class LiverCourse:
 
 def liver_course(
     results: Sequence[LabResult], courses: Sequence[Course], index: int, grader: TermGrader,
-    window: Window, recorded: Sequence[Recorded] = (),
+    window: Window, recorded: Sequence[ClinicalEvent] = (),
 ) -> LiverCourse:  # fmt: skip
     """Return a patient's liver values over one course; those that are not final do not count."""
     values = [(r, m) for r in results if (m := measured(r, grader)) is not None]

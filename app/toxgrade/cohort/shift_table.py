@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from toxgrade.cohort.definition import TableRow
+from toxgrade.cohort.definition import ReportPhase, Scope, TableRow
+from toxgrade.cohort.described import StudyReport, answer, described
+from toxgrade.cohort.left_out import LeftOut
 from toxgrade.cohort.worst import CohortPatient, patient_row
 
 
@@ -48,3 +50,76 @@ def shift_table(cohort: Iterable[CohortPatient], row: TableRow) -> ShiftTable:
         if found.worst.at_most is not None and found.worst.at_most > after:
             table.could_be_higher.append(patient.name)
     return table
+
+
+@answer
+class ShiftCell:
+    """Patients with one baseline grade and one worst grade."""
+
+    baseline: int = described("The baseline grade, 0 to 5.", 0)
+    worst: int = described("The worst grade, 0 to 5.", 2)
+    n: int = described("How many patients.", 1)
+    patients: list[str] = described("The patients' names.", ["SYN-004"])
+
+
+@answer
+class ComparedWithItself:
+    """Patients whose grades are multiples of their own abnormal baseline."""
+
+    worst: int = described("The worst grade, 0 to 5.", 1)
+    n: int = described("How many patients.", 1)
+    patients: list[str] = described("The patients' names.", ["SYN-002"])
+
+
+@answer
+class ShiftCounts(StudyReport):
+    """The counts of a shift table."""
+
+    phase: ReportPhase = described("The window of the worst grade.", "acute")
+    course: int = described("The course of radiotherapy, 1 is the first.", 1)
+    row: str = described("The row's label, or the term.", "Bilirubin")
+    terms: list[str] = described(
+        "The CTCAE terms; the highest counts.", ["Blood bilirubin increased"]
+    )
+    definition: str = described("What is counted, in words.", "Graded by CTCAE 4.03 …")
+    n_patients: int = described("All patients who had the course.", 4)
+    cells: list[ShiftCell] = described("By baseline grade, then by worst grade; without zeros.")
+    abnormal_compared_with_itself: list[ComparedWithItself] = described(
+        "Abnormal baselines with which the grade cannot be compared."
+    )
+    worse: list[str] = described("Patients certainly worse than their own baseline.", ["SYN-004"])
+    could_be_higher: list[str] = described("An undecided result allows a higher grade.", [])
+    not_evaluable: list[str] = described("Baseline or worst grade unknown.", ["SYN-003"])
+
+
+@answer
+class ShiftReport(LeftOut, ShiftCounts):
+    """Baseline grade by worst grade: where each patient began and how far it went."""
+
+
+def shift_report(
+    study: StudyReport, table: ShiftTable, row: TableRow, scope: Scope, definition: str,
+    left_out: LeftOut,
+) -> ShiftReport:  # fmt: skip
+    """Return a counted shift table with what it leaves out."""
+    return ShiftReport(
+        **vars(study),
+        phase=scope.phase,
+        course=scope.course,
+        row=row.label,
+        terms=list(row.terms),
+        definition=definition,
+        n_patients=table.n_patients,
+        cells=[
+            ShiftCell(before, after, len(names), names)
+            for (before, after), names in sorted(table.cells.items())
+        ],
+        abnormal_compared_with_itself=[
+            ComparedWithItself(after, len(names), names)
+            for after, names in sorted(table.itself.items())
+        ],
+        worse=table.worse,
+        could_be_higher=table.could_be_higher,
+        not_evaluable=table.not_evaluable,
+        **vars(left_out),
+    )

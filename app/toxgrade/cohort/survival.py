@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from toxgrade.cohort.described import answer, described
+
 Outcome = Literal["event", "competing", "censored"]
 
 _Z = 1.959963984540054  # 97.5th percentile of the normal distribution
@@ -26,22 +28,18 @@ class Observation:
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
+@answer
 class Step:
-    """The curve from ``days`` on: its value with confidence limits, and the counts of that day.
+    """The curve from a day on: its value with confidence limits, and the counts of that day."""
 
-    ``at_risk`` patients were followed up to that day without an earlier event. ``low`` and ``high``
-    are None where the estimate is 0 or 1, which has no limits on the log(-log) scale.
-    """
-
-    days: int
-    at_risk: int
-    events: int
-    competing: int
-    censored: int
-    estimate: float
-    low: float | None
-    high: float | None
+    days: int = described("Days from the start of radiotherapy.", 112)
+    at_risk: int = described("Patients followed up to that day without an earlier event.", 4)
+    events: int = described("Events of that day.", 1)
+    competing: int = described("Competing events of that day.", 0)
+    censored: int = described("Patients whose follow-up ends that day.", 0)
+    estimate: float = described("A share from 0 to 1.", 0.25)
+    low: float | None = described("Lower 95 % limit; null: the estimate is 0 or 1.", 0.01)
+    high: float | None = described("Upper 95 % limit; null: the estimate is 0 or 1.", 0.66)
 
 
 @dataclass(frozen=True, slots=True)

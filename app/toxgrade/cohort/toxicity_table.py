@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from toxgrade.cohort.definition import Scope, TableRow
-from toxgrade.cohort.worst import Bounds, CohortPatient, PatientRow, PatientRows, any_of, reaches
+from toxgrade.cohort.worst import CohortPatient, PatientRow, PatientRows, reaches
 from toxgrade.grading.phase import Window
+from toxgrade.grading.worst_grade import Bounds, any_of
 
 Kind = Literal["baseline", "worst"]
 GRADES = range(6)

@@ -1,66 +1,20 @@
-"""The worst grade of a patient in a window, as an interval, and whether it is worse than baseline.
+"""A patient's baseline and worst grade in a row of a table, and whether it is worse than baseline.
 
-An undecided result widens the interval: ``at_least`` is certain, ``at_most`` is possible. So does
-a result that only possibly lies in the window.
+An undecided result widens the interval of a worst grade, and so does a result that only possibly
+lies in the window.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-import msgspec
 from msgspec.structs import replace
 
 from toxgrade.cohort.definition import TableRow
 from toxgrade.grading.result import Course
-from toxgrade.grading.summary import worse
+from toxgrade.grading.worst_grade import ABSENT, Bounds, any_of, highest, worse
 
 _HIGHEST_GRADE = 5  # A baseline that was never measured could have been any grade up to this.
-
-
-class Bounds(msgspec.Struct, frozen=True, gc=False):
-    """The highest certain and possible grade of some results, and whether one of them is decided.
-
-    ``at_least`` None: no result certainly lies in the window and could be graded; ``at_most`` None:
-    none possibly does. ``worse``: one is certainly worse than its own baseline; False: none can be;
-    None: not known. ``relative``: one is graded by multiples of its own abnormal baseline.
-    """
-
-    at_least: int | None
-    at_most: int | None
-    decided: bool
-    worse: bool | None = None
-    relative: bool = False
-
-    @property
-    def shown(self) -> int | None:
-        """Return the lower bound, the grade to count; None if unknown, or 0 and nothing decided."""
-        return self.at_least if self.at_least or self.decided else None
-
-    @property
-    def possible(self) -> "Bounds":
-        """Return the bounds of results that possibly, not certainly, lie in the window."""
-        worse = False if self.worse is False else None
-        return Bounds(None, self.at_most, decided=False, worse=worse, relative=self.relative)
-
-
-ABSENT = Bounds(0, 0, decided=True, worse=False)
-"""Of a clinical term without an event: it counts as absent."""
-
-
-def highest(several: Iterable[Bounds]) -> Bounds | None:
-    """Return the highest bounds of several, None if there are none."""
-    bounds = list(several)
-    if len(bounds) < 2:  # The usual case; copying would take a third of a table's time.
-        return bounds[0] if bounds else None
-    return Bounds(
-        max((b.at_least for b in bounds if b.at_least is not None), default=None),
-        max((b.at_most for b in bounds if b.at_most is not None), default=None),
-        any(b.decided for b in bounds),
-        any_of(b.worse for b in bounds),
-        any(b.relative for b in bounds),
-    )
-
 
 ByTerm = Mapping[str, Bounds]
 """A patient's bounds by term; without terms of which no result may count."""
@@ -123,7 +77,7 @@ def patient_row(row: TableRow, patient: CohortPatient) -> PatientRow:
         worse=composite,
         partial=None in shown and any(grade is not None for grade in shown),
         member_worse=composite is not True and any(bounds.worse for bounds in own.values()),
-        any_worse=any_of(_worse(bounds) for bounds in found),
+        any_worse=any_of(bounds.is_worse if bounds else None for bounds in found),
         any_grade=any_of(reaches(bounds, 1) for bounds in found),
         grade_3=any_of(reaches(bounds, 3) for bounds in found),
         by_two=any(_by_two(bounds, before.get(term)) for term, bounds in after.items()),
@@ -153,12 +107,6 @@ class PatientRows:
         return found
 
 
-def any_of(verdicts: Iterable[bool | None]) -> bool | None:
-    """Return True if one verdict is True, else None if one is None (undecided), else False."""
-    all_ = list(verdicts)
-    return True if True in all_ else None if None in all_ else False
-
-
 def reaches(bounds: Bounds | None, grade: int) -> bool | None:
     """Return whether the worst grade is ``grade`` or more; None: undecided or not measured."""
     if bounds is None or bounds.at_most is None:
@@ -166,11 +114,6 @@ def reaches(bounds: Bounds | None, grade: int) -> bool | None:
     if bounds.at_least is not None and bounds.at_least >= grade:
         return True
     return None if bounds.at_least is None or bounds.at_most >= grade else False
-
-
-def _worse(bounds: Bounds | None) -> bool | None:
-    # Where no result certainly lies in the window, it may be that none was measured.
-    return None if bounds is None or bounds.at_least is None else bounds.worse
 
 
 def _with_default(row: TableRow, terms: Sequence[str], known: ByTerm) -> dict[str, Bounds]:

@@ -14,7 +14,8 @@ from toxgrade.grading.phase import Window, read_window
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.tabular.courses import NO_COURSES, treatment_dates
 from toxgrade.tabular.instants import refuse_undeclared, undeclared_instants
-from toxgrade.tabular.layouts import Layout, death_column, recognise, treatment_columns
+from toxgrade.tabular.layout import Layout
+from toxgrade.tabular.layouts import death_column, recognise, treatment_columns
 from toxgrade.tabular.parquet_xlsx import as_text
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS, parse_timezone
 from toxgrade.tabular.table import apart

@@ -40,7 +40,8 @@ from toxgrade.grading.dictionary import read_dictionary
 from toxgrade.grading.parse import WHITE_SPACE
 from toxgrade.grading.phase import Window
 from toxgrade.grading.rules import Graders, Rules
-from toxgrade.tabular.layouts import Layout, death_column, recognise, treatment_columns
+from toxgrade.tabular.layout import Layout
+from toxgrade.tabular.layouts import death_column, recognise, treatment_columns
 from toxgrade.tabular.mapping import OURS
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS
 from toxgrade.tabular.table import apart

@@ -9,13 +9,16 @@ from pathlib import Path
 import polars as pl
 
 from toxgrade.cohort.definition import LIVER_ENZYMES, Scope, definition_text, paper_rows
-from toxgrade.cohort.table_document import WRITERS, LeftOut, counted_document
+from toxgrade.cohort.left_out import left_out
+from toxgrade.cohort.table_files import WRITERS
+from toxgrade.cohort.table_report import table_report
 from toxgrade.cohort.toxicity_table import toxicity_table
-from toxgrade.cohort.worst import Bounds, CohortPatient
+from toxgrade.cohort.worst import CohortPatient
 from toxgrade.criteria.model import Edition
 from toxgrade.errors import FileError
 from toxgrade.grading.phase import Window
 from toxgrade.grading.result import Course
+from toxgrade.grading.worst_grade import Bounds
 from toxgrade.tabular.output_files import whole
 
 _PATIENT = itemgetter("patient", "rt_start", "rt_end")
@@ -39,7 +42,7 @@ def write_table(
     """Write the toxicity table of the laboratory rows, counted as for a stored study.
 
     ``bounds`` is what ``bounds_by_phase`` returned, ``days`` ``Worst.last_days``, ``courses`` the
-    columns of ``treatment_dates``, ``phase_unknown`` as in ``LeftOut``. Clinicians' grades are in
+    columns of ``treatment_dates``, ``phase_unknown`` as in ``left_out``. Clinicians' grades are in
     no export: their rows are not collected, as without an event they would count as grade 0.
     """
     every = paper_rows(edition, LIVER_ENZYMES)
@@ -48,14 +51,14 @@ def write_table(
     patients = _patients(bounds, days, courses.filter(treated), scope)
     counted = toxicity_table(patients, rows, scope, window)
     without = courses.filter(~treated)["patient"].to_list()
-    document = counted_document(
+    report = table_report(
         counted,
         definition_text(edition, window, rows, scope),
         [row.label for row in every if row.clinical],
-        LeftOut(dict(phase_unknown), without_course=without),
+        left_out(phase_unknown, without),
     )
     with whole(path) as unfinished:
-        unfinished.write_text(WRITERS[path.suffix](document), encoding="utf-8")
+        unfinished.write_text(WRITERS[path.suffix](report), encoding="utf-8")
 
 
 def _patients(

@@ -15,7 +15,7 @@ from toxgrade.grading.baseline_selection import Choice
 from toxgrade.grading.flags import Flag, Reason
 from toxgrade.grading.grader import REFERENCE_RANGE_ONLY, TermGrader
 from toxgrade.grading.result import Grade, LabResult
-from toxgrade.grading.summary import worse
+from toxgrade.grading.worst_grade import worse
 
 _POSSIBLE = (Flag.CLINICAL_GRADE_POSSIBLE, Flag.BY_INDICATOR)
 """The flags that one possible baseline is enough for; the others must be so for each."""

@@ -19,6 +19,7 @@ from toxgrade.grading.reference_ranges import StudyRange
 Phase = Literal["pre_treatment", "baseline", "acute", "late", "unknown"]
 CertainPhase = Literal["pre_treatment", "acute", "late"]
 PHASES: tuple[CertainPhase, ...] = ("pre_treatment", "acute", "late")
+AFTER_START: tuple[CertainPhase, ...] = ("acute", "late")
 
 
 class Place(msgspec.Struct, frozen=True, gc=False, order=True):

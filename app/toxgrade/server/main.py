@@ -17,6 +17,7 @@ from toxgrade.server.access.credentials import Credentials
 from toxgrade.server.access.sessions import Sessions
 from toxgrade.server.access.tokens import Issuer, Tokens
 from toxgrade.server.api import (
+    audit,
     batches,
     criteria,
     events,
@@ -33,9 +34,9 @@ from toxgrade.server.ehr import cds, fhir_http, operation
 from toxgrade.server.ehr.fhir_http import OUTCOMES, error_outcome
 from toxgrade.server.ehr.hl7v2 import routes as hl7v2
 from toxgrade.server.ehr.hl7v2.report import check_codes
-from toxgrade.server.http import incomplete
 from toxgrade.server.http.addresses import declared_only
 from toxgrade.server.http.authorization import undeclared_routes
+from toxgrade.server.http.document import complete_document
 from toxgrade.server.http.guesses import Guesses
 from toxgrade.server.http.lanes import Lane
 from toxgrade.server.http.long_bodies import LongBodies
@@ -74,8 +75,8 @@ _JSON = (
     liver_reviews.router,
     reports.router,
     batches.router,
-    history.audit_router,
-    history.installation_router,
+    audit.router,
+    audit.installation_router,
     history.router,
 )
 _FHIR = (operation.router, fhir_http.capability_router, cds.router)
@@ -108,6 +109,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=_lifespan(chosen, metrics),
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # They hold pseudonyms.
+        generate_unique_id_function=lambda route: route.name,  # a client's names of functions
         redirect_slashes=False,  # Clients drop the body, or the key, on their way.
     )
     add_handlers(app, {"/fhir": error_outcome, "/cds-services": error_outcome})
@@ -116,13 +118,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(RequestMiddleware, metrics=metrics)
     app.state.metrics = metrics
     for router in _JSON:
-        app.include_router(router, responses=PROBLEMS | incomplete.ANSWERS)
+        app.include_router(router, responses=PROBLEMS)
     # A misspelt ``study`` would store in another one.
     app.include_router(hl7v2.router, responses=PROBLEMS, dependencies=[declared_only()])
     for router in _FHIR:
-        app.include_router(router, responses=OUTCOMES | incomplete.ANSWERS)
+        app.include_router(router, responses=OUTCOMES)
     for router in _PAGES:
         app.include_router(router)
+    complete_document(app)
     if found := undeclared_routes(app):
         raise RuntimeError(f"these routes do not declare what they need: {', '.join(found)}")
     return app

@@ -7,8 +7,9 @@ passed over without a word.
 from collections.abc import Iterator, Sequence
 
 from toxgrade.errors import FileError
-from toxgrade.tabular.layouts import SDTM_LB, Layout
+from toxgrade.tabular.layout import Layout
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions
+from toxgrade.tabular.sdtm import SDTM_LB
 from toxgrade.tabular.table import Table
 
 _ONLY_FOR = {

@@ -11,7 +11,8 @@ from toxgrade.tabular.declared_cells import as_declared
 from toxgrade.tabular.fill_down import FillDown
 from toxgrade.tabular.identifiers import TrimmedCategories, trimmed
 from toxgrade.tabular.instants import refuse_undeclared
-from toxgrade.tabular.layouts import Layout, recognise
+from toxgrade.tabular.layout import Layout
+from toxgrade.tabular.layouts import recognise
 from toxgrade.tabular.open_file import open_table
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions
 from toxgrade.tabular.spill import DictionaryEncoding, SpilledPieces, SpillFile

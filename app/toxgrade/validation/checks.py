@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from importlib.resources import files
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import polars as pl
 from sqlalchemy import Connection
 
 from toxgrade.cohort.definition import Scope
+from toxgrade.cohort.table_report import CountedRow, TableReport
 from toxgrade.demo import STUDY
 from toxgrade.grading.columns.grader import grade_rows
 from toxgrade.grading.parse import COLUMNS, lab_result
@@ -21,7 +22,7 @@ from toxgrade.grading.rules import Graders, Rules
 from toxgrade.grading.summary import TermSummary
 from toxgrade.server.records.grade_queries import patient_toxicity
 from toxgrade.server.records.studies import find_study
-from toxgrade.server.reports.study_reports import table_document
+from toxgrade.server.reports.study_reports import study_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,21 +177,21 @@ def expected() -> Expected:
 def check_cohort(connection: Connection, graders: Graders) -> list[Outcome]:
     """Check the study ``demo`` of a scratch database against its expected table and grades."""
     study = find_study(connection, STUDY)
-    table = table_document(connection, study, graders, Scope())
+    table = study_table(connection, study, graders, Scope())
     wanted = expected()
     patients = wanted["per_patient"]
     grades = {name: _worst(patient_toxicity(connection, STUDY, name).summary) for name in patients}
     return [check_cohort_table(table, wanted), check_patients(grades, patients)]
 
 
-def check_cohort_table(table: dict[str, Any], wanted: Expected) -> Outcome:
+def check_cohort_table(table: TableReport, wanted: Expected) -> Outcome:
     """Check the counts and percentages of the toxicity table, and who had any acute toxicity."""
-    found = {
-        f"{row['label'] + _SUFFIXES[row['kind']] * _has_two_rows(row, table)}, grade {grade}": (
-            row["counts"][grade],
-            str(row["percent"][grade]),
+    found: dict[str, object] = {
+        f"{row.label + _SUFFIXES[row.kind] * _has_two_rows(row, table)}, grade {grade}": (
+            row.counts[grade],
+            str(row.percent[grade]),
         )
-        for row in table["rows"]
+        for row in table.rows
         for grade in "1234"
     }
     figures: dict[str, object] = {
@@ -199,7 +200,7 @@ def check_cohort_table(table: dict[str, Any], wanted: Expected) -> Outcome:
         for grade in "1234"
         if (figure := row[f"grade_{grade}"])
     }
-    found["any toxicity"] = table["any_toxicity"]["patients"]
+    found["any toxicity"] = table.any_toxicity.patients
     figures["any toxicity"] = wanted["acute_toxicity"]["worse_than_baseline_any_term"]["patients"]
     return _compared("cohort: toxicity table", "counts, percentages and patients", found, figures)
 
@@ -234,9 +235,9 @@ def _worst(summary: list[TermSummary]) -> dict[str, int]:
     }
 
 
-def _has_two_rows(row: dict[str, Any], table: dict[str, Any]) -> bool:
+def _has_two_rows(row: CountedRow, table: TableReport) -> bool:
     """Return whether the table has two rows of this label: baseline and worst grade."""
-    return [other["label"] for other in table["rows"]].count(row["label"]) > 1
+    return [other.label for other in table.rows].count(row.label) > 1
 
 
 def _compared(

@@ -2,23 +2,26 @@
 
 import json
 import re
-from dataclasses import asdict
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Request
-from fastapi.responses import FileResponse, JSONResponse, Response
-from pydantic import BaseModel
+from fastapi.responses import FileResponse, Response
 from starlette.concurrency import run_in_threadpool
 
+from toxgrade.cohort.described import answer, described
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.server.api.fields import StudyName, Text
 from toxgrade.server.http.authorization import require_role
-from toxgrade.server.http.json_route import JsonRoute
+from toxgrade.server.http.document import NEXT
+from toxgrade.server.http.json_route import JsonAnswer, JsonRoute
 from toxgrade.server.http.multipart import UPLOAD
 from toxgrade.server.http.service import TheService
 from toxgrade.server.http.transfers import PARQUET, graded_rows, receive, rejects_csv
 from toxgrade.server.jobs.batches import (
     Progress,
+    State,
     cancel_batch,
     create_batch,
     find_batch,
@@ -35,65 +38,73 @@ _CURSOR_SCHEMA = {"pattern": f"^{_CURSOR}$"}
 BatchId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 
 
-class QuarantinedChunk(BaseModel):
-    """A part of the file that could not be stored, and why."""
+@answer
+class QuarantinedChunk:
+    """A part of the file that could not be stored."""
 
-    chunk: int
-    rows: int
-    reason: str
-
-
-class BatchAnswer(BaseModel):
-    """How far a batch has come; ``rows_total`` is null until the file has been counted.
-
-    ``state``: ``queued``, ``running``, ``done``, ``incomplete`` (finished, parts set aside),
-    ``failed`` (the file cannot be used; ``detail`` says why) or ``cancelled``. ``phase_unknown``:
-    gradings with a grade or bounds, but without a phase, by reason. ``reading``: what
-    was declared of the file; ``read_as``: how it was read, null until it has been counted.
-    """
-
-    id: str
-    study: str
-    state: str
-    detail: str | None
-    rows_total: int | None
-    rows_done: int
-    rows_rejected: int
-    phase_unknown: dict[str, int]
-    quarantined: list[QuarantinedChunk]
-    upload_sha256: str
-    reading: dict[str, Any]
-    read_as: str | None
-    software: str | None
-    criteria_sha256: str | None
-    recorded_at: str
-    finished_at: str | None
+    chunk: int = described("Its number in the batch.", 3)
+    rows: int = described("The number of its rows.", 5000)
+    reason: str = described("Why it could not be stored.", "the database was not writable")
 
 
-class BatchList(BaseModel):
-    """The newest batches of a study."""
+@answer
+class BatchAnswer:
+    """How far a batch has come."""
 
-    batches: list[BatchAnswer]
+    id: str = described("The batch's id.", "0123456789abcdef0123456789abcdef")
+    study: str = described("The study's name.", "demo")
+    state: State = described(
+        "`incomplete`: finished, with parts set aside; `failed`: the file cannot be used.", "done"
+    )
+    detail: str | None = described("Why it failed, or waits; null: nothing to tell.", None)
+    rows_total: int | None = described("Of the file; null: not counted yet.", 1200)
+    rows_done: int = described("Rows that are stored or refused.", 1200)
+    rows_rejected: int = described("Rows in the list of rejects.", 2)
+    phase_unknown: Mapping[str, int] = described(
+        "Gradings with a grade or bounds but without a phase, by reason.", {"no_date": 1}
+    )
+    quarantined: Sequence[QuarantinedChunk] = described("The parts that are set aside.", [])
+    upload_sha256: str = described("Of the files, and of how they are read.", "ab" * 32)
+    reading: Mapping[str, object] = described(
+        "What was declared of the file, by parameter.", {"date_format": "%d.%m.%Y"}
+    )
+    read_as: str | None = described(
+        "How the file was read, for people; null: not counted yet.", "CSV, one row per result"
+    )
+    software: str | None = described("The version that grades; null: not counted yet.", "0.2.0")
+    criteria_sha256: str | None = described(
+        "Of the edition's file; null: not counted yet.", "cd" * 32
+    )
+    recorded_at: str = described("When the upload was safe.", "2026-11-30T09:15:00+00:00")
+    finished_at: str | None = described(
+        "When it ended; null: it has not.", "2026-11-30T09:15:20+00:00"
+    )
 
 
-class RejectAnswer(BaseModel):
-    """A row that cannot be read or stored as it is, without its values.
+@answer
+class BatchList:
+    """Batches of a study."""
 
-    ``stored``: it is kept as reported, without a grade; false: it is not in the database.
-    """
-
-    row: int
-    line: int | None
-    column: str
-    reason: str
-    stored: bool
+    batches: Sequence[BatchAnswer] = described("The newest first.")
 
 
-class RejectPage(BaseModel):
-    """A page of rejects; ``next`` is the cursor of the following page, null on the last."""
+@answer
+class RejectAnswer:
+    """A row that cannot be read or stored as it is, without its values."""
 
-    rejects: list[RejectAnswer]
-    next: str | None
+    row: int = described("Its number, from 1.", 17)
+    line: int | None = described("Its line; null: the format has no lines.", 18)
+    column: str = described("By its name in the file.", "unit")
+    reason: str = described("What to correct.", "unknown-unit")
+    stored: bool = described("It is kept as reported, without a grade; false: it is not.", True)
+
+
+@answer
+class RejectPage:
+    """A page of rejects."""
+
+    rejects: Sequence[RejectAnswer] = described("In the order of the file.")
+    next: str | None = described(NEXT, None)
 
 
 @router.post(
@@ -115,7 +126,7 @@ async def post_batch(
     upload = await receive(request, filename, store, settings.max_batch_bytes)
     try:
         answer = await service.store(
-            lambda c: _answer(study, create_batch(c, study, upload)),
+            lambda c: _study_last(_answer(study, create_batch(c, study, upload))),
             202,
             content=upload.sha256.encode(),
         )
@@ -129,29 +140,23 @@ async def post_batch(
     return answer
 
 
-@router.get("", response_model=BatchList, summary="Batches", dependencies=[require_role("reader")])
+@router.get("", summary="Batches", dependencies=[require_role("reader")])
 async def get_batches(
     service: TheService, study: StudyName, limit: Annotated[int, Query(ge=1, le=1000)] = 100
-) -> dict[str, Any]:
+) -> BatchList:
     """The newest batches of a study, the newest first."""
     found = await service.read(lambda c: list_batches(c, study, limit))
-    return {"batches": [_answer(study, batch) for batch in found]}
+    return BatchList([_answer(study, batch) for batch in found])
 
 
-@router.get(
-    "/{batch}", response_model=BatchAnswer, summary="How far a batch has come",
-    dependencies=[require_role("reader")],
-)  # fmt: skip
-async def get_batch(service: TheService, study: StudyName, batch: BatchId) -> dict[str, Any]:
+@router.get("/{batch}", summary="How far a batch has come", dependencies=[require_role("reader")])
+async def get_batch(service: TheService, study: StudyName, batch: BatchId) -> BatchAnswer:
     """State and counts; a batch has ended when it has ``finished_at``."""
     return _answer(study, await service.read(lambda c: find_batch(c, study, batch)))
 
 
-@router.delete(
-    "/{batch}", response_model=BatchAnswer, summary="Cancel a batch",
-    dependencies=[require_role("writer")],
-)  # fmt: skip
-async def delete_batch(service: TheService, study: StudyName, batch: BatchId) -> dict[str, Any]:
+@router.delete("/{batch}", summary="Cancel a batch", dependencies=[require_role("writer")])
+async def delete_batch(service: TheService, study: StudyName, batch: BatchId) -> BatchAnswer:
     """Stop a batch and remove its file. What it has stored stays: nothing is ever deleted."""
     cancelled = await service.write(lambda c: cancel_batch(c, study, batch))
     await run_in_threadpool(UploadStore(service.settings.batches_dir).remove, batch)
@@ -180,7 +185,7 @@ async def get_rejects(
     if "text/csv" in accept:
         return rejects_csv(service, study, batch)
     page = f"{following[0]}-{following[1]}" if following else None
-    return JSONResponse({"rejects": [asdict(row) for row in rows], "next": page})
+    return JsonAnswer(RejectPage([RejectAnswer(*astuple(row)) for row in rows], page))
 
 
 @router.get(
@@ -188,22 +193,36 @@ async def get_rejects(
     dependencies=[require_role("reader")],
     responses={200: {"content": {PARQUET: {"schema": {"type": "string", "format": "binary"}}}}},
 )  # fmt: skip
-async def get_grades(service: TheService, study: StudyName, batch: BatchId) -> FileResponse:
+async def get_graded_rows(service: TheService, study: StudyName, batch: BatchId) -> FileResponse:
     """The input columns with the grades as they were stored; one row for each row and term."""
     return await graded_rows(service, study, batch)
 
 
-def _answer(study: str, batch: Progress) -> dict[str, Any]:
-    quarantined = [
-        {"chunk": number, "rows": rows, "reason": reason}
-        for number, rows, reason in batch.quarantined
-    ]
-    ended = batch.finished_at
-    return asdict(batch) | {
-        "study": study,
-        "quarantined": quarantined,
-        "recorded_at": batch.recorded_at.isoformat(),
-        "finished_at": ended.isoformat() if ended else None,
+def _answer(study: str, batch: Progress) -> BatchAnswer:
+    return BatchAnswer(
+        id=batch.id,
+        study=study,
+        state=batch.state,
+        detail=batch.detail,
+        rows_total=batch.rows_total,
+        rows_done=batch.rows_done,
+        rows_rejected=batch.rows_rejected,
+        phase_unknown=batch.phase_unknown,
+        quarantined=[QuarantinedChunk(*chunk) for chunk in batch.quarantined],
+        upload_sha256=batch.upload_sha256,
+        reading=batch.reading,
+        read_as=batch.read_as,
+        software=batch.software,
+        criteria_sha256=batch.criteria_sha256,
+        recorded_at=batch.recorded_at.isoformat(),
+        finished_at=batch.finished_at.isoformat() if batch.finished_at else None,
+    )
+
+
+def _study_last(batch: BatchAnswer) -> Mapping[str, object]:
+    """Return a new batch with its fields in the order in which uploads were always answered."""
+    return {name: held for name, held in vars(batch).items() if name != "study"} | {
+        "study": batch.study
     }
 
 

@@ -1,6 +1,7 @@
 """Routes of events: clinicians' grades of CTCAE terms, such as nausea."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
@@ -8,12 +9,13 @@ from fastapi.responses import Response
 from pydantic import Field, Strict, StrictBool
 from sqlalchemy import Connection, Row
 
+from toxgrade.cohort.described import answer, described
 from toxgrade.criteria.vocabulary import stored_term
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.event import Attribution, Event, EventStatus, term_to_grade
 from toxgrade.grading.parse import read_collected
 from toxgrade.grading.phase import place
-from toxgrade.grading.result import Course
+from toxgrade.grading.result import Course, Phase
 from toxgrade.server.api.fields import (
     CollectedAt,
     Day,
@@ -23,8 +25,10 @@ from toxgrade.server.api.fields import (
     StudyName,
     Text,
 )
+from toxgrade.server.api.patient_answers import OfPatient
 from toxgrade.server.api.requests import AS_WHOLE
 from toxgrade.server.http.authorization import require_role
+from toxgrade.server.http.document import NEXT
 from toxgrade.server.http.json_route import JsonRoute
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.current_state import current_courses
@@ -83,13 +87,53 @@ class EventRequest(RequestModel):
         )
 
 
+@answer
+class EventAnswer:
+    """A version of a clinician's grade, placed in time like a laboratory result."""
+
+    id: int = described("The number of the version.", 7)
+    term: str = described("The term, as the study's edition names it.", "Nausea")
+    meddra: str = described("Its MedDRA code.", "10028813")
+    soc: str = described("Its system organ class.", "Gastrointestinal disorders")
+    grade: int = described("0 to 5; 0: absent, resolved.", 2)
+    onset: str = described("When it began, as sent: may be a month or a year.", "2006-05-14")
+    resolved: date | None = described("The day of its end; null: not known.", None)
+    ongoing: bool = described("Whether it is declared to go on.", False)
+    attribution: Attribution = described("To radiotherapy.", "unknown")
+    status: EventStatus = described("`entered-in-error`: withdrawn.", "final")
+    source_id: str | None = described("The sender's own number; null: none.", None)
+    version: int = described("1 for the first that was recorded of the event.", 1)
+    phase: Phase = described("Where the onset lies.", "acute")
+    on_treatment: bool | None = described("During a course; null: the dates do not decide.", False)
+    days_from_end: int | None = described(
+        "Days since the end of radiotherapy, negative before; null: the dates do not decide.", 45
+    )
+
+
+@answer
+class StoredEventAnswer(EventAnswer, OfPatient):
+    """The event as it was stored."""
+
+
+@answer
+class EventPage:
+    """A page of the versions of a patient's events."""
+
+    events: Sequence[EventAnswer] = described("In the order of recording.")
+    next: int | None = described(NEXT, None)
+
+
 _EXAMPLE = {"term": "Nausea", "grade": 2, "onset": "2006-05-14", "attribution": "unknown"}
 
 
 @router.post(
-    "", status_code=201, summary="Store a clinician's grade", dependencies=[require_role("writer")]
+    "",
+    status_code=201,
+    response_model=StoredEventAnswer,
+    summary="Store a clinician's grade",
+    dependencies=[require_role("writer")],
 )
-async def post(
+async def post_event(
     service: TheService,
     study: StudyName,
     patient: PatientName,
@@ -97,13 +141,14 @@ async def post(
 ) -> Response:
     """Store a grade of a term that has it, or 0; durable before the answer."""
 
-    def save(connection: Connection) -> dict[str, Any]:
+    def save(connection: Connection) -> StoredEventAnswer:
         found = find_study(connection, study)
         event = asked.event(found, service)
         patient_id = lock_patient(connection, found, patient).id
         row = store_event(connection, patient_id, event)
         courses = current_courses(connection, patient_id)
-        return {"study": study, "patient": patient} | _answer(row, courses, found, service)
+        event_now = _answer(row, courses, found, service)
+        return StoredEventAnswer(study=study, patient=patient, **vars(event_now))
 
     return await service.store(save)
 
@@ -113,18 +158,18 @@ async def post(
     summary="A patient's clinical events with their history",
     dependencies=[require_role("reader")],
 )
-async def events(
+async def get_events(
     service: TheService,
     study: StudyName,
     patient: PatientName,
     limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
     cursor: Annotated[int, Query(ge=0, le=2**53)] = 0,
-) -> dict[str, Any]:
+) -> EventPage:
     """Every version of every event, in the order in which they were recorded; ``next`` is the
     cursor of the following page.
     """
 
-    def query(connection: Connection) -> list[dict[str, Any]]:
+    def query(connection: Connection) -> list[EventAnswer]:
         found = find_study(connection, study)
         patient_id = find_patient(connection, found, patient)
         courses = current_courses(connection, patient_id)
@@ -132,29 +177,28 @@ async def events(
         return [_answer(row, courses, found, service) for row in rows]
 
     found = await service.read(query)
-    following = found[limit - 1]["id"] if len(found) > limit else None
-    return {"events": found[:limit], "next": following}
+    return EventPage(found[:limit], found[limit - 1].id if len(found) > limit else None)
 
 
 def _answer(
     row: Row[Any], courses: Sequence[Course], study: Study, service: Service
-) -> dict[str, Any]:
+) -> EventAnswer:
     term = stored_term(service.vocabularies, study.rules.edition, row.term)
     placement = place(read_collected(row.onset), courses, study.rules.window)
-    return {
-        "id": row.id,
-        "term": term.name,
-        "meddra": term.meddra,
-        "soc": term.soc,
-        "grade": row.grade,
-        "onset": row.onset,
-        "resolved": row.resolved.isoformat() if row.resolved else None,
-        "ongoing": bool(row.ongoing),
-        "attribution": row.attribution,
-        "status": row.status,
-        "source_id": row.source_id,
-        "version": row.version,
-        "phase": placement.phase,
-        "on_treatment": placement.on_treatment,
-        "days_from_end": placement.days_from_end,
-    }
+    return EventAnswer(
+        id=row.id,
+        term=term.name,
+        meddra=term.meddra,
+        soc=term.soc,
+        grade=row.grade,
+        onset=row.onset,
+        resolved=row.resolved,
+        ongoing=bool(row.ongoing),
+        attribution=row.attribution,
+        status=row.status,
+        source_id=row.source_id,
+        version=row.version,
+        phase=placement.phase,
+        on_treatment=placement.on_treatment,
+        days_from_end=placement.days_from_end,
+    )

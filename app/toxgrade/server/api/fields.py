@@ -3,11 +3,11 @@
 Every error message says what is accepted; none repeats what was sent.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import (
     AfterValidator,
@@ -115,14 +115,16 @@ _START = parse.START_DATE[1:-1]
 _AT = f"{_DAY}|(19|2[0-2])[0-9]{{2}}(-(0[1-9]|1[0-2]))?"
 
 
-def json_schema(described: str, text: dict[str, Any], *examples: object, **number: object) -> Any:
+def json_schema(
+    described: str, text: Mapping[str, object], *examples: object, **number: object
+) -> WithJsonSchema:
     """Return the JSON Schema of a text, an empty one or null; with ``number``, of a number too."""
     types = [{"type": "string", **text}, {"type": "string", "maxLength": 0}, {"type": "null"}]
     types += [{"type": "number", **number}] if number else []
     return WithJsonSchema({"anyOf": types, "description": described, "examples": list(examples)})
 
 
-def pattern(regex: str) -> dict[str, Any]:
+def pattern(regex: str) -> dict[str, object]:
     """Return the schema of a text that matches, white space around it left out."""
     return {"pattern": rf"^[ \t\r\n]*({regex})[ \t\r\n]*$"}
 

@@ -35,7 +35,7 @@ panel_router = APIRouter(
     prefix="/v1/studies/{study}/patients/{patient}", tags=["patients"], route_class=DirectRoute
 )
 
-EXAMPLE: dict[str, Any] = {
+EXAMPLE: dict[str, object] = {
     "radiotherapy": {"start": "2011-01-24", "end": "2011-03-09"},
     "baseline": [
         {"analyte": "bilirubin", "value": "0.9", "unit": "mg/dL", "uln": "1.2",

@@ -1,46 +1,35 @@
-"""Routes of a grade's history, of withdrawal and erasure, and of the audit."""
+"""Routes of a grade's history, of withdrawal and erasure."""
 
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated
 
-from fastapi import APIRouter, Body, Path, Query
-from fastapi.responses import JSONResponse, Response
+from fastapi import APIRouter, Body, Path
+from fastapi.responses import Response
 from pydantic import Field
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from toxgrade.cohort.described import answer, described
 from toxgrade.errors import PreconditionMissing, Unavailable
-from toxgrade.server.access import EVERY_STUDY
 from toxgrade.server.api import responses
 from toxgrade.server.api.fields import PatientName, RequestModel, StudyName, Text
+from toxgrade.server.api.patient_answers import ErasureAnswer, OfPatient
 from toxgrade.server.http.authorization import require_role
-from toxgrade.server.http.json_route import JsonRoute
+from toxgrade.server.http.json_route import JsonAnswer, JsonRoute
 from toxgrade.server.http.service import TheService
 from toxgrade.server.jobs.batches import ended_batches
 from toxgrade.server.jobs.upload_store import UploadStore, leave_out
-from toxgrade.server.records.audit_log import INSTALLATION, list_entries
 from toxgrade.server.records.db.append import add_audit_note
 from toxgrade.server.records.db.engine import empty_write_ahead_log
 from toxgrade.server.records.erase import erase_patient, withdraw
 from toxgrade.server.records.grade_queries import grade_history
-from toxgrade.server.records.studies import find_study
 
 router = APIRouter(
     prefix="/v1/studies/{study}/patients/{patient}", tags=["patients"], route_class=JsonRoute
 )
-audit_router = APIRouter(
-    prefix="/v1/studies/{study}",
-    tags=["audit"],
-    route_class=JsonRoute,
-    dependencies=[require_role("manager")],
-)
-installation_router = APIRouter(
-    prefix="/v1", tags=["audit"], route_class=JsonRoute, dependencies=[require_role("admin")]
-)
 
 GradeId = Annotated[int, Path(ge=1, le=2**53, description="As the answers' `id`.")]
-Limit = Annotated[int, Query(ge=1, le=1000)]
-Cursor = Annotated[int, Query(ge=0, lt=2**31)]  # The database numbers entries in 32 bits.
 
 
 class ReasonRequest(RequestModel):
@@ -49,32 +38,64 @@ class ReasonRequest(RequestModel):
     reason: Annotated[Text, Field(min_length=3, examples=["sent for the wrong patient"])]
 
 
+@answer
+class AuditNote:
+    """Who brought a version about."""
+
+    seq: int = described("The number of the entry in the study's audit.", 12)
+    at: str = described("When.", "2026-11-30T09:15:00+00:00")
+    actor: str = described("The caller's key or token, or the program.", "lab")
+    reason: str | None = described("As it was given; null: none was.", None)
+
+
+class GradeVersion(responses.StoredGradeAnswer):
+    """A version of a grade, with the result as it was then."""
+
+    audit: AuditNote | None = Field(description="null: it is older than the audit.")
+
+
+@answer
+class GradeHistory:
+    """The versions of a grade."""
+
+    history: Sequence[GradeVersion] = described("Of the same result and term, oldest first.")
+
+
+@answer
+class WithdrawalAnswer(OfPatient):
+    """The grade of a result that was withdrawn."""
+
+    grade: responses.StoredGradeAnswer = described("As it is now: not decided, `not-final`.")
+
+
 @router.get(
     "/grades/{grade}/history",
+    response_model=GradeHistory,
     summary="Every version of a grade, and who brought it about",
     dependencies=[require_role("reader")],
 )
-async def history(
+async def get_grade_history(
     service: TheService, study: StudyName, patient: PatientName, grade: GradeId
-) -> dict[str, Any]:
+) -> JsonAnswer:
     """The grades of the same result and term, oldest first, each with the result as it was then."""
 
-    def query(connection: Connection) -> list[dict[str, Any]]:
+    def query(connection: Connection) -> list[Mapping[str, object]]:
         return [
             responses.stored(row) | {"audit": entry._asdict() if entry else None}
             for row, entry in grade_history(connection, study, patient, grade)
         ]
 
-    return {"history": await service.read(query)}
+    return JsonAnswer({"history": await service.read(query)})
 
 
 @router.post(
     "/grades/{grade}/withdrawal",
     status_code=201,
+    response_model=WithdrawalAnswer,
     summary="Withdraw the result of a grade",
     dependencies=[require_role("writer")],
 )
-async def withdrawal(
+async def post_withdrawal(
     service: TheService,
     study: StudyName,
     patient: PatientName,
@@ -86,7 +107,7 @@ async def withdrawal(
     It then counts as entered in error; what it changed is graded again, the old stays readable.
     """
 
-    def save(connection: Connection) -> dict[str, Any]:
+    def save(connection: Connection) -> Mapping[str, object]:
         withdraw(connection, study, patient, grade, asked.reason, service.graders)
         last, _ = grade_history(connection, study, patient, grade)[-1]
         return {"study": study, "patient": patient, "grade": responses.stored(last)}
@@ -104,13 +125,13 @@ async def withdrawal(
         ]
     },
 )
-async def erase(
+async def delete_patient(
     request: Request,
     service: TheService,
     study: StudyName,
     patient: PatientName,
     asked: Annotated[ReasonRequest, Body()],
-) -> JSONResponse:
+) -> ErasureAnswer:
     """For a legal duty to erase: every value is deleted, the audit keeps that it was, and why.
 
     Needs `If-Match` with the ETag of the patient as read just before. The pseudonym stays taken.
@@ -134,45 +155,4 @@ async def erase(
         await service.write(lambda connection: add_audit_note(connection, graded_rows=written))
         raise
     await run_in_threadpool(empty_write_ahead_log, service.engine)
-    return JSONResponse({"study": study, "patient": patient, "rows_erased": rows})
-
-
-@audit_router.get("/audit", summary="Who did what, when, from where, with which outcome")
-async def entries(
-    service: TheService, study: StudyName, limit: Limit = 100, cursor: Cursor = 0
-) -> dict[str, Any]:
-    """In order, page by page, each with its hash; `toxgrade audit verify` holds the chain to it."""
-    return await _page(service, study, None, limit, cursor)
-
-
-@audit_router.get("/patients/{patient}/audit", summary="What the audit says of one patient")
-async def entries_of_patient(
-    service: TheService,
-    study: StudyName,
-    patient: PatientName,
-    limit: Limit = 100,
-    cursor: Cursor = 0,
-) -> dict[str, Any]:
-    """The entries that name the patient; those of the whole study are not among them."""
-    return await _page(service, study, patient, limit, cursor)
-
-
-@installation_router.get("/audit", summary="What the audit says of the installation")
-async def entries_of_installation(
-    service: TheService, limit: Limit = 100, cursor: Cursor = 0
-) -> dict[str, Any]:
-    """Keys, studies, sign-ins, starts, migrations, verifications and bad credentials, in order."""
-    service.require("admin", EVERY_STUDY)
-    return await _page(service, INSTALLATION, None, limit, cursor)
-
-
-async def _page(
-    service: TheService, study: str, patient: str | None, limit: int, cursor: int
-) -> dict[str, Any]:
-    def query(connection: Connection) -> list[dict[str, Any]]:
-        study_id = 0 if study == INSTALLATION else find_study(connection, study).id
-        return list_entries(connection, study_id, patient, limit + 1, cursor)
-
-    found = await service.read(query, study=study)
-    following = found[limit - 1]["seq"] if len(found) > limit else None
-    return {"entries": found[:limit], "next": following}
+    return ErasureAnswer(study, patient, rows)

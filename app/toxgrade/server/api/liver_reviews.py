@@ -1,5 +1,6 @@
 """Routes of reviewers' verdicts on a patient's liver safety findings."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter
@@ -7,20 +8,16 @@ from fastapi.responses import Response
 from pydantic import Field
 from sqlalchemy import Connection, Row
 
+from toxgrade.cohort.described import answer, described
+from toxgrade.cohort.liver_entries import Cause, Verdict
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.server.api.fields import PatientName, RequestModel, StudyName, Text
+from toxgrade.server.api.patient_answers import OfPatient
 from toxgrade.server.http.as_of import as_of
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.json_route import JsonRoute
 from toxgrade.server.http.service import TheService
-from toxgrade.server.records.liver_reviews import (
-    Cause,
-    ReviewedFinding,
-    Verdict,
-    list_reviews,
-    record_review,
-    review_document,
-)
+from toxgrade.server.records.liver_reviews import ReviewedFinding, list_reviews, record_review
 from toxgrade.server.records.patients import find_patient, lock_patient_row
 from toxgrade.server.records.studies import find_study
 from toxgrade.server.reports.liver_safety import possible_findings
@@ -41,11 +38,36 @@ class ReviewRequest(RequestModel):
     cause: Cause | None = Field(None, description="What the reviewer holds to be the cause.")
 
 
+@answer
+class ReviewAnswer:
+    """A reviewer's verdict."""
+
+    finding: ReviewedFinding = described("What was reviewed.", "hys_law")
+    date: str = described("Of the finding, as the liver safety report writes it.", "2011-04-23")
+    id: int = described("The number of the verdict.", 3)
+    verdict: Verdict = described("Whether the finding is one.", "rejected")
+    cause: Cause | None = described("As the reviewer sees it; null: not said.", "viral-hepatitis")
+    recorded_at: str = described("When it was recorded.", "2026-11-30T09:15:00+00:00")
+    outdated: bool = described("The finding is no longer there: results have changed.", False)
+
+
+@answer
+class StoredReviewAnswer(ReviewAnswer, OfPatient):
+    """The verdict as it was recorded."""
+
+
+@answer
+class ReviewList:
+    """A patient's reviews."""
+
+    reviews: Sequence[ReviewAnswer] = described("Every verdict, in the order of recording.")
+
+
 @router.post(
-    "", status_code=201, summary="Record a reviewer's verdict",
-    dependencies=[require_role("writer")],
+    "", status_code=201, response_model=StoredReviewAnswer,
+    summary="Record a reviewer's verdict", dependencies=[require_role("writer")],
 )  # fmt: skip
-async def post(
+async def post_review(
     service: TheService,
     study: StudyName,
     patient: PatientName,
@@ -53,7 +75,7 @@ async def post(
 ) -> Response:
     """Record a verdict on a certain or possible finding; durable before the answer."""
 
-    def save(connection: Connection) -> dict[str, Any]:
+    def save(connection: Connection) -> StoredReviewAnswer:
         found = find_study(connection, study)
         patient_id = lock_patient_row(connection, found, patient)
         grader = service.graders.for_rules(found.rules)
@@ -65,7 +87,7 @@ async def post(
         row = record_review(
             connection, patient_id, asked.finding, asked.date, asked.verdict, asked.cause
         )
-        return {"study": study, "patient": patient, **_answer(row, known)}
+        return StoredReviewAnswer(study=study, patient=patient, **vars(_answer(row, known)))
 
     return await service.store(save)
 
@@ -75,21 +97,26 @@ async def post(
     summary="A patient's reviews with their history",
     dependencies=[require_role("reader"), as_of()],
 )
-async def reviews(service: TheService, study: StudyName, patient: PatientName) -> dict[str, Any]:
+async def get_reviews(service: TheService, study: StudyName, patient: PatientName) -> ReviewList:
     """Every verdict in the order of recording; `outdated` where the finding is no longer there."""
 
-    def query(connection: Connection) -> list[dict[str, Any]]:
+    def query(connection: Connection) -> list[ReviewAnswer]:
         found = find_study(connection, study)
         patient_id = find_patient(connection, found, patient)
         grader = service.graders.for_rules(found.rules)
         known = possible_findings(connection, found, patient_id, grader)
         return [_answer(row, known) for row in list_reviews(connection, patient_id)]
 
-    return {"reviews": await service.read(query)}
+    return ReviewList(await service.read(query))
 
 
-def _answer(row: Row[Any], known: set[tuple[str, str | None]]) -> dict[str, Any]:
-    outdated = (row.finding, row.date) not in known
-    return {
-        "finding": row.finding, "date": row.date, **review_document(row), "outdated": outdated,
-    }  # fmt: skip
+def _answer(row: Row[Any], known: set[tuple[str, str | None]]) -> ReviewAnswer:
+    return ReviewAnswer(
+        finding=row.finding,
+        date=row.date,
+        id=row.id,
+        verdict=row.verdict,
+        cause=row.cause,
+        recorded_at=row.recorded_at.isoformat(),
+        outdated=(row.finding, row.date) not in known,
+    )

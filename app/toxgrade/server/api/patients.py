@@ -1,11 +1,11 @@
 """Routes of a patient: courses of radiotherapy, follow-up, grades and worst grades."""
 
 from datetime import date
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from fastapi import APIRouter, Body, Query
 from fastapi.responses import JSONResponse
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 from pydantic import AfterValidator, Field, PlainValidator, Strict, model_validator
 from sqlalchemy import Connection
 
@@ -27,11 +27,16 @@ from toxgrade.server.api.fields import (
     pattern,
     refuse,
 )
+from toxgrade.server.api.patient_answers import (
+    PatientAnswer,
+    ToxicityAnswer,
+    course_answer,
+    patient_answer,
+)
 from toxgrade.server.api.requests import AS_WHOLE, Radiotherapy
-from toxgrade.server.api.toxicity import ToxicityAnswer, course_answer
 from toxgrade.server.http.as_of import as_of
 from toxgrade.server.http.authorization import require_role
-from toxgrade.server.http.json_route import JsonRoute
+from toxgrade.server.http.json_route import JsonAnswer, JsonRoute
 from toxgrade.server.http.service import TheService
 from toxgrade.server.records.current_state import MOST_READ, FollowUp, VitalStatus, refuse_many
 from toxgrade.server.records.grade_queries import GradeFilter, list_grades, patient_toxicity
@@ -44,7 +49,7 @@ from toxgrade.server.records.patient_record import (
 from toxgrade.server.records.patients import find_patient
 from toxgrade.server.records.preconditions import tag
 from toxgrade.server.records.studies import find_study
-from toxgrade.server.reports.liver_safety import liver_document
+from toxgrade.server.reports.liver_safety import patient_liver_safety
 
 router = APIRouter(
     prefix="/v1/studies/{study}/patients/{patient}", tags=["patients"], route_class=JsonRoute
@@ -138,6 +143,8 @@ _EXAMPLE = {
 
 @router.put(
     "",
+    name="put_patient",
+    response_model=PatientAnswer,
     summary="Record courses of radiotherapy and the last contact",
     dependencies=[require_role("writer")],
 )
@@ -146,7 +153,7 @@ async def put(
     study: StudyName,
     patient: PatientName,
     asked: Annotated[PatientRequest, Body(openapi_examples={"patient": {"value": _EXAMPLE}})],
-) -> JSONResponse:
+) -> JsonAnswer:
     """Record what is sent; other courses grade the patient's results again, durable before this
     answers. A second course opens its own baseline and windows.
     """
@@ -157,11 +164,16 @@ async def put(
         return now, _tag(connection, study, patient)
 
     now, newest = await service.write(save)
-    return JSONResponse(_answer(study, patient, now), headers={"ETag": newest})
+    return JsonAnswer(patient_answer(study, patient, now), headers={"ETag": newest})
 
 
-@router.get("", summary="A patient's courses and follow-up", dependencies=[require_role("reader")])
-async def get(service: TheService, study: StudyName, patient: PatientName) -> JSONResponse:
+@router.get(
+    "",
+    response_model=PatientAnswer,
+    summary="A patient's courses and follow-up",
+    dependencies=[require_role("reader")],
+)
+async def get_patient(service: TheService, study: StudyName, patient: PatientName) -> JsonAnswer:
     """What is recorded beside results; the ETag is of all there is of the patient."""
 
     def query(connection: Connection) -> tuple[PatientRecord, str]:
@@ -170,25 +182,12 @@ async def get(service: TheService, study: StudyName, patient: PatientName) -> JS
         return now, _tag(connection, study, patient)
 
     now, newest = await service.read(query)
-    return JSONResponse(_answer(study, patient, now), headers={"ETag": newest})
+    return JsonAnswer(patient_answer(study, patient, now), headers={"ETag": newest})
 
 
 def _tag(connection: Connection, study: str, patient: str) -> str:
     found = find_study(connection, study)
     return tag(connection, found, find_patient(connection, found, patient))
-
-
-def _answer(study: str, patient: str, now: PatientRecord) -> dict[str, Any]:
-    follow_up = now.follow_up or FollowUp()
-    return {
-        "study": study,
-        "patient": patient,
-        "courses": [course_answer(course) for course in now.courses or ()],
-        "last_contact": follow_up.last_contact.isoformat() if follow_up.last_contact else None,
-        "vital_status": follow_up.vital_status,
-        "cause": follow_up.cause,
-        **now.person,
-    }
 
 
 @router.get(
@@ -197,7 +196,7 @@ def _answer(study: str, patient: str, now: PatientRecord) -> dict[str, Any]:
     summary="A patient's grades",
     dependencies=[require_role("reader"), as_of()],
 )
-async def grades(
+async def get_grades(
     service: TheService,
     study: StudyName,
     patient: PatientName,
@@ -220,27 +219,28 @@ async def grades(
 
 @router.get(
     "/toxicity",
-    response_model=ToxicityAnswer,
     summary="A patient's worst grades",
     dependencies=[require_role("reader"), as_of()],
 )
-async def toxicity(service: TheService, study: StudyName, patient: PatientName) -> dict[str, Any]:
+async def get_toxicity(
+    service: TheService, study: StudyName, patient: PatientName
+) -> ToxicityAnswer:
     """Per term the baseline, the worst acute and the worst late grade; and liver safety."""
 
-    def query(connection: Connection) -> dict[str, Any]:
+    def query(connection: Connection) -> ToxicityAnswer:
         found = find_study(connection, study)
         grader = service.graders.for_rules(found.rules)
         refuse_many(connection, find_patient(connection, found, patient), MOST_READ)
         toxicity = patient_toxicity(connection, study, patient)
         courses, unknown = toxicity.courses, toxicity.phase_unknown
-        return {
-            "patient": patient,
-            "radiotherapy": course_answer(courses[0]) if courses else None,
-            "summary": toxicity.summary,
-            "phase_unknown": {"n": sum(unknown.values())} | unknown,
-            "other_courses": toxicity.other_courses,
-            "after_death": toxicity.after_death,
-            "liver_safety": liver_document(connection, found, patient, grader),
-        }
+        return ToxicityAnswer(
+            patient=patient,
+            radiotherapy=course_answer(courses[0]) if courses else None,
+            summary=[responses.SummaryAnswer(*astuple(term)) for term in toxicity.summary],
+            phase_unknown={"n": sum(unknown.values())} | unknown,
+            other_courses=toxicity.other_courses,
+            after_death=toxicity.after_death,
+            liver_safety=patient_liver_safety(connection, found, patient, grader),
+        )
 
     return await service.read(query)

@@ -1,10 +1,12 @@
 """Routes of a study's own reference ranges, which stand in where a result has none."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
 from fastapi import APIRouter, Body
-from pydantic import BaseModel, Field, Strict
+from pydantic import Field, Strict
 
+from toxgrade.cohort.described import answer, described
 from toxgrade.grading.reference_ranges import Sex, StudyRange
 from toxgrade.grading.study_ranges import MOST_ROWS, RangeTable
 from toxgrade.server.api.fields import Day, LimitOfNormal, Name, RequestModel, StudyName, Text
@@ -57,17 +59,19 @@ class RangesRequest(RequestModel):
     ranges: Annotated[list[RangeRequest], Field(max_length=MOST_ROWS)]
 
 
-class RangesAnswer(BaseModel):
+@answer
+class RangesAnswer:
     """A study's table as it is now."""
 
-    study: str
-    ranges: list[StudyRangeAnswer]
+    study: str = described("The study's name.", "demo")
+    ranges: Sequence[StudyRangeAnswer] = described("In the order in which they were sent.")
 
 
+@answer
 class SavedRangesAnswer(RangesAnswer):
-    """The table, and how many patients have results of the analytes whose rows changed."""
+    """The table as it was saved."""
 
-    patients_regraded: int
+    patients_regraded: int = described("Those with results of analytes whose rows changed.", 2)
 
 
 _EXAMPLE = {
@@ -81,35 +85,33 @@ _EXAMPLE = {
 
 @router.put(
     "",
-    response_model=SavedRangesAnswer,
     summary="Replace the study's reference ranges",
     dependencies=[require_role("manager")],
 )
-async def put(
+async def put_reference_ranges(
     service: TheService,
     study: StudyName,
     asked: Annotated[RangesRequest, Body(openapi_examples={"ranges": {"value": _EXAMPLE}})],
-) -> dict[str, Any]:
+) -> SavedRangesAnswer:
     """Used only where a result carries no range, never instead of one; the grade then has the flag
     `range-from-study` and shows the row that was used. Grades that another table changes are made
     again in the same transaction; the old ones stay readable.
     """
     rows = [row.row() for row in asked.ranges]
     saved = await service.write(lambda c: put_ranges(c, study, rows, service.graders))
-    return _answer(study, saved.table) | {"patients_regraded": saved.patients}
+    return SavedRangesAnswer(study, _rows(saved.table), saved.patients)
 
 
 @router.get(
     "",
-    response_model=RangesAnswer,
     summary="The study's reference ranges",
     dependencies=[require_role("reader")],
 )
-async def get(service: TheService, study: StudyName) -> dict[str, Any]:
+async def get_reference_ranges(service: TheService, study: StudyName) -> RangesAnswer:
     """The table as it is now, in the order in which it was sent."""
     table = await service.read(lambda c: current_ranges(c, find_study(c, study)))
-    return _answer(study, table)
+    return RangesAnswer(study, _rows(table))
 
 
-def _answer(study: str, table: RangeTable) -> dict[str, Any]:
-    return {"study": study, "ranges": [range_document(row) for row in table.rows]}
+def _rows(table: RangeTable) -> list[StudyRangeAnswer]:
+    return [StudyRangeAnswer(**range_document(row)) for row in table.rows]

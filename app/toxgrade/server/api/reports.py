@@ -1,7 +1,7 @@
 """Routes of a study's reports: tables, late toxicity, time to a grade, survival, liver safety."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse, JSONResponse, Response
@@ -9,10 +9,16 @@ from pydantic import AliasChoices
 from sqlalchemy import Connection
 from starlette.requests import Request
 
-from toxgrade.cohort.definition import ReportPhase, Scope, TableRow, definition_text
+from toxgrade.cohort.curves import IncidenceReport, SurvivalReport
+from toxgrade.cohort.definition import ReportPhase, Scope, TableRow
 from toxgrade.cohort.hys_law import WITHIN_DAYS
-from toxgrade.cohort.shift_table import shift_table
-from toxgrade.cohort.table_document import table_csv, table_html
+from toxgrade.cohort.late_report import LateReport
+from toxgrade.cohort.liver_definitions import DEFINITIONS
+from toxgrade.cohort.liver_report import PatientLiverReport, StudyLiverReport
+from toxgrade.cohort.shift_table import ShiftReport
+from toxgrade.cohort.table_files import table_csv, table_html
+from toxgrade.cohort.table_report import StudyTableReport
+from toxgrade.cohort.time_to_event import Censor, Endpoint
 from toxgrade.criteria.model import Edition
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.event import ATTRIBUTIONS, Attribution
@@ -22,26 +28,22 @@ from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.json_route import JsonRoute
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.studies import Study, find_study, list_patients
-from toxgrade.server.reports.cohort_bounds import cohort
-from toxgrade.server.reports.curves import incidence_document, survival_document
-from toxgrade.server.reports.findings import Censor, Endpoint
-from toxgrade.server.reports.late_document import late_document
-from toxgrade.server.reports.left_out import left_out
-from toxgrade.server.reports.liver_definitions import DEFINITIONS
-from toxgrade.server.reports.liver_safety import liver_document
-from toxgrade.server.reports.study_reports import (
-    find_row,
-    table_document,
-)
+from toxgrade.server.reports.cohort_queries import head
+from toxgrade.server.reports.late_toxicity import study_late_toxicity
+from toxgrade.server.reports.liver_safety import patient_liver_safety
+from toxgrade.server.reports.study_reports import find_row, study_shifts, study_table
+from toxgrade.server.reports.time_to_event import study_incidence, study_survival
 
 router = APIRouter(
     prefix="/v1/studies/{study}",
     tags=["reports"],
     route_class=JsonRoute,
     dependencies=[require_role("reader"), as_of()],
+    default_response_class=JSONResponse,  # FastAPI's own way would write 2e-05 as 2e-5.
 )
 
 
+_TEXT = {"schema": {"type": "string"}}
 CourseQuery = Annotated[int, Query(ge=1, le=20)]
 Term = Annotated[Name, Query(description="A CTCAE term, or the label of a table's row.")]
 
@@ -74,60 +76,36 @@ ScopeQuery = Annotated[Scope, Depends(_scope)]
 @router.get(
     "/toxicity-table",
     summary="How many patients had which grade",
-    responses={200: {"content": {"text/csv": {}, "text/html": {}}}},
+    response_model=StudyTableReport,
+    responses={200: {"content": {"text/csv": _TEXT, "text/html": _TEXT}}},
 )
-async def toxicity(
+async def get_toxicity_table(
     request: Request, service: TheService, study: StudyName, scope: ScopeQuery
-) -> Response:
+) -> StudyTableReport | Response:
     """The table of a paper, every number with its definition; as `Accept` says JSON, CSV, HTML."""
 
-    def query(connection: Connection) -> dict[str, Any]:
-        found = find_study(connection, study)
-        return table_document(connection, found, service.graders, scope)
+    def query(connection: Connection) -> StudyTableReport:
+        return study_table(connection, find_study(connection, study), service.graders, scope)
 
-    document = await service.read(query, is_costly=True)
+    report = await service.read(query, is_costly=True)
     accepted = request.headers.get("accept", "")
     if "text/html" in accepted:
-        return HTMLResponse(table_html(document))
+        return HTMLResponse(table_html(report))
     if "text/csv" in accepted:
-        return Response(table_csv(document), media_type="text/csv")
-    return JSONResponse(document)
+        return Response(table_csv(report), media_type="text/csv")
+    return report
 
 
 @router.get("/shift-table", summary="Baseline grade by worst grade")
-async def shift(
+async def get_shift_table(
     service: TheService, study: StudyName, term: Term, scope: ScopeQuery
-) -> dict[str, Any]:
+) -> ShiftReport:
     """Where each patient began and how far it went, with the patients behind each cell."""
 
-    def query(connection: Connection) -> dict[str, Any]:
+    def query(connection: Connection) -> ShiftReport:
         found = find_study(connection, study)
-        edition = service.graders.for_rules(found.rules).edition
         row = _row(term, found, service)
-        table = shift_table(cohort(connection, found, scope), row)
-        cells = [
-            {"baseline": before, "worst": after, "n": len(names), "patients": names}
-            for (before, after), names in sorted(table.cells.items())
-        ]
-        return {
-            "study": found.name,
-            "synthetic": found.synthetic,
-            "phase": scope.phase,
-            "course": scope.course,
-            "row": row.label,
-            "terms": list(row.terms),
-            "definition": definition_text(edition, found.rules.window, [row], scope),
-            "n_patients": table.n_patients,
-            "cells": cells,
-            "abnormal_compared_with_itself": [
-                {"worst": after, "n": len(names), "patients": names}
-                for after, names in sorted(table.itself.items())
-            ],
-            "worse": table.worse,
-            "could_be_higher": table.could_be_higher,
-            "not_evaluable": table.not_evaluable,
-            **left_out(connection, found, scope).document(),
-        }
+        return study_shifts(connection, found, _edition(found, service), row, scope)
 
     return await service.read(query, is_costly=True)
 
@@ -142,23 +120,24 @@ def _row(name: str, study: Study, service: Service) -> TableRow:
 
 
 @router.get("/late-toxicity", summary="What was worse than baseline after the acute window")
-async def late(
+async def get_late_toxicity(
     service: TheService, study: StudyName, attribution: AttributionQuery, course: CourseQuery = 1
-) -> dict[str, Any]:
+) -> LateReport:
     """Per patient and term: worst grade, attribution, days since treatment, the way back.
 
     What began in the acute window and lasted is `persistent`; what may be late is `undecided`.
     """
 
-    def query(connection: Connection) -> dict[str, Any]:
+    def query(connection: Connection) -> LateReport:
         found = find_study(connection, study)
-        return late_document(connection, found, _edition(found, service), course, attribution)
+        edition = _edition(found, service)
+        return study_late_toxicity(connection, found, edition, course, attribution)
 
     return await service.read(query, is_costly=True)
 
 
 @router.get("/time-to-grade", summary="Cumulative incidence of a grade, death competing")
-async def time_to(
+async def get_time_to_grade(
     service: TheService,
     study: StudyName,
     term: Term,
@@ -170,29 +149,29 @@ async def time_to(
     censor: Annotated[
         Censor, Query(description="Alive without the grade: at the last contact, or result.")
     ] = "contact",
-) -> dict[str, Any]:
+) -> IncidenceReport:
     """Aalen-Johansen estimate by day with confidence limits and the number at risk."""
 
-    def query(connection: Connection) -> dict[str, Any]:
+    def query(connection: Connection) -> IncidenceReport:
         found = find_study(connection, study)
         row = _row(term, found, service)
         if row.clinical and censor == "last-result":
             fault = FieldFault(("query", "censor"), "no-results", "expected contact for this term")
             raise RequestError("clinicians grade this term: it has no results", [fault])
         endpoint = Endpoint(row, course, attribution, censor)
-        return incidence_document(connection, found, _edition(found, service), endpoint, min_grade)
+        return study_incidence(connection, found, _edition(found, service), endpoint, min_grade)
 
     return await service.read(query, is_costly=True)
 
 
 @router.get("/survival", summary="Overall survival from the follow-up")
-async def survival(service: TheService, study: StudyName) -> dict[str, Any]:
+async def get_survival(service: TheService, study: StudyName) -> SurvivalReport:
     """Kaplan-Meier estimate by day with confidence limits and the number at risk."""
-    return await service.read(lambda c: survival_document(c, find_study(c, study)), is_costly=True)
+    return await service.read(lambda c: study_survival(c, find_study(c, study)), is_costly=True)
 
 
 @router.get("/liver-safety", summary="ALBI, Hy's law candidates, eDISH, RILD, Child-Pugh")
-async def study_liver_safety(
+async def get_liver_safety(
     service: TheService,
     study: StudyName,
     within_days: Annotated[
@@ -202,25 +181,24 @@ async def study_liver_safety(
     course: Annotated[int, Query(ge=1, le=20, description="1: the first.")] = 1,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: PatientName | None = None,
-) -> dict[str, Any]:
+) -> StudyLiverReport:
     """Per patient, by name, page by page. Candidates and flags for review, never diagnoses."""
 
-    def query(connection: Connection) -> dict[str, Any]:
+    def query(connection: Connection) -> StudyLiverReport:
         found = find_study(connection, study)
         grader = service.graders.for_rules(found.rules)
         names = list_patients(connection, found, limit + 1, cursor)
-        return {
-            "study": found.name,
-            "synthetic": found.synthetic,
-            "within_days": within_days,
-            "course": course,
-            "definitions": DEFINITIONS,
-            "patients": [
-                {"patient": name}
-                | liver_document(connection, found, name, grader, within_days, course)
-                for name in names[:limit]
-            ],
-            "next": names[limit - 1] if len(names) > limit else None,
-        }
+        shown = [
+            (name, patient_liver_safety(connection, found, name, grader, within_days, course))
+            for name in names[:limit]
+        ]
+        return StudyLiverReport(
+            **vars(head(found)),
+            within_days=within_days,
+            course=course,
+            definitions=DEFINITIONS,
+            patients=[PatientLiverReport(patient=name, **vars(own)) for name, own in shown],
+            next=names[limit - 1] if len(names) > limit else None,
+        )
 
     return await service.read(query, is_costly=True)

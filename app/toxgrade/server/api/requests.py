@@ -1,7 +1,7 @@
 """The request bodies; errors in them name the field."""
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from msgspec.structs import replace
 from pydantic import (
@@ -98,7 +98,7 @@ def _written(given: object) -> object:
     return {"anchor": window.anchor, "months": window.months, "days": window.days}
 
 
-def _object_schema(length: str, most: int, other: str) -> dict[str, Any]:
+def _object_schema(length: str, most: int, other: str) -> dict[str, object]:
     return {
         "type": "object",
         "properties": {

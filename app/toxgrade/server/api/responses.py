@@ -3,17 +3,20 @@
 import json
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict
 from pydantic import Field as Described
 from pydantic.config import JsonDict
 
+from toxgrade.cohort.described import answer, described
 from toxgrade.grading.fields import FIELDS, Field, GradedResult, GradeRow
 from toxgrade.grading.flags import Reason
 from toxgrade.grading.grader import TermGrader
+from toxgrade.grading.reference_ranges import Sex
 from toxgrade.grading.result import LabResult, PatientGrade
-from toxgrade.grading.summary import Graded, TermSummary, summarise
+from toxgrade.grading.summary import Graded, summarise
+from toxgrade.server.http.document import NEXT
 from toxgrade.server.records.study_ranges import with_own_range
 
 _EXAMPLE: JsonDict = {
@@ -26,20 +29,26 @@ _EXAMPLE: JsonDict = {
     "unit": "mg/dL", "lln": "0.2", "uln": "1.2", "limit_unit": None, "source_id": "LAB-1",
     "status": "final", "edition": "4.03", "criteria_sha256": "0" * 64,
 }  # fmt: skip
+_STORED_EXAMPLE: JsonDict = _EXAMPLE | {
+    "id": 7,
+    "recorded_at": "2026-11-30T09:15:00+00:00",
+    "software": "0.2.0",
+}
 
 
-class StudyRangeAnswer(BaseModel):
-    """A row of a study's own reference ranges; null: no such limit, or no matter which."""
+@answer
+class StudyRangeAnswer:
+    """A row of a study's own reference ranges."""
 
-    analyte: str
-    lln: str | None
-    uln: str | None
-    unit: str
-    lab: str | None
-    sex: Literal["female", "male"] | None
-    age_from: int | None
-    age_to: int | None
-    valid_from: str | None
+    analyte: str = described("The analyte, by our name.", "ALT")
+    lln: str | None = described("The lower limit of normal, in `unit`; null: none.", None)
+    uln: str | None = described("The upper limit of normal, in `unit`; null: none.", "34")
+    unit: str = described("Of both limits.", "U/L")
+    lab: str | None = described("Only for results of this laboratory; null: of any.", None)
+    sex: Sex | None = described("Only for patients of this sex; null: of any.", "female")
+    age_from: int | None = described("Completed years, included; null: from birth.", 18)
+    age_to: int | None = described("Completed years, included; null: no end.", None)
+    valid_from: str | None = described("The first day of collection; null: always.", "2010-01-01")
 
 
 _JSON: dict[str, Any] = {
@@ -75,39 +84,52 @@ class StoredGradeAnswer(GradeAnswer):
     ``limit_unit`` are those of ``study_range``, the row of its table; else that is null.
     """
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_STORED_EXAMPLE]})
     __annotations__ = _described(FIELDS[len(GradedResult.__struct_fields__) :])
 
 
-class SummaryAnswer(BaseModel):
+@answer
+class SummaryAnswer:
     """One term of one patient: baseline, worst acute and worst late grade."""
 
-    model_config = ConfigDict(from_attributes=True)
-    __annotations__ = TermSummary.__annotations__
+    term: str = described("CTCAE's term.", "Blood bilirubin increased")
+    baseline_grade: int | None = described("null: none, or not decided.", 0)
+    worst_acute: int | None = described(
+        "The highest certain grade of the acute window; null: nothing was decided and it is 0.", 1
+    )
+    worst_acute_at_most: int | None = described("The highest possible one; null: no grades.", 1)
+    worst_late: int | None = described("The same after the acute window.", None)
+    worst_late_at_most: int | None = described("The same after the acute window.", None)
+    worse_acute: bool | None = described("Worse than the baseline; null: not known.", True)
+    worse_late: bool | None = described("Worse than the baseline; null: not known.", None)
 
 
-class PanelAnswer(BaseModel):
-    """The grades of a panel: the results in the order given, then the baseline entries."""
+@answer
+class PanelAnswer:
+    """A panel that was graded without being stored."""
 
-    edition: str
-    grades: list[GradeAnswer]
-    summary: list[SummaryAnswer]
-
-
-class StoredPanelAnswer(BaseModel):
-    """The current grades of the results that were sent; the summary of all the patient has."""
-
-    study: str
-    patient: str
-    edition: str
-    grades: list[StoredGradeAnswer]
-    summary: list[SummaryAnswer]
+    edition: str = described("The edition of CTCAE.", "4.03")
+    grades: Sequence[GradeAnswer] = described("Of results as they were sent, then baselines.")
+    summary: Sequence[SummaryAnswer] = described("By term.")
 
 
-class GradePage(BaseModel):
-    """A page of grades; ``next`` is the cursor of the following page, null on the last."""
+@answer
+class StoredPanelAnswer:
+    """A panel that was stored."""
 
-    grades: list[StoredGradeAnswer]
-    next: str | None
+    study: str = described("The study's name.", "demo")
+    patient: str = described("The study's pseudonym.", "P01")
+    edition: str = described("The edition of CTCAE.", "4.03")
+    grades: Sequence[StoredGradeAnswer] = described("The current ones of the results sent.")
+    summary: Sequence[SummaryAnswer] = described("By term, of all that the patient has.")
+
+
+@answer
+class GradePage:
+    """A page of a patient's grades."""
+
+    grades: Sequence[StoredGradeAnswer] = described("By day, undated ones first, then by id.")
+    next: str | None = described(NEXT, None)
 
 
 def panel(

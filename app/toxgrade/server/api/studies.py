@@ -1,12 +1,10 @@
 """Routes of studies: their rules and their patients."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Query
-from fastapi.responses import JSONResponse
 from sqlalchemy import Connection
 
 from toxgrade.criteria.vocabulary import Vocabulary
@@ -15,8 +13,15 @@ from toxgrade.grading.rules import Rules
 from toxgrade.server.api.fields import PatientName, StudyName
 from toxgrade.server.api.grading import grader_for, site_names
 from toxgrade.server.api.requests import StudyRequest
+from toxgrade.server.api.study_answers import (
+    Pseudonym,
+    PseudonymPage,
+    StudyAnswer,
+    StudyPage,
+    study_answer,
+)
 from toxgrade.server.http.authorization import require_role
-from toxgrade.server.http.json_route import JsonRoute
+from toxgrade.server.http.json_route import JsonAnswer, JsonRoute
 from toxgrade.server.http.service import TheService
 from toxgrade.server.records.preconditions import tag
 from toxgrade.server.records.regrade import regrade_study
@@ -34,11 +39,11 @@ router = APIRouter(prefix="/v1/studies", tags=["studies"], route_class=JsonRoute
 
 
 @router.get("", summary="Your studies with their rules", dependencies=[require_role("reader")])
-async def studies(
+async def get_studies(
     service: TheService,
     limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
     cursor: StudyName | None = None,
-) -> dict[str, Any]:
+) -> StudyPage:
     """The studies that the caller has a role on, and what each has chosen, by name; ``next`` is the
     cursor of the following page.
     """
@@ -48,13 +53,14 @@ async def studies(
 
     found = await service.read(query)
     following = found[limit - 1].name if len(found) > limit else None
-    return {"studies": [_answer(study) for study in found[:limit]], "next": following}
+    return StudyPage([study_answer(study) for study in found[:limit]], following)
 
 
 @router.put(
     "/{study}",
+    response_model=StudyAnswer,
     summary="Create a study or change its rules",
-    responses={201: {}, 409: {}},
+    responses={201: {"model": StudyAnswer, "description": "It is new."}},
     dependencies=[require_role("manager")],
 )
 async def put_study(
@@ -62,7 +68,7 @@ async def put_study(
     study: StudyName,
     asked: Annotated[StudyRequest, Body()],
     regrade: bool = False,
-) -> JSONResponse:
+) -> JsonAnswer:
     """Set a study's rules: 201 if it is new, which needs an admin.
 
     Other rules for a study that holds results are refused (409) unless ``regrade=true``; then every
@@ -94,12 +100,17 @@ async def put_study(
         return saved, tag(connection, saved.study)
 
     saved, newest = await service.write(save)
-    answer = _answer(saved.study)
-    return JSONResponse(answer, 201 if saved.is_new else 200, headers={"ETag": newest})
+    answer = study_answer(saved.study)
+    return JsonAnswer(answer, 201 if saved.is_new else 200, headers={"ETag": newest})
 
 
-@router.get("/{study}", summary="A study's rules", dependencies=[require_role("reader")])
-async def get_study(service: TheService, study: StudyName) -> JSONResponse:
+@router.get(
+    "/{study}",
+    response_model=StudyAnswer,
+    summary="A study's rules",
+    dependencies=[require_role("reader")],
+)
+async def get_study(service: TheService, study: StudyName) -> JsonAnswer:
     """What the study has chosen; its ETag for `If-Match` when it is changed."""
 
     def query(connection: Connection) -> tuple[Study, str]:
@@ -107,7 +118,7 @@ async def get_study(service: TheService, study: StudyName) -> JSONResponse:
         return found, tag(connection, found)
 
     found, newest = await service.read(query)
-    return JSONResponse(_answer(found), headers={"ETag": newest})
+    return JsonAnswer(study_answer(found), headers={"ETag": newest})
 
 
 def _rows(
@@ -146,12 +157,12 @@ def _terms(
 @router.get(
     "/{study}/patients", summary="The patients of a study", dependencies=[require_role("reader")]
 )
-async def patients(
+async def get_patients(
     service: TheService,
     study: StudyName,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: PatientName | None = None,
-) -> dict[str, Any]:
+) -> PseudonymPage:
     """Pseudonyms in order; ``next`` is the cursor of the following page."""
 
     def query(connection: Connection) -> list[str]:
@@ -159,21 +170,4 @@ async def patients(
 
     found = await service.read(query)
     following = found[limit - 1] if len(found) > limit else None
-    return {"patients": [{"patient": name} for name in found[:limit]], "next": following}
-
-
-def _answer(study: Study) -> dict[str, Any]:
-    window = study.rules.window
-    length = {"months": window.months} if window.days is None else {"days": window.days}
-    return {
-        "study": study.name,
-        "synthetic": study.synthetic,
-        "edition": study.rules.edition,
-        "window": {"anchor": window.anchor, **length},
-        "liver_enzymes": list(study.liver_enzymes),
-        "rows": None if study.rows is None else [asdict(row) for row in study.rows],
-        "clinical_terms": list(study.clinical_terms),
-        "interpretations": dict(study.rules.interpretations),
-        "dictionary": study.rules.dictionary.document(),
-        "implausible": study.rules.implausible,
-    }
+    return PseudonymPage([Pseudonym(name) for name in found[:limit]], following)

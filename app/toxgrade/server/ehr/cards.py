@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Literal
 from uuid import uuid4
 
+from toxgrade.cohort.described import answer, described
 from toxgrade.criteria.model import Edition
 from toxgrade.fhir.elements import OWN
 from toxgrade.fhir.results import Observed
@@ -13,8 +15,6 @@ from toxgrade.grading.fields import GradeRow
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.units import Names
 from toxgrade.server.ehr.grade_bundle import Answers
-
-Card = dict[str, object]
 
 _MAX_SUMMARY = 139  # The specification asks for fewer than 140 characters.
 _UNINFORMATIVE = ("not-final", "missing-value")  # An earlier number says more than such a result.
@@ -26,15 +26,61 @@ _PHASES = {
     "late": "late",
     "unknown": "acute or late not known",
 }
-_OVERRIDE_REASONS = [
-    {"system": OWN, "code": code, "display": display}
-    for code, display in (
-        ("already-known", "Already known or being treated"),
-        ("not-from-radiotherapy", "Has another cause than radiotherapy"),
-        ("doubtful-result", "The result is doubtful"),
-    )
-]
+_OVERRIDE_REASONS = (
+    ("already-known", "Already known or being treated"),
+    ("not-from-radiotherapy", "Has another cause than radiotherapy"),
+    ("doubtful-result", "The result is doubtful"),
+)
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~#&])")
+
+
+Indicator = Literal["info", "warning", "critical"]
+
+
+@answer
+class CardSource:
+    """Where a card comes from."""
+
+    label: str = described("Who says this, and by which edition.", "Toxgrade, CTCAE v4.03")
+
+
+@answer
+class Card:
+    """A card of CDS Hooks."""
+
+    uuid: str = described("A new one for each card.", "7ae2d3a0-7a3b-4d3f-9c58-0d9f2a6c2b11")
+    summary: str = described("At most 139 characters.", "Grade 3: Anemia (7.6 g/dL, acute)")
+    detail: str = described("Markdown: a line for each thing to know.", "- Taken 2011-04-23: acute")
+    indicator: Indicator = described("How much it matters.", "warning")
+    source: CardSource = described("Where it comes from.")
+
+
+@answer
+class OverrideReason:
+    """A reason for which a clinician may override a card."""
+
+    system: str = described("The code system.", OWN)
+    code: str = described("The code.", "already-known")
+    display: str = described("What a clinician reads.", "Already known or being treated")
+
+
+@answer
+class CardLink:
+    """A link of a card."""
+
+    label: str = described("What a clinician reads.", "All grades of this patient")
+    url: str = described("The patient's page.", "https://tox.example.org/studies/demo/patients/P01")
+    type: Literal["absolute"] = described("It opens as it is.", "absolute")
+
+
+@answer
+class ToxicityCard(Card):
+    """A card about the latest result of a term."""
+
+    override_reasons: Sequence[OverrideReason] = described(
+        "To choose from.", name="overrideReasons"
+    )
+    links: Sequence[CardLink] = described("To the patient's page.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +179,7 @@ def _severity(graded: GradeRow) -> tuple[int, int]:
     return graded.at_least or 0, most
 
 
-def _indicator(graded: GradeRow) -> str | None:
+def _indicator(graded: GradeRow) -> Indicator | None:
     match graded.at_least or 0:
         case 0 | 1:
             may_be_serious = graded.grade is None and _severity(graded)[1] >= _SERIOUS
@@ -150,7 +196,9 @@ def _order(graded: GradeRow) -> tuple[bool, int, str]:
     return not graded.worse_than_baseline, -(graded.at_least or 0), graded.term or ""
 
 
-def _card(one: _Latest, indicator: str, edition: Edition, names: Names, link: str) -> Card:
+def _card(
+    one: _Latest, indicator: Indicator, edition: Edition, names: Names, link: str
+) -> ToxicityCard:
     graded, value = one.graded, _value(one.lab, names)
     if graded.grade is not None:
         grade = f"Grade {graded.grade}"
@@ -159,21 +207,18 @@ def _card(one: _Latest, indicator: str, edition: Edition, names: Names, link: st
         grade += f", at most {graded.at_most}" if graded.at_most is not None else ""
     summary = f"{grade}: {graded.term} ({', '.join([*value, _phase_text(graded)])})"
     detail = "\n".join(f"- {_escape_markdown(line)}" for line in _lines(one, edition))
-    card = _frame(summary, detail, indicator, edition)
-    pages = {"label": "All grades of this patient", "url": link, "type": "absolute"}
-    return card | {"overrideReasons": _OVERRIDE_REASONS, "links": [pages]}
+    return ToxicityCard(
+        **vars(_frame(summary, detail, indicator, edition)),
+        override_reasons=[OverrideReason(OWN, *reason) for reason in _OVERRIDE_REASONS],
+        links=[CardLink("All grades of this patient", link, "absolute")],
+    )
 
 
-def _frame(summary: str, detail: str, indicator: str, edition: Edition) -> Card:
+def _frame(summary: str, detail: str, indicator: Indicator, edition: Edition) -> Card:
     if len(summary) > _MAX_SUMMARY:
         summary = f"{summary[: _MAX_SUMMARY - 1]}…"
-    return {
-        "uuid": str(uuid4()),
-        "summary": summary,
-        "detail": detail,
-        "indicator": indicator,
-        "source": {"label": f"Toxgrade, {edition.label}, US National Cancer Institute"},
-    }
+    source = CardSource(f"Toxgrade, {edition.label}, US National Cancer Institute")
+    return Card(str(uuid4()), summary, detail, indicator, source)
 
 
 def _value(lab: LabResult, names: Names) -> list[str]:

@@ -1,6 +1,6 @@
 """The CDS Hooks 2.0 service: cards about toxicity when a clinician opens a patient's chart."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from urllib.parse import quote
@@ -8,16 +8,17 @@ from uuid import UUID
 
 import structlog
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse
+from pydantic.json_schema import JsonSchemaValue
 from starlette.requests import Request
 from starlette.responses import Response
 
+from toxgrade.cohort.described import answer, described
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.fhir.elements import Element, object_of, text_of
 from toxgrade.fhir.results import Accepted, Observed
 from toxgrade.grading.flags import Flag
 from toxgrade.grading.rules import Rules
-from toxgrade.server.ehr.cards import Card, cards, notice
+from toxgrade.server.ehr.cards import Card, ToxicityCard, cards, notice
 from toxgrade.server.ehr.grade_bundle import Answers, PersonValues, grade, observe, refuse_too_many
 from toxgrade.server.ehr.prefetch import COURSES, LABS, is_outcome, read_prefetch, templates
 from toxgrade.server.http.authorization import public, require_role
@@ -34,13 +35,13 @@ _OUTCOMES = ("accepted", "overridden")
 _MAX_FAULTS = 100  # in one answer
 
 
-def _described(schema: dict[str, object]) -> dict[str, object]:
+def _described(schema: JsonSchemaValue) -> JsonSchemaValue:
     """Return the OpenAPI description of a body of this schema."""
     body = {"required": True, "content": {"application/json": {"schema": schema}}}
     return {"requestBody": body}
 
 
-def _object(**properties: Element) -> dict[str, object]:
+def _object(**properties: JsonSchemaValue) -> JsonSchemaValue:
     """Return the schema of an object that has these properties, all of them, and any others."""
     return {"type": "object", "required": list(properties), "properties": properties}
 
@@ -65,23 +66,48 @@ _FEEDBACK = _object(
 )
 
 
+_TITLE = "Laboratory toxicity after radiotherapy (CTCAE)"
+_DESCRIPTION = (
+    "Grades laboratory values and says which toxicity is acute or late after radiotherapy."
+    " A clinician decides; this computes."
+)
+_REQUIREMENTS = "Send both prefetch keys: fhirServer and fhirAuthorization are not used."
+
+
+@answer
+class CdsService:
+    """A service of CDS Hooks."""
+
+    hook: str = described("When an EHR calls it.", _HOOK)
+    id: str = described("Its name in the address.", _SERVICE)
+    title: str = described("Its name for people.", _TITLE)
+    description: str = described("What it does.", _DESCRIPTION)
+    requirements: str = described("What calls need.", _REQUIREMENTS, name="usageRequirements")
+    prefetch: Mapping[str, str] = described(
+        "The queries whose answers are sent with a call, by key.",
+        {LABS: "Observation?patient={{context.patientId}}&code=1975-2"},
+    )
+
+
+@answer
+class CdsServices:
+    """The services that there are."""
+
+    services: Sequence[CdsService] = described("One.")
+
+
+@answer
+class Cards:
+    """The answer to a call of the hook."""
+
+    cards: Sequence[ToxicityCard | Card] = described("Worse than baseline first; then notices.")
+
+
 @router.get("", summary="What this CDS service offers", dependencies=[public()])
-async def discovery(service: TheService) -> dict[str, object]:
+async def get_cds_services(service: TheService) -> CdsServices:
     """The services, as CDS Hooks clients discover them."""
-    return {
-        "services": [
-            {
-                "hook": _HOOK,
-                "id": _SERVICE,
-                "title": "Laboratory toxicity after radiotherapy (CTCAE)",
-                "description": "Grades laboratory values and says which toxicity is acute or late"
-                " after radiotherapy. A clinician decides; this computes.",
-                "usageRequirements": "Send both prefetch keys: fhirServer and fhirAuthorization"
-                " are not used.",
-                "prefetch": templates(service.graders.criteria),
-            }
-        ]
-    }
+    prefetch = templates(service.graders.criteria)
+    return CdsServices([CdsService(_HOOK, _SERVICE, _TITLE, _DESCRIPTION, _REQUIREMENTS, prefetch)])
 
 
 @router.post(
@@ -90,13 +116,12 @@ async def discovery(service: TheService) -> dict[str, object]:
     openapi_extra=_described(_CALL),
     dependencies=[require_role("reader", tokens_once=True)],
 )
-async def ctcae_labs(request: Request, service: TheService) -> Response:
+async def post_ctcae_labs(request: Request, service: TheService) -> Cards:
     """One card for the latest result of each term that is graded 2 or higher, or may be 3."""
     pages = f"{request.base_url}studies/{service.settings.cds_study}"
     study = service.settings.cds_study
     rules = await service.read(lambda connection: rules_of(connection, study))
-
-    return JSONResponse({"cards": _cards(await request.json(), pages, service, rules)})
+    return Cards(_cards(await request.json(), pages, service, rules))
 
 
 def _cards(document: object, pages: str, service: Service, rules: Rules) -> list[Card]:
@@ -173,8 +198,9 @@ def _failed(key: str, prefetch: Element) -> bool:
     openapi_extra=_described(_FEEDBACK),
     dependencies=[require_role("reader", tokens_once=True)],
     response_class=Response,
+    responses={200: {"description": "It was taken; the answer is empty."}},
 )
-async def feedback(request: Request) -> Response:
+async def post_ctcae_labs_feedback(request: Request) -> Response:
     """How many cards were accepted or overridden is logged. Nothing else is kept: a comment may
     be about a patient."""
     outcomes = _parse_feedback(await request.json())

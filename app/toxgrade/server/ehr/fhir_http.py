@@ -7,14 +7,20 @@ from http import HTTPStatus
 import msgspec
 from fastapi import APIRouter, params
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from toxgrade import __version__
 from toxgrade.errors import FieldFault
 from toxgrade.fhir.elements import OWN, Element, Note
+from toxgrade.server.ehr.documented import (
+    CapabilityStatement,
+    OperationDefinition,
+    OperationOutcome,
+)
 from toxgrade.server.ehr.operation_parameters import DOCUMENTATION, PARAMETERS
 from toxgrade.server.http.authorization import public
 from toxgrade.server.http.body import BodyProblem
+from toxgrade.server.http.document import Responses
 from toxgrade.server.http.problems import HEADERS
 
 FHIR_JSON = "application/fhir+json"
@@ -65,17 +71,28 @@ def _accepts(header: str) -> bool:
 
 capability_router = APIRouter(prefix="/fhir", tags=["EHR"], dependencies=[public(), negotiated()])
 
-OUTCOMES: dict[int | str, dict[str, object]] = {
-    status: {"content": {FHIR_JSON: {}}, "description": "An OperationOutcome."}
+OUTCOMES: Responses = {
+    status: {
+        "model": OperationOutcome,
+        "content": {FHIR_JSON: {}},
+        "description": "An OperationOutcome.",
+    }
     for status in ("4XX", "5XX")
 }
 """The error answers that every route documents."""
 
+
+class FhirJson(JSONResponse):
+    """An answer in FHIR's JSON, already encoded."""
+
+    media_type = FHIR_JSON
+
+    def render(self, content: bytes) -> bytes:
+        return content
+
+
 _CHANGED_ON = "2026-11-29"  # The capability statement and the operation last changed then.
 _OPERATION = "OperationDefinition/ctcae-grade"
-_RESPONSES: dict[int | str, dict[str, object]] = {
-    200: {"content": {FHIR_JSON: {}}, "description": "A resource of FHIR R4."}
-}
 encode = msgspec.json.Encoder(decimal_format="number").encode
 """Write a resource as JSON; a decimal keeps its digits, as in 1.80."""
 _ISSUE_TYPE = {
@@ -102,7 +119,7 @@ _ELEMENT = re.compile(
 
 def fhir_json(resource: Element, status: int = 200) -> Response:
     """Return a resource as a response; its numbers keep the digits with which they were sent."""
-    return Response(encode(resource), status, media_type=FHIR_JSON)
+    return FhirJson(encode(resource), status)
 
 
 def issue(
@@ -157,10 +174,12 @@ def expression(loc: Sequence[str | int]) -> str:
 
 
 @capability_router.get(
-    "/metadata", summary="What this FHIR server can do", responses=_RESPONSES,
-    response_class=Response,
-)  # fmt: skip
-async def metadata(request: Request) -> Response:
+    "/metadata",
+    response_class=FhirJson,
+    response_model=CapabilityStatement,
+    summary="What this FHIR server can do",
+)
+async def get_capability_statement(request: Request) -> Response:
     """A CapabilityStatement: one operation, in JSON."""
     return fhir_json(
         {
@@ -188,10 +207,12 @@ async def metadata(request: Request) -> Response:
 
 
 @capability_router.get(
-    f"/{_OPERATION}", summary="What $ctcae-grade takes and gives", responses=_RESPONSES,
-    response_class=Response,
-)  # fmt: skip
-async def definition(request: Request) -> Response:
+    f"/{_OPERATION}",
+    response_class=FhirJson,
+    response_model=OperationDefinition,
+    summary="What $ctcae-grade takes and gives",
+)
+async def get_operation_definition(request: Request) -> Response:
     """An OperationDefinition."""
     return fhir_json(
         {

@@ -16,9 +16,11 @@ from toxgrade.fhir.results import Accepted, Observed
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.rules import Rules
 from toxgrade.grading.units import Names
+from toxgrade.server.ehr.documented import Bundle
 from toxgrade.server.ehr.fhir_http import (
     FHIR_JSON,
     GENERAL,
+    FhirJson,
     encode,
     negotiated,
     note_issues,
@@ -41,6 +43,7 @@ from toxgrade.server.ehr.operation_parameters import (
 )
 from toxgrade.server.ehr.persist import DEFAULT_STUDY, persist, storable, undated_notes
 from toxgrade.server.ehr.resources import Resource, entries
+from toxgrade.server.http import incomplete
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.json_route import BundleRoute
 from toxgrade.server.http.service import Service, TheService
@@ -97,10 +100,11 @@ class _Prepared:
     "/$ctcae-grade",
     summary="Grade the Observations of a Bundle",
     openapi_extra={"requestBody": _BODY},
-    responses={200: {"content": {FHIR_JSON: {}}, "description": "A collection Bundle."}},
-    response_class=Response,
+    response_class=FhirJson,
+    response_model=Bundle,
+    responses={200: {"description": "A collection.", "headers": incomplete.DESCRIBED}},
 )
-async def ctcae_grade(request: Request, service: TheService) -> Response:
+async def post_ctcae_grade(request: Request, service: TheService) -> Response:
     """Every Observation is answered: by a derived one, and an OperationOutcome where it is not
     graded. Send Parameters to give treatment dates, or to store the results under a patient."""
     if set(request.query_params) - GENERAL:

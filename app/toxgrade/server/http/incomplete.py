@@ -1,8 +1,7 @@
 """Answers that tell of a patient of whom a batch has stored a part: they say so in a header."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -13,19 +12,14 @@ from toxgrade.server.records.audit_log import AuditAction
 HEADER = "Toxgrade-Storing-Batch"
 _KEY = "storing_batch"
 
-ANSWERS: dict[int | str, dict[str, Any]] = {
-    "2XX": {
-        "description": "Done",
-        "headers": {
-            HEADER: {
-                "description": "The batch that has stored a part of the patient's results by now; "
-                "the answer is not complete until it has stored the rest.",
-                "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
-            }
-        },
+DESCRIBED = {
+    HEADER: {
+        "description": "The batch that has stored a part of the patient's results by now; "
+        "the answer is not complete until it has stored the rest.",
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
     }
 }
-"""The header as every route documents it."""
+"""The header as routes document it."""
 
 
 @contextmanager
@@ -44,7 +38,7 @@ def told(
     request.state.storing_batch = before or storing_batch(connection, action.study, action.patient)
 
 
-def headers(state: dict[str, Any]) -> list[tuple[bytes, bytes]]:
+def headers(state: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     """Return the header, if the state of the request has a batch."""
     batch = state.get(_KEY)
     return [(HEADER.lower().encode(), batch.encode())] if batch else []

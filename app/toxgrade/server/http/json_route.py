@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from itertools import chain
 
+import msgspec
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.requests import Request
@@ -22,6 +23,15 @@ _SMALL_BYTES = 10_000
 _MAX_FIELDS = 100  # No object of ours has half as many; a dictionary of names lies deeper.
 
 Handler = Callable[[Request], Coroutine[object, None, Response]]
+
+
+class JsonAnswer(Response):
+    """An answer in JSON that a handler gives with a status or headers of its own."""
+
+    media_type = "application/json"
+
+    def render(self, content: object) -> bytes:
+        return msgspec.json.encode(content)
 
 
 class JsonRoute(APIRoute):

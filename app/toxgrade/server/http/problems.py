@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, get_args
+from typing import get_args
 
 import structlog
 from fastapi import FastAPI
@@ -13,9 +13,10 @@ from pydantic_core import ErrorDetails
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from toxgrade.cohort.described import answer, described
 from toxgrade.errors import (
     Conflict,
     FieldFault,
@@ -34,6 +35,8 @@ from toxgrade.errors import (
 )
 from toxgrade.server.http.addresses import allowed_methods, page_without_slash, unknown_path
 from toxgrade.server.http.body import BodyProblem
+from toxgrade.server.http.document import Responses
+from toxgrade.server.http.json_route import JsonAnswer
 from toxgrade.server.http.middleware import own_path
 from toxgrade.server.process import places
 from toxgrade.server.records.db.failures import is_unavailable, unavailable
@@ -59,24 +62,27 @@ _FIELD_NAME = re.compile(r"[a-z][a-z_]{0,24}")  # Digits and capitals could be i
 _log = structlog.get_logger()
 
 
-class Problem(BaseModel):
-    """What went wrong (RFC 9457); ``errors`` name the fields."""
+@answer
+class Fault:
+    """A field that cannot be accepted."""
 
-    class Fault(BaseModel):
-        """One field: where it is, a stable code, and what would be accepted."""
-
-        loc: list[str | int]
-        code: str
-        message: str
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    errors: list[Fault]
+    loc: Sequence[str | int] = described("Where it is, from outside in.", ["results", 0, "unit"])
+    code: str = described("What is wrong with it: a stable code.", "unknown-unit")
+    message: str = described("What is accepted.", "expected a unit of GET /v1/analytes")
 
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {
+@answer
+class Problem:
+    """What went wrong (RFC 9457)."""
+
+    type: str = described("Always `about:blank`.", "about:blank")
+    title: str = described("The status in words.", "Unprocessable Entity")
+    status: int = described("The status of the answer.", 422)
+    detail: str = described("What is wrong.", "the request has fields that cannot be accepted")
+    errors: Sequence[Fault] = described("The fields that cannot be accepted; may be empty.")
+
+
+PROBLEMS: Responses = {
     "4XX": {"model": Problem, "content": {"application/problem+json": {}}},
     "5XX": {"model": Problem, "content": {"application/problem+json": {}}},
 }
@@ -96,20 +102,11 @@ def add_handlers(app: FastAPI, forms: Mapping[str, ErrorForm]) -> None:
     app.add_middleware(LastResort)
 
 
-def problem(status: int, detail: str, faults: Sequence[FieldFault] = ()) -> JSONResponse:
+def problem(status: int, detail: str, faults: Sequence[FieldFault] = ()) -> JsonAnswer:
     """Return an error as a problem; parts of ``loc`` that are not field names become ``…``."""
-    errors = [
-        {"loc": [shown(part) for part in f.loc], "code": f.code, "message": f.message}
-        for f in faults
-    ]
-    title = HTTPStatus(status).phrase
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return JSONResponse(
-        body | {"errors": errors},
-        status,
-        headers=HEADERS.get(status),
-        media_type="application/problem+json",
-    )
+    errors = [Fault([shown(part) for part in f.loc], f.code, f.message) for f in faults]
+    body = Problem("about:blank", HTTPStatus(status).phrase, status, detail, errors)
+    return JsonAnswer(body, status, HEADERS.get(status), "application/problem+json")
 
 
 def _answer(scope: Scope, status: int, detail: str, faults: Sequence[FieldFault] = ()) -> Response:

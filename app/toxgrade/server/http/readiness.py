@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, text
 
+from toxgrade.cohort.described import answer, described
 from toxgrade.errors import OutOfService, Unavailable
 from toxgrade.server.records.db.failures import DAMAGED
 from toxgrade.server.records.db.integrity import Integrity
@@ -20,6 +21,15 @@ _STORE_NOTHING = "INSERT INTO results SELECT * FROM results WHERE false"
 """What PostgreSQL refuses where it is read-only, or where the role has no right to store."""
 
 
+@answer
+class Ready:
+    """The process could store something now."""
+
+    status: str = described("Always `ready`.", "ready")
+    migration: str = described("The migration of the database.", "0042")
+    uploads: str = described("`ready`, or why uploads cannot be received.", "ready")
+
+
 class Readiness:
     """What ``/readyz`` answers. However many call at once, one of them tries.
 
@@ -31,11 +41,11 @@ class Readiness:
 
     def __init__(self, writer: Writer, integrity: Integrity, batches_dir: Path) -> None:
         self._writer, self._integrity, self._batches_dir = writer, integrity, batches_dir
-        self._found: dict[str, str] | Unavailable = {}
+        self._found: Ready | Unavailable = Unavailable("not tried yet")
         self._fresh_until = 0.0
         self._trying: asyncio.Task[None] | None = None
 
-    async def check(self) -> dict[str, str]:
+    async def check(self) -> Ready:
         """Return the answer of a process that could store something.
 
         Raises:
@@ -57,7 +67,7 @@ class Readiness:
         finally:
             self._fresh_until, self._trying = time.monotonic() + _FRESH_SECONDS, None
 
-    async def _answer(self) -> dict[str, str]:
+    async def _answer(self) -> Ready:
         try:
             async with asyncio.timeout(_TRY_SECONDS):
                 migration = await asyncio.wrap_future(self._writer.submit(_write_something))
@@ -69,7 +79,7 @@ class Readiness:
         if time.monotonic() < refused_at + _REFUSED_SECONDS:
             raise Unavailable(why)
         uploads = await asyncio.to_thread(_why_no_uploads, self._batches_dir)
-        return {"status": "ready", "migration": migration, "uploads": uploads or "ready"}
+        return Ready("ready", migration, uploads or "ready")
 
 
 def _write_something(connection: Connection) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 from sqlalchemy import (
     BindParameter,
@@ -59,6 +60,9 @@ class Upload:
     reading: str | None = None
 
 
+State = Literal["queued", "running", "done", "incomplete", "failed", "cancelled"]
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a batch has come.
@@ -73,7 +77,7 @@ class Progress:
     """
 
     id: str
-    state: str
+    state: State
     detail: str | None
     rows_total: int | None
     rows_done: int

@@ -1,6 +1,6 @@
-"""What verification reads in an entry of the audit."""
+"""What is read in an entry of the audit: for verification, and to list it."""
 
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import msgspec
 
@@ -8,6 +8,13 @@ from toxgrade.server.records.db.unit_of_work import Kept
 
 _Spans = Annotated[str, msgspec.Meta(pattern=r"^(\d+(-\d+)?( |$))*$")]
 _Hexadecimal = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})*$")]
+
+
+class ListedEntry(TypedDict):
+    """An entry as it is listed: beside its number and hash, all that was written into it."""
+
+    seq: int
+    hash: str
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Select, Table, bindparam, insert, select, text, update
 
+from toxgrade.server.records.audit_entry import ListedEntry
 from toxgrade.server.records.db.append import (
     OF_INSTALLATION,
     OF_STUDIES,
@@ -230,7 +231,7 @@ def row_ids(table: Table, study_id: int) -> Select[tuple[int]]:
 
 def list_entries(
     connection: Connection, study_id: int, patient: str | None, limit: int, after: int
-) -> list[dict[str, Any]]:
+) -> list[ListedEntry]:
     """Return up to ``limit`` entries of a study's chain (0: the installation's) after number
     ``after``, of one patient if one is given.
     """

@@ -5,20 +5,12 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, select
 
+from toxgrade.cohort.liver_entries import Review, Reviews
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.newest import newest_first
 from toxgrade.server.records.db.tables import liver_reviews
 
 ReviewedFinding = Literal["hys_law", "classic_rild", "non_classic_rild"]
-Verdict = Literal["confirmed", "rejected", "undetermined"]
-Cause = Literal[
-    "radiation", "tumour-progression", "biliary-obstruction", "viral-hepatitis", "other-drug",
-    "other", "unknown",
-]  # fmt: skip
-"""What a reviewer holds to be the cause: a list, as a comment could name a person."""
-
-Verdicts = dict[tuple[str, str], dict[str, Any]]
-"""The newest review of each finding, by its name and date."""
 
 
 def record_review(
@@ -57,17 +49,9 @@ def list_reviews(connection: Connection, patient_id: int) -> list[Row[Any]]:
     return list(connection.execute(query.order_by(liver_reviews.c.id)))
 
 
-def current_verdicts(connection: Connection, patient_id: int) -> Verdicts:
+def current_reviews(connection: Connection, patient_id: int) -> Reviews:
     """Return the newest review of each finding as a report shows it."""
-    rows = list_reviews(connection, patient_id)
-    return {(row.finding, row.date): review_document(row) for row in rows}
-
-
-def review_document(row: Row[Any]) -> dict[str, Any]:
-    """Return a review as it is shown."""
     return {
-        "id": row.id,
-        "verdict": row.verdict,
-        "cause": row.cause,
-        "recorded_at": row.recorded_at.isoformat(),
+        (row.finding, row.date): Review(row.id, row.verdict, row.cause, row.recorded_at.isoformat())
+        for row in list_reviews(connection, patient_id)
     }

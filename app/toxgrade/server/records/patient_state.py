@@ -16,8 +16,9 @@ from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import read_collected
 from toxgrade.grading.phase import Window, possible_places
 from toxgrade.grading.result import Course, LabResult, Place, Reported
-from toxgrade.grading.summary import Graded, is_ambiguous
+from toxgrade.grading.summary import Graded
 from toxgrade.grading.units import Names
+from toxgrade.grading.worst_grade import is_ambiguous
 from toxgrade.server.records.current_state import (
     FollowUp,
     grades_now,

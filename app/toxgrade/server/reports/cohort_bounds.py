@@ -5,29 +5,32 @@ study's clinical events, courses and follow-ups, and the maxima of grades of unk
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date
 from heapq import merge
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, literal, or_, select
-
-from toxgrade.cohort.clinical_events import (
-    ClinicalEvent,
-    PlacedEvent,
-    by_term,
-    clinical_baseline,
-    place_events,
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    case,
+    func,
+    literal,
+    or_,
+    select,
 )
+
 from toxgrade.cohort.definition import Scope
-from toxgrade.cohort.worst import Bounds, CohortPatient, highest
+from toxgrade.cohort.patient_bounds import TermBounds, add_bounds, add_events, add_unplaced
+from toxgrade.cohort.worst import CohortPatient
 from toxgrade.errors import Conflict
 from toxgrade.grading.flags import Flag
 from toxgrade.grading.parse import read_collected
-from toxgrade.grading.phase import belongs, possible_places
-from toxgrade.grading.result import Course
-from toxgrade.grading.summary import worse
+from toxgrade.grading.phase import possible_places
+from toxgrade.grading.worst_grade import Bounds
 from toxgrade.server.records.db.tables import grades, patients, results
 from toxgrade.server.records.studies import Study
 from toxgrade.server.reports.cohort_queries import (
@@ -55,7 +58,8 @@ _MAXIMA = (
     func.max(_WORSE).label("worse"),
     func.max(case((_RELATIVE, 1), else_=0)).label("relative"),
 )
-"""The bounds of some grades, as ``_of_row`` reads them."""
+"""The bounds of some grades, as ``_of_row`` reads them: ``grading.worst_grade`` in SQL."""
+Maxima = Row[Any]
 
 
 def cohort(connection: Connection, study: Study, scope: Scope) -> Iterator[CohortPatient]:
@@ -70,7 +74,7 @@ def cohort(connection: Connection, study: Study, scope: Scope) -> Iterator[Cohor
     events = events_by_patient(connection, study)
     courses = courses_by_patient(connection, study)
     followed, died = followed_until(connection, study), deaths(connection, study)
-    unplaced = _unplaced(connection, study)
+    unplaced, window = _unplaced(connection, study), study.rules.window
     for patient_id, name, maxima in _by_patient(connection, study, scope):
         own = courses.get(patient_id, ())
         baseline, worst = _bounds(maxima, study, scope)
@@ -78,21 +82,23 @@ def cohort(connection: Connection, study: Study, scope: Scope) -> Iterator[Cohor
         if course is None:
             continue
         for row in unplaced.get(patient_id, ()):
-            _add_unplaced(worst, row, own, study, scope)
+            collected = read_collected(row.collected) if row.collected else None
+            places = possible_places(collected, own, window)
+            add_unplaced(worst, row.term, _of_row(row), places, scope)
         if "unknown" not in scope.attributions:
             worst.clear()
         recorded = events.get(patient_id, [])
-        _add_events(baseline, worst, recorded, own, study, scope, died.get(patient_id))
+        add_events(baseline, worst, recorded, own, window, scope, died.get(patient_id))
         if scope.include_baseline:
             for term, bounds in baseline.items():
-                _add_bounds(worst, term, bounds)
+                add_bounds(worst, term, bounds)
         seen_until = followed.get(patient_id)
         yield CohortPatient(name, baseline, worst, course, next_start, seen_until)
 
 
 def _by_patient(
     connection: Connection, study: Study, scope: Scope
-) -> Iterator[tuple[int, str, Sequence[Row[Any]]]]:
+) -> Iterator[tuple[int, str, Sequence[Maxima]]]:
     """Yield row number, name and maxima of every patient of a study, by name.
 
     The names are merged with the maxima here: joined to them, which no index can find, PostgreSQL
@@ -110,12 +116,10 @@ def _by_patient(
             yield patient_id, name, [row for *_, row in found if row is not None]
 
 
-def _bounds(
-    maxima: Iterable[Row[Any]], study: Study, scope: Scope
-) -> tuple[dict[str, Bounds], dict[str, Bounds]]:
+def _bounds(maxima: Iterable[Maxima], study: Study, scope: Scope) -> tuple[TermBounds, TermBounds]:
     """Return a patient's baselines and worst grades by term."""
-    baseline: dict[str, Bounds] = {}
-    worst: dict[str, Bounds] = {}
+    baseline: TermBounds = {}
+    worst: TermBounds = {}
     for row in maxima:
         if row.other_edition:
             raise Conflict(
@@ -125,36 +129,19 @@ def _bounds(
         if row.phase == "baseline":
             baseline[row.term] = _of_row(row)
         elif row.phase in scope.phases:
-            _add_bounds(worst, row.term, _of_row(row) if row.certain else _of_row(row).possible)
+            add_bounds(worst, row.term, _of_row(row) if row.certain else _of_row(row).possible)
         if scope.course > 1 and row.baseline_grade is not None:
             compared = Bounds(row.baseline_grade, row.baseline_grade, decided=True)
             baseline.setdefault(row.term, compared)
     return baseline, worst
 
 
-def _of_row(row: Row[Any]) -> Bounds:
+def _of_row(row: Maxima) -> Bounds:
     worse = (False, None, True)[row.worse]
     return Bounds(row.at_least, row.at_most, bool(row.decided), worse, bool(row.relative))
 
 
-def _add_unplaced(
-    worst: dict[str, Bounds],
-    row: Row[Any],
-    courses: tuple[Course, ...],
-    study: Study,
-    scope: Scope,
-) -> None:
-    """Add results of unknown phase: bounds of every window that they may belong to."""
-    collected = read_collected(row.collected) if row.collected else None
-    places = possible_places(collected, courses, study.rules.window)
-    among = belongs(places, scope.course - 1, scope.phases)
-    if among is False:
-        return
-    certain = among and (scope.on_treatment or scope.phase == "late")
-    _add_bounds(worst, row.term, _of_row(row) if certain else _of_row(row).possible)
-
-
-def _highest_grades(study: Study, scope: Scope) -> Any:
+def _highest_grades(study: Study, scope: Scope) -> Select[Any]:
     """Return a query for the maxima of all counted grades, by the name of their patient."""
     condition = and_(patients.c.study_id == study.id, counted(scope))
     certain: ColumnElement[Any] = literal(1)
@@ -186,7 +173,7 @@ def _highest_grades(study: Study, scope: Scope) -> Any:
     return select(named, highest_of).order_by(named)
 
 
-def _unplaced(connection: Connection, study: Study) -> dict[int, list[Row[Any]]]:
+def _unplaced(connection: Connection, study: Study) -> dict[int, list[Maxima]]:
     """Return the maxima of grades of unknown phase by patient, term and where they may belong.
 
     All that lack only the end of a course may be acute or late, so they are one group, which
@@ -195,7 +182,7 @@ def _unplaced(connection: Connection, study: Study) -> dict[int, list[Row[Any]]]
     no_end = grades.c.flags.contains(Flag.NO_RADIOTHERAPY_END.value)
     span = case((no_end, "no end"), else_=func.coalesce(results.c.collected, ""))
     groups = (grades.c.patient_id, grades.c.term, grades.c.course, span)
-    rows: Iterable[Row[Any]] = connection.execute(
+    rows: Iterable[Maxima] = connection.execute(
         select(*groups[:3], *_MAXIMA, func.max(results.c.collected).label("collected"))
         .join(patients, grades.c.patient_id == patients.c.id)
         .join(results, grades.c.result_id == results.c.id)
@@ -203,44 +190,7 @@ def _unplaced(connection: Connection, study: Study) -> dict[int, list[Row[Any]]]
         .where(grades.c.phase == "unknown", grades.c.course.is_not(None))
         .group_by(*groups)
     )
-    found: dict[int, list[Row[Any]]] = {}
+    found: dict[int, list[Maxima]] = {}
     for row in rows:
         found.setdefault(row.patient_id, []).append(row)
     return found
-
-
-def _add_events(
-    baseline: dict[str, Bounds],
-    worst: dict[str, Bounds],
-    events: list[ClinicalEvent],
-    courses: tuple[Course, ...],
-    study: Study,
-    scope: Scope,
-    died: date | None,
-) -> None:
-    """Add clinicians' grades, each compared with the baseline of its term."""
-    index, window = scope.course - 1, study.rules.window
-    for term, recorded in by_term(events).items():
-        if before := clinical_baseline(recorded, courses[index]):
-            _add_bounds(baseline, term, before)
-        for placed in place_events(recorded, courses, index, window, died):
-            among, grade = _counts(placed, scope), placed.event.grade
-            if among is not False and placed.event.attribution in scope.attributions:
-                own = baseline.get(term)
-                is_worse = worse(grade, grade, own) if own else None
-                bounds = Bounds(grade, grade, decided=True, worse=is_worse)
-                _add_bounds(worst, term, bounds if among else bounds.possible)
-
-
-def _counts(placed: PlacedEvent, scope: Scope) -> bool | None:
-    """Return whether an event counts; None: possibly. What began on treatment may be left out."""
-    among = placed.counts(scope.phases)
-    if among is False or scope.on_treatment or placed.on_treatment is False:
-        return among
-    late = placed.late if "late" in scope.phases else False
-    return late if placed.on_treatment else late or None
-
-
-def _add_bounds(window: dict[str, Bounds], term: str, bounds: Bounds) -> None:
-    known = window.get(term)
-    window[term] = highest([known, bounds] if known else [bounds]) or bounds

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, or_, 
 
 from toxgrade.cohort.clinical_events import ClinicalEvent
 from toxgrade.cohort.definition import Scope
+from toxgrade.cohort.described import StudyReport
 from toxgrade.grading.flags import Flag
 from toxgrade.grading.parse import read_collected
 from toxgrade.grading.result import Course
@@ -15,6 +16,17 @@ from toxgrade.server.records.current_state import FollowUp, read_courses
 from toxgrade.server.records.db.tables import follow_ups, grades, patients, treatments
 from toxgrade.server.records.patient_record import current_events
 from toxgrade.server.records.studies import Study
+
+
+def head(study: Study) -> StudyReport:
+    """Return what every report on a study begins with."""
+    return StudyReport(study.name, study.synthetic)
+
+
+def patient_names(connection: Connection, study: Study) -> dict[int, str]:
+    """Return the names of a study's patients by their row numbers."""
+    named = select(patients.c.id, patients.c.name).where(patients.c.study_id == study.id)
+    return {row.id: row.name for row in connection.execute(named)}
 
 
 def reported_course(courses: tuple[Course, ...], scope: Scope) -> tuple[Course | None, date | None]:

@@ -1,47 +1,34 @@
-"""The data of an eDISH plot: each patient's peaks as multiples of ULN or of the baseline."""
+"""What is read of a study for an eDISH plot: its liver values, each placed once."""
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, Select, select
 
-from toxgrade.cohort.definition import Scope
-from toxgrade.cohort.liver import Peak, peak
-from toxgrade.cohort.liver_baseline import baselines
-from toxgrade.cohort.liver_course import AFTER_START
+from toxgrade.cohort.definition import By, Scope
+from toxgrade.cohort.edish import Peaks, PlacedValue, patient_peaks
 from toxgrade.cohort.liver_day import Measured, measured
 from toxgrade.grading.flags import Flag
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.phase import Window, belongs, possible_places
-from toxgrade.grading.result import Course, LabResult
+from toxgrade.grading.result import AFTER_START, Course, LabResult
 from toxgrade.server.records.db.tables import grades, patients, results
 from toxgrade.server.records.studies import Study
 from toxgrade.server.records.study_ranges import read_range
 from toxgrade.server.reports.cohort_queries import contacts_by_patient, counted, courses_by_patient
 
-By = Literal["uln", "baseline"]
-Peaks = dict[str, dict[str, Peak]]
-"""Peaks by patient, then by analyte, without analytes of which nothing is known after the start."""
-
 _AS_REPORTED = (
     "value", "unit", "lln", "uln", "limit_unit", "status", "specimen", "indicator",
 )  # fmt: skip
+LiverRow = Row[Any]
+Cache = dict[tuple[object, ...], Measured | None]
+"""A liver value by all that it depends on: most are reported more than once."""
 _BEFORE = ("baseline", "pre_treatment")
-
-
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """A result of a patient, and whether it was taken after the start; None: possibly."""
-
-    result: LabResult
-    value: Measured
-    after: bool | None
 
 
 def edish_peaks(
@@ -55,7 +42,7 @@ def edish_peaks(
     """
     courses = courses_by_patient(connection, study)
     died = {n: c.died for n, c in contacts_by_patient(connection, study).items() if c.died}
-    cache: dict[tuple[Any, ...], Measured | None] = {}
+    cache: Cache = {}
     found: Peaks = {}
     query = _query(study, analytes)
     with connection.execution_options(yield_per=2000).execute(query) as rows:
@@ -63,12 +50,12 @@ def edish_peaks(
             last = died.get(patient_id, date.max)
             alive = (row for row in own if not row.collected_on or row.collected_on <= last)
             placed = _placed(alive, courses.get(patient_id, ()), study.rules.window, grader, cache)
-            if peaks := _peaks(placed, by):
+            if peaks := patient_peaks(placed, by):
                 found[name] = peaks
     return found
 
 
-def _query(study: Study, analytes: Sequence[str]) -> Any:
+def _query(study: Study, analytes: Sequence[str]) -> Select[Any]:
     shown = [results.c[name] for name in (*_AS_REPORTED, "collected", "is_baseline")]
     graded = [grades.c[name] for name in ("analyte", "phase", "collected_on", "study_range")]
     return (
@@ -82,9 +69,9 @@ def _query(study: Study, analytes: Sequence[str]) -> Any:
 
 
 def _placed(
-    rows: Iterable[Row[Any]], courses: Sequence[Course], window: Window, grader: TermGrader,
-    cache: dict[tuple[Any, ...], Measured | None],
-) -> list[_Placed]:  # fmt: skip
+    rows: Iterable[LiverRow], courses: Sequence[Course], window: Window, grader: TermGrader,
+    cache: Cache,
+) -> list[PlacedValue]:  # fmt: skip
     found = []
     for row in rows:
         result = _result(row)
@@ -97,31 +84,11 @@ def _placed(
         after: bool | None = row.phase not in _BEFORE
         if row.phase == "unknown":
             after = belongs(possible_places(result.collected, courses, window), 0, AFTER_START)
-        found.append(_Placed(result, value, after))
+        found.append(PlacedValue(result, value, after))
     return found
 
 
-def _peaks(placed: Sequence[_Placed], by: By) -> dict[str, Peak]:
-    """Return a patient's peaks by analyte."""
-    before = [
-        (one.result, one.value) for one in placed
-        if one.after is False and (on := one.result.collected) and on.first == on.last
-    ]  # fmt: skip
-    bases = baselines(before)
-    found = {}
-    for name in dict.fromkeys(one.value.analyte for one in placed):
-        own = [one for one in placed if one.value.analyte == name and one.after is not False]
-        if by == "uln":
-            members = [(one.after, one.value.x_uln) for one in own]
-        else:
-            base = bases.get(name)
-            members = [(one.after, one.value.value.over(base.value)) for one in own if base]
-        if members:
-            found[name] = peak(members)
-    return found
-
-
-def _result(row: Row[Any]) -> LabResult:
+def _result(row: LiverRow) -> LabResult:
     """Return a stored result with what its multiple of ULN and its date depend on."""
     return LabResult(
         analyte=row.analyte,

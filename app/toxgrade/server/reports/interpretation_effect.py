@@ -1,12 +1,12 @@
 """Which worst grades of a study depend on how CTCAE's text is read."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 from sqlalchemy import Connection, and_, or_, select
 
 from toxgrade.cohort.definition import Scope
+from toxgrade.cohort.table_report import Effect
 from toxgrade.cohort.toxicity_table import SEVERE
 from toxgrade.criteria.interpretations import Interpretation
 from toxgrade.grading.flags import Flag
@@ -24,36 +24,6 @@ from toxgrade.server.reports.cohort_queries import counted
 _WITHIN_RANGE = grades.c.flags.contains(Flag.WITHIN_REFERENCE_RANGE.value)
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """Patients whose worst grade of a term is ``grade``, but ``other_grade`` by another choice.
-
-    ``chosen`` and ``other`` are choices for the interpretation. The grades are those that are
-    certain; None: nothing is.
-    """
-
-    interpretation: str
-    chosen: str
-    other: str
-    term: str
-    grade: int | None
-    other_grade: int | None
-    patients: list[str] = field(default_factory=list)
-
-    def document(self) -> dict[str, Any]:
-        """Return it with the number of patients."""
-        return {
-            "interpretation": self.interpretation,
-            "chosen": self.chosen,
-            "other": self.other,
-            "term": self.term,
-            "grade": self.grade,
-            "other_grade": self.other_grade,
-            "n": len(self.patients),
-            "patients": self.patients,
-        }
-
-
 def interpretation_effects(
     connection: Connection, study: Study, scope: Scope, terms: Iterable[str], graders: Graders
 ) -> list[Effect]:
@@ -62,7 +32,7 @@ def interpretation_effects(
     ``terms``: those of the table's rows; of other terms only severe grades are in it.
     """
     now = graders.for_rules(study.rules)
-    effects: dict[tuple[object, ...], Effect] = {}
+    effects: dict[tuple[str, str, str, str, int | None, int | None], list[str]] = {}
     for interpretation in now.edition.interpretations:
         found = _candidates(connection, study, scope, {*terms}, interpretation)
         if len(interpretation.choices) < 2 or not found:
@@ -76,10 +46,9 @@ def interpretation_effects(
             for name, term, worst, other_worst in _changes(
                 connection, study, scope, found, now, then
             ):
-                key = (interpretation.name, other, term, worst, other_worst)
-                effect = Effect(interpretation.name, default, other, term, worst, other_worst)
-                effects.setdefault(key, effect).patients.append(name)
-    return list(effects.values())
+                key = (interpretation.name, default, other, term, worst, other_worst)
+                effects.setdefault(key, []).append(name)
+    return [Effect(*key, len(names), names) for key, names in effects.items()]
 
 
 _Candidates = dict[tuple[int, str], set[str]]

@@ -1,15 +1,26 @@
 """What a report on a study cannot place in time, and what it does not count."""
 
+from collections import Counter
+from collections.abc import Collection
+
 from sqlalchemy import Connection, case, func, select
 
 from toxgrade.cohort.definition import Scope
-from toxgrade.cohort.table_document import LeftOut
+from toxgrade.cohort.left_out import LeftOut, left_out
 from toxgrade.grading.flags import Flag
 from toxgrade.grading.unplaced import Unplaced
 from toxgrade.server.records.db.tables import grades, patients, results
+from toxgrade.server.records.patient_record import current_events
 from toxgrade.server.records.studies import Study
-from toxgrade.server.reports.after_death import after_death
-from toxgrade.server.reports.cohort_queries import courses_by_patient, current_and_final
+from toxgrade.server.reports.cohort_queries import (
+    begins_after,
+    courses_by_patient,
+    current_and_final,
+    deaths,
+    has_flag,
+    hold,
+    patient_names,
+)
 from toxgrade.server.reports.placed_results import other_courses
 
 _FULL_DATE = len("2011-04-23")
@@ -22,17 +33,15 @@ _WHY_UNKNOWN = case(
 )
 
 
-def left_out(connection: Connection, study: Study, scope: Scope) -> LeftOut:
+def study_left_out(connection: Connection, study: Study, scope: Scope) -> LeftOut:
     """Return what a report of ``scope`` leaves out, or counts only as bounds."""
-    courses = courses_by_patient(connection, study)
-    named = select(patients.c.id, patients.c.name).where(patients.c.study_id == study.id)
-    names = {row.id: row.name for row in connection.execute(named)}
+    courses, names = courses_by_patient(connection, study), patient_names(connection, study)
     elsewhere = other_courses(connection, study, courses, scope.course - 1)
-    return LeftOut(
-        phase_unknown=_phase_unknown(connection, study),
-        other_courses={names[patient]: n for patient, n in elsewhere.items()},
-        after_death=after_death(connection, study),
-        without_course=[name for patient, name in names.items() if not courses.get(patient)],
+    return left_out(
+        _phase_unknown(connection, study),
+        (name for patient, name in names.items() if not courses.get(patient)),
+        {names[patient]: n for patient, n in elsewhere.items()},
+        after_death(connection, study),
     )
 
 
@@ -49,3 +58,28 @@ def _phase_unknown(connection: Connection, study: Study) -> dict[str, int]:
         .group_by(why)
     )
     return {row.why: row.n for row in rows}
+
+
+def after_death(
+    connection: Connection, study: Study, terms: Collection[str] | None = None
+) -> dict[str, int]:
+    """Return by patient how many results and events no report counts, as they are after death.
+
+    ``terms``: only those that are graded for one of them; None: all.
+    """
+    late = [patients.c.study_id == study.id, hold(), has_flag(Flag.AFTER_DEATH)]
+    if terms is not None:
+        late.append(grades.c.term.in_(terms))
+    found = Counter[str]()
+    for name, n in connection.execute(
+        select(patients.c.name, func.count(grades.c.result_id.distinct()))
+        .join(patients, grades.c.patient_id == patients.c.id)
+        .where(*late)
+        .group_by(patients.c.name)
+    ):
+        found[name] += n
+    died = deaths(connection, study)
+    for event in connection.execute(current_events(study.id)) if died else ():
+        if begins_after(event, died.get(event.patient_id)) and (not terms or event.term in terms):
+            found[event.patient] += 1
+    return dict(found)

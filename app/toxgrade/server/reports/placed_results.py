@@ -5,43 +5,20 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
 
-from toxgrade.cohort.worst import Bounds
+from toxgrade.cohort.placed_result import PlacedResult
 from toxgrade.grading.flags import Flag
 from toxgrade.grading.parse import read_collected
 from toxgrade.grading.phase import belongs, possible_places
-from toxgrade.grading.result import PHASES, CertainPhase, Collected, Course, Phase, Place
+from toxgrade.grading.result import AFTER_START, PHASES, CertainPhase, Collected, Course, Place
+from toxgrade.grading.worst_grade import Bounds
 from toxgrade.server.records.db.tables import grades, patients, results
 from toxgrade.server.records.studies import Study
 from toxgrade.server.reports.cohort_queries import current_and_final, may_be_baseline
 
-AFTER_START: tuple[CertainPhase, ...] = ("acute", "late")
-
 Courses = Mapping[int, tuple[Course, ...]]
 """The courses of every patient by row number; a patient without any may be left out."""
-
-
-class PlacedResult(msgspec.Struct, frozen=True, gc=False):
-    """The current grade of a final result, for one term, with every place it may have.
-
-    ``first`` and ``last``: its possible days, None where undated. ``worse``: than its baseline.
-    ``is_likely`` False: its date is in the future or decades away.
-    """
-
-    patient_id: int
-    result_id: int
-    term: str
-    phase: Phase
-    places: tuple[Place, ...]
-    first: date | None
-    last: date | None
-    at_least: int
-    at_most: int
-    worse: bool | None
-    is_likely: bool
-    value: str
 
 
 def placed_results(
@@ -133,8 +110,8 @@ def last_results(
 
 def laboratory_baselines(
     connection: Connection, study: Study, course: int, terms: Sequence[str]
-) -> dict[tuple[int, str], Bounds]:
-    """Return the baseline of laboratory terms at the start of a course, by patient and term.
+) -> dict[int, dict[str, Bounds]]:
+    """Return the baseline of laboratory terms at the start of a course, by patient, then by term.
 
     That of a later course may be a result of the course before, which has another phase there; so
     it is taken from the grades that were compared with it.
@@ -155,13 +132,14 @@ def laboratory_baselines(
         .where(grades.c.term.in_(terms))
         .group_by(grades.c.patient_id, grades.c.term)
     )
-    found = {}
+    found: dict[int, dict[str, Bounds]] = {}
     for row in connection.execute(query):
         least, most = row.at_least, row.at_most
         if least is None:
             least = most = row.compared
         if least is not None:
-            found[row.patient_id, row.term] = Bounds(least, most, decided=least == most)
+            bounds = Bounds(least, most, decided=least == most)
+            found.setdefault(row.patient_id, {})[row.term] = bounds
     return found
 
 

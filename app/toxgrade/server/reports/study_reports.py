@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -13,7 +12,8 @@ from toxgrade.cohort.definition import (
     definition_text,
     paper_rows,
 )
-from toxgrade.cohort.table_document import counted_document
+from toxgrade.cohort.shift_table import ShiftReport, shift_report, shift_table
+from toxgrade.cohort.table_report import StudyTableReport, table_report
 from toxgrade.cohort.toxicity_table import toxicity_table
 from toxgrade.criteria.model import Direction, Edition
 from toxgrade.criteria.vocabulary import Vocabulary
@@ -27,18 +27,18 @@ from toxgrade.server.records.db.tables import patients
 from toxgrade.server.records.studies import Study
 from toxgrade.server.records.study_ranges import with_study_ranges
 from toxgrade.server.reports.cohort_bounds import cohort
-from toxgrade.server.reports.cohort_queries import events_by_patient
+from toxgrade.server.reports.cohort_queries import events_by_patient, head
 from toxgrade.server.reports.interpretation_effect import interpretation_effects
-from toxgrade.server.reports.left_out import left_out
+from toxgrade.server.reports.left_out import study_left_out
 
 _Key = tuple[int, Direction]
 """The place of a result in the list of a patient's results, and the direction of a term."""
 
 
-def table_document(
+def study_table(
     connection: Connection, study: Study, graders: Graders, scope: Scope
-) -> dict[str, Any]:
-    """Return the study's toxicity table as a document, with its definition and what it rests on."""
+) -> StudyTableReport:
+    """Return the study's toxicity table, with its definition and what it rests on."""
     edition = graders.for_rules(study.rules).edition
     events = events_by_patient(connection, study)
     recorded = {event.term for own in events.values() for event in own}
@@ -49,11 +49,20 @@ def table_document(
     definition = definition_text(edition, window, rows, scope)
     terms = [term for row in rows for term in (*row.terms, *row.also)]
     effects = interpretation_effects(connection, study, scope, terms, graders)
-    return (
-        {"study": study.name, "synthetic": study.synthetic}
-        | counted_document(table, definition, not_collected, left_out(connection, study, scope))
-        | {"depends_on_interpretation": [effect.document() for effect in effects]}
+    report = table_report(
+        table, definition, not_collected, study_left_out(connection, study, scope)
     )
+    return StudyTableReport(**vars(head(study)), **vars(report), depends_on_interpretation=effects)
+
+
+def study_shifts(
+    connection: Connection, study: Study, edition: Edition, row: TableRow, scope: Scope
+) -> ShiftReport:
+    """Return the study's shift table of a row."""
+    table = shift_table(cohort(connection, study, scope), row)
+    definition = definition_text(edition, study.rules.window, [row], scope)
+    left = study_left_out(connection, study, scope)
+    return shift_report(head(study), table, row, scope, definition, left)
 
 
 def study_rows(study: Study, edition: Edition) -> tuple[TableRow, ...]:

@@ -1,20 +1,18 @@
-"""The timeline of one patient: every result with its grade, and the bands of the grades."""
+"""What is read of a patient for the timeline: results with their grades, events, courses."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
 from decimal import localcontext
-from fractions import Fraction
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from toxgrade.criteria.model import Analyte, Condition, GradeCriterion, Limit, Term
+from toxgrade.cohort.timeline import Event, Panel, TimelineResult, panels
 from toxgrade.grading.grader import TermGrader
-from toxgrade.grading.limits import EXACT, applicable
+from toxgrade.grading.limits import EXACT
 from toxgrade.grading.normalize import NormalizedResult, normalize
 from toxgrade.grading.parse import read_collected
-from toxgrade.grading.result import Course, Phase
+from toxgrade.grading.result import Course
 from toxgrade.server.records.current_state import (
     FollowUp,
     current_courses,
@@ -28,53 +26,6 @@ from toxgrade.server.records.stored_results import VERSION_COLUMNS, read_version
 from toxgrade.server.records.studies import Study
 from toxgrade.server.records.study_ranges import with_study_ranges
 
-X_ULN = "x ULN"
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One result; ``number`` in the unit of its panel, None if that needs a missing ULN.
-
-    ``day`` None: undated. ``at_least`` and ``at_most``: the highest over the terms of its analyte.
-    ``holds`` False: the result is corrected, withdrawn or not final.
-    """
-
-    day: date | None
-    number: float | None
-    shown: str
-    at_least: int | None
-    at_most: int | None
-    phase: Phase
-    holds: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Band:
-    """The span of a grade on the axis of a panel; None: it has no end on that side."""
-
-    grade: int
-    low: float | None
-    high: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """One analyte; ``unit`` is ``x ULN`` if all its limits are multiples of ULN or baseline."""
-
-    analyte: Analyte
-    unit: str
-    points: tuple[Point, ...]
-    bands: tuple[Band, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A clinician's current grade."""
-
-    day: date
-    term: str
-    grade: int
-
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
@@ -84,19 +35,6 @@ class Timeline:
     follow_up: FollowUp
     panels: tuple[Panel, ...]
     events: tuple[Event, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Result:
-    """A stored result, normalized, with the bounds and phase of its newest grades."""
-
-    measured: NormalizedResult
-    day: date | None
-    shown: str
-    at_least: int | None
-    at_most: int | None
-    phase: Phase
-    holds: bool
 
 
 def timeline(
@@ -110,24 +48,19 @@ def timeline(
         NotFound: no such patient.
     """
     patient_id = find_patient(connection, study, patient)
-    by_analyte: dict[str, list[_Result]] = {}
-    for result in _results(connection, study, patient_id, grader):
-        by_analyte.setdefault(result.measured.analyte.name, []).append(result)
-    shown = [name for name in order if name in by_analyte and grader.terms(name)]
-    panels = tuple(_panel(by_analyte[name], grader) for name in shown)
     versions = {row.identity: row for row in list_events(connection, patient_id)}
     events = [row for row in versions.values() if row.status == "final" and row.grade]
     return Timeline(
         current_courses(connection, patient_id),
         current_follow_up(connection, patient_id),
-        panels,
+        panels(_results(connection, study, patient_id, grader), grader, order),
         tuple(Event(read_collected(e.onset).first, e.term, e.grade) for e in events),
     )
 
 
 def _results(
     connection: Connection, study: Study, patient_id: int, grader: TermGrader
-) -> Iterable[_Result]:
+) -> Iterable[TimelineResult]:
     """Yield every version of every result that can be normalized and has a grade."""
     newest = {version.id for version in current_results(connection, patient_id)}
     graded: dict[int, dict[str | None, Row[Any]]] = {}
@@ -144,7 +77,7 @@ def _results(
             measured = normalize(lab, grader.names, "flag")
         found = list(graded.get(row.id, {}).values())
         if isinstance(measured, NormalizedResult) and found:
-            yield _Result(
+            yield TimelineResult(
                 measured,
                 found[0].collected_on,
                 f"{row.value} {row.unit}",
@@ -153,96 +86,3 @@ def _results(
                 found[0].phase,
                 row.id in newest and found[0].reason != "not-final",
             )
-
-
-def _panel(found: Sequence[_Result], grader: TermGrader) -> Panel:
-    """Return the panel of one analyte; its bands follow the range of the last current result."""
-    analyte = found[0].measured.analyte
-    terms = grader.terms(analyte.name)
-    unit = X_ULN if all(_by_uln(term) for term in terms) else analyte.canonical_unit
-    points = tuple(
-        Point(r.day, _float(_number(r.measured, unit)), r.shown, r.at_least, r.at_most, r.phase,
-              r.holds)
-        for r in found
-    )  # fmt: skip
-    current = [r for r in found if r.holds] or found
-    baseline = next((r.measured for r in current if r.phase == "baseline"), None)
-    bands = _Bands(current[-1].measured, baseline, unit)
-    return Panel(analyte, unit, points, tuple(b for term in terms for b in bands.of(term)))
-
-
-def _by_uln(term: Term) -> bool:
-    limits = [limit for criterion in term.grades for limit in criterion.limits]
-    return all(limit.reference in ("ULN", "baseline") and not limit.unit for limit in limits)
-
-
-def _number(measured: NormalizedResult, unit: str) -> Fraction | None:
-    """Return the reported number in the panel's unit; None for a multiple of ULN without a ULN."""
-    number = Fraction(measured.reported.number) * measured.unit.factor
-    if unit != X_ULN:
-        return number
-    limit = measured.uln
-    return number / (Fraction(limit.low) * measured.limit_unit.factor) if limit else None
-
-
-def _float(number: Fraction | None) -> float | None:
-    return None if number is None else float(number)
-
-
-@dataclass(frozen=True, slots=True)
-class _Bands:
-    """The limits of grades as numbers on a panel's axis, by the reference range of ``last``."""
-
-    last: NormalizedResult
-    baseline: NormalizedResult | None
-    unit: str
-
-    def of(self, term: Term) -> list[Band]:
-        """Return the bands of a term; each ends where the next begins, the last has no end."""
-        ends = [(c.grade, end) for c in term.grades if (end := self._end(c, term)) is not None]
-        if not ends:  # Each limit is a multiple of a range or a baseline that is missing.
-            return []
-        following = [end for _, end in ends[1:]] + [None]
-        spans = [
-            (g, float(end), _float(after)) for (g, end), after in zip(ends, following, strict=True)
-        ]
-        if term.direction == "high":
-            return [Band(grade, near, far) for grade, near, far in spans]
-        return [Band(grade, far, near) for grade, near, far in spans]
-
-    def _end(self, criterion: GradeCriterion, term: Term) -> Fraction | None:
-        """Return the end of a grade nearer to normal; of alternatives the one reached first."""
-        analyte = self.last.analyte
-        unit = analyte.unit(analyte.canonical_unit)
-        limits = applicable(criterion, unit, analyte)
-        numbers = [n for n in map(self._limit, limits) if n is not None]
-        if not numbers:
-            return None
-        return min(numbers) if term.direction == "high" else max(numbers)
-
-    def _limit(self, limit: Limit) -> Fraction | None:
-        """Return a limit in the panel's unit; None if it does not apply or lacks a reference."""
-        if limit.condition is not None and not self._applies(limit.condition):
-            return None
-        amount = Fraction(limit.amount)
-        if limit.unit:
-            amount *= self.last.analyte.unit(limit.unit).factor
-        if limit.reference is None:
-            return amount
-        reference = self._reference(limit)
-        return None if reference is None else Fraction(limit.multiple) * reference + amount
-
-    def _applies(self, condition: Condition) -> bool:
-        """Return whether the baseline meets it; conditions on each single value make no band."""
-        if condition.subject == "value" or condition.limit == "baseline":
-            return False
-        beyond = self.baseline.beyond(condition.limit) if self.baseline else False
-        return beyond is condition.wants_beyond
-
-    def _reference(self, limit: Limit) -> Fraction | None:
-        if limit.reference == "baseline":
-            return _number(self.baseline, self.unit) if self.baseline else None
-        if self.unit == X_ULN:
-            return Fraction(1)
-        known = self.last.reference(limit.reference or "ULN")
-        return Fraction(known.low) * self.last.limit_unit.factor if known else None

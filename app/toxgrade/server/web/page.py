@@ -35,6 +35,7 @@ from toxgrade.grading.phase import Window
 from toxgrade.server.http.addresses import allowed_methods
 from toxgrade.server.http.authorization import public
 from toxgrade.server.http.problems import HEADERS, shown, status_of
+from toxgrade.server.web.charts.registry import STUDY_CHARTS
 
 router = APIRouter(include_in_schema=False, dependencies=[public()])
 
@@ -65,11 +66,7 @@ _templates = Environment(
 )
 TABS = (
     ("", "Toxicity table"),
-    ("/pictures/butterfly", "Worst grades"),
-    ("/pictures/shift", "Shifts"),
-    ("/pictures/edish", "eDISH"),
-    ("/pictures/swimmer", "Swimmer"),
-    ("/pictures/incidence", "Incidence"),
+    *((f"/pictures/{name}", chart.tab) for name, chart in STUDY_CHARTS.items()),
     ("/patients", "Patients"),
     ("/batches", "Uploads"),
     ("/audit", "Audit"),

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Row, func, select
 from starlette.requests import Request
 from starlette.responses import Response
 
-from toxgrade.cohort.definition import ReportPhase
+from toxgrade.cohort.definition import By, ReportPhase
+from toxgrade.cohort.liver_report import LiverReport
 from toxgrade.errors import NotFound, TooLarge
 from toxgrade.grading.fields import GradeRow
 from toxgrade.server.http.authorization import require_role
@@ -31,11 +32,17 @@ from toxgrade.server.records.grade_queries import PatientToxicity, patient_toxic
 from toxgrade.server.records.patient_record import list_events
 from toxgrade.server.records.patients import find_patient
 from toxgrade.server.records.studies import Study, count_patients, find_study
-from toxgrade.server.reports.edish_peaks import By
-from toxgrade.server.reports.liver_safety import liver_document
-from toxgrade.server.web.charts.chart import MEDIA, WIDTH, Chart, Kind
-from toxgrade.server.web.charts.gallery import NAMES, ChartRequest, Gallery, Name
+from toxgrade.server.reports.liver_safety import patient_liver_safety
+from toxgrade.server.web.charts.chart import MEDIA, Chart, Kind
+from toxgrade.server.web.charts.gallery import Gallery
 from toxgrade.server.web.charts.over_time import PATIENTS_PER_CHART
+from toxgrade.server.web.charts.registry import (
+    NAMES,
+    STUDY_CHARTS,
+    WIDTH,
+    ChartRequest,
+    Name,
+)
 from toxgrade.server.web.page import PageRoute, page
 
 router = APIRouter(
@@ -62,7 +69,7 @@ class _Found:
     events: list[Row[Any]]
     n_grades: int
     grades: list[GradeRow]
-    liver: dict[str, Any]
+    liver: LiverReport
     storing: str | None
 
 
@@ -84,7 +91,7 @@ async def one_patient(
         newest = current.order_by(grades.c.collected_on.desc().nulls_last(), grades.c.id.desc())
         shown = newest.limit(PER_PAGE).offset((number - 1) * PER_PAGE)
         versions = {event.identity: event for event in list_events(connection, patient_id)}
-        picture = None
+        picture, grader = None, service.graders.for_rules(found.rules)
         with suppress(TooLarge):
             gallery = Gallery(service.graders, service.vocabularies)
             picture = gallery.patient(connection, found, patient)
@@ -96,7 +103,7 @@ async def one_patient(
             [event for event in versions.values() if event.status == "final"],
             n or 0,
             [read_grade(row) for row in connection.execute(shown)],
-            liver_document(connection, found, patient, service.graders.for_rules(found.rules)),
+            patient_liver_safety(connection, found, patient, grader),
             storing_batch(connection, study, patient),
         )
 
@@ -210,6 +217,7 @@ async def _chart_page(
         "picture.html",
         study=found,
         name=name,
+        chart=STUDY_CHARTS[name],
         picture=chart,
         asked=asked,
         rows=gallery.rows(found),

@@ -1,16 +1,18 @@
 """Pages of studies: list, toxicity table, the patients behind each of its numbers, and audit."""
 
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
 from toxgrade.cohort.definition import ReportPhase, Scope
+from toxgrade.cohort.table_report import Meeting, StudyTableReport, TableReport
 from toxgrade.errors import NotFound
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.service import Service, TheService
+from toxgrade.server.records.audit_entry import ListedEntry
 from toxgrade.server.records.audit_log import list_entries
 from toxgrade.server.records.studies import (
     STUDY_NAME,
@@ -20,7 +22,7 @@ from toxgrade.server.records.studies import (
     list_studies,
     page_of_patients,
 )
-from toxgrade.server.reports.study_reports import table_document
+from toxgrade.server.reports.study_reports import study_table
 from toxgrade.server.web.page import PageRoute, page
 
 router = APIRouter(
@@ -71,12 +73,10 @@ async def studies(
 @router.get("/studies/{study}")
 async def table(service: TheService, study: str, phase: ReportPhase = "acute") -> HTMLResponse:
     """The toxicity table, each number leading to its patients."""
-    found, document = await _table(service, study, phase)
-    labels = [row["label"] for row in document["rows"]]
+    found, report = await _table(service, study, phase)
+    labels = [row.label for row in report.rows]
     doubled = {label for label in labels if labels.count(label) > 1}
-    return page(
-        "study.html", study=found, table=document, doubled=doubled, titles=[*_TITLES.items()]
-    )
+    return page("study.html", study=found, table=report, doubled=doubled, titles=[*_TITLES.items()])
 
 
 @router.get("/studies/{study}/behind/{phase}/{reading}")
@@ -88,16 +88,16 @@ async def behind_reading(
     unknown: bool = False,
 ) -> HTMLResponse:
     """The patients who meet a definition of toxicity, of whom it is unknown, or not followed."""
-    found, document = await _table(service, study, phase)
+    found, report = await _table(service, study, phase)
     if reading == "window_incomplete":
-        names, meaning = document[reading], "Not followed to the end of the acute window."
-        return _behind(found, document, "Acute window not seen whole", names, meaning)
-    toxicity = document[reading]
-    meaning = f"{toxicity['definition'].capitalize()}."
+        names, meaning = report.window_incomplete, "Not followed to the end of the acute window."
+        return _behind(found, report, "Acute window not seen whole", names, meaning)
+    toxicity: Meeting = getattr(report, reading)
+    meaning = f"{toxicity.definition.capitalize()}."
     if unknown:
         title, meaning = f"{_TITLES[reading]}: cannot be said", f"Undecided: {meaning}"
-        return _behind(found, document, title, toxicity["unknown"], meaning)
-    return _behind(found, document, _TITLES[reading], toxicity["patients"], meaning)
+        return _behind(found, report, title, toxicity.unknown, meaning)
+    return _behind(found, report, _TITLES[reading], toxicity.patients, meaning)
 
 
 @router.get("/studies/{study}/other/{phase}/{term}/{what}")
@@ -109,18 +109,19 @@ async def behind_other(
     what: Literal["3", "4", "5", "undecided"],
 ) -> HTMLResponse:
     """The patients with a severe grade of a term that no row of the table names."""
-    found, document = await _table(service, study, phase)
-    undecided = what == "undecided"
-    rows = [
-        row
-        for row in document["other_undecided" if undecided else "other"]
-        if row["term"] == term and (undecided or str(row["grade"]) == what)
-    ]
-    if not rows:
+    found, report = await _table(service, study, phase)
+    if what == "undecided":
+        title, names = (
+            f"{term}: undecided",
+            {row.term: row.patients for row in report.other_undecided},
+        )
+    else:
+        title = f"{term}: grade {what}"
+        names = {row.term: row.patients for row in report.other if str(row.grade) == what}
+    if term not in names:
         raise NotFound("no such term is listed beside the study's table")
-    title = f"{term}: undecided" if undecided else f"{term}: grade {what}"
     meaning = "No row of the table names this term; it is listed from grade 3."
-    return _behind(found, document, title, rows[0]["patients"], meaning)
+    return _behind(found, report, title, names[term], meaning)
 
 
 @router.get("/studies/{study}/behind/{phase}/{label}/{kind}/{what}")
@@ -133,19 +134,18 @@ async def behind_cell(
     what: Literal["1", "2", "3", "4", "5"] | Note,
 ) -> HTMLResponse:
     """The patients behind one number of the table."""
-    found, document = await _table(service, study, phase)
-    rows = [r for r in document["rows"] if (r["label"], r["kind"]) == (label, kind)]
+    found, report = await _table(service, study, phase)
+    rows = [row for row in report.rows if (row.label, row.kind) == (label, kind)]
     if not rows:
         raise NotFound("the study's table has no such row")
-    patients = rows[0]["patients"]
+    patients = rows[0].patients
     title = f"{label}, {'baseline' if kind == 'baseline' else 'worst'}"
     if what in _NOTES:
         text = f"{_NOTES[what].capitalize()}."
-        return _behind(found, document, f"{title}: {what.replace('_', ' ')}", patients[what], text)
-    terms = ", ".join(rows[0]["terms"])
-    return _behind(
-        found, document, f"{title} grade {what}", patients["by_grade"][what], f"Of {terms}."
-    )
+        names = getattr(patients, what)
+        return _behind(found, report, f"{title}: {what.replace('_', ' ')}", names, text)
+    terms = ", ".join(rows[0].terms)
+    return _behind(found, report, f"{title} grade {what}", patients.by_grade[what], f"Of {terms}.")
 
 
 @router.get("/studies/{study}/patients")
@@ -165,26 +165,28 @@ async def patients(
     )
 
 
-async def _table(service: Service, study: str, phase: ReportPhase) -> tuple[Study, dict[str, Any]]:
-    def query(connection: Connection) -> tuple[Study, dict[str, Any]]:
+async def _table(
+    service: Service, study: str, phase: ReportPhase
+) -> tuple[Study, StudyTableReport]:
+    def query(connection: Connection) -> tuple[Study, StudyTableReport]:
         found = find_study(connection, study)
-        return found, table_document(connection, found, service.graders, Scope(phase))
+        return found, study_table(connection, found, service.graders, Scope(phase))
 
     return await service.read(query, is_costly=True)
 
 
 def _behind(
-    study: Study, document: dict[str, Any], heading: str, names: list[str], meaning: str
+    study: Study, report: TableReport, heading: str, names: list[str], meaning: str
 ) -> HTMLResponse:
-    phase = {"acute": "acute", "late": "late", "both": "acute and late"}[document["phase"]]
+    phase = {"acute": "acute", "late": "late", "both": "acute and late"}[report.phase]
     return page(
         "behind.html",
         study=study,
         heading=f"{heading} ({phase})",
         names=names,
-        n=document["n_patients"],
+        n=report.n_patients,
         meaning=meaning,
-        phase=document["phase"],
+        phase=report.phase,
     )
 
 
@@ -194,7 +196,7 @@ async def audit(
 ) -> HTMLResponse:
     """The audit in order; ``after`` is the number of the last entry of the page before."""
 
-    def query(connection: Connection) -> tuple[Study, list[dict[str, Any]]]:
+    def query(connection: Connection) -> tuple[Study, list[ListedEntry]]:
         found = find_study(connection, study)
         return found, list_entries(connection, found.id, None, ENTRIES_PER_PAGE + 1, after)
 

@@ -16,6 +16,7 @@ from toxgrade.server.ehr.hl7v2.report import Site
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.body import BodyProblem, limited_body
 from toxgrade.server.http.long_bodies import is_long
+from toxgrade.server.http.problems import Problem
 from toxgrade.server.http.service import REPLAYED, TheService
 from toxgrade.server.records.studies import rules_of
 
@@ -30,7 +31,8 @@ _EXAMPLE = (
     "OBX|1|NM|1975-2^Bilirubin^LN||1.8|mg/dL|0.2-1.2|H|||F\r"
 )
 _HEADER_BYTES = 4096  # The header of a message that is not taken is looked for in so many.
-_CONTENT: dict[str, object] = {_MEDIA: {"schema": {"type": "string"}}}
+_BYTES = {"type": "string", "format": "binary"}  # A message says in which characters it is.
+_CONTENT = {_MEDIA: {"schema": _BYTES}}
 
 
 @router.post(
@@ -43,20 +45,19 @@ _CONTENT: dict[str, object] = {_MEDIA: {"schema": {"type": "string"}}}
             "description": "AA, AE or AR for each message, or what its MSH-15 and 16 ask for",
             "content": _CONTENT,
         },
-        "4XX": {"content": {**_CONTENT, "application/problem+json": {}}},
-        "5XX": {"content": {**_CONTENT, "application/problem+json": {}}},
+        "4XX": {"model": Problem, "content": {**_CONTENT, "application/problem+json": {}}},
+        "5XX": {"model": Problem, "content": {**_CONTENT, "application/problem+json": {}}},
     },
     openapi_extra={
         "requestBody": {
             "required": True,
             "content": {
-                media: {"schema": {"type": "string"}, "example": _EXAMPLE}
-                for media in (_MEDIA, "text/plain")
+                media: {"schema": _BYTES, "example": _EXAMPLE} for media in (_MEDIA, "text/plain")
             },
         }
     },
 )
-async def post(request: Request, service: TheService, study: str = "default") -> Response:
+async def post_hl7v2(request: Request, service: TheService, study: str = "default") -> Response:
     """Store the results of one or several ORU^R01 (or R30, R31, R32, R40, or OUL^R22, R23, R24)
     under the pseudonym in PID-3; each message is acknowledged by an ACK of its own, durable before
     it answers. An AE names segment and field; an AA what is undecided or passed over, and why.

@@ -19,6 +19,8 @@ _PAPER = {
     "raised": "#e3e6ea", "paper": "#ffffff", "accent": "#0b57a4",
 } | {f"grade-{grade}": colour for grade, colour in enumerate(GRADE_COLOURS)}  # fmt: skip
 
+Spec = dict[str, object]
+"""A Vega-Lite specification, or a part of one."""
 Kind = Literal["json", "svg", "png", "pdf"]
 MEDIA: dict[Kind, str] = {
     "json": "application/json",
@@ -26,7 +28,6 @@ MEDIA: dict[Kind, str] = {
     "png": "image/png",
     "pdf": "application/pdf",
 }
-WIDTH = 720
 
 
 def ink(name: str) -> str:
@@ -57,11 +58,11 @@ class Chart:
     ``vega`` is an Altair chart or a Vega-Lite specification.
     """
 
-    vega: alt.TopLevelMixin | dict[str, Any]
+    vega: alt.TopLevelMixin | Spec
     title: str
     definition: str
 
-    def page(self) -> dict[str, Any]:
+    def page(self) -> Spec:
         """Return the specification for a page, which has title and definition as its own text."""
         return self._spec()
 
@@ -85,8 +86,8 @@ class Chart:
             return vl_convert.vegalite_to_png(text, scale=2)
         return vl_convert.vegalite_to_pdf(text)
 
-    def _spec(self) -> dict[str, Any]:
-        spec: dict[str, Any] = {"$schema": alt.SCHEMA_URL}
+    def _spec(self) -> Spec:
+        spec: Spec = {"$schema": alt.SCHEMA_URL}
         spec |= self.vega if isinstance(self.vega, dict) else self.vega.to_dict(validate=False)
         spec["description"] = f"{self.title}. {self.definition}"
         spec["background"] = ink("paper")
@@ -100,7 +101,7 @@ def prepare_drawing() -> None:
 
 
 _FONT = "system-ui, Roboto, 'Helvetica Neue', Arial, 'Liberation Sans', sans-serif"
-_CONFIG: dict[str, Any] = {
+_CONFIG: Spec = {
     "font": _FONT,
     "view": {"stroke": None},
     "axis": {

@@ -13,9 +13,11 @@ from typing import Any
 import altair as alt
 import polars as pl
 
+from toxgrade.cohort.definition import By
+from toxgrade.cohort.edish import Peaks
 from toxgrade.cohort.liver import Peak
-from toxgrade.server.reports.edish_peaks import By, Peaks
-from toxgrade.server.web.charts.chart import WIDTH, Chart, ink
+from toxgrade.server.web.charts.chart import Chart, ink
+from toxgrade.server.web.charts.registry import WIDTH
 
 _LINES: dict[By, tuple[Fraction, Fraction]] = {
     "uln": (Fraction(3), Fraction(2)),

@@ -2,51 +2,31 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from sqlalchemy import Connection
 
-from toxgrade.cohort.definition import ReportPhase, Scope, TableRow
+from toxgrade.cohort.definition import Scope, TableRow
 from toxgrade.cohort.shift_table import shift_table
+from toxgrade.cohort.time_to_event import Endpoint
 from toxgrade.cohort.toxicity_table import toxicity_table
 from toxgrade.criteria.vocabulary import Vocabulary
 from toxgrade.grading.rules import Graders
 from toxgrade.server.records.current_state import refuse_many
 from toxgrade.server.records.patients import find_patient
 from toxgrade.server.records.studies import Study, count_patients
-from toxgrade.server.reports.chart_data import swimmer_lanes
 from toxgrade.server.reports.cohort_bounds import cohort
-from toxgrade.server.reports.curves import incidence_document
-from toxgrade.server.reports.edish_peaks import By, edish_peaks
-from toxgrade.server.reports.findings import Endpoint
+from toxgrade.server.reports.edish_peaks import edish_peaks
 from toxgrade.server.reports.study_reports import find_row, study_rows
+from toxgrade.server.reports.time_to_event import study_incidence, study_swimmer
 from toxgrade.server.reports.timeline import timeline as read_timeline
-from toxgrade.server.web.charts.chart import WIDTH, Chart
+from toxgrade.server.web.charts.chart import Chart
 from toxgrade.server.web.charts.edish import edish
 from toxgrade.server.web.charts.over_time import incidence, swimmer
+from toxgrade.server.web.charts.registry import WIDTH, ChartRequest, Name
 from toxgrade.server.web.charts.timeline import timeline
 from toxgrade.server.web.charts.worst_grades import butterfly, shift
 
-Name = Literal["butterfly", "shift", "edish", "swimmer", "incidence"]
-NAMES: tuple[Name, ...] = get_args(Name)
 _MOST_DRAWN = 20_000  # results of one patient; each takes 500 bytes of a picture
-
-
-@dataclass(frozen=True, slots=True)
-class ChartRequest:
-    """What is wanted of a chart; each chart uses only the fields that concern it.
-
-    ``term``: a term or a row's label; None: all rows with a baseline (shift), or the first row of
-    the table (incidence). ``page``, from 1: of the swimmer plot. ``width``: in pixels. ``by``: the
-    multiples of eDISH.
-    """
-
-    phase: ReportPhase = "acute"
-    term: str | None = None
-    min_grade: int = 2
-    page: int = 1
-    width: int = WIDTH
-    by: By = "uln"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +44,7 @@ class Gallery:
         Raises:
             RequestError: ``term`` is neither a row of the study's table nor a term.
         """
-        draw: dict[Name, Callable[[Connection, Study, ChartRequest], Chart]] = {
-            "butterfly": self._butterfly,
-            "shift": self._shift,
-            "edish": self._edish,
-            "swimmer": self._swimmer,
-            "incidence": self._incidence,
-        }
-        return draw[name](connection, study, request)
+        return _DRAWN[name](self, connection, study, request)
 
     def patient(
         self, connection: Connection, study: Study, patient: str, width: int = WIDTH
@@ -118,11 +91,20 @@ class Gallery:
 
     def _swimmer(self, connection: Connection, study: Study, request: ChartRequest) -> Chart:
         edition = self.graders.for_rules(study.rules).edition
-        found = swimmer_lanes(connection, study, edition, self.rows(study))
+        found = study_swimmer(connection, study, edition, self.rows(study))
         return swimmer(found, request.page, request.width)
 
     def _incidence(self, connection: Connection, study: Study, request: ChartRequest) -> Chart:
         row = self._row(study, request.term) if request.term else self.rows(study)[0]
         edition = self.graders.for_rules(study.rules).edition
-        document = incidence_document(connection, study, edition, Endpoint(row), request.min_grade)
-        return incidence(document, request.width)
+        report = study_incidence(connection, study, edition, Endpoint(row), request.min_grade)
+        return incidence(report, request.width)
+
+
+_DRAWN: Mapping[Name, Callable[[Gallery, Connection, Study, ChartRequest], Chart]] = {
+    "butterfly": Gallery._butterfly,
+    "shift": Gallery._shift,
+    "edish": Gallery._edish,
+    "swimmer": Gallery._swimmer,
+    "incidence": Gallery._incidence,
+}

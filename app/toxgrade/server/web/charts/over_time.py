@@ -1,13 +1,15 @@
 """Charts over time: the cumulative incidence of a grade, and the swimmer plot of all patients."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import altair as alt
 import polars as pl
 
-from toxgrade.server.reports.chart_data import Lane, Swimmer
-from toxgrade.server.web.charts.chart import WIDTH, Chart, digit_colour, grade_scale, ink
+from toxgrade.cohort.curves import IncidenceReport
+from toxgrade.cohort.survival import Step
+from toxgrade.cohort.swimmer import Lane, Swimmer
+from toxgrade.server.web.charts.chart import Chart, digit_colour, grade_scale, ink
+from toxgrade.server.web.charts.registry import WIDTH
 
 PATIENTS_PER_CHART = 50
 _DAYS_PER_MONTH = 365.25 / 12
@@ -15,9 +17,9 @@ _HEIGHT = 260
 _LANE_HEIGHT, _NAMES_WIDTH, _DIGIT_WIDTH = 20, 90, 16
 
 
-def incidence(document: dict[str, Any], width: int = WIDTH) -> Chart:
-    """Return the curve of ``study_reports.incidence_document``, its band and numbers at risk."""
-    frame = _steps(document)
+def incidence(report: IncidenceReport, width: int = WIDTH) -> Chart:
+    """Return the curve of a report, its band and numbers at risk."""
+    frame = _steps(report)
     last = float(frame["months"].max() or 0)  # type: ignore[arg-type]
     end = max(12, -(-int(last) // 6) * 6)
     scale = alt.Scale(domain=[0, end], nice=False)
@@ -48,21 +50,21 @@ def incidence(document: dict[str, Any], width: int = WIDTH) -> Chart:
         ],
     )  # fmt: skip
     upper = alt.layer(band, curve, censored, points).properties(width=width - 70, height=_HEIGHT)
-    n, events = document["n"], document["events"]
+    n, events = report.n, report.events
     return Chart(
-        alt.vconcat(upper, _at_risk(document, scale, end, width), spacing=6),
-        f"{document['row']}: cumulative incidence of grade {document['grade']} or higher",
-        f"n = {n}: {events} with the grade, {document['competing']} dead without,"
-        f" {document['censored']} censored (ticks); {len(document['undecided'])} undecided."
-        f" {document['definition']}",
+        alt.vconcat(upper, _at_risk(report, scale, end, width), spacing=6),
+        f"{report.row}: cumulative incidence of grade {report.grade} or higher",
+        f"n = {n}: {events} with the grade, {report.competing} dead without,"
+        f" {report.censored} censored (ticks); {len(report.undecided)} undecided."
+        f" {report.definition}",
     )
 
 
-def _steps(document: dict[str, Any]) -> pl.DataFrame:
+def _steps(report: IncidenceReport) -> pl.DataFrame:
     """Return the curve from day 0 on; ``low`` and ``high`` are null where there are no limits."""
-    start = {"days": 0, "at_risk": document["n"], "censored": 0, "estimate": 0.0, "low": None,
+    start = {"days": 0, "at_risk": report.n, "censored": 0, "estimate": 0.0, "low": None,
              "high": None}  # fmt: skip
-    rows = [start, *({name: step[name] for name in start} for step in document["steps"])]
+    rows = [start, *({name: getattr(step, name) for name in start} for step in report.steps)]
     schema = {
         "days": pl.Int64, "at_risk": pl.Int64, "censored": pl.Int64, "estimate": pl.Float64,
         "low": pl.Float64, "high": pl.Float64,
@@ -70,10 +72,10 @@ def _steps(document: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema).with_columns(months=pl.col("days") / _DAYS_PER_MONTH)
 
 
-def _at_risk(document: dict[str, Any], scale: alt.Scale, end: int, width: int) -> alt.Chart:
+def _at_risk(report: IncidenceReport, scale: alt.Scale, end: int, width: int) -> alt.Chart:
     """Return the numbers of patients still followed at each labelled month."""
     labelled = range(0, end + 1, _label_step(end, width))
-    ends = [step["days"] for step in document["steps"] for _ in range(_ended(step))]
+    ends = [step.days for step in report.steps for _ in range(_ended(step))]
     rows = [(m, sum(1 for day in ends if day >= m * _DAYS_PER_MONTH)) for m in labelled]
     frame = pl.DataFrame(rows, schema={"months": pl.Float64, "n": pl.Int64}, orient="row")
     text: alt.Chart = alt.Chart(frame).mark_text(fontSize=11, color=ink("soft"))
@@ -82,8 +84,8 @@ def _at_risk(document: dict[str, Any], scale: alt.Scale, end: int, width: int) -
     return text.encode(x=alt.X("months:Q", scale=scale, axis=None), text="n:Q")
 
 
-def _ended(step: dict[str, Any]) -> int:
-    return int(step["events"]) + int(step["competing"]) + int(step["censored"])
+def _ended(step: Step) -> int:
+    return step.events + step.competing + step.censored
 
 
 def _label_step(end: int, width: int) -> int:

@@ -5,18 +5,18 @@ It is written as Vega-Lite, because eight panels took 3 s to build with Altair, 
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
 
+from toxgrade.cohort.timeline import X_ULN, Event, Panel, Point
 from toxgrade.grading.phase import Window
-from toxgrade.server.reports.timeline import X_ULN, Event, Panel, Point, Timeline
-from toxgrade.server.web.charts.chart import DIGIT_COLOURS, GRADES, WIDTH, Chart, ink
+from toxgrade.server.reports.timeline import Timeline
+from toxgrade.server.web.charts.chart import DIGIT_COLOURS, GRADES, Chart, Spec, ink
+from toxgrade.server.web.charts.registry import WIDTH
 
 _DAYS_PER_MONTH = 365.25 / 12
 _HEIGHT = 92
 _AXIS_WIDTH = 58
 _FROM, _TO = -2, 12  # Most patients share this scale, in months.
 
-_Layer = dict[str, Any]
 _GRADE = {"field": "grade", "type": "ordinal", "legend": None}
 _COLOUR = _GRADE | {
     "scale": {"domain": list(GRADES), "range": [ink(f"grade-{grade}") for grade in GRADES]}
@@ -75,14 +75,14 @@ class _TimeAxis:
     def month(self, day: date) -> float:
         return round((day - self.origin).days / _DAYS_PER_MONTH, 4)
 
-    def x(self, *, labels: bool) -> _Layer:
+    def x(self, *, labels: bool) -> Spec:
         return {
             "field": "month", "type": "quantitative", "title": self._title if labels else None,
             "scale": {"domain": self._domain, "nice": False},
             "axis": {"values": self._ticks, "grid": False, "labels": labels, "labelFlush": False},
         }  # fmt: skip
 
-    def background(self, *, labels: bool) -> list[_Layer]:
+    def background(self, *, labels: bool) -> list[Spec]:
         """Return radiotherapy as blocks, and the ends of the acute windows as lines."""
         x = self.x(labels=labels)
         return [
@@ -99,7 +99,7 @@ class _TimeAxis:
             },
         ]  # fmt: skip
 
-    def panel(self, title: str, height: int, layers: list[_Layer]) -> _Layer:
+    def panel(self, title: str, height: int, layers: list[Spec]) -> Spec:
         return {
             "title": {"text": title, "anchor": "start", "frame": "group", "fontSize": 12,
                       "offset": 4},
@@ -110,29 +110,35 @@ class _TimeAxis:
         }  # fmt: skip
 
 
-def _panel(panel: Panel, time: _TimeAxis, *, labels: bool) -> _Layer:
-    scale = _scale(panel, [p.number for p in panel.points if p.number is not None])
-    rows = [_row(p, p.day, scale["domain"][0], time) for p in panel.points if p.day]
+def _panel(panel: Panel, time: _TimeAxis, *, labels: bool) -> Spec:
+    kind, low, high = _domain(panel, [p.number for p in panel.points if p.number is not None])
+    scale: Spec = {"type": kind, "domain": [low, high], "nice": False, "clamp": True}
+    rows = [_row(p, p.day, low, time) for p in panel.points if p.day]
     y = {
         "field": "number", "type": "quantitative", "scale": scale, "title": None,
         "axis": {"tickCount": 4, "format": "~f", "grid": False},
     }  # fmt: skip
     place = {"x": time.x(labels=labels), "y": y}
-    layers = [_grade_bands(panel, scale), *time.background(labels=labels), _line(rows, place)]
+    layers = [
+        _grade_bands(panel, scale, low, high),
+        *time.background(labels=labels),
+        _line(rows, place),
+    ]
     title = f"{panel.analyte.name}, {panel.unit}"
     return time.panel(title, _HEIGHT, [*layers, *_points(rows, place)])
 
 
-def _grade_bands(panel: Panel, scale: _Layer) -> _Layer:
-    """Return the bands of the grades, cut to the value scale."""
-    low, high = scale["domain"]
-    bands = [
-        {"grade": b.grade, "low": low if b.low is None else max(low, b.low),
-         "high": high if b.high is None else min(high, b.high)}
+def _grade_bands(panel: Panel, scale: Spec, low: float, high: float) -> Spec:
+    """Return the bands of the grades, cut to the value scale from ``low`` to ``high``."""
+    cut = [
+        (b.grade, low if b.low is None else max(low, b.low),
+         high if b.high is None else min(high, b.high))
         for b in panel.bands
     ]  # fmt: skip
+    bands = [{"grade": grade, "low": below, "high": above}
+             for grade, below, above in cut if below < above]  # fmt: skip
     return {
-        "data": {"values": [band for band in bands if band["low"] < band["high"]]},
+        "data": {"values": bands},
         "mark": {"type": "rect", "opacity": 0.3},
         "encoding": {
             "y": {"field": "low", "type": "quantitative", "scale": scale, "title": None},
@@ -142,7 +148,7 @@ def _grade_bands(panel: Panel, scale: _Layer) -> _Layer:
     }
 
 
-def _line(rows: list[_Layer], place: _Layer) -> _Layer:
+def _line(rows: list[Spec], place: Spec) -> Spec:
     return {
         "data": {"values": [row for row in rows if row["kind"] == "decided"]},
         "mark": {"type": "line", "color": ink("soft"), "strokeWidth": 1, "opacity": 0.6},
@@ -150,7 +156,7 @@ def _line(rows: list[_Layer], place: _Layer) -> _Layer:
     }
 
 
-def _points(rows: list[_Layer], place: _Layer) -> list[_Layer]:
+def _points(rows: list[Spec], place: Spec) -> list[Spec]:
     """Return past versions as crosses, undecided ones hollow, others with colour and digit."""
     titles = {"shown": "Value", "grades": "Grade", "phase": "Phase", "day": "Day"}
     encoding = place | {"tooltip": [{"field": f, "title": title} for f, title in titles.items()]}
@@ -187,7 +193,7 @@ def _points(rows: list[_Layer], place: _Layer) -> list[_Layer]:
     ]
 
 
-def _row(point: Point, day: date, lower_edge: float, time: _TimeAxis) -> _Layer:
+def _row(point: Point, day: date, lower_edge: float, time: _TimeAxis) -> Spec:
     """Return a point as a row of data; one without a number lies at the lower edge."""
     decided = point.at_least is not None and point.at_least == point.at_most
     interval = f"undecided, {point.at_least} to {point.at_most}"
@@ -203,8 +209,8 @@ def _row(point: Point, day: date, lower_edge: float, time: _TimeAxis) -> _Layer:
     }
 
 
-def _scale(panel: Panel, numbers: Sequence[float]) -> _Layer:
-    """Return the value scale, the same for every patient unless a number lies outside it."""
+def _domain(panel: Panel, numbers: Sequence[float]) -> tuple[str, float, float]:
+    """Return kind and ends of the value scale; only a number that lies outside extends it."""
     canonical = panel.analyte.unit(panel.analyte.canonical_unit)
     ends = [end for band in panel.bands for end in (band.low, band.high) if end]
     positive = [number for number in numbers if number > 0]
@@ -213,10 +219,10 @@ def _scale(panel: Panel, numbers: Sequence[float]) -> _Layer:
         low, high, kind = min([0.1, *positive]), 100.0, "log"
     elif canonical.kind == "count" and ends:
         low, high, kind = min([min(ends) / 10, *positive]), min(ends) * 100, "log"
-    return {"type": kind, "domain": [low, max([high, *positive])], "nice": False, "clamp": True}
+    return kind, low, max([high, *positive])
 
 
-def _events(events: Sequence[Event], time: _TimeAxis) -> _Layer:
+def _events(events: Sequence[Event], time: _TimeAxis) -> Spec:
     """Return the panel of clinicians' grades from their onset, one line per term."""
     rows = [
         {"month": time.month(e.day), "term": e.term, "grade": e.grade, "day": e.day.isoformat()}
@@ -229,7 +235,7 @@ def _events(events: Sequence[Event], time: _TimeAxis) -> _Layer:
         "y": {"field": "term", "type": "nominal", "sort": terms, "axis": None},
         "tooltip": [{"field": field, "title": title} for field, title in titles.items()],
     }
-    marks: list[tuple[_Layer, _Layer]] = [
+    marks: list[tuple[Spec, Spec]] = [
         ({"type": "square", "size": 260, "opacity": 1}, {"color": _COLOUR}),
         ({"type": "text", "fontSize": 10, "fontWeight": 700},
          {"text": {"field": "grade"}, "color": _DIGIT}),

@@ -7,14 +7,8 @@ import polars as pl
 
 from toxgrade.cohort.shift_table import ShiftTable
 from toxgrade.cohort.toxicity_table import ToxicityTable
-from toxgrade.server.web.charts.chart import (
-    DIGIT_COLOURS,
-    WIDTH,
-    Chart,
-    digit_colour,
-    grade_scale,
-    ink,
-)
+from toxgrade.server.web.charts.chart import DIGIT_COLOURS, Chart, digit_colour, grade_scale, ink
+from toxgrade.server.web.charts.registry import WIDTH
 
 _CELL_SIZES = (34, 26)  # The smaller is used only if all squares then fit in one line.
 _MARGIN = 62
