@@ -118,5 +118,5 @@ def test_a_new_column_needs_a_line_its_code_and_a_migration(tmp_path: Path) -> N
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     assert found == {
         "answers": [True, True], "stored": True, "fhir": True, "page": True, "faults": [],
-        "described": "whether it is at least grade 3; null: nothing is known of the grade",
+        "described": "Whether it is at least grade 3; null: nothing is known of the grade.",
     }  # fmt: skip

@@ -10,7 +10,7 @@ from pydantic import Field as Described
 from pydantic.config import JsonDict
 
 from toxgrade.cohort.described import answer, described
-from toxgrade.grading.fields import FIELDS, Field, GradedResult, GradeRow
+from toxgrade.grading.fields import FIELDS, Column, Field, GradedResult, GradeRow
 from toxgrade.grading.flags import Reason
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.reference_ranges import Sex
@@ -63,11 +63,16 @@ def _described(fields: Iterable[Field]) -> dict[str, Any]:
     return {
         name: Annotated[
             _JSON.get(name, hint if about.null else kind),
-            Described(description=f"{about.holds}; null: {about.null}".removesuffix("; null: ")),
+            Described(description=_sentence(about)),
         ]
         for name, kind, hint, about in fields
         if about.shown
     }
+
+
+def _sentence(about: Column) -> str:
+    text = f"{about.holds}; null: {about.null}" if about.null else about.holds
+    return f"{text[0].upper()}{text[1:]}."
 
 
 class GradeAnswer(BaseModel):
