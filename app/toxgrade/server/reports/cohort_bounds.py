@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -59,7 +58,7 @@ _MAXIMA = (
     func.max(case((_RELATIVE, 1), else_=0)).label("relative"),
 )
 """The bounds of some grades, as ``_of_row`` reads them: ``grading.worst_grade`` in SQL."""
-Maxima = Row[Any]
+Maxima = Row[tuple[object, ...]]
 
 
 def cohort(connection: Connection, study: Study, scope: Scope) -> Iterator[CohortPatient]:
@@ -141,10 +140,10 @@ def _of_row(row: Maxima) -> Bounds:
     return Bounds(row.at_least, row.at_most, bool(row.decided), worse, bool(row.relative))
 
 
-def _highest_grades(study: Study, scope: Scope) -> Select[Any]:
+def _highest_grades(study: Study, scope: Scope) -> Select[tuple[object, ...]]:
     """Return a query for the maxima of all counted grades, by the name of their patient."""
     condition = and_(patients.c.study_id == study.id, counted(scope))
-    certain: ColumnElement[Any] = literal(1)
+    certain: ColumnElement[int] = literal(1)
     if not scope.on_treatment:
         condition = and_(
             condition, or_(grades.c.phase != "acute", grades.c.on_treatment.is_not(True))

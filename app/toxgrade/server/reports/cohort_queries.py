@@ -1,7 +1,6 @@
 """What reports read of a whole study: which grades count, courses, events and follow-up."""
 
 from datetime import date
-from typing import Any
 
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, or_, select
@@ -123,7 +122,7 @@ def deaths(connection: Connection, study: Study) -> dict[int, date]:
     return {n: one.died for n, one in contacts.items() if one.died}
 
 
-def begins_after(event: Row[Any], died: date | None) -> bool:
+def begins_after(event: Row[tuple[object, ...]], died: date | None) -> bool:
     """Return whether an event certainly began after the death; None: there is none."""
     return died is not None and read_collected(event.onset).first > died
 

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from itertools import groupby
-from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
 
@@ -25,7 +24,7 @@ from toxgrade.server.reports.cohort_queries import contacts_by_patient, counted,
 _AS_REPORTED = (
     "value", "unit", "lln", "uln", "limit_unit", "status", "specimen", "indicator",
 )  # fmt: skip
-LiverRow = Row[Any]
+LiverRow = Row[tuple[object, ...]]
 Cache = dict[tuple[object, ...], Measured | None]
 """A liver value by all that it depends on: most are reported more than once."""
 _BEFORE = ("baseline", "pre_treatment")
@@ -55,7 +54,7 @@ def edish_peaks(
     return found
 
 
-def _query(study: Study, analytes: Sequence[str]) -> Select[Any]:
+def _query(study: Study, analytes: Sequence[str]) -> Select[tuple[object, ...]]:
     shown = [results.c[name] for name in (*_AS_REPORTED, "collected", "is_baseline")]
     graded = [grades.c[name] for name in ("analyte", "phase", "collected_on", "study_range")]
     return (

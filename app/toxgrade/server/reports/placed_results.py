@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
-from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
 
@@ -11,7 +10,7 @@ from toxgrade.cohort.placed_result import PlacedResult
 from toxgrade.grading.flags import Flag
 from toxgrade.grading.parse import read_collected
 from toxgrade.grading.phase import belongs, possible_places
-from toxgrade.grading.result import AFTER_START, PHASES, CertainPhase, Collected, Course, Place
+from toxgrade.grading.result import AFTER_START, PHASES, CertainPhase, Course, Place
 from toxgrade.grading.worst_grade import Bounds
 from toxgrade.server.records.db.tables import grades, patients, results
 from toxgrade.server.records.studies import Study
@@ -70,24 +69,20 @@ def _placed(
         else:
             phase: CertainPhase = "pre_treatment" if row.phase == "baseline" else row.phase
             found = (Place(row.course or 0, phase),)
-        yield _result(row, found, day)
-
-
-def _result(row: Any, places: tuple[Place, ...], day: Collected | None) -> PlacedResult:
-    return PlacedResult(
-        row.patient_id,
-        row.result_id,
-        row.term,
-        row.phase,
-        places,
-        day.first if day else None,
-        day.last if day else None,
-        row.at_least,
-        row.at_most,
-        row.worse_than_baseline,
-        not row.unlikely,
-        f"{row.value} {row.unit}",
-    )
+        yield PlacedResult(
+            patient_id=row.patient_id,
+            result_id=row.result_id,
+            term=row.term,
+            phase=row.phase,
+            places=found,
+            first=day.first if day else None,
+            last=day.last if day else None,
+            at_least=row.at_least,
+            at_most=row.at_most,
+            worse=row.worse_than_baseline,
+            is_likely=not row.unlikely,
+            value=f"{row.value} {row.unit}",
+        )
 
 
 def last_results(

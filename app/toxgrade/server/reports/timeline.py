@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import localcontext
-from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
@@ -63,7 +62,7 @@ def _results(
 ) -> Iterable[TimelineResult]:
     """Yield every version of every result that can be normalized and has a grade."""
     newest = {version.id for version in current_results(connection, patient_id)}
-    graded: dict[int, dict[str | None, Row[Any]]] = {}
+    graded: dict[int, dict[str | None, Row[tuple[object, ...]]]] = {}
     for grade in connection.execute(
         select(grades).where(grades.c.patient_id == patient_id).order_by(grades.c.id)
     ):

@@ -7,7 +7,6 @@ from functools import cache
 from http import HTTPStatus
 from importlib.metadata import version as installed
 from importlib.resources import files
-from typing import Any
 from urllib.parse import parse_qsl
 
 import vl_convert
@@ -121,7 +120,7 @@ _templates.globals |= {
 }
 
 
-def page(template: str, status: int = 200, /, **values: Any) -> HTMLResponse:
+def page(template: str, status: int = 200, /, **values: object) -> HTMLResponse:
     """Return a page from ``templates/``; the values that it shows are escaped."""
     content = _templates.get_template(template).render(values, root=_root.get())
     return HTMLResponse(content, status)
@@ -138,7 +137,7 @@ class PageRoute(APIRoute):
         """Return the page for an error that no route of ours foresaw."""
         return _as_page(_refused(status, detail))
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> Callable[[Request], Coroutine[None, None, Response]]:
         handle = super().get_route_handler()
 
         async def answer(request: Request) -> Response:

@@ -3,7 +3,7 @@
 import json
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse
@@ -66,7 +66,7 @@ class _Found:
     picture: Chart | None
     toxicity: PatientToxicity
     follow_up: FollowUp
-    events: list[Row[Any]]
+    events: list[Row[tuple[object, ...]]]
     n_grades: int
     grades: list[GradeRow]
     liver: LiverReport

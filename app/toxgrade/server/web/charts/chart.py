@@ -7,7 +7,7 @@ colour blindness; a test measures both. The digit of a grade is always printed; 
 import json
 import textwrap
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import altair as alt
 import vl_convert
@@ -44,7 +44,7 @@ def grade_scale() -> alt.Scale:
     return alt.Scale(domain=list(GRADES), range=[ink(f"grade-{grade}") for grade in GRADES])
 
 
-def digit_colour(field: str = "grade") -> Any:
+def digit_colour(field: str = "grade") -> alt.Color:
     """Return the colour of a digit that is printed on its grade's colour."""
     return alt.Color(
         f"{field}:O", legend=None, scale=alt.Scale(domain=list(GRADES), range=DIGIT_COLOURS)

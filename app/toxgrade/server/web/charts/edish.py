@@ -8,7 +8,6 @@ Saf 2012;35:865-875). For review, never a diagnosis: the two peaks need not be o
 import math
 from collections import Counter
 from fractions import Fraction
-from typing import Any
 
 import altair as alt
 import polars as pl
@@ -111,7 +110,9 @@ def _dots(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _chart(frame: pl.DataFrame, counts: Counter[str], by: By, width: int) -> Any:
+def _chart(
+    frame: pl.DataFrame, counts: Counter[str], by: By, width: int
+) -> alt.LayerChart | alt.FacetChart:
     """Return the dots with the lines, names and counts of the quadrants, on log scales."""
     scales = [_scale(frame[name].max()) for name in ("alt", "bilirubin")]
     axis = alt.Axis(format="~f", grid=False, labelExpr=_DECADES)
@@ -143,7 +144,9 @@ def _chart(frame: pl.DataFrame, counts: Counter[str], by: By, width: int) -> Any
         .mark_text(align="left", dx=8, dy=1, fontSize=11)
         .encode(text="names:N")
     )
-    layers: Any = alt.layer(*lines, dots, labels, *_corners(counts, x, y, scales))
+    layers: alt.LayerChart | alt.FacetChart = alt.layer(
+        *lines, dots, labels, *_corners(counts, x, y, scales)
+    )
     return layers.properties(width=width - 60, height=min(440, max(300, width - 120)))
 
 
