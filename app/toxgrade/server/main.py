@@ -31,7 +31,8 @@ from toxgrade.server.api import (
     studies,
 )
 from toxgrade.server.ehr import cds, fhir_http, operation
-from toxgrade.server.ehr.fhir_http import OUTCOMES, error_outcome
+from toxgrade.server.ehr.documented import OUTCOMES
+from toxgrade.server.ehr.fhir_http import error_outcome
 from toxgrade.server.ehr.hl7v2 import routes as hl7v2
 from toxgrade.server.ehr.hl7v2.report import check_codes
 from toxgrade.server.http.addresses import declared_only

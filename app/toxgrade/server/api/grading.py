@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Body
@@ -160,7 +160,7 @@ async def post_results(
     courses = asked.courses() if "radiotherapy" in asked.model_fields_set else None
     sent = Submission(study, patient, tuple(asked.labs()), courses)
 
-    def save(connection: Connection) -> dict[str, Any]:
+    def save(connection: Connection) -> Mapping[str, object]:
         stored = store(connection, sent, service.graders)
         return {
             "study": study,

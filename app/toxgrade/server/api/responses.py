@@ -1,13 +1,12 @@
 """Grades as callers see them: the models of the answers, and the functions that fill them."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from pydantic import Field as Described
-from pydantic.config import JsonDict
 
 from toxgrade.cohort.described import answer, described
 from toxgrade.grading.fields import FIELDS, Column, Field, GradedResult, GradeRow
@@ -19,7 +18,7 @@ from toxgrade.grading.summary import Graded, summarise
 from toxgrade.server.http.document import NEXT
 from toxgrade.server.records.study_ranges import with_own_range
 
-_EXAMPLE: JsonDict = {
+_EXAMPLE: dict[str, object] = {
     "analyte": "bilirubin", "term": "Blood bilirubin increased", "meddra": "10005364",
     "soc": "Investigations", "grade": 1, "at_least": 1, "at_most": 1, "reason": None,
     "criterion": ">ULN - 1.5 x ULN",
@@ -27,13 +26,10 @@ _EXAMPLE: JsonDict = {
     "phase": "acute", "on_treatment": False, "days_from_end": 45, "baseline_grade": 0,
     "worse_than_baseline": True, "flags": [], "collected": "2011-04-23", "value": "1.8",
     "unit": "mg/dL", "lln": "0.2", "uln": "1.2", "limit_unit": None, "source_id": "LAB-1",
-    "status": "final", "edition": "4.03", "criteria_sha256": "0" * 64,
+    "status": "final", "specimen": "serum", "indicator": "H", "edition": "4.03",
+    "criteria_sha256": "ab" * 32, "id": 7, "supersedes_id": None, "lab": "North",
+    "study_range": None, "recorded_at": "2026-11-30T09:15:00+00:00", "software": "0.2.0",
 }  # fmt: skip
-_STORED_EXAMPLE: JsonDict = _EXAMPLE | {
-    "id": 7,
-    "recorded_at": "2026-11-30T09:15:00+00:00",
-    "software": "0.2.0",
-}
 
 
 @answer
@@ -63,7 +59,7 @@ def _described(fields: Iterable[Field]) -> dict[str, Any]:
     return {
         name: Annotated[
             _JSON.get(name, hint if about.null else kind),
-            Described(description=_sentence(about)),
+            Described(description=_sentence(about), examples=[_EXAMPLE[name]]),
         ]
         for name, kind, hint, about in fields
         if about.shown
@@ -78,7 +74,6 @@ def _sentence(about: Column) -> str:
 class GradeAnswer(BaseModel):
     """One result graded for one term: the interval that what is known allows, and why."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
     __annotations__ = _described(FIELDS[: len(GradedResult.__struct_fields__)])
 
 
@@ -89,7 +84,6 @@ class StoredGradeAnswer(GradeAnswer):
     ``limit_unit`` are those of ``study_range``, the row of its table; else that is null.
     """
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_STORED_EXAMPLE]})
     __annotations__ = _described(FIELDS[len(GradedResult.__struct_fields__) :])
 
 
@@ -139,7 +133,7 @@ class GradePage:
 
 def panel(
     labs: Sequence[LabResult], entries: Sequence[PatientGrade], grader: TermGrader
-) -> dict[str, Any]:
+) -> Mapping[str, object]:
     """Return the answer to a panel that was graded without storing it."""
     return {
         "edition": grader.edition.name,
@@ -151,7 +145,7 @@ def panel(
 _shown = attrgetter(*StoredGradeAnswer.model_fields)
 
 
-def stored(row: GradeRow) -> dict[str, Any]:
+def stored(row: GradeRow) -> dict[str, object]:
     """Return a stored grade as it is shown."""
     answer = dict(zip(StoredGradeAnswer.model_fields, _shown(with_own_range(row)), strict=True))
     answer["study_range"] = json.loads(row.study_range) if row.study_range else None

@@ -4,16 +4,22 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal
 from uuid import uuid4
 
-from toxgrade.cohort.described import answer, described
 from toxgrade.criteria.model import Edition
 from toxgrade.fhir.elements import OWN
 from toxgrade.fhir.results import Observed
 from toxgrade.grading.fields import GradeRow
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.units import Names
+from toxgrade.server.ehr.cds_answers import (
+    Card,
+    CardLink,
+    CardSource,
+    Indicator,
+    OverrideReason,
+    ToxicityCard,
+)
 from toxgrade.server.ehr.grade_bundle import Answers
 
 _MAX_SUMMARY = 139  # The specification asks for fewer than 140 characters.
@@ -32,55 +38,6 @@ _OVERRIDE_REASONS = (
     ("doubtful-result", "The result is doubtful"),
 )
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~#&])")
-
-
-Indicator = Literal["info", "warning", "critical"]
-
-
-@answer
-class CardSource:
-    """Where a card comes from."""
-
-    label: str = described("Who says this, and by which edition.", "Toxgrade, CTCAE v4.03")
-
-
-@answer
-class Card:
-    """A card of CDS Hooks."""
-
-    uuid: str = described("A new one for each card.", "7ae2d3a0-7a3b-4d3f-9c58-0d9f2a6c2b11")
-    summary: str = described("At most 139 characters.", "Grade 3: Anemia (7.6 g/dL, acute)")
-    detail: str = described("Markdown: a line for each thing to know.", "- Taken 2011-04-23: acute")
-    indicator: Indicator = described("How much it matters.", "warning")
-    source: CardSource = described("Where it comes from.")
-
-
-@answer
-class OverrideReason:
-    """A reason for which a clinician may override a card."""
-
-    system: str = described("The code system.", OWN)
-    code: str = described("The code.", "already-known")
-    display: str = described("What a clinician reads.", "Already known or being treated")
-
-
-@answer
-class CardLink:
-    """A link of a card."""
-
-    label: str = described("What a clinician reads.", "All grades of this patient")
-    url: str = described("The patient's page.", "https://tox.example.org/studies/demo/patients/P01")
-    type: Literal["absolute"] = described("It opens as it is.", "absolute")
-
-
-@answer
-class ToxicityCard(Card):
-    """A card about the latest result of a term."""
-
-    override_reasons: Sequence[OverrideReason] = described(
-        "To choose from.", name="overrideReasons"
-    )
-    links: Sequence[CardLink] = described("To the patient's page.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The CDS Hooks 2.0 service: cards about toxicity when a clinician opens a patient's chart."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from urllib.parse import quote
@@ -12,13 +12,13 @@ from pydantic.json_schema import JsonSchemaValue
 from starlette.requests import Request
 from starlette.responses import Response
 
-from toxgrade.cohort.described import answer, described
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.fhir.elements import Element, object_of, text_of
 from toxgrade.fhir.results import Accepted, Observed
 from toxgrade.grading.flags import Flag
 from toxgrade.grading.rules import Rules
-from toxgrade.server.ehr.cards import Card, ToxicityCard, cards, notice
+from toxgrade.server.ehr.cards import cards, notice
+from toxgrade.server.ehr.cds_answers import Card, Cards, CdsService, CdsServices
 from toxgrade.server.ehr.grade_bundle import Answers, PersonValues, grade, observe, refuse_too_many
 from toxgrade.server.ehr.prefetch import COURSES, LABS, is_outcome, read_prefetch, templates
 from toxgrade.server.http.authorization import public, require_role
@@ -66,48 +66,19 @@ _FEEDBACK = _object(
 )
 
 
-_TITLE = "Laboratory toxicity after radiotherapy (CTCAE)"
-_DESCRIPTION = (
-    "Grades laboratory values and says which toxicity is acute or late after radiotherapy."
-    " A clinician decides; this computes."
-)
-_REQUIREMENTS = "Send both prefetch keys: fhirServer and fhirAuthorization are not used."
-
-
-@answer
-class CdsService:
-    """A service of CDS Hooks."""
-
-    hook: str = described("When an EHR calls it.", _HOOK)
-    id: str = described("Its name in the address.", _SERVICE)
-    title: str = described("Its name for people.", _TITLE)
-    description: str = described("What it does.", _DESCRIPTION)
-    requirements: str = described("What calls need.", _REQUIREMENTS, name="usageRequirements")
-    prefetch: Mapping[str, str] = described(
-        "The queries whose answers are sent with a call, by key.",
-        {LABS: "Observation?patient={{context.patientId}}&code=1975-2"},
-    )
-
-
-@answer
-class CdsServices:
-    """The services that there are."""
-
-    services: Sequence[CdsService] = described("One.")
-
-
-@answer
-class Cards:
-    """The answer to a call of the hook."""
-
-    cards: Sequence[ToxicityCard | Card] = described("Worse than baseline first; then notices.")
-
-
 @router.get("", summary="What this CDS service offers", dependencies=[public()])
 async def get_cds_services(service: TheService) -> CdsServices:
     """The services, as CDS Hooks clients discover them."""
-    prefetch = templates(service.graders.criteria)
-    return CdsServices([CdsService(_HOOK, _SERVICE, _TITLE, _DESCRIPTION, _REQUIREMENTS, prefetch)])
+    offered = CdsService(
+        hook=_HOOK,
+        id=_SERVICE,
+        title="Laboratory toxicity after radiotherapy (CTCAE)",
+        description="Grades laboratory values and says which toxicity is acute or late"
+        " after radiotherapy. A clinician decides; this computes.",
+        requirements="Send both prefetch keys: fhirServer and fhirAuthorization are not used.",
+        prefetch=templates(service.graders.criteria),
+    )
+    return CdsServices([offered])
 
 
 @router.post(

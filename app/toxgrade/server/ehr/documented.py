@@ -8,6 +8,7 @@ from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
 from toxgrade.cohort.described import answer, described
+from toxgrade.server.http.document import Responses
 
 Element = Mapping[str, object]
 
@@ -73,3 +74,14 @@ class OperationDefinition:
     parameter: Sequence[Element] = described(
         "What it takes and gives.", [{"name": "bundle", "use": "in", "type": "Resource"}]
     )
+
+
+OUTCOMES: Responses = {
+    status: {
+        "model": OperationOutcome,
+        "content": {"application/fhir+json": {}},
+        "description": "An OperationOutcome.",
+    }
+    for status in ("4XX", "5XX")
+}
+"""The error answers that every route documents."""

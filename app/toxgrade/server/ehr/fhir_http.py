@@ -15,12 +15,10 @@ from toxgrade.fhir.elements import OWN, Element, Note
 from toxgrade.server.ehr.documented import (
     CapabilityStatement,
     OperationDefinition,
-    OperationOutcome,
 )
 from toxgrade.server.ehr.operation_parameters import DOCUMENTATION, PARAMETERS
 from toxgrade.server.http.authorization import public
 from toxgrade.server.http.body import BodyProblem
-from toxgrade.server.http.document import Responses
 from toxgrade.server.http.problems import HEADERS
 
 FHIR_JSON = "application/fhir+json"
@@ -70,16 +68,6 @@ def _accepts(header: str) -> bool:
 
 
 capability_router = APIRouter(prefix="/fhir", tags=["EHR"], dependencies=[public(), negotiated()])
-
-OUTCOMES: Responses = {
-    status: {
-        "model": OperationOutcome,
-        "content": {FHIR_JSON: {}},
-        "description": "An OperationOutcome.",
-    }
-    for status in ("4XX", "5XX")
-}
-"""The error answers that every route documents."""
 
 
 class FhirJson(JSONResponse):
