@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.grading import strategies
-from tests.grading.columns.test_grader import COURSES, GRADERS, Rows, one_by_one
-from toxgrade.grading.columns.grader import grade_rows
+from tests.grading.columns.test_patient import COURSES, GRADERS, Rows, one_by_one
+from toxgrade.grading.columns.patient import grade_rows
 from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course

@@ -14,7 +14,7 @@ from toxgrade.grading.baseline_selection import MOST_CHOICES, UPWARDS
 from toxgrade.grading.columns.parse import COMPARATORS
 
 KEY = "key"
-"""The column of one number for a patient and a term: patient x number of terms + term."""
+"""The column of one number for a course and a term: course x number of terms + term."""
 
 Candidate = Mapping[str, Any]
 """The columns of one candidate."""
@@ -41,7 +41,8 @@ def no_candidates() -> pl.DataFrame:
     """
     return pl.DataFrame(
         schema={
-            KEY: pl.Int64, "declared": pl.Boolean, "time": pl.Time, "high": pl.Boolean,
+            KEY: pl.Int64, "carried": pl.Boolean, "declared": pl.Boolean,
+            "time": pl.Time, "high": pl.Boolean,
             "day": pl.Date, "worst": pl.Int32, "number": pl.Int64, "case": pl.UInt32,
             "collected": pl.String, "source_id": pl.String, "identity": pl.Int64, "b_row": pl.Int64,
             "b_at_least": pl.Int8, "b_at_most": pl.Int8, "b_one_by_one": pl.Boolean,
@@ -52,8 +53,16 @@ def no_candidates() -> pl.DataFrame:
     )  # fmt: skip
 
 
+def own_ones(candidates: pl.DataFrame) -> pl.DataFrame:
+    """Return the candidates of each course's own; those of other courses only where it has none."""
+    if not candidates["carried"].any():
+        return candidates
+    return candidates.filter(~pl.col("carried") | pl.col("carried").all().over(KEY))
+
+
 def last_days(candidates: pl.DataFrame) -> pl.DataFrame:
     """Return candidates of the last day, and declared ones of the last day with a declared one."""
+    candidates = own_ones(candidates)
     day = pl.col("day")
     last = day == day.max().over(KEY)
     if candidates["declared"].any():

@@ -5,18 +5,19 @@ import polars as pl
 from toxgrade.grading.columns.by_group import grade_groups, grade_one_by_one, scatter
 from toxgrade.grading.columns.kernel import grade_by_thresholds
 from toxgrade.grading.columns.normalize import Marks, as_strings, normalize, said_beyond
-from toxgrade.grading.columns.output import flags_of_grade
+from toxgrade.grading.columns.output import FLAG_BITS, flags_of_grade
 from toxgrade.grading.columns.parse import read_values
 from toxgrade.grading.columns.slots import Group
 from toxgrade.grading.columns.spellings import Spellings, TextIndex
+from toxgrade.grading.columns.study_ranges import RANGE, StudyRanges
+from toxgrade.grading.flags import Flag
 from toxgrade.grading.grader import REFERENCE_RANGE_ONLY, TermGrader
-from toxgrade.grading.parse import lab_result
 from toxgrade.grading.units import UnitKeys
 
 _MAX_CASES = 200_000
 """The number of cases that are kept; with more (each row with its own range) numbering restarts."""
 _TEXTS = ("analyte", "unit", "limit_unit", "lln", "uln", "value")
-_KEY = {**dict.fromkeys(_TEXTS, pl.UInt32), "marks": pl.UInt8}
+_KEY = {**dict.fromkeys((*_TEXTS, RANGE), pl.UInt32), "marks": pl.UInt8}
 """The key of a case: the numbers of its texts, and all of ``Marks.of`` in one number."""
 _BASELINE = {
     "baseline": pl.Int64, "baseline_comparator": pl.Int8, "b_times": pl.Int64,
@@ -37,8 +38,8 @@ class Cases:
     ``units`` has the keys of the analytes' units, which never change.
     """
 
-    def __init__(self, grader: TermGrader) -> None:
-        self._grader = grader
+    def __init__(self, grader: TermGrader, ranges: StudyRanges) -> None:
+        self._grader, self._ranges = grader, ranges
         self.units = UnitKeys()
         self._marks = Marks(grader.names)
         self._dropped = 0
@@ -98,6 +99,7 @@ class Cases:
             name: nothing if rows[name].null_count() == len(rows) else each.of(rows[name])
             for name, each in self._numbers.items()
         }
+        numbers[RANGE] = rows[RANGE] if RANGE in rows.columns else nothing
         packed = (
             pl.col("active").cast(pl.UInt8)
             + pl.col("unreadable_date").cast(pl.UInt8) * 2
@@ -108,7 +110,7 @@ class Cases:
 
     def _look_up(self, keys: pl.DataFrame) -> pl.Series:
         # Columns without any text are left out of the join: each is a fifth of its work.
-        empty = [name for name in _TEXTS if keys[name].null_count() == len(keys)]
+        empty = [name for name in (*_TEXTS, RANGE) if keys[name].null_count() == len(keys)]
         known = self._known
         if empty:
             known = known.filter(pl.col(name).is_null() for name in empty).drop(empty)
@@ -121,7 +123,7 @@ class Cases:
     def _add(self, keys: pl.DataFrame, marks: pl.DataFrame, texts: pl.DataFrame) -> None:
         """Parse and grade new cases, each from the texts of one of its rows."""
         spellings = self._spellings.look_up(texts)
-        facts = self._spellings.facts[spellings]
+        facts = self._with_ranges(self._spellings.facts[spellings], texts)
         values = read_values(texts["value"].fill_null(""))
         read = normalize(facts.hstack(values).hstack(marks), self._grader.implausible)
         begin, first = len(self._known), len(self.tests)
@@ -138,6 +140,20 @@ class Cases:
         self._tests_by_case = pl.concat([self._tests_by_case, begins], rechunk=True)
         self.tests = pl.concat([self.tests, graded], rechunk=True) if first else graded
 
+    def _with_ranges(self, facts: pl.DataFrame, texts: pl.DataFrame) -> pl.DataFrame:
+        """Return the facts of rows with the study's range where they have no usable one."""
+        if RANGE not in texts.columns:
+            return facts
+        none = facts["lln"].is_null() & facts["uln"].is_null() & facts["refused"].is_null()
+        readable = facts["limit_unit_known"] & ~facts["unreadable_limit"] & ~facts["one_by_one"]
+        places = (none & readable & texts[RANGE].is_not_null()).arg_true()
+        if not len(places):
+            return facts
+        lent = self._ranges.limits[texts[RANGE][places]].get_columns()
+        spelled = self._spellings.look_up(texts[places].with_columns(lent))
+        flags = facts["limit_flags"][places] | FLAG_BITS[Flag.RANGE_FROM_STUDY]
+        return scatter(facts, places, self._spellings.facts[spelled].with_columns(flags))
+
     def _graded(self, tests: pl.DataFrame, texts: pl.DataFrame) -> pl.DataFrame:
         """Grade tests by the limits of normal; ``texts`` are those of their rows."""
         tests = tests.with_columns(grade_by_thresholds()).with_columns(
@@ -152,9 +168,10 @@ class Cases:
         among = tests["refused"].is_null() & ~one_by_one & others
         tests = grade_groups(tests, "own", among, self.groups).with_columns(flags=flags_of_grade())
         places = one_by_one.arg_true()
-        plain = zip(texts[places].iter_rows(named=True), tests["term"].gather(places), strict=True)
+        terms = tests["term"].gather(places)
+        plain = zip(self._ranges.results(texts[places]), terms, strict=True)
         graded = grade_one_by_one(
-            self._grader, ((lab_result(row), term, REFERENCE_RANGE_ONLY) for row, term in plain)
+            self._grader, ((result, term, REFERENCE_RANGE_ONLY) for result, term in plain)
         )
         return scatter(tests, places, graded).drop(_BASELINE)
 

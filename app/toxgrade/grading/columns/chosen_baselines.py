@@ -15,8 +15,8 @@ from toxgrade.grading.columns.baseline_selection import (
     other_choices,
 )
 from toxgrade.grading.columns.parse import SCALE
+from toxgrade.grading.columns.study_ranges import StudyRanges
 from toxgrade.grading.digits import without_noise
-from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.units import Names, UnitKeys
 
@@ -38,7 +38,7 @@ def no_undated() -> pl.DataFrame:
 
 
 class ChosenBaselines:
-    """The baseline of each patient and term, and what it may be instead.
+    """The baseline of each course and term, and what it may be instead.
 
     A chosen one has ``b_row`` (its row number), ``b_at_least`` and ``b_at_most`` by the limits of
     normal, its value (null: not comparable) with comparator and unit, whether it was beyond its own
@@ -54,7 +54,9 @@ class ChosenBaselines:
         compares: Sequence[bool],
         units: UnitKeys,
         names: Names,
+        ranges: StudyRanges,
     ) -> None:
+        self._ranges = ranges
         self._terms, self._texts, self._units, self._names = len(compares), texts, units, names
         last = last_ones(candidates)
         chosen = choose(last, self._canonical, self._written)
@@ -76,7 +78,7 @@ class ChosenBaselines:
         self._ambiguous = list[int]()
 
     def _keys(self, tests: pl.DataFrame) -> pl.Series:
-        return tests.select(pl.col("who") * self._terms + pl.col("term")).to_series()
+        return tests.select(pl.col("course") * self._terms + pl.col("term")).to_series()
 
     def add_bounds(self, tests: pl.DataFrame) -> pl.DataFrame:
         """Add to every test whether it ``is_baseline`` and the bounds of its baseline.
@@ -114,7 +116,7 @@ class ChosenBaselines:
 
     @property
     def undecided(self) -> pl.Series:
-        """Return the patients of whom only later grades say whether the choice matters."""
+        """Return the courses of which only later grades say whether the choice matters."""
         grades = self._choices.with_columns(
             _decided(self._baselines).gather(self._choices["b"]).alias("grade")
         )
@@ -153,7 +155,7 @@ class ChosenBaselines:
         if not len(cases):
             return []
         at = self._texts["case"].search_sorted(cases)
-        return [lab_result(row) for row in self._texts[at].select(COLUMNS).iter_rows(named=True)]
+        return list(self._ranges.results(self._texts[at]))
 
     def add_numbers(self, tests: pl.DataFrame) -> pl.DataFrame:
         """Add to every test the numbers of its baseline, as ``kernel.grade_group`` needs them.

@@ -1,9 +1,10 @@
 """The column grader gives, row for row, what the plain grader gives."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from fractions import Fraction
 from itertools import chain, product
+from random import Random
 from typing import Any
 
 import polars as pl
@@ -12,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.grading import strategies
-from toxgrade.grading.columns.grader import grade_rows
 from toxgrade.grading.columns.parse import COMPARATORS
+from toxgrade.grading.columns.patient import grade_rows
 from toxgrade.grading.normalize import Implausible
 from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.phase import PRESETS, Window
-from toxgrade.grading.result import Course
+from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.validation.checks import Case, tables
 
@@ -30,56 +31,110 @@ COURSES = [
 ]  # fmt: skip
 
 
-def by_column(
-    rows: Rows, course: tuple[date | None, date | None], rules: Rules
-) -> list[tuple[object, ...]]:
-    frame = pl.DataFrame(list(rows), schema=dict.fromkeys(COLUMNS, pl.String)).with_columns(
-        rt_start=pl.lit(course[0], dtype=pl.Date), rt_end=pl.lit(course[1], dtype=pl.Date)
-    )
-    graded = grade_rows(frame, GRADERS.for_rules(rules), rules.window)
-    return graded.rows()
+Courses = Mapping[str | None, Sequence[Course]]
 
 
-def one_by_one(
-    rows: Rows, course: tuple[date | None, date | None], rules: Rules
+def frame_of(courses: Courses) -> pl.DataFrame:
+    """Return the courses as the column grader takes them, in any order."""
+    named = [(patient, one) for patient, several in courses.items() for one in several]
+    return pl.DataFrame(
+        [(p, c.start, c.end, c.start_time, c.ongoing) for p, c in reversed(named) if p],
+        schema={
+            "patient": pl.String, "rt_start": pl.Date, "rt_end": pl.Date, "rt_start_time": pl.Time,
+            "ongoing": pl.Boolean,
+        }, orient="row",
+    )  # fmt: skip
+
+
+def all_treated(course: tuple[date | None, date | None]) -> Courses:
+    """Return one course, by its start and end, for every patient."""
+    return {name: [Course(*course)] if any(course) else [] for name in strategies.PATIENTS}
+
+
+def by_column(rows: Rows, courses: Courses, rules: Rules) -> list[tuple[object, ...]]:
+    frame = pl.DataFrame(list(rows), schema=dict.fromkeys(COLUMNS, pl.String))
+    grader = GRADERS.for_rules(rules)
+    return grade_rows(frame, grader, rules.window, frame_of(courses)).rows()
+
+
+def one_by_one(rows: Rows, courses: Courses, rules: Rules) -> list[tuple[object, ...]]:
+    return graded_by(lab_result, rows, courses, rules)
+
+
+def graded_by(
+    read: Callable[[dict[str, str | None]], LabResult], rows: Rows, courses: Courses, rules: Rules
 ) -> list[tuple[object, ...]]:
-    courses = [Course(*course)] if any(course) else []
+    """Return the plain grader's answer for rows, each read by ``read``."""
     graded: list[tuple[Any, ...]] = []
     of_patient: dict[str | None, list[int]] = {}
     for i, row in enumerate(rows):
         of_patient.setdefault(row["patient"], []).append(i)
-    for places in of_patient.values():
-        results = [lab_result(rows[i]) for i in places]
-        for entry in grade_patient(results, courses, GRADERS.for_rules(rules), rules.window):
+    for patient, places in of_patient.items():
+        results, own = [read(rows[i]) for i in places], courses.get(patient, ())
+        for entry in grade_patient(results, own, GRADERS.for_rules(rules), rules.window):
             grade = entry.grade
-            if rows[places[0]]["patient"] is None:
-                term = grade.term.name if grade.term else None
-                unknown = (entry.phase, entry.on_treatment, None, None, None)
+            term = grade.term.name if grade.term else None
+            if patient is None:
                 ungraded = (None, None, None, "missing-patient", None, None)
-                graded.append((places[entry.index], term, *ungraded, *unknown))
+                nowhere = ("unknown", None, None, None, None, None)
+                graded.append((places[entry.index], term, *ungraded, *nowhere))
                 continue
             graded.append(
                 (
-                    places[entry.index], grade.term.name if grade.term else None, grade.grade,
-                    grade.at_least, grade.at_most, grade.reason.value if grade.reason else None,
+                    places[entry.index], term, grade.grade, grade.at_least, grade.at_most,
+                    grade.reason.value if grade.reason else None,
                     " ".join(grade.flags) or None, grade.criterion, entry.phase, entry.on_treatment,
                     entry.days_from_end, entry.baseline_grade, entry.worse_than_baseline,
+                    None if entry.course is None else entry.course + 1,
                 )
             )  # fmt: skip
     return sorted(graded, key=lambda entry: entry[0])
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    rows=strategies.exports(),
+    courses=st.fixed_dictionaries(dict.fromkeys(strategies.PATIENTS, strategies.courses())),
+    window=st.sampled_from(list(PRESETS.values())),
+    implausible=st.sampled_from(["refuse", "flag"]),
+    edition=st.sampled_from(list(strategies.CRITERIA.editions)),
+    order=st.randoms(use_true_random=False),
+)
+def test_columns_equal_patients_of_several_courses(
+    rows: Rows,
+    courses: Courses,
+    window: Window,
+    implausible: Implausible,
+    edition: str,
+    order: Random,
+) -> None:
+    """Courses overlap, go on, begin at a time of day; rows come in any order, as do courses."""
+    rules = Rules(edition=edition, window=window, implausible=implausible)
+    shuffled = order.sample(list(rows), len(rows))
+    expected = one_by_one(shuffled, courses, rules)
+    assert by_column(shuffled, courses, rules) == expected
+    assert _unordered(one_by_one(rows, courses, rules)) == _unordered(expected)
+
+
+def _unordered(graded: Sequence[tuple[object, ...]]) -> list[str]:
+    """Return gradings whatever their order: without their rows' numbers."""
+    return sorted(map(repr, (entry[1:] for entry in graded)))
+
+
+TREATED = all_treated(COURSES[0])
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     rows=strategies.exports(),
-    course=st.sampled_from(COURSES),
+    course=st.sampled_from(COURSES).map(all_treated),
     window=st.sampled_from(list(PRESETS.values())),
     implausible=st.sampled_from(["refuse", "flag"]),
     edition=st.sampled_from(list(strategies.CRITERIA.editions)),
 )
 def test_columns_equal_patients(
     rows: Rows,
-    course: tuple[date | None, date | None],
+    course: Courses,
     window: Window,
     implausible: Implausible,
     edition: str,
@@ -107,16 +162,14 @@ def test_columns_equal_patients_where_flags_stand_in_for_limits(
         for row, (flag, hidden) in zip(rows, said, strict=False)
     ]
     rules = Rules(edition=edition)
-    assert by_column(flagged, COURSES[0], rules) == one_by_one(flagged, COURSES[0], rules)
+    assert by_column(flagged, TREATED, rules) == one_by_one(flagged, TREATED, rules)
 
 
 def _row(analyte: str, unit: str, **named: str | None) -> dict[str, str | None]:
     return dict.fromkeys(COLUMNS) | {"patient": "P1", "analyte": analyte, "unit": unit} | named
 
 
-def _first_differences(
-    rows: Rows, course: tuple[date | None, date | None], rules: Rules
-) -> Sequence[object]:
+def _first_differences(rows: Rows, course: Courses, rules: Rules) -> Sequence[object]:
     """Return the first rows where the graders differ, as pytest would print whole lists."""
     pairs = zip(by_column(rows, course, rules), one_by_one(rows, course, rules), strict=True)
     return [pair for pair in pairs if pair[0] != pair[1]][:5]
@@ -144,7 +197,7 @@ def test_plausible_limits_in_every_pair_of_units() -> None:
             for end in (value.low, value.high):
                 rows += [row | {"value": n} for n in _around(Fraction(end) / unit.factor)]
     for rules in (Rules(), Rules(implausible="flag")):
-        assert not _first_differences(rows, (None, None), rules)
+        assert not _first_differences(rows, {}, rules)
 
 
 def _baselines(case: Case) -> Iterator[dict[str, str | None]]:
@@ -174,11 +227,12 @@ def test_every_comparator_at_every_limit(edition: str) -> None:
             rows.append(own | {"patient": patient, "value": sign + case["value"]})
             if baseline:
                 rows.append(own | baseline | {"patient": patient, "collected": "2012-01-30"})
-    assert not _first_differences(rows, COURSES[0], Rules(edition=edition))
+    treated = dict.fromkeys((row["patient"] for row in rows), TREATED["P1"])
+    assert not _first_differences(rows, treated, Rules(edition=edition))
 
 
 def test_no_rows_give_no_grades() -> None:
-    assert by_column([], (None, None), Rules()) == []
+    assert by_column([], {}, Rules()) == []
 
 
 @pytest.mark.parametrize(
@@ -205,8 +259,8 @@ def test_of_results_of_one_day_the_worse_is_the_baseline(
     )
     later = _row(analyte, first["unit"] or "", value="900", collected="2012-03-01")
     for rows in ([first, second, later], [second, first, later]):
-        found = by_column(rows, COURSES[0], Rules(edition="5.0"))
-        assert found == one_by_one(rows, COURSES[0], Rules(edition="5.0"))
+        found = by_column(rows, TREATED, Rules(edition="5.0"))
+        assert found == one_by_one(rows, TREATED, Rules(edition="5.0"))
         chosen = rows[[row[8] for row in found].index("baseline")]
         assert chosen is first
 
@@ -221,7 +275,10 @@ def test_a_baseline_that_cannot_be_used_is_never_that_of_another_patient() -> No
     unusable = alt("P1", "2011-01-20", "30", "furlongs")
     later = alt("P1", "2011-04-23", "130.00000001", "U/L")
     others = [alt(p, "2011-01-20", "90", "U/L") for p in ("P0", "P2")]
-    rules, course = Rules(edition="5.0"), (date(2011, 1, 24), date(2011, 3, 9))
+    rules = Rules(edition="5.0")
+    course: Courses = {
+        name: [Course(date(2011, 1, 24), date(2011, 3, 9))] for name in ("P0", "P1", "P2")
+    }
     for rows in (
         [unusable, later],
         [others[0], unusable, later],
