@@ -1,6 +1,6 @@
 """The chosen baselines of an export: the rule of ``grading/patient_baselines.py`` on columns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import polars as pl
@@ -8,7 +8,6 @@ import polars as pl
 from toxgrade.grading.baseline_selection import as_written
 from toxgrade.grading.columns.baseline_selection import (
     KEY,
-    Candidate,
     choose,
     declared_otherwise,
     last_ones,
@@ -142,10 +141,16 @@ class ChosenBaselines:
 
     def as_written(self, b: pl.Series) -> list[LabResult | None]:
         """Return baselines parsed from the texts of their cases; None where there is none."""
-        cases = self._baselines["case"].gather(b)
-        every = cases.drop_nulls().unique()
-        parsed = dict(zip(every, self._parsed(every), strict=True))
+        return self._results(self._baselines["case"].gather(b))
+
+    def _results(self, cases: pl.Series) -> list[LabResult | None]:
+        parsed = dict(self._by_case(cases))
         return [None if case is None else parsed[case] for case in cases]
+
+    def _by_case(self, cases: pl.Series) -> Iterator[tuple[int, LabResult]]:
+        """Yield each of ``cases`` once, parsed from its texts."""
+        every = cases.drop_nulls().unique()
+        return zip(every, self._parsed(every), strict=True)
 
     def _parsed(self, cases: pl.Series) -> list[LabResult]:
         """Return a result of each case, parsed from its texts; its date and declaration are of any.
@@ -178,23 +183,22 @@ class ChosenBaselines:
             pairs.hstack(times), on=units, how="left", nulls_equal=True, maintain_order="left"
         )
 
-    def _canonical(self, candidate: Candidate) -> Fraction:
-        """Return a candidate's number in its analyte's canonical unit; 0 if the unit is unknown."""
-        unit, number = candidate["baseline_unit"], candidate["number"]
-        if unit is None:
-            return Fraction(0)
-        if number is not None:
-            return Fraction(number, SCALE) * self._units.factor(unit)
-        value = self._result(candidate).value
-        assert value is not None, "it is a number"
-        return Fraction(without_noise(value.number)) * self._units.factor(unit)
+    def _canonical(self, candidates: pl.DataFrame) -> list[Fraction]:
+        """Return each number in its analyte's canonical unit; 0 if the unit is unknown."""
+        units, numbers = candidates["baseline_unit"], candidates["number"]
+        as_text = candidates["case"].set(numbers.is_not_null() | units.is_null(), None)
+        found = []
+        for unit, number, result in zip(units, numbers, self._results(as_text), strict=True):
+            exact = Fraction(0 if number is None else number, SCALE)
+            if result is not None:
+                assert result.value is not None, "it is a number"
+                exact = Fraction(without_noise(result.value.number))
+            found.append(Fraction(0) if unit is None else exact * self._units.factor(unit))
+        return found
 
-    def _written(self, candidate: Candidate) -> tuple[str, ...]:
-        return as_written(self._result(candidate), self._names)
-
-    def _result(self, candidate: Candidate) -> LabResult:
-        (result,) = self._parsed(pl.Series([candidate["case"]]))
-        return result
+    def _written(self, cases: pl.Series) -> list[tuple[str, ...]]:
+        texts = {case: as_written(one, self._names) for case, one in self._by_case(cases)}
+        return [texts[case] for case in cases]
 
 
 def _decided(baselines: pl.DataFrame) -> pl.Series:
