@@ -16,7 +16,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 
 from toxgrade.criteria.reader import load
 from toxgrade.errors import FileError
-from toxgrade.grading.columns import baselines
+from toxgrade.grading.columns import patient_baselines
 from toxgrade.grading.columns.output import FILE_SCHEMA
 from toxgrade.grading.columns.patient import ColumnGrader
 from toxgrade.grading.rules import Graders, Rules
@@ -105,14 +105,14 @@ class Partition:
         return columns, read
 
     def _rows(self, given: pa.Table) -> pl.DataFrame:
-        """Return our columns of a result as texts, and ``baselines.IDENTITY``."""
+        """Return our columns of a result as texts, and ``patient_baselines.IDENTITY``."""
         layout = recognise(self.header, "labs", DEFAULT_OPTIONS)
         places = map(self.header.index, layout.reads)
         held = [text_of(at) if text_of(at) in given.column_names else str(at) for at in places]
         frame = pl.DataFrame(pl.from_arrow(given.select([*held, IDENTITY])))
-        frame.columns = [*layout.reads, baselines.IDENTITY]
+        frame.columns = [*layout.reads, patient_baselines.IDENTITY]
         read = [as_text(name, frame.schema[name], "labs", None) for name in layout.reads]
-        return layout.rows(frame.with_columns(read)).hstack([frame[baselines.IDENTITY]])
+        return layout.rows(frame.with_columns(read)).hstack([frame[patient_baselines.IDENTITY]])
 
     def _answer(self, given: pa.Table, graded: pl.DataFrame, first: int) -> list[pa.RecordBatch]:
         """Return the labs' columns and ours, which ``graded`` has with the row of each."""

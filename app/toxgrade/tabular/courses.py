@@ -11,8 +11,8 @@ from pathlib import Path
 import polars as pl
 
 from toxgrade.errors import FileError
+from toxgrade.grading.columns.interning import TextIndex
 from toxgrade.grading.columns.parse import read_dates
-from toxgrade.grading.columns.spellings import TextIndex
 from toxgrade.grading.parse import WHITE_SPACE, YEARS
 from toxgrade.grading.phase import MOST_COURSES
 from toxgrade.tabular.declared_cells import iso_date

@@ -91,7 +91,7 @@ def graded_by(
     return sorted(graded, key=lambda entry: entry[0])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     rows=strategies.exports(),
     courses=st.fixed_dictionaries(dict.fromkeys(strategies.PATIENTS, strategies.courses())),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.grading import strategies
 from tests.grading.columns.test_patient import GRADERS, Courses, Rows, frame_of, one_by_one
-from toxgrade.grading.columns import cases
+from toxgrade.grading.columns import grader
 from toxgrade.grading.columns.output import FOR_COUNTING
 from toxgrade.grading.columns.patient import ColumnGrader
 from toxgrade.grading.parse import COLUMNS
@@ -40,7 +40,7 @@ def in_pieces(
     rows: Rows, courses: Courses, rules: Rules, size: int, most: int
 ) -> list[tuple[object, ...]]:
     """Return ``rows`` graded in pieces of ``size``; after ``most`` cases they are dropped."""
-    with patch.object(cases, "_MAX_CASES", most):
+    with patch.object(grader, "_MAX_CASES", most):
         _, graded = pieces(rows, courses, rules, size)
     found = pl.concat(graded)
     return found.drop(FOR_COUNTING).with_columns(found["course"]).rows()

@@ -51,7 +51,7 @@ def _one_by_one(
     return graded_by(read, rows, courses, rules)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     rows=strategies.exports(),
     hidden=st.lists(st.sampled_from([(), ("lln", "uln"), ("lln", "uln", "limit_unit")]),

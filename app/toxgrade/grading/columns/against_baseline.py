@@ -10,15 +10,15 @@ import polars as pl
 from toxgrade.criteria.model import Condition
 from toxgrade.grading.abnormal_baseline import abnormal_side, asked_side
 from toxgrade.grading.against_baseline import outcome
-from toxgrade.grading.columns.baselines import Baselines
 from toxgrade.grading.columns.by_group import grade_groups, grade_one_by_one, scatter
-from toxgrade.grading.columns.cases import Cases
 from toxgrade.grading.columns.chosen_baselines import ChosenBaselines
-from toxgrade.grading.columns.comparisons import met_by_range
-from toxgrade.grading.columns.kernel import GRADED
+from toxgrade.grading.columns.grader import Cases
+from toxgrade.grading.columns.limits import met_by_range
 from toxgrade.grading.columns.lookup_tables import REASON_CODES
 from toxgrade.grading.columns.output import FLAG_BITS, flag_bit, flags_of_grade
+from toxgrade.grading.columns.patient_baselines import Baselines
 from toxgrade.grading.columns.study_ranges import StudyRanges
+from toxgrade.grading.columns.verdicts import GRADED
 from toxgrade.grading.flags import Flag, Reason
 from toxgrade.grading.grader import REFERENCE_RANGE_ONLY, TermGrader
 from toxgrade.grading.result import LabResult

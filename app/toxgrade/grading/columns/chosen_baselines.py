@@ -163,7 +163,7 @@ class ChosenBaselines:
         return list(self._ranges.results(self._texts[at]))
 
     def add_numbers(self, tests: pl.DataFrame) -> pl.DataFrame:
-        """Add to every test the numbers of its baseline, as ``kernel.grade_group`` needs them.
+        """Add to every test the numbers of its baseline, as ``verdicts.grade_group`` needs them.
 
         The baseline in the value's own unit is ``baseline`` x ``b_times`` / ``v_times``, exactly.
         """

@@ -9,14 +9,14 @@ from datetime import timedelta
 import polars as pl
 
 from toxgrade.grading.columns.impossible_dates import likely_days
+from toxgrade.grading.columns.interning import text_index
 from toxgrade.grading.columns.phase import (
     last_acute_days,
     phase_text,
     place_columns,
     possible_columns,
-    why_unplaced,
 )
-from toxgrade.grading.columns.spellings import text_index
+from toxgrade.grading.columns.unplaced import why_unplaced
 from toxgrade.grading.phase import OLD_BASELINE, Window
 
 _DAY = timedelta(days=1)

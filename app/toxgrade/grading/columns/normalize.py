@@ -5,9 +5,9 @@ from typing import get_args
 
 import polars as pl
 
+from toxgrade.grading.columns.interning import CachedParser
 from toxgrade.grading.columns.lookup_tables import REASON_CODES
 from toxgrade.grading.columns.output import flag_bit
-from toxgrade.grading.columns.spellings import CachedParser
 from toxgrade.grading.columns.study_ranges import RANGE
 from toxgrade.grading.flags import Flag, Reason
 from toxgrade.grading.indicators import Indicator, read_indicator

@@ -10,20 +10,20 @@ from collections.abc import Callable, Iterable
 import polars as pl
 
 from toxgrade.grading.columns.against_baseline import Comparison
-from toxgrade.grading.columns.baselines import Baselines
-from toxgrade.grading.columns.cases import Cases
 from toxgrade.grading.columns.courses import PatientCourses
+from toxgrade.grading.columns.grader import Cases
 from toxgrade.grading.columns.impossible_dates import (
     after_death,
     far_from_treatment,
     flag_unlikely,
 )
-from toxgrade.grading.columns.kernel import GRADED
+from toxgrade.grading.columns.interning import CachedParser
 from toxgrade.grading.columns.normalize import is_declared
 from toxgrade.grading.columns.output import FOR_COUNTING, refuse, to_output
 from toxgrade.grading.columns.parse import read_dates
-from toxgrade.grading.columns.spellings import CachedParser
+from toxgrade.grading.columns.patient_baselines import Baselines
 from toxgrade.grading.columns.study_ranges import RANGE, StudyRanges
+from toxgrade.grading.columns.verdicts import GRADED
 from toxgrade.grading.flags import Reason
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.phase import Window

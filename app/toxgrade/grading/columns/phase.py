@@ -6,10 +6,8 @@ import polars as pl
 
 from toxgrade.grading.phase import Window
 from toxgrade.grading.result import Phase
-from toxgrade.grading.unplaced import Unplaced
 
 PHASE_TYPE = pl.Enum(get_args(Phase))
-UNPLACED_TYPE = pl.Enum([cause.value for cause in Unplaced])
 
 
 def last_acute_days(window: Window) -> pl.Expr:
@@ -75,23 +73,6 @@ def possible_columns(window: Window, until: pl.Expr | None = None) -> list[pl.Ex
         (undated | may_be_late).alias("may_be_late"),
         (first > pl.coalesce(start, end)).fill_null(False).alias("after_start"),
     ]
-
-
-def why_unplaced() -> pl.Expr:
-    """Return ``why_unplaced`` as an expression (Enum), null where the phase is known.
-
-    Reads the columns that ``place_columns`` reads and gives.
-    """
-    causes = (
-        (Unplaced.NO_TREATMENT_DATES, pl.col("rt_start").is_null() & pl.col("rt_end").is_null()),
-        (Unplaced.NO_DATE, pl.col("first").is_null()),
-        (Unplaced.NO_END_OF_TREATMENT, pl.col("no_radiotherapy_end")),
-        (Unplaced.NO_START_OF_TREATMENT, pl.col("first") == pl.col("last")),
-        (Unplaced.DATE_TOO_COARSE, pl.lit(True)),
-    )
-    found = [pl.when(met).then(pl.lit(cause, dtype=UNPLACED_TYPE)) for cause, met in causes]
-    unknown = pl.col("phase") == phase_text("unknown")
-    return pl.when(unknown).then(pl.coalesce(found))
 
 
 def phase_text(phase: Phase) -> pl.Expr:

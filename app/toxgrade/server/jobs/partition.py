@@ -13,7 +13,7 @@ from typing import NamedTuple
 import polars as pl
 
 from toxgrade.errors import FileError
-from toxgrade.grading.columns.spellings import text_index
+from toxgrade.grading.columns.interning import text_index
 from toxgrade.server.jobs.chunk import whole_rows
 from toxgrade.tabular.courses import NO_COURSES, Courses, read_patients
 from toxgrade.tabular.idle_options import refuse_idle

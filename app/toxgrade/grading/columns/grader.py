@@ -1,15 +1,16 @@
-"""Cases, each graded once by the limits of normal."""
+"""Cases, each graded once by the limits of normal, as ``grading/grader.py`` grades one result."""
 
 import polars as pl
 
 from toxgrade.grading.columns.by_group import grade_groups, grade_one_by_one, scatter
-from toxgrade.grading.columns.kernel import grade_by_thresholds
+from toxgrade.grading.columns.interning import TextIndex
 from toxgrade.grading.columns.normalize import Marks, as_strings, normalize, said_beyond
 from toxgrade.grading.columns.output import FLAG_BITS, flags_of_grade
 from toxgrade.grading.columns.parse import read_values
 from toxgrade.grading.columns.slots import Group
-from toxgrade.grading.columns.spellings import Spellings, TextIndex
+from toxgrade.grading.columns.spellings import Spellings
 from toxgrade.grading.columns.study_ranges import RANGE, StudyRanges
+from toxgrade.grading.columns.verdicts import grade_by_thresholds
 from toxgrade.grading.flags import Flag
 from toxgrade.grading.grader import REFERENCE_RANGE_ONLY, TermGrader
 from toxgrade.grading.units import UnitKeys

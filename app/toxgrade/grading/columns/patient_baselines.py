@@ -1,4 +1,4 @@
-"""The candidates for baselines of an export by course and term, collected piece by piece."""
+"""The candidates for baselines of an export, piece by piece: ``grading/patient_baselines.py``."""
 
 from collections.abc import Sequence
 
