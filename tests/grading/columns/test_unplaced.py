@@ -33,5 +33,5 @@ def test_column_equals_each_result(
         has_date = bool(treated.start or treated.end)
         why = why_unplaced(when, placed.flags, treated=has_date)
         expected.append(str(why) if placed.phase == "unknown" else None)
-    placed = frame_of(rows).with_columns(place_columns(window))
-    assert placed.select(by_column().cast(pl.String)).to_series().to_list() == expected
+    columns = frame_of(rows).with_columns(place_columns(window))
+    assert columns.select(by_column().cast(pl.String)).to_series().to_list() == expected
