@@ -15,7 +15,7 @@ import polars as pl
 
 from toxgrade.criteria.model import Edition
 from toxgrade.criteria.reader import load
-from toxgrade.grading.columns.grader import grade_rows
+from toxgrade.grading.columns.patient import grade_rows
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.parse import COLUMNS
 from toxgrade.grading.rules import Graders, Rules

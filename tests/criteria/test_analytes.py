@@ -9,7 +9,7 @@ import pytest
 
 from toxgrade.criteria.reader import check_loinc, load
 from toxgrade.errors import CriteriaError
-from toxgrade.grading.columns.grader import grade_rows
+from toxgrade.grading.columns.patient import grade_rows
 from toxgrade.grading.flags import Reason
 from toxgrade.grading.parse import COLUMNS
 from toxgrade.grading.rules import Graders, Rules

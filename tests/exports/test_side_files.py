@@ -15,7 +15,7 @@ from msgspec import to_builtins
 import toxgrade.demo
 from tests.conftest import NewDatabase
 from tests.grading import strategies
-from tests.grading.columns.test_grader import COURSES, Rows
+from tests.grading.columns.test_patient import COURSES, Rows
 from toxgrade.cohort.definition import Scope
 from toxgrade.criteria.reader import load
 from toxgrade.demo import load_demo

@@ -11,7 +11,7 @@ import pytest
 from tests.exports.synthetic_export import write_export
 from tests.server.jobs.stored import GRADERS
 from toxgrade.errors import CriteriaError, FileError
-from toxgrade.grading.columns.grader import grade_rows
+from toxgrade.grading.columns.patient import grade_rows
 from toxgrade.grading.fields import FILE_COLUMNS
 from toxgrade.grading.phase import PRESETS, read_window
 from toxgrade.grading.rules import Rules
@@ -34,7 +34,7 @@ def _on_one_machine(labs: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     grader = GRADERS.for_rules(rules)
     graded = grade_rows(rows, grader, rules.window)
     ours = graded.with_columns(edition=pl.lit(grader.edition.name))
-    return pl.concat([labs[ours["row"]], ours.drop("row")], how="horizontal")
+    return pl.concat([labs[ours["row"]], ours.drop("row", "course")], how="horizontal")
 
 
 @pytest.mark.parametrize("window", ["paper", "rtog90"])

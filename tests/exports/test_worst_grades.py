@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import astuple
 
 from tests.grading import strategies
-from tests.grading.columns.test_grader import COURSES, GRADERS, Rows
+from tests.grading.columns.test_patient import GRADERS, Courses, Rows
 from tests.grading.columns.test_pieces import pieces
 from toxgrade.exports.worst_cells import Worst
 from toxgrade.exports.worst_grades import bounds_by_phase, worst_grades
@@ -25,29 +25,29 @@ from toxgrade.grading.summary import Graded, summarise
 
 Bounds = tuple[int | None, int | None, bool, bool | None, bool]
 """Lower and upper bound, whether one is decided, is worse than its baseline, is relative to it."""
-Dates = tuple[date | None, date | None]
 _WINDOWS = {
     "baseline": ("baseline",), "acute": ("acute",), "late": ("late",), "both": ("acute", "late"),
 }  # fmt: skip
+_COURSES = st.fixed_dictionaries(dict.fromkeys(strategies.PATIENTS, strategies.courses()))
 
 
-def _gathered(rows: Rows, course: Dates, rules: Rules, size: int) -> tuple[Worst, pl.Series]:
-    columns, graded = pieces(rows, course, rules, size)
+def _gathered(rows: Rows, courses: Courses, rules: Rules, size: int) -> tuple[Worst, pl.Series]:
+    columns, graded = pieces(rows, courses, rules, size)
     worst = Worst(len(columns.patients), with_days=False)
     for piece in graded:
         worst.add(piece)
     return worst, columns.patients["patient"]
 
 
-def _worst(rows: Rows, course: Dates, rules: Rules, size: int) -> list[tuple[object, ...]]:
-    worst, patients = _gathered(rows, course, rules, size)
+def _worst(rows: Rows, courses: Courses, rules: Rules, size: int) -> list[tuple[object, ...]]:
+    worst, patients = _gathered(rows, courses, rules, size)
     return worst_grades(bounds_by_phase(worst.cells(patients))).rows()
 
 
 def _bounds(
-    rows: Rows, course: Dates, rules: Rules, size: int
+    rows: Rows, courses: Courses, rules: Rules, size: int
 ) -> dict[tuple[str, str, str], Bounds]:
-    worst, patients = _gathered(rows, course, rules, size)
+    worst, patients = _gathered(rows, courses, rules, size)
     found = {}
     for row in bounds_by_phase(worst.cells(patients)).iter_rows(named=True):
         for phase in _WINDOWS:
@@ -59,16 +59,31 @@ def _bounds(
     return found
 
 
-def _entries(rows: Rows, patient: str, course: Dates, rules: Rules) -> list[PatientGrade]:
+def _entries(rows: Rows, patient: str, courses: Courses, rules: Rules) -> list[PatientGrade]:
     results = [lab_result(row) for row in rows if row["patient"] == patient]
-    courses = [Course(*course)] if any(course) else []
-    graded = grade_patient(results, courses, GRADERS.for_rules(rules), rules.window)
+    own, grader = courses.get(patient, ()), GRADERS.for_rules(rules)
+    graded = grade_patient(results, own, grader, rules.window)
     return [e for e in graded if e.grade.reason is not Reason.NOT_FINAL and e.grade.term]
 
 
 def _placements(entries: Sequence[PatientGrade]) -> Iterable[tuple[str, ...]]:
-    """Yield every way to give each result one of the phases that it may be of."""
-    return product(*([*{str(p.phase) for p in e.places}] or [e.phase] for e in entries))
+    """Yield every way to give each result one of the phases that it may be of, in first courses."""
+    return product(
+        *(
+            [*{_of_first(p.course, p.phase) for p in e.places}]
+            or [_of_first(e.course, "baseline" if _may_be_baseline(e) else e.phase)]
+            for e in entries
+        )
+    )
+
+
+def _may_be_baseline(entry: PatientGrade) -> bool:
+    """Return whether which of several results is the baseline decides its grade."""
+    return Graded.of(entry).may_be_baseline
+
+
+def _of_first(course: int | None, phase: str) -> str:
+    return "elsewhere" if course else phase
 
 
 def _hull(entries: Sequence[PatientGrade], window: Sequence[str]) -> Bounds | None:
@@ -79,7 +94,10 @@ def _hull(entries: Sequence[PatientGrade], window: Sequence[str]) -> Bounds | No
     ]
     if not any(inside):
         return None
-    least = [max((_number(e.grade.at_least) for e in found), default=-1) for found in inside]
+    least = [
+        max((0 if _may_be_baseline(e) else _number(e.grade.at_least) for e in found), default=-1)
+        for found in inside
+    ]
     most = [max((_number(e.grade.at_most) for e in found), default=-1) for found in inside]
     verdicts = [_any([e.worse_than_baseline for e in f if e.grade.at_most is not None])
                 for f in inside]  # fmt: skip
@@ -87,7 +105,10 @@ def _hull(entries: Sequence[PatientGrade], window: Sequence[str]) -> Bounds | No
     return (
         None if min(least) < 0 else min(least),
         None if max(most) < 0 else max(most),
-        all(any(e.grade.grade is not None for e in found) for found in inside),
+        all(
+            any(e.grade.grade is not None and not _may_be_baseline(e) for e in found)
+            for found in inside
+        ),
         False if certain == {False} else True if set(verdicts) == {True} else None,
         any(Flag.RELATIVE_TO_BASELINE in e.grade.flags for found in inside for e in found),
     )
@@ -105,17 +126,17 @@ def _any(verdicts: Iterable[bool | None]) -> bool | None:
 @settings(max_examples=120, deadline=None)
 @given(
     rows=strategies.exports(),
-    course=st.sampled_from(COURSES),
+    courses=_COURSES,
     edition=st.sampled_from(list(strategies.CRITERIA.editions)),
     size=st.integers(1, 12),
 )
 def test_bounds_equal_the_hull_over_all_placements(
-    rows: Rows, course: Dates, edition: str, size: int
+    rows: Rows, courses: Courses, edition: str, size: int
 ) -> None:
     rules = Rules(edition=edition)
     expected = {}
     for patient in ("P1", "P2"):
-        entries = _entries(rows, patient, course, rules)
+        entries = _entries(rows, patient, courses, rules)
         for term in {e.grade.term.name for e in entries if e.grade.term}:
             own = [e for e in entries if e.grade.term and e.grade.term.name == term]
             unknown = [e for e in own if e.places]
@@ -126,44 +147,61 @@ def test_bounds_equal_the_hull_over_all_placements(
             for phase, window in _WINDOWS.items():
                 if (hull := _hull(own, window)) is not None:
                     expected[patient, term, phase] = hull
-    assert _bounds(rows, course, rules, size) == expected
+    assert _bounds(rows, courses, rules, size) == expected
 
 
 @settings(max_examples=60, deadline=None)
 @given(
     rows=strategies.exports(),
-    course=st.sampled_from(COURSES),
+    courses=_COURSES,
     edition=st.sampled_from(list(strategies.CRITERIA.editions)),
     size=st.integers(1, 12),
 )
-def test_worst_grades_equal_summaries(rows: Rows, course: Dates, edition: str, size: int) -> None:
+def test_worst_grades_equal_summaries(
+    rows: Rows, courses: Courses, edition: str, size: int
+) -> None:
     rules = Rules(edition=edition)
     expected = {
-        (patient, *astuple(one))
+        _told((patient, *astuple(one)))
         for patient in ("P1", "P2")
-        for one in summarise(map(Graded.of, _entries(rows, patient, course, rules)))
+        for one in summarise(map(Graded.of, _entries(rows, patient, courses, rules)))
     }
-    assert set(_worst(rows, course, rules, size)) == expected
+    assert set(map(_told, _worst(rows, courses, rules, size))) == expected
+
+
+def _told(row: tuple[object, ...]) -> tuple[object, ...]:
+    """Return a row of worst grades as a summary tells it: where no grade is certainly of a phase,
+    a file may say that none is worse, and a summary says nothing.
+    """
+    *named, acute, acute_most, late, late_most, worse_acute, worse_late = row
+    told = [
+        None if worst is None and worse is False else worse
+        for worst, worse in ((acute, worse_acute), (late, worse_late))
+    ]
+    return (*named, acute, acute_most, late, late_most, *told)
 
 
 @settings(max_examples=60, deadline=None)
 @given(
     rows=strategies.exports(),
-    course=st.sampled_from(COURSES),
+    courses=_COURSES,
     edition=st.sampled_from(list(strategies.CRITERIA.editions)),
     size=st.integers(1, 12),
     seed=st.integers(),
 )
 def test_neither_order_nor_pieces_change_worst_grades(
-    rows: Rows, course: Dates, edition: str, size: int, seed: int
+    rows: Rows, courses: Courses, edition: str, size: int, seed: int
 ) -> None:
     shuffled = Random(seed).sample(list(rows), len(rows))
     rules = Rules(edition=edition)
-    assert _worst(shuffled, course, rules, size) == _worst(rows, course, rules, len(rows))
+    assert _worst(shuffled, courses, rules, size) == _worst(rows, courses, rules, len(rows))
 
 
-_COURSE = (date(2011, 1, 24), date(2011, 3, 9))
-_NO_END, _NO_START, _NO_COURSE = (_COURSE[0], None), (None, _COURSE[1]), (None, None)
+_START, _END = date(2011, 1, 24), date(2011, 3, 9)
+_COURSE: Courses = {"P1": [Course(_START, _END)]}
+_NO_END: Courses = {"P1": [Course(_START)]}
+_NO_START: Courses = {"P1": [Course(None, _END)]}
+_NO_COURSE: Courses = {}
 
 
 def _alt(results: dict[str, str]) -> list[dict[str, str | None]]:
@@ -215,7 +253,7 @@ def test_worse_than_the_baseline_only_where_it_is_certain(
     ],
 )
 def test_a_result_of_unknown_phase_raises_what_is_possible(
-    results: dict[str, str], course: Dates, expected: tuple[object, ...]
+    results: dict[str, str], course: Courses, expected: tuple[object, ...]
 ) -> None:
     (found,) = _worst(_alt({"2011-01-20": "30", **results}), course, Rules(), 2)
     assert found[3:] == expected

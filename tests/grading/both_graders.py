@@ -7,7 +7,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 import polars as pl
 
 from toxgrade.criteria.model import Term
-from toxgrade.grading.columns.grader import grade_rows
+from toxgrade.grading.columns.patient import grade_rows
 from toxgrade.grading.grader import REFERENCE_RANGE_ONLY, TermGrader
 from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.result import Grade, LabResult

@@ -1,7 +1,7 @@
 """Strategies for rows as laboratories write them, many of them at a limit of a term."""
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -10,8 +10,12 @@ from hypothesis import strategies as st
 from tests.grading.typical import TYPICAL
 from toxgrade.criteria.model import Analyte, Unit
 from toxgrade.criteria.reader import load
+from toxgrade.grading.reference_ranges import StudyRange
+from toxgrade.grading.result import Course
+from toxgrade.grading.study_ranges import RangeTable
 
 CRITERIA = load()
+PATIENTS = ("P1", "P2")
 START, END = date(2012, 1, 31), date(2012, 2, 29)
 
 _TERMS = [term for edition in CRITERIA.editions.values() for term in edition.terms]
@@ -30,6 +34,7 @@ _ABSOLUTES = {
     for analyte in CRITERIA.analytes
 }  # fmt: skip
 _days = st.integers(-40, 140) | st.sampled_from([-400, -29, -28, -1, 0, 1, 29, 30, 119, 120, 121])
+_STARTS = (-400, -29, -1, 0, 0, 1, 29, 30, 119, 9000)
 ODD_VALUES = ["", " ", "abc", "-1", "NaN", "inf", "1e400", "٣", "1_000", "true", "+5", "1,5", "0x1",
               ".5", "5.", "1e1", "0", "0.0000001", "123456789012345678", "12.3456789", "<", "<=",
               "> 5", "<-1", "1.80", " 1.8 ", "4e-7", "1.2.3", "−5", "５"]  # fmt: skip
@@ -80,8 +85,49 @@ def exports(draw: st.DrawFn) -> list[dict[str, str | None]]:
     every = list(CRITERIA.analytes.values())
     analytes = draw(st.lists(st.sampled_from(every), min_size=1, max_size=2, unique_by=id))
     days = draw(st.lists(_days, min_size=1, max_size=4))
-    one = st.sampled_from(["P1", "P2"]).flatmap(lambda patient: rows(patient, analytes, days))
+    one = st.sampled_from(PATIENTS).flatmap(lambda patient: rows(patient, analytes, days))
     return draw(st.lists(one, min_size=1, max_size=12))
+
+
+@st.composite
+def courses(draw: st.DrawFn) -> list[Course]:
+    """Return up to three courses; one alone may have no start; some go on, some overlap."""
+    starts = draw(st.lists(st.sampled_from(_STARTS), max_size=3, unique=True))
+    found = []
+    for start in sorted(starts):
+        end = draw(st.sampled_from([None, 0, 29, 29, 200]))
+        at = draw(st.sampled_from([None, None, time(8), time(9, 30)]))
+        found.append(
+            Course(
+                START + timedelta(days=start),
+                None if end is None else START + timedelta(days=start + end),
+                ongoing=end is None and draw(st.booleans()),
+                start_time=at,
+            )
+        )
+    return found or draw(st.sampled_from([[], [Course(None, END)]]))
+
+
+@st.composite
+def ranges(draw: st.DrawFn) -> RangeTable:
+    """Return a study's ranges of some analytes, by laboratory, sex, age and day."""
+    found = []
+    for analyte in draw(st.permutations(list(CRITERIA.analytes.values())))[:20]:
+        unit = draw(st.sampled_from(analyte.units))
+        lln, uln = (
+            Decimal(decimal_text(Fraction(n) / unit.factor, 3)) for n in TYPICAL[analyte.name]
+        )
+        for _ in range(draw(st.integers(1, 3))):
+            only = draw(st.sampled_from([(lln, uln), (None, uln), (lln, None)]))
+            ages = draw(st.sampled_from([(None, None), (18, None), (None, 60), (40, 50)]))
+            found.append(
+                StudyRange(
+                    analyte.name, *only, unit.name, draw(st.sampled_from([None, "a ", "B"])),
+                    draw(st.sampled_from([None, "female", "male"])), *ages,
+                    draw(st.sampled_from([None, START, END])),
+                )
+            )  # fmt: skip
+    return RangeTable(found)
 
 
 @st.composite

@@ -11,7 +11,7 @@ import pytest
 
 from toxgrade.criteria.reader import load
 from toxgrade.errors import RequestError
-from toxgrade.grading.columns.grader import grade_rows
+from toxgrade.grading.columns.patient import grade_rows
 from toxgrade.grading.parse import COLUMNS, lab_result, read_collected
 from toxgrade.grading.patient import grade_patient, refuse_late_baseline
 from toxgrade.grading.phase import PRESETS, possible_places

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from toxgrade.criteria.reader import load
-from toxgrade.grading.columns.grader import grade_rows
+from toxgrade.grading.columns.patient import grade_rows
 from toxgrade.grading.impossible_dates import is_after_death, is_far_from_treatment, is_future
 from toxgrade.grading.parse import COLUMNS, read_collected
 from toxgrade.grading.result import Course, LabResult

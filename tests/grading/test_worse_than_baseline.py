@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from toxgrade.criteria.reader import load
-from toxgrade.grading.columns.grader import grade_rows
+from toxgrade.grading.columns.patient import grade_rows
 from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course

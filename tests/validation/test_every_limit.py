@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.validation.every_limit import path, table
 from toxgrade.criteria.model import Analyte, Condition, Limit, Term
 from toxgrade.criteria.reader import load
 from toxgrade.validation.checks import Case, tables
@@ -93,6 +94,13 @@ def test_every_limit_is_tried_on_both_sides_and_on_itself(one: _Limit) -> None:
     if one.limit.condition is None or one.limit.condition.subject == "baseline":
         assert reached
         assert all(int(grade) >= one.grade for grade in reached)
+
+
+@pytest.mark.parametrize("edition", list(_CRITERIA.editions))
+def test_the_tables_are_those_that_the_criteria_give(edition: str) -> None:
+    """``python -m tests.validation.every_limit`` writes them, with grades found in fractions."""
+    found = _CRITERIA.editions[edition]
+    assert path(found).read_text("utf-8") == table(found)
 
 
 @pytest.mark.parametrize("edition", list(_CRITERIA.editions))

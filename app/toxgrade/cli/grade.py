@@ -179,6 +179,7 @@ def arguments(parser: Parser) -> None:
         help=".csv, .tsv, .ndjson, .parquet; - for standard output",
     )  # fmt: skip
     add("--patients", type=Path, help="dates: patient, rt_start, rt_end, died if known; or SDTM DM")
+    add("--ranges", type=Path, help="reference ranges of the study, for rows without one")
     add("--rejects", type=Path, help="rows that could not be read")
     add("--worst", type=Path, help="worst grades per patient and term")
     add("--table", type=Path, help="the toxicity table: .csv, .json or .html")
@@ -202,8 +203,8 @@ def _rules(parser: Parser) -> None:
 
 @cleanup_on_signal()
 def grade(
-    labs: list[str], output: Path, patients: Path | None, rejects: Path | None,
-    worst: Path | None, table: Path | None, phase: ReportPhase | None,
+    labs: list[str], output: Path, patients: Path | None, ranges: Path | None,
+    rejects: Path | None, worst: Path | None, table: Path | None, phase: ReportPhase | None,
     names: Literal["own", "adam"], strict: bool, edition: str, window: str,
     interpretations: list[str], **files: object,
 ) -> int:  # fmt: skip
@@ -230,7 +231,7 @@ def grade(
     )
     request = GradeFileRequest(
         tuple(labs), output, rules, patients, rejects, worst, table, phase or "acute", options,
-        names,
+        names, ranges,
     )  # fmt: skip
     with progress() as show:
         report = grade_file(request, graders, show)

@@ -1,6 +1,6 @@
 """Grading of a lab export: every row comes out, in order, with its grades or with the reason."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import polars as pl
 from toxgrade.cohort.definition import Scope
 from toxgrade.criteria.model import Edition
 from toxgrade.errors import FileError
+from toxgrade.exports.grade_inputs import Inputs, open_inputs, stamps
 from toxgrade.exports.run_report import (
     NOTHING_REJECTED,
     GradeFileRequest,
@@ -20,18 +21,17 @@ from toxgrade.exports.table_file import check_table, write_table
 from toxgrade.exports.tally import UNREADABLE, Tally
 from toxgrade.exports.worst_cells import Worst
 from toxgrade.exports.worst_grades import bounds_by_phase, worst_grades
-from toxgrade.grading.columns.grader import ColumnGrader
 from toxgrade.grading.columns.output import FOR_COUNTING
+from toxgrade.grading.columns.patient import ColumnGrader
 from toxgrade.grading.flags import Flag
 from toxgrade.grading.rules import Graders
-from toxgrade.tabular.courses import NO_COURSES, Courses, read_patients
+from toxgrade.tabular.courses import Courses
 from toxgrade.tabular.identifiers import look_alikes
-from toxgrade.tabular.idle_options import refuse_idle
-from toxgrade.tabular.lab_export import ExportChunk, Labs, open_labs
+from toxgrade.tabular.lab_export import ExportChunk
 from toxgrade.tabular.open_file import find_files
 from toxgrade.tabular.output_files import as_adam, check_apart, check_output, write
 from toxgrade.tabular.spill import SpillFile, temporary_folder
-from toxgrade.tabular.table import CHUNK, FILLED, ROW, Table, apart
+from toxgrade.tabular.table import CHUNK, FILLED, ROW, apart
 
 _PIECE = 2 * CHUNK
 """Rows per piece here, where some hundred steps are done on each: a twentieth less work per row
@@ -62,46 +62,21 @@ def grade_file(
         check_table(request.table)
     with temporary_folder() as folder:
         paths = find_files(request.labs, folder)
-        inputs = [*paths, request.patients] if request.patients else paths
-        check_apart((request.output, request.rejects, request.worst, request.table), inputs)
-        stamps = _stamps(inputs)
-        labs, patients, courses = _open(paths, request, folder)
-        columns = ColumnGrader(graders.for_rules(request.rules), request.rules.window, courses)
-        run = _Run(labs, columns, request, edition, progress, folder, courses["patient"])
+        beside = [path for path in (request.patients, request.ranges) if path is not None]
+        given = [*paths, *beside]
+        check_apart((request.output, request.rejects, request.worst, request.table), given)
+        before, grader = stamps(given), graders.for_rules(request.rules)
+        inputs = open_inputs(paths, request, grader, folder)
+        columns = ColumnGrader(grader, request.rules.window, inputs.courses, inputs.ranges)
+        run = _Run(inputs, columns, request, edition, progress, folder)
         run.first_pass()
-        for path, was, now in zip(inputs, stamps, _stamps(inputs), strict=True):
+        for path, was, now in zip(given, before, stamps(given), strict=True):
             if was != now:
                 raise FileError(f"{path.name}: it was changed while it was read")
         run.write_files()
         report = run.report()
-        tables = labs.tables if patients is None else (*labs.tables, patients)
-    write_manifest(request, report, tables, edition.sha256)
+    write_manifest(request, report, (*inputs.labs.tables, *inputs.beside), edition.sha256)
     return report
-
-
-def _stamps(paths: Iterable[Path]) -> list[tuple[int, int] | None]:
-    """Return size and modification time of each file; None for one that does not exist."""
-    found = [path.stat() if path.exists() else None for path in paths]
-    return [stat and (stat.st_size, stat.st_mtime_ns) for stat in found]
-
-
-def _open(
-    paths: Sequence[Path], request: GradeFileRequest, folder: Path
-) -> tuple[Labs, Table | None, pl.DataFrame]:
-    """Return the labs, for two passes, and the patients file with its treatment dates, if any."""
-    options = request.options
-    if request.patients is None:
-        labs = open_labs(paths, folder, options.with_dates_of_labs())
-        refuse_idle(options, labs.tables, labs.layout)
-        return labs.spilled(folder), None, NO_COURSES
-    labs = open_labs(paths, folder, options)
-    if labs.treatment_columns:
-        text = "give the treatment dates once: as columns of the labs, or in the patients file"
-        name = labs.tables[0].name
-        raise FileError(f"{name} has rt_start or rt_end beside --patients: {text}")
-    patients, courses = read_patients(request.patients, options, folder, labs.tables[0])
-    refuse_idle(options, (*labs.tables, patients), labs.layout)
-    return labs.spilled(folder), patients, courses
 
 
 class _Run:
@@ -109,15 +84,14 @@ class _Run:
 
     def __init__(
         self,
-        labs: Labs,
+        inputs: Inputs,
         columns: ColumnGrader,
         request: GradeFileRequest,
         edition: Edition,
         progress: Progress,
         folder: Path,
-        treated: pl.Series,
     ) -> None:
-        self._treated = treated  # The patients of the patients file.
+        self._inputs, labs = inputs, inputs.labs
         self._labs, self._columns, self._request, self._edition = labs, columns, request, edition
         self._progress = progress
         self._parsed, self._rejects = SpillFile(folder, "read"), SpillFile(folder, "rejects")
@@ -134,11 +108,16 @@ class _Run:
             who = self._columns.number(chunk.rows["patient"])
             if courses is not None:
                 self._columns.learn(courses.learn(chunk.rows, who, chunk.table.name))
-            self._parsed.add(self._columns.read(chunk.rows, who, rows))
+            self._parsed.add(self._columns.read(self._rows(chunk), who, rows))
             rows += len(chunk.rows)
             self._progress("baselines", rows)
         if self._request.worst or self._request.table:
             self._worst = Worst(len(self._columns.patients), with_days=bool(self._request.table))
+
+    def _rows(self, chunk: ExportChunk) -> pl.DataFrame:
+        """Return rows with what decides their ranges, if there are any."""
+        name = self._inputs.laboratory
+        return chunk.rows.with_columns(chunk.given[name].alias("lab")) if name else chunk.rows
 
     def _second_pass(self) -> Iterator[pl.DataFrame]:
         """Yield the graded pieces to write; count them, and gather worst grades and rejects."""
@@ -161,9 +140,13 @@ class _Run:
     def _output(self, chunk: ExportChunk, graded: pl.DataFrame, places: pl.Series) -> pl.DataFrame:
         """Return the piece to write: the input's columns and ours, or ours under ADaM's names."""
         name = self._edition.name
-        ours = graded.drop(FOR_COUNTING).with_columns(
-            (chunk.rows[ROW].gather(places) + 1).alias("row"),
-            edition=pl.lit(name, dtype=pl.Enum([name])),
+        ours = (
+            graded.drop(FOR_COUNTING)
+            .with_columns(
+                (chunk.rows[ROW].gather(places) + 1).alias("row"),
+                edition=pl.lit(name, dtype=pl.Enum([name])),
+            )
+            .hstack([graded["course"]] * self._inputs.numbered)
         )
         if self._request.names == "adam":
             high = {term.name: term.direction == "high" for term in self._edition.terms}
@@ -224,7 +207,7 @@ class _Run:
             phase_unknown=tally.phase_unknown,
             patients=len(patients),
             without_dates=len(without_dates),
-            look_alikes=look_alikes(pl.concat([patients["patient"], self._treated]).unique()),
+            look_alikes=look_alikes(columns.names),
             dates_from=self._labs.treatment_columns,
             read_as={table.name: table.told for table in self._labs.tables},
             uncertain_baselines=tally.uncertain_baselines,

@@ -6,19 +6,20 @@ import polars as pl
 
 from toxgrade.criteria.reader import load
 from toxgrade.errors import FileError
-from toxgrade.grading.columns.grader import grade_rows
+from toxgrade.grading.columns.patient import grade_rows
 from toxgrade.grading.dictionary import read_dictionary
 from toxgrade.grading.fields import FILE_COLUMNS
 from toxgrade.grading.normalize import Implausible
 from toxgrade.grading.phase import Window, read_window
 from toxgrade.grading.rules import Graders, Rules
-from toxgrade.tabular.courses import NO_COURSES, treatment_dates
+from toxgrade.tabular.courses import NO_COURSES, patient_courses
 from toxgrade.tabular.instants import refuse_undeclared, undeclared_instants
 from toxgrade.tabular.layout import Layout
-from toxgrade.tabular.layouts import death_column, recognise, treatment_columns
+from toxgrade.tabular.layouts import recognise
 from toxgrade.tabular.parquet_xlsx import as_text
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS, parse_timezone
 from toxgrade.tabular.table import apart
+from toxgrade.tabular.treatment_columns import TreatmentColumns, treatment_columns
 
 DATES_TWICE = (
     "the labs have rt_start or rt_end beside a patients table: give the treatment dates once: as"
@@ -40,8 +41,9 @@ def grade(
     """Grade every row of a frame for every term of its analyte, exactly as ``toxgrade grade`` does.
 
     ``labs``: Toxgrade's own columns (patient, collected, analyte, value, unit, lln, uln) or SDTM
-    LB, as texts, numbers or dates. ``patients``: patient, rt_start, rt_end and, where it is known,
-    died, or SDTM DM; None: ``labs`` gives the dates, or there are none. ``window``: ``paper`` (3
+    LB, as texts, numbers or dates. ``patients``: patient, rt_start, rt_end and, as in a patients
+    file, died, rt_course and rt_status, or SDTM DM; None: ``labs`` gives the dates, or there are
+    none. ``window``: ``paper`` (3
     months after the end of radiotherapy), ``rtog90``, ``end90``, a text such as ``start+90d``, or a
     ``Window``. ``interpretations``: by name, the choices that are not the default ones.
     ``implausible``: refuse to grade such values, or grade and ``flag`` them. ``timezone``: the
@@ -50,10 +52,11 @@ def grade(
     dates of that zone. ``dictionary``: a site's own names beside ours, as the tables ``analytes``,
     ``units`` and ``specimens``, theirs to ours.
 
-    Returns the columns of ``labs`` (a clashing one as ``in_NAME``), then ``FILE_COLUMNS``: one row
-    for each row and term, in input order. ``term``, ``reason``, ``criterion``, ``phase`` and
-    ``flags`` are Enum or Categorical; grades are Int8. ``grade`` is null where it is undecided, and
-    then ``reason`` says why; it lies between ``at_least`` and ``at_most``.
+    Returns the columns of ``labs`` (a clashing one as ``in_NAME``), then ``FILE_COLUMNS``, and
+    ``course`` (from 1) if ``patients`` has ``rt_course``: one row for each row and term, in input
+    order. ``term``, ``reason``, ``criterion``, ``phase`` and ``flags`` are Enum or Categorical;
+    grades are Int8. ``grade`` is null where it is undecided, and then ``reason`` says why; it lies
+    between ``at_least`` and ``at_most``.
 
     Raises:
         FileError: columns are missing or of a kind that is no text, number or date; instants are in
@@ -70,13 +73,11 @@ def grade(
     if timezone is not None:
         parse_timezone(timezone)
     rows = layout.rows(_texts(labs, layout.reads, layout.dates, "labs", timezone))
-    courses = _courses(rows, patients, layout, timezone)
-    dated = rows.drop("rt_start", "rt_end").join(
-        courses, on="patient", how="left", maintain_order="left"
-    )
-    graded = grade_rows(dated, grader, rules.window)
-    ours = graded.with_columns(edition=pl.lit(grader.edition.name)).select("row", *FILE_COLUMNS)
-    given = labs[ours["row"]].rename(apart(labs.columns, FILE_COLUMNS))
+    courses, numbered = _courses(rows, patients, layout, timezone)
+    graded = grade_rows(rows, grader, rules.window, courses)
+    columns = (*FILE_COLUMNS, "course") if numbered else FILE_COLUMNS
+    ours = graded.with_columns(edition=pl.lit(grader.edition.name)).select("row", *columns)
+    given = labs[ours["row"]].rename(apart(labs.columns, columns))
     return pl.concat([given, ours.drop("row")], how="horizontal")
 
 
@@ -98,22 +99,24 @@ def _texts(
 
 def _courses(
     rows: pl.DataFrame, patients: pl.DataFrame | None, layout: Layout, timezone: str | None
-) -> pl.DataFrame:
-    """Return the ``treatment_dates`` of the patients frame, else of the labs' own ``rows``."""
+) -> tuple[pl.DataFrame, bool]:
+    """Return the ``patient_courses`` of the patients frame, else of the labs' own ``rows``; and
+    whether they are numbered.
+    """
     named = layout.named
-    in_labs, death = "rt_start" in named or "rt_end" in named, None
+    in_labs = "rt_start" in named or "rt_end" in named
     if patients is None and not in_labs:
-        return NO_COURSES
+        return NO_COURSES, False
     if patients is None:
         given, name = rows.select("patient", start="rt_start", end="rt_end"), "labs"
         dates = named.get("rt_start", "rt_start"), named.get("rt_end", "rt_end")
+        columns = TreatmentColumns("patient", *dates)
     elif in_labs:
         raise FileError(DATES_TWICE)
     else:
-        patient, start, end = treatment_columns(patients.columns, "patients", DEFAULT_OPTIONS)
-        dates, death = (start, end), death_column(patients.columns)
-        read = {"start": start, "end": end} | ({"died": death} if death else {})
-        texts = _texts(patients, (patient, *read.values()), [*read.values()], "patients", timezone)
-        given, name = texts.select(pl.col(patient).alias("patient"), **read), "patients"
+        columns, name = treatment_columns(patients.columns, "patients", DEFAULT_OPTIONS), "patients"
+        read = {"patient": columns.patient} | columns.dates | columns.marks
+        texts = _texts(patients, [*read.values()], [*columns.dates.values()], "patients", timezone)
+        given = texts.select(pl.col(column).alias(field) for field, column in read.items())
     numbered = given.with_row_index("line", 1).with_columns(pl.col("line").cast(pl.Int64))
-    return treatment_dates(numbered, dates, name, death)
+    return patient_courses(numbered, columns, name), columns.course is not None

@@ -25,6 +25,7 @@ class GradeFileRequest:
 
     ``labs``: paths, patterns or ``-``. ``worst``: a file of the worst grades per patient and term;
     ``table``: one (CSV, JSON, HTML) of the toxicity table, over ``phase``. ``names``: of columns.
+    ``ranges``: a file of the study's own reference ranges.
     """
 
     labs: tuple[str, ...]
@@ -37,6 +38,7 @@ class GradeFileRequest:
     phase: Phase = "acute"
     options: ReadOptions = DEFAULT_OPTIONS
     names: Literal["own", "adam"] = "own"
+    ranges: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ answer is. The driver and every executor need the extra ``toxgrade[spark]``.
 
 from collections.abc import Mapping, Sequence
 
+import pyarrow as pa  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -24,16 +25,12 @@ from toxgrade.criteria.reader import load
 from toxgrade.errors import FileError
 from toxgrade.exports.grade_frame import DATES_TWICE, as_window
 from toxgrade.exports.spark_partition import (
-    ADDED,
-    DIED,
-    END,
     ERROR,
     IDENTITY,
     IS_COURSE,
     PATIENT,
-    START,
-    DateColumns,
     Partition,
+    added,
     text_of,
 )
 from toxgrade.grading.dictionary import read_dictionary
@@ -41,10 +38,11 @@ from toxgrade.grading.parse import WHITE_SPACE
 from toxgrade.grading.phase import Window
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.tabular.layout import Layout
-from toxgrade.tabular.layouts import death_column, recognise, treatment_columns
+from toxgrade.tabular.layouts import recognise
 from toxgrade.tabular.mapping import OURS
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS
 from toxgrade.tabular.table import apart
+from toxgrade.tabular.treatment_columns import OWN, TreatmentColumns, treatment_columns
 
 
 def grade(
@@ -65,7 +63,8 @@ def grade(
     default ones. ``dictionary``: a site's own names, as for ``toxgrade.grade``.
 
     Returns the columns of ``labs`` (a clashing one as ``in_NAME``), then ``FILE_COLUMNS`` as
-    ``toxgrade grade`` gives them: one row for each row and term, in no order. Of rows that differ
+    ``toxgrade grade`` gives them (and ``course``, if ``patients`` has ``rt_course``): one row for
+    each row and term, in no order. Of rows that differ
     in nothing that is graded, which one is the baseline is decided by all their columns.
 
     Raises:
@@ -103,8 +102,15 @@ def grade(
         if at == patient or isinstance(table.types[at], TimestampType)
     }  # fmt: skip
     columns[IDENTITY] = table.identity()
-    schema = _schema(labs)
-    partition = Partition(rules, grader.edition.name, table.header, tuple(schema.names), dates)
+    schema = _schema(labs, added(dates))
+    partition = Partition(
+        rules,
+        grader.edition.name,
+        table.header,
+        tuple(schema.names),
+        dates,
+        in_labs=patients is None and dates is not None,
+    )
     graded = together.withColumns(columns).mapInArrow(partition.graded, schema)
     refused = F.when(F.col(ERROR).isNull(), True).otherwise(F.raise_error(F.col(ERROR)))
     return graded.filter(refused).drop(ERROR)
@@ -155,29 +161,29 @@ def _folded(names: Sequence[str]) -> tuple[str, ...]:
     """Return names in the case that is ours or SDTM's; of two that become one only that which was
     written so keeps it.
     """
-    ours = [name.lower() if name.lower() in OURS else name.upper() for name in names]
+    known = {*OURS, *OWN}
+    ours = [name.lower() if name.lower() in known else name.upper() for name in names]
     return tuple(
         name if ours.count(name) == 1 or name == written else f"{place} {written}"
         for place, (name, written) in enumerate(zip(ours, names, strict=True))
     )
 
 
-def _dates_in_labs(layout: Layout) -> DateColumns | None:
+def _dates_in_labs(layout: Layout) -> TreatmentColumns | None:
     found = {"rt_start", "rt_end"} & layout.named.keys()
-    return DateColumns("labs", "rt_start", "rt_end") if found else None
+    return TreatmentColumns(PATIENT, "rt_start", "rt_end") if found else None
 
 
-def _courses(patients: DataFrame) -> tuple[DateColumns, DataFrame]:
-    """Return the dates as texts: ``PATIENT``, ``START``, ``END``, ``DIED``, and ``IS_COURSE``."""
+def _courses(patients: DataFrame) -> tuple[TreatmentColumns, DataFrame]:
+    """Return the columns of treatment, and as texts what they hold, with ``IS_COURSE``."""
     table = _Table(patients, "patients")
-    patient, start, end = treatment_columns(table.header, "patients", DEFAULT_OPTIONS)
-    death = death_column(table.header)
-    named = {PATIENT: patient, START: start, END: end}
-    texts = [table.text(column).alias(name) for name, column in named.items()]
-    texts[0] = _trimmed(table.text(patient)).alias(PATIENT)
-    died = table.text(death) if death else F.lit(None).cast("string")
-    courses = table.frame.select(*texts, died.alias(DIED), F.lit(True).alias(IS_COURSE))
-    return DateColumns("patients", start, end, death), courses
+    columns = treatment_columns(table.header, "patients", DEFAULT_OPTIONS)
+    texts = [
+        table.text(column).alias(field) if column else F.lit(None).cast("string").alias(field)
+        for field, column in columns._asdict().items()
+    ]
+    texts[0] = _trimmed(table.text(columns.patient)).alias(PATIENT)
+    return columns, table.frame.select(*texts, F.lit(True).alias(IS_COURSE))
 
 
 def _trimmed(patient: Column) -> Column:
@@ -186,14 +192,14 @@ def _trimmed(patient: Column) -> Column:
     return F.when(text != "", text)
 
 
-def _schema(labs: DataFrame) -> StructType:
+def _schema(labs: DataFrame, added: Mapping[str, pa.DataType]) -> StructType:
     """Return the columns of the answer, and ``ERROR``."""
     columns = labs.columns
-    clashing = [name for name in columns if name.lower() in ADDED]
-    renamed = apart(columns, {*ADDED, *clashing})
+    clashing = [name for name in columns if name.lower() in added]
+    renamed = apart(columns, {*added, *clashing})
     given = [
         StructField(renamed.get(field.name, field.name), field.dataType)
         for field in labs.schema.fields
     ]
-    ours = [StructField(name, from_arrow_type(kind)) for name, kind in ADDED.items()]
+    ours = [StructField(name, from_arrow_type(kind)) for name, kind in added.items()]
     return StructType([*given, *ours])

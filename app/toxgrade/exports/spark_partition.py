@@ -10,33 +10,40 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal, NamedTuple
 
 import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from toxgrade.criteria.reader import load
 from toxgrade.errors import FileError
-from toxgrade.grading.columns import baselines
-from toxgrade.grading.columns.grader import ColumnGrader
+from toxgrade.grading.columns import patient_baselines
 from toxgrade.grading.columns.output import FILE_SCHEMA
+from toxgrade.grading.columns.patient import ColumnGrader
 from toxgrade.grading.rules import Graders, Rules
-from toxgrade.tabular.courses import Courses, treatment_dates
+from toxgrade.tabular.courses import Courses, patient_courses
 from toxgrade.tabular.layouts import recognise
 from toxgrade.tabular.parquet_xlsx import as_text
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS
 from toxgrade.tabular.spill import SpillFile
 from toxgrade.tabular.table import LINE
+from toxgrade.tabular.treatment_columns import TreatmentColumns
 
-PATIENT, START, END, DIED, IS_COURSE = "patient", "start", "end", "died", "is_course"
+PATIENT, IS_COURSE = "patient", "is_course"
 IDENTITY, ERROR = "identity", "toxgrade_error"
 """Columns beside the labs' own, which have numbers for names."""
-_COURSE = dict.fromkeys((PATIENT, START, END, DIED), pl.String)
+_COURSE = dict.fromkeys(TreatmentColumns._fields, pl.String)
 _PIECE = 100_000  # Rows graded at a time; they and their grades take some 100 MB.
 _BATCH = 10_000  # Rows handed to Spark at a time, as many as it hands over.
 _ARROW = {pl.Int8: pa.int8(), pl.Int32: pa.int32(), pl.Boolean: pa.bool_(), pl.String: pa.string()}
-ADDED = {name: _ARROW[kind] for name, kind in FILE_SCHEMA.items()} | {ERROR: pa.string()}
-"""The columns that grading adds, with their types; ``ERROR`` is the last and removed at the end."""
+
+
+def added(dates: TreatmentColumns | None) -> dict[str, pa.DataType]:
+    """Return the columns that grading adds, with their types; the last one, ``ERROR``, is removed
+    at the end. ``dates`` are those of treatment.
+    """
+    computed = {name: _ARROW[kind] for name, kind in FILE_SCHEMA.items()}
+    courses = {"course": pa.int8()} if dates and dates.course else {}
+    return {**computed, **courses, ERROR: pa.string()}
 
 
 def text_of(place: int) -> str:
@@ -44,31 +51,21 @@ def text_of(place: int) -> str:
     return f"text {place}"
 
 
-class DateColumns(NamedTuple):
-    """The table that has the treatment dates, and the names of its columns for messages.
-
-    ``death`` None: it has no column of the day of death.
-    """
-
-    table: Literal["labs", "patients"]
-    start: str
-    end: str
-    death: str | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Partition:
     """How partitions are graded; it is sent to the executors.
 
     ``edition`` is the name of that of ``rules``; ``header`` are the names of the labs' columns,
-    ``answer`` those that these and ours have in the answer. ``dates`` None: there are none.
+    ``answer`` those that these and ours have in the answer. ``dates`` are the columns of treatment
+    dates of the table of patients or, if ``in_labs``, of the labs; None: there are none.
     """
 
     rules: Rules
     edition: str
     header: tuple[str, ...]
     answer: tuple[str, ...]
-    dates: DateColumns | None
+    dates: TreatmentColumns | None
+    in_labs: bool
 
     def graded(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield the graded rows; or a row of ``ERROR`` alone where treatment dates are refused."""
@@ -92,11 +89,10 @@ class Partition:
     def _first_pass(self, rows: "_SpilledRows", folder: Path) -> tuple[ColumnGrader, SpillFile]:
         """Return the grader, which has found the baselines, and what it read of each piece."""
         grader = Graders(load(only=self.rules.edition)).for_rules(self.rules)
-        named = (self.dates.start, self.dates.end) if self.dates else ("", "")
-        death = self.dates.death if self.dates else None
-        courses = treatment_dates(rows.courses, named, "patients", death)
+        named = self.dates or TreatmentColumns(PATIENT, "", "")
+        courses = patient_courses(rows.courses, named, "patients")
         columns = ColumnGrader(grader, self.rules.window, courses)
-        in_rows = Courses(named) if self.dates and self.dates.table == "labs" else None
+        in_rows = Courses((named.start, named.end)) if self.in_labs else None
         read, first = SpillFile(folder, "read"), 0
         for given in rows.pieces():
             parsed = self._rows(given)
@@ -109,14 +105,14 @@ class Partition:
         return columns, read
 
     def _rows(self, given: pa.Table) -> pl.DataFrame:
-        """Return our columns of a result as texts, and ``baselines.IDENTITY``."""
+        """Return our columns of a result as texts, and ``patient_baselines.IDENTITY``."""
         layout = recognise(self.header, "labs", DEFAULT_OPTIONS)
         places = map(self.header.index, layout.reads)
         held = [text_of(at) if text_of(at) in given.column_names else str(at) for at in places]
         frame = pl.DataFrame(pl.from_arrow(given.select([*held, IDENTITY])))
-        frame.columns = [*layout.reads, baselines.IDENTITY]
+        frame.columns = [*layout.reads, patient_baselines.IDENTITY]
         read = [as_text(name, frame.schema[name], "labs", None) for name in layout.reads]
-        return layout.rows(frame.with_columns(read)).hstack([frame[baselines.IDENTITY]])
+        return layout.rows(frame.with_columns(read)).hstack([frame[patient_baselines.IDENTITY]])
 
     def _answer(self, given: pa.Table, graded: pl.DataFrame, first: int) -> list[pa.RecordBatch]:
         """Return the labs' columns and ours, which ``graded`` has with the row of each."""
@@ -124,23 +120,23 @@ class Partition:
         if len(graded) != len(given):
             given = given.take((graded["row"] - first).to_arrow())
         nothing = pl.lit(None, dtype=pl.String).alias(ERROR)
-        ours = graded.with_columns(nothing, edition=pl.lit(self.edition))
-        added = ours.select(list(ADDED)).cast({pl.Enum: pl.String, pl.Categorical: pl.String})
-        arrow = added.to_arrow(compat_level=pl.CompatLevel.oldest())
-        arrays = [arrow[name].cast(kind) for name, kind in ADDED.items()]
+        ours, kinds = graded.with_columns(nothing, edition=pl.lit(self.edition)), added(self.dates)
+        texts = ours.select(list(kinds)).cast({pl.Enum: pl.String, pl.Categorical: pl.String})
+        arrow = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
+        arrays = [arrow[name].cast(kind) for name, kind in kinds.items()]
         answer = pa.Table.from_arrays([*given.columns, *arrays], self.answer)
         return list(answer.combine_chunks().to_batches(max_chunksize=_BATCH))
 
     def _refusal(self, rows: "_SpilledRows", error: str) -> pa.RecordBatch:
         kinds = [*(rows.schema.field(str(at)).type for at in range(len(self.header)))]
-        nulls = [pa.nulls(1, kind) for kind in (*kinds, *ADDED.values())]
+        nulls = [pa.nulls(1, kind) for kind in (*kinds, *added(self.dates).values())]
         return pa.RecordBatch.from_arrays([*nulls[:-1], pa.array([error])], self.answer)
 
 
 class _SpilledRows:
     """The labs' rows of a partition, in pieces on disk, and the treatment dates between them.
 
-    ``courses``: patient, start, end (String) and line (Int64, null: a table has no lines).
+    ``courses``: the fields of ``TreatmentColumns`` (String) and line (Int64, null: none).
     """
 
     def __init__(self, folder: Path, batches: Iterable[pa.RecordBatch]) -> None:

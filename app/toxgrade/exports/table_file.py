@@ -21,7 +21,7 @@ from toxgrade.grading.result import Course
 from toxgrade.grading.worst_grade import Bounds
 from toxgrade.tabular.output_files import whole
 
-_PATIENT = itemgetter("patient", "rt_start", "rt_end")
+_PATIENT = itemgetter("patient", "rt_start", "rt_end", "ongoing", "next_start")
 _BOUNDS = ("least", "most", "decided", "worse", "relative")
 
 
@@ -41,8 +41,8 @@ def write_table(
 ) -> None:  # fmt: skip
     """Write the toxicity table of the laboratory rows, counted as for a stored study.
 
-    ``bounds`` is what ``bounds_by_phase`` returned, ``days`` ``Worst.last_days``, ``courses`` the
-    columns of ``treatment_dates``, ``phase_unknown`` as in ``left_out``. Clinicians' grades are in
+    ``bounds`` is what ``bounds_by_phase`` returned, ``days`` ``Worst.last_days``, ``courses``
+    ``ColumnGrader.patients``, ``phase_unknown`` as in ``left_out``. Clinicians' grades are in
     no export: their rows are not collected, as without an event they would count as grade 0.
     """
     every = paper_rows(edition, LIVER_ENZYMES)
@@ -66,10 +66,13 @@ def _patients(
 ) -> Iterator[CohortPatient]:
     """Yield every patient with a course by name, those of whom no result counts included."""
     everyone = courses.sort("patient").join(bounds, on="patient", how="left", maintain_order="left")
-    for (name, start, end), rows in groupby(everyone.iter_rows(named=True), _PATIENT):
+    for (name, start, end, ongoing, next_start), rows in groupby(
+        everyone.iter_rows(named=True), _PATIENT
+    ):
         baseline, worst = dict[str, Bounds](), dict[str, Bounds]()
         for row in rows:
             for phase, found in (("baseline", baseline), (scope.phase, worst)):
                 if row[f"{phase}_decided"] is not None:
                     found[row["term"]] = Bounds(*(row[f"{phase}_{side}"] for side in _BOUNDS))
-        yield CohortPatient(name, baseline, worst, Course(start, end), seen_until=days.get(name))
+        course = Course(start, end, ongoing=bool(ongoing))
+        yield CohortPatient(name, baseline, worst, course, next_start, seen_until=days.get(name))

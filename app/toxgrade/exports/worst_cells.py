@@ -44,7 +44,8 @@ class Worst:
     def add(self, graded: pl.DataFrame) -> None:
         """Add a piece that ``ColumnGrader.grade`` gave.
 
-        Results that are not final, or dated after death, do not count.
+        Results that are not final, or dated after death, do not count; those of a later course than
+        the first only as the last of a patient.
         """
         kind = graded["term"].dtype
         assert isinstance(kind, pl.Enum), "terms are told as Enum"
@@ -54,6 +55,11 @@ class Worst:
             & pl.col("term").is_not_null()
             & ~pl.col("reason").is_in(_LEFT_OUT).fill_null(False)
         )
+        if self._days is not None:
+            days = pl.concat([*self._days, counted.select("who", "last")])
+            self._days = [days.group_by("who").agg(pl.col("last").max())]
+        if (counted["course"] > 1).any():
+            counted = _of_first_course(counted)
         counted = _with_ambiguous_baselines(counted)
         found = counted.select(
             code=_code(), least=pl.col("at_least").fill_null(NO_NUMBER),
@@ -65,9 +71,6 @@ class Worst:
         # Decided grades have equal bounds: only undecided ones need an upper bound of their own.
         undecided = least != most
         _lift(self._most, cells.filter(undecided), most.filter(undecided))
-        if self._days is not None:
-            days = pl.concat([*self._days, counted.select("who", "last")])
-            self._days = [days.group_by("who").agg(pl.col("last").max())]
 
     def _cells(self, codes: pl.Series, who: pl.Series) -> pl.Series:
         """Return the cell of each row; the cells of blocks that are new are made."""
@@ -132,6 +135,19 @@ class Worst:
         assert self._days is not None, "the days were not asked for"
         days = self._days[0].drop_nulls()
         return dict(zip(patients.gather(days["who"]), days["last"], strict=True))
+
+
+def _of_first_course(graded: pl.DataFrame) -> pl.DataFrame:
+    """Return what is of the first course. A result of a later one that has no phase there counts as
+    one before the start: its term is named, as in a summary.
+    """
+    unknown = pl.col("phase") == pl.lit("unknown", dtype=PHASE_TYPE)
+    never = unknown & ~pl.col("may_be_acute") & ~pl.col("may_be_late")
+    before = pl.lit("pre_treatment", dtype=PHASE_TYPE)
+    first = unknown | (pl.col("course") == 1).fill_null(True)
+    return graded.filter(first).with_columns(
+        pl.when(never).then(before).otherwise("phase").alias("phase")
+    )
 
 
 def _with_ambiguous_baselines(graded: pl.DataFrame) -> pl.DataFrame:

@@ -1,6 +1,6 @@
 """The plain grader: grades one result exactly, and thereby defines what every grade means.
 
-It is written to be read. ``columns/grader.py`` grades millions of rows; tests hold the two equal.
+It is written to be read. ``columns/`` grades millions of rows; tests hold the two equal.
 """
 
 from collections.abc import Hashable, Mapping

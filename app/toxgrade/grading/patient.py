@@ -1,6 +1,6 @@
 """The plain grader of one patient: baseline, acute and late, worse than baseline.
 
-It defines the steps; ``columns/grader.py`` takes the same ones for a frame of many patients.
+It defines the steps; ``columns/patient.py`` takes the same ones for a frame of many patients.
 """
 
 from collections.abc import Collection, Mapping, Sequence

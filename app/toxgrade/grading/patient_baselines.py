@@ -1,6 +1,6 @@
 """The baselines of one patient: of which course and test each result may be the baseline.
 
-``columns/baselines.py`` finds those of all patients of an export, with one course each.
+``columns/patient_baselines.py`` finds those of all patients of an export.
 """
 
 from collections.abc import Mapping, Sequence

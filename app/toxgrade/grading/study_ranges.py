@@ -117,6 +117,9 @@ def _valid_on(valid_from: date | None, collected: Collected | None) -> bool | No
     return None if collected.last >= valid_from else False
 
 
+NO_RANGES = RangeTable(())
+
+
 def range_table(rows: Sequence[StudyRange], grader: TermGrader) -> RangeTable:
     """Return the table of rows as sent, with analytes and units under their canonical names.
 

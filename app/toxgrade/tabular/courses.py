@@ -1,4 +1,4 @@
-"""Treatment dates of each patient, from a patients file or from columns of the lab export.
+"""Courses of radiotherapy of each patient, from a patients file or from columns of the lab export.
 
 Dates that cannot be read or contradict each other stop the run: a phase is never guessed.
 """
@@ -11,16 +11,18 @@ from pathlib import Path
 import polars as pl
 
 from toxgrade.errors import FileError
+from toxgrade.grading.columns.interning import TextIndex
 from toxgrade.grading.columns.parse import read_dates
-from toxgrade.grading.columns.spellings import TextIndex
 from toxgrade.grading.parse import WHITE_SPACE, YEARS
+from toxgrade.grading.phase import MOST_COURSES
 from toxgrade.tabular.declared_cells import iso_date
 from toxgrade.tabular.identifiers import trimmed
 from toxgrade.tabular.instants import refuse_undeclared
-from toxgrade.tabular.layouts import death_column, treatment_columns
 from toxgrade.tabular.open_file import open_table
+from toxgrade.tabular.persons import read_persons
 from toxgrade.tabular.read_options import CONTAINERS, ReadOptions
 from toxgrade.tabular.table import LINE, Table
+from toxgrade.tabular.treatment_columns import TreatmentColumns, treatment_columns
 
 _ACCEPTED = f"a date YYYY-MM-DD in the {YEARS}, or nothing"
 _WITH_MINUTES = f"{_ACCEPTED}; a time of day has hours and minutes, as in 2011-01-24T09:00"
@@ -30,42 +32,56 @@ _ROW = {"patient": pl.String, "start": pl.String, "end": pl.String, "line": pl.I
 NO_COURSES = pl.DataFrame(
     schema={
         "patient": pl.String, "rt_start": pl.Date, "rt_end": pl.Date, "rt_start_time": pl.Time,
-        "died": pl.Date,
+        "ongoing": pl.Boolean, "died": pl.Date,
     }
 )  # fmt: skip
+_STATUSES = ("in-progress", "completed")
+_OPTIONAL = ("died", "course", "status")
 
 
 def read_patients(
-    path: Path, options: ReadOptions, folder: Path, labs: Table
+    path: Path, options: ReadOptions, folder: Path, labs: Table, *, persons: bool = False
 ) -> tuple[Table, pl.DataFrame]:
-    """Read a patients file of any format; return its table and the ``treatment_dates`` in it.
+    """Read a patients file of any format; return its table and the ``patient_courses`` in it.
+
+    With ``persons`` these have ``sex`` and ``birth_year`` of their patients, too.
 
     A sheet that is declared is that of ``labs`` where they have sheets: then it may be the patients
     file's too, or this has one alone.
 
     Raises:
-        FileError: as ``treatment_dates``, or the file cannot be used.
+        FileError: as ``patient_courses``, or the file cannot be used.
     """
     table = None
     if options.sheet is not None and labs.kind in CONTAINERS:
         with suppress(FileError):
             table = open_table(path, replace(options, sheet=None), folder)
     table = table or open_table(path, options, folder)
-    patient, start, end = treatment_columns(table.columns, table.name, options)
-    dates = {"start": start, "end": end}
-    if death := death_column(table.columns):
-        dates["died"] = death
+    columns = treatment_columns(table.columns, table.name, options, persons=persons)
+    dates, marks = columns.dates, columns.marks
     refuse_undeclared(table.undeclared, dates.values(), table.name)
-    frame = pl.concat(table.chunks([patient, *dates.values()]))
+    frame = pl.concat(table.chunks([columns.patient, *dates.values(), *marks.values()]))
     texts = frame.select(
-        _date_column(column, options).alias(name) for name, column in dates.items()
-    ).hstack(frame.select(patient=patient, line=LINE))
-    return table, treatment_dates(texts, (start, end), table.name, death)
+        pl.col(columns.patient).alias("patient"),
+        pl.col(LINE).alias("line"),
+        *(_date_column(column, options).alias(name) for name, column in dates.items()),
+        *(_without_nulls(column, options).alias(name) for name, column in marks.items()),
+    )
+    courses = patient_courses(texts, columns, table.name)
+    if persons:
+        told = read_persons(texts, columns, table.name)
+        courses = courses.join(told, on="patient", how="left", maintain_order="left")
+    return table, courses
+
+
+def _without_nulls(name: str, options: ReadOptions) -> pl.Expr:
+    """Return a column without declared null markers."""
+    return pl.col(name).replace(list(options.nulls), None) if options.nulls else pl.col(name)
 
 
 def _date_column(name: str, options: ReadOptions) -> pl.Expr:
     """Return a column without declared null markers, its dates as ISO 8601."""
-    column = pl.col(name).replace(list(options.nulls), None) if options.nulls else pl.col(name)
+    column = _without_nulls(name, options)
     return iso_date(column, options.dates) if options.dates else column
 
 
@@ -76,20 +92,20 @@ class Courses:
     """
 
     def __init__(self, names: tuple[str, str]) -> None:
-        self._names = names
+        self._columns = TreatmentColumns("patient", *names)
         self._texts = {"start": TextIndex(), "end": TextIndex()}
         # Each patient's first row, by patient number, and the numbers of its two date texts.
         self._first_rows = pl.DataFrame(schema=_ROW)
         self._first_keys = pl.DataFrame(schema=dict.fromkeys(self._texts, pl.UInt32))
 
     def learn(self, rows: pl.DataFrame, who: pl.Series, file: str) -> pl.DataFrame:
-        """Return the courses of patients who are new in this piece, as ``treatment_dates`` does.
+        """Return the courses of patients who are new in this piece, as ``patient_courses`` does.
 
         ``rows``: a piece with ``patient``, ``rt_start``, ``rt_end`` and ``LINE``; ``who``: its
         patients' numbers, counted from 0 in order of first appearance (null: no patient).
 
         Raises:
-            FileError: as ``treatment_dates``.
+            FileError: as ``patient_courses``.
         """
         given = rows.select("patient", start="rt_start", end="rt_end", line=LINE)
         keys = pl.DataFrame({side: each.of(given[side]) for side, each in self._texts.items()})
@@ -108,58 +124,97 @@ class Courses:
             others = given[conflicting].cast({pl.Categorical: pl.String})
             first = earlier.filter(pl.col("patient").is_in(others["patient"].implode()))
             in_order = pl.concat([new, others]).sort("line", maintain_order=True)
-            treatment_dates(pl.concat([first, in_order]), self._names, file)
-        return treatment_dates(new, self._names, file) if len(unseen) else NO_COURSES
+            patient_courses(pl.concat([first, in_order]), self._columns, file)
+        return patient_courses(new, self._columns, file) if len(unseen) else NO_COURSES
 
 
-def treatment_dates(
-    frame: pl.DataFrame, names: tuple[str, str], file: str, death: str | None = None
-) -> pl.DataFrame:
-    """Return one course per patient, with the columns of ``NO_COURSES``; null: not known.
+def patient_courses(frame: pl.DataFrame, columns: TreatmentColumns, file: str) -> pl.DataFrame:
+    """Return the courses of each patient, with the columns of ``NO_COURSES``; null: not known.
 
-    ``frame``: ``patient``, ``start``, ``end``, with ``death`` also ``died`` (String), and ``line``
-    Int64 of each row (null: it has none). ``names``: the file's start and end columns; ``death``:
-    that of the day of death. Of a start the time of day counts too, unless it is midnight, of an
-    end the date as written, of a partial date of death the last day. Patients are trimmed; rows
-    without one are ignored.
+    ``frame``: ``patient``, ``start``, ``end`` and, if ``columns`` has them, ``died``, ``course``,
+    ``status`` (String), and ``line`` Int64 of each row (null: it has none). Of a start the time of
+    day counts too, unless it is midnight, of an end the date as written, of a partial date of death
+    the last day. Patients are trimmed; rows without one are ignored.
 
     Raises:
         FileError: names the first line of a text that is not a full date (of death: no date), of a
-            patient with two different courses or deaths, or of an end before its start.
+            patient with two different courses or deaths, unless the courses are numbered, or of an
+            end before its start.
     """
-    start, end = names
-    if death is None:
-        frame = frame.with_columns(pl.lit(None, dtype=pl.String).alias("died"))
-    texts = ["patient", "start", "end", "died"]
+    absent = (name for name in _OPTIONAL if name not in frame.columns)
+    frame = frame.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in absent)
+    texts = ["patient", "start", "end", *_OPTIONAL]
     named = frame.with_columns(trimmed(pl.col("patient")).alias("patient"))
     with_patient = named.filter(pl.col("patient").is_not_null()).unique(
         texts, keep="first", maintain_order=True
     )
-    (first, no_start, at), (last, no_end, _) = (_days(with_patient[n]) for n in ("start", "end"))
+    courses = _read(with_patient, columns, file).unique(
+        [*NO_COURSES.columns, "course"], keep="first", maintain_order=True
+    )
+    if columns.course is None:
+        again = courses.filter(~pl.col("patient").is_first_distinct())
+        dates = ", ".join(columns.dates.values())
+        _refuse(again, file, f"other {dates} than before for this patient")
+    else:
+        text = f"expected the courses of a patient as 1, 2, … in {columns.course} by their starts"
+        text += f", at most {MOST_COURSES} and each with a start, and one day of death"
+        _refuse(courses.filter(_misnumbered()), file, text)
+    reversed_ = courses.filter(pl.col("rt_end") < pl.col("rt_start"))
+    _refuse(reversed_, file, f"{columns.end} is before {columns.start}")
+    return courses.select(NO_COURSES.columns)
+
+
+def _misnumbered() -> pl.Expr:
+    """Return which courses have a number that is not their place by starts; none is 1."""
+    number = pl.col("course").fill_null("1").str.to_integer(strict=False)
+    alone = pl.len().over("patient") == 1
+    first, last = (pl.col("rt_start").rank(tie).over("patient") for tie in ("min", "max"))
+    in_order = (number == first) & (number == last) & (number <= MOST_COURSES)
+    is_right = pl.when(alone).then(number == 1).otherwise(in_order)
+    return ~is_right.fill_null(False) | (pl.col("died").n_unique().over("patient") > 1)
+
+
+def _refuse(wrong: pl.DataFrame, file: str, text: str) -> None:
+    """Raise ``FileError`` at the first of the wrong rows, if there are any."""
+    if len(wrong):
+        raise FileError(f"{_place(file, wrong['line'][0])}: {text}")
+
+
+def _read(texts: pl.DataFrame, columns: TreatmentColumns, file: str) -> pl.DataFrame:
+    """Return rows with the columns of ``NO_COURSES``, ``course`` (String) and ``line``.
+
+    Raises:
+        FileError: names the first line of a text that cannot be read.
+    """
+    (first, no_start, at), (last, no_end, _) = (_days(texts[n]) for n in ("start", "end"))
     hour_alone = (
-        first.is_not_null() & at.is_null() & (_length(with_patient["start"]) > _DATE_LENGTH)
+        first.is_not_null() & at.is_null() & (_length(texts["start"]) > _DATE_LENGTH)
     ).fill_null(False)
-    deaths = read_dates(with_patient["died"])
-    wrong = {start: no_start | hour_alone, end: no_end, str(death): deaths["unreadable_date"]}
+    deaths = read_dates(texts["died"])
+    status = texts.select(trimmed(pl.col("status"))).to_series()
+    no_status = ~status.is_in(_STATUSES).fill_null(True)
+    ongoing = (status == "in-progress").fill_null(False)
+    wrong = {
+        columns.start: no_start | hour_alone, columns.end: no_end | (ongoing & last.is_not_null()),
+        str(columns.died): deaths["unreadable_date"], str(columns.status): no_status,
+    }  # fmt: skip
     faults = [(int(w.arg_max() or 0), column) for column, w in wrong.items() if w.any()]
     if faults:
-        place, column = min(faults, key=lambda fault: fault[0])
-        where = _place(f"column {column} of {file}", with_patient["line"][place])
-        accepted = _WITH_MINUTES if column == start and hour_alone[place] else _ACCEPTED
+        at_row, column = min(faults, key=lambda fault: fault[0])
+        accepted = _ACCEPTED
+        if column == columns.start and hour_alone[at_row]:
+            accepted = _WITH_MINUTES
+        elif column == columns.status:
+            accepted = "in-progress, completed, or nothing"
+        elif column == columns.end and not no_end[at_row]:
+            accepted = f"nothing, as {columns.status} says in-progress"
+        where = _place(f"column {column} of {file}", texts["line"][at_row])
         raise FileError(f"{where}: expected {accepted}")
     at = at.set((at == time()).fill_null(False), None)
-    courses = with_patient.select(
-        "patient", "line", rt_start=first, rt_end=last, rt_start_time=at, died=deaths["last"]
-    ).unique(NO_COURSES.columns, keep="first", maintain_order=True)
-    conflicting = courses.filter(~pl.col("patient").is_first_distinct())
-    if len(conflicting):
-        where = _place(file, conflicting["line"][0])
-        other = ", ".join(filter(None, (start, end, death)))
-        raise FileError(f"{where}: other {other} than before for this patient")
-    reversed_ = courses.filter(pl.col("rt_end") < pl.col("rt_start"))
-    if len(reversed_):
-        raise FileError(f"{_place(file, reversed_['line'][0])}: {end} is before {start}")
-    return courses.drop("line")
+    return texts.select(
+        "patient", "line", trimmed(pl.col("course")).alias("course"),
+        rt_start=first, rt_end=last, rt_start_time=at, ongoing=ongoing, died=deaths["last"],
+    )  # fmt: skip
 
 
 def _days(texts: pl.Series) -> tuple[pl.Series, pl.Series, pl.Series]:

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from toxgrade.grading.columns.interning import CachedParser
 from toxgrade.grading.parse import WHITE_SPACE
 
 
@@ -18,9 +19,10 @@ class TrimmedCategories:
     """
 
     def __init__(self) -> None:
-        self._whole = True
-        self._kind = pl.Categorical(pl.Categories.random())
-        self._known = pl.Series(dtype=self._kind)  # By the number of the category.
+        self._whole, kind = True, pl.Categorical(pl.Categories.random())
+        self._trimmed = CachedParser(
+            lambda texts: texts.to_frame("text").select(trimmed(pl.col("text")).cast(kind)), None
+        )
 
     def of(self, column: pl.Series, *, whole: bool) -> pl.Series:
         """Return a Categorical column trimmed, as another one: its categories are on some row.
@@ -31,13 +33,8 @@ class TrimmedCategories:
         self._whole = self._whole and whole
         if not self._whole:
             return column.to_frame().select(trimmed(pl.col(column.name))).to_series()
-        numbers, known = column.to_physical(), len(self._known)
-        highest = numbers.max()
-        if isinstance(highest, int) and highest >= known:
-            new = pl.int_range(known, highest + 1, dtype=pl.UInt32, eager=True)
-            texts = new.cat.to(column.dtype).to_frame("text").select(trimmed(pl.col("text")))
-            self._known = pl.concat([self._known, texts["text"].cast(self._kind)], rechunk=True)
-        return self._known.gather(numbers).alias(column.name)
+        numbers = self._trimmed.numbers(column)
+        return self._trimmed.known["text"].gather(numbers).alias(column.name)
 
 
 def look_alikes(names: pl.Series) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from toxgrade.errors import FileError
+from toxgrade.grading.columns.interning import DictionaryEncoding
 from toxgrade.tabular.declared_cells import as_declared
 from toxgrade.tabular.fill_down import FillDown
 from toxgrade.tabular.identifiers import TrimmedCategories, trimmed
@@ -15,7 +16,7 @@ from toxgrade.tabular.layout import Layout
 from toxgrade.tabular.layouts import recognise
 from toxgrade.tabular.open_file import open_table
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions
-from toxgrade.tabular.spill import DictionaryEncoding, SpilledPieces, SpillFile
+from toxgrade.tabular.spill import SpilledPieces, SpillFile
 from toxgrade.tabular.table import CELL, CHUNK, FILLED, LINE, ROW, Table
 
 _PLACE, _SOURCE = "\x00place", "\x00taken"

@@ -103,30 +103,3 @@ KNOWN = (
     ),
 )  # fmt: skip
 """Every layout that is recognised, in the order in which they are tried."""
-
-
-def death_column(header: Sequence[str]) -> str | None:
-    """Return the column with the day of death of a file with treatment dates, if it has one."""
-    return next((known.death for known in KNOWN if known.death in header), None)
-
-
-def treatment_columns(
-    header: Sequence[str], file: str, options: ReadOptions
-) -> tuple[str, str, str]:
-    """Return the patient, start and end columns of a file with treatment dates.
-
-    Raises:
-        FileError: the file has no layout's columns, or not the declared ones.
-    """
-    mapped = options.columns.columns
-    named = [known.patient for known in KNOWN]
-    patients = [mapped.get("patient", "patient"), *named]
-    patient = next((name for name in patients if name in header), None)
-    declared = [options.treatment] if options.treatment else []
-    of_mapping = (mapped.get("rt_start", "rt_start"), mapped.get("rt_end", "rt_end"))
-    usual = declared or [of_mapping, *(known.treatment for known in KNOWN)]
-    for start, end in usual:
-        if patient is not None and start in header and end in header:
-            return patient, start, end
-    dates = " or ".join(", ".join(pair) for pair in dict.fromkeys(usual))
-    raise FileError(f"{file}: the header needs the columns {' or '.join(named)}, and {dates}")

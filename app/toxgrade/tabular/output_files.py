@@ -22,7 +22,8 @@ from toxgrade.tabular.formulas import without_formulas
 
 _BOUNDS = ("at_least", "at_most")
 _IN_ADAM = {"row": "SRCSEQ"} | dict(sorted(ADAM_NAMES.items(), key=lambda it: it[0] in _BOUNDS))
-"""Our columns with their names there; the bounds are the last."""
+_IN_ADAM["course"] = "APERIOD"
+"""Our columns with their names there; the bounds are the last but for the course."""
 _SUFFIXES = (".csv", ".tsv", ".ndjson", ".parquet")
 _COMPRESSED = (".gz", ".zst")
 STDOUT = Path("-")

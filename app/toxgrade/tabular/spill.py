@@ -1,7 +1,7 @@
 """Temporary files: the pieces of an export, spilled to disk between two passes over it."""
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -9,14 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from toxgrade.errors import FileError
+from toxgrade.grading.columns.interning import DictionaryEncoding
 from toxgrade.tabular.table import Pieces
-
-_MAX_TEXTS = 100_000
-"""Distinct texts up to which a column is encoded: in 10 million rows, patients and values have
-fewer, comments and times of day more."""
-_MIN_REPEATS = 4
-"""How often a text must occur on average for encoding to be less work than texts."""
-_SAMPLE_ROWS = 50_000  # The rows at the beginning by which that is decided.
 
 
 @contextmanager
@@ -59,60 +53,6 @@ class SpillFile:
             if not keep:
                 path.unlink()
             yield frame
-
-
-class DictionaryEncoding:
-    """Encodes the columns of an export as Categorical where their texts repeat; others stay String.
-
-    Encoding a text costs 12 ns per row, once; after that it is compared, spilled and written as a
-    number (13 ns to write), where a String is read, hashed and written each time (27 ns to write).
-    """
-
-    def __init__(self, columns: Iterable[str]) -> None:
-        # Series without rows keep the Categories alive: polars drops those that no series uses.
-        self._empty = {
-            name: pl.Series(dtype=pl.Categorical(pl.Categories.random())) for name in columns
-        }
-        self._strings: set[str] | None = None  # Decided by the first piece.
-
-    def encode(self, piece: pl.DataFrame) -> pl.DataFrame:
-        """Return ``piece`` (String) with Categorical columns, except those that were found not to
-        repeat: once a column is String it stays so.
-        """
-        if self._strings is None:
-            self._strings = _hardly_repeating(piece.head(_SAMPLE_ROWS))
-        coded = piece.with_columns(
-            pl.col(name).cast(empty.dtype)
-            for name, empty in self._empty.items()
-            if name not in self._strings
-        )
-        for column in coded.select(pl.col(pl.Categorical)):
-            name, highest = column.name, column.to_physical().max()
-            self._empty[name] = column.head(0)
-            if isinstance(highest, int) and highest >= _MAX_TEXTS:
-                self._strings.add(name)
-        return coded.with_columns(piece.select(self._strings))
-
-    def to_numbers(self, coded: pl.DataFrame) -> pl.DataFrame:
-        """Return an encoded piece with its Categorical columns as their numbers (UInt32)."""
-        return coded.with_columns(pl.col(pl.Categorical).to_physical())
-
-    def decode(self, numbers: pl.DataFrame) -> pl.DataFrame:
-        """Return ``numbers`` as texts: Categorical, or String in columns found not to repeat."""
-        strings = self._strings or ()
-        return numbers.with_columns(
-            pl.col(name).cat.to(empty.dtype).cast(pl.String if name in strings else empty.dtype)
-            for name, empty in self._empty.items()
-            if numbers[name].dtype == pl.UInt32
-        )
-
-
-def _hardly_repeating(piece: pl.DataFrame) -> set[str]:
-    """Return the columns whose texts repeat too rarely; none of a piece shorter than the sample."""
-    if len(piece) < _SAMPLE_ROWS:
-        return set()
-    distinct = piece.select(pl.all().n_unique()).row(0, named=True)
-    return {name for name, texts in distinct.items() if texts * _MIN_REPEATS > len(piece)}
 
 
 class SpilledPieces:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from toxgrade.cohort.definition import Scope
 from toxgrade.cohort.table_report import CountedRow, TableReport
 from toxgrade.demo import STUDY
-from toxgrade.grading.columns.grader import grade_rows
+from toxgrade.grading.columns.patient import grade_rows
 from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course

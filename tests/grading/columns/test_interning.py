@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from toxgrade.grading.columns.spellings import CachedParser, TextIndex
+from toxgrade.grading.columns.interning import CachedParser, TextIndex
 
 
 def _read(parser: CachedParser, texts: Sequence[str | None]) -> list[object]:

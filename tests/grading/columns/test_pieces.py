@@ -9,57 +9,56 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.grading import strategies
-from tests.grading.columns.test_grader import COURSES, GRADERS, Rows, one_by_one
-from toxgrade.grading.columns import cases
-from toxgrade.grading.columns.grader import ColumnGrader
+from tests.grading.columns.test_patient import GRADERS, Courses, Rows, frame_of, one_by_one
+from toxgrade.grading.columns import grader
 from toxgrade.grading.columns.output import FOR_COUNTING
+from toxgrade.grading.columns.patient import ColumnGrader
 from toxgrade.grading.parse import COLUMNS
+from toxgrade.grading.result import Course
 from toxgrade.grading.rules import Rules
 
-_COURSE = (date(2011, 1, 24), date(2011, 3, 9))
+_COURSE: Courses = {"P1": [Course(date(2011, 1, 24), date(2011, 3, 9))]}
 
 
 def pieces(
-    rows: Rows, course: tuple[date | None, date | None], rules: Rules, size: int
+    rows: Rows, courses: Courses, rules: Rules, size: int
 ) -> tuple[ColumnGrader, list[pl.DataFrame]]:
     """Return the grader and ``rows`` graded in pieces of ``size``."""
     frame = pl.DataFrame(list(rows), schema=dict.fromkeys(COLUMNS, pl.String))
-    courses = pl.DataFrame(
-        [(patient, *course) for patient in ("P1", "P2")],
-        schema={"patient": pl.String, "rt_start": pl.Date, "rt_end": pl.Date}, orient="row",
-    )  # fmt: skip
-    columns = ColumnGrader(GRADERS.for_rules(rules), rules.window, courses)
+    columns = ColumnGrader(GRADERS.for_rules(rules), rules.window, frame_of(courses))
     places = range(0, len(frame), size)
     parts = [frame[place : place + size] for place in places]
     read = [
         columns.read(part, columns.number(part["patient"]), place)
         for part, place in zip(parts, places, strict=True)
     ]
+    columns.settle(lambda: zip(read, parts, strict=True))
     return columns, [columns.grade(*each) for each in zip(read, parts, places, strict=True)]
 
 
 def in_pieces(
-    rows: Rows, course: tuple[date | None, date | None], rules: Rules, size: int, most: int
+    rows: Rows, courses: Courses, rules: Rules, size: int, most: int
 ) -> list[tuple[object, ...]]:
     """Return ``rows`` graded in pieces of ``size``; after ``most`` cases they are dropped."""
-    with patch.object(cases, "_MAX_CASES", most):
-        _, graded = pieces(rows, course, rules, size)
-    return pl.concat(graded).drop(FOR_COUNTING).rows()
+    with patch.object(grader, "_MAX_CASES", most):
+        _, graded = pieces(rows, courses, rules, size)
+    found = pl.concat(graded)
+    return found.drop(FOR_COUNTING).with_columns(found["course"]).rows()
 
 
 @settings(max_examples=30, deadline=None)
 @given(
     rows=strategies.exports(),
-    course=st.sampled_from(COURSES),
+    courses=st.fixed_dictionaries(dict.fromkeys(strategies.PATIENTS, strategies.courses())),
     edition=st.sampled_from(list(strategies.CRITERIA.editions)),
     size=st.integers(1, 4),
     most=st.sampled_from([0, 3, 1000]),
 )
 def test_pieces_change_nothing(
-    rows: Rows, course: tuple[date | None, date | None], edition: str, size: int, most: int
+    rows: Rows, courses: Courses, edition: str, size: int, most: int
 ) -> None:
     rules = Rules(edition=edition)
-    assert in_pieces(rows, course, rules, size, most) == one_by_one(rows, course, rules)
+    assert in_pieces(rows, courses, rules, size, most) == one_by_one(rows, courses, rules)
 
 
 @pytest.mark.parametrize("most", [0, 1000])

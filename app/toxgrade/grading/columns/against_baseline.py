@@ -10,17 +10,17 @@ import polars as pl
 from toxgrade.criteria.model import Condition
 from toxgrade.grading.abnormal_baseline import abnormal_side, asked_side
 from toxgrade.grading.against_baseline import outcome
-from toxgrade.grading.columns.baselines import Baselines
 from toxgrade.grading.columns.by_group import grade_groups, grade_one_by_one, scatter
-from toxgrade.grading.columns.cases import Cases
 from toxgrade.grading.columns.chosen_baselines import ChosenBaselines
-from toxgrade.grading.columns.comparisons import met_by_range
-from toxgrade.grading.columns.kernel import GRADED
+from toxgrade.grading.columns.grader import Cases
+from toxgrade.grading.columns.limits import met_by_range
 from toxgrade.grading.columns.lookup_tables import REASON_CODES
 from toxgrade.grading.columns.output import FLAG_BITS, flag_bit, flags_of_grade
+from toxgrade.grading.columns.patient_baselines import Baselines
+from toxgrade.grading.columns.study_ranges import StudyRanges
+from toxgrade.grading.columns.verdicts import GRADED
 from toxgrade.grading.flags import Flag, Reason
 from toxgrade.grading.grader import REFERENCE_RANGE_ONLY, TermGrader
-from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.result import LabResult
 
 _OUTCOME = [*GRADED, "flags", "baseline_grade", "worse"]
@@ -33,8 +33,11 @@ _NO_BASELINE = REASON_CODES[Reason.MISSING_BASELINE]
 class Comparison:
     """Compares the tests of an export with their baselines, once all of these are known."""
 
-    def __init__(self, grader: TermGrader, cases: Cases, baselines: Baselines) -> None:
+    def __init__(
+        self, grader: TermGrader, cases: Cases, baselines: Baselines, ranges: StudyRanges
+    ) -> None:
         self._grader, self._cases, self._baselines = grader, cases, baselines
+        self._ranges = ranges
         self._sides = pl.DataFrame(
             {
                 "side": [abnormal_side(term) for term in grader.edition.terms],
@@ -69,7 +72,7 @@ class Comparison:
         concerned = (tests["compares"] & ~tests["before_start"]).arg_true()
         if not len(concerned):
             return tests.with_columns(_worse(), _baseline_grade())
-        part = tests.select("at", "test", "who", "term", "b_at_least", "b_at_most")[concerned]
+        part = tests.select("at", "test", "course", "term", "b_at_least", "b_at_most")[concerned]
         part = part.hstack([self._chosen.find(part) if b is None else b[concerned]])
         alone = part["b"].is_null()
         tests = self._without_baseline(tests, part.filter(alone), concerned.filter(alone), rows)
@@ -143,9 +146,9 @@ class Comparison:
         self, tests: pl.DataFrame, rows: pl.DataFrame
     ) -> Iterator[tuple[LabResult, int | None, LabResult | None]]:
         """Return result, term and baseline of each test, parsed from their texts."""
-        texts = rows[tests["at"]].select(COLUMNS).iter_rows(named=True)
+        results = self._ranges.results(rows[tests["at"]])
         baselines = self._chosen.as_written(tests["b"])
-        return zip(map(lab_result, texts), tests["term"], baselines, strict=True)
+        return zip(results, tests["term"], baselines, strict=True)
 
 
 def _baseline_grade() -> pl.Expr:

@@ -4,9 +4,8 @@ Whatever is decided there by exact fractions or by texts is decided here by them
 between candidates that are still tied.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
 
 import polars as pl
 
@@ -14,16 +13,13 @@ from toxgrade.grading.baseline_selection import MOST_CHOICES, UPWARDS
 from toxgrade.grading.columns.parse import COMPARATORS
 
 KEY = "key"
-"""The column of one number for a patient and a term: patient x number of terms + term."""
+"""The column of one number for a course and a term: course x number of terms + term."""
 
-Candidate = Mapping[str, Any]
-"""The columns of one candidate."""
+Canonical = Callable[[pl.DataFrame], list[Fraction]]
+"""A function that returns each candidate's number in the analyte's canonical unit."""
 
-Canonical = Callable[[Candidate], Fraction]
-"""A function that returns a candidate's number in the analyte's canonical unit."""
-
-Written = Callable[[Candidate], tuple[str, ...]]
-"""A function that returns what ``as_written`` of ``grading/baseline_selection.py`` does."""
+Written = Callable[[pl.Series], list[tuple[str, ...]]]
+"""A function that returns what ``as_written`` of the plain grader does, of each case."""
 
 _UPWARDS = [UPWARDS.index(sign) for sign in COMPARATORS]
 _TEXTS = ["collected", "source_id", "identity", "b_row"]
@@ -41,7 +37,8 @@ def no_candidates() -> pl.DataFrame:
     """
     return pl.DataFrame(
         schema={
-            KEY: pl.Int64, "declared": pl.Boolean, "time": pl.Time, "high": pl.Boolean,
+            KEY: pl.Int64, "carried": pl.Boolean, "declared": pl.Boolean,
+            "time": pl.Time, "high": pl.Boolean,
             "day": pl.Date, "worst": pl.Int32, "number": pl.Int64, "case": pl.UInt32,
             "collected": pl.String, "source_id": pl.String, "identity": pl.Int64, "b_row": pl.Int64,
             "b_at_least": pl.Int8, "b_at_most": pl.Int8, "b_one_by_one": pl.Boolean,
@@ -52,8 +49,16 @@ def no_candidates() -> pl.DataFrame:
     )  # fmt: skip
 
 
+def own_ones(candidates: pl.DataFrame) -> pl.DataFrame:
+    """Return the candidates of each course's own; those of other courses only where it has none."""
+    if not candidates["carried"].any():
+        return candidates
+    return candidates.filter(~pl.col("carried") | pl.col("carried").all().over(KEY))
+
+
 def last_days(candidates: pl.DataFrame) -> pl.DataFrame:
     """Return candidates of the last day, and declared ones of the last day with a declared one."""
+    candidates = own_ones(candidates)
     day = pl.col("day")
     last = day == day.max().over(KEY)
     if candidates["declared"].any():
@@ -98,9 +103,9 @@ def other_choices(last: pl.DataFrame, chosen: pl.DataFrame, written: Written) ->
     different = different.filter(~different.select(_ALONE).to_series())
     if not len(different):
         return different
-    texts = {one["case"]: written(one) for one in different.iter_rows(named=True)}
-    numbers = {text: number for number, text in enumerate(dict.fromkeys(texts.values()))}
-    content = pl.Series([numbers[texts[case]] for case in different["case"]], dtype=pl.Int64)
+    texts = written(different["case"])
+    numbers = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+    content = pl.Series([numbers[text] for text in texts], dtype=pl.Int64)
     different = different.with_columns(content.alias("content"))
     own = chosen.join(different, on=[KEY, "case"]).select(KEY, "content")
     others = different.join(own, on=[KEY, "content"], how="anti").unique([KEY, "content"])
@@ -129,7 +134,7 @@ def _first_written(candidates: pl.DataFrame, written: Written) -> pl.DataFrame:
     alike = candidates.select(one_case).to_series()
     first: dict[int, tuple[str, ...]] = {}
     otherwise = candidates.filter(~alike)
-    texts = [written(one) for one in otherwise.iter_rows(named=True)]
+    texts = written(otherwise["case"])
     for key, text in zip(otherwise[KEY], texts, strict=True):
         first[key] = min(text, first.get(key, text))
     chosen = [text == first[key] for key, text in zip(otherwise[KEY], texts, strict=True)]
@@ -144,7 +149,7 @@ def _highest(candidates: pl.DataFrame, rank: pl.Expr) -> pl.DataFrame:
 
 def _worst(candidates: pl.DataFrame, canonical: Canonical) -> pl.DataFrame:
     """Return each key's candidates of the worst number, compared one by one as exact fractions."""
-    numbers = [canonical(one) for one in candidates.iter_rows(named=True)]
+    numbers = canonical(candidates)
     signs = candidates["high"].replace_strict({True: 1, False: -1}, return_dtype=pl.Int8)
     worst: dict[int, Fraction] = {}
     ranks = [number * sign for number, sign in zip(numbers, signs, strict=True)]

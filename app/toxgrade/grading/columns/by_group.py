@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from toxgrade.grading.columns.kernel import GRADED, grade_group
 from toxgrade.grading.columns.lookup_tables import REASON_CODES
 from toxgrade.grading.columns.output import FLAG_BITS
 from toxgrade.grading.columns.slots import Group, column_of
+from toxgrade.grading.columns.verdicts import GRADED, grade_group
 from toxgrade.grading.grader import Baseline, TermGrader
 from toxgrade.grading.result import LabResult
 

@@ -1,6 +1,6 @@
 """The chosen baselines of an export: the rule of ``grading/patient_baselines.py`` on columns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import polars as pl
@@ -8,15 +8,14 @@ import polars as pl
 from toxgrade.grading.baseline_selection import as_written
 from toxgrade.grading.columns.baseline_selection import (
     KEY,
-    Candidate,
     choose,
     declared_otherwise,
     last_ones,
     other_choices,
 )
 from toxgrade.grading.columns.parse import SCALE
+from toxgrade.grading.columns.study_ranges import StudyRanges
 from toxgrade.grading.digits import without_noise
-from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.units import Names, UnitKeys
 
@@ -38,7 +37,7 @@ def no_undated() -> pl.DataFrame:
 
 
 class ChosenBaselines:
-    """The baseline of each patient and term, and what it may be instead.
+    """The baseline of each course and term, and what it may be instead.
 
     A chosen one has ``b_row`` (its row number), ``b_at_least`` and ``b_at_most`` by the limits of
     normal, its value (null: not comparable) with comparator and unit, whether it was beyond its own
@@ -54,7 +53,9 @@ class ChosenBaselines:
         compares: Sequence[bool],
         units: UnitKeys,
         names: Names,
+        ranges: StudyRanges,
     ) -> None:
+        self._ranges = ranges
         self._terms, self._texts, self._units, self._names = len(compares), texts, units, names
         last = last_ones(candidates)
         chosen = choose(last, self._canonical, self._written)
@@ -76,7 +77,7 @@ class ChosenBaselines:
         self._ambiguous = list[int]()
 
     def _keys(self, tests: pl.DataFrame) -> pl.Series:
-        return tests.select(pl.col("who") * self._terms + pl.col("term")).to_series()
+        return tests.select(pl.col("course") * self._terms + pl.col("term")).to_series()
 
     def add_bounds(self, tests: pl.DataFrame) -> pl.DataFrame:
         """Add to every test whether it ``is_baseline`` and the bounds of its baseline.
@@ -114,7 +115,7 @@ class ChosenBaselines:
 
     @property
     def undecided(self) -> pl.Series:
-        """Return the patients of whom only later grades say whether the choice matters."""
+        """Return the courses of which only later grades say whether the choice matters."""
         grades = self._choices.with_columns(
             _decided(self._baselines).gather(self._choices["b"]).alias("grade")
         )
@@ -140,10 +141,16 @@ class ChosenBaselines:
 
     def as_written(self, b: pl.Series) -> list[LabResult | None]:
         """Return baselines parsed from the texts of their cases; None where there is none."""
-        cases = self._baselines["case"].gather(b)
-        every = cases.drop_nulls().unique()
-        parsed = dict(zip(every, self._parsed(every), strict=True))
+        return self._results(self._baselines["case"].gather(b))
+
+    def _results(self, cases: pl.Series) -> list[LabResult | None]:
+        parsed = dict(self._by_case(cases))
         return [None if case is None else parsed[case] for case in cases]
+
+    def _by_case(self, cases: pl.Series) -> Iterator[tuple[int, LabResult]]:
+        """Yield each of ``cases`` once, parsed from its texts."""
+        every = cases.drop_nulls().unique()
+        return zip(every, self._parsed(every), strict=True)
 
     def _parsed(self, cases: pl.Series) -> list[LabResult]:
         """Return a result of each case, parsed from its texts; its date and declaration are of any.
@@ -153,10 +160,10 @@ class ChosenBaselines:
         if not len(cases):
             return []
         at = self._texts["case"].search_sorted(cases)
-        return [lab_result(row) for row in self._texts[at].select(COLUMNS).iter_rows(named=True)]
+        return list(self._ranges.results(self._texts[at]))
 
     def add_numbers(self, tests: pl.DataFrame) -> pl.DataFrame:
-        """Add to every test the numbers of its baseline, as ``kernel.grade_group`` needs them.
+        """Add to every test the numbers of its baseline, as ``verdicts.grade_group`` needs them.
 
         The baseline in the value's own unit is ``baseline`` x ``b_times`` / ``v_times``, exactly.
         """
@@ -176,23 +183,22 @@ class ChosenBaselines:
             pairs.hstack(times), on=units, how="left", nulls_equal=True, maintain_order="left"
         )
 
-    def _canonical(self, candidate: Candidate) -> Fraction:
-        """Return a candidate's number in its analyte's canonical unit; 0 if the unit is unknown."""
-        unit, number = candidate["baseline_unit"], candidate["number"]
-        if unit is None:
-            return Fraction(0)
-        if number is not None:
-            return Fraction(number, SCALE) * self._units.factor(unit)
-        value = self._result(candidate).value
-        assert value is not None, "it is a number"
-        return Fraction(without_noise(value.number)) * self._units.factor(unit)
+    def _canonical(self, candidates: pl.DataFrame) -> list[Fraction]:
+        """Return each number in its analyte's canonical unit; 0 if the unit is unknown."""
+        units, numbers = candidates["baseline_unit"], candidates["number"]
+        as_text = candidates["case"].set(numbers.is_not_null() | units.is_null(), None)
+        found = []
+        for unit, number, result in zip(units, numbers, self._results(as_text), strict=True):
+            exact = Fraction(0 if number is None else number, SCALE)
+            if result is not None:
+                assert result.value is not None, "it is a number"
+                exact = Fraction(without_noise(result.value.number))
+            found.append(Fraction(0) if unit is None else exact * self._units.factor(unit))
+        return found
 
-    def _written(self, candidate: Candidate) -> tuple[str, ...]:
-        return as_written(self._result(candidate), self._names)
-
-    def _result(self, candidate: Candidate) -> LabResult:
-        (result,) = self._parsed(pl.Series([candidate["case"]]))
-        return result
+    def _written(self, cases: pl.Series) -> list[tuple[str, ...]]:
+        texts = {case: as_written(one, self._names) for case, one in self._by_case(cases)}
+        return [texts[case] for case in cases]
 
 
 def _decided(baselines: pl.DataFrame) -> pl.Series:

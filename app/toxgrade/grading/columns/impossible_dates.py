@@ -1,4 +1,4 @@
-"""Dates that cannot be, by column: ``grading/impossible_dates.py`` for one course per row."""
+"""Dates that cannot be, by column: ``grading/impossible_dates.py`` for many rows."""
 
 import polars as pl
 
@@ -17,20 +17,24 @@ def likely_days() -> list[pl.Expr]:
     return [(first - DECADES).alias("likely_from"), (last + DECADES).alias("likely_until")]
 
 
-def far_from_treatment(read: pl.DataFrame, patients: pl.DataFrame) -> pl.Series | None:
+def far_from_treatment(read: pl.DataFrame, courses: pl.DataFrame, most: int) -> pl.Series | None:
     """Return ``is_far_from_treatment`` of rows with ``first``, ``last`` and ``who``; None: of none.
 
-    ``patients``: by number, with ``likely_days``; the strictest of them show that no row of a usual
-    piece is far from any course.
+    ``courses``: ``most`` of each patient, by number, with ``likely_days``; the strictest of them
+    show that no row of a usual piece is far from any course.
     """
-    earliest, latest = patients["likely_from"].max(), patients["likely_until"].min()
+    earliest, latest = courses["likely_from"].max(), courses["likely_until"].min()
     if latest is None or not len(read):
         return None
     if not ((read["first"] > latest).any() or (read["last"] < earliest).any()):
         return None
-    own = patients.select("likely_from", "likely_until")[read["who"]]
-    beyond = (read["first"] > own["likely_until"]) | (read["last"] < own["likely_from"])
-    return beyond.fill_null(False)
+    first, far = read["who"].cast(pl.Int64) * most, list[pl.Series]()
+    for place in range(most):
+        own = courses.select("likely_from", "likely_until")[first + place]
+        far.append((read["first"] > own["likely_until"]) | (read["last"] < own["likely_from"]))
+    beyond = pl.DataFrame({str(place): one for place, one in enumerate(far)})
+    every, some = pl.all_horizontal(pl.all().fill_null(True)), pl.any_horizontal(pl.all())
+    return beyond.select((every & some.fill_null(False)).alias("far")).to_series()
 
 
 def flag_unlikely(tests: pl.DataFrame, far: pl.Series) -> pl.DataFrame:
@@ -41,13 +45,11 @@ def flag_unlikely(tests: pl.DataFrame, far: pl.Series) -> pl.DataFrame:
     )
 
 
-def after_death(rows: pl.DataFrame, read: pl.DataFrame, patients: pl.DataFrame) -> pl.Series | None:
+def after_death(rows: pl.DataFrame, read: pl.DataFrame, died: pl.Series) -> pl.Series | None:
     """Return ``is_after_death`` of rows; None: of no patient the day of death is known.
 
-    ``rows`` has ``status``, ``read`` has ``first`` and ``who``; ``patients``, by number, may have
-    ``died``.
+    ``rows`` has ``status``, ``read`` has ``first`` and ``who``; ``died`` is by patient's number.
     """
-    if "died" not in patients.columns or not patients["died"].count():
+    if not died.count():
         return None
-    died = patients["died"]
     return (read["first"] > died.gather(read["who"])).fill_null(False) & ~is_withdrawn(rows)

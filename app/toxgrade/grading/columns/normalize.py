@@ -5,9 +5,10 @@ from typing import get_args
 
 import polars as pl
 
+from toxgrade.grading.columns.interning import CachedParser
 from toxgrade.grading.columns.lookup_tables import REASON_CODES
 from toxgrade.grading.columns.output import flag_bit
-from toxgrade.grading.columns.spellings import CachedParser
+from toxgrade.grading.columns.study_ranges import RANGE
 from toxgrade.grading.flags import Flag, Reason
 from toxgrade.grading.indicators import Indicator, read_indicator
 from toxgrade.grading.normalize import Implausible
@@ -24,8 +25,9 @@ _INDICATORS: dict[Indicator | None, int] = {"normal": _NORMAL, "high": _HIGH, "l
 
 
 def as_strings(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return ``COLUMNS`` of rows as String."""
-    return rows.select(pl.col(COLUMNS).cast(pl.String))
+    """Return ``COLUMNS`` of rows as String, and ``RANGE`` if they have it."""
+    ranges = [RANGE] if RANGE in rows.columns else []
+    return rows.select(pl.col(COLUMNS).cast(pl.String), *ranges)
 
 
 def is_declared(rows: pl.DataFrame) -> pl.Series:

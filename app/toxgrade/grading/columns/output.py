@@ -16,8 +16,9 @@ FLAG_BITS = {
     flag: 1 << place
     for place, flag in enumerate(flag for flag in Flag if flag not in _NOT_OF_GRADING)
 }
-FOR_COUNTING = ("who", "last", "unplaced", "may_be_acute", "may_be_late", "after_start")
-"""The columns that only reductions of graded rows read; no file or frame of grades has them."""
+FOR_COUNTING = ("who", "course", "last", "unplaced", "may_be_acute", "may_be_late", "after_start")
+"""The columns for reductions of graded rows; of them a file has only ``course``, where it is told
+which courses patients had."""
 _GRADES = 6  # The grades are 0 to 5.
 
 
@@ -102,7 +103,7 @@ def to_output(tests: pl.DataFrame, terms: Sequence[Term]) -> pl.DataFrame:
 
 
 _COMPUTED = tuple(name for name in FILE_COLUMNS if name != "edition")  # One for the whole frame.
-_OF_GRADE = (*(n for n in _COMPUTED if n not in ("term", "reason", "phase")), "last")
+_OF_GRADE = (*(n for n in _COMPUTED if n not in ("term", "reason", "phase")), "course", "last")
 
 
 def refuse(graded: pl.DataFrame, refused: pl.Series, reason: Reason) -> pl.DataFrame:

@@ -6,10 +6,8 @@ import polars as pl
 
 from toxgrade.grading.phase import Window
 from toxgrade.grading.result import Phase
-from toxgrade.grading.unplaced import Unplaced
 
 PHASE_TYPE = pl.Enum(get_args(Phase))
-UNPLACED_TYPE = pl.Enum([cause.value for cause in Unplaced])
 
 
 def last_acute_days(window: Window) -> pl.Expr:
@@ -44,7 +42,7 @@ def place_columns(
     unknown = phase.is_null() & agrees & first.is_not_null() & pl.col("rt_start").is_not_null()
     day = pl.when(first == last).then(first) if partial else first
     return [
-        pl.when(agrees).then(phase).fill_null(_phase_text("unknown")).alias("phase"),
+        pl.when(agrees).then(phase).fill_null(phase_text("unknown")).alias("phase"),
         treated.alias("on_treatment"),
         (day - pl.col("rt_end")).dt.total_days().cast(pl.Int32).alias("days_from_end"),
         unknown.alias("no_radiotherapy_end"),
@@ -77,24 +75,8 @@ def possible_columns(window: Window, until: pl.Expr | None = None) -> list[pl.Ex
     ]
 
 
-def why_unplaced() -> pl.Expr:
-    """Return ``why_unplaced`` as an expression (Enum), null where the phase is known.
-
-    Reads the columns that ``place_columns`` reads and gives.
-    """
-    causes = (
-        (Unplaced.NO_TREATMENT_DATES, pl.col("rt_start").is_null() & pl.col("rt_end").is_null()),
-        (Unplaced.NO_DATE, pl.col("first").is_null()),
-        (Unplaced.NO_END_OF_TREATMENT, pl.col("no_radiotherapy_end")),
-        (Unplaced.NO_START_OF_TREATMENT, pl.col("first") == pl.col("last")),
-        (Unplaced.DATE_TOO_COARSE, pl.lit(True)),
-    )
-    found = [pl.when(met).then(pl.lit(cause, dtype=UNPLACED_TYPE)) for cause, met in causes]
-    unknown = pl.col("phase") == _phase_text("unknown")
-    return pl.when(unknown).then(pl.coalesce(found))
-
-
-def _phase_text(phase: Phase) -> pl.Expr:
+def phase_text(phase: Phase) -> pl.Expr:
+    """Return a phase as an expression (Enum)."""
     return pl.lit(phase, dtype=PHASE_TYPE)
 
 
@@ -109,11 +91,11 @@ def _phases(day: pl.Expr, window: Window, until: pl.Expr) -> pl.Expr:
         late = end.is_not_null() & (day > until)
     return (
         pl.when(day <= start)
-        .then(_phase_text("pre_treatment"))
+        .then(phase_text("pre_treatment"))
         .when(acute)
-        .then(_phase_text("acute"))
+        .then(phase_text("acute"))
         .when(late)
-        .then(_phase_text("late"))
+        .then(phase_text("late"))
     )
 
 

@@ -1,6 +1,4 @@
-"""Interning: each text of a column, and each spelling of an analyte, is parsed only once."""
-
-from collections.abc import Callable
+"""Spellings of an analyte with its units and limits: each is parsed only once."""
 
 import polars as pl
 
@@ -28,71 +26,6 @@ _TEST = {
     "combination": pl.Int32, "term": pl.Int16,
     **dict.fromkeys(("own_group", "own_row", "full_group", "full_row"), pl.Int32),
 }  # fmt: skip
-
-
-class TextIndex:
-    """Numbers for the texts of a column, from 0 in order of appearance.
-
-    A String column takes one look-up in a hash table per row; a Categorical column keeps its own
-    numbers, at no cost.
-    """
-
-    def __init__(self) -> None:
-        self._empty: pl.Series | None = None  # It keeps the numbers alive in polars.
-
-    def of(self, texts: pl.Series) -> pl.Series:
-        """Return the number of each text (UInt32; null for null).
-
-        ``texts`` is String, or Categorical if each of its categories is on a row of some piece.
-        """
-        if self._empty is None and not isinstance(texts.dtype, pl.Categorical):
-            self._empty = pl.Series(dtype=pl.Categorical(pl.Categories.random()))
-        categorical = texts if self._empty is None else texts.cast(self._empty.dtype)
-        self._empty = categorical.head(0)
-        return categorical.to_physical()
-
-    def texts(self, first: int, end: int) -> pl.Series:
-        """Return the texts with the numbers from ``first`` up to, not including, ``end``."""
-        assert self._empty is not None, "none was met"
-        numbers = pl.int_range(first, end, dtype=pl.UInt32, eager=True)
-        return numbers.cat.to(self._empty.dtype).cast(pl.String)
-
-
-class CachedParser:
-    """A parser that parses each text of a column once.
-
-    An export of millions of rows has some thousand days and some ten thousand patients.
-
-    ``read`` returns a frame with one row for each text of a String column; ``known`` is what it
-    returned so far, by number. After more than ``most`` texts numbering starts again; with None it
-    never does, and no text ever changes its number.
-    """
-
-    def __init__(
-        self, read: Callable[[pl.Series], pl.DataFrame], most: int | None = 500_000
-    ) -> None:
-        self._read, self._most = read, most
-        self._restart()
-
-    def _restart(self) -> None:
-        self._numbers = TextIndex()
-        self.known = self._read(pl.Series(dtype=pl.String))
-
-    def numbers(self, texts: pl.Series) -> pl.Series:
-        """Return the number of each text, as ``TextIndex.of``; it is valid until the next call."""
-        if self._most is not None and len(self.known) > self._most:
-            self._restart()
-        numbers = self._numbers.of(texts)
-        highest = numbers.max()
-        if isinstance(highest, int) and highest >= len(self.known):
-            new = self._read(self._numbers.texts(len(self.known), highest + 1))
-            self.known = pl.concat([self.known, new], rechunk=True)
-        return numbers
-
-
-def text_index() -> CachedParser:
-    """Return a parser that keeps each text as ``text`` under a number that never changes."""
-    return CachedParser(lambda texts: pl.DataFrame({"text": texts}), most=None)
 
 
 class Spellings:

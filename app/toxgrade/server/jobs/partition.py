@@ -13,7 +13,7 @@ from typing import NamedTuple
 import polars as pl
 
 from toxgrade.errors import FileError
-from toxgrade.grading.columns.spellings import text_index
+from toxgrade.grading.columns.interning import text_index
 from toxgrade.server.jobs.chunk import whole_rows
 from toxgrade.tabular.courses import NO_COURSES, Courses, read_patients
 from toxgrade.tabular.idle_options import refuse_idle
@@ -82,6 +82,9 @@ class Partition:
         tables, courses = export.tables, NO_COURSES
         if patients is not None:
             table, courses = read_patients(patients, self._reading, folder, tables[0])
+            if courses["patient"].is_duplicated().any():
+                text = "a patient's later courses are recorded by PUT …/patients/{patient}"
+                raise FileError(f"{table.name}: {text}; send the first ones here")
             tables = (*tables, table)
         refuse_idle(self._reading, tables, export.layout)
         return courses
@@ -99,7 +102,8 @@ class Partition:
 
         The columns are ``row`` and ``line`` Int64 (from 1; a wide export repeats them), ``given``
         Struct (the input columns), ``read`` Struct of String (``mapping.OURS`` without the
-        treatment dates), ``rt_start``, ``rt_end`` and ``died`` Date, ``rt_start_time`` Time.
+        treatment dates), ``rt_start``, ``rt_end`` and ``died`` Date, ``rt_start_time`` Time,
+        ``ongoing`` Boolean.
         """
         part, waiting = chunk // _CHUNKS_PER_PART, list[pl.DataFrame]()
         paths = self._folder.glob(f"part-{part}-*.parquet")
@@ -113,8 +117,9 @@ class Partition:
 
     def _rows(self, part: Path, chunk: int) -> pl.DataFrame:
         rows = pl.scan_parquet(part).filter(pl.col("chunk") == chunk).collect()
-        # It was cut before patients files told of deaths, or treatment of its time.
-        for name, kind in (("died", pl.Date), ("rt_start_time", pl.Time)):
+        # It was cut before patients files told of deaths, or treatment of its time and status.
+        later = {"died": pl.Date, "rt_start_time": pl.Time, "ongoing": pl.Boolean}
+        for name, kind in later.items():
             if name not in rows.columns:
                 rows = rows.with_columns(pl.lit(None, dtype=kind).alias(name))
         return rows.sort("row", maintain_order=True).drop("chunk")

@@ -145,9 +145,10 @@ class ChunkRows:
 
     def _row(
         self, texts: Texts, start: date | None, end: date | None, at: time | None,
-        died: date | None,
+        ongoing: bool | None, died: date | None,
     ) -> _Row:  # fmt: skip
-        courses = (Course(start, end, start_time=at),) if start or end else ()
+        course = Course(start, end, ongoing=bool(ongoing), start_time=at)
+        courses = (course,) if start or end else ()
         lab = lab_result(texts)
         refused = refusal(texts, lab, courses, died)
         if refused is None:
@@ -177,7 +178,7 @@ class ChunkRows:
         patient.refused |= dict.fromkeys(twice, Refusal("source_id", "two-contents"))
 
 
-_DAYS = ("rt_start", "rt_end", "rt_start_time", "died")
+_DAYS = ("rt_start", "rt_end", "rt_start_time", "ongoing", "died")
 
 
 def _refused_alone(numbers: pl.Series, rows: list[_Row]) -> list[int]:

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.grading.strategies import ODD_VALUES
 from toxgrade.errors import ParseError
-from toxgrade.grading.columns.parse import read_dates
-from toxgrade.grading.parse import ACCEPTED_DATE, read_collected
+from toxgrade.grading.columns.parse import COMPARATORS, SCALE, read_column, read_dates
+from toxgrade.grading.digits import without_noise
+from toxgrade.grading.parse import ACCEPTED_DATE, read_collected, read_value
 
 Days = tuple[date, date, time | None]
 
@@ -170,3 +172,26 @@ def test_column_names_and_types() -> None:
     assert {column.name: column.dtype for column in columns} == {
         "first": pl.Date, "last": pl.Date, "time": pl.Time, "unreadable_date": pl.Boolean,
     }  # fmt: skip
+
+
+_NUMBERS = st.sampled_from(ODD_VALUES) | st.decimals(0, 1000, places=7).map(str) | st.text(NASTY)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.builds("{}{}".format, st.sampled_from(["", "<", ">= "]), _NUMBERS), min_size=1))
+def test_values_equal_one_by_one(texts: list[str]) -> None:
+    found = read_column(pl.Series(texts), read_value)
+    for at, text in enumerate(texts):
+        if not text.strip(" \t\r\n"):
+            assert not found.unreadable[at]
+            continue
+        try:
+            reported = read_value(text)
+        except ParseError:
+            assert found.unreadable[at]
+            continue
+        number = without_noise(reported.number)
+        assert not found.unreadable[at]
+        assert COMPARATORS[found.comparator[at]] == reported.comparator
+        assert found.noise[at] == (number != reported.number)
+        assert found.unscaled[at] or found.scaled[at] == number * SCALE

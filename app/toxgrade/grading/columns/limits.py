@@ -1,4 +1,4 @@
-"""Whether rows reach a slot: comparisons of numbers and of ranges, three-valued.
+"""Whether rows reach a limit, three-valued: ``grading/limits.py`` for many rows.
 
 What is unknown is null, as in ``limits.above``: a comparison with a missing limit is null, unless
 it could not be reached whatever it is.

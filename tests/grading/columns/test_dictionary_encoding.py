@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from toxgrade.criteria.reader import load
 from toxgrade.exports.grade_file import grade_file
 from toxgrade.exports.run_report import GradeFileRequest
+from toxgrade.grading.columns import interning
+from toxgrade.grading.columns.interning import DictionaryEncoding
 from toxgrade.grading.rules import Graders, Rules
-from toxgrade.tabular import spill
 from toxgrade.tabular.mapping import read_mapping
 from toxgrade.tabular.read_options import ReadOptions
-from toxgrade.tabular.spill import DictionaryEncoding, SpillFile
+from toxgrade.tabular.spill import SpillFile
 
 _GRADERS = Graders(load())
 _HEADER = "patient,collected,analyte,value,unit,lln,uln,rt_start,rt_end,note"
@@ -39,7 +40,7 @@ _LABS = [
 )
 def test_texts_come_back_as_they_were(pieces: Sequence[Sequence[str | None]], most: int) -> None:
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spill, "_MAX_TEXTS", most)
+        patch.setattr(interning, "_MAX_TEXTS", most)
         encoding, spilled = DictionaryEncoding(["n"]), SpillFile(Path(name), "n")
         for piece in pieces:
             of = encoding.encode(pl.DataFrame({"n": piece}, schema={"n": pl.String}))
@@ -53,7 +54,7 @@ def test_texts_come_back_as_they_were(pieces: Sequence[Sequence[str | None]], mo
 
 
 def test_texts_that_hardly_repeat_stay_texts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spill, "_SAMPLE_ROWS", 8)
+    monkeypatch.setattr(interning, "_SAMPLE_ROWS", 8)
     encoding = DictionaryEncoding(["each", "half"])
     each = [f"{number}" for number in range(8)]
     piece = pl.DataFrame({"each": each, "half": ["a", "b"] * 4})
@@ -92,7 +93,7 @@ def test_however_its_columns_are_kept_an_export_is_graded_alike(
     labs = "\n".join([_HEADER, *filled, ""])
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         expected = _graded(Path(folder), labs, name)
-        patch.setattr(spill, "_MAX_TEXTS", most)
+        patch.setattr(interning, "_MAX_TEXTS", most)
         patch.setattr("toxgrade.exports.grade_file._PIECE", size)
         assert _graded(Path(folder), labs, name).equals(expected)
 

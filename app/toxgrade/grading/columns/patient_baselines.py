@@ -1,13 +1,19 @@
-"""The candidates for baselines of an export by patient and term, collected piece by piece."""
+"""The candidates for baselines of an export, piece by piece: ``grading/patient_baselines.py``."""
 
 from collections.abc import Sequence
 
 import polars as pl
 
-from toxgrade.grading.columns.baseline_selection import KEY, last_days, no_candidates
+from toxgrade.grading.columns.baseline_selection import (
+    KEY,
+    last_days,
+    no_candidates,
+    own_ones,
+)
 from toxgrade.grading.columns.chosen_baselines import ChosenBaselines, no_undated
 from toxgrade.grading.columns.lookup_tables import REASON_CODES
 from toxgrade.grading.columns.normalize import as_strings
+from toxgrade.grading.columns.study_ranges import StudyRanges
 from toxgrade.grading.flags import Reason
 from toxgrade.grading.parse import WHITE_SPACE
 from toxgrade.grading.units import Names, UnitKeys
@@ -26,8 +32,11 @@ class Baselines:
     ``compares``: of each term of the edition, whether it is graded against a baseline.
     """
 
-    def __init__(self, compares: Sequence[bool], units: UnitKeys, names: Names) -> None:
+    def __init__(
+        self, compares: Sequence[bool], units: UnitKeys, names: Names, ranges: StudyRanges
+    ) -> None:
         self._compares, self._units, self._names = compares, units, names
+        self._ranges = ranges
         self._candidates: list[pl.DataFrame] = []
         self._undated: list[pl.DataFrame] = []
         self._texts: list[pl.DataFrame] = []  # A row of each case that has a candidate.
@@ -35,8 +44,10 @@ class Baselines:
         self._candidate_count = 0
         self._chosen: ChosenBaselines | None = None
 
-    def add(self, tests: pl.DataFrame, rows: pl.DataFrame) -> None:
+    def add(self, tests: pl.DataFrame, rows: pl.DataFrame, *, carried: bool = False) -> None:
         """Add candidates: results before the start per term, graded by the limits of normal.
+
+        ``carried``: they are of another course, and count where this one has no candidate.
 
         ``tests`` is made from ``rows``, which are ``COLUMNS`` and may have ``source_id`` and
         ``IDENTITY``; ``case`` is the case of each.
@@ -47,6 +58,7 @@ class Baselines:
         )
         candidates = valid.select(
             self._key(),
+            pl.lit(carried).alias("carried"),
             "declared",
             "time",
             "high",
@@ -85,23 +97,23 @@ class Baselines:
 
     def add_undated(self, tests: pl.DataFrame) -> None:
         """Add results without a full date, which may have been taken up to the start."""
-        valid = pl.col("valid") & pl.col("term").is_not_null() & ~pl.col("has_started")
+        valid = pl.col("valid") & pl.col("term").is_not_null()
         undated = tests.filter(valid)
         self._undated.append(undated.select(self._key(), "declared", "last", "untreated", "row"))
 
     def _key(self) -> pl.Expr:
-        return (pl.col("who") * len(self._compares) + pl.col("term")).alias(KEY)
+        return (pl.col("course") * len(self._compares) + pl.col("term")).alias(KEY)
 
     @property
     def chosen(self) -> ChosenBaselines:
         """Return the chosen ones; nothing can be added any more."""
         if self._chosen is None:
-            candidates = pl.concat([no_candidates(), *self._candidates])
+            candidates = own_ones(pl.concat([no_candidates(), *self._candidates]))
             undated = pl.concat([no_undated(), *self._undated])
             texts = pl.concat(self._texts).sort("case") if self._texts else pl.DataFrame()
             self._candidates, self._texts, self._undated = [], [], []
             self._chosen = ChosenBaselines(
-                candidates, undated, texts, self._compares, self._units, self._names
+                candidates, undated, texts, self._compares, self._units, self._names, self._ranges
             )
         return self._chosen
 

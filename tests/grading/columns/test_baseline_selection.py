@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.grading import strategies
-from tests.grading.columns.test_grader import COURSES, GRADERS, Rows, one_by_one
-from toxgrade.grading.columns.grader import grade_rows
+from tests.grading.columns.test_patient import COURSES, GRADERS, Rows, all_treated, one_by_one
+from toxgrade.grading.columns.patient import grade_rows
 from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import Course
@@ -132,6 +132,6 @@ def test_the_order_of_rows_changes_nothing(
     graded = []
     for some in (rows, shuffled):
         found = _by_column(some, course, rules).rows()
-        assert found == one_by_one(some, course, rules), "as the plain grader"
+        assert found == one_by_one(some, all_treated(course), rules), "as the plain grader"
         graded.append(sorted(repr((dict(some[row]), *rest)) for row, *rest in found))
     assert graded[0] == graded[1]

@@ -1,4 +1,4 @@
-"""The kernel of the column grader: grades all rows of a group of tests in whole numbers.
+"""The bounds of many grades in whole numbers: ``grading/verdicts.py`` for a group of tests.
 
 What is unknown is null, and polars' logic is three-valued: ``null & false`` is false.
 """
@@ -10,7 +10,7 @@ from operator import or_
 import polars as pl
 
 from toxgrade.criteria.model import Condition
-from toxgrade.grading.columns.comparisons import (
+from toxgrade.grading.columns.limits import (
     held,
     held_by_range,
     met,
