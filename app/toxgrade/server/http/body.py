@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from json.scanner import py_make_scanner  # type: ignore[attr-defined]
-from typing import NamedTuple
+from typing import TypeAlias
 
 from fastapi import HTTPException
 from starlette.requests import Request
@@ -208,11 +208,8 @@ def _first_twice(pairs: list[tuple[str, object]]) -> str:
     return next(key for key, count in counts.items() if count > 1)
 
 
-class _Place(NamedTuple):
-    """Where a part lies: below ``parent`` (None: the document itself), at a key or an index."""
-
-    parent: "_Place | None"
-    key: str | int
+_Place: TypeAlias = "tuple[_Place | None, str | int]"
+"""Where a part lies: below a place (None: in the document itself), at a key or an index."""
 
 
 def _faults(document: object) -> list[FieldFault]:
@@ -232,13 +229,13 @@ def _faults(document: object) -> list[FieldFault]:
             children = list(part.items())
         elif isinstance(part, list):
             children = list(enumerate(part))
-        waiting += [(_Place(place, key), child) for key, child in reversed(children)]
+        waiting += [((place, key), child) for key, child in reversed(children)]
     return faults
 
 
-def _path(place: _Place | None) -> list[str | int]:
+def _path(place: "_Place | None") -> list[str | int]:
     path: list[str | int] = []
     while place is not None:
-        path.append(place.key)
-        place = place.parent
+        place, key = place
+        path.append(key)
     return path[::-1]
