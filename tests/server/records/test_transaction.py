@@ -9,12 +9,13 @@ import pytest
 from sqlalchemy import Connection, Engine, event, func, select
 
 from toxgrade.grading.result import Course
-from toxgrade.server.records.db.append import append, pop_written
+from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.engine import build_engine, read_only
 from toxgrade.server.records.db.tables import treatments
-from toxgrade.server.records.db.unit_of_work import savepoint, unit_of_work
+from toxgrade.server.records.db.transaction import begin
 from toxgrade.server.records.patients import lock_patient, lock_patient_row, save_courses
 from toxgrade.server.records.studies import Study, find_study
+from toxgrade.server.runtime import MACHINE
 
 _COURSE = (Course(date(2011, 1, 24), date(2011, 3, 9)),)
 
@@ -46,10 +47,10 @@ def test_rows_of_many_patients_are_written_by_one_statement(engine: Engine, stud
         engine, "before_cursor_execute",
         lambda _c, _cur, statement, *_: written.append(statement) if "INTO" in statement else None,
     )  # fmt: skip
-    with engine.begin() as connection:
+    with begin(engine, MACHINE) as transaction:
         for number in range(5):
-            patient = lock_patient(connection, study, f"P{number}").id
-            save_courses(connection, patient, _COURSE, ())
+            patient = lock_patient(transaction, study, f"P{number}").id
+            save_courses(transaction, patient, _COURSE, ())
     # COPY goes past SQLAlchemy; no INSERT for each patient is what matters.
     assert sum("treatments" in statement for statement in written) <= 1
     with read_only(engine).connect() as connection:
@@ -57,65 +58,72 @@ def test_rows_of_many_patients_are_written_by_one_statement(engine: Engine, stud
 
 
 def test_rows_are_there_for_who_asks_in_the_same_transaction(engine: Engine, study: Study) -> None:
-    with engine.begin() as connection:
-        patient = lock_patient(connection, study, "P1").id
-        (number,) = append(connection, treatments, [_row(patient)])
-        assert connection.scalars(select(treatments.c.id)).all() == [number]
-        assert set(pop_written(connection).digests["treatments"]) == {number}
+    with begin(engine, MACHINE) as transaction:
+        patient = lock_patient(transaction, study, "P1").id
+        (number,) = append(transaction, treatments, [_row(patient)])
+        assert transaction.read().scalars(select(treatments.c.id)).all() == [number]
+        assert set(transaction.pop_written().digests["treatments"]) == {number}
 
 
 def test_an_error_leaves_nothing_of_a_savepoint_and_all_from_before(
     engine: Engine, study: Study
 ) -> None:
-    with engine.begin() as connection:
-        patient = lock_patient(connection, study, "P1").id
-        (kept,) = append(connection, treatments, [_row(patient)])
-        with suppress(ValueError), savepoint(connection):
-            append(connection, treatments, [_row(patient)])
+    with begin(engine, MACHINE) as transaction:
+        patient = lock_patient(transaction, study, "P1").id
+        (kept,) = append(transaction, treatments, [_row(patient)])
+        with suppress(ValueError), transaction.savepoint():
+            append(transaction, treatments, [_row(patient)])
             raise ValueError("no")
-        with savepoint(connection):
-            (after,) = append(connection, treatments, [_row(patient)])
-        assert set(pop_written(connection).digests["treatments"]) == {kept, after}
+        with transaction.savepoint():
+            (after,) = append(transaction, treatments, [_row(patient)])
+        assert set(transaction.pop_written().digests["treatments"]) == {kept, after}
     with read_only(engine).connect() as connection:
         assert set(connection.scalars(select(treatments.c.id))) == {kept, after}
 
 
 def test_any_savepoint_keeps_what_was_appended_before_it(engine: Engine, study: Study) -> None:
     """Also one that fails in a statement which names the table, as a batch sent twice might."""
-    with engine.begin() as connection:
-        patient = lock_patient(connection, study, "P1").id
-        (kept,) = append(connection, treatments, [_row(patient)])
-        with suppress(ValueError), connection.begin_nested():
-            assert _count(connection) == 1
+    with begin(engine, MACHINE) as transaction:
+        patient = lock_patient(transaction, study, "P1").id
+        (kept,) = append(transaction, treatments, [_row(patient)])
+        with suppress(ValueError), transaction.savepoint():
+            assert _count(transaction.read()) == 1
             raise ValueError("no")
-        assert connection.scalars(select(treatments.c.id)).all() == [kept]
+        assert transaction.read().scalars(select(treatments.c.id)).all() == [kept]
 
 
-def test_what_is_rolled_back_is_not_written_by_the_next_transaction(
-    engine: Engine, study: Study
-) -> None:
-    with engine.connect() as connection:
-        with connection.begin() as transaction:
-            patient = lock_patient(connection, study, "P1").id
-            append(connection, treatments, [_row(patient)])
-            transaction.rollback()
-        with connection.begin():
-            assert not pop_written(connection).digests
-            lock_patient(connection, study, "P2")
+def test_an_error_leaves_nothing_of_a_transaction(engine: Engine, study: Study) -> None:
+    with suppress(ValueError), begin(engine, MACHINE) as transaction:
+        patient = lock_patient(transaction, study, "P1").id
+        append(transaction, treatments, [_row(patient)])
+        raise ValueError("no")
+    with begin(engine, MACHINE) as transaction:
+        lock_patient(transaction, study, "P2")
+        assert set(transaction.pop_written().digests) == {"patients"}
+    with read_only(engine).connect() as connection:
         assert _count(connection) == 0
+
+
+def test_a_row_is_not_there_before_the_transaction_reads(engine: Engine, study: Study) -> None:
+    """That is what writes the rows of a group of panels by one statement for each table."""
+    with begin(engine, MACHINE) as transaction:
+        patient = lock_patient(transaction, study, "P1").id
+        append(transaction, treatments, [_row(patient)])
+        assert _count(transaction.connection) == 0
+        assert _count(transaction.read()) == 1
 
 
 def test_a_number_is_never_older_than_the_lock_it_is_written_under(new_postgresql: Any) -> None:
     """The treatment with the highest number holds, so it must be the one written last."""
     one, other = (build_engine(url) for url in [new_postgresql()] * 2)
-    with one.begin() as connection:
-        study = find_study(connection, "default")
-        both = [lock_patient(connection, study, name).id for name in ("P1", "P2")]
-    with one.begin() as mine:
+    with begin(one, MACHINE) as transaction:
+        study = find_study(transaction.read(), "default")
+        both = [lock_patient(transaction, study, name).id for name in ("P1", "P2")]
+    with begin(one, MACHINE) as mine:
         lock_patient_row(mine, study, "P1")
-        unit_of_work(mine).panels = 50  # numbers for as many are reserved with the first
+        mine.panels = 50  # numbers for as many are reserved with the first
         append(mine, treatments, [_row(both[0])])
-        with other.begin() as theirs:
+        with begin(other, MACHINE) as theirs:
             lock_patient_row(theirs, study, "P2")
             (before,) = append(theirs, treatments, [_row(both[1])])
         lock_patient_row(mine, study, "P2")
