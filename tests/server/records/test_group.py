@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, event, select
 
 from tests.server.records.test_writer import _held as held
 from toxgrade.criteria.reader import load
@@ -172,4 +172,33 @@ def test_who_was_erased_is_not_added_again(database_url: str) -> None:
         add_patients(transaction, study, ["P2", "P1"])
     with read_only(engine).connect() as connection:
         assert connection.scalars(select(patients.c.name)).all() == []
+    engine.dispose()
+
+
+def test_a_group_takes_as_many_statements_for_many_patients(database_url: str) -> None:
+    """Also where each patient's older results are read: nothing that is queued is of them."""
+    engine, statements = build_engine(database_url), list[str]()
+    event.listen(engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    writer = Writer(engine, MACHINE)
+
+    def count(patients: range, value: str) -> int:
+        go, busy = held(writer)
+        waiting = []
+        for patient in map(str, patients):
+            lab = LabResult("ALT", read_value(value), "U/L", None, Decimal(40), source_id="1")
+            sent = Submission("default", patient, ((("results", 0), lab),), None)
+            act = AuditAction("someone", "something", "default", patient)
+            run = partial(store, submission=sent, graders=_GRADERS)
+            waiting.append(writer.submit(run, act, is_panel=True))
+        before = len(statements)
+        go.set()
+        busy.result(10)
+        for answer in waiting:
+            answer.result(30)
+        return len(statements) - before
+
+    for value in ("50", "60"):
+        few, many = count(range(2), value), count(range(2, 12), value)
+        assert many - few < 10, value
+    writer.close()
     engine.dispose()
