@@ -65,33 +65,6 @@ def test_rows_are_there_for_who_asks_in_the_same_transaction(engine: Engine, stu
         assert set(transaction.pop_written().digests["treatments"]) == {number}
 
 
-def test_an_error_leaves_nothing_of_a_savepoint_and_all_from_before(
-    engine: Engine, study: Study
-) -> None:
-    with begin(engine, MACHINE) as transaction:
-        patient = lock_patient(transaction, study, "P1").id
-        (kept,) = append(transaction, treatments, [_row(patient)])
-        with suppress(ValueError), transaction.savepoint():
-            append(transaction, treatments, [_row(patient)])
-            raise ValueError("no")
-        with transaction.savepoint():
-            (after,) = append(transaction, treatments, [_row(patient)])
-        assert set(transaction.pop_written().digests["treatments"]) == {kept, after}
-    with read_only(engine).connect() as connection:
-        assert set(connection.scalars(select(treatments.c.id))) == {kept, after}
-
-
-def test_any_savepoint_keeps_what_was_appended_before_it(engine: Engine, study: Study) -> None:
-    """Also one that fails in a statement which names the table, as a batch sent twice might."""
-    with begin(engine, MACHINE) as transaction:
-        patient = lock_patient(transaction, study, "P1").id
-        (kept,) = append(transaction, treatments, [_row(patient)])
-        with suppress(ValueError), transaction.savepoint():
-            assert _count(transaction.read()) == 1
-            raise ValueError("no")
-        assert transaction.read().scalars(select(treatments.c.id)).all() == [kept]
-
-
 def test_an_error_leaves_nothing_of_a_transaction(engine: Engine, study: Study) -> None:
     with suppress(ValueError), begin(engine, MACHINE) as transaction:
         patient = lock_patient(transaction, study, "P1").id

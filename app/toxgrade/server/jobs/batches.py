@@ -113,13 +113,13 @@ def create_batch(transaction: Transaction, study_name: str, upload: Upload) -> P
         "recorded_at": transaction.runtime.now(),
     }
     try:
-        with transaction.savepoint():
+        with connection.begin_nested():
             connection.execute(insert(batches).values(row))
-            keep(transaction, batches, row)
     except IntegrityError:
         equal = (batches.c.study_id == study.id) & (batches.c.upload_sha256 == upload.sha256)
         live = batches.c.state.in_(("queued", "running", "done"))
         return _progress(connection, connection.execute(select(batches).where(equal, live)).one())
+    keep(transaction, batches, row)
     connection.execute(insert(batch_tasks), [new_task(upload.batch_id, 0, "partition", 0)])
     return find_batch(connection, study_name, upload.batch_id)
 

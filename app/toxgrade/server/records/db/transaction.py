@@ -44,14 +44,6 @@ class Written:
     kept: Kept = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
 
-    def add(self, other: "Written") -> None:
-        """Add what was written after this."""
-        for table, rows in other.digests.items():
-            self.digests.setdefault(table, {}).update(rows)
-        for table, kept in other.kept.items():
-            self.kept.setdefault(table, {}).update(kept)
-        self.notes.update(other.notes)
-
 
 @dataclass(slots=True)
 class Transaction:
@@ -124,22 +116,6 @@ class Transaction:
         """Return what this transaction has written since the last call of this method."""
         written, self.written = self.written, Written()
         return written
-
-    @contextmanager
-    def savepoint(self) -> Iterator[None]:
-        """Run the block in a savepoint; of what an error rolls back the audit is told nothing."""
-        before = self.pop_written()
-        try:
-            with self.read().begin_nested():
-                yield
-                self.read()
-        except BaseException:
-            self._rows.clear()
-            self.cache.clear()
-            self.written = before
-            raise
-        before.add(self.written)
-        self.written = before
 
 
 @contextmanager
