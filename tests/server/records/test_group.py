@@ -9,11 +9,13 @@ from functools import partial
 from typing import Any
 
 import pytest
+from msgspec.structs import asdict
 from sqlalchemy import Engine, event, select
 
 from tests.server.records.test_writer import _held as held
 from toxgrade.criteria.reader import load
 from toxgrade.errors import Conflict, NotFound, RequestError
+from toxgrade.grading.fields import GradeRow
 from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Graders, Rules
@@ -92,6 +94,8 @@ def _job(chance: random.Random) -> tuple[Job, AuditAction, bool]:
 
 def _told(answer: Any) -> Any:
     """An answer without the numbers of rows and the times, which depend on what else there was."""
+    if isinstance(answer, GradeRow):
+        answer = asdict(answer)
     if isinstance(answer, list | tuple):
         return [_told(each) for each in answer]
     if isinstance(answer, dict):
