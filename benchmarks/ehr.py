@@ -14,6 +14,7 @@ from toxgrade.server.ehr.grade_bundle import grade, observe, persons
 from toxgrade.server.ehr.operation import collection_json
 from toxgrade.server.ehr.resources import entries
 from toxgrade.server.http.body import read_json
+from toxgrade.server.runtime import MACHINE
 
 _TESTS = (("1975-2", "mg/dL"), ("1742-6", "U/L"), ("6690-2", "10*9/L"), ("777-3", "10*9/L"))
 _GRADER = Graders(load()).for_rules(Rules())
@@ -58,16 +59,18 @@ def _graded(body: bytes) -> Any:
 
 def _answer(body: bytes) -> Any:
     observed, answers = _graded(body)
-    return collection_json(
+    found = (
         resource
         for one, graded in zip(observed, answers, strict=True)
         for resource in entries(one, graded, _GRADER.edition, "observation", ())
     )
+    return collection_json(found, MACHINE)
 
 
 def _show(body: bytes) -> Any:
     observed, answers = _graded(body)
-    return cards(observed, answers, _GRADER.edition, _GRADER.names, "http://127.0.0.1/")
+    link = "http://127.0.0.1/"
+    return cards(observed, answers, _GRADER.edition, _GRADER.names, link, MACHINE)
 
 
 def _cpu(run: Callable[[], Any]) -> float:

@@ -28,7 +28,7 @@ from benchmarks.random_requests import databases
 from tests.crash.running import Running, running
 from tests.ports import free_port
 from toxgrade.server.access.credentials import create_key
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.records.schema import upgrade
 
 CLIENTS, IDLE_HTTP, IDLE_MLLP = 16, 300, 100
@@ -120,9 +120,9 @@ def run(url: str, folder: Path, seconds: float) -> Report:
 @contextmanager
 def _service(url: str, folder: Path) -> Iterator[Service]:
     upgrade(url)
-    with transaction(url) as connection:
+    with transaction(url) as opened:
         names = ["uploader", "hostile", *(f"ward {n}" for n in range(CLIENTS))]
-        keys = {name: create_key(connection, name, "writer", ["default"]) for name in names}
+        keys = {name: create_key(opened, name, "writer", ["default"]) for name in names}
     own = {"TOXGRADE_AUTH": "on", "TOXGRADE_BATCHES_DIR": str(folder / "batches")}
     program = Path(sys.executable).parent / "toxgrade"
     with ExitStack() as stack:

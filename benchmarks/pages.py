@@ -8,9 +8,10 @@ from sqlalchemy import text
 from benchmarks.table import fill, on_each_database
 from tests.conftest import served
 from toxgrade.server.records.audit_log import AuditAction, write_entries
-from toxgrade.server.records.db.append import pop_written
 from toxgrade.server.records.db.engine import build_engine
+from toxgrade.server.records.db.transaction import begin
 from toxgrade.server.records.schema import upgrade
+from toxgrade.server.runtime import MACHINE
 from toxgrade.server.settings import Settings
 
 _PATIENTS, _GRADES = 1000, 500
@@ -35,10 +36,10 @@ def main() -> None:
 def _measure(url: str) -> None:
     upgrade(url)
     engine = build_engine(url)
-    with engine.begin() as connection:
-        fill(connection, _PATIENTS, _GRADES)
+    with begin(engine, MACHINE) as transaction:
+        fill(transaction, _PATIENTS, _GRADES)
         write_entries(
-            connection, [(AuditAction("bench", "fill", "bench"), pop_written(connection))]
+            transaction, [(AuditAction("bench", "fill", "bench"), transaction.pop_written())]
         )
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("ANALYZE"))

@@ -17,7 +17,7 @@ from tests import postgres
 from tests.crash.running import running
 from toxgrade.server.access import ROLES
 from toxgrade.server.access.credentials import create_key
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.records.schema import upgrade
 
 _SECONDS = 120  # for each role on each database
@@ -37,9 +37,9 @@ def main() -> bool:
             own = {"TOXGRADE_AUTH": "on", "TOXGRADE_RATE_PER_SECOND": "1000000"}
             with running(url, Path(folder), **own) as server:
                 for role in ROLES:
-                    with transaction(url) as connection:
+                    with transaction(url) as opened:
                         on = [] if role == "admin" else ["default"]
-                        key = create_key(connection, role, role, on)
+                        key = create_key(opened, role, role, on)
                     count, findings = _run(server.url, key, Path(folder))
                     print(f"{f'{name}, {role}':<28}{count:>10,}{len(findings):>10}")
                     for finding in findings:

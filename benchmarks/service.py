@@ -8,8 +8,9 @@ from benchmarks.load import Servers, compare, empty, heading, load, panel, toxgr
 from tests import postgres
 from toxgrade.server.access.credentials import create_key
 from toxgrade.server.records.audit_verify import verify
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.records.schema import upgrade
+from toxgrade.server.runtime import MACHINE
 
 _PANEL = "/v1/studies/default/patients/{n}/results"
 
@@ -50,14 +51,15 @@ def _storing(floor: Servers, url: str, *processes: int) -> None:
     what the same rows take without any of the service.
     """
     heading(f"storing 8 results, a patient each, {url.partition(':')[0]}, access and audit on")
-    with transaction(url) as connection:
-        key = create_key(connection, "load")
+    with transaction(url) as opened:
+        key = create_key(opened, "load")
     for number in processes or (1,):
         with toxgrade(url, number, key) as servers:
             name = f"POST …/results, {number} process{'es' if number > 1 else ''}"
             compare(name, floor, servers, _PANEL.replace("{n}", f"{number}-{{n}}"), panel(8))
-    with transaction(url) as connection:
-        print(f"faults that the audit finds afterwards: {len(list(verify(connection)))}")
+    with transaction(url) as opened:
+        faults = [*verify(opened.connection, MACHINE.now())]
+        print(f"faults that the audit finds afterwards: {len(faults)}")
     with bare(url) as servers:
         compare("the same rows ready made, by a bare endpoint", floor, servers, _PANEL, panel(8))
 

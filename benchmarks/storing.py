@@ -20,7 +20,9 @@ from toxgrade.server.jobs.partition import Partition
 from toxgrade.server.process import collect_rarely
 from toxgrade.server.records.db.engine import build_engine
 from toxgrade.server.records.db.tables import grades, patients, results, treatments
+from toxgrade.server.records.db.transaction import begin
 from toxgrade.server.records.schema import upgrade
+from toxgrade.server.runtime import MACHINE
 
 _ROWS = int(os.environ.get("TOXGRADE_BENCH_ROWS", "200000"))
 _GRADERS = Graders(load())
@@ -137,10 +139,10 @@ def _compare(
 def _store(frames: Iterable[pl.DataFrame], engine: Engine) -> tuple[float, float]:
     """Store a chunk; the seconds of the whole, and of the transactions."""
     begun, committing = time.perf_counter(), 0.0
-    for piece in StoredChunk(frames, engine, "default", _GRADERS).pieces():
+    for piece in StoredChunk(frames, engine, MACHINE, "default", _GRADERS).pieces():
         start = time.perf_counter()
-        with engine.begin() as connection:
-            piece.store(connection)
+        with begin(engine, MACHINE) as transaction:
+            piece.store(transaction)
         piece.is_stored = True
         committing += time.perf_counter() - start
     return time.perf_counter() - begun, committing

@@ -19,10 +19,12 @@ from toxgrade.grading.result import Course
 from toxgrade.grading.rules import Rules
 from toxgrade.server.records.db.engine import build_engine
 from toxgrade.server.records.db.tables import grades, patients, results
+from toxgrade.server.records.db.transaction import Transaction, begin
 from toxgrade.server.records.patients import save_courses
 from toxgrade.server.records.schema import upgrade
 from toxgrade.server.records.studies import Study, find_study, save_study
 from toxgrade.server.reports.cohort_bounds import cohort
+from toxgrade.server.runtime import MACHINE
 
 T = TypeVar("T")
 
@@ -47,8 +49,8 @@ def on_each_database(normalize: Callable[[str], None]) -> None:
 def _measure(url: str) -> None:
     upgrade(url)
     engine = build_engine(url)
-    with engine.begin() as connection:
-        fill(connection, _PATIENTS, _GRADES)
+    with begin(engine, MACHINE) as transaction:
+        fill(transaction, _PATIENTS, _GRADES)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("ANALYZE"))
     with engine.begin() as connection:
@@ -75,19 +77,20 @@ def _table(connection: Connection, study: Study) -> int:
     return table.n_patients
 
 
-def fill(connection: Connection, n_patients: int, n_grades: int) -> None:
+def fill(transaction: Transaction, n_patients: int, n_grades: int) -> None:
     """Patients with ``n_grades`` each, of 8 terms: a baseline, then later ones, some undecided."""
-    study = save_study(connection, "bench", Rules(), synthetic=True).study
+    study = save_study(transaction, "bench", Rules(), synthetic=True).study
     edition = load().edition(study.rules.edition)
     rows = paper_rows(edition, study.liver_enzymes)
     terms = [term for row in rows if not row.clinical for term in row.terms]
     now = datetime.now(UTC)
     ids = range(1, n_patients + 1)
+    connection = transaction.read()
     connection.execute(
         insert(patients), [{"id": i, "study_id": study.id, "name": f"P{i:05}"} for i in ids]
     )
     for i in ids:
-        save_courses(connection, i, (Course(_START, _END),), ())
+        save_courses(transaction, i, (Course(_START, _END),), ())
     result = {
         "identity": "-", "version": 1, "analyte": "-", "status": "final", "is_baseline": False,
         "recorded_at": now,

@@ -30,8 +30,10 @@ from toxgrade.server.http.server import server_config
 from toxgrade.server.jobs.upload_store import UploadStore
 from toxgrade.server.jobs.worker import Worker
 from toxgrade.server.main import create_app
-from toxgrade.server.records.db.engine import build_engine, transaction
+from toxgrade.server.records.db.engine import build_engine
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.records.schema import upgrade
+from toxgrade.server.runtime import MACHINE
 from toxgrade.server.settings import Settings
 
 _FIRST, _VALUE = "2.4179", "1.8317"  # mg/dL of bilirubin: of the request before, of that counted
@@ -66,7 +68,8 @@ class Service:
     def step(self) -> None:
         """Perform the next task of the uploads, as a worker does."""
         engine = build_engine(self.url)
-        worker = Worker(engine, Graders(load()), UploadStore(self.folder), lease=60)
+        store = UploadStore(self.folder, MACHINE)
+        worker = Worker(engine, MACHINE, Graders(load()), store, lease=60)
         assert worker.step()
         engine.dispose()
 
@@ -75,8 +78,8 @@ class Service:
 def _service(folder: Path) -> Iterator[Service]:
     url = f"sqlite:///{folder / 'walks.db'}"
     upgrade(url)
-    with transaction(url) as connection:
-        key = create_key(connection, "walks")
+    with transaction(url) as opened:
+        key = create_key(opened, "walks")
     chosen = Settings(
         database_url=url, port=free_port(), workers=0, batches_dir=folder,
         read_seconds=600, write_seconds=600, slow_client_seconds=600,  # A profile takes its time.

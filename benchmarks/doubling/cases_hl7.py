@@ -13,6 +13,7 @@ from toxgrade.server.ehr.hl7v2.mllp import END, START, Limits, Listener
 from toxgrade.server.ehr.hl7v2.receive import Received, refused_unread
 from toxgrade.server.ehr.hl7v2.report import Site, read_oru
 from toxgrade.server.ehr.hl7v2.stream import parse, split
+from toxgrade.server.runtime import MACHINE
 
 MSH = r"MSH|^~\&|LIS|LAB|EHR|WARD|20110424101500+0200||ORU^R01^ORU_R01|42|P|2.5.1"
 _OUL = MSH.replace("ORU^R01^ORU_R01", "OUL^R22^OUL_R22")
@@ -175,14 +176,14 @@ class _Socket:
 
 class _Receiver:
     async def receive(self, data: bytes, _: str | None = None) -> Received:
-        return Received((refused_unread(data, "not stored"),))
+        return Received((refused_unread(MACHINE, data, "not stored"),))
 
 
 def _mllp(data: bytes) -> None:
     """Read the frames of a connection that ends."""
 
     async def serve() -> None:
-        listener = Listener(lambda _: _Receiver(), Limits(1 << 23, 60))  # type: ignore[arg-type,return-value]
+        listener = Listener(lambda _: _Receiver(), Limits(1 << 23, 60), MACHINE)  # type: ignore[arg-type,return-value]
         reader = asyncio.StreamReader(1 << 23)
         for at in range(0, len(data), 65_536):
             reader.feed_data(data[at : at + 65_536])

@@ -21,6 +21,7 @@ from toxgrade.grading.specimens import specimen_kind
 from toxgrade.server.access.tokens import Issuer, Tokens
 from toxgrade.server.records.doubts import flag_request, twins
 from toxgrade.server.records.matching import Matcher
+from toxgrade.server.runtime import MACHINE
 
 Text = Callable[[int], str]
 _GRADER = Graders(load()).for_rules(Rules())
@@ -149,7 +150,7 @@ async def _tokens(presented: str, keys: bytes = b"") -> None:
     async def fetch() -> bytes:
         return keys or json.dumps({"keys": [_key() | {"kid": "1"}]}).encode()
 
-    await Tokens(Issuer("https://issuer", "toxgrade", fetch)).check(presented)
+    await Tokens(Issuer("https://issuer", "toxgrade", fetch), MACHINE).check(presented)
 
 
 def _encoded(document: Any) -> str:

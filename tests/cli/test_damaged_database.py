@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import make_url, text
 
 from tests.conftest import NewDatabase
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 
 _PROGRAM = Path(sys.executable).parent / "toxgrade"
 
@@ -36,7 +36,7 @@ def test_damaged(new_sqlite: NewDatabase, command: tuple[str, ...]) -> None:
 
 def test_of_a_newer_version(new_sqlite: NewDatabase) -> None:
     url = new_sqlite()
-    with transaction(url) as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with transaction(url) as opened:
+        opened.connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     for command in (("db", "upgrade"), ("serve",)):
         assert "migrated by a newer version of Toxgrade" in _stderr(url, *command)

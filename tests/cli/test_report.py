@@ -11,7 +11,7 @@ from toxgrade.cohort.table_files import table_csv, table_html
 from toxgrade.cohort.table_report import StudyTableReport
 from toxgrade.demo import load_demo
 from toxgrade.grading.rules import Rules
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.records.schema import upgrade
 from toxgrade.server.records.studies import save_study
 
@@ -60,8 +60,8 @@ def test_a_report_that_cannot_be_made_says_why(
         refused = toxgrade("report", *arguments, cwd=tmp_path, TOXGRADE_DATABASE_URL=url)
         assert "not migrated (toxgrade db upgrade)" in refused.stderr
     upgrade(url)
-    with transaction(url) as connection:
-        save_study(connection, "demo", Rules(), synthetic=True)
+    with transaction(url) as opened:
+        save_study(opened, "demo", Rules(), synthetic=True)
     refused = toxgrade("report", *arguments, cwd=tmp_path, TOXGRADE_DATABASE_URL=url)
     assert refused.returncode == 2
     assert says in refused.stderr

@@ -26,9 +26,11 @@ from toxgrade.exports.run_report import GradeFileRequest
 from toxgrade.grading.rules import Rules
 from toxgrade.server.jobs.batches import Progress, Upload, create_batch, find_batch
 from toxgrade.server.jobs.upload_store import UploadStore
-from toxgrade.server.records.db.engine import build_engine, transaction
+from toxgrade.server.records.db.engine import build_engine
 from toxgrade.server.records.db.service_tables import batch_tasks
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.records.schema import upgrade
+from toxgrade.server.runtime import MACHINE
 
 _ROWS, _KILLS = (200_000, 20) if FULL else (16_000, 3)
 _BATCH = "0" * 32
@@ -53,25 +55,25 @@ def _worker(url: str, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
 
 def _upload(url: str, folder: Path) -> Path:
     """A batch as the service receives it."""
-    store = UploadStore(folder / "batches")
+    store = UploadStore(folder / "batches", MACHINE)
     labs = store.open_folder(_BATCH) / "labs.csv"
     write_export(labs, _ROWS)
     offline = folder / "labs.csv"
     offline.write_bytes(labs.read_bytes())
-    with transaction(url) as connection:
-        create_batch(connection, "default", Upload(_BATCH, "-", "labs.csv", None, store.name))
+    with transaction(url) as opened:
+        create_batch(opened, "default", Upload(_BATCH, "-", "labs.csv", None, store.name))
     return offline
 
 
 def _progress(url: str) -> Progress:
-    with transaction(url) as connection:
-        return find_batch(connection, "default", _BATCH)
+    with transaction(url) as opened:
+        return find_batch(opened.read(), "default", _BATCH)
 
 
 def _claims(url: str) -> int:
     """How often a worker has taken a task."""
-    with transaction(url) as connection:
-        return int(connection.scalar(select(func.sum(batch_tasks.c.fence))) or 0)
+    with transaction(url) as opened:
+        return int(opened.connection.scalar(select(func.sum(batch_tasks.c.fence))) or 0)
 
 
 def _check(url: str, folder: Path, offline: Path) -> None:
@@ -145,6 +147,6 @@ def test_a_worker_that_is_asked_to_stop_finishes_its_chunk(
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(60) == 0
     done = _progress(url)
-    with transaction(url) as connection:
-        states = set(connection.scalars(select(batch_tasks.c.state)))
+    with transaction(url) as opened:
+        states = set(opened.connection.scalars(select(batch_tasks.c.state)))
     assert (done.state, states) == ("running", {"done", "waiting"})

@@ -23,8 +23,9 @@ from tests.conftest import FULL, NewDatabase, missing
 from tests.crash.running import Running, Sender, running, start, status, stored, until
 from tests.server.api.panels import panel, value
 from toxgrade.server.records.audit_verify import verify
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.records.schema import upgrade
+from toxgrade.server.runtime import MACHINE
 
 _KILLS = 20 if FULL else 2
 _RESULTS = "/v1/studies/default/patients/P1/results"
@@ -57,9 +58,9 @@ def _check(senders: list[Sender], server: Running, url: str) -> None:
     assert acknowledged
     assert set(acknowledged) <= there.keys()
     assert set(there.values()) == {1}
-    with transaction(url) as connection:
-        assert list(verify(connection)) == []
-        assert not connection.scalar(_HALF_STORED)
+    with transaction(url) as opened:
+        assert list(verify(opened.read(), MACHINE.now())) == []
+        assert not opened.connection.scalar(_HALF_STORED)
 
 
 def _wait_for_more(senders: list[Sender], more: int = 20) -> None:

@@ -18,10 +18,12 @@ from toxgrade.server.api.lab_values import LabValue
 from toxgrade.server.records.audit_log import AuditAction
 from toxgrade.server.records.audit_verify import verify
 from toxgrade.server.records.change import Submission
-from toxgrade.server.records.db.engine import build_engine, transaction
+from toxgrade.server.records.db.engine import build_engine
 from toxgrade.server.records.db.tables import results
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.records.store import store
 from toxgrade.server.records.writer import Writer
+from toxgrade.server.runtime import MACHINE
 
 _CALLS, _WRITERS, _UPDATES = 100, 8, 15
 
@@ -39,14 +41,14 @@ def test_one_key_at_two_processes_is_stored_once(database_url: str, tmp_path: Pa
     assert {(a.status_code, a.content) for a in answers} == {(201, answers[0].content)}
     replayed = Counter("Idempotency-Replayed" in a.headers for a in answers)
     assert replayed == {True: _CALLS - 1, False: 1}
-    with transaction(database_url) as connection:
-        assert connection.scalar(select(func.count()).select_from(results)) == 1
-        assert list(verify(connection)) == []
+    with transaction(database_url) as opened:
+        assert opened.connection.scalar(select(func.count()).select_from(results)) == 1
+        assert list(verify(opened.read(), MACHINE.now())) == []
 
 
 def _correct(url: str, number: int) -> None:
     """What one process does: correct the result, again and again, each time to another value."""
-    graders, writer = Graders(load()), Writer(build_engine(url))
+    graders, writer = Graders(load()), Writer(build_engine(url), MACHINE)
     act = AuditAction(f"process {number}", "correct", "default", "P1", None, None)
     for i in range(_UPDATES):
         changed = LabValue.model_validate(value(value=f"1.{number}{i:02}")).result()
@@ -60,7 +62,7 @@ def test_eight_writers_on_sqlite_lose_no_update(new_sqlite: NewDatabase) -> None
     url = new_sqlite()
     with ProcessPoolExecutor(_WRITERS, get_context("spawn")) as pool:
         list(pool.map(_correct, [url] * _WRITERS, range(_WRITERS)))
-    with transaction(url) as connection:
-        versions = sorted(connection.scalars(select(results.c.version)))
-        assert list(verify(connection)) == []
+    with transaction(url) as opened:
+        versions = sorted(opened.connection.scalars(select(results.c.version)))
+        assert list(verify(opened.read(), MACHINE.now())) == []
     assert versions == list(range(1, _WRITERS * _UPDATES + 1))

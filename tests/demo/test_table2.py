@@ -16,7 +16,7 @@ from toxgrade.demo import load_demo, submissions
 from toxgrade.grading.parse import read_value
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.records.change import Submission
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.records.store import store
 from toxgrade.server.records.studies import save_study
 from toxgrade.server.settings import Settings
@@ -316,11 +316,11 @@ def test_the_order_of_arrival_changes_nothing(new_sqlite: NewDatabase) -> None:
     url, order, graders = new_sqlite(), random.Random(7), Graders(load())
     requests = _shuffled(order)
     arrivals = {"plain": _finals(), "shuffled": [*map(_wrong, requests[:30]), *requests]}
-    with transaction(url) as connection:
+    with transaction(url) as opened:
         for study, sent in arrivals.items():
-            save_study(connection, study, Rules(), synthetic=True)
+            save_study(opened, study, Rules(), synthetic=True)
             for one in sent:
-                store(connection, replace(one, study=study), graders)
+                store(opened, replace(one, study=study), graders)
     with served(Settings(database_url=url, auth="off")) as client:
         for phase in ("acute", "late", "both"):
             shuffled, to_plain_text = (

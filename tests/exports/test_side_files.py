@@ -23,7 +23,7 @@ from toxgrade.exports.grade_file import grade_file
 from toxgrade.exports.run_report import GradeFileRequest
 from toxgrade.grading.parse import COLUMNS
 from toxgrade.grading.rules import Graders, Rules
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.records.studies import find_study
 from toxgrade.server.reports.study_reports import study_table
 from toxgrade.tabular.read_options import ReadOptions
@@ -68,9 +68,9 @@ def test_the_table_of_a_file_is_the_stored_study_s(
     grade_file(request, _GRADERS)
     url = new_sqlite()
     load_demo(url)
-    with transaction(url) as connection:
-        study = find_study(connection, "demo")
-        stored = study_table(connection, study, _GRADERS, Scope(phase))
+    with transaction(url) as opened:
+        study = find_study(opened.read(), "demo")
+        stored = study_table(opened.read(), study, _GRADERS, Scope(phase))
     assert _counts(json.loads((tmp_path / "table.json").read_text())) == _counts(
         to_builtins(stored)
     )

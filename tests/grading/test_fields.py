@@ -69,7 +69,8 @@ from toxgrade.server.ehr.resources import _components
 from toxgrade.server.records.audit_log import audited_transaction
 from toxgrade.server.records.audit_verify import verify
 from toxgrade.server.records.change import Submission
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.engine import snapshot
+from toxgrade.server.runtime import MACHINE
 from toxgrade.server.records.db.tables import grades
 from toxgrade.server.records.grade_queries import GradeFilter, list_grades
 from toxgrade.server.records.schema import upgrade
@@ -82,8 +83,8 @@ lab = LabResult("ALT", read_value("300"), "U/L", None, Decimal(40),
 with audited_transaction(url, "test", "store", "default") as connection:
     sent = Submission("default", "P1", ((("results", 0), lab),), None)
     (new,) = store(connection, sent, Graders(load())).grades
-with transaction(url) as connection:
-    faults = [str(remark) for remark in verify(connection)]
+with snapshot(url) as connection:
+    faults = [str(remark) for remark in verify(connection, MACHINE.now())]
     stored = connection.scalar(select(grades.c.is_severe))
     (read,), _ = list_grades(connection, "default", "P1", GradeFilter(), 10, None)
 described = responses.StoredGradeAnswer.model_json_schema()["properties"]["is_severe"]

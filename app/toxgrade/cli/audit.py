@@ -36,6 +36,8 @@ def head() -> None:
 
 def verify(head: list[str]) -> int:
     """Find every edit, deletion, insertion and reordering; exit code 1 if there is any."""
+    from datetime import UTC, datetime
+
     from toxgrade.server.jobs.upload_store import changed_grades
     from toxgrade.server.records.audit_verify import count
     from toxgrade.server.records.audit_verify import verify as remarks
@@ -46,7 +48,7 @@ def verify(head: list[str]) -> int:
     with snapshot(url) as connection:
         faults = 0
         noted: dict[str, str] = {}
-        for remark in remarks(connection, expected, noted):
+        for remark in remarks(connection, datetime.now(UTC), expected, noted):
             print(remark, file=sys.stderr)
             faults += remark.is_fault
         entries = count(connection)
@@ -72,8 +74,8 @@ def _record(url: str, entries: int, faults: int) -> None:
     try:
         with audited_transaction(
             url, f"cli:{getuser()}", "toxgrade audit verify", INSTALLATION
-        ) as connection:
-            record_verification(connection, entries, faults)
+        ) as transaction:
+            record_verification(transaction, entries, faults)
     except SQLAlchemyError:
         print("this verification could not be recorded in the database", file=sys.stderr)
 

@@ -46,7 +46,7 @@ def _compare_study(name: str, before: str, after: str) -> None:
 
     from toxgrade.criteria.reader import load
     from toxgrade.grading.rules import Graders
-    from toxgrade.server.records.db.engine import transaction
+    from toxgrade.server.records.db.engine import snapshot
     from toxgrade.server.records.studies import find_study
     from toxgrade.server.reports.study_reports import changed_grades
     from toxgrade.spreadsheet import to_row
@@ -55,7 +55,7 @@ def _compare_study(name: str, before: str, after: str) -> None:
     table.writerow(
         ["patient", "collected", "analyte", "from_term", "from_grade", "to_term", "to_grade", "why"]
     )
-    with transaction(settings().database_url, reads_only=True) as connection:
+    with snapshot(settings().database_url) as connection:
         found = find_study(connection, name)
         old = replace(found, rules=changed_rules(found.rules, graders.criteria.edition(before), []))
         rules = changed_rules(found.rules, graders.criteria.edition(after), [])

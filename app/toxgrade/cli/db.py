@@ -22,8 +22,8 @@ def upgrade_database() -> None:
 
 def grant_role(role: str) -> None:
     """Let a role run the service: it may add results, grades and audit, never change them."""
-    from toxgrade.server.records.db.engine import transaction
+    from toxgrade.server.records.db.transaction import transaction
     from toxgrade.server.records.schema import grant
 
-    with transaction(settings().database_url) as connection:
-        grant(connection, role)
+    with transaction(settings().database_url) as opened:
+        grant(opened.connection, role)

@@ -39,8 +39,8 @@ def create(label: str, role: "Role", study: list[str], days: int | None) -> None
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
     with audited_transaction(
         url, f"cli:{getuser()}", "toxgrade keys create", INSTALLATION
-    ) as connection:
-        print(create_key(connection, label, role, study, expires_at))
+    ) as transaction:
+        print(create_key(transaction, label, role, study, expires_at))
 
 
 def show() -> None:
@@ -48,10 +48,10 @@ def show() -> None:
     from datetime import UTC, datetime
 
     from toxgrade.server.access.credentials import list_keys
-    from toxgrade.server.records.db.engine import transaction
+    from toxgrade.server.records.db.engine import snapshot
 
     now = datetime.now(UTC)
-    with transaction(settings().database_url) as connection:
+    with snapshot(settings().database_url) as connection:
         for key, on in list_keys(connection):
             expired = key.expires_at is not None and key.expires_at <= now
             state = "revoked" if key.revoked_at else "expired" if expired else "valid"
@@ -67,7 +67,7 @@ def revoke(prefix: str) -> None:
 
     with audited_transaction(
         settings().database_url, f"cli:{getuser()}", "toxgrade keys revoke", INSTALLATION
-    ) as connection:
-        ended = revoke_key(connection, prefix)
+    ) as transaction:
+        ended = revoke_key(transaction, prefix)
     with_it = f", and its {ended:,} sessions of pages" if ended else ""
     print(f"revoked{with_it}; running services follow within 5 seconds")

@@ -9,10 +9,12 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Engine
 
     from toxgrade.server.ehr.hl7v2.receive import Receiver
+    from toxgrade.server.records.db.transaction import Transaction
     from toxgrade.server.records.writer import Writer
+    from toxgrade.server.runtime import Runtime
     from toxgrade.server.settings import Settings
 
 
@@ -86,16 +88,18 @@ async def _listen(
     from toxgrade.server.records.db.engine import build_engine, read_only
     from toxgrade.server.records.studies import find_study
     from toxgrade.server.records.writer import Writer
+    from toxgrade.server.runtime import MACHINE
 
     engine = build_engine(chosen.database_url)
     with read_only(engine).connect() as connection:
         find_study(connection, study)
-    writer, stop = Writer(engine), asyncio.Event()
+    runtime = MACHINE
+    writer, stop = Writer(engine, runtime), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     limits = Limits(chosen.max_body_bytes, chosen.slow_client_seconds)
     try:
-        listener = Listener(_receivers(chosen, study, writer, engine), limits)
+        listener = Listener(_receivers(chosen, study, writer, engine, runtime), limits, runtime)
         await listener.run(host, port, stop, context)
     finally:
         writer.close()
@@ -103,7 +107,7 @@ async def _listen(
 
 
 def _receivers(
-    chosen: "Settings", study: str, writer: "Writer", engine: "Engine"
+    chosen: "Settings", study: str, writer: "Writer", engine: "Engine", runtime: "Runtime"
 ) -> "Callable[[str], Receiver]":
     """Return a function that makes the receiver for a sender's address; it stores and audits."""
     import asyncio
@@ -132,7 +136,7 @@ def _receivers(
         return await asyncio.to_thread(read_rules)
 
     def receiver_for(address: str) -> Receiver:
-        async def write(job: "Callable[[Connection], str]", patient: str | None, _: int) -> str:
+        async def write(job: "Callable[[Transaction], str]", patient: str | None, _: int) -> str:
             act = AuditAction(actor, "MLLP ORU^R01", study, patient, address)
             try:
                 return await asyncio.wrap_future(writer.submit(job, act, is_panel=True))
@@ -141,6 +145,6 @@ def _receivers(
                 await asyncio.wrap_future(writer.submit(lambda _: None, refused))
                 raise
 
-        return Receiver(study, graders, write, rules, site, chosen.max_results)
+        return Receiver(study, graders, write, rules, site, chosen.max_results, runtime)
 
     return receiver_for

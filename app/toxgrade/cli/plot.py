@@ -63,7 +63,7 @@ def plot(
     from toxgrade.criteria.vocabulary import load_vocabularies
     from toxgrade.grading.rules import Graders
     from toxgrade.server.web.charts.gallery import Gallery
-    from toxgrade.tabular.output_files import whole
+    from toxgrade.tabular.whole_file import whole
 
     name, kind = _check_picture(picture, output, patient)
     graders = Graders(load())
@@ -118,17 +118,18 @@ def _open_study(
         raise RequestError("--patients, --edition and how files are read go with --labs")
     if labs is not None:
         from toxgrade.server.jobs.temporary_study import temporary_study
+        from toxgrade.server.runtime import MACHINE
 
         chosen = graders.criteria.edition(edition or "4.03")
         names = options.columns.site_names(graders.criteria.analytes.values())
         rules = Rules(edition=chosen.name, dictionary=names)
-        with temporary_study(labs, patients, options, rules, graders) as temporary:
+        with temporary_study(labs, patients, options, rules, graders, MACHINE) as temporary:
             if temporary.rejected:
                 print(f"rows that could not be read: {temporary.rejected:,}", file=sys.stderr)
             yield temporary.connection, temporary.study
         return
-    from toxgrade.server.records.db.engine import transaction
+    from toxgrade.server.records.db.engine import snapshot
     from toxgrade.server.records.studies import find_study
 
-    with transaction(settings().database_url, reads_only=True) as connection:
+    with snapshot(settings().database_url) as connection:
         yield connection, find_study(connection, study or "")

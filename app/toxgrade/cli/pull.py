@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from toxgrade.server.ehr.pull.fhir_server import Server
     from toxgrade.server.ehr.pull.http_client import Calls
     from toxgrade.server.ehr.pull.wanted import Done, Wanted
+    from toxgrade.server.runtime import Runtime
 
 
 def arguments(parser: Parser) -> None:
@@ -56,25 +57,29 @@ def pull(
     from toxgrade.server.ehr.pull.fhir_server import Server, read_base
     from toxgrade.server.ehr.pull.http_client import Calls, Limits
     from toxgrade.server.ehr.pull.wanted import Done, read_wanted
-    from toxgrade.server.records.db.engine import transaction
+    from toxgrade.server.records.db.engine import snapshot
     from toxgrade.server.records.schema import upgrade
     from toxgrade.server.records.studies import find_study
+    from toxgrade.server.runtime import MACHINE
 
     wanted, completed = read_wanted(patients), Done(done, study, fhir_url)
     base, chosen = read_base(fhir_url), settings()
     upgrade(chosen.database_url)
-    with transaction(chosen.database_url, reads_only=True) as connection:
+    with snapshot(chosen.database_url) as connection:
         find_study(connection, study)
-    with closing(Calls(Limits(answer_bytes=chosen.max_bundle_bytes))) as calls:
+    runtime = MACHINE
+    with closing(Calls(Limits(answer_bytes=chosen.max_bundle_bytes), runtime)) as calls:
         try:
-            shown = _authorization(_Shown(client_id, key, bearer, basic), base, calls)
+            shown = _authorization(_Shown(client_id, key, bearer, basic), base, calls, runtime)
         except SourceError as error:
             return fail(str(error))
         server = Server(base, calls, shown)
-        return 0 if _pull(server, study, wanted, completed, is_whole=whole) else 1
+        return 0 if _pull(server, study, wanted, completed, runtime, is_whole=whole) else 1
 
 
-def _authorization(shown: _Shown, base: "httpx.URL", calls: "Calls") -> "Authorization | None":
+def _authorization(
+    shown: _Shown, base: "httpx.URL", calls: "Calls", runtime: "Runtime"
+) -> "Authorization | None":
     """Return what the command line gives, else what the environment does; None: nothing.
 
     Raises:
@@ -91,7 +96,8 @@ def _authorization(shown: _Shown, base: "httpx.URL", calls: "Calls") -> "Authori
         raise RequestError("give one of --bearer, --basic, and --client-id with --key")
     if shown.client_id is not None and shown.key is not None:
         key = ways.read_key(shown.key)
-        return ways.BackendToken(shown.client_id, key, find_token_endpoint(base, calls), calls)
+        endpoint = find_token_endpoint(base, calls)
+        return ways.BackendToken(shown.client_id, key, endpoint, calls, runtime)
     if shown.bearer is not None:
         return ways.read_secret(shown.bearer, "--bearer", ways.bearer)
     if shown.basic is not None:
@@ -114,7 +120,13 @@ def _of_environment() -> "Authorization | None":
 
 
 def _pull(
-    server: "Server", study: str, wanted: "list[Wanted]", done: "Done", *, is_whole: bool
+    server: "Server",
+    study: str,
+    wanted: "list[Wanted]",
+    done: "Done",
+    runtime: "Runtime",
+    *,
+    is_whole: bool,
 ) -> bool:
     """Pull each patient who is not done; return whether all succeeded."""
     from getpass import getuser
@@ -132,7 +144,7 @@ def _pull(
     chosen, graders = settings(), Graders(load())
     accepted = Accepted(unknown=chosen.fhir_unknown_status == "final")
     engine = build_engine(chosen.database_url)
-    with closing(Writer(engine)) as writer:
+    with closing(Writer(engine, runtime)) as writer:
         target = Target(study, engine, writer, graders, accepted, f"cli:{getuser()}")
         succeeded = Pull(server, target, wanted, is_whole=is_whole, tell=tell).run(done)
     engine.dispose()

@@ -40,8 +40,8 @@ def load(table: Path, study: str) -> None:
     try:
         with audited_transaction(
             url, f"cli:{getuser()}", "toxgrade ranges load", study
-        ) as connection:
-            saved = put_ranges(connection, study, rows, Graders(load_criteria()))
+        ) as transaction:
+            saved = put_ranges(transaction, study, rows, Graders(load_criteria()))
     except RequestError as error:
         if not error.faults:
             raise
@@ -58,12 +58,12 @@ def show(study: str) -> None:
     import csv
 
     from toxgrade.server.api.ranges import RangeRequest
-    from toxgrade.server.records.db.engine import build_engine, read_only
+    from toxgrade.server.records.db.engine import snapshot
     from toxgrade.server.records.studies import find_study
     from toxgrade.server.records.study_ranges import current_ranges, range_document
     from toxgrade.spreadsheet import to_row
 
-    with read_only(build_engine(settings().database_url)).begin() as connection:
+    with snapshot(settings().database_url) as connection:
         rows = current_ranges(connection, find_study(connection, study)).rows
     writer = csv.DictWriter(sys.stdout, list(RangeRequest.model_fields), lineterminator="\n")
     writer.writeheader()

@@ -23,13 +23,13 @@ def regrade(study: str, edition: str | None, interpretations: list[str]) -> None
 
     graders = Graders(load())
     url, actor = settings().database_url, f"cli:{getuser()}"
-    with audited_transaction(url, actor, "toxgrade regrade", study) as connection:
-        found = find_study(connection, study)
+    with audited_transaction(url, actor, "toxgrade regrade", study) as transaction:
+        found = find_study(transaction.read(), study)
         chosen = graders.criteria.edition(edition or found.rules.edition)
         rules = changed_rules(found.rules, chosen, interpretations)
         applied = graders.for_rules(rules).edition
         saved = save_study(
-            connection, study, rules, found.liver_enzymes, found.rows, found.clinical_terms
+            transaction, study, rules, found.liver_enzymes, found.rows, found.clinical_terms
         )
-        regrade_study(connection, saved.study, graders)
+        regrade_study(transaction, saved.study, graders)
     print(f"{study}: graded by {applied.label}")

@@ -42,16 +42,16 @@ def report(
     from toxgrade.criteria.reader import load
     from toxgrade.errors import FileError
     from toxgrade.grading.rules import Graders
-    from toxgrade.server.records.db.engine import transaction
+    from toxgrade.server.records.db.engine import snapshot
     from toxgrade.server.records.studies import find_study
     from toxgrade.server.reports.study_reports import study_table
-    from toxgrade.tabular.output_files import whole
+    from toxgrade.tabular.whole_file import whole
 
     suffix = ".csv" if str(output) == "-" else output.suffix
     if suffix not in WRITERS:
         raise FileError(f"{output.name}: the report is {', '.join(WRITERS)}")
     scope = Scope(phase, course, on_treatment, include_baseline)
-    with transaction(settings().database_url, reads_only=True) as connection:
+    with snapshot(settings().database_url) as connection:
         found = find_study(connection, study)
         text = WRITERS[suffix](study_table(connection, found, Graders(load()), scope))
     if str(output) == "-":

@@ -29,6 +29,7 @@ def worker(parent: int | None) -> None:
     from toxgrade.server.process import collect_rarely, configure
     from toxgrade.server.records.db.engine import build_engine
     from toxgrade.server.records.schema import upgrade
+    from toxgrade.server.runtime import MACHINE
 
     configure()
     chosen = settings()
@@ -41,9 +42,10 @@ def worker(parent: int | None) -> None:
     if parent is not None:
         threading.Thread(target=_watch, args=(parent, stop), daemon=True).start()
     engine = build_engine(chosen.database_url)
-    store = UploadStore(chosen.batches_dir)
+    runtime = MACHINE
+    store = UploadStore(chosen.batches_dir, runtime)
     limits = CutLimits(chosen.upload_memory_bytes, chosen.upload_seconds)
-    worker = Worker(engine, Graders(load()), store, chosen.lease_seconds, limits)
+    worker = Worker(engine, runtime, Graders(load()), store, chosen.lease_seconds, limits)
     collect_rarely()
     worker.run(stop)
     engine.dispose()

@@ -31,18 +31,18 @@ STUDY = "demo"
 def load_demo(url: str) -> None:
     """Create the study ``demo`` with its results and events, unless it already holds patients."""
     graders = Graders(load())
-    with audited_transaction(url, "toxgrade", "load the synthetic cohort", STUDY) as connection:
-        study = save_study(connection, STUDY, Rules(), synthetic=True).study
-        if not list_patients(connection, study, 1, None):
+    with audited_transaction(url, "toxgrade", "load the synthetic cohort", STUDY) as transaction:
+        study = save_study(transaction, STUDY, Rules(), synthetic=True).study
+        if not list_patients(transaction.read(), study, 1, None):
             for submission in submissions():
-                store(connection, submission, graders)
+                store(transaction, submission, graders)
             for row in _rows("patients.csv"):
                 record = PatientRecord(None, _follow_up(row))
-                put_patient(connection, STUDY, row["patient_id"], record, graders)
+                put_patient(transaction, STUDY, row["patient_id"], record, graders)
             vocabulary = load_vocabularies()[study.rules.edition]
             for row in _rows("clinical.csv"):
-                patient_id = lock_patient(connection, study, row["patient_id"]).id
-                store_event(connection, patient_id, _event(row, vocabulary))
+                patient_id = lock_patient(transaction, study, row["patient_id"]).id
+                store_event(transaction, patient_id, _event(row, vocabulary))
 
 
 def submissions() -> Iterator[Submission]:

@@ -14,9 +14,10 @@ from toxgrade.grading.flags import Reason
 from toxgrade.grading.rules import Rules
 from toxgrade.tabular.lab_export import ExportChunk
 from toxgrade.tabular.layout import Layout
-from toxgrade.tabular.output_files import STDOUT, sha256, whole
+from toxgrade.tabular.output_files import STDOUT, sha256
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions
 from toxgrade.tabular.table import CELL, LINE, ROW, Table
+from toxgrade.tabular.whole_file import whole
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from toxgrade.errors import FileError
 from toxgrade.grading.phase import Window
 from toxgrade.grading.result import Course
 from toxgrade.grading.worst_grade import Bounds
-from toxgrade.tabular.output_files import whole
+from toxgrade.tabular.whole_file import whole
 
 _PATIENT = itemgetter("patient", "rt_start", "rt_end", "ongoing", "next_start")
 _BOUNDS = ("least", "most", "decided", "worse", "relative")

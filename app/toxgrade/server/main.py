@@ -50,6 +50,7 @@ from toxgrade.server.http.service import Service
 from toxgrade.server.records.db.engine import build_engine
 from toxgrade.server.records.db.integrity import Integrity
 from toxgrade.server.records.writer import Writer
+from toxgrade.server.runtime import MACHINE, Runtime
 from toxgrade.server.settings import Settings
 from toxgrade.server.web import batches as batch_pages
 from toxgrade.server.web import page, panel, patient, sign_in
@@ -92,7 +93,7 @@ _PAGES = (
 )
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, runtime: Runtime = MACHINE) -> FastAPI:
     """Return the service for ``settings`` (None: the environment's) on a migrated database.
 
     Raises:
@@ -107,7 +108,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=__version__,
         description=_DESCRIPTION,
         license_info={"name": "MIT"},
-        lifespan=_lifespan(chosen, metrics),
+        lifespan=_lifespan(chosen, metrics, runtime),
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # They hold pseudonyms.
         generate_unique_id_function=lambda route: route.name,  # a client's names of functions
@@ -116,7 +117,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     add_handlers(app, {"/fhir": error_outcome, "/cds-services": error_outcome})
     if chosen.cors_origins:
         app.add_middleware(BrowserClients, origins=chosen.cors_origins)
-    app.add_middleware(RequestMiddleware, metrics=metrics)
+    app.add_middleware(RequestMiddleware, metrics=metrics, runtime=runtime)
     app.state.metrics = metrics
     for router in _JSON:
         app.include_router(router, responses=PROBLEMS)
@@ -133,37 +134,39 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def _lifespan(
-    settings: Settings, metrics: Metrics
+    settings: Settings, metrics: Metrics, runtime: Runtime
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """Return the lifespan that builds the ``Service`` of the process and closes its database."""
     graders, vocabularies = Graders(load()), load_vocabularies()
     check_codes(settings.hl7v2_codes, graders.for_rules(Rules()).names)
-    rates = RateLimits(settings.rate_per_second)
+    rates = RateLimits(settings.rate_per_second, runtime)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         trusted = issuer(settings)
-        credentials = Credentials(Tokens(trusted) if trusted else None)
-        sessions = Sessions(trusted.name if trusted else None)
+        credentials = Credentials(runtime, Tokens(trusted, runtime) if trusted else None)
+        sessions = Sessions(runtime, trusted.name if trusted else None)
         engine = build_engine(settings.database_url)
-        writer, integrity = Writer(engine), Integrity(engine)
+        writer, integrity = Writer(engine, runtime), Integrity(engine, runtime)
         metrics.watch(writer)
-        readiness, long_bodies = Readiness(writer, integrity, settings.batches_dir), LongBodies()
+        readiness = Readiness(writer, integrity, runtime, settings.batches_dir)
+        long_bodies = LongBodies()
         app.state.service = Service(
             settings=settings,
             graders=graders,
             vocabularies=vocabularies,
             engine=engine,
             writer=writer,
+            runtime=runtime,
             credentials=credentials,
             sessions=sessions,
             rates=rates,
             readiness=readiness,
             costly=Lane(_COSTLY),
-            guesses=Guesses(),
+            guesses=Guesses(runtime),
             long_bodies=long_bodies,
         )
-        events = ProcessEvents(settings, engine, writer, app.state.service.guesses)
+        events = ProcessEvents(settings, engine, runtime, writer, app.state.service.guesses)
         yield
         await events.stop()
         long_bodies.close()

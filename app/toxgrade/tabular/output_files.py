@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import io
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +18,7 @@ from toxgrade.errors import FileError
 from toxgrade.grading.fields import ADAM_NAMES
 from toxgrade.spreadsheet import to_cell
 from toxgrade.tabular.formulas import without_formulas
+from toxgrade.tabular.whole_file import whole
 
 _BOUNDS = ("at_least", "at_most")
 _IN_ADAM = {"row": "SRCSEQ"} | dict(sorted(ADAM_NAMES.items(), key=lambda it: it[0] in _BOUNDS))
@@ -198,19 +198,6 @@ def check_apart(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> None:
         if path.resolve() in taken:
             raise FileError(f"{path.name}: it is read, or written twice; name another output")
         taken.add(path.resolve())
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary path to write to; it is renamed to ``path`` if all went well."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        yield unfinished
-        os.replace(unfinished, path)
-    except OSError as error:
-        raise FileError(f"{path.name}: {error.strerror or 'it cannot be written'}") from None
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def sha256(path: Path) -> str:

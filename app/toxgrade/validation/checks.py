@@ -189,7 +189,7 @@ def check_cohort_table(table: TableReport, wanted: Expected) -> Outcome:
         f"{row.label + _SUFFIXES[row.kind] * _has_two_rows(row, table)}, grade {grade}": (
             row.counts[grade],
             str(row.percent[grade]),
-        )  # fmt: skip
+        )
         for row in table.rows
         for grade in "1234"
     }

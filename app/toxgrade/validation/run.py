@@ -23,8 +23,9 @@ from toxgrade.demo import STUDY, load_demo
 from toxgrade.errors import ToxgradeError
 from toxgrade.grading.rules import Graders
 from toxgrade.server.records.audit_verify import heads, verify
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.records.schema import upgrade
+from toxgrade.tabular.whole_file import whole
 from toxgrade.validation.checks import Outcome, check_cases, check_cohort
 
 _TEMPLATES = Environment(
@@ -101,7 +102,8 @@ def write_report(report: Report, folder: Path) -> list[Path]:
     written = []
     for suffix, content in texts.items():
         path = folder / f"{name}{suffix}"
-        path.write_text(content, encoding="utf-8")
+        with whole(path) as unfinished:
+            unfinished.write_text(content, encoding="utf-8")
         written.append(path)
     return written
 
@@ -150,17 +152,19 @@ def _in_scratch_database(graders: Graders) -> list[Outcome]:
         url = f"sqlite:///{Path(folder) / 'scratch.db'}"
         upgrade(url)
         load_demo(url)
-        with transaction(url) as connection:
+        with transaction(url) as opened:
+            connection = opened.connection
             cohort = check_cohort(connection, graders)
             return [*cohort, *check_audit(connection), check_database(connection)]
 
 
 def check_audit(connection: Connection) -> list[Outcome]:
     """Check that the audit verifies, and that it shows a grade changed directly in the database."""
+    now = datetime.now(UTC)
     entries = sum(seq for seq, _ in heads(connection).values())
-    whole = [str(remark) for remark in verify(connection) if remark.is_fault]
+    whole = [str(remark) for remark in verify(connection, now) if remark.is_fault]
     changed = _change_a_grade(connection)
-    found = [remark for remark in verify(connection) if remark.study == STUDY]
+    found = [remark for remark in verify(connection, now) if remark.study == STUDY]
     missed = [] if found else ["a changed grade was not found"]
     return [
         Outcome("audit: whole", "every entry, and every row that it covers", entries, whole),

@@ -13,6 +13,7 @@ from tests.tls import certified
 from toxgrade.errors import Unavailable
 from toxgrade.server.access import tokens
 from toxgrade.server.main import issuer
+from toxgrade.server.runtime import MACHINE
 from toxgrade.server.settings import Settings
 
 _KEYS = b'{"keys": []}'
@@ -102,4 +103,4 @@ def test_an_answer_drop_by_drop_is_not_waited_for(
     found = issuer(Settings(jwt_issuer="i", jwt_audience="a", jwt_keys=f"{address}/drop-by-drop"))
     assert found is not None
     with pytest.raises(Unavailable):
-        awaited(tokens.Tokens(found).check("a.b.c"))
+        awaited(tokens.Tokens(found, MACHINE).check("a.b.c"))

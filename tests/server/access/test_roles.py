@@ -17,7 +17,7 @@ from toxgrade.server.access import ROLES, Caller, Role
 from toxgrade.server.access.credentials import create_key, list_keys, revoke_key
 from toxgrade.server.http.authorization import RequireRole, declared_access, undeclared_routes
 from toxgrade.server.main import create_app
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.records.studies import save_study
 from toxgrade.server.settings import Settings
 
@@ -73,8 +73,8 @@ def test_what_is_not_theirs_is_not_there(
 def test_a_key_has_a_role_and_its_studies(
     new_sqlite: NewDatabase, role: Role, on: tuple[str, ...], wrong: str
 ) -> None:
-    with transaction(new_sqlite()) as connection, pytest.raises(RequestError, match=wrong):
-        create_key(connection, "x", role, on)
+    with transaction(new_sqlite()) as opened, pytest.raises(RequestError, match=wrong):
+        create_key(opened, "x", role, on)
 
 
 @dataclass(frozen=True)
@@ -92,19 +92,19 @@ class _Guarded:
 @pytest.fixture(scope="module")
 def guarded(new_sqlite: NewDatabase) -> Iterator[_Guarded]:
     url = new_sqlite()
-    with transaction(url) as connection:
+    with transaction(url) as opened:
         for name in ("mine", "theirs"):
-            save_study(connection, name, Rules())
+            save_study(opened, name, Rules())
         keys: dict[str, str] = {
-            role: create_key(connection, role, role, ["mine"]) for role in ROLES[:-1]
+            role: create_key(opened, role, role, ["mine"]) for role in ROLES[:-1]
         }
-        keys["admin"] = create_key(connection, "admin")
-        keys["elsewhere"] = create_key(connection, "elsewhere", "manager", ["theirs"])
+        keys["admin"] = create_key(opened, "admin")
+        keys["elsewhere"] = create_key(opened, "elsewhere", "manager", ["theirs"])
         an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
-        keys["expired"] = create_key(connection, "expired", expires_at=an_hour_ago)
-        keys["revoked"] = create_key(connection, "revoked")
+        keys["expired"] = create_key(opened, "expired", expires_at=an_hour_ago)
+        keys["revoked"] = create_key(opened, "revoked")
         keys["unknown"] = "tox_01234567_" + "x" * 43
-        revoke_key(connection, list_keys(connection)[-1][0].prefix)
+        revoke_key(opened, list_keys(opened.read())[-1][0].prefix)
     with served(Settings(database_url=url)) as client:
         guarded = _Guarded(client, keys)
         for name in ("mine", "theirs"):

@@ -18,11 +18,13 @@ from joserfc.jwk import ECKey, Key, KeySet, RSAKey
 
 from tests.conftest import NewDatabase, served
 from tests.coroutines import awaited
+from tests.runtimes import Moved
 from tests.server.access.test_roles import routes_in_need
 from toxgrade.errors import Unauthorized, Unavailable
 from toxgrade.server.access.credentials import create_key
 from toxgrade.server.access.tokens import KEYS_SECONDS, Issuer, Token, Tokens
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
+from toxgrade.server.runtime import MACHINE, Runtime
 from toxgrade.server.settings import Settings
 
 _RSA = RSAKey.generate_key(2048, {"kid": "r1"})
@@ -49,11 +51,11 @@ def _token(
     return jwt.encode(head, claims or _claims(), key, algorithms=[alg])
 
 
-def _tokens(fetch: Callable[[], bytes] = lambda: _PUBLISHED) -> Tokens:
+def _tokens(fetch: Callable[[], bytes] = lambda: _PUBLISHED, runtime: Runtime = MACHINE) -> Tokens:
     async def published() -> bytes:
         return fetch()
 
-    return Tokens(Issuer("https://issuer.example", "toxgrade", published))
+    return Tokens(Issuer("https://issuer.example", "toxgrade", published), runtime)
 
 
 def _check(tokens: Tokens, presented: str) -> Token:
@@ -126,10 +128,9 @@ def test_a_wrong_token_is_refused_without_saying_more(token: str) -> None:
     assert str(refused.value) == "expected a valid token of the issuer that this service trusts"
 
 
-def test_new_keys_are_fetched_and_old_ones_go(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_keys_are_fetched_and_old_ones_go() -> None:
     published, now = [_PUBLISHED], [1000.0]
-    monkeypatch.setattr("toxgrade.server.access.tokens.time.monotonic", lambda: now[0])
-    tokens = _tokens(lambda: published[0])
+    tokens = _tokens(lambda: published[0], Moved(seconds=now))
     _check(tokens, _token())
     new = RSAKey.generate_key(2048, {"kid": "r2"})
     published[0] = json.dumps(KeySet([new]).as_dict(private=False)).encode()
@@ -139,17 +140,14 @@ def test_new_keys_are_fetched_and_old_ones_go(monkeypatch: pytest.MonkeyPatch) -
         _check(tokens, _token())
 
 
-def test_a_key_that_nobody_has_does_not_flood_the_issuer(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_key_that_nobody_has_does_not_flood_the_issuer() -> None:
     fetched, now = list[float](), [1000.0]
-    monkeypatch.setattr("toxgrade.server.access.tokens.time.monotonic", lambda: now[0])
 
     def fetch() -> bytes:
         fetched.append(now[0])
         return _PUBLISHED
 
-    tokens = _tokens(fetch)
+    tokens = _tokens(fetch, Moved(seconds=now))
     for _ in range(25):  # one a second
         with pytest.raises(Unauthorized):
             _check(tokens, _token(kid="nobody's"))
@@ -157,18 +155,15 @@ def test_a_key_that_nobody_has_does_not_flood_the_issuer(
     assert fetched == [1000.0, 1011.0, 1022.0]
 
 
-def test_without_the_issuer_s_keys_tokens_are_refused_in_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_without_the_issuer_s_keys_tokens_are_refused_in_time() -> None:
     up, now = [True], [1000.0]
-    monkeypatch.setattr("toxgrade.server.access.tokens.time.monotonic", lambda: now[0])
 
     def fetch() -> bytes:
         if not up[0]:
             raise OSError("down")
         return _PUBLISHED
 
-    tokens = _tokens(fetch)
+    tokens = _tokens(fetch, Moved(seconds=now))
     _check(tokens, _token())
     up[0] = False
     now[0] += KEYS_SECONDS - 1
@@ -183,12 +178,9 @@ def test_without_the_issuer_s_keys_tokens_are_refused_in_time(
     _check(tokens, _token())
 
 
-def test_an_issuer_that_was_away_for_a_while_was_not_missed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_an_issuer_that_was_away_for_a_while_was_not_missed() -> None:
     """Keys are fetched anew at half of their time, and tried again until they are there."""
     fetched, now = list[float](), [0.0]
-    monkeypatch.setattr("toxgrade.server.access.tokens.time.monotonic", lambda: now[0])
 
     def fetch() -> bytes:
         fetched.append(now[0])
@@ -196,7 +188,7 @@ def test_an_issuer_that_was_away_for_a_while_was_not_missed(
             raise OSError("restarting")
         return _PUBLISHED
 
-    tokens = _tokens(fetch)
+    tokens = _tokens(fetch, Moved(seconds=now))
     for now[0] in range(0, 1000, 5):
         _check(tokens, _token())
     assert fetched == [0, 305, 320, 625, 930]
@@ -211,7 +203,7 @@ def test_callers_that_come_together_wait_for_one_answer() -> None:
         return _PUBLISHED
 
     async def together() -> list[Token]:
-        tokens = Tokens(Issuer("https://issuer.example", "toxgrade", slowly))
+        tokens = Tokens(Issuer("https://issuer.example", "toxgrade", slowly), MACHINE)
         return await asyncio.gather(*(tokens.check(_token()) for _ in range(20)))
 
     assert len(awaited(together())) == 20
@@ -265,8 +257,8 @@ def test_cds_hooks_takes_a_token_once(database_url: str, tmp_path: Path) -> None
         assert call(two, _token(_claims(jti="2"))) == 422
         assert call(two, _token()) == 401
         assert call(two, _token(_claims(jti=2))) == 401
-        with transaction(database_url) as connection:
-            key = create_key(connection, "ehr")
+        with transaction(database_url) as opened:
+            key = create_key(opened, "ehr")
         assert [call(one, key), call(one, key)] == [422, 422]
 
 
@@ -308,8 +300,8 @@ def test_an_issuer_that_does_not_answer_holds_up_nobody_with_a_key(
 
     monkeypatch.setattr("toxgrade.server.main._fetch", hang)
     monkeypatch.setattr("toxgrade.server.access.tokens._FETCH_SECONDS", 60)
-    with transaction(url) as connection:
-        key = create_key(connection, "nurse")
+    with transaction(url) as opened:
+        key = create_key(opened, "nurse")
     with served(_trusting(url, tmp_path)) as client, ThreadPoolExecutor(60) as pool:
 
         def ask() -> int:

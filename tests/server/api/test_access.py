@@ -10,7 +10,7 @@ import sqlalchemy
 
 from tests.conftest import NewDatabase, served
 from toxgrade.server.access.credentials import create_key
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.settings import Settings
 
 
@@ -21,8 +21,8 @@ def guarded(database_url: str) -> Iterator[httpx.Client]:
 
 
 def _key(url: str) -> str:
-    with transaction(url) as connection:
-        return create_key(connection, "tests")
+    with transaction(url) as opened:
+        return create_key(opened, "tests")
 
 
 def test_with_a_key_one_may_and_without_one_may_not(
@@ -42,8 +42,8 @@ def test_with_a_key_one_may_and_without_one_may_not(
 def test_only_the_secret_s_hash_is_kept(new_sqlite: NewDatabase) -> None:
     url = new_sqlite()
     key = _key(url)
-    with transaction(url) as connection:
-        row = connection.execute(sqlalchemy.text("SELECT * FROM api_keys")).one()
+    with transaction(url) as opened:
+        row = opened.connection.execute(sqlalchemy.text("SELECT * FROM api_keys")).one()
     assert re.fullmatch(r"tox_[0-9a-f]{8}_[\w-]{43}", key)
     assert key.split("_", 2)[2] not in str(row)
 

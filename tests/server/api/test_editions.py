@@ -13,7 +13,7 @@ from tests.server.api.panels import baseline, panel, value
 from tests.server.jobs.stored import HEADER, Stored, stored
 from toxgrade.demo import load_demo
 from toxgrade.grading.rules import Rules
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.records.schema import upgrade
 from toxgrade.server.records.studies import save_study
 
@@ -108,8 +108,8 @@ def test_an_unknown_choice_is_refused(stateless: httpx.Client, chosen: dict[str,
 
 def test_a_report_that_would_mix_editions_is_refused(api: httpx.Client, database_url: str) -> None:
     api.post(f"{_P1}/results", json=panel(_PLATELETS))
-    with transaction(database_url) as connection:
-        save_study(connection, "default", Rules("5.0"))  # as no door does: without regrading
+    with transaction(database_url) as opened:
+        save_study(opened, "default", Rules("5.0"))  # as no door does: without regrading
     answer = api.get("/v1/studies/default/toxicity-table")
     assert answer.status_code == 409
     assert "regrade" in answer.json()["detail"]

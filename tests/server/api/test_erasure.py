@@ -14,6 +14,7 @@ from tests.server.jobs.stored import GRADERS, HEADER
 from toxgrade.server.jobs.upload_store import UploadStore
 from toxgrade.server.jobs.worker import Worker
 from toxgrade.server.records.db.engine import build_engine, empty_write_ahead_log
+from toxgrade.server.runtime import MACHINE
 from toxgrade.server.settings import Settings
 
 _CANARY = "ZAPHOD-4711"
@@ -89,7 +90,7 @@ def test_nothing_is_left(
             client.post(f"{_STUDY}/patients/{patient}/results", json=panel(value()))
         assert send(client).status_code in (200, 201, 202)
         if folder.exists():
-            worker = Worker(engine, GRADERS, UploadStore(folder), 30)
+            worker = Worker(engine, MACHINE, GRADERS, UploadStore(folder, MACHINE), 30)
             while worker.step():
                 pass
         if checkpointed:

@@ -10,6 +10,7 @@ import pytest
 from tests.server.api.panels import baseline, panel, value
 from toxgrade.server.records.audit_verify import heads, verify
 from toxgrade.server.records.db.engine import snapshot
+from toxgrade.server.runtime import MACHINE
 
 _STUDY = "/v1/studies/default"
 _P1 = f"{_STUDY}/patients/P1"
@@ -114,7 +115,7 @@ def test_a_result_sent_for_the_wrong_patient_is_withdrawn_with_a_reason(
     assert api.post(f"{_P1}/grades/{first}/withdrawal", json={}).status_code == 422
     assert api.post(f"{_P1}/grades/999999/withdrawal", json=_WRONG).status_code == 404
     with snapshot(database_url) as connection:
-        assert list(verify(connection)) == []
+        assert list(verify(connection, MACHINE.now())) == []
 
 
 def test_a_report_as_of_a_time_shows_what_was_stored_then(api: httpx.Client) -> None:
@@ -179,7 +180,7 @@ def test_a_patient_is_erased_and_the_audit_still_holds(
     assert len(tombstone["erased"].pop("patients")) == 1
     assert sum(len(rows) for rows in tombstone["erased"].values()) == 10
     with snapshot(database_url) as connection:
-        assert list(verify(connection, heads(connection).items())) == []
+        assert list(verify(connection, MACHINE.now(), heads(connection).items())) == []
 
 
 def test_what_comes_after_an_erasure_has_numbers_of_its_own(
@@ -191,4 +192,4 @@ def test_what_comes_after_an_erasure_has_numbers_of_its_own(
     assert api.request("DELETE", _P1, json={"reason": "asked for"}, headers=seen).status_code == 200
     api.post(f"{_STUDY}/patients/P2/results", json=panel(value()))
     with snapshot(database_url) as connection:
-        assert list(verify(connection)) == []
+        assert list(verify(connection, MACHINE.now())) == []

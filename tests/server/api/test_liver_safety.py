@@ -11,7 +11,8 @@ from sqlalchemy.exc import DBAPIError
 
 from toxgrade.server.records.audit_verify import verify
 from toxgrade.server.records.current_state import FollowUp, save_follow_up
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
+from toxgrade.server.runtime import MACHINE
 
 _P1 = "/v1/studies/default/patients/P1"
 _COURSE = {"start": "2020-01-06", "end": "2020-02-14"}
@@ -35,8 +36,8 @@ def _store(api: httpx.Client, labs: list[str], *courses: dict[str, str]) -> dict
 
 
 def _is_whole(url: str) -> bool:
-    with transaction(url) as connection:
-        return not list(verify(connection))
+    with transaction(url) as opened:
+        return not list(verify(opened.read(), MACHINE.now()))
 
 
 def _safety(api: httpx.Client, **asked: int) -> dict[str, Any]:
@@ -106,9 +107,9 @@ def test_nr_is_from_the_higher_of_alt_and_ast(api: httpx.Client) -> None:
 
 def test_results_after_death_are_left_out_and_counted(api: httpx.Client, database_url: str) -> None:
     _store(api, _HYS)
-    with transaction(database_url) as connection:
-        patient = connection.execute(text("SELECT id FROM patients")).scalar_one()
-        save_follow_up(connection, patient, FollowUp(date(2020, 6, 1), "dead"))
+    with transaction(database_url) as opened:
+        patient = opened.connection.execute(text("SELECT id FROM patients")).scalar_one()
+        save_follow_up(opened, patient, FollowUp(date(2020, 6, 1), "dead"), FollowUp())
     found = _safety(api)
     assert (found["hys_law"], found["after_death"]) == ([], 3)
     assert _peaks(api, "uln") == set()
@@ -159,8 +160,8 @@ def test_a_review_is_kept_with_its_history_and_shown_beside_the_finding(
     assert sum("liver_reviews" in entry.get("rows", {}) for entry in audit) == 2
     assert _is_whole(database_url)
     for change in ("UPDATE liver_reviews SET verdict = 'confirmed'", "DELETE FROM liver_reviews"):
-        with pytest.raises(DBAPIError), transaction(database_url) as connection:
-            connection.execute(text(change))
+        with pytest.raises(DBAPIError), transaction(database_url) as opened:
+            opened.connection.execute(text(change))
 
 
 def test_the_page_of_a_patient_shows_findings_what_is_missing_and_reviews(
@@ -179,8 +180,8 @@ def test_reviews_of_an_erased_patient_are_erased(api: httpx.Client, database_url
     assert api.post(_REVIEWS, json=_REVIEW).status_code == 201
     tag = {"If-Match": api.get(_P1).headers["ETag"]}
     assert api.request("DELETE", _P1, json={"reason": "withdrawn"}, headers=tag).is_success
-    with transaction(database_url) as connection:
-        assert connection.execute(text("SELECT count(*) FROM liver_reviews")).scalar() == 0
+    with transaction(database_url) as opened:
+        assert opened.connection.execute(text("SELECT count(*) FROM liver_reviews")).scalar() == 0
     assert _is_whole(database_url)
 
 

@@ -16,7 +16,7 @@ from tests.fhir.resources import bundle, coded, observation, parameters
 from tests.server.api.panels import panel, value
 from tests.server.ehr.oru import message, obx
 from toxgrade.server.access.credentials import create_key
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.settings import Settings
 
 _ODD = {
@@ -137,8 +137,8 @@ def test_bodies(both: list[httpx.Client], door: str, key: dict[str, str]) -> Non
 
 
 def test_a_caller_with_a_long_name_stores_once(database_url: str) -> None:
-    with transaction(database_url) as connection:
-        keys = [create_key(connection, "x" * 195 + end) for end in ("a", "b")]
+    with transaction(database_url) as opened:
+        keys = [create_key(opened, "x" * 195 + end) for end in ("a", "b")]
     with served(Settings(database_url=database_url)) as client:
         for key in keys:
             headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": "k"}
@@ -152,8 +152,8 @@ def test_a_caller_with_a_long_name_stores_once(database_url: str) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/studies/x%00y", "/studies/x%00y", "/hl7v2?study=x%00y"])
 def test_a_foreign_study_of_an_impossible_name(database_url: str, path: str) -> None:
-    with transaction(database_url) as connection:
-        key = create_key(connection, "a ward", "writer", ["default"])
+    with transaction(database_url) as opened:
+        key = create_key(opened, "a ward", "writer", ["default"])
     with served(Settings(database_url=database_url)) as client:
         method = "POST" if path.startswith("/hl7v2") else "GET"
         answer = client.request(method, path, headers={"Authorization": f"Bearer {key}"})

@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import NewDatabase, served
 from tests.server.api.panels import panel, value
 from toxgrade.server.access.credentials import create_key
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.settings import Settings
 
 _RESULTS = "/v1/studies/default/patients/P1/results"
@@ -68,8 +68,8 @@ def test_a_key_that_cannot_be_one(stateless: httpx.Client, key: str) -> None:
 
 def test_keys_are_each_caller_s_own(new_sqlite: NewDatabase) -> None:
     url = new_sqlite()
-    with transaction(url) as connection:
-        keys = [create_key(connection, name) for name in ("a", "b")]
+    with transaction(url) as opened:
+        keys = [create_key(opened, name) for name in ("a", "b")]
     with served(Settings(database_url=url)) as client:
         for key, grade in zip(keys, (1, 3), strict=True):
             headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": "same"}

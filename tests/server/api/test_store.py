@@ -16,8 +16,9 @@ from toxgrade.grading.result import LabResult
 from toxgrade.grading.rules import Graders
 from toxgrade.server.records.change import Submission
 from toxgrade.server.records.db.engine import build_engine
-from toxgrade.server.records.db.unit_of_work import unit_of_work
+from toxgrade.server.records.db.transaction import begin
 from toxgrade.server.records.store import store
+from toxgrade.server.runtime import MACHINE
 
 _P1 = "/v1/studies/default/patients/P1"
 
@@ -136,12 +137,12 @@ def test_a_result_amended_often_costs_no_more_each_time(
                 issued=datetime(2011, 4, 24, i // 60, i % 60, tzinfo=UTC) if issued else None,
             )  # fmt: skip
             sent = Submission("default", patient, ((("L",), result),), None, is_message=True)
-            with engine.begin() as connection:
+            with begin(engine, MACHINE) as transaction:
                 if i == times - 1:
                     sys.setprofile(profile)
-                store(connection, sent, graders)
+                store(transaction, sent, graders)
                 sys.setprofile(None)
-                unit_of_work(connection).write(connection)
+                transaction.read()
         return count
 
     calls("P0", 5)  # Caches are filled.

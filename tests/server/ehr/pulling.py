@@ -24,6 +24,7 @@ from toxgrade.server.ehr.pull.run import Pull, Target
 from toxgrade.server.ehr.pull.wanted import Done, Wanted
 from toxgrade.server.records.db.engine import build_engine
 from toxgrade.server.records.writer import Writer
+from toxgrade.server.runtime import MACHINE
 from toxgrade.server.settings import Settings
 
 _GRADERS, _FINAL = Graders(load()), Accepted()
@@ -32,7 +33,7 @@ QUICK = Limits(answer_bytes=50_000, silence_seconds=0.3, first_wait=0.01, attemp
 
 def pulled(told: FhirServer, *fhir_ids: str) -> Pulled:
     """Everything of the person with these ids, ``1`` if none is given."""
-    with closing(Calls(QUICK)) as calls:
+    with closing(Calls(QUICK, MACHINE)) as calls:
         server = Server(read_base(told.url), calls)
         person = read_person(server, fhir_ids or ("1",))
         return pull_patient(server, person, _GRADERS, Rules(), _FINAL, None)
@@ -82,7 +83,7 @@ def ran(
     told.asked.clear()
     people: Sequence[Wanted] = wanted or [Wanted(2, "P1", ("1",))]
     engine = build_engine(database_url)
-    with closing(Calls(QUICK)) as calls, closing(Writer(engine)) as writer:
+    with closing(Calls(QUICK, MACHINE)) as calls, closing(Writer(engine, MACHINE)) as writer:
         target = Target("default", engine, writer, _GRADERS, accepted, "cli:test")
         server = Server(read_base(told.url), calls)
         pull = Pull(server, target, people, is_whole=is_whole, tell=sentences.append)

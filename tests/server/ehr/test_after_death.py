@@ -14,7 +14,7 @@ from tests.server.ehr.test_persist import keep
 from toxgrade.criteria.reader import load
 from toxgrade.grading.rules import Graders
 from toxgrade.server.records.current_state import FollowUp
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.records.patient_record import PatientRecord, put_patient
 
 _P1 = "/v1/studies/default/patients/P1"
@@ -82,10 +82,10 @@ def test_a_pull_tells_how_many_and_reads_them_again(ehr: FhirServer, database_ur
     """Were the day of death wrong, the next pull brings what this one passed over."""
 
     def record(day: str) -> None:
-        with transaction(database_url) as connection:
+        with transaction(database_url) as opened:
             follow_up = FollowUp(date.fromisoformat(day), "dead")
             sent = PatientRecord(None, follow_up)
-            put_patient(connection, "default", "P1", sent, Graders(load(only="4.03")))
+            put_patient(opened, "default", "P1", sent, Graders(load(only="4.03")))
 
     record("2011-05-03")  # two of seven results are of 4 and 5 May
     first = ran(ehr, database_url)

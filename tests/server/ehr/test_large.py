@@ -18,7 +18,7 @@ from tests.fhir.resources import (
     quantity,
 )
 from toxgrade.server.access.credentials import create_key
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.settings import Settings
 
 
@@ -69,8 +69,8 @@ def test_platelets_of_a_us_core_sample(stateless: httpx.Client, shared_samples: 
 
 def test_keys_are_asked_for_and_their_roles_hold(new_sqlite: NewDatabase) -> None:
     url = new_sqlite()
-    with transaction(url) as connection:
-        key = create_key(connection, "tests", "reader", ["default"])
+    with transaction(url) as opened:
+        key = create_key(opened, "tests", "reader", ["default"])
     with served(Settings(database_url=url)) as client:
         assert client.get("/fhir/metadata").status_code == 200
         assert client.get("/cds-services").status_code == 200

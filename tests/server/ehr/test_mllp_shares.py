@@ -11,6 +11,7 @@ from tests.conftest import NewDatabase
 from tests.server.ehr.oru import message
 from tests.server.ehr.test_mllp import Engine, Start, answers, codes, framed, start
 from toxgrade.server.ehr.hl7v2.connections import MOST, Connections, State
+from toxgrade.server.runtime import MACHINE
 
 __all__ = ["start"]
 
@@ -85,7 +86,7 @@ def test_an_engine_rests_longer_than_the_deadline_of_a_frame(
 )
 @pytest.mark.anyio
 async def test_who_makes_room(who_is_there: str, who_leaves: str | None) -> None:
-    table = Connections()
+    table = Connections(MACHINE)
     stop = asyncio.Event()
 
     async def connect(address: str, state: State, age: float) -> None:

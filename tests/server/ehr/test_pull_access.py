@@ -17,6 +17,7 @@ from toxgrade.server.ehr.pull.authorization import BackendToken
 from toxgrade.server.ehr.pull.fhir_server import read_base
 from toxgrade.server.ehr.pull.http_client import Calls
 from toxgrade.server.ehr.pull.smart import TokenEndpoint, find_token_endpoint
+from toxgrade.server.runtime import MACHINE
 
 _NAMED: Any = {"kid": "ours"}
 _KEY = ECKey.generate_key("P-384", _NAMED)
@@ -25,7 +26,7 @@ _ONE = "patient,fhir_id\nP1,1\n"
 
 
 def endpoint(told: FhirServer) -> TokenEndpoint:
-    with closing(Calls(QUICK)) as calls:
+    with closing(Calls(QUICK, MACHINE)) as calls:
         return find_token_endpoint(read_base(told.url), calls)
 
 
@@ -89,9 +90,9 @@ def test_a_token_endpoint_that_cannot_be_used_is_refused(ehr: FhirServer, url: o
 
 def token(told: FhirServer) -> str:
     told.client_key = _KEY
-    with closing(Calls(QUICK)) as calls:
+    with closing(Calls(QUICK, MACHINE)) as calls:
         found = find_token_endpoint(read_base(told.url), calls)
-        return BackendToken("toxgrade-at-hospital", _KEY, found, calls).header()
+        return BackendToken("toxgrade-at-hospital", _KEY, found, calls, MACHINE).header()
 
 
 _ASKED = "asked for were system/Observation.rs system/Patient.rs system/Procedure.rs"

@@ -12,8 +12,8 @@ from tests.server.ehr.fhir_server import FhirServer
 from tests.server.ehr.pulling import Ran, grades, ran
 from toxgrade.fhir.results import Accepted
 from toxgrade.server.ehr.pull.wanted import Wanted
-from toxgrade.server.records.db.engine import transaction
 from toxgrade.server.records.db.service_tables import pull_marks
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.records.erase import erase_patient
 from toxgrade.server.settings import Settings
 
@@ -185,11 +185,11 @@ def test_an_erasure_takes_along_up_to_when_the_patient_was_read(
     dated: FhirServer, database_url: str
 ) -> None:
     ran(dated, database_url)
-    with transaction(database_url) as connection:
+    with transaction(database_url) as opened:
         query = select(pull_marks.c.patient)
-        assert connection.scalars(query).all() == ["P1"]
-        erase_patient(connection, "default", "P1", "request under article 17")
-        assert connection.scalars(query).all() == []
+        assert opened.connection.scalars(query).all() == ["P1"]
+        erase_patient(opened, "default", "P1", "request under article 17")
+        assert opened.connection.scalars(query).all() == []
     again = ran(dated, database_url)
     assert not again.succeeded
     assert "this patient was erased" in again.told[0]

@@ -13,7 +13,7 @@ from toxgrade.server.access.credentials import create_key
 from toxgrade.server.http.addresses import declared_parameters
 from toxgrade.server.http.json_route import JsonRoute
 from toxgrade.server.main import create_app
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.settings import Settings
 
 _SECRET = "Zaphod-4711"
@@ -219,8 +219,8 @@ def test_a_reader_with_a_slash_at_the_end_gets_the_page(stateless: httpx.Client)
 
 def test_a_foreign_study_whose_name_cannot_be_is_told_as_one_that_is_not(database_url: str) -> None:
     """PostgreSQL takes no NUL, not even in the audit of a denial."""
-    with transaction(database_url) as connection:
-        key = create_key(connection, "reader", "reader", ["default"])
+    with transaction(database_url) as opened:
+        key = create_key(opened, "reader", "reader", ["default"])
     with served(Settings(database_url=database_url)) as client:
         headers = {"Authorization": f"Bearer {key}"}
         answer = client.get("/v1/studies/a%00b/patients", headers=headers)

@@ -18,7 +18,7 @@ from tests.ports import free_port
 from tests.server.api.panels import panel
 from toxgrade.server.access.credentials import create_key
 from toxgrade.server.http.server import SlowClientProtocol
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.settings import Settings
 
 _POST = b"POST /v1/grade HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -39,8 +39,8 @@ def _head(key: str) -> bytes:
 def checked(new_sqlite: NewDatabase) -> Iterator[tuple[httpx.Client, str]]:
     """A service that asks for a key and reads on for a second at most; and a key."""
     url = new_sqlite()
-    with transaction(url) as connection:
-        key = create_key(connection, "one")
+    with transaction(url) as opened:
+        key = create_key(opened, "one")
     with served(Settings(database_url=url, slow_client_seconds=2)) as client:
         yield client, key
 

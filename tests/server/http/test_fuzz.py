@@ -18,7 +18,7 @@ from tests.conftest import FULL, NewDatabase, served
 from tests.server.http import expected_findings  # noqa: F401 - schemathesis' hooks
 from toxgrade.server.access import ROLES, Role
 from toxgrade.server.access.credentials import create_key
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.settings import Settings
 
 _EXAMPLES = 2000 if FULL else 50  # of each kind for each role
@@ -81,6 +81,6 @@ def test_no_sequence_of_requests_breaks_a_promise(
 
 
 def _key(url: str, role: Role) -> dict[str, str]:
-    with transaction(url) as connection:
-        key = create_key(connection, role, role, [] if role == "admin" else ["default"])
+    with transaction(url) as opened:
+        key = create_key(opened, role, role, [] if role == "admin" else ["default"])
     return {"Authorization": f"Bearer {key}"}

@@ -10,7 +10,8 @@ from toxgrade.errors import TooManyRequests, Unauthorized
 from toxgrade.server.access.credentials import create_key
 from toxgrade.server.http import guesses
 from toxgrade.server.http.guesses import Guesses
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
+from toxgrade.server.runtime import MACHINE
 from toxgrade.server.settings import Settings
 
 _BAD = "tox_00000000_x"
@@ -25,8 +26,8 @@ def anyio_backend() -> str:
 def guarded(new_sqlite: NewDatabase) -> Iterator[tuple[httpx.Client, str, str]]:
     """A service behind a proxy on this machine, and two keys."""
     url = new_sqlite()
-    with transaction(url) as connection:
-        one, two = (create_key(connection, name) for name in ("one", "two"))
+    with transaction(url) as opened:
+        one, two = (create_key(opened, name) for name in ("one", "two"))
     with served(Settings(database_url=url)) as client:
         yield client, one, two
 
@@ -117,7 +118,7 @@ def test_a_browser_whose_session_has_ended_signs_in_again_beside_bad_keys(
 )
 @pytest.mark.anyio
 async def test_of_ipv6_a_64_is_one_address(first: str, second: str, is_one: bool) -> None:
-    limits = Guesses()
+    limits = Guesses(MACHINE)
     for _ in range(30):
         with pytest.raises(Unauthorized):
             await _guess(limits, first)
@@ -128,7 +129,7 @@ async def test_of_ipv6_a_64_is_one_address(first: str, second: str, is_one: bool
 @pytest.mark.anyio
 async def test_the_table_of_addresses_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guesses, "_MAX_ADDRESSES", 100)
-    limits = Guesses()
+    limits = Guesses(MACHINE)
     for number in range(1000):
         with pytest.raises(Unauthorized):
             await _guess(limits, f"192.0.{number // 250}.{number % 250}")

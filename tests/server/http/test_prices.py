@@ -16,13 +16,14 @@ from tests.crash.running import running
 from tests.server.api.panels import panel, value
 from toxgrade.server.access.credentials import create_key
 from toxgrade.server.http.rate_limit import BURST_SECONDS, RateLimits
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
+from toxgrade.server.runtime import MACHINE
 from toxgrade.server.settings import Settings
 
 
 def _keys(url: str, *names: str) -> list[str]:
-    with transaction(url) as connection:
-        return [create_key(connection, name) for name in names]
+    with transaction(url) as opened:
+        return [create_key(opened, name) for name in names]
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def _keys(url: str, *names: str) -> list[str]:
     ],
 )
 def test_time_is_paid_for_after_the_first_20_ms(what: str, seconds: float, tokens: int) -> None:
-    limits = RateLimits(500)
+    limits = RateLimits(500, MACHINE)
     with limits.charged("a", iter([0.0, seconds]).__next__):
         pass
     assert 5000 - limits._level("a") == pytest.approx(tokens, abs=5), what

@@ -26,8 +26,8 @@ _LINES = ["* 3 " + "a" * 64, "default 7 " + "b" * 64]
 
 def _key(url: str, role: str = "admin") -> dict[str, str]:
     on = [] if role == "admin" else ["default"]
-    with audited_transaction(url, "test", "make a key", INSTALLATION) as connection:
-        return {"Authorization": f"Bearer {create_key(connection, role, role, on)}"}  # type: ignore[arg-type]
+    with audited_transaction(url, "test", "make a key", INSTALLATION) as opened:
+        return {"Authorization": f"Bearer {create_key(opened, role, role, on)}"}  # type: ignore[arg-type]
 
 
 def _entries(client: httpx.Client, key: dict[str, str]) -> list[dict[str, Any]]:

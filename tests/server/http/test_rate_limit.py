@@ -7,52 +7,48 @@ import httpx
 import pytest
 
 from tests.conftest import NewDatabase, served
+from tests.runtimes import Moved
 from tests.server.api.panels import panel, value
 from toxgrade.errors import TooManyRequests
 from toxgrade.server.access.credentials import create_key
 from toxgrade.server.http.rate_limit import BURST_SECONDS, RateLimits
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.settings import Settings
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time in seconds, moved by the test."""
-    now = [0.0]
-    monkeypatch.setattr("toxgrade.server.http.rate_limit.time.monotonic", lambda: now[0])
-    return now
-
-
-def test_a_bucket_holds_ten_seconds_and_refills(clock: list[float]) -> None:
-    limits = RateLimits(2)
+def test_a_bucket_holds_ten_seconds_and_refills() -> None:
+    machine = Moved()
+    limits = RateLimits(2, machine)
     for _ in range(2 * BURST_SECONDS):
         limits.spend("a", 1)
     with pytest.raises(TooManyRequests) as refused:
         limits.spend("a", 1)
     assert refused.value.retry_after == 1
     limits.spend("b", 1)  # another caller has a bucket of its own
-    clock[0] += 0.5
+    machine.seconds[0] += 0.5
     limits.spend("a", 1)
     with pytest.raises(TooManyRequests):
         limits.spend("a", 1)
 
 
-def test_a_large_request_passes_when_the_bucket_is_full_and_is_paid_for(clock: list[float]) -> None:
-    limits = RateLimits(1)
+def test_a_large_request_passes_when_the_bucket_is_full_and_is_paid_for() -> None:
+    machine = Moved()
+    limits = RateLimits(1, machine)
     limits.spend("a", 25)
     with pytest.raises(TooManyRequests) as refused:
         limits.spend("a", 1)
     assert refused.value.retry_after == 25 - BURST_SECONDS + 1
-    clock[0] += refused.value.retry_after
+    machine.seconds[0] += refused.value.retry_after
     limits.spend("a", 1)
 
 
-def test_buckets_at_rest_are_forgotten(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_buckets_at_rest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("toxgrade.server.http.rate_limit._MAX_BUCKETS", 3)
-    limits = RateLimits(1)
+    machine = Moved()
+    limits = RateLimits(1, machine)
     for caller in "abc":
         limits.spend(caller, 1)
-    clock[0] += 1
+    machine.seconds[0] += 1
     limits.spend("d", BURST_SECONDS)
     assert limits._buckets.keys() == {"d"}
 
@@ -60,8 +56,8 @@ def test_buckets_at_rest_are_forgotten(clock: list[float], monkeypatch: pytest.M
 def test_a_key_over_its_share_is_told_when_to_come_again(new_sqlite: NewDatabase) -> None:
     """Two tokens a second, kept for ten: a panel of 180 values costs 10 of the 20."""
     url = new_sqlite()
-    with transaction(url) as connection:
-        keys = [create_key(connection, name) for name in ("one", "two")]
+    with transaction(url) as opened:
+        keys = [create_key(opened, name) for name in ("one", "two")]
     large = panel(*(value(source_id=str(i)) for i in range(180)))
     with served(Settings(database_url=url, rate_per_second=2)) as client:
 

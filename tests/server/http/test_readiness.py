@@ -15,9 +15,9 @@ from sqlalchemy import make_url
 from tests.conftest import NewDatabase, served
 from tests.server.api.panels import panel
 from toxgrade.server.http import readiness
-from toxgrade.server.records.db.engine import transaction
 from toxgrade.server.records.db.failures import DAMAGED, NO_RIGHTS, READ_ONLY
 from toxgrade.server.records.db.sqlite_file import REPLACED
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.records.schema import grant
 from toxgrade.server.settings import Settings
 
@@ -155,8 +155,8 @@ def test_a_role_without_rights_is_the_operators(new_postgresql: NewDatabase) -> 
             assert _reason(client) == NO_RIGHTS
             assert client.post(_RESULTS, json=panel()).status_code == 503
             assert client.post("/v1/grade", json=panel()).status_code == 200
-            with transaction(url) as connection:
-                grant(connection, name)
+            with transaction(url) as opened:
+                grant(opened.read(), name)
             assert _reason(client) is None
             assert client.post(_RESULTS, json=panel()).status_code == 201
 

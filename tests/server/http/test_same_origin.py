@@ -10,7 +10,7 @@ from tests.conftest import NewDatabase, served
 from tests.server.api.panels import panel
 from toxgrade.server.access.credentials import create_key
 from toxgrade.server.main import create_app
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.settings import Settings
 
 _OTHER = "this request was sent by a page of another site"
@@ -106,8 +106,8 @@ def test_a_message_without_a_preflight_is_not_stored(opened: httpx.Client) -> No
 
 def test_what_carries_a_key_is_not_looked_at(new_sqlite: NewDatabase) -> None:
     url = new_sqlite()
-    with transaction(url) as connection:
-        key = create_key(connection, "ehr")
+    with transaction(url) as opened:
+        key = create_key(opened, "ehr")
     sent = {"Authorization": f"Bearer {key}", "Origin": _EHR, "Sec-Fetch-Site": "cross-site"}
     with served(Settings(database_url=url)) as client:
         answer = client.post(f"{_PATIENT}/results", json=panel(), headers=sent)

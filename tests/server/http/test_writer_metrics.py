@@ -5,7 +5,7 @@ import re
 import httpx
 
 from tests.server.api.panels import panel
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 
 
 def _read(api: httpx.Client, name: str) -> float:
@@ -26,8 +26,8 @@ def test_batch_rows_by_state(api: httpx.Client, database_url: str) -> None:
     sent = "patient,collected,analyte,value,unit,lln,uln\nP1,2011-04-23,ALT,130,U/L,,40\n"
     answer = api.post("/v1/studies/default/batches?filename=labs.csv", content=sent)
     assert answer.status_code == 202, answer.text
-    with transaction(database_url) as connection:
-        connection.exec_driver_sql(
+    with transaction(database_url) as opened:
+        opened.connection.exec_driver_sql(
             "UPDATE batch_tasks SET kind = 'grade', rows = 1, state = 'waiting'"
         )
     assert _read(api, r'toxgrade_batch_rows\{state="waiting"\}') == 1

@@ -11,14 +11,16 @@ from sqlalchemy import Engine, select, update
 
 from tests.server.jobs.stored import GRADERS
 from toxgrade.grading.rules import Rules
-from toxgrade.server.jobs.batches import Upload, create_batch, find_batch, new_batch_id
+from toxgrade.server.jobs.batches import Upload, create_batch, find_batch
 from toxgrade.server.jobs.rejects import list_rejects
 from toxgrade.server.jobs.upload_store import UploadStore
 from toxgrade.server.jobs.worker import Worker
 from toxgrade.server.records.current_state import grades_now
 from toxgrade.server.records.db.service_tables import batch_tasks
 from toxgrade.server.records.db.tables import grades, patients, results, studies, treatments
+from toxgrade.server.records.db.transaction import begin
 from toxgrade.server.records.studies import save_study
+from toxgrade.server.runtime import MACHINE
 
 HEADER = "patient,collected,analyte,value,unit,lln,uln,source_id,status,baseline,rt_start,rt_end"
 _COURSE = "2011-01-24,2011-03-09"
@@ -67,23 +69,23 @@ class Batch:
     """One export, stored as a batch into a study of its own."""
 
     def __init__(self, engine: Engine, folder: Path, study: str) -> None:
-        self.engine, self.study, self.store = engine, study, UploadStore(folder)
-        self.id = new_batch_id()
-        with engine.begin() as connection:
-            save_study(connection, study, Rules())
+        self.engine, self.study, self.store = engine, study, UploadStore(folder, MACHINE)
+        self.id = MACHINE.uuid().hex
+        with begin(engine, MACHINE) as transaction:
+            save_study(transaction, study, Rules())
 
     def upload(self, text: str) -> None:
-        self.id = new_batch_id()
+        self.id = MACHINE.uuid().hex
         (self.store.open_folder(self.id) / "labs.csv").write_text(text)
         upload = Upload(self.id, self.id, "labs.csv", None, self.store.name)
-        with self.engine.begin() as connection:
-            create_batch(connection, self.study, upload)
+        with begin(self.engine, MACHINE) as transaction:
+            create_batch(transaction, self.study, upload)
 
     def worker(self) -> Worker:
         """A new worker, who finds that the leases of those before it have run out."""
         with self.engine.begin() as connection:
             connection.execute(update(batch_tasks).values(lease_until=None))
-        return Worker(self.engine, GRADERS, self.store, lease=600)
+        return Worker(self.engine, MACHINE, GRADERS, self.store, lease=600)
 
     def work(self) -> None:
         worker = self.worker()

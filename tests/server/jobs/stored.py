@@ -21,6 +21,7 @@ from toxgrade.server.jobs.partition import Cut, Partition
 from toxgrade.server.jobs.upload_store import UploadStore
 from toxgrade.server.jobs.worker import Worker
 from toxgrade.server.records.db.engine import build_engine
+from toxgrade.server.runtime import MACHINE
 from toxgrade.server.settings import Settings
 from toxgrade.tabular.read_options import from_json
 
@@ -37,7 +38,7 @@ class Stored:
     store: UploadStore
 
     def worker(self, lease: float = 30, limits: CutLimits = DEFAULT_LIMITS) -> Worker:
-        return Worker(self.engine, GRADERS, self.store, lease, limits)
+        return Worker(self.engine, MACHINE, GRADERS, self.store, lease, limits)
 
     def upload(self, text: str, study: str = "default", expect: int = 202) -> dict[str, Any]:
         answer = self.client.post(
@@ -101,5 +102,5 @@ def stored(database_url: str, folder: Path, **settings: Any) -> Iterator[Stored]
     chosen = Settings(database_url=database_url, batches_dir=folder, **given)
     engine = build_engine(database_url)
     with served(chosen) as client:
-        yield Stored(client, engine, UploadStore(folder))
+        yield Stored(client, engine, UploadStore(folder, MACHINE))
     engine.dispose()

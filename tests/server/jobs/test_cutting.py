@@ -19,13 +19,15 @@ from tests.server.jobs.stored import HEADER, stored
 from toxgrade.errors import FileError
 from toxgrade.server.jobs import cutting, cutting_process
 from toxgrade.server.jobs.cutting import CutFailure, CutLimits, cut_upload
+from toxgrade.server.runtime import MACHINE
 
 _ROW = "P1,2011-04-23,ALT,90,U/L,,40,2011-01-24,2011-03-09\n"
 _GOOD = f"{HEADER}\n{_ROW}"
 
 
 def _cut(folder: Path, limits: CutLimits = cutting.DEFAULT_LIMITS, name: str = "labs.csv") -> int:
-    return sum(cut_upload(folder, name, None, None, limits, threading.Event()).rows)
+    cut = cut_upload(folder, name, None, None, limits, threading.Event(), MACHINE)
+    return sum(cut.rows)
 
 
 def _ends(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
@@ -87,7 +89,8 @@ import sys
 import threading
 from pathlib import Path
 from toxgrade.server.jobs.cutting import DEFAULT_LIMITS, cut_upload
-cut_upload(Path(sys.argv[1]), "labs.csv", None, None, DEFAULT_LIMITS, threading.Event())
+from toxgrade.server.runtime import MACHINE
+cut_upload(Path(sys.argv[1]), "labs.csv", None, None, DEFAULT_LIMITS, threading.Event(), MACHINE)
 """
 
 

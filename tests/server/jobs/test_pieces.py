@@ -16,11 +16,12 @@ from toxgrade.grading.phase import Window
 from toxgrade.grading.rules import Rules
 from toxgrade.server.jobs import chunk, grading_task, partition, patient_rows, task_completion
 from toxgrade.server.records.change import Submission
-from toxgrade.server.records.db.append import pop_written
 from toxgrade.server.records.db.engine import build_engine
+from toxgrade.server.records.db.transaction import begin
 from toxgrade.server.records.regrade import regrade_study
 from toxgrade.server.records.store import store
 from toxgrade.server.records.studies import save_study
+from toxgrade.server.runtime import MACHINE
 
 _SIZES = (1, 2, 3, 7, 20)
 _EMPTY: dict[str, str | None] = dict.fromkeys(COLUMNS)
@@ -152,17 +153,17 @@ def _panel(engine: Engine, study: str, *, baseline: bool) -> None:
         for i, day in enumerate(days)
     ]  # fmt: skip
     results = tuple((("results", i), lab_result(_EMPTY | row)) for i, row in enumerate(rows))
-    with engine.begin() as connection:
-        pop_written(connection)
-        store(connection, Submission(study, "P1", results, None), GRADERS)
+    with begin(engine, MACHINE) as transaction:
+        transaction.pop_written()
+        store(transaction, Submission(study, "P1", results, None), GRADERS)
 
 
 def _other_rules(engine: Engine, study: str) -> None:
-    with engine.begin() as connection:
-        pop_written(connection)
+    with begin(engine, MACHINE) as transaction:
+        transaction.pop_written()
         rules = Rules(window=Window("end", days=30))
-        saved = save_study(connection, study, rules)
-        regrade_study(connection, saved.study, GRADERS)
+        saved = save_study(transaction, study, rules)
+        regrade_study(transaction, saved.study, GRADERS)
 
 
 @pytest.mark.parametrize("pieces", [1, 3, 8])
@@ -217,10 +218,10 @@ def test_a_result_that_another_corrects_between_pieces_is_kept_once(
     }  # fmt: skip
 
     def correct() -> None:
-        with engine.begin() as connection:
-            pop_written(connection)
+        with begin(engine, MACHINE) as transaction:
+            transaction.pop_written()
             results = ((("results", 0), lab_result(_EMPTY | row)),)
-            store(connection, Submission("corrected", "P1", results, None), GRADERS)
+            store(transaction, Submission("corrected", "P1", results, None), GRADERS)
 
     _between(monkeypatch, 2, correct)
     batch.work()

@@ -14,7 +14,9 @@ from toxgrade.server.jobs.batches import Progress, Upload, cancel_batch, create_
 from toxgrade.server.jobs.queue import LostTask, Task, WorkerProfile
 from toxgrade.server.records.db.engine import build_engine
 from toxgrade.server.records.db.tables import studies
+from toxgrade.server.records.db.transaction import begin
 from toxgrade.server.records.studies import save_study
+from toxgrade.server.runtime import MACHINE
 
 _WORKER = WorkerProfile(store="here", software="1.0", criteria=["abc"], lease=30)
 
@@ -27,10 +29,10 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 
 def _create(engine: Engine, batch_id: str, study: str = "default", sha256: str = "") -> Progress:
-    with engine.begin() as connection:
-        save_study(connection, study, Rules())
+    with begin(engine, MACHINE) as transaction:
+        save_study(transaction, study, Rules())
         upload = Upload(batch_id, sha256 or batch_id, "labs.csv", None, "here")
-        return create_batch(connection, study, upload)
+        return create_batch(transaction, study, upload)
 
 
 def _claim(engine: Engine, worker: WorkerProfile = _WORKER) -> Task | None:
@@ -47,14 +49,14 @@ def _claimed(engine: Engine, worker: WorkerProfile = _WORKER) -> Task:
 def _cut(engine: Engine, rows: list[int]) -> None:
     task = _claimed(engine)
     assert task.kind == "partition"
-    with engine.begin() as connection:
-        task_completion.finish_partition(connection, task, rows, "CSV", _WORKER.software, "abc")
+    with begin(engine, MACHINE) as transaction:
+        task_completion.finish_partition(transaction, task, rows, "CSV", _WORKER.software, "abc")
 
 
 def _finish(engine: Engine, task: Task) -> None:
-    with engine.begin() as connection:
-        queue.assert_lease(connection, task)
-        task_completion.finish(connection, task)
+    with begin(engine, MACHINE) as transaction:
+        queue.assert_lease(transaction.connection, task)
+        task_completion.finish(transaction, task)
 
 
 def _state(engine: Engine, batch_id: str, study: str = "default") -> Progress:
@@ -99,9 +101,9 @@ def test_what_an_overtaken_holder_wrote_is_not_committed(engine: Engine) -> None
     _claimed(engine)
 
     def store() -> None:
-        with engine.begin() as connection:
-            save_study(connection, "half-done", Rules())
-            queue.assert_lease(connection, dead)
+        with begin(engine, MACHINE) as transaction:
+            save_study(transaction, "half-done", Rules())
+            queue.assert_lease(transaction.read(), dead)
 
     with pytest.raises(LostTask):
         store()
@@ -167,8 +169,8 @@ def test_a_cancelled_batch_is_nobody_s_work(engine: Engine) -> None:
     _create(engine, "a")
     _cut(engine, [1, 1])
     task = _claimed(engine)
-    with engine.begin() as connection:
-        cancel_batch(connection, "default", "a")
+    with begin(engine, MACHINE) as transaction:
+        cancel_batch(transaction, "default", "a")
     assert _claim(engine) is None
     with pytest.raises(LostTask):
         _finish(engine, task)

@@ -16,8 +16,9 @@ from toxgrade.exports.run_report import GradeFileRequest
 from toxgrade.grading.rules import Rules
 from toxgrade.server.jobs.chunk import StoredChunk
 from toxgrade.server.jobs.partition import Partition
-from toxgrade.server.records.db.append import pop_written
 from toxgrade.server.records.db.engine import build_engine
+from toxgrade.server.records.db.transaction import begin
+from toxgrade.server.runtime import MACHINE
 from toxgrade.tabular.mapping import OURS
 from toxgrade.tabular.read_options import ReadOptions, parse_options
 
@@ -122,10 +123,10 @@ def test_it_is_stored_or_refused_on_purpose(tmp_path: Path, database: str, seed:
     for number, size in enumerate(rows):
         frame = pl.concat(parts.read(number))
         found = []
-        for piece in StoredChunk([frame], engine, "default", GRADERS).pieces():
-            with engine.begin() as connection:
-                pop_written(connection)
-                piece.store(connection)
+        for piece in StoredChunk([frame], engine, MACHINE, "default", GRADERS).pieces():
+            with begin(engine, MACHINE) as transaction:
+                transaction.pop_written()
+                piece.store(transaction)
             piece.is_stored = True
             found.append(piece.outcome.frame())
         graded = pl.concat(found)

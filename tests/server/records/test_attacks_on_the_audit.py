@@ -20,16 +20,22 @@ from toxgrade.server.jobs import queue, upload_store
 from toxgrade.server.jobs.upload_store import changed_grades
 from toxgrade.server.records.audit_log import INSTALLATION, audited_transaction, genesis
 from toxgrade.server.records.audit_verify import verify
-from toxgrade.server.records.db.engine import snapshot, transaction
+from toxgrade.server.records.db.engine import snapshot
 from toxgrade.server.records.db.service_tables import audit, audit_heads, sessions
 from toxgrade.server.records.db.tables import patients, results, studies
+from toxgrade.server.records.db.transaction import transaction
+from toxgrade.server.runtime import MACHINE
 from toxgrade.server.settings import Settings
 
 _P1 = "/v1/studies/default/patients/P1"
 
 
 def _faults(connection: Connection, graded_rows: dict[str, str] | None = None) -> list[str]:
-    return [str(remark) for remark in verify(connection, (), graded_rows) if remark.is_fault]
+    return [
+        str(remark)
+        for remark in verify(connection, MACHINE.now(), (), graded_rows)
+        if remark.is_fault
+    ]
 
 
 def test_a_study_that_is_named_as_the_installation_hides_nothing(
@@ -84,11 +90,11 @@ def test_rows_that_belong_to_nothing_are_told(database_url: str, row: str) -> No
 
 
 def test_a_session_that_was_signed_out_does_not_come_back(database_url: str) -> None:
-    with audited_transaction(database_url, "t", "sign in", INSTALLATION) as connection:
-        session = Sessions().start_with_key(connection, create_key(connection, "x"))
-        row = dict(connection.execute(select(sessions)).mappings().one())
-    with audited_transaction(database_url, "t", "sign out", INSTALLATION) as connection:
-        Sessions().end(connection, session)
+    with audited_transaction(database_url, "t", "sign in", INSTALLATION) as opened:
+        session = Sessions(MACHINE).start_with_key(opened, create_key(opened, "x"))
+        row = dict(opened.connection.execute(select(sessions)).mappings().one())
+    with audited_transaction(database_url, "t", "sign out", INSTALLATION) as opened:
+        Sessions(MACHINE).end(opened, session)
     with unguarded(database_url) as connection:
         assert _faults(connection) == []
         connection.execute(insert(sessions).values(row))
@@ -200,10 +206,10 @@ def test_a_text_that_is_not_utf8_is_not_printed(new_sqlite: NewDatabase, tmp_pat
     url = new_sqlite()
     with served(Settings(database_url=url, auth="off")) as api:
         api.post(f"{_P1}/results", json=panel(value()))
-    with transaction(url) as connection:
-        connection.exec_driver_sql("DROP TRIGGER results_no_update")
+    with transaction(url) as opened:
+        opened.connection.exec_driver_sql("DROP TRIGGER results_no_update")
         bad = "CAST(x'ff' || 'SECRET' AS TEXT)"
-        connection.exec_driver_sql(f"UPDATE results SET value = {bad}")
+        opened.connection.exec_driver_sql(f"UPDATE results SET value = {bad}")
     found = toxgrade("audit", "verify", cwd=tmp_path, TOXGRADE_DATABASE_URL=url)
     assert found.returncode != 0
     assert "SECRET" not in found.stdout + found.stderr

@@ -22,9 +22,11 @@ from toxgrade.server.records.audit_cover import note_migration
 from toxgrade.server.records.audit_log import entry_hash, format_ids, genesis, parse_ids
 from toxgrade.server.records.audit_verify import Head, Remark, heads, verify
 from toxgrade.server.records.db.append import RECORDS
-from toxgrade.server.records.db.engine import build_engine, snapshot, transaction
+from toxgrade.server.records.db.engine import build_engine, snapshot
 from toxgrade.server.records.db.service_tables import audit, audit_heads
 from toxgrade.server.records.db.tables import metadata
+from toxgrade.server.records.db.transaction import transaction
+from toxgrade.server.runtime import MACHINE
 from toxgrade.server.settings import Settings
 
 _TAMPERINGS = 85 if FULL else 12  # of each of six kinds on each of two databases
@@ -34,7 +36,7 @@ _P1 = "/v1/studies/default/patients/P1"
 
 def broken(url: str, kept: dict[str, Head] | None = None) -> list[Remark]:
     with snapshot(url) as connection:
-        return list(verify(connection, (kept or {}).items()))
+        return list(verify(connection, MACHINE.now(), (kept or {}).items()))
 
 
 def entries(api: httpx.Client, query: str = "") -> list[dict[str, Any]]:
@@ -106,9 +108,9 @@ def test_every_write_and_every_read_has_its_entry(api: httpx.Client, database_ur
 
 def test_who_it_was_and_who_was_turned_away(new_sqlite: NewDatabase) -> None:
     url = new_sqlite()
-    with transaction(url) as connection:
-        reader = create_key(connection, "ward 7", "reader", ["default"])
-        lead = create_key(connection, "lead")
+    with transaction(url) as opened:
+        reader = create_key(opened, "ward 7", "reader", ["default"])
+        lead = create_key(opened, "lead")
     with served(Settings(database_url=url)) as client:
 
         def ask(key: str, method: str, path: str) -> int:
@@ -126,12 +128,12 @@ def test_who_it_was_and_who_was_turned_away(new_sqlite: NewDatabase) -> None:
 
 
 def test_what_cannot_be_audited_is_not_done(api: httpx.Client, database_url: str) -> None:
-    with transaction(database_url) as connection:
-        connection.execute(text("ALTER TABLE audit RENAME TO lost"))
+    with transaction(database_url) as opened:
+        opened.connection.execute(text("ALTER TABLE audit RENAME TO lost"))
     assert api.post(f"{_P1}/results", json=panel()).status_code == 503
     assert api.get("/v1/studies/default/patients").status_code == 503
-    with transaction(database_url) as connection:
-        connection.execute(text("ALTER TABLE lost RENAME TO audit"))
+    with transaction(database_url) as opened:
+        opened.connection.execute(text("ALTER TABLE lost RENAME TO audit"))
     assert api.get("/v1/studies/default/patients").json()["patients"] == []
 
 
@@ -153,8 +155,8 @@ def test_what_is_only_appended_to_cannot_be_changed(
     api: httpx.Client, database_url: str, table: str, change: str
 ) -> None:
     use(api)
-    with pytest.raises(DBAPIError), transaction(database_url) as connection:
-        connection.execute(text(change.format(table)))
+    with pytest.raises(DBAPIError), transaction(database_url) as opened:
+        opened.connection.execute(text(change.format(table)))
 
 
 def test_the_synthetic_cohort_is_audited_too(new_sqlite: NewDatabase) -> None:
@@ -169,13 +171,13 @@ def test_what_was_stored_before_there_was_an_audit_is_covered_by_the_first_entry
     api: httpx.Client, database_url: str
 ) -> None:
     use(api)
-    with transaction(database_url) as connection:
+    with transaction(database_url) as opened:
         guard = "DROP TRIGGER audit_no_delete"
-        on = "" if connection.dialect.name == "sqlite" else " ON audit"
-        connection.exec_driver_sql(guard + on)
-        connection.execute(delete(audit))
-        connection.execute(delete(audit_heads))
-        note_migration(connection, "0005", "0020")
+        on = "" if opened.connection.dialect.name == "sqlite" else " ON audit"
+        opened.connection.exec_driver_sql(guard + on)
+        opened.connection.execute(delete(audit))
+        opened.connection.execute(delete(audit_heads))
+        note_migration(opened, "0005", "0020")
     api.post("/v1/studies/default/patients/P3/results", json=panel())
     assert broken(database_url) == []
 
@@ -290,12 +292,14 @@ def test_every_tampering_is_found(
     use(api)
     with snapshot(database_url) as connection:
         kept = heads(connection)
-        assert list(verify(connection, (kept or {}).items())) == []
+        assert list(verify(connection, MACHINE.now(), (kept or {}).items())) == []
     missed = []
     for seed in range(_TAMPERINGS):
         with unguarded(database_url) as connection:
             done = tamper(connection, random.Random(seed))
-            if done != _NOTHING and not list(verify(connection, (kept or {}).items())):
+            if done != _NOTHING and not list(
+                verify(connection, MACHINE.now(), (kept or {}).items())
+            ):
                 missed.append((seed, done))
     assert missed == []
     assert broken(database_url, kept) == []

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import insert, select
 
 from toxgrade.server.records.db.bulk import insert_tuples
-from toxgrade.server.records.db.engine import transaction
 from toxgrade.server.records.db.tables import follow_ups, patients, studies
+from toxgrade.server.records.db.transaction import transaction
 
 _NOW = datetime(2026, 3, 1, 12, 30, 0, 25, tzinfo=UTC)
 _COLUMNS = ("id", "patient_id", "last_contact", "vital_status", "cause", "recorded_at")
@@ -27,10 +27,10 @@ def test_a_null_stays_one_beside_what_is_told(
     database_url: str, told: list[tuple[Any, ...]]
 ) -> None:
     rows = [(number, 1, *row, _NOW) for number, row in enumerate(told, 1)]
-    with transaction(database_url) as connection:
-        study = connection.scalars(select(studies.c.id)).one()
-        connection.execute(insert(patients).values(id=1, study_id=study, name="P1"))
-        insert_tuples(connection, follow_ups, _COLUMNS, rows)
+    with transaction(database_url) as opened:
+        study = opened.connection.scalars(select(studies.c.id)).one()
+        opened.connection.execute(insert(patients).values(id=1, study_id=study, name="P1"))
+        insert_tuples(opened.read(), follow_ups, _COLUMNS, rows)
         chosen = [follow_ups.c[name] for name in _COLUMNS]
-        assert connection.execute(select(*chosen).order_by(follow_ups.c.id)).all() == rows
-        insert_tuples(connection, follow_ups, _COLUMNS, [])
+        assert opened.connection.execute(select(*chosen).order_by(follow_ups.c.id)).all() == rows
+        insert_tuples(opened.read(), follow_ups, _COLUMNS, [])

@@ -8,7 +8,7 @@ from tests.conftest import NewDatabase, served
 from tests.server.api.panels import panel, value
 from toxgrade.errors import RequestError
 from toxgrade.server.access.credentials import create_key, list_keys, revoke_key
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.records.schema import grant
 from toxgrade.server.settings import Settings
 
@@ -16,11 +16,11 @@ from toxgrade.server.settings import Settings
 @pytest.fixture
 def as_service(new_postgresql: NewDatabase) -> str:
     url = new_postgresql()
-    with transaction(url) as connection:
+    with transaction(url) as opened:
         made = "SELECT 1 FROM pg_roles WHERE rolname = 'toxgrade_service'"
-        if connection.scalar(text(made)) is None:
-            connection.execute(text("CREATE ROLE toxgrade_service LOGIN"))
-        grant(connection, "toxgrade_service")
+        if opened.connection.scalar(text(made)) is None:
+            opened.connection.execute(text("CREATE ROLE toxgrade_service LOGIN"))
+        grant(opened.read(), "toxgrade_service")
     return url.replace("//toxgrade@", "//toxgrade_service@")
 
 
@@ -31,9 +31,9 @@ def as_service(new_postgresql: NewDatabase) -> str:
 def test_the_role_cannot_change_what_is_kept(as_service: str, table: str, change: str) -> None:
     with (
         pytest.raises(DBAPIError, match=r"permission denied|must be owner"),
-        transaction(as_service) as connection,
+        transaction(as_service) as opened,
     ):
-        connection.execute(text(change.format(table)))
+        opened.connection.execute(text(change.format(table)))
 
 
 def test_the_service_works_under_it(as_service: str) -> None:
@@ -53,26 +53,26 @@ def test_the_service_works_under_it(as_service: str) -> None:
 
 
 def test_people_sign_in_and_out_under_it(as_service: str) -> None:
-    with transaction(as_service) as connection:
-        keys = [create_key(connection, "x"), create_key(connection, "y")]
+    with transaction(as_service) as opened:
+        keys = [create_key(opened, "x"), create_key(opened, "y")]
     with served(Settings(database_url=as_service)) as browser:
         for key in keys:  # the second ends the first's session
             assert browser.post("/sign-in", data={"key": key}).status_code == 303
             assert browser.get("/").status_code == 200
         assert browser.post("/sign-out").status_code == 303
         assert browser.post("/sign-in", data={"key": keys[0]}).status_code == 303
-    with transaction(as_service) as connection:
-        assert revoke_key(connection, list_keys(connection)[0][0].prefix) == 1
+    with transaction(as_service) as opened:
+        assert revoke_key(opened, list_keys(opened.read())[0][0].prefix) == 1
 
 
 def test_a_name_that_is_no_role_is_refused(as_service: str, new_sqlite: NewDatabase) -> None:
     with (
-        transaction(as_service) as connection,
+        transaction(as_service) as opened,
         pytest.raises(RequestError, match="name of a role"),
     ):
-        grant(connection, "x; DROP TABLE grades")
-    with transaction(new_sqlite()) as connection, pytest.raises(RequestError, match="SQLite"):
-        grant(connection, "x")
+        grant(opened.read(), "x; DROP TABLE grades")
+    with transaction(new_sqlite()) as opened, pytest.raises(RequestError, match="SQLite"):
+        grant(opened.read(), "x")
 
 
 @pytest.mark.parametrize(
@@ -92,11 +92,11 @@ def test_a_name_that_is_no_role_is_refused(as_service: str, new_sqlite: NewDatab
     ],
 )
 def test_the_role_can_change_nobodys_name_key_or_session(as_service: str, change: str) -> None:
-    with transaction(as_service) as connection:
+    with transaction(as_service) as opened:
         patient = "INSERT INTO patients (study_id, name) SELECT id, 'P1' FROM studies"
-        connection.execute(text(patient))
+        opened.connection.execute(text(patient))
     with (
         pytest.raises(DBAPIError, match=r"permission denied|only appended to"),
-        transaction(as_service) as connection,
+        transaction(as_service) as opened,
     ):
-        connection.execute(text(f"UPDATE {change}"))
+        opened.connection.execute(text(f"UPDATE {change}"))

@@ -9,30 +9,33 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, select
+from msgspec.structs import asdict
+from sqlalchemy import Engine, event, select
 
 from tests.server.records.test_writer import _held as held
 from toxgrade.criteria.reader import load
 from toxgrade.errors import Conflict, NotFound, RequestError
+from toxgrade.grading.fields import GradeRow
 from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.records.audit_log import AuditAction, write_entries
 from toxgrade.server.records.audit_verify import verify
 from toxgrade.server.records.change import Submission
-from toxgrade.server.records.db.append import pop_written
 from toxgrade.server.records.db.engine import build_engine, read_only
 from toxgrade.server.records.db.tables import grades, patients, results, studies, treatments
+from toxgrade.server.records.db.transaction import Transaction, begin
 from toxgrade.server.records.erase import erase_patient, withdraw
 from toxgrade.server.records.patient_record import PatientRecord, put_patient
 from toxgrade.server.records.patients import add_patients, lock_patient
 from toxgrade.server.records.store import store
 from toxgrade.server.records.studies import find_study, save_study
 from toxgrade.server.records.writer import Writer
+from toxgrade.server.runtime import MACHINE
 
 _GRADERS = Graders(load())
 _START, _END = date(2011, 1, 24), date(2011, 3, 9)
-Job = Callable[[Connection], Any]
+Job = Callable[[Transaction], Any]
 
 
 def _panel(chance: random.Random, patient: str) -> Submission:
@@ -69,7 +72,7 @@ def _job(chance: random.Random) -> tuple[Job, AuditAction, bool]:
         )  # fmt: skip
     if kind < 0.95:
 
-        def take_back(connection: Connection) -> None:
+        def take_back(transaction: Transaction) -> None:
             mine = (
                 select(grades.c.id).join(patients, patients.c.id == grades.c.patient_id)
                 .join(studies, studies.c.id == patients.c.study_id)
@@ -77,20 +80,22 @@ def _job(chance: random.Random) -> tuple[Job, AuditAction, bool]:
                 .order_by(grades.c.id).limit(1)
             )  # fmt: skip
             with suppress(NotFound):
-                grade = connection.scalar(mine) or 0
-                withdraw(connection, panel.study, patient, grade, "another patient's", _GRADERS)
+                grade = transaction.read().scalar(mine) or 0
+                withdraw(transaction, panel.study, patient, grade, "another patient's", _GRADERS)
 
         return take_back, act, False
 
-    def erase(connection: Connection) -> None:
+    def erase(transaction: Transaction) -> None:
         with suppress(NotFound):
-            erase_patient(connection, panel.study, patient, "asked for")
+            erase_patient(transaction, panel.study, patient, "asked for")
 
     return erase, act, False
 
 
 def _told(answer: Any) -> Any:
     """An answer without the numbers of rows and the times, which depend on what else there was."""
+    if isinstance(answer, GradeRow):
+        answer = asdict(answer)
     if isinstance(answer, list | tuple):
         return [_told(each) for each in answer]
     if isinstance(answer, dict):
@@ -118,11 +123,11 @@ def _done(
     engine: Engine, jobs: list[tuple[Job, AuditAction, bool]], *, together: bool
 ) -> list[Any]:
     """What each job was answered, in the order in which a group does them."""
-    with engine.begin() as connection:
-        save_study(connection, "other", Rules(edition="5.0"))
+    with begin(engine, MACHINE) as transaction:
+        save_study(transaction, "other", Rules(edition="5.0"))
         act = AuditAction("test", "save a study", "other")
-        write_entries(connection, [(act, pop_written(connection))])
-    writer = Writer(engine)
+        write_entries(transaction, [(act, transaction.pop_written())])
+    writer = Writer(engine, MACHINE)
     ordered = sorted(jobs, key=lambda job: (job[1].study, job[2], job[1].patient or ""))
     if together:
         go, _ = held(writer)
@@ -154,7 +159,7 @@ def test_a_group_gives_what_its_jobs_give_one_after_the_other(
         engine = build_engine(new())
         answers = _done(engine, jobs, together=together)
         with read_only(engine).connect() as connection:
-            assert list(verify(connection)) == []
+            assert list(verify(connection, MACHINE.now())) == []
         outcomes.append((answers, _stored(engine)))
         engine.dispose()
     assert outcomes[0] == outcomes[1]
@@ -163,12 +168,41 @@ def test_a_group_gives_what_its_jobs_give_one_after_the_other(
 def test_who_was_erased_is_not_added_again(database_url: str) -> None:
     """Whoever asked before the erasure was committed, and adds the patient after it."""
     engine = build_engine(database_url)
-    with engine.begin() as connection:
-        study = find_study(connection, "default")
-        lock_patient(connection, study, "P1")
-        erase_patient(connection, "default", "P1", "asked for")
-    with engine.connect() as connection, pytest.raises(Conflict):
-        add_patients(connection, study, ["P2", "P1"])
+    with begin(engine, MACHINE) as transaction:
+        study = find_study(transaction.read(), "default")
+        lock_patient(transaction, study, "P1")
+        erase_patient(transaction, "default", "P1", "asked for")
+    with pytest.raises(Conflict), begin(engine, MACHINE) as transaction:
+        add_patients(transaction, study, ["P2", "P1"])
     with read_only(engine).connect() as connection:
         assert connection.scalars(select(patients.c.name)).all() == []
+    engine.dispose()
+
+
+def test_a_group_takes_as_many_statements_for_many_patients(database_url: str) -> None:
+    """Also where each patient's older results are read: nothing that is queued is of them."""
+    engine, statements = build_engine(database_url), list[str]()
+    event.listen(engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    writer = Writer(engine, MACHINE)
+
+    def count(patients: range, value: str) -> int:
+        go, busy = held(writer)
+        waiting = []
+        for patient in map(str, patients):
+            lab = LabResult("ALT", read_value(value), "U/L", None, Decimal(40), source_id="1")
+            sent = Submission("default", patient, ((("results", 0), lab),), None)
+            act = AuditAction("someone", "something", "default", patient)
+            run = partial(store, submission=sent, graders=_GRADERS)
+            waiting.append(writer.submit(run, act, is_panel=True))
+        before = len(statements)
+        go.set()
+        busy.result(10)
+        for answer in waiting:
+            answer.result(30)
+        return len(statements) - before
+
+    for value in ("50", "60"):
+        few, many = count(range(2), value), count(range(2, 12), value)
+        assert many - few < 10, value
+    writer.close()
     engine.dispose()

@@ -18,7 +18,7 @@ from toxgrade.grading.phase import PRESETS, place
 from toxgrade.grading.result import Collected, Course, LabResult
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.records.change import Submission
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.records.store import store
 from toxgrade.server.records.studies import find_study, save_study
 from toxgrade.server.reports.cohort_bounds import cohort
@@ -159,10 +159,10 @@ def _stored(
     if baseline:
         results.append(_result(baseline, "2020-01-02"))
     labs = tuple((("results", i), one) for i, one in enumerate(results))
-    with transaction(url) as connection:
-        save_study(connection, name, Rules())
-        store(connection, Submission(name, "P1", labs, courses=tuple(courses)), _GRADERS)
-        patients = list(cohort(connection, find_study(connection, name), scope))
+    with transaction(url) as opened:
+        save_study(opened, name, Rules())
+        store(opened, Submission(name, "P1", labs, courses=tuple(courses)), _GRADERS)
+        patients = list(cohort(opened.read(), find_study(opened.read(), name), scope))
     return patients[0] if patients else None
 
 

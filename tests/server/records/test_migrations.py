@@ -10,26 +10,31 @@ from alembic.runtime.migration import MigrationContext
 
 from tests.conftest import NewDatabase
 from toxgrade.errors import RequestError, Unavailable
-from toxgrade.server.records.db.engine import build_engine, transaction
+from toxgrade.server.records.db.engine import build_engine
 from toxgrade.server.records.db.tables import metadata
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.records.schema import upgrade
 
 
 def test_the_tables_are_those_of_the_code(database_url: str) -> None:
     upgrade(database_url)  # again: nothing to do
-    with transaction(database_url) as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    with transaction(database_url) as opened:
+        assert compare_metadata(MigrationContext.configure(opened.read()), metadata) == []
 
 
 def test_the_default_study_is_there_from_the_start(database_url: str) -> None:
-    with transaction(database_url) as connection:
-        rows = connection.execute(sqlalchemy.text("SELECT name, synthetic FROM studies")).all()
+    with transaction(database_url) as opened:
+        rows = opened.connection.execute(
+            sqlalchemy.text("SELECT name, synthetic FROM studies")
+        ).all()
     assert [(row.name, bool(row.synthetic)) for row in rows] == [("default", False)]
 
 
 def test_a_database_of_a_newer_version_is_left_alone(database_url: str) -> None:
-    with transaction(database_url) as connection:
-        connection.execute(sqlalchemy.text("UPDATE alembic_version SET version_num = '9999'"))
+    with transaction(database_url) as opened:
+        opened.connection.execute(
+            sqlalchemy.text("UPDATE alembic_version SET version_num = '9999'")
+        )
     with pytest.raises(RequestError, match="newer version of Toxgrade: run that version"):
         upgrade(database_url)
 
@@ -43,9 +48,9 @@ def test_several_processes_may_start_at_once(
     else:
         new: NewDatabase = request.getfixturevalue("new_postgresql")
         url = new()
-        with transaction(url) as connection:
-            metadata.drop_all(connection)
-            connection.execute(sqlalchemy.text("DROP TABLE alembic_version"))
+        with transaction(url) as opened:
+            metadata.drop_all(opened.read())
+            opened.connection.execute(sqlalchemy.text("DROP TABLE alembic_version"))
     errors: list[BaseException] = []
 
     def start() -> None:
@@ -94,17 +99,18 @@ def test_an_sqlite_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_grade_is_never_superseded_twice(database_url: str) -> None:
     """The index that keeps the history of a grade a line, not a tree."""
-    with transaction(database_url) as connection:
+    with transaction(database_url) as opened:
         names = {
-            index["name"]: index for index in sqlalchemy.inspect(connection).get_indexes("grades")
+            index["name"]: index
+            for index in sqlalchemy.inspect(opened.read()).get_indexes("grades")
         }
     assert names["uq_grades_supersedes_id"]["unique"]
 
 
 def test_sqlite_is_durable_and_checks_foreign_keys(new_sqlite: NewDatabase) -> None:
-    with transaction(new_sqlite()) as connection:
+    with transaction(new_sqlite()) as opened:
         found = {
-            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            name: opened.connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
         }
     assert found == {
@@ -127,6 +133,6 @@ def test_a_database_without_an_encoding_keeps_names_as_they_were_sent(
     made.dispose()
     url = f"{server}/no_encoding?{socket}"
     upgrade(url)
-    with transaction(url) as connection:
+    with transaction(url) as opened:
         text = sqlalchemy.text("SELECT CAST(:name AS text)")
-        assert connection.scalar(text, {"name": "Kürzel"}) == "Kürzel"
+        assert opened.connection.scalar(text, {"name": "Kürzel"}) == "Kürzel"

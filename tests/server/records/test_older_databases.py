@@ -12,9 +12,11 @@ from tests.conftest import NewDatabase
 from toxgrade.server.access.credentials import list_keys
 from toxgrade.server.records.audit_log import entry_hash, genesis
 from toxgrade.server.records.audit_verify import verify
-from toxgrade.server.records.db.engine import snapshot, transaction
+from toxgrade.server.records.db.engine import snapshot
 from toxgrade.server.records.db.tables import metadata
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.records.schema import upgrade
+from toxgrade.server.runtime import MACHINE
 
 _NOW = "2026-01-01 00:00:00"
 _STORED = f"""
@@ -46,17 +48,17 @@ def older(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgresql":
         new: NewDatabase = request.getfixturevalue("new_postgresql")
         url = new()
-        with transaction(url) as connection:
-            metadata.drop_all(connection)
-            connection.execute(text("DROP TABLE alembic_version"))
-    with transaction(url, new=True) as connection:
+        with transaction(url) as opened:
+            metadata.drop_all(opened.read())
+            opened.connection.execute(text("DROP TABLE alembic_version"))
+    with transaction(url, new=True) as opened:
         config = Config()
         config.set_main_option("script_location", "alembic")
-        config.attributes["connection"] = connection
+        config.attributes["connection"] = opened.connection
         command.upgrade(config, "0019")
         for statement in _STORED.split(";"):
-            connection.execute(text(statement))
-        _read_once(connection)
+            opened.connection.execute(text(statement))
+        _read_once(opened.read())
     return url
 
 
@@ -93,7 +95,7 @@ def test_what_was_there_is_covered_by_entries_that_say_so(older: str) -> None:
     assert last == ("migrate the database", {})
     with snapshot(older) as connection:
         # The study ``default`` has no chain yet, so its patient is covered by its first entry.
-        assert [str(remark) for remark in verify(connection)] == [
+        assert [str(remark) for remark in verify(connection, MACHINE.now())] == [
             "default: 1 rows of patients that no entry covers"
         ]
         keys = [(key.label, key.revoked_at is None, on) for key, on in list_keys(connection)]
@@ -102,12 +104,14 @@ def test_what_was_there_is_covered_by_entries_that_say_so(older: str) -> None:
 
 def test_a_name_that_is_changed_after_the_migration_is_found(older: str) -> None:
     upgrade(older)
-    with transaction(older) as connection:
+    with transaction(older) as opened:
         on = "" if older.startswith("sqlite") else " ON patients"
-        connection.execute(text(f"DROP TRIGGER patients_no_update{on}"))
-        connection.execute(text("UPDATE patients SET name = 'P3' WHERE id = 2"))
+        opened.connection.execute(text(f"DROP TRIGGER patients_no_update{on}"))
+        opened.connection.execute(text("UPDATE patients SET name = 'P3' WHERE id = 2"))
     with snapshot(older) as connection:
-        found = [str(remark) for remark in verify(connection) if remark.study == "old"]
+        found = [
+            str(remark) for remark in verify(connection, MACHINE.now()) if remark.study == "old"
+        ]
     assert found == ["old, entry 4: a row of patients is not as it was"]
 
 

@@ -39,6 +39,7 @@ from toxgrade.server.records.db.tables import metadata
 from toxgrade.server.records.pull_marks import PullMark, save_pull_mark
 from toxgrade.server.records.studies import find_study
 from toxgrade.server.records.verifications import record_verification
+from toxgrade.server.runtime import MACHINE
 
 EXEMPT = {
     ("batches", "served_at"): "whose turn it is among studies",
@@ -65,20 +66,20 @@ def _fill(service: Stored) -> None:
     assert api.request("DELETE", path, json={"reason": "asked"}, headers=tag).is_success
     service.done(_LABS)
     service.done(_LABS.replace("400", "500"))
-    with audited_transaction(url, "test", "use the installation", INSTALLATION) as connection:
-        keys = [create_key(connection, f"ward {n}", "reader", ["default"]) for n in range(3)]
-        revoke_key(connection, keys[0][4:12])
-        revoke_key(connection, keys[1][4:12])
+    with audited_transaction(url, "test", "use the installation", INSTALLATION) as opened:
+        keys = [create_key(opened, f"ward {n}", "reader", ["default"]) for n in range(3)]
+        revoke_key(opened, keys[0][4:12])
+        revoke_key(opened, keys[1][4:12])
         for _ in range(2):
-            Sessions().start_with_key(connection, keys[2])
-        record_verification(connection, 10, 0)
+            Sessions(MACHINE).start_with_key(opened, keys[2])
+        record_verification(opened, 10, 0)
         for jti in ("one", "two"):
-            use_token(connection, jti, (datetime.now(UTC) + timedelta(hours=1)).timestamp())
-    with audited_transaction(url, "test", "pull", "default") as connection:
-        study = find_study(connection, "default")
+            use_token(opened, jti, (datetime.now(UTC) + timedelta(hours=1)).timestamp())
+    with audited_transaction(url, "test", "pull", "default") as opened:
+        study = find_study(opened.read(), "default")
         for patient in ("P1", "P2"):
             mark = PullMark(datetime(2011, 1, 1, tzinfo=UTC), "0" * 64)
-            save_pull_mark(connection, study, patient, "https://fhir.example", mark)
+            save_pull_mark(opened, study, patient, "https://fhir.example", mark)
 
 
 def _other(before: object, column: Column[Any]) -> object:
@@ -139,7 +140,7 @@ def test_whatever_is_changed_is_found(database_url: str, tmp_path: Path) -> None
     with stored(url, tmp_path / "batches") as service:
         _fill(service)
     with snapshot(url) as connection:
-        assert list(verify(connection)) == []
+        assert list(verify(connection, MACHINE.now())) == []
         tamperings = {table: list(_tamperings(connection, table)) for table in _TABLES}
     counts, missed = Counter[str](), []
     for table, changes in tamperings.items():
@@ -172,7 +173,9 @@ def _outcome(url: str, statements: list[Any]) -> str:
                 connection.execute(statement)
         except DBAPIError:
             return "refused by the database"
-        remarks = list(verify(connection))  # All of them: none may end in a traceback.
+        remarks = list(
+            verify(connection, MACHINE.now())
+        )  # All of them: none may end in a traceback.
     found = any(remark.is_fault for remark in remarks)
     return "found" if found else "missed"
 

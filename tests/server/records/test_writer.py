@@ -5,14 +5,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
 import pytest
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from toxgrade.errors import Conflict, Unavailable
 from toxgrade.server.records.db.engine import build_engine, read_only
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.writer import Writer
+from toxgrade.server.runtime import MACHINE
 
-Job = Callable[[Connection], str]
+Job = Callable[[Transaction], str]
 
 
 @pytest.fixture
@@ -23,8 +25,8 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 
 def _insert(name: str) -> Job:
-    def job(connection: Connection) -> str:
-        connection.execute(
+    def job(transaction: Transaction) -> str:
+        transaction.connection.execute(
             text("INSERT INTO studies (name, synthetic, recorded_at) VALUES (:n, :f, :t)"),
             {"n": name, "f": False, "t": "2026-01-01 00:00:00"},
         )
@@ -42,7 +44,7 @@ def _held(writer: Writer) -> tuple[threading.Event, "Future[bool]"]:
     """Keep the writer busy until the event is set, so that what follows waits together."""
     started, go = threading.Event(), threading.Event()
 
-    def hold(_: Connection) -> bool:
+    def hold(_: Transaction) -> bool:
         started.set()
         return go.wait(10)
 
@@ -52,18 +54,18 @@ def _held(writer: Writer) -> tuple[threading.Event, "Future[bool]"]:
 
 
 def test_an_answer_means_it_is_stored(engine: Engine) -> None:
-    writer = Writer(engine)
+    writer = Writer(engine, MACHINE)
     assert writer.submit(_insert("a")).result(10) == "a"
     assert _names(engine) == {"default", "a"}
     writer.close()
 
 
 def test_a_bad_job_fails_alone(engine: Engine) -> None:
-    writer = Writer(engine)
+    writer = Writer(engine, MACHINE)
     go, _ = _held(writer)
 
-    def refuse(connection: Connection) -> None:
-        _insert("half")(connection)
+    def refuse(transaction: Transaction) -> None:
+        _insert("half")(transaction)
         raise Conflict("no")
 
     good, bad, twin = (writer.submit(job) for job in (_insert("a"), refuse, _insert("default")))
@@ -79,7 +81,7 @@ def test_a_bad_job_fails_alone(engine: Engine) -> None:
 
 
 def test_what_waits_is_finished_before_closing(engine: Engine) -> None:
-    writer = Writer(engine)
+    writer = Writer(engine, MACHINE)
     go, _ = _held(writer)
     waiting = [writer.submit(_insert(f"s{i}")) for i in range(100)]
     threading.Timer(0.05, go.set).start()
@@ -90,7 +92,7 @@ def test_what_waits_is_finished_before_closing(engine: Engine) -> None:
 
 
 def test_a_full_queue_says_so(engine: Engine) -> None:
-    writer = Writer(engine)
+    writer = Writer(engine, MACHINE)
     go, _ = _held(writer)
 
     def flood() -> None:
@@ -104,7 +106,7 @@ def test_a_full_queue_says_so(engine: Engine) -> None:
 
 
 def test_a_caller_who_left_is_skipped(engine: Engine) -> None:
-    writer = Writer(engine)
+    writer = Writer(engine, MACHINE)
     go, _ = _held(writer)
     left = writer.submit(_insert("left"))
     assert left.cancel()

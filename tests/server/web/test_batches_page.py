@@ -10,7 +10,7 @@ from tests.conftest import NewDatabase
 from tests.server.jobs.stored import HEADER, Stored, stored
 from tests.server.web.conftest import watched
 from toxgrade.server.access.credentials import create_key
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.tabular.read_options import OPTIONS
 
 _LABS = f"""{HEADER}
@@ -165,8 +165,8 @@ def test_another_site_cannot_have_a_browser_upload(service: Stored, path: str) -
 
 def test_readers_see_uploads_and_hand_in_none(new_sqlite: NewDatabase, tmp_path: Path) -> None:
     url = new_sqlite()
-    with transaction(url) as connection:
-        key = create_key(connection, "reader", "reader", ["default"])
+    with transaction(url) as opened:
+        key = create_key(opened, "reader", "reader", ["default"])
     with stored(url, tmp_path, auth="on") as found:
         found.client.post("/sign-in", data={"key": key})
         answer = found.client.get("/studies/default/batches")

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.conftest import NewDatabase, served
 from toxgrade.server.access.credentials import create_key
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.settings import Settings
 
 
@@ -62,8 +62,8 @@ def test_another_site_signs_nobody_in(
 ) -> None:
     """Who is signed in with the key of another uploads into the study of that other."""
     url = new_sqlite()
-    with transaction(url) as connection:
-        key = create_key(connection, "reviewer")
+    with transaction(url) as opened:
+        key = create_key(opened, "reviewer")
     with served(Settings(database_url=url)) as service:
         address = str(service.base_url).rstrip("/")
         form = (

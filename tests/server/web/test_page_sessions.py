@@ -19,8 +19,8 @@ from tests.server.api.panels import panel
 from toxgrade.server.access import credentials
 from toxgrade.server.access.credentials import create_key, list_keys, revoke_key
 from toxgrade.server.main import create_app
-from toxgrade.server.records.db.engine import transaction
 from toxgrade.server.records.db.service_tables import sessions
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.settings import Settings
 
 _RESULTS = "/v1/studies/default/patients/P1/results"
@@ -28,13 +28,13 @@ _EC = ECKey.generate_key("P-256", {"kid": "e1"})
 
 
 def _new_key(url: str, label: str = "reviewer") -> str:
-    with transaction(url) as connection:
-        return create_key(connection, label, "manager", ["default"])
+    with transaction(url) as opened:
+        return create_key(opened, label, "manager", ["default"])
 
 
 def _revoke(url: str) -> None:
-    with transaction(url) as connection:
-        revoke_key(connection, list_keys(connection)[0][0].prefix)
+    with transaction(url) as opened:
+        revoke_key(opened, list_keys(opened.read())[0][0].prefix)
 
 
 def _sign_in(browser: httpx.Client, key: str) -> str:
@@ -153,8 +153,8 @@ def test_a_token_of_the_issuer_signs_in_until_it_expires(database_url: str, tmp_
         assert token not in session
         assert _opens(browser, session)
         assert "token:dr-1" in browser.get("/studies/default/audit").text
-    with transaction(database_url) as connection:
-        (until,) = connection.scalars(select(sessions.c.expires_at))
+    with transaction(database_url) as opened:
+        (until,) = opened.connection.scalars(select(sessions.c.expires_at))
     assert until.timestamp() == ends  # The token itself is accepted 30 s longer.
 
 

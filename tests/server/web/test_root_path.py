@@ -24,7 +24,7 @@ from tests.ports import free_port
 from tests.server.web.conftest import watched
 from toxgrade.demo import load_demo
 from toxgrade.server.access.credentials import create_key
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.settings import Settings
 
 _ROOT = "/apps/toxgrade"
@@ -88,8 +88,8 @@ def hosted(new_sqlite: NewDatabase) -> Iterator[_Hosted]:
     """The demo behind the proxy, with access on."""
     url = new_sqlite()
     load_demo(url)
-    with transaction(url) as connection:
-        key = create_key(connection, "reviewer", "manager", ["demo"])
+    with transaction(url) as opened:
+        key = create_key(opened, "reviewer", "manager", ["demo"])
     with (
         served(Settings(database_url=url, root_path=_ROOT)) as service,
         _proxied(str(service.base_url).rstrip("/")) as address,

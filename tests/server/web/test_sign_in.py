@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import NewDatabase, served
 from tests.server.api.panels import panel
 from toxgrade.server.access.credentials import create_key
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.transaction import transaction
 from toxgrade.server.settings import Settings
 
 _RESULTS = "/v1/studies/default/patients/P1/results"
@@ -21,8 +21,8 @@ def url(new_sqlite: NewDatabase) -> str:
 
 @pytest.fixture(scope="module")
 def key(url: str) -> str:
-    with transaction(url) as connection:
-        return create_key(connection, "reviewer", "manager", ["default"])
+    with transaction(url) as opened:
+        return create_key(opened, "reviewer", "manager", ["default"])
 
 
 @pytest.fixture

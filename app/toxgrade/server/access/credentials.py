@@ -2,11 +2,9 @@
 
 import hashlib
 import hmac
-import secrets
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import Connection, Select, delete, select
 
@@ -21,7 +19,9 @@ from toxgrade.server.records.db.service_tables import (
     sessions,
 )
 from toxgrade.server.records.db.tables import studies
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.studies import find_study
+from toxgrade.server.runtime import Runtime
 
 ACCEPTED = "expected Authorization: Bearer with a key of `toxgrade keys create`"
 REMEMBERED_SECONDS = 5.0
@@ -53,7 +53,7 @@ _KEYS = select(*KEY_COLUMNS).outerjoin_from(api_keys, key_revocations)
 
 
 def create_key(
-    connection: Connection,
+    transaction: Transaction,
     label: str,
     role: Role = "admin",
     on: Sequence[str] = (),
@@ -70,29 +70,30 @@ def create_key(
     if (role == "admin") == bool(on):
         text = "the role admin is for all studies" if on else f"a {role} needs --study NAME"
         raise RequestError(text)
-    prefix, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
+    runtime = transaction.runtime
+    prefix, secret = runtime.random.randbytes(4).hex(), runtime.token(32)
     row = {
         "prefix": prefix,
         "secret_sha256": hashlib.sha256(secret.encode()).hexdigest(),
         "label": label,
         "role": role,
-        "created_at": datetime.now(UTC),
+        "created_at": runtime.now(),
         "expires_at": expires_at,
     }
-    key_id = append_now(connection, api_keys, row)
+    key_id = append_now(transaction, api_keys, row)
     for name in on:
-        study = find_study(connection, name)
-        append_now(connection, key_studies, {"key_id": key_id, "study_id": study.id})
+        study = find_study(transaction.connection, name)
+        append_now(transaction, key_studies, {"key_id": key_id, "study_id": study.id})
     return f"tox_{prefix}_{secret}"
 
 
-def check_key(connection: Connection, presented: str) -> Caller:
+def check_key(connection: Connection, presented: str, now: datetime) -> Caller:
     """Return the caller who presented this key.
 
     Raises:
         Unauthorized: there is no such key, or it was revoked or has expired.
     """
-    return caller_of_key(connection, find_key(connection, presented))
+    return caller_of_key(connection, find_key(connection, presented), now)
 
 
 def find_key(connection: Connection, presented: str) -> ApiKey:
@@ -117,13 +118,13 @@ def _valid(prefix: str) -> Select[tuple[object, ...]]:
     return _KEYS.where(api_keys.c.prefix == prefix, key_revocations.c.id.is_(None))
 
 
-def caller_of_key(connection: Connection, key: ApiKey) -> Caller:
-    """Return the caller of a key that was not revoked.
+def caller_of_key(connection: Connection, key: ApiKey, now: datetime) -> Caller:
+    """Return the caller of a key that was not revoked, at the time ``now``.
 
     Raises:
         Unauthorized: it has expired.
     """
-    if key.expires_at is not None and key.expires_at <= datetime.now(UTC):
+    if key.expires_at is not None and key.expires_at <= now:
         raise Unauthorized("this key has expired")
     names = _studies(connection, key.id) or [EVERY_STUDY] * (key.role == "admin")
     return Caller(f"key:{key.prefix} {key.label}", dict.fromkeys(names, key.role))
@@ -135,19 +136,19 @@ def list_keys(connection: Connection) -> list[tuple[ApiKey, list[str]]]:
     return [(key, _studies(connection, key.id)) for key in found]
 
 
-def revoke_key(connection: Connection, prefix: str) -> int:
+def revoke_key(transaction: Transaction, prefix: str) -> int:
     """Revoke a key for good, and return the number of the pages' sessions that end with it.
 
     Raises:
         NotFound: no key that was not revoked has this prefix.
     """
-    now = datetime.now(UTC)
-    key_id = connection.scalar(_valid(prefix))
+    now = transaction.runtime.now()
+    key_id = transaction.connection.scalar(_valid(prefix))
     if key_id is None:
         raise NotFound("no valid key has this prefix; `toxgrade keys list` shows them")
-    append_now(connection, key_revocations, {"key_id": key_id, "recorded_at": now})
+    append_now(transaction, key_revocations, {"key_id": key_id, "recorded_at": now})
     ended = delete(sessions).where(sessions.c.key_id == key_id, sessions.c.expires_at > now)
-    return connection.execute(ended).rowcount
+    return transaction.connection.execute(ended).rowcount
 
 
 def _studies(connection: Connection, key_id: int) -> list[str]:
@@ -158,13 +159,14 @@ def _studies(connection: Connection, key_id: int) -> list[str]:
 class RecentCallers:
     """The callers whose credentials of one kind this process accepted a moment ago."""
 
-    def __init__(self) -> None:
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
         self._callers: dict[bytes, tuple[Caller, float]] = {}
 
     def find(self, presented: str) -> Caller | None:
         """Return the caller who presented these credentials; None: check them."""
         found = self._callers.get(_digest(presented))
-        return found[0] if found and time.time() < found[1] else None
+        return found[0] if found and self._now() < found[1] else None
 
     def was_good(self, presented: str) -> bool:
         """Return whether these credentials were accepted, some time ago."""
@@ -172,10 +174,13 @@ class RecentCallers:
 
     def add(self, presented: str, caller: Caller, expires: float) -> None:
         """Remember a caller for a moment, at most until ``expires`` (seconds since 1970)."""
-        now = time.time()
+        now = self._now()
         if len(self._callers) >= _MANY_REMEMBERED:
             self._callers = {d: e for d, e in self._callers.items() if e[1] > now}
         self._callers[_digest(presented)] = (caller, min(expires, now + REMEMBERED_SECONDS))
+
+    def _now(self) -> float:
+        return self._runtime.now().timestamp()
 
     def forget(self, presented: str) -> None:
         """Have these credentials checked the next time."""
@@ -185,9 +190,9 @@ class RecentCallers:
 class Credentials:
     """The credentials that a process accepts: keys, and tokens of an issuer (None: keys only)."""
 
-    def __init__(self, tokens: Tokens | None = None) -> None:
-        self._tokens = tokens
-        self._recent = RecentCallers()
+    def __init__(self, runtime: Runtime, tokens: Tokens | None = None) -> None:
+        self._runtime, self._tokens = runtime, tokens
+        self._recent = RecentCallers(runtime)
 
     def remembered(self, presented: str) -> Caller | None:
         """Return the caller if the credentials were checked a moment ago; None: check them."""
@@ -204,7 +209,7 @@ class Credentials:
             Unauthorized: the key is not valid.
         """
         try:
-            caller = check_key(connection, presented)
+            caller = check_key(connection, presented, self._runtime.now())
         except Unauthorized:
             self._recent.forget(presented)
             raise

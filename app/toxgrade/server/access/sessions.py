@@ -6,7 +6,6 @@ on pages only.
 
 import hashlib
 import json
-import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -25,6 +24,8 @@ from toxgrade.server.access.tokens import LEEWAY, Token
 from toxgrade.server.records.audit_kept import drop, keep
 from toxgrade.server.records.db.service_tables import api_keys, key_revocations
 from toxgrade.server.records.db.service_tables import sessions as table
+from toxgrade.server.records.db.transaction import Transaction
+from toxgrade.server.runtime import Runtime
 
 SESSION_SECONDS = 8 * 60 * 60
 MAX_SESSIONS = 20
@@ -41,20 +42,20 @@ _ENDED = "this session has ended; sign in again"
 class Sessions:
     """The sessions that a process accepts; ``issuer``: whose tokens it does (None: keys only)."""
 
-    def __init__(self, issuer: str | None = None) -> None:
-        self._issuer = issuer
-        self._recent = RecentCallers()
+    def __init__(self, runtime: Runtime, issuer: str | None = None) -> None:
+        self._runtime, self._issuer = runtime, issuer
+        self._recent = RecentCallers(runtime)
 
-    def start_with_key(self, connection: Connection, presented: str) -> str:
+    def start_with_key(self, transaction: Transaction, presented: str) -> str:
         """Start a session of the key that is presented; return the session's token.
 
         Raises:
             Unauthorized: there is no such key, or it was revoked or has expired.
         """
-        key = find_key(connection, presented)
-        return _start(connection, {"key_id": key.id}, key.expires_at)
+        key = find_key(transaction.connection, presented)
+        return _start(transaction, {"key_id": key.id}, key.expires_at)
 
-    def start_with_token(self, connection: Connection, token: Token) -> str:
+    def start_with_token(self, transaction: Transaction, token: Token) -> str:
         """Start a session of a checked token, until that expires; return the session's token.
 
         Raises:
@@ -66,7 +67,7 @@ class Sessions:
             "subject_sha256": hashlib.sha256(subject.encode()).hexdigest(),
             "caller": json.dumps([self._issuer, caller.name, dict(caller.roles)]),
         }
-        return _start(connection, owner, datetime.fromtimestamp(token.expires - LEEWAY, UTC))
+        return _start(transaction, owner, datetime.fromtimestamp(token.expires - LEEWAY, UTC))
 
     def remembered(self, presented: str) -> Caller | None:
         """Return the caller if the session was checked a moment ago; None: check it."""
@@ -83,11 +84,11 @@ class Sessions:
             Unauthorized: there is no such session, or it, its key or its issuer counts no more.
         """
         this = table.c.token_sha256 == _digest(presented)
-        row = connection.execute(_WITH_KEY.where(this)).first()
-        if row is None or row.until <= datetime.now(UTC) or row.revoked_at is not None:
+        row, now = connection.execute(_WITH_KEY.where(this)).first(), self._runtime.now()
+        if row is None or row.until <= now or row.revoked_at is not None:
             raise Unauthorized(_ENDED)
         if row.caller is None:
-            caller = caller_of_key(connection, ApiKey(*row[:-2]))
+            caller = caller_of_key(connection, ApiKey(*row[:-2]), now)
         else:
             issuer, name, roles = json.loads(row.caller)
             if issuer != self._issuer:
@@ -96,18 +97,18 @@ class Sessions:
         self._recent.add(presented, caller, row.until.timestamp())
         return caller
 
-    def end(self, connection: Connection, presented: str) -> None:
+    def end(self, transaction: Transaction, presented: str) -> None:
         """End a session for good; what is no session is no error."""
         self._recent.forget(presented)
-        _delete(connection, table.c.token_sha256 == _digest(presented))
+        _delete(transaction, table.c.token_sha256 == _digest(presented))
 
 
-def _start(connection: Connection, owner: Mapping[str, object], until: datetime | None) -> str:
+def _start(transaction: Transaction, owner: Mapping[str, object], until: datetime | None) -> str:
     """Store a session of its owner, which ends at ``until`` at the latest; return its token.
 
     The owner's oldest sessions make room for it, and all that have expired are removed.
     """
-    now = datetime.now(UTC)
+    now = transaction.runtime.now()
     expires_at = min(filter(None, (now + timedelta(seconds=SESSION_SECONDS), until)))
     if expires_at <= now:
         raise Unauthorized(_ENDED)
@@ -115,19 +116,19 @@ def _start(connection: Connection, owner: Mapping[str, object], until: datetime 
     of_owner = table.c[name] == owner[name]
     newest = select(table.c.token_sha256).where(of_owner).order_by(table.c.started_at.desc())
     kept = table.c.token_sha256.in_(newest.limit(MAX_SESSIONS - 1))
-    _delete(connection, (table.c.expires_at <= now) | (of_owner & ~kept))
-    token = secrets.token_urlsafe(32)
+    _delete(transaction, (table.c.expires_at <= now) | (of_owner & ~kept))
+    token = transaction.runtime.token(32)
     row = {"token_sha256": _digest(token), "started_at": now, "expires_at": expires_at, **owner}
-    connection.execute(insert(table).values(row))
-    keep(connection, table, row)
+    transaction.connection.execute(insert(table).values(row))
+    keep(transaction, table, row)
     return token
 
 
-def _delete(connection: Connection, which: ColumnElement[bool]) -> None:
+def _delete(transaction: Transaction, which: ColumnElement[bool]) -> None:
     """Delete sessions; the audit tells of it, so that none comes back."""
     gone = delete(table).where(which).returning(table.c.token_sha256)
-    for token in connection.scalars(gone).all():
-        drop(connection, table, {"token_sha256": token})
+    for token in transaction.connection.scalars(gone).all():
+        drop(transaction, table, {"token_sha256": token})
 
 
 def _digest(token: str) -> str:

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import json
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,13 +13,15 @@ from joserfc.errors import JoseError
 from joserfc.jwk import GuestProtocol, Key, KeySet
 from joserfc.jws import JWSRegistry
 from joserfc.jwt import JWTClaimsRegistry
-from sqlalchemy import Connection, bindparam, delete, text
+from sqlalchemy import bindparam, delete, text
 
 from toxgrade.errors import Unauthorized, Unavailable
 from toxgrade.server.access import EVERY_STUDY, ROLES, Caller
 from toxgrade.server.records.audit_kept import keep
 from toxgrade.server.records.db.service_tables import used_tokens as table
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.studies import STUDY_NAME
+from toxgrade.server.runtime import Runtime
 
 ALGORITHMS = ("RS256", "RS384", "ES256", "ES384")
 ROLES_CLAIM = "toxgrade_roles"
@@ -40,13 +41,15 @@ _LONGEST_SUBJECT = 120
 _REFUSED = "expected a valid token of the issuer that this service trusts"
 
 
-def use_token(connection: Connection, jti: str | None, expires: float) -> None:
+def use_token(transaction: Transaction, jti: str | None, expires: float) -> None:
     """Record a token as used until ``expires`` (seconds since 1970), so that copies are refused.
 
     Raises:
         Unauthorized: it has no ``jti``, or one that was used before.
     """
-    connection.execute(delete(table).where(table.c.expires_at < datetime.now(UTC)))
+    transaction.connection.execute(
+        delete(table).where(table.c.expires_at < transaction.runtime.now())
+    )
     insert = text(
         "INSERT INTO used_tokens (jti_sha256, expires_at) VALUES (:jti_sha256, :expires_at)"
         " ON CONFLICT DO NOTHING"
@@ -55,9 +58,9 @@ def use_token(connection: Connection, jti: str | None, expires: float) -> None:
         "jti_sha256": hashlib.sha256((jti or "").encode("utf-8", "replace")).hexdigest(),
         "expires_at": datetime.fromtimestamp(expires, UTC),
     }
-    if not jti or connection.execute(insert, row).rowcount != 1:
+    if not jti or transaction.connection.execute(insert, row).rowcount != 1:
         raise Unauthorized("expected a token with a jti that was not used before")
-    keep(connection, table, row)
+    keep(transaction, table, row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +95,13 @@ class Tokens:
     every reader shares.
     """
 
-    def __init__(self, issuer: Issuer) -> None:
-        self._issuer = issuer
+    def __init__(self, issuer: Issuer, runtime: Runtime) -> None:
+        self._issuer, self._runtime = issuer, runtime
         self._keys: dict[str, Key] = {}
         self._fetched_at = self._requested_at = float("-inf")
         self._fetching: asyncio.Task[None] | None = None
         self._claims = JWTClaimsRegistry(
+            now=lambda: int(runtime.now().timestamp()),
             leeway=LEEWAY,
             iss={"essential": True, "value": issuer.name},
             aud={"essential": True, "value": issuer.audience},
@@ -150,11 +154,11 @@ class Tokens:
         return self._keys[kid]
 
     def _age(self) -> float:
-        return time.monotonic() - self._fetched_at
+        return self._runtime.monotonic() - self._fetched_at
 
     def _start_fetch(self) -> None:
         """Begin to fetch the keys, unless that was begun a moment ago."""
-        now = time.monotonic()
+        now = self._runtime.monotonic()
         if now - self._requested_at > _RETRY_SECONDS:
             self._requested_at, self._fetching = now, asyncio.create_task(self._fetch())
 
@@ -178,7 +182,7 @@ class Tokens:
         ):  # fmt: skip
             return  # A TimeoutError is an OSError too.
         self._keys = {key.kid: key for key in found.keys if key.kid}
-        self._fetched_at = time.monotonic()
+        self._fetched_at = self._runtime.monotonic()
 
 
 def _caller(claims: Mapping[str, object]) -> Caller:

@@ -18,7 +18,7 @@ from toxgrade.server.http.document import NEXT
 from toxgrade.server.http.json_route import JsonAnswer, JsonRoute
 from toxgrade.server.http.multipart import UPLOAD
 from toxgrade.server.http.service import TheService
-from toxgrade.server.http.transfers import PARQUET, graded_rows, receive, rejects_csv
+from toxgrade.server.http.transfers import PARQUET, graded_rows, receive, rejects_csv, uploads
 from toxgrade.server.jobs.batches import (
     Progress,
     State,
@@ -28,7 +28,6 @@ from toxgrade.server.jobs.batches import (
     list_batches,
 )
 from toxgrade.server.jobs.rejects import Place, list_rejects
-from toxgrade.server.jobs.upload_store import UploadStore
 from toxgrade.server.records.studies import find_study
 
 router = APIRouter(prefix="/v1/studies/{study}/batches", tags=["batches"], route_class=JsonRoute)
@@ -121,9 +120,8 @@ async def post_batch(
     the batch at its Location. The same bytes, read alike, again are the same batch.
     """
     await service.read(lambda c: find_study(c, study))
-    settings = service.settings
-    store = UploadStore(settings.batches_dir)
-    upload = await receive(request, filename, store, settings.max_batch_bytes)
+    store = uploads(service)
+    upload = await receive(request, filename, service)
     try:
         answer = await service.store(
             lambda c: _study_last(_answer(study, create_batch(c, study, upload))),
@@ -159,7 +157,7 @@ async def get_batch(service: TheService, study: StudyName, batch: BatchId) -> Ba
 async def delete_batch(service: TheService, study: StudyName, batch: BatchId) -> BatchAnswer:
     """Stop a batch and remove its file. What it has stored stays: nothing is ever deleted."""
     cancelled = await service.write(lambda c: cancel_batch(c, study, batch))
-    await run_in_threadpool(UploadStore(service.settings.batches_dir).remove, batch)
+    await run_in_threadpool(uploads(service).remove, batch)
     return _answer(study, cancelled)
 
 

@@ -32,6 +32,7 @@ from toxgrade.server.http.document import NEXT
 from toxgrade.server.http.json_route import JsonRoute
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.current_state import current_courses
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.patient_record import list_events, store_event
 from toxgrade.server.records.patients import find_patient, lock_patient
 from toxgrade.server.records.studies import Study, find_study
@@ -141,12 +142,12 @@ async def post_event(
 ) -> Response:
     """Store a grade of a term that has it, or 0; durable before the answer."""
 
-    def save(connection: Connection) -> StoredEventAnswer:
-        found = find_study(connection, study)
+    def save(transaction: Transaction) -> StoredEventAnswer:
+        found = find_study(transaction.read(), study)
         event = asked.event(found, service)
-        patient_id = lock_patient(connection, found, patient).id
-        row = store_event(connection, patient_id, event)
-        courses = current_courses(connection, patient_id)
+        patient_id = lock_patient(transaction, found, patient).id
+        row = store_event(transaction, patient_id, event)
+        courses = current_courses(transaction.read(), patient_id)
         event_now = _answer(row, courses, found, service)
         return StoredEventAnswer(study=study, patient=patient, **vars(event_now))
 

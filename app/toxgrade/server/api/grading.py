@@ -7,7 +7,6 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Body
 from fastapi.responses import Response
-from sqlalchemy import Connection
 
 from toxgrade.errors import CriteriaError, FieldFault, RequestError, TooLarge
 from toxgrade.fhir.concept_map import read_concept_map
@@ -25,6 +24,7 @@ from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.json_route import DirectRoute
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.change import Submission
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.identity import Loc, refuse_contradictions
 from toxgrade.server.records.store import store
 
@@ -160,8 +160,8 @@ async def post_results(
     courses = asked.courses() if "radiotherapy" in asked.model_fields_set else None
     sent = Submission(study, patient, tuple(asked.labs()), courses)
 
-    def save(connection: Connection) -> Mapping[str, object]:
-        stored = store(connection, sent, service.graders)
+    def save(transaction: Transaction) -> Mapping[str, object]:
+        stored = store(transaction, sent, service.graders)
         return {
             "study": study,
             "patient": patient,

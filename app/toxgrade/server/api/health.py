@@ -75,7 +75,7 @@ async def metrics(request: Request, service: TheService) -> Response:
     # Without the database, the other metrics are still reported.
     with suppress(SQLAlchemyError, Unavailable):
         counts.set_batch_rows(await service.read(batch_rows))
-        counts.set_verified(await service.read(verified_at))
+        counts.set_verified(await service.read(verified_at), service.runtime.now())
     return Response(generate_latest(counts.registry), media_type=CONTENT_TYPE_LATEST)
 
 

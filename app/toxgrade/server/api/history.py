@@ -18,10 +18,11 @@ from toxgrade.server.api.patient_answers import ErasureAnswer, OfPatient
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.json_route import JsonAnswer, JsonRoute
 from toxgrade.server.http.service import TheService
+from toxgrade.server.http.transfers import uploads
 from toxgrade.server.jobs.batches import ended_batches
-from toxgrade.server.jobs.upload_store import UploadStore, leave_out
-from toxgrade.server.records.db.append import add_audit_note
+from toxgrade.server.jobs.upload_store import leave_out
 from toxgrade.server.records.db.engine import empty_write_ahead_log
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.erase import erase_patient, withdraw
 from toxgrade.server.records.grade_queries import grade_history
 
@@ -107,9 +108,9 @@ async def post_withdrawal(
     It then counts as entered in error; what it changed is graded again, the old stays readable.
     """
 
-    def save(connection: Connection) -> Mapping[str, object]:
-        withdraw(connection, study, patient, grade, asked.reason, service.graders)
-        last, _ = grade_history(connection, study, patient, grade)[-1]
+    def save(transaction: Transaction) -> Mapping[str, object]:
+        withdraw(transaction, study, patient, grade, asked.reason, service.graders)
+        last, _ = grade_history(transaction.read(), study, patient, grade)[-1]
         return {"study": study, "patient": patient, "grade": responses.stored(last)}
 
     return await service.store(save)
@@ -140,19 +141,19 @@ async def delete_patient(
     if "if-match" not in request.headers:
         raise PreconditionMissing("erasing needs If-Match with the patient's ETag")
 
-    def save(connection: Connection) -> int:
-        rows = erase_patient(connection, study, patient, asked.reason)
-        if ended := ended_batches(connection, study):
-            store = UploadStore(service.settings.batches_dir)
+    def save(transaction: Transaction) -> int:
+        rows = erase_patient(transaction, study, patient, asked.reason)
+        if ended := ended_batches(transaction.connection, study):
+            store = uploads(service)
             leave_out([patient], store, ended, written)
-            add_audit_note(connection, graded_rows=written)
+            transaction.note(graded_rows=written)
         return rows
 
     written: dict[str, str] = {}
     try:
         rows = await service.write(save)
     except Unavailable:  # The files that are written stay so, whatever became of the rest.
-        await service.write(lambda connection: add_audit_note(connection, graded_rows=written))
+        await service.write(lambda transaction: transaction.note(graded_rows=written))
         raise
     await run_in_threadpool(empty_write_ahead_log, service.engine)
     return ErasureAnswer(study, patient, rows)

@@ -17,6 +17,7 @@ from toxgrade.server.http.as_of import as_of
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.json_route import JsonRoute
 from toxgrade.server.http.service import TheService
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.liver_reviews import ReviewedFinding, list_reviews, record_review
 from toxgrade.server.records.patients import find_patient, lock_patient_row
 from toxgrade.server.records.studies import find_study
@@ -75,17 +76,17 @@ async def post_review(
 ) -> Response:
     """Record a verdict on a certain or possible finding; durable before the answer."""
 
-    def save(connection: Connection) -> StoredReviewAnswer:
-        found = find_study(connection, study)
-        patient_id = lock_patient_row(connection, found, patient)
+    def save(transaction: Transaction) -> StoredReviewAnswer:
+        found = find_study(transaction.read(), study)
+        patient_id = lock_patient_row(transaction, found, patient)
         grader = service.graders.for_rules(found.rules)
-        known = possible_findings(connection, found, patient_id, grader)
+        known = possible_findings(transaction.read(), found, patient_id, grader)
         if (asked.finding, asked.date) not in known:
             text = "expected the date of a finding of this kind in the patient's liver safety"
             fault = FieldFault(("date",), "no-such-finding", text)
             raise RequestError("the patient has no such finding", [fault])
         row = record_review(
-            connection, patient_id, asked.finding, asked.date, asked.verdict, asked.cause
+            transaction, patient_id, asked.finding, asked.date, asked.verdict, asked.cause
         )
         return StoredReviewAnswer(study=study, patient=patient, **vars(_answer(row, known)))
 

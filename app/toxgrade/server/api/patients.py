@@ -39,6 +39,7 @@ from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.json_route import JsonAnswer, JsonRoute
 from toxgrade.server.http.service import TheService
 from toxgrade.server.records.current_state import MOST_READ, FollowUp, VitalStatus, refuse_many
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.grade_queries import GradeFilter, list_grades, patient_toxicity
 from toxgrade.server.records.patient_record import (
     PatientRecord,
@@ -159,9 +160,9 @@ async def put(
     """
     sent = asked.record()
 
-    def save(connection: Connection) -> tuple[PatientRecord, str]:
-        now = put_patient(connection, study, patient, sent, service.graders)
-        return now, _tag(connection, study, patient)
+    def save(transaction: Transaction) -> tuple[PatientRecord, str]:
+        now = put_patient(transaction, study, patient, sent, service.graders)
+        return now, _tag(transaction.read(), study, patient)
 
     now, newest = await service.write(save)
     return JsonAnswer(patient_answer(study, patient, now), headers={"ETag": newest})

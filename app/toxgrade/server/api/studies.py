@@ -23,6 +23,7 @@ from toxgrade.server.api.study_answers import (
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.json_route import JsonAnswer, JsonRoute
 from toxgrade.server.http.service import TheService
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.preconditions import tag
 from toxgrade.server.records.regrade import regrade_study
 from toxgrade.server.records.studies import (
@@ -91,13 +92,13 @@ async def put_study(
     if faults:
         raise RequestError("the study's rules cannot be accepted", faults)
 
-    def save(connection: Connection) -> tuple[Saved, str]:
-        saved = save_study(connection, study, rules, asked.liver_enzymes, rows, clinical)
-        if saved.rules_changed and list_patients(connection, saved.study, 1, None):
+    def save(transaction: Transaction) -> tuple[Saved, str]:
+        saved = save_study(transaction, study, rules, asked.liver_enzymes, rows, clinical)
+        if saved.rules_changed and list_patients(transaction.read(), saved.study, 1, None):
             if not regrade:
                 raise Conflict("the study holds results graded by its rules: add ?regrade=true")
-            regrade_study(connection, saved.study, service.graders)
-        return saved, tag(connection, saved.study)
+            regrade_study(transaction, saved.study, service.graders)
+        return saved, tag(transaction.read(), saved.study)
 
     saved, newest = await service.write(save)
     answer = study_answer(saved.study)

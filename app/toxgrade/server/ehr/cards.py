@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from uuid import uuid4
 
 from toxgrade.criteria.model import Edition
 from toxgrade.fhir.elements import OWN
@@ -21,6 +20,7 @@ from toxgrade.server.ehr.cds_answers import (
     ToxicityCard,
 )
 from toxgrade.server.ehr.grade_bundle import Answers
+from toxgrade.server.runtime import Runtime
 
 _MAX_SUMMARY = 139  # The specification asks for fewer than 140 characters.
 _UNINFORMATIVE = ("not-final", "missing-value")  # An earlier number says more than such a result.
@@ -50,8 +50,9 @@ class _Latest:
 
 
 def cards(
-    observed: Sequence[Observed], answers: Answers, edition: Edition, names: Names, link: str
-) -> list[Card]:
+    observed: Sequence[Observed], answers: Answers, edition: Edition, names: Names, link: str,
+    runtime: Runtime,
+) -> list[Card]:  # fmt: skip
     """Return a card for each term whose latest result is of concern.
 
     The lowest grade that it allows decides: 2 gives info, 3 warning, 4 or 5 critical. An undecided
@@ -60,12 +61,12 @@ def cards(
     latest = [one for found in _by_term(observed, answers) if (one := _latest(found))]
     shown = [(one, indicator) for one in latest if (indicator := _indicator(one.graded))]
     shown.sort(key=lambda pair: _order(pair[0].graded))
-    return [_card(one, indicator, edition, names, link) for one, indicator in shown]
+    return [_card(one, indicator, edition, names, link, runtime) for one, indicator in shown]
 
 
-def notice(summary: str, detail: str, edition: Edition) -> Card:
+def notice(summary: str, detail: str, edition: Edition, runtime: Runtime) -> Card:
     """Return a card about the request itself."""
-    return _frame(summary, detail, "info", edition)
+    return _frame(summary, detail, "info", edition, runtime)
 
 
 def _by_term(
@@ -154,7 +155,7 @@ def _order(graded: GradeRow) -> tuple[bool, int, str]:
 
 
 def _card(
-    one: _Latest, indicator: Indicator, edition: Edition, names: Names, link: str
+    one: _Latest, indicator: Indicator, edition: Edition, names: Names, link: str, runtime: Runtime
 ) -> ToxicityCard:
     graded, value = one.graded, _value(one.lab, names)
     if graded.grade is not None:
@@ -165,17 +166,19 @@ def _card(
     summary = f"{grade}: {graded.term} ({', '.join([*value, _phase_text(graded)])})"
     detail = "\n".join(f"- {_escape_markdown(line)}" for line in _lines(one, edition))
     return ToxicityCard(
-        **vars(_frame(summary, detail, indicator, edition)),
+        **vars(_frame(summary, detail, indicator, edition, runtime)),
         override_reasons=[OverrideReason(OWN, *reason) for reason in _OVERRIDE_REASONS],
         links=[CardLink("All grades of this patient", link, "absolute")],
     )
 
 
-def _frame(summary: str, detail: str, indicator: Indicator, edition: Edition) -> Card:
+def _frame(
+    summary: str, detail: str, indicator: Indicator, edition: Edition, runtime: Runtime
+) -> Card:
     if len(summary) > _MAX_SUMMARY:
         summary = f"{summary[: _MAX_SUMMARY - 1]}…"
     source = CardSource(f"Toxgrade, {edition.label}, US National Cancer Institute")
-    return Card(str(uuid4()), summary, detail, indicator, source)
+    return Card(str(runtime.uuid()), summary, detail, indicator, source)
 
 
 def _value(lab: LabResult, names: Names) -> list[str]:

@@ -113,8 +113,9 @@ def _cards(document: object, pages: str, service: Service, rules: Rules) -> list
             observed, answers
         ),
     }
-    return cards(observed, answers, grader.edition, grader.names, link) + [
-        notice(summary, "\n".join(f"- {line}" for line in lines), grader.edition)
+    edition, runtime = grader.edition, service.runtime
+    return cards(observed, answers, edition, grader.names, link, runtime) + [
+        notice(summary, "\n".join(f"- {line}" for line in lines), edition, runtime)
         for summary, lines in notices.items()
         if lines
     ]

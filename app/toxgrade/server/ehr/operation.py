@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from uuid import uuid4
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -48,6 +47,7 @@ from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.json_route import BundleRoute
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.studies import find_study
+from toxgrade.server.runtime import Runtime
 from toxgrade.server.settings import Settings
 
 _SLICE = 200  # entries of a Bundle
@@ -117,10 +117,10 @@ async def post_ctcae_grade(request: Request, service: TheService) -> Response:
 
     if not parameters.persist:
         answers = grade(prepared.observed, prepared.people, grader, rules.window)
-        return collection_json(_answer(prepared, answers, grader))
+        return collection_json(_answer(prepared, answers, grader), service.runtime)
 
     def build_answer(answers: Answers, grader: TermGrader, notes: Sequence[Note]) -> Resource:
-        return _collection(_answer(prepared, answers, grader, notes))
+        return _collection(_answer(prepared, answers, grader, notes), service.runtime)
 
     sent = storable(prepared.observed, grader.names)
     return await persist(
@@ -167,26 +167,26 @@ def _answer(
         yield outcome(note_issues(told))
 
 
-def collection_json(resources: Iterable[Resource]) -> Response:
+def collection_json(resources: Iterable[Resource], runtime: Runtime) -> Response:
     """Return a collection Bundle as a response, encoded in slices while they are made.
 
     Other threads run between slices. Freeing 9,900 answers at once kept them waiting for 35 ms.
     """
-    made, pieces = _entries(resources), list[bytes]()
+    made, pieces = _entries(resources, runtime), list[bytes]()
     while some := [*islice(made, _SLICE)]:
         pieces.append(encode(some)[1:-1])
-    head, end = encode(_collection([])).removesuffix(b"}"), b"}"
+    head, end = encode(_collection([], runtime)).removesuffix(b"}"), b"}"
     if pieces:
         head, end = head + b',"entry":[', b"]}"
     return Response(head + b",".join(pieces) + end, media_type=FHIR_JSON)
 
 
-def _collection(resources: Iterable[Resource]) -> Resource:
+def _collection(resources: Iterable[Resource], runtime: Runtime) -> Resource:
     """Return a Bundle of resources."""
-    found = [*_entries(resources)]
+    found = [*_entries(resources, runtime)]
     return {"resourceType": "Bundle", "type": "collection"} | ({"entry": found} if found else {})
 
 
-def _entries(resources: Iterable[Resource]) -> Iterator[Resource]:
+def _entries(resources: Iterable[Resource], runtime: Runtime) -> Iterator[Resource]:
     """Yield entries of a Bundle, each with a new fullUrl because no resource is stored."""
-    return ({"fullUrl": f"urn:uuid:{uuid4()}", "resource": resource} for resource in resources)
+    return ({"fullUrl": f"urn:uuid:{runtime.uuid()}", "resource": one} for one in resources)

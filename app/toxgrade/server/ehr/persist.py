@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from sqlalchemy import Connection
 from starlette.responses import Response
 
 from toxgrade.errors import FieldFault, RequestError, TooLarge
@@ -18,9 +17,10 @@ from toxgrade.server.ehr.grade_bundle import Answers, PersonValues, grade
 from toxgrade.server.ehr.operation_parameters import OperationParameters
 from toxgrade.server.http.service import Service
 from toxgrade.server.records.change import Submission
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.identity import Loc
 from toxgrade.server.records.store import store
-from toxgrade.server.records.studies import find_study
+from toxgrade.server.records.studies import lock_study
 from toxgrade.server.records.study_ranges import with_own_range
 
 DEFAULT_STUDY = "default"
@@ -58,9 +58,9 @@ async def persist(
     )  # fmt: skip
     places = [loc for loc, _ in sent]
 
-    def save(connection: Connection) -> Element:
-        kept = store(connection, submission, service.graders)
-        rules = find_study(connection, study).rules
+    def save(transaction: Transaction) -> Element:
+        kept = store(transaction, submission, service.graders)
+        rules = lock_study(transaction, study).rules
         grader = service.graders.for_rules(rules)
         by_place = zip(places, kept.of_results, strict=True)
         stored = {place: rows for place, rows in by_place if place not in kept.after_death}

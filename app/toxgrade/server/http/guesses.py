@@ -2,13 +2,13 @@
 
 import asyncio
 import math
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import IPv6Address, ip_network
 
 from toxgrade.errors import TooManyRequests, Unauthorized
 from toxgrade.server.http.proxies import read_address
+from toxgrade.server.runtime import Runtime
 
 _BURST, _PER_SECOND = 30, 0.5  # bad credentials of an address
 _MAX_ADDRESSES = 10_000  # Of more, those are forgotten that failed the longest time ago.
@@ -22,7 +22,8 @@ class Guesses:
     checked, but credentials that were not good before go one by one, for all such addresses.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
         self._left: dict[str, tuple[float, float]] = {}
         self._untold, self._addresses = 0, set[str]()
         self._turn, self._waiting = asyncio.Lock(), 0
@@ -70,7 +71,7 @@ class Guesses:
         return max(0, math.ceil((1 - self._level(address)) / _PER_SECOND))
 
     def _level(self, address: str) -> float:
-        now = time.monotonic()
+        now = self._runtime.monotonic()
         level, since = self._left.get(address, (_BURST, now))
         return min(_BURST, level + (now - since) * _PER_SECOND)
 
@@ -91,7 +92,7 @@ class Guesses:
             self._addresses.add(address)
         level = max(0.0, self._level(address) - 1)
         self._left.pop(address, None)  # The dictionary is in the order of the last failure.
-        self._left[address] = level, time.monotonic()
+        self._left[address] = level, self._runtime.monotonic()
         if len(self._left) > _MAX_ADDRESSES:
             del self._left[next(iter(self._left))]
 

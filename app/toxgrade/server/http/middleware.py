@@ -2,10 +2,8 @@
 
 import math
 import re
-import secrets
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import count
 
 import structlog
@@ -19,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from toxgrade.server.http import incomplete
 from toxgrade.server.process import REQUEST_ID
 from toxgrade.server.records.writer import Writer
+from toxgrade.server.runtime import Runtime
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -47,7 +46,6 @@ SECURITY = (
 )
 """Added to every answer, except those that the answer sets itself."""
 
-_PROCESS = secrets.token_hex(8)
 _numbers = count()
 _log = structlog.get_logger()
 
@@ -106,9 +104,9 @@ class Metrics:
         for state, number in rows.items():
             self._batch_rows.labels(state).set(number)
 
-    def set_verified(self, moment: datetime | None) -> None:
+    def set_verified(self, moment: datetime | None, now: datetime) -> None:
         """Set when the audit was last verified; None: never."""
-        age = (datetime.now(UTC) - moment).total_seconds() if moment else math.nan
+        age = (now - moment).total_seconds() if moment else math.nan
         self._verified.set(age)
 
 
@@ -134,16 +132,17 @@ def own_path(scope: Scope) -> str:
 class RequestMiddleware:
     """The outermost middleware, in plain ASGI: it takes some tens of microseconds per request."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
+    def __init__(self, app: ASGIApp, metrics: Metrics, runtime: Runtime) -> None:
+        self._app, self._metrics = app, metrics
+        self._monotonic = runtime.monotonic
+        self._process = runtime.random.randbytes(8).hex()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status = time.perf_counter(), _WENT_AWAY
-        request_id = _request_id(scope)
+        started, status = self._monotonic(), _WENT_AWAY
+        request_id = _request_id(scope, self._process)
         REQUEST_ID.set(request_id)
 
         async def answer(message: Message) -> None:
@@ -163,7 +162,7 @@ class RequestMiddleware:
         finally:
             self._metrics.in_flight.dec()
             route = getattr(inner.get("route"), "path", OTHER)
-            self._report(scope["method"], route, status, time.perf_counter() - started)
+            self._report(scope["method"], route, status, self._monotonic() - started)
 
     def _report(self, sent: str, route: str, status: int, seconds: float) -> None:
         method = sent if sent in METHODS else OTHER
@@ -171,12 +170,13 @@ class RequestMiddleware:
         _log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2))
 
 
-def _request_id(scope: Scope) -> str:
-    """Return the proxy's id if it is a UUID, else a new one: any other text could be a name."""
+def _request_id(scope: Scope, process: str) -> str:
+    """Return the proxy's id if it is a UUID, else a new one of this process: other text
+    could be a name."""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return str(value, "ascii")
-    return f"{_PROCESS}{next(_numbers):016x}"
+    return f"{process}{next(_numbers):016x}"
 
 
 def _headers(

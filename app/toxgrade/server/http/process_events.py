@@ -5,7 +5,6 @@ came. A database that does not answer is told later. Heads are sent as often as 
 """
 
 import asyncio
-import time
 
 import structlog
 from sqlalchemy import Engine
@@ -15,9 +14,9 @@ from toxgrade.server.http.guesses import Guesses
 from toxgrade.server.http.sent_heads import send
 from toxgrade.server.records.audit_log import INSTALLATION, AuditAction
 from toxgrade.server.records.audit_verify import heads
-from toxgrade.server.records.db.append import add_audit_note
 from toxgrade.server.records.db.engine import read_only
 from toxgrade.server.records.writer import Writer
+from toxgrade.server.runtime import Runtime
 from toxgrade.server.settings import Settings
 
 _EVERY = 60.0  # seconds
@@ -30,9 +29,14 @@ class ProcessEvents:
     """Tells of one process, from its start until ``stop``."""
 
     def __init__(
-        self, settings: Settings, engine: Engine, writer: Writer, guesses: Guesses
+        self,
+        settings: Settings,
+        engine: Engine,
+        runtime: Runtime,
+        writer: Writer,
+        guesses: Guesses,
     ) -> None:
-        self._settings, self._engine = settings, engine
+        self._settings, self._engine, self._runtime = settings, engine, runtime
         self._writer, self._guesses = writer, guesses
         self._is_told = False
         self._send_at = 0.0
@@ -46,8 +50,9 @@ class ProcessEvents:
     async def _run(self) -> None:
         while True:
             await self._tell()
-            if self._settings.audit_heads and time.monotonic() >= self._send_at:
-                self._send_at = time.monotonic() + self._settings.audit_heads_seconds
+            now = self._runtime.monotonic()
+            if self._settings.audit_heads and now >= self._send_at:
+                self._send_at = now + self._settings.audit_heads_seconds
                 await asyncio.to_thread(self._send_heads, self._settings.audit_heads)
             await asyncio.sleep(min(_EVERY, self._settings.audit_heads_seconds))
 
@@ -64,7 +69,7 @@ class ProcessEvents:
         """Add an entry, and return whether that was possible."""
         act = AuditAction(f"toxgrade {__version__}", what, INSTALLATION)
         try:
-            work = self._writer.submit(lambda connection: add_audit_note(connection, **facts), act)
+            work = self._writer.submit(lambda transaction: transaction.note(**facts), act)
             await asyncio.wrap_future(work)
         except Exception as error:
             _log.warning("the audit could not be told", error=type(error).__name__)

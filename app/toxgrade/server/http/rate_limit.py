@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from starlette.requests import Request
 
 from toxgrade.errors import TooManyRequests
+from toxgrade.server.runtime import Runtime
 
 BURST_SECONDS = 10
 """A bucket holds at most the tokens that flow in during this time."""
@@ -24,8 +25,8 @@ _MAX_BUCKETS = 10_000  # With so many, those that are full again are dropped.
 class RateLimits:
     """A token bucket per caller; ``per_second`` tokens flow in, a request takes out its cost."""
 
-    def __init__(self, per_second: float) -> None:
-        self._per_second = per_second
+    def __init__(self, per_second: float, runtime: Runtime) -> None:
+        self._per_second, self._runtime = per_second, runtime
         self._capacity = per_second * BURST_SECONDS
         self._buckets: dict[str, tuple[float, float]] = {}
 
@@ -72,12 +73,12 @@ class RateLimits:
         return max(0.0, (kept * self._capacity - level) / self._per_second)
 
     def _level(self, caller: str) -> float:
-        now = time.monotonic()
+        now = self._runtime.monotonic()
         level, since = self._buckets.get(caller, (self._capacity, now))
         return min(self._capacity, level + (now - since) * self._per_second)
 
     def _set(self, caller: str, level: float) -> None:
-        now = time.monotonic()
+        now = self._runtime.monotonic()
         if len(self._buckets) >= _MAX_BUCKETS:
             self._forget(now)
         self._buckets[caller] = level, now

@@ -2,16 +2,17 @@
 
 import asyncio
 import os
-import time
 from pathlib import Path
 
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from toxgrade.cohort.described import answer, described
 from toxgrade.errors import OutOfService, Unavailable
 from toxgrade.server.records.db.failures import DAMAGED
 from toxgrade.server.records.db.integrity import Integrity
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.writer import Writer
+from toxgrade.server.runtime import Runtime
 
 _FRESH_SECONDS = 2.0
 _TRY_SECONDS = 5.0
@@ -39,8 +40,11 @@ class Readiness:
     everything else works without their folder.
     """
 
-    def __init__(self, writer: Writer, integrity: Integrity, batches_dir: Path) -> None:
+    def __init__(
+        self, writer: Writer, integrity: Integrity, runtime: Runtime, batches_dir: Path
+    ) -> None:
         self._writer, self._integrity, self._batches_dir = writer, integrity, batches_dir
+        self._runtime = runtime
         self._found: Ready | Unavailable = Unavailable("not tried yet")
         self._fresh_until = 0.0
         self._trying: asyncio.Task[None] | None = None
@@ -51,7 +55,7 @@ class Readiness:
         Raises:
             Unavailable: it could not; the error says why.
         """
-        if time.monotonic() >= self._fresh_until:
+        if self._runtime.monotonic() >= self._fresh_until:
             if self._trying is None:
                 self._trying = asyncio.create_task(self._try())
             await asyncio.shield(self._trying)
@@ -65,7 +69,7 @@ class Readiness:
         except Unavailable as error:
             self._found = error
         finally:
-            self._fresh_until, self._trying = time.monotonic() + _FRESH_SECONDS, None
+            self._fresh_until, self._trying = self._runtime.monotonic() + _FRESH_SECONDS, None
 
     async def _answer(self) -> Ready:
         try:
@@ -76,18 +80,19 @@ class Readiness:
         if self._integrity.is_damaged:
             raise OutOfService(DAMAGED)
         why, refused_at = self._writer.refused or ("", -_REFUSED_SECONDS)
-        if time.monotonic() < refused_at + _REFUSED_SECONDS:
+        if self._runtime.monotonic() < refused_at + _REFUSED_SECONDS:
             raise Unavailable(why)
         uploads = await asyncio.to_thread(_why_no_uploads, self._batches_dir)
         return Ready("ready", migration, uploads or "ready")
 
 
-def _write_something(connection: Connection) -> str:
+def _write_something(transaction: Transaction) -> str:
     """Write a few bytes, to be committed, that change nothing; return the migration.
 
     Raises:
         SQLAlchemyError: the database cannot be written to.
     """
+    connection = transaction.connection
     if connection.dialect.name == "sqlite":
         number = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
         connection.exec_driver_sql(f"PRAGMA user_version = {int(number)}")

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Annotated, TypeVar
 
@@ -29,8 +30,10 @@ from toxgrade.server.http.readiness import Readiness
 from toxgrade.server.records.audit_log import AuditAction
 from toxgrade.server.records.db.append import as_of_snapshot
 from toxgrade.server.records.db.engine import read_only
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.preconditions import Answer, unless_stale
 from toxgrade.server.records.writer import Writer
+from toxgrade.server.runtime import Runtime
 from toxgrade.server.settings import Settings
 
 T = TypeVar("T")
@@ -52,6 +55,7 @@ class Service(msgspec.Struct, frozen=True):
     vocabularies: Mapping[str, Vocabulary]
     engine: Engine
     writer: Writer
+    runtime: Runtime
     credentials: Credentials
     sessions: Sessions
     rates: RateLimits
@@ -87,7 +91,7 @@ class Service(msgspec.Struct, frozen=True):
 
     async def write(
         self,
-        job: Callable[[Connection], T],
+        job: Callable[[Transaction], T],
         *,
         study: str | None = None,
         patient: str | None = None,
@@ -95,8 +99,8 @@ class Service(msgspec.Struct, frozen=True):
     ) -> T:
         """Run a job in the writer; return its result once it and its audit entry are durable.
 
-        ``study`` and ``patient``: what the request concerns where its path does not say so;
-        ``action``: its entry where the caller is not admitted yet.
+        ``study``, ``patient``: what it concerns where its path does not say so; ``action``: its
+        entry where the caller is not admitted yet.
         """
         own = self._audit_action(study, patient)
         work = self.writer.submit(self._guarded(job, own), action or own)
@@ -104,7 +108,7 @@ class Service(msgspec.Struct, frozen=True):
 
     async def store(
         self,
-        job: Callable[[Connection], object],
+        job: Callable[[Transaction], object],
         status: int = 201,
         *,
         study: str | None = None,
@@ -131,8 +135,8 @@ class Service(msgspec.Struct, frozen=True):
                 self.request, self.caller, action, content, part
             )
 
-        def run(connection: Connection) -> Answer:
-            return Answer(status, _JSON.encode(guarded(connection)))
+        def run(transaction: Transaction) -> Answer:
+            return Answer(status, _JSON.encode(guarded(transaction)))
 
         work = self._in_time(self.writer.submit(run, action, key, is_panel=is_panel))
         answer = await self._audited(action, work)
@@ -140,17 +144,12 @@ class Service(msgspec.Struct, frozen=True):
         return Response(answer.body, answer.status, replayed, media_type)
 
     async def read(
-        self,
-        query: Callable[[Connection], T],
-        *,
-        study: str | None = None,
-        patient: str | None = None,
-        is_costly: bool = False,
-    ) -> T:
+        self, query: Callable[[Connection], T], *, study: str | None = None,
+        patient: str | None = None, is_costly: bool = False,
+    ) -> T:  # fmt: skip
         """Run a query in a thread and a read-only transaction; return once the audit has it.
 
-        ``study`` and ``patient`` say what the request concerns where its path does not;
-        ``is_costly`` is that of ``in_thread``.
+        ``study`` and ``patient`` as in ``write``, ``is_costly`` as in ``in_thread``.
 
         Raises:
             Unavailable: it took longer than ``TOXGRADE_READ_SECONDS``.
@@ -162,11 +161,9 @@ class Service(msgspec.Struct, frozen=True):
             with (
                 read_only(self.engine).connect() as connection,
                 incomplete.told(self.request, connection, action),
+                as_of_snapshot(connection, moment) if moment else nullcontext(),
             ):
-                if moment is None:
-                    return query(connection)
-                with as_of_snapshot(connection, moment):
-                    return query(connection)
+                return query(connection)
 
         found = await self._audited(action, self.in_thread(run, is_costly=is_costly))
         if action is not None:
@@ -180,7 +177,7 @@ class Service(msgspec.Struct, frozen=True):
     async def in_thread(self, job: Callable[[], T], *, is_costly: bool = False) -> T:
         """Run a job in a thread, for whose time the caller pays, or raise ``Unavailable`` in time.
 
-        ``is_costly``: it may read a whole study or draws a chart, and goes into the lane of such.
+        ``is_costly``: it may read a whole study or draws a chart, and goes into their lane.
         """
         clock = time.perf_counter if is_costly else time.thread_time
 
@@ -202,16 +199,16 @@ class Service(msgspec.Struct, frozen=True):
             await self._record(replace(action, outcome="denied"))
 
     def _guarded(
-        self, job: Callable[[Connection], T], action: AuditAction | None
-    ) -> Callable[[Connection], T]:
+        self, job: Callable[[Transaction], T], action: AuditAction | None
+    ) -> Callable[[Transaction], T]:
         """Return the job, for whose time the caller pays, refused if ``If-Match`` is not met."""
         expected = self.request.headers.get("if-match") if self.request else None
         if action is not None and expected is not None:
             job = unless_stale(job, action.study, action.patient, expected)
 
-        def run(connection: Connection) -> T:
+        def run(transaction: Transaction) -> T:
             with self.rates.charged(self.payer):
-                return job(connection)
+                return job(transaction)
 
         return run
 

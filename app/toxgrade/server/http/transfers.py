@@ -28,7 +28,7 @@ from toxgrade.server.http.body import BodyProblem, upload_stream
 from toxgrade.server.http.multipart import MAX_OPTIONS, OPTION_LENGTH, Files, write_body, write_form
 from toxgrade.server.http.rate_limit import UPLOAD_BYTES_PER_TOKEN, announced_bytes
 from toxgrade.server.http.service import Service
-from toxgrade.server.jobs.batches import Upload, find_batch, new_batch_id
+from toxgrade.server.jobs.batches import Upload, find_batch
 from toxgrade.server.jobs.rejects import Place, Reject, list_rejects
 from toxgrade.server.jobs.upload_store import UploadStore
 from toxgrade.server.records.db.engine import read_only
@@ -42,7 +42,16 @@ _REJECTS_AT_A_TIME = 10_000  # in memory
 PARQUET = "application/vnd.apache.parquet"
 
 
-async def receive(request: Request, filename: str | None, store: UploadStore, limit: int) -> Upload:
+def uploads(service: Service) -> UploadStore:
+    """Return the store of uploaded files.
+
+    Raises:
+        Unavailable: its folder cannot be used.
+    """
+    return UploadStore(service.settings.batches_dir, service.runtime)
+
+
+async def receive(request: Request, filename: str | None, service: Service) -> Upload:
     """Write the body, or the files ``labs`` and ``patients`` of a form, into a new folder.
 
     How they are to be read may be declared by ``OPTIONS``, as query parameters or as fields of the
@@ -50,17 +59,17 @@ async def receive(request: Request, filename: str | None, store: UploadStore, li
 
     Raises:
         BodyProblem: a file has no known format or not the declared one (415); the form is broken.
-        TooLarge: there are more than ``limit`` bytes, or the mapping is too long.
+        TooLarge: it has more than ``TOXGRADE_MAX_BATCH_BYTES``, or the mapping is too long.
         RequestError: ``labs`` is missing, a file is empty, or a field, file or option is unknown.
         NoSpace: the disk is full.
     """
     parameters = request.query_params.multi_items()
     options = [(name, text) for name, text in parameters if name != "filename"]
     declared = _declared_options(options, None)
-    batch_id = new_batch_id()
+    store, batch_id = uploads(service), service.runtime.uuid().hex
     folder = await run_in_threadpool(store.open_folder, batch_id)
     try:
-        files = await _write_files(request, filename, limit, folder)
+        files = await _write_files(request, filename, service.settings.max_batch_bytes, folder)
         if files.options or files.mapping:
             declared = _declared_options([*options, *files.options], files.mapping)
     except BaseException as error:
@@ -137,7 +146,7 @@ async def graded_rows(service: Service, study: str, batch: str) -> FileResponse:
         Conflict: the batch has not ended, was cancelled, or failed.
     """
     found = await service.read(lambda c: find_batch(c, study, batch))
-    path = UploadStore(service.settings.batches_dir).grades(batch)
+    path = uploads(service).grades(batch)
     if found.state not in ("done", "incomplete"):
         raise Conflict(f"there are graded rows once the batch is done; it is {found.state}")
     if not path.exists():

@@ -1,11 +1,10 @@
 """Batches as callers see them: created, followed, cancelled."""
 
 import json
-import uuid
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import (
@@ -25,6 +24,7 @@ from toxgrade.errors import Conflict, NotFound
 from toxgrade.server.jobs.queue import new_task
 from toxgrade.server.records.audit_kept import keep, keep_end
 from toxgrade.server.records.db.service_tables import ACTIVE, batch_pieces, batch_tasks, batches
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.studies import Study, find_study
 
 _OF_BATCH: BindParameter[str] = bindparam("of_batch")
@@ -93,17 +93,13 @@ class Progress:
     finished_at: datetime | None
 
 
-def new_batch_id() -> str:
-    """Return a new id, which nobody can guess, for a batch and its folder."""
-    return uuid.uuid4().hex
-
-
-def create_batch(connection: Connection, study_name: str, upload: Upload) -> Progress:
+def create_batch(transaction: Transaction, study_name: str, upload: Upload) -> Progress:
     """Queue an upload, or return the equal one's batch if that is queued, running or done.
 
     Raises:
         NotFound: there is no such study.
     """
+    connection = transaction.connection
     study = find_study(connection, study_name)
     row = {
         "id": upload.batch_id,
@@ -114,16 +110,16 @@ def create_batch(connection: Connection, study_name: str, upload: Upload) -> Pro
         "reading": upload.reading,
         "store": upload.store,
         "state": "queued",
-        "recorded_at": datetime.now(UTC),
+        "recorded_at": transaction.runtime.now(),
     }
     try:
         with connection.begin_nested():
             connection.execute(insert(batches).values(row))
-            keep(connection, batches, row)
     except IntegrityError:
         equal = (batches.c.study_id == study.id) & (batches.c.upload_sha256 == upload.sha256)
         live = batches.c.state.in_(("queued", "running", "done"))
         return _progress(connection, connection.execute(select(batches).where(equal, live)).one())
+    keep(transaction, batches, row)
     connection.execute(insert(batch_tasks), [new_task(upload.batch_id, 0, "partition", 0)])
     return find_batch(connection, study_name, upload.batch_id)
 
@@ -169,18 +165,19 @@ def ended_batches(connection: Connection, study_name: str) -> list[str]:
     return [batch_id for batch_id, _ in found]
 
 
-def cancel_batch(connection: Connection, study_name: str, batch_id: str) -> Progress:
+def cancel_batch(transaction: Transaction, study_name: str, batch_id: str) -> Progress:
     """Stop a batch; what it has stored stays. Cancelling again changes nothing.
 
     Raises:
         NotFound: there is no such study, or it has no such batch.
         Conflict: the batch has ended by itself.
     """
+    connection = transaction.connection
     study = find_study(connection, study_name)
-    ended = {"state": "cancelled", "detail": None, "finished_at": datetime.now(UTC)}
+    ended = {"state": "cancelled", "detail": None, "finished_at": transaction.runtime.now()}
     stopped = update(batches).where(batches.c.id == batch_id, batches.c.study_id == study.id)
     if connection.execute(stopped.where(ACTIVE).values(ended)).rowcount:
-        keep_end(connection, batch_id)
+        keep_end(transaction, batch_id)
     else:
         state = find_row(connection, study, batch_id).state
         if state != "cancelled":

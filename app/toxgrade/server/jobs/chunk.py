@@ -16,10 +16,12 @@ from toxgrade.grading.rules import Graders
 from toxgrade.server.jobs.outcome import Outcome
 from toxgrade.server.jobs.patient_rows import PIECE, ChunkRows, PatientRows
 from toxgrade.server.records.db.engine import read_only
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.grade_changes import Basis, read_basis
 from toxgrade.server.records.new_rows import NewRows
 from toxgrade.server.records.store_many import Known, plan_many, store_many
 from toxgrade.server.records.studies import find_study
+from toxgrade.server.runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +61,14 @@ class Piece:
             return None
         return self.patient.id, self.base
 
-    def store(self, connection: Connection) -> None:
+    def store(self, transaction: Transaction) -> None:
         """Store the new rows.
 
         Raises:
             StateChanged, Conflict: the piece must be planned anew.
         """
         if self.new:
-            store_many(connection, self.basis, self.graders, self.new)
+            store_many(transaction, self.basis, self.graders, self.new)
 
 
 class StoredChunk:
@@ -76,12 +78,13 @@ class StoredChunk:
         self,
         frames: Iterable[pl.DataFrame],
         engine: Engine,
+        runtime: Runtime,
         study: str,
         graders: Graders,
         done: Done = Done(),
     ) -> None:
         self._frames, self._engine, self._study = frames, engine, study
-        self._graders, self._done = graders, done
+        self._runtime, self._graders, self._done = runtime, graders, done
 
     def pieces(self) -> Iterator[Piece]:
         """Yield what is left to do, piece by piece, each planned when the one before is stored.
@@ -170,7 +173,8 @@ class StoredChunk:
         with read_only(self._engine).begin() as connection:
             basis = self._basis(connection)
             by_name = {sent.patient: (one, sent) for one in unit if (sent := one.sent())}
-            plans = plan_many(connection, basis, [sent for _, sent in by_name.values()], base)
+            known = [sent for _, sent in by_name.values()]
+            plans = plan_many(connection, basis, known, self._runtime.now(), base)
         for plan in plans:
             by_name[plan.known.name][0].take(plan.change)
         new = [(p.known, p.change.rows) for p in plans if not isinstance(p.change, RequestError)]

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from toxgrade.server.jobs import cutting_process
 from toxgrade.server.jobs.cutting_process import CutAnswer, CutOrder
 from toxgrade.server.jobs.partition import Cut
 from toxgrade.server.jobs.queue import LostTask
+from toxgrade.server.runtime import Runtime
 
 _WATCH_SECONDS = 0.05
 _BYTES_PER_SHARE = 30_000_000
@@ -60,6 +60,7 @@ def cut_upload(
     reading: str | None,
     limits: CutLimits,
     lost: threading.Event,
+    runtime: Runtime,
 ) -> Cut:
     """Cut an upload as ``Partition.write`` does; ``reading`` is the JSON of its read options.
 
@@ -77,16 +78,20 @@ def cut_upload(
         cwd=folder, env=_ALLOCATOR | environment,
     ) as process:  # fmt: skip
         try:
-            answer = _watch(process, order, limits, lost)
+            answer = _watch(process, order, limits, lost, runtime)
         finally:
             process.kill()
     if process.returncode:
-        raise _ended(process.returncode, cpu)
+        raise _ended(process.returncode, cpu, runtime)
     return _cut(msgspec.json.decode(answer, type=CutAnswer))
 
 
 def _watch(
-    process: "subprocess.Popen[bytes]", order: CutOrder, limits: CutLimits, lost: threading.Event
+    process: "subprocess.Popen[bytes]",
+    order: CutOrder,
+    limits: CutLimits,
+    lost: threading.Event,
+    runtime: Runtime,
 ) -> bytes:
     """Return what the process answers, once it has ended.
 
@@ -95,7 +100,7 @@ def _watch(
         LostTask: ``lost`` was set; nobody waits for the answer.
     """
     wall = order.cpu_seconds * _WALL_PER_CPU
-    deadline = time.monotonic() + wall
+    deadline = runtime.monotonic() + wall
     unsent: bytes | None = msgspec.json.encode(order)
     while True:
         try:
@@ -106,7 +111,7 @@ def _watch(
             raise LostTask("the upload is not this worker's to read any more")
         if _memory(process.pid) > limits.memory:
             raise _refusal(f"took more than {limits.memory // 2**20:,} MiB of memory")
-        if time.monotonic() > deadline:
+        if runtime.monotonic() > deadline:
             raise _refusal(f"took longer than {wall:,.0f} s")
 
 
@@ -122,12 +127,14 @@ def _memory(pid: int) -> int:
     return int(found[1]) * 1024 if found else 0
 
 
-def _ended(code: int, cpu_seconds: float) -> ToxgradeError:
+def _ended(code: int, cpu_seconds: float, runtime: Runtime) -> ToxgradeError:
     """Return why a process that ended with ``code`` gave no answer; a signal is negative."""
     if code == -signal.SIGXCPU:
         return _refusal(f"took more than {cpu_seconds:,.0f} s of CPU time")
     if code == -signal.SIGKILL:
-        time.sleep(1)  # Who ends all processes of this host, or its container, ends this one too.
+        runtime.sleep(
+            1
+        )  # Who ends all processes of this host, or its container, ends this one too.
         return _refusal("was ended by the system, as it does where memory is short")
     if code < 0:
         return _refusal(f"made the reader fail ({signal.Signals(-code).name})")

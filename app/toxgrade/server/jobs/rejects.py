@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select, tuple_
 from toxgrade.server.jobs.batches import find_row
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.service_tables import batch_rejects
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.studies import find_study
 
 Place = tuple[int, int]
@@ -29,14 +30,14 @@ class Reject:
     stored: bool
 
 
-def add_rejects(connection: Connection, batch_id: str, rejects: Iterable[Reject]) -> None:
+def add_rejects(transaction: Transaction, batch_id: str, rejects: Iterable[Reject]) -> None:
     """Record refused rows, in the transaction that ends their task."""
     rows = [
         {"batch_id": batch_id, "row": r.row, "line": r.line, "column": r.column,
          "reason": r.reason, "stored": r.stored}
         for r in rejects
     ]  # fmt: skip
-    append(connection, batch_rejects, rows)
+    append(transaction, batch_rejects, rows)
 
 
 def list_rejects(

@@ -6,7 +6,6 @@ Each is recorded in the transaction that stores what the task made, under ``asse
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
@@ -14,15 +13,15 @@ from toxgrade.server.jobs.chunk import Done
 from toxgrade.server.jobs.queue import Task, assert_lease, is_task, new_task
 from toxgrade.server.records.audit_kept import keep_end
 from toxgrade.server.records.audit_log import AuditAction, write_entries
-from toxgrade.server.records.db.append import pop_written
 from toxgrade.server.records.db.service_tables import batch_pieces, batch_tasks, batches
 from toxgrade.server.records.db.tables import patients
+from toxgrade.server.records.db.transaction import Transaction
 
 _OF_TASK = select(batch_pieces)
 
 
 def finish_partition(
-    connection: Connection,
+    transaction: Transaction,
     task: Task,
     rows: Sequence[int],
     read_as: str,
@@ -33,13 +32,13 @@ def finish_partition(
 
     ``read_as`` says how the file was read, for people.
     """
-    assert_lease(connection, task)
+    assert_lease(transaction.connection, task)
     tasks = [
         new_task(task.batch_id, number, "grade", count) for number, count in enumerate(rows, 1)
     ]
     if tasks:
-        connection.execute(insert(batch_tasks), tasks)
-    connection.execute(
+        transaction.connection.execute(insert(batch_tasks), tasks)
+    transaction.connection.execute(
         update(batches)
         .where(batches.c.id == task.batch_id)
         .values(
@@ -50,7 +49,7 @@ def finish_partition(
             detail=None,
         )
     )
-    _end_task(connection, task, "done")
+    _end_task(transaction, task, "done")
 
 
 def finish_piece(
@@ -89,21 +88,23 @@ def done_of(connection: Connection, task: Task) -> Done:
     return Done(last.piece, rows, name, last.base)
 
 
-def finish(connection: Connection, task: Task) -> None:
+def finish(transaction: Transaction, task: Task) -> None:
     """Mark a task done, after ``assert_lease``."""
-    _end_task(connection, task, "done")
+    _end_task(transaction, task, "done")
 
 
-def quarantine(connection: Connection, task: Task, reason: str) -> None:
+def quarantine(transaction: Transaction, task: Task, reason: str) -> None:
     """Quarantine a task: what is left of its rows is refused, and the rest of the batch goes on."""
-    rows = sum(piece.rows for piece in connection.execute(_OF_TASK.where(*_is_of(task))))
-    _end_task(connection, task, "quarantined", task.rows - rows, reason)
+    rows = sum(
+        piece.rows for piece in transaction.connection.execute(_OF_TASK.where(*_is_of(task)))
+    )
+    _end_task(transaction, task, "quarantined", task.rows - rows, reason)
 
 
-def fail(connection: Connection, task: Task, detail: str) -> None:
+def fail(transaction: Transaction, task: Task, detail: str) -> None:
     """End a batch as failed, because its file cannot be used."""
-    assert_lease(connection, task)
-    _end_batch(connection, task, "failed", detail)
+    assert_lease(transaction.connection, task)
+    _end_batch(transaction, task, "failed", detail)
 
 
 def settled_pieces(connection: Connection, batch_id: str) -> list[tuple[int, int, int]]:
@@ -118,10 +119,10 @@ def _is_of(task: Task) -> tuple[ColumnElement[bool], ...]:
 
 
 def _end_task(
-    connection: Connection, task: Task, state: str, rows_left: int = 0, reason: str | None = None
+    transaction: Transaction, task: Task, state: str, rows_left: int = 0, reason: str | None = None
 ) -> None:
     """End a task; after the last chunk add the task ``assemble``, after that end the batch."""
-    pieces = connection.execute(_OF_TASK.where(*_is_of(task))).all()
+    pieces = transaction.connection.execute(_OF_TASK.where(*_is_of(task))).all()
     unplaced = (Counter[str](json.loads(p.phase_unknown)) for p in pieces if p.phase_unknown)
     phase_unknown = sum(unplaced, Counter[str]())
     ended = {
@@ -130,24 +131,28 @@ def _end_task(
         "reason": reason,
         "phase_unknown": json.dumps(phase_unknown) if phase_unknown else None,
     }
-    connection.execute(update(batch_tasks).where(is_task(task)).values(**ended, lease_until=None))
+    transaction.connection.execute(
+        update(batch_tasks).where(is_task(task)).values(**ended, lease_until=None)
+    )
     of_batch = batch_tasks.c.batch_id == task.batch_id
     unfinished = batch_tasks.c.state.in_(("waiting", "running"))
-    if connection.scalar(select(func.count()).where(of_batch, unfinished)):
+    if transaction.connection.scalar(select(func.count()).where(of_batch, unfinished)):
         return
     if task.kind != "assemble":
-        last = connection.scalar(select(func.max(batch_tasks.c.number)).where(of_batch))
+        last = transaction.connection.scalar(select(func.max(batch_tasks.c.number)).where(of_batch))
         new = new_task(task.batch_id, (last or 0) + 1, "assemble", 0)
-        connection.execute(insert(batch_tasks), [new])
+        transaction.connection.execute(insert(batch_tasks), [new])
         return
     quarantined = select(func.count()).where(of_batch, batch_tasks.c.state == "quarantined")
-    state = "incomplete" if connection.scalar(quarantined) else "done"
-    _end_batch(connection, task, state, None)
+    state = "incomplete" if transaction.connection.scalar(quarantined) else "done"
+    _end_batch(transaction, task, state, None)
 
 
-def _end_batch(connection: Connection, task: Task, state: str, detail: str | None) -> None:
-    ended = {"state": state, "detail": detail, "finished_at": datetime.now(UTC)}
-    connection.execute(update(batches).where(batches.c.id == task.batch_id).values(ended))
-    keep_end(connection, task.batch_id)
+def _end_batch(transaction: Transaction, task: Task, state: str, detail: str | None) -> None:
+    ended = {"state": state, "detail": detail, "finished_at": transaction.runtime.now()}
+    transaction.connection.execute(
+        update(batches).where(batches.c.id == task.batch_id).values(ended)
+    )
+    keep_end(transaction, task.batch_id)
     act = AuditAction("worker", f"end batch {task.batch_id}: {state}", task.study)
-    write_entries(connection, [(act, pop_written(connection))])
+    write_entries(transaction, [(act, transaction.pop_written())])

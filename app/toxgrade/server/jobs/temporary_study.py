@@ -12,10 +12,11 @@ from toxgrade.cohort.definition import LIVER_ENZYMES, paper_rows
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.server.jobs.chunk import StoredChunk
 from toxgrade.server.jobs.partition import Partition
-from toxgrade.server.records.db.append import pop_written
-from toxgrade.server.records.db.engine import build_engine, transaction
+from toxgrade.server.records.db.engine import build_engine, read_only
+from toxgrade.server.records.db.transaction import begin, transaction
 from toxgrade.server.records.schema import upgrade
 from toxgrade.server.records.studies import RowChoice, Study, find_study, save_study
+from toxgrade.server.runtime import Runtime
 from toxgrade.tabular.read_options import ReadOptions
 from toxgrade.tabular.spill import temporary_folder
 
@@ -33,7 +34,12 @@ class TemporaryStudy:
 
 @contextmanager
 def temporary_study(
-    labs: Path, patients: Path | None, reading: ReadOptions, rules: Rules, graders: Graders
+    labs: Path,
+    patients: Path | None,
+    reading: ReadOptions,
+    rules: Rules,
+    graders: Graders,
+    runtime: Runtime,
 ) -> Iterator[TemporaryStudy]:
     """Store an export as a batch is stored, in a database in a temporary folder.
 
@@ -45,7 +51,7 @@ def temporary_study(
     """
     with temporary_folder() as folder, _database_errors_as_os_errors():
         url = f"sqlite:///{folder / 'export.db'}"
-        upgrade(url)
+        upgrade(url, runtime)
         partition, rejected = Partition(folder, reading), 0
         edition = graders.for_rules(rules).edition
         rows = tuple(  # No export has clinicians' grades: they are unknown, not 0.
@@ -53,19 +59,18 @@ def temporary_study(
             for row in paper_rows(edition, LIVER_ENZYMES)
             if not row.clinical
         )
-        with transaction(url) as connection:
-            save_study(connection, _STUDY, rules, rows=rows)
+        with transaction(url, runtime) as opened:
+            save_study(opened, _STUDY, rules, rows=rows)
         engine = build_engine(url)
         for number, _ in enumerate(partition.write(labs, patients).rows):
-            chunk = StoredChunk(partition.read(number), engine, _STUDY, graders)
+            chunk = StoredChunk(partition.read(number), engine, runtime, _STUDY, graders)
             for piece in chunk.pieces():
-                with engine.begin() as connection:
-                    pop_written(connection)
-                    piece.store(connection)
+                with begin(engine, runtime) as opened:
+                    piece.store(opened)
                 piece.is_stored = True
                 named = partition.named_columns(piece.outcome.source)
                 rejected += len({reject.row for reject in piece.outcome.rejects(named)})
-        with engine.begin() as connection:
+        with read_only(engine).begin() as connection:
             yield TemporaryStudy(connection, find_study(connection, _STUDY), rejected)
         engine.dispose()
 

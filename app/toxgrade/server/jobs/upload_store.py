@@ -9,15 +9,16 @@ import hashlib
 import os
 import re
 import shutil
-import time
-import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 from polars.exceptions import PolarsError
 
 from toxgrade.errors import Unavailable
+from toxgrade.server.runtime import Runtime
+from toxgrade.tabular.whole_file import replaced
 
 GRADES = "grades.parquet"
 PATIENTS = "patients-of-grades.parquet"
@@ -34,20 +35,20 @@ class UploadStore:
         Unavailable: the folder cannot be made, or not be written to.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, runtime: Runtime) -> None:
         self.root = root
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.name = self._read_name()
+            self.name = self._read_name(runtime)
         except OSError as error:
             raise Unavailable(f"TOXGRADE_BATCHES_DIR cannot be used: {error.strerror}") from None
 
-    def _read_name(self) -> str:
+    def _read_name(self, runtime: Runtime) -> str:
         """Return the store's own name, which the first process to use the store writes."""
         file = self.root / _NAME
         if not file.exists():
-            draft = self.root / f".{uuid.uuid4().hex}"
-            draft.write_text(uuid.uuid4().hex, "ascii")
+            draft = self.root / f".{runtime.uuid().hex}"
+            draft.write_text(runtime.uuid().hex, "ascii")
             try:
                 os.link(draft, file)  # This fails if another process was first.
             except FileExistsError:
@@ -86,11 +87,11 @@ class UploadStore:
             elif path.name not in _STAYING:
                 path.unlink(missing_ok=True)
 
-    def leftovers(self) -> list[str]:
-        """Return batches whose folder is empty or holds more than graded rows, unchanged for a day:
-        their upload was interrupted, or the process that had to clean up was killed.
+    def leftovers(self, now: datetime) -> list[str]:
+        """Return batches whose folder is empty or holds more than graded rows, unchanged for a day
+        at ``now``: their upload was interrupted, or the process that had to clean up was killed.
         """
-        cutoff = time.time() - _ABANDONED_SECONDS
+        cutoff = now.timestamp() - _ABANDONED_SECONDS
         return [
             folder.name
             for folder in self.root.iterdir()
@@ -166,9 +167,8 @@ def _leave_out(erased: Collection[str], grades: Path, patients: Path) -> bool:
 
 
 def _write(rows: pl.LazyFrame, output: Path) -> None:
-    unfinished = output.with_name(f".{output.name}.unfinished")
-    rows.sink_parquet(unfinished, maintain_order=True)
-    os.replace(unfinished, output)
+    with replaced(output) as unfinished:
+        rows.sink_parquet(unfinished, maintain_order=True)
 
 
 _NO_ROWS = pl.LazyFrame(schema={"row": pl.Int64, PATIENT: pl.String})

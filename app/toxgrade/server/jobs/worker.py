@@ -5,9 +5,8 @@ another worker does the rest again.
 """
 
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 import structlog
 from sqlalchemy import Engine
@@ -28,10 +27,11 @@ from toxgrade.server.jobs.upload_store import (
     leave_out,
 )
 from toxgrade.server.process import origin
-from toxgrade.server.records.db.append import add_audit_note
 from toxgrade.server.records.db.engine import read_only
+from toxgrade.server.records.db.transaction import Transaction, begin
 from toxgrade.server.records.erase import erased_patients
 from toxgrade.server.records.studies import find_study
+from toxgrade.server.runtime import Runtime
 from toxgrade.tabular.damage import is_panic
 
 _IDLE_SECONDS = 0.5  # seconds between queries for a task when there is none
@@ -51,13 +51,14 @@ class Worker:
     def __init__(
         self,
         engine: Engine,
+        runtime: Runtime,
         graders: Graders,
         store: UploadStore,
         lease: float,
         limits: CutLimits = DEFAULT_LIMITS,
     ) -> None:
-        self._engine, self._graders, self._store = engine, graders, store
-        self._limits = limits
+        self._engine, self._runtime, self._limits = engine, runtime, limits
+        self._graders, self._store = graders, store
         criteria = [edition.sha256 for edition in graders.criteria.editions.values()]
         self._profile = queue.WorkerProfile(store.name, __version__, criteria, lease)
 
@@ -66,8 +67,8 @@ class Worker:
         sweep_at = 0.0
         while not stop.is_set():
             try:
-                if time.monotonic() >= sweep_at:
-                    sweep_at = time.monotonic() + _SWEEP_EVERY
+                if (now := self._runtime.monotonic()) >= sweep_at:
+                    sweep_at = now + _SWEEP_EVERY
                     self.sweep()
                 worked = self.step()
             except (DBAPIError, OutOfService) as error:
@@ -77,7 +78,7 @@ class Worker:
                 _log.warning("the folder of uploads cannot be read now", error=_kind(error))
                 worked = False
             if not worked:
-                stop.wait(_IDLE_SECONDS)
+                self._runtime.wait(stop, _IDLE_SECONDS)
 
     def step(self) -> bool:
         """Perform one task; return False if there was none.
@@ -106,8 +107,8 @@ class Worker:
         except LostTask:
             raise
         except FileError as error:
-            with self._engine.begin() as connection:
-                task_completion.fail(connection, task, str(error))
+            with self._begin() as transaction:
+                task_completion.fail(transaction, task, str(error))
             self._store.remove(task.batch_id)
         except (*_UNREACHABLE, Unavailable, OSError) as error:
             self._put_back(task, error)
@@ -117,6 +118,9 @@ class Worker:
             if not (isinstance(error, Exception) or is_panic(error)):
                 raise
             self._quarantine(task, origin(error))
+
+    def _begin(self) -> AbstractContextManager[Transaction]:
+        return begin(self._engine, self._runtime)
 
     def _perform(self, task: Task, lost: threading.Event) -> None:
         if task.exhausted:
@@ -130,16 +134,19 @@ class Worker:
 
     def _partition(self, task: Task, lost: threading.Event) -> None:
         folder = self._store.folder(task.batch_id)
-        cut = cut_upload(folder, task.labs, task.patients, task.reading, self._limits, lost)
-        with self._engine.begin() as connection:
-            rules = find_study(connection, task.study).rules
+        cut = cut_upload(
+            folder, task.labs, task.patients, task.reading, self._limits, lost, self._runtime
+        )
+        with self._begin() as transaction:
+            rules = find_study(transaction.connection, task.study).rules
             criteria = self._graders.for_rules(rules).edition.sha256
             task_completion.finish_partition(
-                connection, task, cut.rows, cut.read_as, __version__, criteria
+                transaction, task, cut.rows, cut.read_as, __version__, criteria
             )
 
     def _grading(self, task: Task) -> GradingTask:
-        return GradingTask(self._engine, self._graders, self._store.folder(task.batch_id), task)
+        folder = self._store.folder(task.batch_id)
+        return GradingTask(self._engine, self._runtime, self._graders, folder, task)
 
     def _assemble(self, task: Task) -> None:
         folder = self._store.folder(task.batch_id)
@@ -150,10 +157,10 @@ class Worker:
         if erased:  # Their rows are refused now, but were in the upload.
             leave_out(erased, self._store, [task.batch_id], {})
         sha256 = file_sha256(self._store.grades(task.batch_id))
-        with self._engine.begin() as connection:
-            queue.assert_lease(connection, task)
-            add_audit_note(connection, graded_rows={task.batch_id: sha256})
-            task_completion.finish(connection, task)
+        with self._begin() as transaction:
+            queue.assert_lease(transaction.connection, task)
+            transaction.note(graded_rows={task.batch_id: sha256})
+            task_completion.finish(transaction, task)
         self._store.keep_grades_only(task.batch_id)
 
     def _quarantine(self, task: Task, reason: str) -> None:
@@ -163,12 +170,12 @@ class Worker:
             self._grading(task).quarantine(reason)
             self._give_up(task)
             return
-        with self._engine.begin() as connection:
+        with self._begin() as transaction:
             if task.kind == "partition":
-                task_completion.fail(connection, task, reason)
+                task_completion.fail(transaction, task, reason)
             else:
-                queue.assert_lease(connection, task)
-                task_completion.quarantine(connection, task, reason)
+                queue.assert_lease(transaction.connection, task)
+                task_completion.quarantine(transaction, task, reason)
 
     def _give_up(self, task: Task) -> None:
         """Grade patients by the part that is stored, where the rest will not be."""
@@ -195,7 +202,7 @@ class Worker:
         done, lost = threading.Event(), threading.Event()
 
         def renew() -> None:
-            while not done.wait(self._profile.lease / 3):
+            while not self._runtime.wait(done, self._profile.lease / 3):
                 try:
                     with self._engine.begin() as connection:
                         if not queue.renew(connection, task, self._profile.lease):
@@ -213,7 +220,7 @@ class Worker:
 
     def sweep(self) -> None:
         """Remove uploads that never became a batch, and those of batches that have ended."""
-        for batch_id in self._store.leftovers():
+        for batch_id in self._store.leftovers(self._runtime.now()):
             with read_only(self._engine).begin() as connection:
                 state = batch_state(connection, batch_id)
             if state in ("done", "incomplete"):

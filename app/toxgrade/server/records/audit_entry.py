@@ -4,7 +4,7 @@ from typing import Annotated, TypedDict
 
 import msgspec
 
-from toxgrade.server.records.db.unit_of_work import Kept
+from toxgrade.server.records.db.transaction import Kept
 
 _Spans = Annotated[str, msgspec.Meta(pattern=r"^(\d+(-\d+)?( |$))*$")]
 _Hexadecimal = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})*$")]

@@ -24,7 +24,7 @@ from toxgrade.server.records.db.service_tables import (
     sessions,
     used_tokens,
 )
-from toxgrade.server.records.db.unit_of_work import Kept, KeptRow, unit_of_work
+from toxgrade.server.records.db.transaction import Kept, KeptRow, Transaction
 
 KEPT: tuple[Table, ...] = (batches, idempotency_keys, pull_marks, sessions, used_tokens)
 PROGRESS = frozenset(
@@ -47,28 +47,29 @@ _UNTIL: Mapping[Table, Callable[[Mapping[str, Any]], datetime]] = {
 _encode = msgspec.json.Encoder().encode
 
 
-def keep(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
+def keep(transaction: Transaction, table: Table, row: Mapping[str, Any]) -> None:
     """Note for the audit how a row of ``KEPT`` is, which was inserted or replaced."""
     until = _UNTIL.get(table)
     last = until(row).astimezone(UTC).isoformat() if until else None
-    _noted(connection, table)[_name(table, row)] = KeptRow(sha256=_digest(table, row), until=last)
+    _noted(transaction, table)[_name(table, row)] = KeptRow(sha256=_digest(table, row), until=last)
 
 
-def drop(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
+def drop(transaction: Transaction, table: Table, row: Mapping[str, Any]) -> None:
     """Note for the audit that a row of ``KEPT`` is deleted; ``row`` holds its primary key."""
-    _noted(connection, table)[_name(table, row)] = None
+    _noted(transaction, table)[_name(table, row)] = None
 
 
-def keep_end(connection: Connection, batch_id: str) -> None:
+def keep_end(transaction: Transaction, batch_id: str) -> None:
     """Note for the audit how a batch has ended: its own row, its tasks and their pieces."""
+    connection = transaction.connection
     row = connection.execute(select(batches).where(batches.c.id == batch_id)).mappings().one()
     note = KeptRow(sha256=_end_digest(connection, dict(row)), until=None)
-    kept = unit_of_work(connection).written.kept.setdefault(_ENDS, {})
+    kept = transaction.written.kept.setdefault(_ENDS, {})
     kept[_name(batches, dict(row))] = note
 
 
-def _noted(connection: Connection, table: Table) -> dict[str, KeptRow | None]:
-    return unit_of_work(connection).written.kept.setdefault(table.name, {})
+def _noted(transaction: Transaction, table: Table) -> dict[str, KeptRow | None]:
+    return transaction.written.kept.setdefault(table.name, {})
 
 
 def _digest(table: Table, row: Mapping[str, Any]) -> str:
@@ -108,7 +109,7 @@ class _Noted(NamedTuple):
 class KeptRows:
     """The rows of ``KEPT`` as they are stored, and what entries say of them."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, now: datetime) -> None:
         self._stored: dict[tuple[str, str], str] = {}
         self._unreadable: set[str] = set()
         for table in KEPT:
@@ -122,7 +123,7 @@ class KeptRows:
                 if table is batches and row["state"] not in ("queued", "running"):
                     self._stored[_ENDS, _name(table, row)] = _end_digest(connection, row)
         self._noted: dict[tuple[str, str], _Noted] = {}
-        self._now = datetime.now(UTC).isoformat()
+        self._now = now.isoformat()
 
     def read(self, chain: str, at: str, kept: Kept) -> None:
         """Take in what a chain's next entry says; of what may be gone and is, nothing stays."""

@@ -14,24 +14,19 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, Table, bindparam, insert, select, text, update
+from sqlalchemy import Connection, Engine, Select, Table, bindparam, insert, select, text, update
 
 from toxgrade.server.records.audit_entry import ListedEntry
-from toxgrade.server.records.db.append import (
-    OF_INSTALLATION,
-    OF_STUDIES,
-    digest,
-    pop_written,
-)
-from toxgrade.server.records.db.engine import transaction
+from toxgrade.server.records.db.append import OF_INSTALLATION, OF_STUDIES, digest
 from toxgrade.server.records.db.service_tables import audit, audit_heads, batch_rejects, batches
 from toxgrade.server.records.db.tables import patients, studies
-from toxgrade.server.records.db.unit_of_work import Written
+from toxgrade.server.records.db.transaction import Transaction, Written, begin, transaction
+from toxgrade.server.runtime import MACHINE, Runtime
 
 INSTALLATION = "*"
 """Stands for the installation where the chain of a study is named."""
@@ -78,7 +73,7 @@ class AuditAction:
     outcome: str = "done"
 
 
-def write_entries(connection: Connection, acts: Sequence[tuple[AuditAction, Written]]) -> None:
+def write_entries(transaction: Transaction, acts: Sequence[tuple[AuditAction, Written]]) -> None:
     """Append an entry for each act whose study exists, in the transaction of the act itself.
 
     Rows that belong to the installation get an entry in its chain too. Heads are locked last and in
@@ -86,6 +81,7 @@ def write_entries(connection: Connection, acts: Sequence[tuple[AuditAction, Writ
     fork a chain nor deadlock.
     """
     acts = [*acts, *_of_installation(acts)]
+    connection = transaction.read()
     heads = _lock_heads(connection, {act.study for act, _ in acts})
     entries, new_heads = [], []
     by_study = sorted((a for a in acts if a[0].study in heads), key=lambda a: heads[a[0].study])
@@ -95,7 +91,7 @@ def write_entries(connection: Connection, acts: Sequence[tuple[AuditAction, Writ
             seq += 1
             if seq == 1:
                 _cover_earlier_rows(connection, study_id, written, [w for _, w in acts])
-            entry = _entry(seq, act, written)
+            entry = _entry(seq, transaction.runtime.now(), act, written)
             head = entry_hash(head, entry)
             entries.append(
                 {"study_id": study_id, "seq": seq, "patient": act.patient, "entry": entry,
@@ -108,11 +104,21 @@ def write_entries(connection: Connection, acts: Sequence[tuple[AuditAction, Writ
 
 
 @contextmanager
-def audited_transaction(url: str, actor: str, action: str, study: str) -> Iterator[Connection]:
+def audited(engine: Engine, runtime: Runtime, act: AuditAction) -> Iterator[Transaction]:
+    """Open one transaction, add the entry of what was done in it, and commit it at the end."""
+    with begin(engine, runtime) as opened:
+        yield opened
+        write_entries(opened, [(act, opened.pop_written())])
+
+
+@contextmanager
+def audited_transaction(
+    url: str, actor: str, action: str, study: str, runtime: Runtime = MACHINE
+) -> Iterator[Transaction]:
     """Open one transaction of a command, and add its entry to the audit of the study."""
-    with transaction(url) as connection:
-        yield connection
-        write_entries(connection, [(AuditAction(actor, action, study), pop_written(connection))])
+    with transaction(url, runtime) as opened:
+        yield opened
+        write_entries(opened, [(AuditAction(actor, action, study), opened.pop_written())])
 
 
 def genesis(study_id: int) -> str:
@@ -151,11 +157,11 @@ def parse_ids(spans: str) -> list[int]:
     return found
 
 
-def _entry(seq: int, act: AuditAction, written: Written) -> str:
+def _entry(seq: int, at: datetime, act: AuditAction, written: Written) -> str:
     """Return the JSON of an entry."""
     entry: dict[str, Any] = {
         "seq": seq,
-        "at": datetime.now(UTC).isoformat(),
+        "at": at.isoformat(),
         "actor": act.actor,
         "action": act.action,
         "study": act.study,

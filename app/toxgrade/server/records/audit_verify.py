@@ -61,14 +61,16 @@ def heads(connection: Connection) -> dict[str, Head]:
 
 def verify(
     connection: Connection,
+    now: datetime,
     trusted: Iterable[tuple[str, Head]] = (),
     graded_rows: dict[str, str] | None = None,
 ) -> Iterator[Remark]:
     """Yield every place where an entry or a covered row was changed, removed, added or moved.
 
-    ``trusted`` are heads that were kept elsewhere. Without them, a chain that somebody with full
-    rights on the database computed anew cannot be told from the true one. ``graded_rows`` takes the
-    SHA-256 of each batch's file of graded rows, as the newest entry has it.
+    ``now`` decides which rows may be gone. ``trusted`` are heads that were kept elsewhere. Without
+    them, a chain that somebody with full rights on the database computed anew cannot be told from
+    the true one. ``graded_rows`` takes the SHA-256 of each batch's file of graded rows, as the
+    newest entry has it.
     """
     found = connection.execute(select(studies.c.name, studies.c.id).order_by("name"))
     chains = [(INSTALLATION, 0), *((str(row.name), row.id) for row in found)]
@@ -78,7 +80,7 @@ def verify(
     for name in kept_heads.keys() - {name for name, _ in chains}:
         gone = max(kept_heads[name])
         yield Remark(name, None, f"the study is gone; its audit had {gone} entries")
-    kept, counts = KeptRows(connection), Counter[Table]()
+    kept, counts = KeptRows(connection, now), Counter[Table]()
     for name, study_id in chains:
         entries: list[Entry] = []
         yield from _chain(connection, name, study_id, kept_heads.get(name, {}), entries)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from msgspec.structs import replace
 from sqlalchemy import Connection
@@ -74,12 +74,14 @@ def plan_change(
     patient_id: int | None,
     known: PatientState,
     submission: Submission,
+    now: datetime,
     base: int | None = None,
 ) -> Change:
     """Return what storing ``submission`` changes; ``patient_id`` None: the patient is new.
 
-    ``known`` is the patient's current state. ``base``: a part of the submission may be stored; all
-    of it belongs to the results that were stored before, of ids up to ``base``.
+    ``known`` is the patient's current state, ``now`` the time of storing. ``base``: a part of the
+    submission may be stored; all of it belongs to the results that were stored before, of ids up to
+    ``base``.
 
     Raises:
         RequestError: a result, baseline or course cannot be accepted; it says which.
@@ -109,7 +111,7 @@ def plan_change(
         stored[version.identity] = version
     state = PatientState(courses, [*stored.values()], known.grades, known.died)
     person = person_for(connection, basis, patient_id)
-    changed, current = changed_grades(state, basis, person)
+    changed, current = changed_grades(state, basis, person, now)
     new_rows = NewRows(courses if courses != known.courses else None, new, changed)
     found = iter(_by_result(results_sent, sent, matches, names))
     of_results = [None if loc in passed_over else next(found) for loc, _ in submission.results]

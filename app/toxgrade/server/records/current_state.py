@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from toxgrade.grading.result import Course, LabResult
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.newest import is_current, newest_first
 from toxgrade.server.records.db.tables import follow_ups, grades, results, treatments
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.stored_results import Version, newest_results, read_version
 
 VitalStatus = Literal["alive", "dead"]
@@ -167,8 +168,10 @@ def current_follow_up(connection: Connection, patient_id: int) -> FollowUp:
     return FollowUp(*row) if row else FollowUp()
 
 
-def save_follow_up(connection: Connection, patient_id: int, follow_up: FollowUp) -> None:
-    """Record a follow-up unless it equals the current one."""
-    if current_follow_up(connection, patient_id) != follow_up:
-        owner = {"patient_id": patient_id, "recorded_at": datetime.now(UTC)}
-        append(connection, follow_ups, [asdict(follow_up) | owner])
+def save_follow_up(
+    transaction: Transaction, patient_id: int, follow_up: FollowUp, before: FollowUp
+) -> None:
+    """Record a follow-up unless it equals the one from before."""
+    if follow_up != before:
+        owner = {"patient_id": patient_id, "recorded_at": transaction.runtime.now()}
+        append(transaction, follow_ups, [asdict(follow_up) | owner])

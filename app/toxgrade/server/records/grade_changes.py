@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
@@ -18,6 +18,8 @@ from toxgrade.grading.patient import grade_patient
 from toxgrade.grading.result import LabResult, PatientGrade
 from toxgrade.grading.rules import Graders
 from toxgrade.grading.study_ranges import Person, RangeTable
+from toxgrade.server.records.db.tables import study_ranges
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.doubts import flag_dates, flag_doubts
 from toxgrade.server.records.patient_state import PatientState
 from toxgrade.server.records.studies import Study
@@ -46,6 +48,12 @@ def read_basis(connection: Connection, study: Study, graders: Graders) -> Basis:
     return Basis(study, graders.for_rules(study.rules), current_ranges(connection, study))
 
 
+def locked_basis(transaction: Transaction, study: Study, graders: Graders) -> Basis:
+    """Return what the patients of ``study``, which is locked, are graded by until the end."""
+    key = (study_ranges, study.id)
+    return transaction.read_once(key, lambda connection: read_basis(connection, study, graders))
+
+
 def person_for(connection: Connection, basis: Basis, patient_id: int | None) -> Person:
     """Return the patient's sex and birth year, if the study's ranges can depend on them."""
     if patient_id is None or not basis.ranges.rows:
@@ -54,13 +62,14 @@ def person_for(connection: Connection, basis: Basis, patient_id: int | None) -> 
 
 
 def changed_grades(
-    known: PatientState, basis: Basis, person: Person
+    known: PatientState, basis: Basis, person: Person, now: datetime
 ) -> tuple[list[GradeRow], dict[str, list[GradeRow]]]:
     """Grade a patient's results; return the grades that are new, and all current ones by identity.
 
-    Results of ``known`` may be new, too: neither they nor the new grades have an ``id`` then.
+    Results of ``known`` may be new, too, recorded at ``now``: neither they nor the new grades have
+    an ``id`` then.
     """
-    versions, grader, now = known.results, basis.grader, datetime.now(UTC)
+    versions, grader = known.results, basis.grader
     doubted = flag_doubts(versions, grader.names)
     stored = [version.recorded_at or now for version in versions]
     dated = flag_dates(doubted, stored, known.courses, known.died)

@@ -1,6 +1,5 @@
 """Reviewers' verdicts on liver safety findings, recorded with their history."""
 
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, select
@@ -9,12 +8,13 @@ from toxgrade.cohort.liver_entries import Review, Reviews
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.newest import newest_first
 from toxgrade.server.records.db.tables import liver_reviews
+from toxgrade.server.records.db.transaction import Transaction
 
 ReviewedFinding = Literal["hys_law", "classic_rild", "non_classic_rild"]
 
 
 def record_review(
-    connection: Connection,
+    transaction: Transaction,
     patient_id: int,
     finding: str,
     date: str,
@@ -28,7 +28,7 @@ def record_review(
         liver_reviews.c.date == date,
     )
     newest = select(liver_reviews).where(*of_finding).order_by(newest_first(liver_reviews)).limit(1)
-    before = connection.execute(newest).first()
+    before = transaction.read().execute(newest).first()
     if before is not None and (before.verdict, before.cause) == (verdict, cause):
         return before
     row = {
@@ -37,10 +37,10 @@ def record_review(
         "date": date,
         "verdict": verdict,
         "cause": cause,
-        "recorded_at": datetime.now(UTC),
+        "recorded_at": transaction.runtime.now(),
     }
-    append(connection, liver_reviews, [row])
-    return connection.execute(newest).one()
+    append(transaction, liver_reviews, [row])
+    return transaction.read().execute(newest).one()
 
 
 def list_reviews(connection: Connection, patient_id: int) -> list[Row[Any]]:

@@ -3,17 +3,15 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import islice
 from operator import attrgetter
-
-from sqlalchemy import Connection
 
 from toxgrade.grading.fields import GRADE_TABLE, GradeRow
 from toxgrade.grading.result import Course
 from toxgrade.server.records.current_state import courses_document
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.tables import grades, results, treatments
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.stored_results import Version, version_row
 
 _COLUMNS = (*GRADE_TABLE, "supersedes_id", "result_id", "patient_id", "recorded_at")
@@ -56,21 +54,21 @@ class NewRows:
         return len(self.results) + len(self.grades)
 
 
-def append_rows(connection: Connection, new: Sequence[tuple[int, NewRows]]) -> None:
+def append_rows(transaction: Transaction, new: Sequence[tuple[int, NewRows]]) -> None:
     """Append the new rows of patients, each given by row id; the rows are given their ids."""
-    now = datetime.now(UTC)
+    now = transaction.runtime.now()
     treated = [
         {"patient_id": patient, "recorded_at": now, "courses": courses_document(rows.courses)}
         for patient, rows in new
         if rows.courses is not None
     ]
-    append(connection, treatments, treated)
+    append(transaction, treatments, treated)
     versions = [
         (version, version_row(version) | {"patient_id": patient, "recorded_at": now})
         for patient, rows in new
         for version in rows.results
     ]
-    ids = append(connection, results, [row for _, row in versions])
+    ids = append(transaction, results, [row for _, row in versions])
     for (version, _), row_id in zip(versions, ids, strict=True):
         version.id, version.recorded_at = row_id, now
     for patient, rows in new:
@@ -79,7 +77,8 @@ def append_rows(connection: Connection, new: Sequence[tuple[int, NewRows]]) -> N
             grade.patient_id, grade.recorded_at = patient, now
             grade.result_id = grade.result_id or new_ids[grade.identity]
     added = [grade for _, rows in new for grade in rows.grades]
-    for grade, row_id in zip(added, append(connection, grades, [*map(_row, added)]), strict=True):
+    grade_ids = append(transaction, grades, [*map(_row, added)])
+    for grade, row_id in zip(added, grade_ids, strict=True):
         grade.id = row_id
 
 

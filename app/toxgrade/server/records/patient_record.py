@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any, TypedDict
 
 from sqlalchemy import Connection, Row, Select, and_, select
@@ -23,7 +22,8 @@ from toxgrade.server.records.current_state import (
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.newest import is_newest_version
 from toxgrade.server.records.db.tables import events, patients
-from toxgrade.server.records.grade_changes import read_basis
+from toxgrade.server.records.db.transaction import Transaction
+from toxgrade.server.records.grade_changes import locked_basis
 from toxgrade.server.records.patients import lock_patient, save_courses
 from toxgrade.server.records.regrade import regrade
 from toxgrade.server.records.studies import lock_study
@@ -50,7 +50,7 @@ _IS_CURRENT = and_(events.c.status == "final", is_newest_version(events))
 
 
 def put_patient(
-    connection: Connection, study_name: str, name: str, sent: PatientRecord, graders: Graders
+    transaction: Transaction, study_name: str, name: str, sent: PatientRecord, graders: Graders
 ) -> PatientRecord:
     """Record courses, follow-up, sex and birth year, and grade again what these change.
 
@@ -60,18 +60,19 @@ def put_patient(
         NotFound: there is no such study.
         RequestError: the name cannot be used.
     """
-    study = lock_study(connection, study_name)
-    patient_id = lock_patient(connection, study, name).id
+    study = lock_study(transaction, study_name)
+    patient_id = lock_patient(transaction, study, name).id
+    connection = transaction.read()
     old_courses = current_courses(connection, patient_id)
-    courses = save_courses(connection, patient_id, sent.courses, old_courses)
     old_person = current_person(connection, patient_id)
-    person = replace(old_person, **sent.person)
-    save_person(connection, patient_id, person)
     old_follow_up = current_follow_up(connection, patient_id)
+    person = replace(old_person, **sent.person)
     follow_up = sent.follow_up or old_follow_up
-    save_follow_up(connection, patient_id, follow_up)
+    courses = save_courses(transaction, patient_id, sent.courses, old_courses)
+    save_person(transaction, patient_id, person, old_person)
+    save_follow_up(transaction, patient_id, follow_up, old_follow_up)
     if (courses, person, follow_up.died) != (old_courses, old_person, old_follow_up.died):
-        regrade(connection, patient_id, read_basis(connection, study, graders))
+        regrade(transaction, patient_id, locked_basis(transaction, study, graders))
     recorded = PersonFields(sex=person.sex, birth_year=person.birth_year)
     return PatientRecord(courses, follow_up, recorded)
 
@@ -86,7 +87,7 @@ def current_record(connection: Connection, patient_id: int) -> PatientRecord:
     )
 
 
-def store_event(connection: Connection, patient_id: int, event: Event) -> Row[Any]:
+def store_event(transaction: Transaction, patient_id: int, event: Event) -> Row[Any]:
     """Store an event and return its row; equal content sent again changes nothing.
 
     Two events are the same if their term and ``source_id`` are equal, or, without a ``source_id``,
@@ -95,7 +96,7 @@ def store_event(connection: Connection, patient_id: int, event: Event) -> Row[An
     Raises:
         RequestError: the event begins after the patient's death.
     """
-    died = current_follow_up(connection, patient_id).died
+    died = current_follow_up(transaction.read(), patient_id).died
     if died and event.onset.first > died and event.status == "final":
         fault = FieldFault(("onset",), "after-death", "expected a day up to the recorded death")
         raise RequestError("the event begins after the patient's death", [fault])
@@ -103,7 +104,7 @@ def store_event(connection: Connection, patient_id: int, event: Event) -> Row[An
     identity = hashlib.sha256(json.dumps(key).encode()).hexdigest()
     same_event = and_(events.c.patient_id == patient_id, events.c.identity == identity)
     newest = select(events).where(same_event).order_by(events.c.version.desc()).limit(1)
-    before = connection.execute(newest).first()
+    before = transaction.read().execute(newest).first()
     content = {
         "term": event.term.name,
         "grade": event.grade,
@@ -120,10 +121,10 @@ def store_event(connection: Connection, patient_id: int, event: Event) -> Row[An
         "patient_id": patient_id,
         "identity": identity,
         "version": before.version + 1 if before else 1,
-        "recorded_at": datetime.now(UTC),
+        "recorded_at": transaction.runtime.now(),
     }
-    append(connection, events, [content | row])
-    return connection.execute(newest).one()
+    append(transaction, events, [content | row])
+    return transaction.read().execute(newest).one()
 
 
 def current_events(study_id: int) -> Select[Any]:

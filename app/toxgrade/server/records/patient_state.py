@@ -32,7 +32,7 @@ from toxgrade.server.records.db.tables import (
     results,
     treatments,
 )
-from toxgrade.server.records.db.unit_of_work import unit_of_work
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.identity import identity
 from toxgrade.server.records.matching import issue_order
 from toxgrade.server.records.patients import lock_panels
@@ -105,13 +105,13 @@ class PatientState:
     died: date | None = None
 
 
-def load_patient_state(connection: Connection, patient_id: int) -> PatientState:
+def load_patient_state(transaction: Transaction, patient_id: int) -> PatientState:
     """Return the current state of a patient, who must be locked."""
-    cached: PatientState | None = unit_of_work(connection).cache.pop((patients, patient_id), None)
-    return cached or load_states(connection, [patient_id])[patient_id]
+    cached: PatientState | None = transaction.cache.pop((patients, patient_id), None)
+    return cached or load_states(transaction.read(), [patient_id])[patient_id]
 
 
-def lock_and_load_patients(connection: Connection, study: str, names: Collection[str]) -> None:
+def lock_and_load_patients(transaction: Transaction, study: str, names: Collection[str]) -> None:
     """Lock the patients of a group of panels and load their current state, in few statements.
 
     ``load_patient_state`` then returns that state, unless a row was appended to the patient since.
@@ -119,9 +119,9 @@ def lock_and_load_patients(connection: Connection, study: str, names: Collection
     Raises:
         Conflict: one of them was erased just now; the transaction cannot go on.
     """
-    if ids := lock_panels(connection, study, names):
-        found = load_states(connection, ids)
-        unit_of_work(connection).cache.update({(patients, n): found[n] for n in ids})
+    if ids := lock_panels(transaction, study, names):
+        found = load_states(transaction.read(), ids)
+        transaction.cache.update({(patients, n): found[n] for n in ids})
 
 
 def load_states(connection: Connection, ids: Sequence[int]) -> dict[int, PatientState]:

@@ -1,7 +1,6 @@
 """Patients' rows, found, added and locked; and the recording of their courses of radiotherapy."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, bindparam, select
@@ -14,7 +13,7 @@ from toxgrade.server.records.db.append import append, cover
 from toxgrade.server.records.db.bulk import reserve_ids
 from toxgrade.server.records.db.service_tables import erasures
 from toxgrade.server.records.db.tables import patients, treatments
-from toxgrade.server.records.db.unit_of_work import unit_of_work
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.studies import PATIENT_NAME, Study, lock_study
 
 # These statements are built once, because every panel uses them.
@@ -64,7 +63,7 @@ class LockedPatient(NamedTuple):
     is_new: bool
 
 
-def lock_patient(connection: Connection, study: Study, name: str) -> LockedPatient:
+def lock_patient(transaction: Transaction, study: Study, name: str) -> LockedPatient:
     """Lock the patient until the transaction ends, and add the patient if new.
 
     Raises:
@@ -73,17 +72,19 @@ def lock_patient(connection: Connection, study: Study, name: str) -> LockedPatie
     if not PATIENT_NAME.fullmatch(name):
         fault = FieldFault(("patient",), "patient-name", f"expected {PATIENT_NAME.pattern}")
         raise RequestError("a patient is named by the study's pseudonym", [fault])
-    if (cached := unit_of_work(connection).cache.pop((patients, study.id, name), None)) is not None:
+    if (cached := transaction.cache.pop((patients, study.id, name), None)) is not None:
         locked: LockedPatient = cached
     else:
-        new = _insert(connection, study, [name])
-        row_id = new.get(name) or connection.scalar(_LOCK, {"study": study.id, "name": name})
+        new = _insert(transaction, study, [name])
+        row_id = (
+            new.get(name) or transaction.lock(_LOCK, {"study": study.id, "name": name}).scalar()
+        )
         # This is checked last: the insert waited for an erasure under way to be committed.
-        if row_id is None or (new and find_erased(connection, study, [name])):
+        if row_id is None or (new and find_erased(transaction.connection, study, [name])):
             raise erased_error()
         locked = LockedPatient(row_id, is_new=bool(new))
     if locked.is_new:
-        _cover(connection, study, {name: locked.id})
+        _cover(transaction, study, {name: locked.id})
     return locked
 
 
@@ -94,37 +95,36 @@ def erased_error() -> RequestError:
     return RequestError(message, [fault])
 
 
-def lock_panels(connection: Connection, study_name: str, names: Collection[str]) -> list[int]:
+def lock_panels(transaction: Transaction, study_name: str, names: Collection[str]) -> list[int]:
     """Lock the patients of a group of panels, add new ones, and return the ids of the others.
 
-    This takes few statements; ``lock_patient`` then finds the locks in the unit of work. Names that
+    This takes few statements; ``lock_patient`` then finds the locks in the transaction. Names that
     it would refuse are left out here.
 
     Raises:
         Conflict: one of them was erased just now; the transaction cannot go on.
     """
     try:
-        study = lock_study(connection, study_name)
+        study = lock_study(transaction, study_name)
     except NotFound:
         return []
-    erased = find_erased(connection, study, sorted(names))
+    erased = find_erased(transaction.connection, study, sorted(names))
     wanted = [name for name in sorted(names) if PATIENT_NAME.fullmatch(name) and name not in erased]
-    new = _add(connection, study, wanted)
-    locked = lock_known(connection, study, [name for name in wanted if name not in new])
-    unit = unit_of_work(connection)
-    unit.panels = len(wanted)
+    new = _add(transaction, study, wanted)
+    locked = lock_known(transaction, study, [name for name in wanted if name not in new])
+    transaction.panels = len(wanted)
     for name, row_id in new.items():
-        unit.cache[patients, study.id, name] = LockedPatient(row_id, is_new=True)
+        transaction.cache[patients, study.id, name] = LockedPatient(row_id, is_new=True)
     for name, row_id in locked.items():
-        unit.cache[patients, study.id, name] = LockedPatient(row_id, is_new=False)
+        transaction.cache[patients, study.id, name] = LockedPatient(row_id, is_new=False)
     return [*locked.values()]
 
 
-def lock_known(connection: Connection, study: Study, names: Sequence[str]) -> dict[str, int]:
+def lock_known(transaction: Transaction, study: Study, names: Sequence[str]) -> dict[str, int]:
     """Lock those of ``names`` who are patients, in the order of names; return their row ids."""
     if not names:
         return {}
-    locked = connection.execute(_LOCK_MANY, {"study": study.id, "names": names})
+    locked = transaction.lock(_LOCK_MANY, {"study": study.id, "names": names})
     return {row.name: row.id for row in locked}
 
 
@@ -135,7 +135,7 @@ def find_patients(connection: Connection, study: Study, names: Sequence[str]) ->
     return {row.name: row.id for row in found}
 
 
-def add_patients(connection: Connection, study: Study, names: Iterable[str]) -> dict[str, int]:
+def add_patients(transaction: Transaction, study: Study, names: Iterable[str]) -> dict[str, int]:
     """Add patients, and return the ids of those who were new, by name.
 
     They are added in the order of their names, so that two transactions never deadlock.
@@ -143,24 +143,25 @@ def add_patients(connection: Connection, study: Study, names: Iterable[str]) -> 
     Raises:
         Conflict: one of them was erased just now; the transaction cannot go on.
     """
-    new = _add(connection, study, sorted(names))
-    _cover(connection, study, new)
+    new = _add(transaction, study, sorted(names))
+    _cover(transaction, study, new)
     return new
 
 
-def _add(connection: Connection, study: Study, names: Sequence[str]) -> dict[str, int]:
-    new = _insert(connection, study, names)
+def _add(transaction: Transaction, study: Study, names: Sequence[str]) -> dict[str, int]:
+    new = _insert(transaction, study, names)
     # This is checked last: the insert waited for an erasure under way to be committed.
-    if new and find_erased(connection, study, list(new)):
+    if new and find_erased(transaction.connection, study, list(new)):
         raise Conflict("one of these patients was erased meanwhile")
     return new
 
 
-def _insert(connection: Connection, study: Study, names: Sequence[str]) -> dict[str, int]:
+def _insert(transaction: Transaction, study: Study, names: Sequence[str]) -> dict[str, int]:
     """Insert those of ``names`` who are no patients yet, and return their row ids."""
     rows: list[dict[str, Any]] = [{"study_id": study.id, "name": name} for name in names]
     if not rows:
         return {}
+    connection = transaction.connection
     if connection.dialect.name == "sqlite":  # It would number an erased patient's row again.
         for row, row_id in zip(rows, reserve_ids(connection, patients, len(rows)), strict=False):
             row["id"] = row_id
@@ -168,19 +169,19 @@ def _insert(connection: Connection, study: Study, names: Sequence[str]) -> dict[
     return {row.name: row.id for row in added}
 
 
-def _cover(connection: Connection, study: Study, new: Mapping[str, int]) -> None:
+def _cover(transaction: Transaction, study: Study, new: Mapping[str, int]) -> None:
     rows = ({"id": n, "study_id": study.id, "name": name} for name, n in new.items())
-    cover(connection, patients, rows)
+    cover(transaction, patients, rows)
 
 
-def lock_patient_row(connection: Connection, study: Study, name: str) -> int:
+def lock_patient_row(transaction: Transaction, study: Study, name: str) -> int:
     """Return the row id of an existing patient, locked until the transaction ends.
 
     Raises:
         NotFound: the study has no such patient.
     """
-    row_id = find_patient(connection, study, name)
-    connection.execute(select(patients.c.id).where(patients.c.id == row_id).with_for_update())
+    row_id = find_patient(transaction.connection, study, name)
+    transaction.lock(select(patients.c.id).where(patients.c.id == row_id).with_for_update())
     return row_id
 
 
@@ -189,18 +190,19 @@ def find_erased(connection: Connection, study: Study, names: Sequence[str]) -> s
     return set(connection.scalars(_ERASED, {"study": study.id, "names": list(names)}))
 
 
-def lock_patients(connection: Connection, wanted: ColumnElement[bool]) -> list[int]:
+def lock_patients(transaction: Transaction, wanted: ColumnElement[bool]) -> list[int]:
     """Lock the wanted patients in the order of their names, as others do; return their row ids."""
     query = select(patients.c.name, patients.c.id).where(wanted)
-    row_ids = [n for _, n in sorted((row.name, row.id) for row in connection.execute(query))]
+    found = transaction.read().execute(query)
+    row_ids = [n for _, n in sorted((row.name, row.id) for row in found)]
     for row_id in row_ids:
         row = select(patients.c.id).where(patients.c.id == row_id)
-        connection.execute(row.with_for_update())
+        transaction.lock(row.with_for_update())
     return row_ids
 
 
 def save_courses(
-    connection: Connection,
+    transaction: Transaction,
     patient_id: int,
     courses: tuple[Course, ...] | None,
     before: tuple[Course, ...],
@@ -211,7 +213,7 @@ def save_courses(
     row = {
         "patient_id": patient_id,
         "courses": courses_document(courses),
-        "recorded_at": datetime.now(UTC),
+        "recorded_at": transaction.runtime.now(),
     }
-    append(connection, treatments, [row])
+    append(transaction, treatments, [row])
     return courses

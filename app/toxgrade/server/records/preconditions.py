@@ -7,7 +7,7 @@ others. A second request with the same key waits at the key's row and gets the f
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, select, text, tuple_, update
@@ -17,8 +17,9 @@ from toxgrade.server.records.audit_kept import drop, keep
 from toxgrade.server.records.db.append import RECORDS
 from toxgrade.server.records.db.service_tables import KEPT_HOURS
 from toxgrade.server.records.db.service_tables import idempotency_keys as table
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.patients import lock_patient_row
-from toxgrade.server.records.studies import Study, find_study, lock_study
+from toxgrade.server.records.studies import Study, lock_study
 
 T = TypeVar("T")
 
@@ -46,15 +47,15 @@ class Answer:
 class Claims:
     """The idempotency keys that one transaction holds, and the answers to earlier requests."""
 
-    def __init__(self, connection: Connection, wanted: Iterable[IdempotencyKey]) -> None:
+    def __init__(self, transaction: Transaction, wanted: Iterable[IdempotencyKey]) -> None:
         """Claim keys in a fixed order; wait for transactions that store under one of them."""
-        self._connection = connection
+        self._transaction = transaction
         requests = {(request.caller, request.key): request for request in wanted}
         self._known: dict[tuple[str, str], tuple[str, Answer | None]] = {}
         self._claimed: dict[tuple[str, str], dict[str, Any]] = {}
         self._new: list[dict[str, Any]] = []
         if requests:
-            for row in _claim(connection, [requests[key] for key in sorted(requests)]):
+            for row in _claim(transaction, [requests[key] for key in sorted(requests)]):
                 earlier = None if row.status is None else Answer(row.status, row.answer, True)
                 self._known[row.caller, row.key] = (row.request_sha256, earlier)
                 self._claimed[row.caller, row.key] = row._asdict()
@@ -82,45 +83,45 @@ class Claims:
         self._known[request.caller, request.key] = (request.request_sha256, replay)
         answered = {"status": answer.status, "answer": answer.body}
         self._new.append({"of_caller": request.caller, "of_key": request.key} | answered)
-        keep(self._connection, table, self._claimed[request.caller, request.key] | answered)
+        keep(self._transaction, table, self._claimed[request.caller, request.key] | answered)
 
     def write(self) -> None:
         """Write the kept answers, before the transaction is committed."""
         if self._new:
             same = (table.c.caller == bindparam("of_caller")) & (table.c.key == bindparam("of_key"))
-            self._connection.execute(update(table).where(same), self._new)
+            self._transaction.connection.execute(update(table).where(same), self._new)
 
 
-def forget_old_answers(connection: Connection) -> None:
+def forget_old_answers(transaction: Transaction) -> None:
     """Delete the answers that are older than ``KEPT_HOURS``."""
-    cutoff = datetime.now(UTC) - timedelta(hours=KEPT_HOURS)
-    connection.execute(delete(table).where(table.c.recorded_at < cutoff))
+    cutoff = transaction.runtime.now() - timedelta(hours=KEPT_HOURS)
+    transaction.connection.execute(delete(table).where(table.c.recorded_at < cutoff))
 
 
-def forget_answers_about(connection: Connection, study: str, patient: str) -> None:
+def forget_answers_about(transaction: Transaction, study: str, patient: str) -> None:
     """Delete the answers that hold values of a patient."""
     of_patient = (table.c.study == study, table.c.patient == patient)
     found = delete(table).where(*of_patient).returning(table.c.caller, table.c.key)
-    for row in connection.execute(found).mappings().all():
-        drop(connection, table, dict(row))
+    for row in transaction.connection.execute(found).mappings().all():
+        drop(transaction, table, dict(row))
 
 
-def _claim(connection: Connection, wanted: list[IdempotencyKey]) -> Iterable[Row[Any]]:
+def _claim(transaction: Transaction, wanted: list[IdempotencyKey]) -> Iterable[Row[Any]]:
     insert_keys = text(
         "INSERT INTO idempotency_keys (caller, key, request_sha256, study, patient, recorded_at)"
         " VALUES (:caller, :key, :request_sha256, :study, :patient, :recorded_at)"
         " ON CONFLICT DO NOTHING"
     ).bindparams(bindparam("recorded_at", type_=table.c.recorded_at.type))
-    now = datetime.now(UTC)
+    now = transaction.runtime.now()
     rows = [
         {"caller": request.caller, "key": request.key, "request_sha256": request.request_sha256,
          "study": request.study, "patient": request.patient, "recorded_at": now}
         for request in wanted
     ]  # fmt: skip
-    connection.execute(insert_keys, rows)
+    transaction.connection.execute(insert_keys, rows)
     keys = tuple_(table.c.caller, table.c.key)
     query = select(table).where(keys.in_([(request.caller, request.key) for request in wanted]))
-    return connection.execute(query).all()
+    return transaction.connection.execute(query).all()
 
 
 def tag(connection: Connection, study: Study, patient_id: int | None = None) -> str:
@@ -138,8 +139,8 @@ def tag(connection: Connection, study: Study, patient_id: int | None = None) -> 
 
 
 def unless_stale(
-    job: Callable[[Connection], T], study: str, patient: str | None, expected: str
-) -> Callable[[Connection], T]:
+    job: Callable[[Transaction], T], study: str, patient: str | None, expected: str
+) -> Callable[[Transaction], T]:
     """Return the job, which then locks the patient or (None) the study, and refuses to go on unless
     ``expected``, of ``If-Match``, names its tag.
 
@@ -148,19 +149,19 @@ def unless_stale(
         Stale: the state has changed since it was read, or there is no such patient.
     """
 
-    def run(connection: Connection) -> T:
-        _require_tag(connection, study, patient, expected)
-        return job(connection)
+    def run(transaction: Transaction) -> T:
+        _require_tag(transaction, study, patient, expected)
+        return job(transaction)
 
     return run
 
 
-def _require_tag(connection: Connection, study: str, patient: str | None, expected: str) -> None:
-    study_row = lock_study(connection, study, to_change=patient is None)
+def _require_tag(transaction: Transaction, study: str, patient: str | None, expected: str) -> None:
+    study_row = lock_study(transaction, study, to_change=patient is None)
     try:
-        patient_id = None if patient is None else lock_patient_row(connection, study_row, patient)
+        patient_id = None if patient is None else lock_patient_row(transaction, study_row, patient)
     except NotFound:
         raise Stale("there is no such patient") from None
     wanted = {given.strip() for given in expected.split(",")}
-    if not wanted & {"*", tag(connection, find_study(connection, study), patient_id)}:
+    if not wanted & {"*", tag(transaction.read(), study_row, patient_id)}:
         raise Stale("it has changed since it was read: read it again, and decide again")

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from toxgrade.server.records.audit_kept import drop, keep
 from toxgrade.server.records.db.service_tables import pull_marks
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.studies import Study
 
 _COLUMNS = pull_marks.c
@@ -36,20 +37,20 @@ def find_pull_mark(
 
 
 def save_pull_mark(
-    connection: Connection, study: Study, patient: str, source: str, mark: PullMark
+    transaction: Transaction, study: Study, patient: str, source: str, mark: PullMark
 ) -> None:
     """Record up to when a patient's results have been read from a source."""
     key = {"study_id": study.id, "patient": patient, "source": source}
     same = [_COLUMNS[name] == value for name, value in key.items()]
-    connection.execute(delete(pull_marks).where(*same))
+    transaction.connection.execute(delete(pull_marks).where(*same))
     row = key | {"until": mark.until, "asked_sha256": mark.asked_sha256}
-    connection.execute(insert(pull_marks).values(row))
-    keep(connection, pull_marks, row)
+    transaction.connection.execute(insert(pull_marks).values(row))
+    keep(transaction, pull_marks, row)
 
 
-def forget_pull_marks(connection: Connection, study: Study, patient: str) -> None:
+def forget_pull_marks(transaction: Transaction, study: Study, patient: str) -> None:
     """Delete the marks of a patient."""
     of_patient = (_COLUMNS.study_id == study.id, _COLUMNS.patient == patient)
     found = delete(pull_marks).where(*of_patient).returning(*pull_marks.primary_key)
-    for row in connection.execute(found).mappings().all():
-        drop(connection, pull_marks, dict(row))
+    for row in transaction.connection.execute(found).mappings().all():
+        drop(transaction, pull_marks, dict(row))

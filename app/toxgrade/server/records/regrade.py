@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import and_, select
 
 from toxgrade.grading.reference_ranges import StudyRange
 from toxgrade.grading.rules import Graders
 from toxgrade.grading.study_ranges import RangeTable, range_table
 from toxgrade.server.records.db.tables import grades, patients
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.grade_changes import (
     Basis,
     changed_grades,
+    locked_basis,
     person_for,
-    read_basis,
 )
 from toxgrade.server.records.new_rows import NewRows, append_rows
 from toxgrade.server.records.patient_state import load_patient_state
@@ -22,18 +23,19 @@ from toxgrade.server.records.studies import Study, lock_study
 from toxgrade.server.records.study_ranges import current_ranges, save_ranges
 
 
-def regrade_study(connection: Connection, study: Study, graders: Graders) -> None:
+def regrade_study(transaction: Transaction, study: Study, graders: Graders) -> None:
     """Grade every patient of a study again by its current rules."""
-    basis = read_basis(connection, study, graders)
-    for patient_id in lock_patients(connection, patients.c.study_id == study.id):
-        regrade(connection, patient_id, basis)
+    basis = locked_basis(transaction, study, graders)
+    for patient_id in lock_patients(transaction, patients.c.study_id == study.id):
+        regrade(transaction, patient_id, basis)
 
 
-def regrade(connection: Connection, patient_id: int, basis: Basis) -> None:
+def regrade(transaction: Transaction, patient_id: int, basis: Basis) -> None:
     """Grade all results of a patient, who must be locked, again and append what changed."""
-    known = load_patient_state(connection, patient_id)
-    changed, _ = changed_grades(known, basis, person_for(connection, basis, patient_id))
-    append_rows(connection, [(patient_id, NewRows(grades=changed))])
+    known = load_patient_state(transaction, patient_id)
+    person = person_for(transaction.read(), basis, patient_id)
+    changed, _ = changed_grades(known, basis, person, transaction.runtime.now())
+    append_rows(transaction, [(patient_id, NewRows(grades=changed))])
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class SavedRanges:
 
 
 def put_ranges(
-    connection: Connection, study_name: str, rows: Sequence[StudyRange], graders: Graders
+    transaction: Transaction, study_name: str, rows: Sequence[StudyRange], graders: Graders
 ) -> SavedRanges:
     """Replace the study's ranges; regrade patients with results of analytes whose ranges changed.
 
@@ -53,18 +55,18 @@ def put_ranges(
         NotFound: there is no such study.
         RequestError: a row cannot be accepted.
     """
-    study = lock_study(connection, study_name, to_change=True)
+    study = lock_study(transaction, study_name, to_change=True)
     grader = graders.for_rules(study.rules)
     table = range_table(rows, grader)
-    changed = current_ranges(connection, study).changed(table)
+    changed = current_ranges(transaction.read(), study).changed(table)
     if not changed:
         return SavedRanges(table, 0)
-    save_ranges(connection, study, table)
+    save_ranges(transaction, study, table)
     of_patient = and_(grades.c.patient_id == patients.c.id, grades.c.analyte.in_(changed))
     one_changed = select(grades.c.id).where(of_patient).limit(1).scalar_subquery()
     condition = and_(patients.c.study_id == study.id, one_changed.is_not(None))
-    patient_ids = lock_patients(connection, condition)
-    basis = read_basis(connection, study, graders)
+    patient_ids = lock_patients(transaction, condition)
+    basis = locked_basis(transaction, study, graders)
     for patient_id in patient_ids:
-        regrade(connection, patient_id, basis)
+        regrade(transaction, patient_id, basis)
     return SavedRanges(table, len(patient_ids))

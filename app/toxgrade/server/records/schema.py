@@ -15,8 +15,9 @@ from toxgrade.errors import RequestError
 from toxgrade.server.records.audit_cover import note_migration
 from toxgrade.server.records.audit_kept import PROGRESS
 from toxgrade.server.records.db.append import COVERED
-from toxgrade.server.records.db.engine import transaction
 from toxgrade.server.records.db.service_tables import audit
+from toxgrade.server.records.db.transaction import transaction
+from toxgrade.server.runtime import MACHINE, Runtime
 
 _SERVER = Path(__file__).parents[1]
 _ROLE_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -34,13 +35,14 @@ _COLUMNS_THAT_CHANGE = {
 _LOCK = 0x746F7867  # "toxg"; one process at a time migrates a PostgreSQL database
 
 
-def upgrade(url: str) -> None:
+def upgrade(url: str, runtime: Runtime = MACHINE) -> None:
     """Migrate the database to the latest revision; safe when several processes start at once.
 
     Raises:
         RequestError: it is at a revision of a newer version.
     """
-    with transaction(url, new=True) as connection:
+    with transaction(url, runtime, new=True) as opened:
+        connection = opened.connection
         if connection.dialect.name == "postgresql":
             connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:k)"), {"k": _LOCK})
         config = Config()
@@ -58,7 +60,7 @@ def upgrade(url: str) -> None:
         after = revision()
         assert after is not None, "there are migrations"
         if after != before:
-            note_migration(connection, before, after)
+            note_migration(opened, before, after)
 
 
 def _migrations() -> Path:

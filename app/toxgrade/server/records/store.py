@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import Connection
-
 from toxgrade.grading.fields import GradeRow
 from toxgrade.grading.rules import Graders
 from toxgrade.grading.summary import TermSummary, summarise
 from toxgrade.server.records.change import Submission, plan_change
-from toxgrade.server.records.grade_changes import read_basis
+from toxgrade.server.records.db.transaction import Transaction
+from toxgrade.server.records.grade_changes import locked_basis
 from toxgrade.server.records.identity import Loc
 from toxgrade.server.records.new_rows import append_rows
 from toxgrade.server.records.patient_state import (
@@ -41,7 +40,7 @@ class Stored:
         return [row for rows in self.of_results for row in rows]
 
 
-def store(connection: Connection, submission: Submission, graders: Graders) -> Stored:
+def store(transaction: Transaction, submission: Submission, graders: Graders) -> Stored:
     """Append what is new, regrade the patient, and return the current grades.
 
     Whether a result is new, a new version of a stored one, or a repetition is for ``Matcher``.
@@ -50,12 +49,15 @@ def store(connection: Connection, submission: Submission, graders: Graders) -> S
         NotFound: there is no such study.
         RequestError: a name, result, baseline or course cannot be accepted; it says which.
     """
-    study = lock_study(connection, submission.study)
-    basis = read_basis(connection, study, graders)
-    patient_id, is_new = lock_patient(connection, study, submission.patient)
-    known = PatientState() if is_new else load_patient_state(connection, patient_id)
-    change = plan_change(connection, basis, None if is_new else patient_id, known, submission)
-    append_rows(connection, [(patient_id, change.rows)])
+    study = lock_study(transaction, submission.study)
+    basis = locked_basis(transaction, study, graders)
+    patient_id, is_new = lock_patient(transaction, study, submission.patient)
+    known = PatientState() if is_new else load_patient_state(transaction, patient_id)
+    change = plan_change(
+        transaction.connection,  # No row of this patient is queued: ``known`` is what is stored.
+        basis, None if is_new else patient_id, known, submission, transaction.runtime.now(),
+    )  # fmt: skip
+    append_rows(transaction, [(patient_id, change.rows)])
     rows = sorted(
         (row for of_one in change.current.values() for row in of_one if is_until_death(row)),
         key=lambda row: (row.collected_on or date.min, row.id),

@@ -5,6 +5,7 @@ The transaction only makes sure that what was read to plan it is still so, and a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, Integer, Table, bindparam, func, select
 
@@ -19,7 +20,8 @@ from toxgrade.server.records.db.tables import (
     results,
     treatments,
 )
-from toxgrade.server.records.grade_changes import Basis, read_basis
+from toxgrade.server.records.db.transaction import Transaction
+from toxgrade.server.records.grade_changes import Basis, locked_basis
 from toxgrade.server.records.identity import Loc
 from toxgrade.server.records.new_rows import NewRows, append_rows
 from toxgrade.server.records.patient_state import PatientState, load_states
@@ -90,11 +92,12 @@ def plan_many(
     connection: Connection,
     basis: Basis,
     sent: Sequence[SentPatient],
+    now: datetime,
     base: int | None = None,
 ) -> list[Plan]:
     """Return for each patient what storing the results changes.
 
-    ``base``: as for ``plan_change``.
+    ``now`` and ``base``: as for ``plan_change``.
     """
     names = [one.patient for one in sent]
     ids = find_patients(connection, basis.study, names)
@@ -114,7 +117,7 @@ def plan_many(
         try:
             if one.patient in erased:
                 raise erased_error()
-            change = plan_change(connection, basis, row_id, state, submission, base)
+            change = plan_change(connection, basis, row_id, state, submission, now, base)
         except RequestError as error:
             change = error
         found.append(Plan(known, change))
@@ -122,7 +125,7 @@ def plan_many(
 
 
 def store_many(
-    connection: Connection, basis: Basis, graders: Graders, new: Sequence[tuple[Known, NewRows]]
+    transaction: Transaction, basis: Basis, graders: Graders, new: Sequence[tuple[Known, NewRows]]
 ) -> None:
     """Append the new rows of patients, or the next part of those of one, as planned by ``basis``.
 
@@ -130,45 +133,45 @@ def store_many(
         StateChanged: rules, ranges or a patient are no longer as they were read; nothing is stored.
         Conflict: a new patient was added and erased meanwhile.
     """
-    study = lock_study(connection, basis.study.name)
-    now = read_basis(connection, study, graders)
-    if (now.study.rules, now.ranges.rows) != (basis.study.rules, basis.ranges.rows):
+    study = lock_study(transaction, basis.study.name)
+    current = locked_basis(transaction, study, graders)
+    if (current.study.rules, current.ranges.rows) != (basis.study.rules, basis.ranges.rows):
         raise StateChanged
     added = [known for known, _ in new if known.id is None]
-    ids = add_patients(connection, study, [known.name for known in added])
+    ids = add_patients(transaction, study, [known.name for known in added])
     if len(ids) < len(added):
         raise StateChanged
     stored = [known for known, _ in new if known.id is not None]
-    _lock_as_read(connection, study, stored)
+    _lock_as_read(transaction, study, stored)
     for known in added:
         known.id = ids[known.name]
-    append_rows(connection, [(known.id, rows) for known, rows in new if known.id is not None])
+    append_rows(transaction, [(known.id, rows) for known, rows in new if known.id is not None])
     if len(new) == 1:
-        _move_mark(connection, *new[0])
+        _move_mark(transaction, *new[0])
 
 
-def _lock_as_read(connection: Connection, study: Study, wanted: Sequence[Known]) -> None:
+def _lock_as_read(transaction: Transaction, study: Study, wanted: Sequence[Known]) -> None:
     """Lock patients, and raise ``StateChanged`` unless all is as it was read."""
     if not wanted:
         return
-    locked = lock_known(connection, study, [known.name for known in wanted])
+    locked = lock_known(transaction, study, [known.name for known in wanted])
     if len(locked) < len(wanted):
         raise StateChanged
     marks: Mapping[int, Mark] | None = None
     for known in wanted:
         if known.begun:
-            changed = _has_newer(connection, known)
+            changed = _has_newer(transaction.read(), known)
         else:
-            marks = marks or _marks(connection, [*locked.values()])
+            marks = marks or _marks(transaction.read(), [*locked.values()])
             changed = marks[locked[known.name]] != known.mark
         if changed:
             raise StateChanged
 
 
-def _move_mark(connection: Connection, known: Known, rows: NewRows) -> None:
+def _move_mark(transaction: Transaction, known: Known, rows: NewRows) -> None:
     """Count the rows just appended as read, so that the plan goes on with its next part."""
     if not known.begun and known.id is not None:
-        known.begun, known.mark = True, _marks(connection, [known.id])[known.id]
+        known.begun, known.mark = True, _marks(transaction.read(), [known.id])[known.id]
         return
     last = [part[-1].id if part else None for part in (rows.results, rows.grades)]
     highest = [new or mark for new, mark in zip(last, known.mark, strict=False)]

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -16,7 +15,7 @@ from toxgrade.grading.rules import Rules
 from toxgrade.server.records.db.append import append, append_now
 from toxgrade.server.records.db.newest import newest_first
 from toxgrade.server.records.db.tables import patients, studies, study_rules
-from toxgrade.server.records.db.unit_of_work import unit_of_work
+from toxgrade.server.records.db.transaction import Transaction
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 PATIENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,127}")
@@ -97,7 +96,7 @@ def rules_of(connection: Connection, name: str) -> Rules:
         return Rules()
 
 
-def lock_study(connection: Connection, name: str, *, to_change: bool = False) -> Study:
+def lock_study(transaction: Transaction, name: str, *, to_change: bool = False) -> Study:
     """Lock the study's rules until the transaction ends, and return the study.
 
     The lock is shared for storing and exclusive with ``to_change``. It takes a statement of its
@@ -106,14 +105,15 @@ def lock_study(connection: Connection, name: str, *, to_change: bool = False) ->
     Raises:
         NotFound: there is no such study.
     """
-    cache, key = unit_of_work(connection).cache, (studies, name)
-    if key in cache and not to_change:
-        locked: Study = cache[key]
-        return locked
-    if connection.dialect.name != "sqlite":  # There only one transaction writes at a time.
-        connection.execute(_LOCK[to_change], {"of_name": name})
-    cache[key] = study = find_study(connection, name)
-    return study
+
+    def lock(connection: Connection) -> Study:
+        if connection.dialect.name != "sqlite":  # There only one transaction writes at a time.
+            transaction.lock(_LOCK[to_change], {"of_name": name})
+        return find_study(connection, name)
+
+    if to_change:
+        transaction.cache.pop((studies, name), None)
+    return transaction.read_once((studies, name), lock)
 
 
 def list_studies(
@@ -128,7 +128,7 @@ def list_studies(
 
 
 def save_study(
-    connection: Connection,
+    transaction: Transaction,
     name: str,
     rules: Rules,
     liver_enzymes: Sequence[str] = LIVER_ENZYMES,
@@ -145,13 +145,13 @@ def save_study(
     if not STUDY_NAME.fullmatch(name):
         fault = FieldFault(("study",), "study-name", f"expected {STUDY_NAME.pattern}")
         raise RequestError("a study cannot have this name", [fault])
-    is_new = False
+    is_new, now = False, transaction.runtime.now()
     try:
-        before = lock_study(connection, name, to_change=True)
+        before = lock_study(transaction, name, to_change=True)
     except NotFound:
-        row = {"name": name, "synthetic": synthetic, "recorded_at": datetime.now(UTC)}
-        append_now(connection, studies, row)
-        before = find_study(connection, name)
+        row = {"name": name, "synthetic": synthetic, "recorded_at": now}
+        append_now(transaction, studies, row)
+        before = find_study(transaction.read(), name)
         is_new = True
     new = replace(
         before,
@@ -161,8 +161,8 @@ def save_study(
         clinical_terms=tuple(clinical_terms),
     )
     if new != before:
-        row = {"study_id": new.id, "rules": _document(new), "recorded_at": datetime.now(UTC)}
-        append(connection, study_rules, [row])
+        row = {"study_id": new.id, "rules": _document(new), "recorded_at": now}
+        append(transaction, study_rules, [row])
     return Saved(new, is_new, not is_new and before.rules != rules)
 
 

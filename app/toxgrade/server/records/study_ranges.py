@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +20,7 @@ from toxgrade.grading.units import Names
 from toxgrade.server.records.db.append import append
 from toxgrade.server.records.db.newest import newest_first
 from toxgrade.server.records.db.tables import demographics, study_ranges
-from toxgrade.server.records.db.unit_of_work import unit_of_work
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.studies import Study
 
 _RANGES = (
@@ -33,19 +33,15 @@ _RANGES = (
 
 def current_ranges(connection: Connection, study: Study) -> RangeTable:
     """Return the study's table of ranges as last recorded; empty if there is none."""
-    cache, key = unit_of_work(connection).cache, (study_ranges, study.id)
-    if key not in cache:
-        document = connection.scalar(_RANGES, {"study": study.id})
-        cache[key] = RangeTable(read_range(row) for row in json.loads(document or "[]"))
-    found: RangeTable = cache[key]
-    return found
+    document = connection.scalar(_RANGES, {"study": study.id})
+    return RangeTable(read_range(row) for row in json.loads(document or "[]"))
 
 
-def save_ranges(connection: Connection, study: Study, table: RangeTable) -> None:
+def save_ranges(transaction: Transaction, study: Study, table: RangeTable) -> None:
     """Record a table of ranges; the earlier one stays readable."""
     document = json.dumps([range_document(row) for row in table.rows])
-    row = {"study_id": study.id, "ranges": document, "recorded_at": datetime.now(UTC)}
-    append(connection, study_ranges, [row])
+    row = {"study_id": study.id, "ranges": document, "recorded_at": transaction.runtime.now()}
+    append(transaction, study_ranges, [row])
 
 
 def range_document(row: StudyRange) -> dict[str, Any]:
@@ -113,13 +109,13 @@ def current_person(connection: Connection, patient_id: int) -> Person:
     return Person(*row) if row else Person()
 
 
-def save_person(connection: Connection, patient_id: int, person: Person) -> None:
-    """Record sex and birth year unless they equal the current ones."""
-    if current_person(connection, patient_id) != person:
+def save_person(transaction: Transaction, patient_id: int, person: Person, before: Person) -> None:
+    """Record sex and birth year unless they equal those from before."""
+    if person != before:
         row = {
             "patient_id": patient_id,
             "sex": person.sex,
             "birth_year": person.birth_year,
-            "recorded_at": datetime.now(UTC),
+            "recorded_at": transaction.runtime.now(),
         }
-        append(connection, demographics, [row])
+        append(transaction, demographics, [row])

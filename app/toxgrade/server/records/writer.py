@@ -9,23 +9,22 @@ one of the transactions, whose jobs are tried again, each alone.
 """
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from toxgrade.errors import Unavailable
 from toxgrade.server.records.audit_log import AuditAction, write_entries
-from toxgrade.server.records.db.append import pop_written
 from toxgrade.server.records.db.failures import is_crossed, is_unavailable, unavailable
-from toxgrade.server.records.db.unit_of_work import Written, unit_of_work
+from toxgrade.server.records.db.transaction import Transaction, Written, begin
 from toxgrade.server.records.patient_state import lock_and_load_patients
 from toxgrade.server.records.preconditions import Answer, Claims, IdempotencyKey, forget_old_answers
+from toxgrade.server.runtime import Runtime
 
 T = TypeVar("T")
 
@@ -38,7 +37,7 @@ _FORGET_EVERY = 600.0  # seconds
 
 @dataclass(slots=True)
 class _Job:
-    run: Callable[[Connection], Any]
+    run: Callable[[Transaction], Any]
     act: AuditAction | None
     key: IdempotencyKey | None
     is_panel: bool = False
@@ -67,8 +66,8 @@ class Writer:
     and when (monotonic seconds) the database last refused to store something; None: not since.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, runtime: Runtime) -> None:
+        self._engine, self._runtime = engine, runtime
         self._jobs: deque[_Job] = deque()
         self._enough = threading.Condition()
         self._closed = False
@@ -81,7 +80,7 @@ class Writer:
 
     def submit(
         self,
-        run: Callable[[Connection], T],
+        run: Callable[[Transaction], T],
         act: AuditAction | None = None,
         key: IdempotencyKey | None = None,
         *,
@@ -182,7 +181,7 @@ class Writer:
         """Give each caller the error; a database's without its text, which may hold values."""
         if is_unavailable(error):
             error = unavailable(error)
-            self.refused = str(error), time.monotonic()
+            self.refused = str(error), self._runtime.monotonic()
         elif isinstance(error, SQLAlchemyError):
             text = f"the database refuses a statement ({type(error).__name__})"
             error = RuntimeError(text).with_traceback(error.__traceback__)
@@ -197,29 +196,28 @@ class Writer:
 
     def _commit_together(self, group: Sequence[_Job]) -> list[Any]:
         """Run and commit the jobs with their audit entries, and return their answers."""
-        with self._engine.begin() as connection:
-            if time.monotonic() > self._forget_at:
-                forget_old_answers(connection)
-                self._forget_at = time.monotonic() + _FORGET_EVERY
-            claims = Claims(connection, [job.key for job in group if job.key])
+        with begin(self._engine, self._runtime) as transaction:
+            if self._runtime.monotonic() > self._forget_at:
+                forget_old_answers(transaction)
+                self._forget_at = self._runtime.monotonic() + _FORGET_EVERY
+            claims = Claims(transaction, [job.key for job in group if job.key])
             panels, answers = _panels(group, claims), dict[int, Any]()
             acts: list[tuple[AuditAction, Written]] = []
             for job in sorted(group, key=lambda job: job.rank):
                 if job.is_panel and job.act and (names := panels.pop(job.act.study, None)):
-                    lock_and_load_patients(connection, job.act.study, names)
-                pop_written(connection)
+                    lock_and_load_patients(transaction, job.act.study, names)
+                transaction.pop_written()
                 try:
-                    answers[id(job)] = answer = _run(connection, job, claims)
+                    answers[id(job)] = answer = _run(transaction, job, claims)
                 except Exception as error:
                     raise _JobFailed(job, error) from error
-                written = pop_written(connection)
+                written = transaction.pop_written()
                 if job.act:
                     acts.append((_with_outcome(job.act, answer), written))
                 elif written.digests or written.kept:
                     raise _JobFailed(job, AssertionError("a write that the audit does not tell of"))
-            unit_of_work(connection).write(connection)
             claims.write()
-            write_entries(connection, acts)
+            write_entries(transaction, acts)
         return [answers[id(job)] for job in group]
 
 
@@ -232,13 +230,13 @@ def _panels(group: Sequence[_Job], claims: Claims) -> dict[str, set[str]]:
     return {study: names for study, names in found.items() if len(names) > 1}
 
 
-def _run(connection: Connection, job: _Job, claims: Claims) -> Any:
+def _run(transaction: Transaction, job: _Job, claims: Claims) -> Any:
     """Run a job unless an answer is kept under its key; return that or the new answer."""
     if job.key is None:
-        return job.run(connection)
+        return job.run(transaction)
     if (earlier := claims.answer(job.key)) is not None:
         return earlier
-    answer = job.run(connection)
+    answer = job.run(transaction)
     claims.keep(job.key, answer)
     return answer
 

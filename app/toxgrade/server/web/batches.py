@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.service import TheService
-from toxgrade.server.http.transfers import graded_rows, receive, rejects_csv
+from toxgrade.server.http.transfers import graded_rows, receive, rejects_csv, uploads
 from toxgrade.server.jobs.batches import (
     Progress,
     cancel_batch,
@@ -19,7 +19,6 @@ from toxgrade.server.jobs.batches import (
     list_batches,
 )
 from toxgrade.server.jobs.rejects import Reject, list_rejects
-from toxgrade.server.jobs.upload_store import UploadStore
 from toxgrade.server.records.studies import Study, find_study
 from toxgrade.server.web.page import PageRoute, page
 from toxgrade.tabular.read_options import OPTIONS
@@ -51,9 +50,8 @@ async def batches(service: TheService, study: str) -> HTMLResponse:
 async def upload(request: Request, service: TheService, study: str) -> RedirectResponse:
     """Receive a form with ``labs`` and ``patients``; the same files again are the same batch."""
     await service.read(lambda c: find_study(c, study))
-    settings = service.settings
-    store = UploadStore(settings.batches_dir)
-    received = await receive(request, None, store, settings.max_batch_bytes)
+    store = uploads(service)
+    received = await receive(request, None, service)
     try:
         batch = await service.write(lambda c: create_batch(c, study, received))
     except BaseException:
@@ -81,7 +79,7 @@ async def batch(service: TheService, study: str, batch: BatchId) -> HTMLResponse
 async def cancel(service: TheService, study: str, batch: BatchId) -> RedirectResponse:
     """Stop a batch and remove its file; what it has stored stays."""
     await service.write(lambda c: cancel_batch(c, study, batch))
-    await run_in_threadpool(UploadStore(service.settings.batches_dir).remove, batch)
+    await run_in_threadpool(uploads(service).remove, batch)
     return RedirectResponse(f"/studies/{study}/batches/{batch}", 303)
 
 

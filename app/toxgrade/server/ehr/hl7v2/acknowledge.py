@@ -1,14 +1,13 @@
 """Acknowledgements (ACK) of HL7 v2 messages: what became of each, and which fields are wrong."""
 
 import re
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal
 
 from toxgrade.errors import FieldFault, NotFound, RequestError
 from toxgrade.server.ehr.hl7v2.message import SURROGATE, Delimiters, Segment
+from toxgrade.server.runtime import Runtime
 
 UNSUPPORTED_TYPE, UNSUPPORTED_EVENT, UNSUPPORTED_PROCESSING, UNSUPPORTED_VERSION = (
     "200", "201", "202", "203",
@@ -56,7 +55,9 @@ class Remark:
     severity: Literal["W", "I"] = "W"
 
 
-def refused(header: Segment | None, error: RequestError, remarks: Sequence[Remark] = ()) -> str:
+def refused(
+    runtime: Runtime, header: Segment | None, error: RequestError, remarks: Sequence[Remark] = ()
+) -> str:
     """Return the answer to a message of which nothing was stored: AE; AR without a header."""
     rejected = header is None or any(fault.code in _REJECTED for fault in error.faults)
     code = "204" if isinstance(error, NotFound) else "207"
@@ -64,17 +65,17 @@ def refused(header: Segment | None, error: RequestError, remarks: Sequence[Remar
     place = _place(faults[0].loc)
     where = f" ({place[0]}-{place[2]})" if len(place) == 3 else ""
     text = f"{error.detail}{where}: {faults[0].message}" if error.faults else error.detail
-    return _answer(header, "R" if rejected else "E", text, faults, remarks)
+    return _answer(runtime, header, "R" if rejected else "E", text, faults, remarks)
 
 
-def accepted(header: Segment, text: str, remarks: Sequence[Remark]) -> str:
+def accepted(runtime: Runtime, header: Segment, text: str, remarks: Sequence[Remark]) -> str:
     """Return the answer to a message that is stored: AA, with what its sender should know."""
-    return _answer(header, "A", text, (), remarks)
+    return _answer(runtime, header, "A", text, (), remarks)
 
 
 def _answer(
-    header: Segment | None, outcome: Outcome, text: str, faults: Sequence[FieldFault],
-    remarks: Sequence[Remark],
+    runtime: Runtime, header: Segment | None, outcome: Outcome, text: str,
+    faults: Sequence[FieldFault], remarks: Sequence[Remark],
 ) -> str:  # fmt: skip
     """Return the acknowledgements that the message asks for, one after the other.
 
@@ -83,14 +84,14 @@ def _answer(
     """
     modes = [header.component(n).upper() for n in (15, 16)] if header else ["", ""]
     if header is None or not any(mode in _MODES for mode in modes):
-        return _acknowledgement(header, f"A{outcome}", text, faults, remarks)
+        return _acknowledgement(runtime, header, f"A{outcome}", text, faults, remarks)
     asks_accept, asks_application = (_asks(mode, outcome) for mode in modes)
     if asks_accept and (outcome != "A" or not asks_application):
-        return _acknowledgement(header, f"C{outcome}", text, faults, remarks)
-    commit = _acknowledgement(header, "CA", "", (), ()) if asks_accept else ""
+        return _acknowledgement(runtime, header, f"C{outcome}", text, faults, remarks)
+    commit = _acknowledgement(runtime, header, "CA", "", (), ()) if asks_accept else ""
     if not asks_application:
         return commit
-    return commit + _acknowledgement(header, f"A{outcome}", text, faults, remarks)
+    return commit + _acknowledgement(runtime, header, f"A{outcome}", text, faults, remarks)
 
 
 def _asks(mode: str, outcome: Outcome) -> bool:
@@ -100,8 +101,8 @@ def _asks(mode: str, outcome: Outcome) -> bool:
 
 
 def _acknowledgement(
-    header: Segment | None, code: str, text: str, faults: Sequence[FieldFault],
-    remarks: Sequence[Remark],
+    runtime: Runtime, header: Segment | None, code: str, text: str,
+    faults: Sequence[FieldFault], remarks: Sequence[Remark],
 ) -> str:  # fmt: skip
     """Return an ACK in the message's delimiters and version, or without a header in the usual."""
     marks = header.marks if header else _DEFAULT_DELIMITERS
@@ -112,10 +113,10 @@ def _acknowledgement(
         return SURROGATE.sub("?", raw)
 
     kind = _kind(header.component(9, 2) if header else "", version, code)
-    now = datetime.now(UTC).strftime("%Y%m%d%H%M%S+0000")
+    now = runtime.now().strftime("%Y%m%d%H%M%S+0000")
     msh = _segment(
         marks, "MSH", sent(2) or r"^~\&", sent(5) or "TOXGRADE", sent(6), sent(3), sent(4), now, "",
-        marks.component.join(kind), uuid.uuid4().hex[:20], sent(11) or "P", sent(12) or "2.5.1",
+        marks.component.join(kind), runtime.uuid().hex[:20], sent(11) or "P", sent(12) or "2.5.1",
         "", "", "", "", "", sent(18),
     )  # fmt: skip
     if version < (2, 5):

@@ -1,10 +1,11 @@
 """The connections of an MLLP listener: how many there may be, and which one makes room."""
 
 import asyncio
-import time
 from collections import Counter
 from dataclasses import dataclass
 from enum import IntEnum
+
+from toxgrade.server.runtime import Runtime
 
 MOST = 100  # An interface engine has a handful.
 _SLOW_SECONDS = 1.0  # A frame that has begun comes within this, or it may be given up for another.
@@ -25,13 +26,14 @@ class Connection:
     address: str
     task: "asyncio.Task[None]"
     since: float
+    runtime: Runtime
     state: State = State.RESTING
     has_sent: bool = False
 
     def becomes(self, state: State) -> None:
         """Note that it does something else now; once it has stored, it has sent a message."""
         self.has_sent = self.has_sent or self.state is State.STORING
-        self.state, self.since = state, time.monotonic()
+        self.state, self.since = state, self.runtime.monotonic()
 
 
 class Connections:
@@ -43,7 +45,8 @@ class Connections:
     other addresses are not disturbed; whose connection is closed connects again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
         self._open: set[Connection] = set()
 
     def __len__(self) -> int:
@@ -65,7 +68,7 @@ class Connections:
                 return None
             self._open.discard(leaving)
             leaving.task.cancel()
-        admitted = Connection(address, task, time.monotonic())
+        admitted = Connection(address, task, self._runtime.monotonic(), self._runtime)
         self._open.add(admitted)
         return admitted
 
@@ -75,7 +78,7 @@ class Connections:
 
     def _next_to_leave(self) -> Connection | None:
         counts = Counter(each.address for each in self._open)
-        slow = time.monotonic() - _SLOW_SECONDS
+        slow = self._runtime.monotonic() - _SLOW_SECONDS
         found = [
             each
             for each in self._open

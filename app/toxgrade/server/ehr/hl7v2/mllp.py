@@ -14,6 +14,7 @@ import structlog
 
 from toxgrade.server.ehr.hl7v2.connections import Connection, Connections, State
 from toxgrade.server.ehr.hl7v2.receive import Receiver, refused_unread
+from toxgrade.server.runtime import Runtime
 
 START, END = b"\x0b", b"\x1c\r"
 
@@ -46,9 +47,11 @@ class Listener:
     ``receiver_for`` returns the receiver for messages from an address.
     """
 
-    def __init__(self, receiver_for: Callable[[str], Receiver], limits: Limits) -> None:
-        self._receiver_for, self._limits = receiver_for, limits
-        self._connections = Connections()
+    def __init__(
+        self, receiver_for: Callable[[str], Receiver], limits: Limits, runtime: Runtime
+    ) -> None:
+        self._receiver_for, self._limits, self._runtime = receiver_for, limits, runtime
+        self._connections = Connections(runtime)
         self._stopping = False
 
     async def run(
@@ -138,7 +141,7 @@ class Listener:
         if begun in (b"", b"M"):
             async with asyncio.timeout(self._limits.seconds):
                 begun += await reader.read(_HEADER_BYTES)
-        return refused_unread(begun, text)
+        return refused_unread(self._runtime, begun, text)
 
     async def _answer(self, writer: asyncio.StreamWriter, acknowledgement: bytes) -> None:
         if not acknowledgement:

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
 from toxgrade.errors import RequestError, Unavailable
@@ -19,7 +18,9 @@ from toxgrade.server.ehr.hl7v2.report import PatientResults, Site, read_oru
 from toxgrade.server.ehr.hl7v2.stream import Sent, parse, read_header, split
 from toxgrade.server.process import places
 from toxgrade.server.records.change import Submission
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.store import Stored, store
+from toxgrade.server.runtime import Runtime
 
 _log = structlog.get_logger()
 _LATE = "dated after the patient's death as it is recorded"
@@ -27,7 +28,7 @@ _TOLD = (*STORED_FLAGS, Flag.UNLIKELY_DATE)
 _MAX_LOOP_CHARACTERS = 50_000
 """A longer message, which takes more than some 5 ms, is read in a thread."""
 
-Write = Callable[[Callable[[Connection], str], str | None, int], Awaitable[str]]
+Write = Callable[[Callable[[Transaction], str], str | None, int], Awaitable[str]]
 """Runs the job that stores and acknowledges a message, and returns the acknowledgement. It is given
 the job, the patient (None: not exactly one) and the message's number in the request, from 0."""
 
@@ -44,7 +45,7 @@ class Received:
     retry: bool = False
 
 
-def refused_unread(begun: bytes, text: str) -> bytes:
+def refused_unread(runtime: Runtime, begun: bytes, text: str) -> bytes:
     """Return the answer to what is not taken, which names the message if its header has come.
 
     ``begun`` is how it begins.
@@ -53,7 +54,7 @@ def refused_unread(begun: bytes, text: str) -> bytes:
         header = read_header(split(begun)[0])
     except RequestError:
         header = None
-    return refused(header, RequestError(text)).encode("ascii", "replace")
+    return refused(runtime, header, RequestError(text)).encode("ascii", "replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Receiver:
     rules: Callable[[], Awaitable[Rules]]
     site: Site
     max_results: int
+    runtime: Runtime
 
     async def receive(self, data: bytes, charset: str | None = None) -> Received:
         """Store each message in its own transaction, in order, and return the acknowledgements.
@@ -79,10 +81,10 @@ class Receiver:
             is_long = len(data) > _MAX_LOOP_CHARACTERS
             messages = await run_in_threadpool(split, data) if is_long else split(data)
         except RequestError as error:
-            return Received((refused(None, error).encode("ascii", "replace"),))
+            return Received((refused(self.runtime, None, error).encode("ascii", "replace"),))
         if len(messages) > self.max_results:
             many = RequestError(f"more than {self.max_results} messages: send fewer at once")
-            return Received((refused(None, many).encode("ascii", "replace"),))
+            return Received((refused(self.runtime, None, many).encode("ascii", "replace"),))
         parts, retry = (bytearray(), bytearray()), False
         for number, sent in enumerate(messages):
             answer, codec, again = await self._store(sent, number, charset)
@@ -120,18 +122,26 @@ class Receiver:
             ]
             patient = submissions[0].patient if len(submissions) == 1 else None
 
-            def job(connection: Connection) -> str:
-                stored = [store(connection, each, self.graders) for each in submissions]
-                return _accepted(message.header, submissions, stored, remarks)
+            def job(transaction: Transaction) -> str:
+                stored = [store(transaction, each, self.graders) for each in submissions]
+                return _accepted(self.runtime, message.header, submissions, stored, remarks)
 
             return await self.write(job, patient, number), codec, False
         except Unavailable as error:
-            return refused(header, RequestError(f"{error}; send it again")), codec, True
+            return (
+                refused(self.runtime, header, RequestError(f"{error}; send it again")),
+                codec,
+                True,
+            )
         except RequestError as error:
-            return refused(header, error, sent.remarks), codec, False
+            return refused(self.runtime, header, error, sent.remarks), codec, False
         except Exception as error:  # The sender must have an answer: it would send it for ever.
             _log.error("unforeseen error", error=type(error).__name__, places=places(error))
-            return refused(header, RequestError("unforeseen error; it is logged")), codec, False
+            return (
+                refused(self.runtime, header, RequestError("unforeseen error; it is logged")),
+                codec,
+                False,
+            )
 
     def _read(self, message: Message, names: Names, remarks: list[Remark]) -> list[PatientResults]:
         """Return the results of a message by patient.
@@ -145,7 +155,11 @@ class Receiver:
 
 
 def _accepted(
-    header: Segment, sent: Sequence[Submission], stored: Sequence[Stored], remarks: Sequence[Remark]
+    runtime: Runtime,
+    header: Segment,
+    sent: Sequence[Submission],
+    stored: Sequence[Stored],
+    remarks: Sequence[Remark],
 ) -> str:
     """Return the answer to a message that is stored; it names what is undecided or doubtful."""
     grades = [grade for each in stored for grade in each.grades]
@@ -163,4 +177,4 @@ def _accepted(
             told += [Remark(loc, reason, f"undecided: {reason}", "I") for reason in reasons]
             flags = {flag for row in rows for flag in row.flags}
             told += [Remark(loc, f, f"stored, but see: {f}") for f in _TOLD if f in flags]
-    return accepted(header, text, told)
+    return accepted(runtime, header, text, told)

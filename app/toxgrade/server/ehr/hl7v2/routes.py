@@ -6,7 +6,6 @@ from functools import partial
 
 import msgspec
 from fastapi import APIRouter
-from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,6 +17,7 @@ from toxgrade.server.http.body import BodyProblem, limited_body
 from toxgrade.server.http.long_bodies import is_long
 from toxgrade.server.http.problems import Problem
 from toxgrade.server.http.service import REPLAYED, TheService
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.studies import rules_of
 
 router = APIRouter(tags=["EHR"])
@@ -72,12 +72,12 @@ async def post_hl7v2(request: Request, service: TheService, study: str = "defaul
         body = await limited_body(request, settings.max_body_bytes)
     except BodyProblem as problem:
         begun = problem.begun or await _begun(request)
-        refusal = refused_unread(begun[:_HEADER_BYTES], problem.detail)
+        refusal = refused_unread(service.runtime, begun[:_HEADER_BYTES], problem.detail)
         return _answer(Received((refusal,)), problem.status_code)
     site = Site(settings.hl7v2_authority, settings.hl7v2_codes, settings.hl7v2_charset)
     replayed: list[bool] = []
 
-    async def write(job: Callable[[Connection], str], patient: str | None, number: int) -> str:
+    async def write(job: Callable[[Transaction], str], patient: str | None, number: int) -> str:
         answer = await service.store(
             job, 200, study=study, patient=patient, content=body, part=number,
             is_panel=True,
@@ -92,7 +92,9 @@ async def post_hl7v2(request: Request, service: TheService, study: str = "defaul
             known.append(await service.read(lambda c: rules_of(c, study), study=study))
         return known[0]
 
-    receiver = Receiver(study, service.graders, write, rules, site, settings.max_results)
+    receiver = Receiver(
+        study, service.graders, write, rules, site, settings.max_results, service.runtime
+    )
     receive = partial(receiver.receive, body, charset)
     received = await (service.beside_the_loop(receive) if is_long(body) else receive())
     answer = _answer(received, 503 if received.retry else 200)

@@ -1,7 +1,5 @@
 """How we show a FHIR server who we are: a fixed token or password, or SMART Backend Services."""
 
-import time
-import uuid
 from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +13,7 @@ from joserfc.jwk import Key, import_key
 from toxgrade.errors import RequestError, SourceError
 from toxgrade.server.ehr.pull.http_client import Calls, read_object
 from toxgrade.server.ehr.pull.smart import TokenEndpoint, missing_kinds
+from toxgrade.server.runtime import Runtime
 
 _ALGORITHMS = {"RSA": "RS384", "EC": "ES384"}
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -114,7 +113,10 @@ def read_key(path: Path) -> Key:
 class BackendToken:
     """A client's access token, fetched when it is needed and again before it expires."""
 
-    def __init__(self, client_id: str, key: Key, endpoint: TokenEndpoint, calls: Calls) -> None:
+    def __init__(
+        self, client_id: str, key: Key, endpoint: TokenEndpoint, calls: Calls, runtime: Runtime
+    ) -> None:
+        self._runtime = runtime
         self._client_id, self._key, self._endpoint, self._calls = client_id, key, endpoint, calls
         self._token, self._expires = "", 0.0
 
@@ -124,7 +126,7 @@ class BackendToken:
         Raises:
             SourceError: the server gives none, or one that does not allow what a pull reads.
         """
-        if time.monotonic() > self._expires - _RENEW_SECONDS:
+        if self._runtime.monotonic() > self._expires - _RENEW_SECONDS:
             self._fetch()
         return f"Bearer {self._token}"
 
@@ -143,7 +145,7 @@ class BackendToken:
         if missing := missing_kinds(document.get("scope")):
             text = f"the token endpoint grants no reading of {' and '.join(missing)}"
             raise SourceError(f"{text}: {self._endpoint.asks}")
-        self._token, self._expires = token, time.monotonic() + float(seconds)
+        self._token, self._expires = token, self._runtime.monotonic() + float(seconds)
 
     def _refusal(self, status: int, body: bytes) -> str:
         """Return why there is no token, by the code of the error alone: texts may hold anything."""
@@ -159,11 +161,11 @@ class BackendToken:
 
     def _request(self) -> httpx.Request:
         """Return a request that is signed anew, because an assertion is accepted only once."""
-        now, url = int(time.time()), self._endpoint.url
+        now, url = int(self._runtime.now().timestamp()), self._endpoint.url
         header = {"alg": _ALGORITHMS[self._key.key_type], "kid": self._key.kid}
         claims = {
             "iss": self._client_id, "sub": self._client_id, "aud": url,
-            "exp": now + _ASSERTED_SECONDS, "iat": now, "jti": uuid.uuid4().hex,
+            "exp": now + _ASSERTED_SECONDS, "iat": now, "jti": self._runtime.uuid().hex,
         }  # fmt: skip
         assertion = jwt.encode(header, claims, self._key, algorithms=list(_ALGORITHMS.values()))
         form = {

@@ -1,16 +1,15 @@
 """HTTP calls to another system, with retries and limits, and the JSON objects it answers with."""
 
-import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 import httpx
 
 from toxgrade.errors import SourceError
 from toxgrade.server.http.body import BodyProblem, read_json
+from toxgrade.server.runtime import Runtime
 
 _RETRY_STATUSES = (429, 502, 503, 504)
 """Statuses after which the same call may succeed."""
@@ -45,8 +44,8 @@ class HttpAnswer:
 class Calls:
     """An HTTP client that repeats calls and does not follow redirects."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(self, limits: Limits, runtime: Runtime) -> None:
+        self._limits, self._runtime = limits, runtime
         # Answers are not compressed, so that their limit of bytes limits memory, too.
         self._client = httpx.Client(
             timeout=httpx.Timeout(limits.silence_seconds, connect=10),
@@ -67,7 +66,7 @@ class Calls:
         """
         cause = ""
         for attempt in range(self._limits.attempts):
-            wait = self._limits.first_wait * 2**attempt * random.uniform(0.5, 1.5)
+            wait = self._limits.first_wait * 2**attempt * self._runtime.random.uniform(0.5, 1.5)
             try:
                 answer, retry_after = self._attempt(build())
             except httpx.TransportError as error:
@@ -79,22 +78,28 @@ class Calls:
                 if answer.status not in _RETRY_STATUSES:
                     return answer
                 cause = f"status {answer.status}"
-                wait = wait if retry_after is None else retry_after + random.uniform(0, 0.1)
+                wait = (
+                    wait
+                    if retry_after is None
+                    else retry_after + self._runtime.random.uniform(0, 0.1)
+                )
             if wait > self._limits.longest_wait:
                 raise SourceError(f"the server asks to come again in {wait:.0f} s")
             if attempt + 1 < self._limits.attempts:
-                time.sleep(wait)
+                self._runtime.sleep(wait)
         raise SourceError(f"no answer after {self._limits.attempts} attempts ({cause})")
 
     def _attempt(self, request: httpx.Request) -> tuple[HttpAnswer, float | None]:
         """Return an answer, and the seconds to wait before the next attempt, if it says so."""
-        deadline = time.monotonic() + self._limits.answer_seconds
+        deadline = self._runtime.monotonic() + self._limits.answer_seconds
         answer = self._client.send(request, stream=True)
         try:
             date = _parse_date(answer.headers.get("date", ""))
             if answer.status_code in _RETRY_STATUSES:
                 retry_after = answer.headers.get("retry-after")
-                return HttpAnswer(answer.status_code, b"", date), _seconds(retry_after, date)
+                return HttpAnswer(answer.status_code, b"", date), _seconds(
+                    retry_after, date or self._runtime.now()
+                )
             return HttpAnswer(answer.status_code, self._body(answer, deadline), date), None
         finally:
             answer.close()
@@ -108,7 +113,7 @@ class Calls:
             body += piece
             if len(body) > most:
                 raise SourceError(f"an answer is longer than {most} bytes")
-            if time.monotonic() > deadline:
+            if self._runtime.monotonic() > deadline:
                 raise httpx.ReadTimeout("the answer as a whole")
         return bytes(body)
 
@@ -128,15 +133,15 @@ def read_object(body: bytes) -> dict[str, object]:
     return found
 
 
-def _seconds(retry_after: str | None, now: datetime | None) -> float | None:
-    """Return the seconds to wait, told as a number or as a date of the server's clock ``now``.
+def _seconds(retry_after: str | None, now: datetime) -> float | None:
+    """Return the seconds to wait, told as a number or as a date of a clock that shows ``now``.
 
     None: it does not say (RFC 9110, 10.2.3).
     """
     if retry_after is None or retry_after.isdecimal():
         return None if retry_after is None else float(retry_after)
     at = _parse_date(retry_after)
-    return max(0.0, (at - (now or datetime.now(UTC))).total_seconds()) if at else None
+    return max(0.0, (at - now).total_seconds()) if at else None
 
 
 def _parse_date(header: str) -> datetime | None:

@@ -5,7 +5,7 @@ from dataclasses import astuple, dataclass, field
 from datetime import date, time
 from functools import partial
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from toxgrade.errors import RequestError, SourceError
 from toxgrade.fhir.results import Accepted
@@ -19,6 +19,7 @@ from toxgrade.server.records.audit_log import AuditAction
 from toxgrade.server.records.change import Submission
 from toxgrade.server.records.current_state import current_courses
 from toxgrade.server.records.db.engine import read_only
+from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.patient_record import PatientRecord, put_patient
 from toxgrade.server.records.patients import lock_patient
 from toxgrade.server.records.pull_marks import PullMark, find_pull_mark, save_pull_mark
@@ -183,7 +184,12 @@ def _reason(error: Exception) -> str:
 
 
 def _keep(
-    connection: Connection, study: str, patient: str, source: str, pulled: Pulled, graders: Graders
+    transaction: Transaction,
+    study: str,
+    patient: str,
+    source: str,
+    pulled: Pulled,
+    graders: Graders,
 ) -> Kept:
     """Store what was pulled under the study's pseudonym, and up to when that is from this source.
 
@@ -191,19 +197,21 @@ def _keep(
         RequestError: a name or a result cannot be accepted, or the patient was erased.
     """
     if pulled.courses:
-        patient_id = lock_patient(connection, lock_study(connection, study), patient).id
-        recorded = {_dates(course): course for course in current_courses(connection, patient_id)}
+        patient_id = lock_patient(transaction, lock_study(transaction, study), patient).id
+        recorded = {
+            _dates(course): course for course in current_courses(transaction.read(), patient_id)
+        }
         # A recorded course keeps its dose, because Procedures have none.
         courses = tuple(recorded.get(_dates(course), course) for course in pulled.courses)
-        put_patient(connection, study, patient, PatientRecord(courses, None), graders)
+        put_patient(transaction, study, patient, PatientRecord(courses, None), graders)
     submission = Submission(
         study, patient, pulled.results, None, is_message=True, passes_over_after_death=True
     )
-    stored = store(connection, submission, graders)
+    stored = store(transaction, submission, graders)
     late = len(stored.after_death)
     if pulled.mark and not late:  # Else all is read again: the day of death may be wrong.
-        found = find_study(connection, study)
-        save_pull_mark(connection, found, patient, source, pulled.mark)
+        found = lock_study(transaction, study)
+        save_pull_mark(transaction, found, patient, source, pulled.mark)
     undecided = sum(grade.grade is None for grade in stored.grades)
     return Kept(len(pulled.results) - late, len(stored.grades), undecided, pulled.undated, late)
 

@@ -1,1 +1,1 @@
-"""The database layer: tables, engine, the unit of work of a transaction, bulk inserts."""
+"""The database layer: tables, engine, transactions, bulk inserts."""

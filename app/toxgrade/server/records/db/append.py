@@ -37,7 +37,7 @@ from toxgrade.server.records.db.tables import (
     study_rules,
     treatments,
 )
-from toxgrade.server.records.db.unit_of_work import Written, unit_of_work
+from toxgrade.server.records.db.transaction import Transaction
 
 RECORDS: tuple[Table, ...] = (
     demographics, events, follow_ups, grades, liver_reviews, results, study_ranges, study_rules,
@@ -59,18 +59,17 @@ _STUDY_TABLES = (study_ranges, study_rules)
 _encode = msgspec.json.Encoder().encode
 
 
-def append(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> list[int]:
+def append(transaction: Transaction, table: Table, rows: Sequence[dict[str, Any]]) -> list[int]:
     """Append rows that have the same columns, note them for the audit, and return their ids.
 
     Each row is given its ``id``. The rows are written before the transaction commits at the latest.
     """
     if not rows:
         return []
-    unit = unit_of_work(connection)
     if table in _STUDY_TABLES:
-        unit.cache.clear()
-    digests = unit.written.digests.setdefault(table.name, {})
-    ids = unit.take_ids(connection, table, len(rows))
+        transaction.cache.clear()
+    digests = transaction.written.digests.setdefault(table.name, {})
+    ids = transaction.take_ids(table, len(rows))
     for row_id, row in zip(ids, rows, strict=True):
         row["id"] = row_id
     columns, values, as_json = _row_format(tuple(rows[0]))
@@ -78,36 +77,25 @@ def append(connection: Connection, table: Table, rows: Sequence[dict[str, Any]])
     tuples = list(map(values, rows))
     texts = map(_encode, starmap(as_json, tuples))
     digests.update(zip(ids, [sha256(text).digest() for text in texts], strict=True))
-    unit.add(table, columns, tuples)
+    transaction.add(table, columns, tuples)
     if "patient_id" in columns:
         for patient_id in set(map(itemgetter(columns.index("patient_id")), tuples)):
-            unit.cache.pop((patients, patient_id), None)
+            transaction.cache.pop((patients, patient_id), None)
     return ids
 
 
-def cover(connection: Connection, table: Table, rows: Iterable[Mapping[Any, Any]]) -> None:
+def cover(transaction: Transaction, table: Table, rows: Iterable[Mapping[Any, Any]]) -> None:
     """Note rows, ids included, that a statement of its own has inserted, for the audit."""
-    digests = unit_of_work(connection).written.digests.setdefault(table.name, {})
+    digests = transaction.written.digests.setdefault(table.name, {})
     digests.update((row["id"], digest(dict(row))) for row in rows)
 
 
-def append_now(connection: Connection, table: Table, row: Mapping[str, Any]) -> int:
+def append_now(transaction: Transaction, table: Table, row: Mapping[str, Any]) -> int:
     """Append one row at once, for statements that refer to it; return its id."""
-    added = connection.execute(insert(table).values(row).returning(table)).mappings().one()
-    cover(connection, table, [added])
-    return int(added["id"])
-
-
-def add_audit_note(connection: Connection, **facts: Any) -> None:
-    """Add facts such as a reason to the audit entry of this work; never a clinical value."""
-    unit_of_work(connection).written.notes.update(facts)
-
-
-def pop_written(connection: Connection) -> Written:
-    """Return what this transaction has written since the last call of this function."""
-    unit = unit_of_work(connection)
-    written, unit.written = unit.written, Written()
-    return written
+    added = insert(table).values(row).returning(table)
+    stored = transaction.connection.execute(added).mappings().one()
+    cover(transaction, table, [stored])
+    return int(stored["id"])
 
 
 def digest(row: Mapping[str, Any]) -> bytes:

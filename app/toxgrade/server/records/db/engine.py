@@ -14,7 +14,6 @@ from sqlalchemy.engine import URL, make_url
 from toxgrade.errors import Unavailable
 from toxgrade.server.records.db.failures import READ_ONLY_STATE
 from toxgrade.server.records.db.sqlite_file import SqliteFile
-from toxgrade.server.records.db.unit_of_work import register_writes
 
 _BUSY_SECONDS = 10  # seconds that a SQLite connection waits for another process
 _OLDEST_SQLITE = (3, 35, 0)  # the first with RETURNING; Python may be linked to an older one
@@ -38,9 +37,7 @@ def build_engine(url: str, *, new: bool = False) -> Engine:
     """
     parsed = make_url(url)
     is_sqlite = parsed.get_backend_name() == "sqlite"
-    engine = _sqlite(parsed, new=new) if is_sqlite else _postgresql(parsed)
-    register_writes(engine)
-    return engine
+    return _sqlite(parsed, new=new) if is_sqlite else _postgresql(parsed)
 
 
 def _sqlite(url: URL, *, new: bool) -> Engine:
@@ -156,17 +153,6 @@ def empty_write_ahead_log(engine: Engine) -> None:
 def read_only(engine: Engine) -> Engine:
     """Return the engine for read-only transactions, which on SQLite never wait for a writer."""
     return engine.execution_options(reads_only=True)
-
-
-@contextmanager
-def transaction(url: str, *, reads_only: bool = False, new: bool = False) -> Iterator[Connection]:
-    """Open one transaction with an engine of its own, and commit it at the end."""
-    engine = build_engine(url, new=new)
-    try:
-        with (read_only(engine) if reads_only else engine).begin() as connection:
-            yield connection
-    finally:
-        engine.dispose()
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import sqlite3
 import threading
-import time
 from contextlib import closing
 from math import inf
 from typing import Any
@@ -11,6 +10,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 
 from toxgrade.server.records.db.failures import DAMAGED, reason_of
+from toxgrade.server.runtime import Runtime
 
 _EVERY_SECONDS = 24 * 3600.0
 _AGAIN_SECONDS = 60.0  # while the database is damaged
@@ -22,8 +22,8 @@ class Integrity:
     by reading a SQLite database whole, after the start and once a day, in a thread of its own.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, runtime: Runtime) -> None:
+        self._engine, self._runtime = engine, runtime
         self._damaged_until = 0.0
         self._closed, self._look = False, threading.Condition()
         self._reading: threading.Thread | None = None
@@ -35,7 +35,7 @@ class Integrity:
     @property
     def is_damaged(self) -> bool:
         """Whether damage was met in the last minute, or the last reading found any."""
-        return time.monotonic() < self._damaged_until
+        return self._runtime.monotonic() < self._damaged_until
 
     def close(self) -> None:
         """Stop reading."""
@@ -48,7 +48,8 @@ class Integrity:
     def _note(self, context: ExceptionContext) -> None:
         if reason_of(context.original_exception) == DAMAGED:
             with self._look:
-                self._damaged_until = max(self._damaged_until, time.monotonic() + _AGAIN_SECONDS)
+                again = self._runtime.monotonic() + _AGAIN_SECONDS
+                self._damaged_until = max(self._damaged_until, again)
                 self._look.notify()
 
     def _read(self) -> None:
