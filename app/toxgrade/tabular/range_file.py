@@ -1,6 +1,6 @@
 """A study's own reference ranges in a file, as ``toxgrade ranges load`` takes it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -60,8 +60,8 @@ def read_ranges(path: Path, grader: TermGrader, folder: Path) -> tuple[Table, Ra
     rows, numbers = list[StudyRange](), list[int]()
     for piece in table.chunks(table.columns):
         for row in as_written(piece, table.kind).iter_rows(named=True):
-            rows.append(_read(row, table))
             numbers.append(row[ROW] + 1)
+            rows.append(_read({name: row[name] for name in table.columns}, numbers[-1], table.name))
             if len(rows) > MOST_ROWS:
                 raise FileError(f"{table.name}: expected at most {MOST_ROWS:,} rows")
     try:
@@ -72,15 +72,14 @@ def read_ranges(path: Path, grader: TermGrader, folder: Path) -> tuple[Table, Ra
         raise FileError(f"{table.name}, {where}: {error.faults[0].message}") from None
 
 
-def _read(row: dict[str, Any], table: Table) -> StudyRange:
+def _read(row: Mapping[str, str | None], number: int, file: str) -> StudyRange:
     found = dict.fromkeys(_COLUMNS)
-    for name in table.columns:
-        if text := (row[name] or "").strip():
+    for name, cell in row.items():
+        if text := (cell or "").strip():
             try:
                 found[name] = _COLUMNS[name](text)
             except ParseError as error:
-                text = f"row {row[ROW] + 1}, {name}: {error.message}"
-                raise FileError(f"{table.name}, {text}") from None
+                raise FileError(f"{file}, row {number}, {name}: {error.message}") from None
     if missing := [name for name in ("analyte", "unit") if found[name] is None]:
-        raise FileError(f"{table.name}, row {row[ROW] + 1}: no {missing[0]}")
+        raise FileError(f"{file}, row {number}: no {missing[0]}")
     return StudyRange(**found)  # type: ignore[arg-type]
