@@ -178,8 +178,7 @@ def check_cohort(connection: Connection, graders: Graders) -> list[Outcome]:
     """Check the study ``demo`` of a scratch database against its expected table and grades."""
     study = find_study(connection, STUDY)
     table = study_table(connection, study, graders, Scope())
-    wanted = expected()
-    patients = wanted["per_patient"]
+    patients = (wanted := expected())["per_patient"]
     grades = {name: _worst(patient_toxicity(connection, STUDY, name).summary) for name in patients}
     return [check_cohort_table(table, wanted), check_patients(grades, patients)]
 
@@ -190,7 +189,7 @@ def check_cohort_table(table: TableReport, wanted: Expected) -> Outcome:
         f"{row.label + _SUFFIXES[row.kind] * _has_two_rows(row, table)}, grade {grade}": (
             row.counts[grade],
             str(row.percent[grade]),
-        )  # fmt: skip
+        )
         for row in table.rows
         for grade in "1234"
     }
