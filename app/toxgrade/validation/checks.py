@@ -176,9 +176,9 @@ def expected() -> Expected:
 
 def check_cohort(connection: Connection, graders: Graders) -> list[Outcome]:
     """Check the study ``demo`` of a scratch database against its expected table and grades."""
-    table = study_table(connection, find_study(connection, STUDY), graders, Scope())
-    wanted = expected()
-    patients = wanted["per_patient"]
+    study = find_study(connection, STUDY)
+    table = study_table(connection, study, graders, Scope())
+    patients = (wanted := expected())["per_patient"]
     grades = {name: _worst(patient_toxicity(connection, STUDY, name).summary) for name in patients}
     return [check_cohort_table(table, wanted), check_patients(grades, patients)]
 
