@@ -73,6 +73,8 @@ def test_what_only_a_clinician_can_grade_is_flagged_and_never_widens_the_interva
         (lab("ALT", "50", "  ", uln="40"), (None, None, "missing-unit")),
         (lab("ALT", "50", "mg/dL", uln="40"), (None, None, "unknown-unit")),
         (lab("WBC", "7200", "10*9/L", lln="4"), (None, None, "implausible-value")),
+        # no value is below 0, and none says that it is below a limit that was not sent
+        (lab("WBC", "<0", "10*9/L"), (None, None, "implausible-value")),
         (lab("bilirubin", "15", "umol/L", uln="1.2"), (0, 4, "implausible-limit")),
         (lab("lead", "50", "ug/L", uln="40"), (None, None, "unknown-analyte")),
         (lab("1968-7", "5", "mg/dL", uln="1"), (None, None, "unknown-analyte")),

@@ -199,7 +199,9 @@ def _limits(
 
 
 def _within(reported: Reported, unit: Unit, band: Band) -> bool:
-    """Return whether the printed number (5 in ``<5``) is plausible."""
+    """Return whether the printed number (5 in ``<5``) is plausible. ``<0`` is not: nothing is."""
+    if reported.comparator == "<" and not reported.number:
+        return False
     canonical = reported.number * unit.factor.numerator
     denominator = unit.factor.denominator
     return band.low * denominator <= canonical <= band.high * denominator

@@ -148,6 +148,8 @@ def _statuses(rows: pl.DataFrame) -> pl.Series:
 def _checks(implausible: Implausible) -> list[pl.Expr]:
     """Return expressions for ``reason`` (why a row has no grade), ``valid`` and ``one_by_one``."""
     implausible_value = ~pl.col("value").is_between("value_low", "value_high").fill_null(True)
+    below_zero = (pl.col("value") == 0) & (pl.col("comparator") == _LESS)
+    implausible_value |= below_zero.fill_null(False)
     odd_limit, refused = pl.col("implausible_limit"), pl.col("refused")
     other_specimen = pl.col("specimen") == _OTHER
 
