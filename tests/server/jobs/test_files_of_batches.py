@@ -1,5 +1,6 @@
 """A batch reads a file as `toxgrade grade` does; one that cannot be used ends it with a reason."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -103,3 +104,19 @@ def test_a_mapping_adds_to_a_layout_that_is_known(service: Stored) -> None:
     assert batch["state"] == "done", batch["detail"]
     (graded,) = service.grades("default", "P1")
     assert (graded["grade"], graded["phase"]) == (2, "acute")
+
+
+def test_an_upload_is_on_the_disk_before_it_is_accepted(
+    service: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a loss of power leaves a batch in the queue whose file is empty."""
+    content, synced, sync = f"{HEADER}\nA,2011-04-01,ALT,130,U/L,,40,,\n".encode(), [], os.fsync
+
+    def noted(file: int) -> None:
+        sync(file)
+        synced.append(os.fstat(file).st_size)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    answer = service.client.post(_BATCHES, params={"filename": "a.csv"}, content=content)
+    assert answer.status_code == 202
+    assert len(content) in synced

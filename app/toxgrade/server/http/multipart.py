@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
@@ -136,12 +137,14 @@ async def _mapping(file: UploadFile | None) -> Document | None:
 
 
 async def _write(blocks: AsyncGenerator[bytes, None], path: Path) -> str:
-    """Write a file; return its SHA-256."""
+    """Write a file, so that it outlasts a loss of power once it is accepted; return its SHA-256."""
     digest = hashlib.sha256()
     with path.open("xb") as file:
         async for block in blocks:
             await run_in_threadpool(file.write, block)
             digest.update(block)
+        await run_in_threadpool(file.flush)
+        await run_in_threadpool(os.fsync, file.fileno())
     if not path.stat().st_size:
         raise RequestError("the body is empty", [FieldFault(("body",), "empty", "expected a file")])
     return digest.hexdigest()
