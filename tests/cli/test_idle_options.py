@@ -29,6 +29,7 @@ _NEVER = {
     "--window": "patients without dates are told", "--interpretation": "refused if of none",
     "--format": "of every file", "--null": "of every file", "--dates": "of every file",
     "--decimal": "of every file", "--help": "prints",
+    "--ranges": "which rows have no range of their own is of the data",
 }  # fmt: skip
 """Options that always change something, or say so themselves."""
 

@@ -118,7 +118,7 @@ def test_a_worker_outlives_a_folder_that_goes_while_it_looks(
     """Several sweep at once; one found nothing where another had been faster, and ended."""
     worker, stop, steps = service.worker(), threading.Event(), list[bool]()
 
-    def gone() -> list[str]:
+    def gone(*_: object) -> list[str]:
         raise FileNotFoundError
 
     def step() -> bool:

@@ -59,7 +59,10 @@ def _described(fields: Iterable[Field]) -> dict[str, Any]:
     return {
         name: Annotated[
             _JSON.get(name, hint if about.null else kind),
-            Described(description=_sentence(about), examples=[_EXAMPLE[name]]),
+            Described(
+                description=_sentence(about),
+                examples=[_EXAMPLE[name]] if name in _EXAMPLE else None,
+            ),
         ]
         for name, kind, hint, about in fields
         if about.shown

@@ -10,11 +10,10 @@ from starlette.concurrency import run_in_threadpool
 from toxgrade.errors import RequestError, Unavailable
 from toxgrade.grading.flags import STORED_FLAGS, Flag
 from toxgrade.grading.rules import Graders, Rules
-from toxgrade.grading.units import Names
 from toxgrade.server.ehr.hl7v2.acknowledge import Remark, accepted, refused
 from toxgrade.server.ehr.hl7v2.message import Message, Segment
 from toxgrade.server.ehr.hl7v2.observation import PASSED_OVER
-from toxgrade.server.ehr.hl7v2.report import PatientResults, Site, read_oru
+from toxgrade.server.ehr.hl7v2.report import Site, read_oru
 from toxgrade.server.ehr.hl7v2.stream import Sent, parse, read_header, split
 from toxgrade.server.process import places
 from toxgrade.server.records.change import Submission
@@ -101,14 +100,14 @@ class Receiver:
         remarks = [*sent.remarks]
         is_long = sum(map(len, sent.lines)) > _MAX_LOOP_CHARACTERS
         try:
-            given = (sent, charset, self.site.charset)
-            message = await run_in_threadpool(parse, *given) if is_long else parse(*given)
+            given = (sent, charset)
+            message = (
+                await run_in_threadpool(self._parse, *given) if is_long else self._parse(*given)
+            )
             header, codec = message.header, message.codec
             names = self.graders.for_rules(await self.rules()).names
-            reading = (message, names, remarks)
-            read = (
-                await run_in_threadpool(self._read, *reading) if is_long else self._read(*reading)
-            )
+            reading = (message, names, self.site, remarks)
+            read = await run_in_threadpool(read_oru, *reading) if is_long else read_oru(*reading)
             submissions = [
                 Submission(
                     self.study,
@@ -143,15 +142,16 @@ class Receiver:
                 False,
             )
 
-    def _read(self, message: Message, names: Names, remarks: list[Remark]) -> list[PatientResults]:
-        """Return the results of a message by patient.
+    def _parse(self, sent: Sent, charset: str | None) -> Message:
+        """Return the message that was sent.
 
         Raises:
-            RequestError: the message cannot be accepted, or has too many results.
+            RequestError: it cannot be read, or has too many results. These are counted first: the
+                segments of 8 MB keep other threads waiting for 89 ms when they are collected.
         """
-        if sum(segment.name == "OBX" for segment in message.segments) > self.max_results:
+        if sum(line.startswith("OBX") for line in sent.lines) > self.max_results:
             raise RequestError(f"more than {self.max_results} results: send a batch")
-        return read_oru(message, names, self.site, remarks)
+        return parse(sent, charset, self.site.charset)
 
 
 def _accepted(
