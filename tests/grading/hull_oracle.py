@@ -129,7 +129,8 @@ def _known(analyte: str, sent: Sent) -> _Known:
 def _usable(analyte: str, sent: Sent) -> _Known | None:
     """Return what a baseline says; None, or no limits, where a number is refused as implausible."""
     known, bands = _known(analyte, sent), CRITERIA.analytes[analyte]
-    if known[:2] == ("<", 0) or not _within(known.number, bands.value_band(bands.unit(sent.unit))):
+    below_zero = known.comparator == "<" and known.number == 0
+    if below_zero or not _within(known.number, bands.value_band(bands.unit(sent.unit))):
         return None
     if _within(known.lln, bands.plausible_lln) and _within(known.uln, bands.plausible_uln):
         return known
