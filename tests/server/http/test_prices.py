@@ -206,4 +206,5 @@ def test_charts_of_one_key_do_not_stop_the_reads_of_another(
     assert 200 in statuses
     assert set(statuses) <= {200, 429}
     print(f"quiet {quiet * 1e3:.1f} ms, busy {busy * 1e3:.1f} ms, {statuses.count(200)} charts")
-    assert busy < 10 * max(quiet, 0.005)
+    # On a machine that also runs other tests a read took 64 ms; held up, it took 6,500.
+    assert busy < 100 * max(quiet, 0.005)
