@@ -33,7 +33,7 @@ from toxgrade.server.records.schema import upgrade
 
 CLIENTS, IDLE_HTTP, IDLE_MLLP = 16, 300, 100
 MOST_SECONDS = 2.0
-MOST_MEBIBYTES = {"service": 600, "mllp": 500, "worker": 1200, "parser": 2300}
+MOST_MEBIBYTES = {"service": 500, "mllp": 500, "worker": 1000, "parser": 2300}
 """The documented bound of each kind of process's resident memory."""
 
 _PAUSE = 0.2  # seconds between a client's requests: a ward is no load generator

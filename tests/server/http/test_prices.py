@@ -199,12 +199,16 @@ def test_charts_of_one_key_do_not_stop_the_reads_of_another(
         assert client.post(stored, json=panel()).status_code == 201
         read = "/v1/studies/default/patients/P1/grades"
         _median(client, read, 0.5)
-        quiet = _median(client, read, 1)
-        with _asking(server.url, path, drawer, 45) as statuses:
-            time.sleep(1)
-            busy = _median(client, read, 3)
-    assert 200 in statuses
-    assert set(statuses) <= {200, 429}
-    print(f"quiet {quiet * 1e3:.1f} ms, busy {busy * 1e3:.1f} ms, {statuses.count(200)} charts")
-    # On a machine that also runs other tests a read took 64 ms; held up, it took 6,500.
-    assert busy < 100 * max(quiet, 0.005)
+        # Other tests may take the machine for once; what holds up reads does so each time.
+        for _ in range(3):
+            quiet = _median(client, read, 1)
+            with _asking(server.url, path, drawer, 45) as statuses:
+                time.sleep(1)
+                busy = _median(client, read, 3)
+            assert 200 in statuses
+            assert set(statuses) <= {200, 429}
+            charts = statuses.count(200)
+            print(f"quiet {quiet * 1e3:.1f} ms, busy {busy * 1e3:.1f} ms, {charts} charts")
+            if is_quick := busy < 10 * max(quiet, 0.005):
+                break
+    assert is_quick
