@@ -134,7 +134,9 @@ def test_a_report_as_of_a_time_shows_what_was_stored_then(api: httpx.Client) -> 
         assert [g["grade"] for g in grades] == [3]
     assert [g["grade"] for g in then(first, f"{_P1}/grades").json()["grades"]] == [1]
     assert [g["grade"] for g in then(_now(), f"{_P1}/grades").json()["grades"]] == [3]
-    assert then(before, f"{_P1}/grades").status_code == 404
+    for moment in (before, "0999-12-31T00:00:00Z", "0001-01-01T00:00:00Z"):
+        assert then(moment, f"{_P1}/grades").status_code == 404
+    assert then("9999-12-31T00:00:00Z", f"{_P1}/grades").status_code == 200
     assert then(first, f"{_P1}/toxicity").json()["summary"][0]["worst_acute"] == 1
     assert then(before, f"{_STUDY}/toxicity-table").json()["n_patients"] == 0
     assert then(first, f"{_STUDY}/toxicity-table").json()["n_patients"] == 1
