@@ -4,6 +4,7 @@ Nothing that a caller sent can get into the log. Our own entries have only the k
 libraries' entries have their place in the code, and their text only if it holds no request data.
 """
 
+import ctypes
 import gc
 import logging
 import sys
@@ -115,3 +116,15 @@ def collect_rarely() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+
+
+def return_memory() -> None:
+    """Collect garbage, and return free memory to the system where the C library can (glibc).
+
+    glibc keeps what was freed below the last block in use: after an upload of 100,000 rows of one
+    patient a worker held 485 MiB, of which 200 were free, and the next task began above them.
+    """
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -27,6 +27,7 @@ from toxgrade.server.records.db.tables import grades, patients, results, studies
 from toxgrade.server.records.db.transaction import Transaction, begin
 from toxgrade.server.records.erase import erase_patient, withdraw
 from toxgrade.server.records.patient_record import PatientRecord, put_patient
+from toxgrade.server.records.patient_state import load_states
 from toxgrade.server.records.patients import add_patients, lock_patient
 from toxgrade.server.records.store import store
 from toxgrade.server.records.studies import find_study, save_study
@@ -206,3 +207,26 @@ def test_a_group_takes_as_many_statements_for_many_patients(database_url: str) -
         assert many - few < 10, value
     writer.close()
     engine.dispose()
+
+
+def test_equal_texts_of_stored_rows_are_kept_once(database_url: str) -> None:
+    """A patient may have 100,000 results, each of which repeats some fifteen texts."""
+    sent = tuple(
+        (
+            ("results", n),
+            LabResult(
+                "ALT", read_value(f"{n + 90}"), unit="U/L", uln=Decimal(40),
+                collected=read_collected(f"2011-02-0{n + 1}"),
+            ),
+        )
+        for n in range(3)
+    )  # fmt: skip
+    engine = build_engine(database_url)
+    with begin(engine, MACHINE) as transaction:
+        store(transaction, Submission("default", "P1", sent, None), _GRADERS)
+    with read_only(engine).connect() as connection:
+        patient = connection.scalars(select(patients.c.id)).one()
+        state = load_states(connection, [patient])[patient]
+    engine.dispose()
+    assert len({id(version.result.unit) for version in state.results}) == 1
+    assert len({id(grade.criteria_sha256) for grade in state.grades}) == 1

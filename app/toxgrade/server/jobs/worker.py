@@ -26,7 +26,7 @@ from toxgrade.server.jobs.upload_store import (
     file_sha256,
     leave_out,
 )
-from toxgrade.server.process import origin
+from toxgrade.server.process import origin, return_memory
 from toxgrade.server.records.db.engine import read_only
 from toxgrade.server.records.db.transaction import Transaction, begin
 from toxgrade.server.records.erase import erased_patients
@@ -77,7 +77,9 @@ class Worker:
             except OSError as error:  # Another worker may be sweeping too.
                 _log.warning("the folder of uploads cannot be read now", error=_kind(error))
                 worked = False
-            if not worked:
+            if worked:
+                return_memory()
+            else:
                 self._runtime.wait(stop, _IDLE_SECONDS)
 
     def step(self) -> bool:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Integer, Row, Select, bindparam, select
+from sqlalchemy import ColumnElement, Connection, Integer, Select, bindparam, select
 
 from toxgrade.errors import TooLarge
 from toxgrade.grading.digits import to_plain_text
@@ -58,10 +58,13 @@ def current_results(connection: Connection, patient_id: int) -> list[Version]:
 _in_order: Callable[..., GradeRow] = GradeRow
 
 
-def read_grade(row: Row[Any]) -> GradeRow:
+_FLAGS = [field.name for field in FIELDS].index("flags")
+
+
+def read_grade(row: Sequence[Any]) -> GradeRow:
     """Return a grade that one of these queries has found."""
     grade = _in_order(*row)
-    grade.flags = tuple(row.flags.split())
+    grade.flags = tuple(row[_FLAGS].split())
     return grade
 
 
