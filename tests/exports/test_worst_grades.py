@@ -162,23 +162,11 @@ def test_worst_grades_equal_summaries(
 ) -> None:
     rules = Rules(edition=edition)
     expected = {
-        _told((patient, *astuple(one)))
+        (patient, *astuple(one))
         for patient in ("P1", "P2")
         for one in summarise(map(Graded.of, _entries(rows, patient, courses, rules)))
     }
-    assert set(map(_told, _worst(rows, courses, rules, size))) == expected
-
-
-def _told(row: tuple[object, ...]) -> tuple[object, ...]:
-    """Return a row of worst grades as a summary tells it: where no grade is certainly of a phase,
-    a file may say that none is worse, and a summary says nothing.
-    """
-    *named, acute, acute_most, late, late_most, worse_acute, worse_late = row
-    told = [
-        None if worst is None and worse is False else worse
-        for worst, worse in ((acute, worse_acute), (late, worse_late))
-    ]
-    return (*named, acute, acute_most, late, late_most, *told)
+    assert set(_worst(rows, courses, rules, size)) == expected
 
 
 @settings(max_examples=60, deadline=None)
@@ -246,7 +234,8 @@ def test_worse_than_the_baseline_only_where_it_is_certain(
         ({"2011-02-01": "50", "": "300"}, _COURSE, (1, 3, None, 3, True, None)),
         ({"2011-02-01": "50", "2011-09-01": "300"}, _NO_END, (1, 3, None, 3, True, None)),
         ({"2011-09-01": "300"}, _NO_END, (None, 3, None, 3, None, None)),
-        ({"2011-09-01": "30"}, _NO_END, (None, 0, None, 0, False, False)),
+        # Nothing is certainly of either phase, so neither was judged: it is not "not worse".
+        ({"2011-09-01": "30"}, _NO_END, (None, 0, None, 0, None, None)),
         ({"2011-02-01": "300"}, _NO_START, (None, 3, None, None, None, None)),
         ({"2011-02-01": "300", "": "50"}, _NO_COURSE, (None, 3, None, 3, None, None)),
         ({"2011-02-01": "300", "2011": "lost"}, _COURSE, (3, 3, None, None, True, None)),
@@ -257,6 +246,17 @@ def test_a_result_of_unknown_phase_raises_what_is_possible(
 ) -> None:
     (found,) = _worst(_alt({"2011-01-20": "30", **results}), course, Rules(), 2)
     assert found[3:] == expected
+
+
+@pytest.mark.parametrize("others", [{}, {"2011-01-20": "30"}, {"2011-06-01": "50"}])
+def test_what_cannot_be_of_the_first_course_says_nothing_of_it(others: dict[str, str]) -> None:
+    """The second course began a day after the first: of 2011, after both days, is of the second.
+
+    So it is whatever other rows there are: of none, of one before both, of one of the second.
+    """
+    courses = {"P1": [Course(_START, _END), Course(date(2011, 1, 25), date(2011, 3, 10))]}
+    (found,) = _worst(_alt({"2011": "300", **others}), courses, Rules(), 2)
+    assert found[3:] == (None,) * 6
 
 
 @pytest.mark.parametrize(

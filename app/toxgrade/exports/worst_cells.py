@@ -58,7 +58,7 @@ class Worst:
         if self._days is not None:
             days = pl.concat([*self._days, counted.select("who", "last")])
             self._days = [days.group_by("who").agg(pl.col("last").max())]
-        if (counted["course"] > 1).any():
+        if counted.select((pl.col("course") > 1).any() | _ELSEWHERE.any()).item():
             counted = _of_first_course(counted)
         counted = _with_ambiguous_baselines(counted)
         found = counted.select(
@@ -137,16 +137,19 @@ class Worst:
         return dict(zip(patients.gather(days["who"]), days["last"], strict=True))
 
 
+_UNKNOWN = pl.col("phase") == pl.lit("unknown", dtype=PHASE_TYPE)
+_ELSEWHERE = _UNKNOWN & ~pl.col("may_be_acute") & ~pl.col("may_be_late")
+"""Of unknown phase, and neither acute nor late in the first course."""
+
+
 def _of_first_course(graded: pl.DataFrame) -> pl.DataFrame:
     """Return what is of the first course. A result of a later one that has no phase there counts as
     one before the start: its term is named, as in a summary.
     """
-    unknown = pl.col("phase") == pl.lit("unknown", dtype=PHASE_TYPE)
-    never = unknown & ~pl.col("may_be_acute") & ~pl.col("may_be_late")
     before = pl.lit("pre_treatment", dtype=PHASE_TYPE)
-    first = unknown | (pl.col("course") == 1).fill_null(True)
+    first = _UNKNOWN | (pl.col("course") == 1).fill_null(True)
     return graded.filter(first).with_columns(
-        pl.when(never).then(before).otherwise("phase").alias("phase")
+        pl.when(_ELSEWHERE).then(before).otherwise("phase").alias("phase")
     )
 
 

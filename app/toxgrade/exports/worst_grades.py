@@ -90,4 +90,5 @@ def _shown(phase: str) -> pl.Expr:
 
 
 def _worse(phase: str) -> pl.Expr:
-    return pl.when(pl.col(f"{phase}_most").is_not_null()).then(f"{phase}_worse")
+    """Return whether a grade of a phase is worse; null where no result certainly lies in it."""
+    return pl.when(pl.col(f"{phase}_least").is_not_null()).then(f"{phase}_worse")

@@ -47,7 +47,8 @@ class TermSummary(msgspec.Struct, frozen=True, gc=False):
     ``worst_*``: the highest ``at_least`` of the phase, a valid lower bound; None where nothing was
     graded, or where nothing is decided and that bound is 0. ``worst_*_at_most``: the highest grade
     that is possible, also by results of unknown phase that may belong to it. ``worse_*``: whether a
-    grade of the phase is worse than its own baseline; None: not known.
+    grade of the phase is worse than its own baseline; None: not known, or nothing certainly of the
+    phase was graded.
     """
 
     term: str

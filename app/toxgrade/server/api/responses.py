@@ -102,8 +102,11 @@ class SummaryAnswer:
     worst_acute_at_most: int | None = described("The highest possible one; null: no grades.", 1)
     worst_late: int | None = described("The same after the acute window.", None)
     worst_late_at_most: int | None = described("The same after the acute window.", None)
-    worse_acute: bool | None = described("Worse than the baseline; null: not known.", True)
-    worse_late: bool | None = described("Worse than the baseline; null: not known.", None)
+    worse_acute: bool | None = described(
+        "A grade of the window is worse than its baseline; null: not known, or none is certainly of"
+        " the window.", True,
+    )  # fmt: skip
+    worse_late: bool | None = described("The same after the acute window.", None)
 
 
 @answer
