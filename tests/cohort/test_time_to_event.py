@@ -138,6 +138,22 @@ def test_the_answers_tell_the_curve_and_who_is_in_it() -> None:
     assert (at[6], at[36]) == (0.5, None)  # nobody was followed for three years
 
 
+def test_before_the_first_step_a_curve_has_the_value_it_began_with() -> None:
+    """A patient followed for a year, alive and without the grade: by then no more is unknown."""
+    incidence = incidence_report(STUDY, times("0 on 2020-03-01"), Endpoint(ENZYME), 2)
+    survival = survival_report(STUDY, times_to_death([followed()]))
+    nobody = survival_report(STUDY, times_to_death([]))
+    shown = [
+        [(one.months, one.at_risk, one.estimate, one.low) for one in report.at_months[1:4]]
+        for report in (incidence, survival, nobody)
+    ]
+    assert shown == [
+        [(6, 1, 0.0, None), (12, 0, None, None), (24, 0, None, None)],  # censored on day 360
+        [(6, 1, 1.0, None), (12, 0, None, None), (24, 0, None, None)],
+        [(6, 0, None, None), (12, 0, None, None), (24, 0, None, None)],
+    ]
+
+
 def test_a_lane_shows_each_first_rise_and_the_treatment() -> None:
     patient = followed()
     by_grade = {grade: times(f"{grade} on 2020-0{grade}-09") for grade in (3, 2)}

@@ -107,7 +107,7 @@ def incidence_report(
         attribution=list(endpoint.attributions),
         censor=endpoint.censor,
         definition=_definition(endpoint, grade),
-        **vars(_curve(times, steps)),
+        **vars(_curve(times, steps, 0.0)),
         inexact=times.inexact,
         other_courses=results_of(times.other_courses),
     )
@@ -145,11 +145,12 @@ def survival_report(study: StudyReport, times: TimesToEvent) -> SurvivalReport:
             " half are alive, also where the curve is exactly one half for a time."
         ),
         median_days=median(steps),
-        **vars(_curve(times, steps)),
+        **vars(_curve(times, steps, 1.0)),
     )
 
 
-def _curve(times: TimesToEvent, steps: Sequence[Step]) -> Curve:
+def _curve(times: TimesToEvent, steps: Sequence[Step], at_start: float) -> Curve:
+    """Return a curve of these steps, whose value before the first of them is ``at_start``."""
     outcomes = [one.outcome for one in times.observed.values()]
     return Curve(
         n=len(outcomes),
@@ -157,7 +158,7 @@ def _curve(times: TimesToEvent, steps: Sequence[Step]) -> Curve:
         competing=outcomes.count("competing"),
         censored=outcomes.count("censored"),
         steps=[_rounded(step) for step in steps],
-        at_months=[_at_month(times, steps, month) for month in _MONTHS],
+        at_months=[_at_month(times, steps, at_start, month) for month in _MONTHS],
         undecided=times.undecided,
         after_death=results_of(times.after_death),
         not_evaluable=times.not_evaluable,
@@ -175,9 +176,12 @@ def _limits(step: Step) -> tuple[float, float | None, float | None]:
     return round(step.estimate, 6), low, high
 
 
-def _at_month(times: TimesToEvent, steps: Sequence[Step], month: int) -> AtMonth:
+def _at_month(times: TimesToEvent, steps: Sequence[Step], at_start: float, month: int) -> AtMonth:
     """Return the curve at a number of months; without an estimate where nothing is known of it."""
     days = round(month * _DAYS_PER_MONTH)
     followed = at_risk(times.observed.values(), days)
     step = at(steps, days) if followed or is_settled(steps) else None
-    return AtMonth(month, days, followed, *(_limits(step) if step else (None, None, None)))
+    if step:
+        return AtMonth(month, days, followed, *_limits(step))
+    # Nobody's follow-up has ended yet: all are as they were at the start.
+    return AtMonth(month, days, followed, at_start if followed else None, None, None)

@@ -226,8 +226,12 @@ def test_what_is_known_is_graded_and_stored(
     assert (summary["worst_acute"], summary["worst_acute_at_most"]) == (grade, grade)
 
 
-def test_an_event_decades_from_treatment_is_possible_and_no_more(study: httpx.Client) -> None:
-    """Nausea of 2099 is a slip of the keyboard, as a laboratory's date would be."""
+def test_an_event_decades_from_treatment_has_a_grade_and_no_day(study: httpx.Client) -> None:
+    """Nausea of 2099 is a slip of the keyboard, as a laboratory's date would be.
+
+    It was seen, so the table counts its grade, for which no day is needed; but what is told over
+    time would have it last, or begin, in 2099.
+    """
     store(study, alt("30", "2020-01-03"), radiotherapy=_RT)
     study.put(_P, json={"last_contact": "2020-12-01", "vital_status": "alive"})
     event = {"term": "Nausea", "grade": 3, "onset": "2099-09-01"}
@@ -236,3 +240,5 @@ def test_an_event_decades_from_treatment_is_possible_and_no_more(study: httpx.Cl
     assert (times["events"], times["undecided"]) == (0, ["P1"])
     late = study.get(f"{_STUDY}/late-toxicity").json()
     assert (late["late"], len(late["undecided"])) == ([], 1)
+    table = study.get(f"{_STUDY}/toxicity-table?phase=late").json()
+    assert [row["counts"]["3"] for row in table["rows"] if row["label"] == "Nausea"] == [1]
