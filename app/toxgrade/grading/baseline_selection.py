@@ -3,6 +3,7 @@
 ``columns/baseline_selection.py`` makes the same choice for all patients of an export.
 """
 
+import math
 from collections.abc import Sequence
 from datetime import date, time
 from fractions import Fraction
@@ -83,7 +84,8 @@ def choose(candidates: Sequence[Candidate], names: Names) -> Choice:
        by the texts of analyte, value, unit, LLN, ULN, unit of the limits, any other field that a
        grade depends on, and by what specimen and indicator mean;
     8. then, which changes no grade but only which of them is marked, by the texts of the date, of
-       ``source_id`` and of ``source_scope``.
+       ``source_id`` and of ``source_scope``; by status, specimen, indicator and laboratory as they
+       were sent; by the time of issue and the version.
 
     Those that are equal even so are told apart by nothing that is graded or stored: the first
     given is taken. All that are left after step 3 may be the last one: see ``Choice``.
@@ -140,10 +142,17 @@ def as_written(result: LabResult, names: Names) -> tuple[str, ...]:
     return (*map(_text, _written(result)), specimen, indicator or "")
 
 
-def _texts(one: Candidate, names: Names) -> tuple[tuple[str, ...], str, str, str]:
+def _texts(one: Candidate, names: Names) -> tuple[tuple[str, ...], tuple[str, ...], float, int]:
+    """Return what decides in steps 7 and 8 of ``choose``."""
     result = one.result
-    collected = result.collected.text if result.collected else ""
-    return as_written(result, names), collected, result.source_id or "", result.source_scope or ""
+    sent = (
+        result.collected.text if result.collected else "", result.source_id or "",
+        result.source_scope or "", result.status, result.specimen or "", result.indicator or "",
+        result.lab or "",
+    )  # fmt: skip
+    issued = result.issued.timestamp() if result.issued else -math.inf
+    version = -1 if result.server_version is None else result.server_version
+    return as_written(result, names), sent, issued, version
 
 
 def _text(field: object) -> str:

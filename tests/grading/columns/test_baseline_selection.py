@@ -1,11 +1,13 @@
 """Which of several results is the baseline: by what they say, in whatever order they come."""
 
+from collections.abc import Mapping
 from datetime import date
+from itertools import permutations
 from random import Random
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.grading import strategies
@@ -57,6 +59,14 @@ def _by_column(rows: Rows, course: tuple[date | None, date | None], rules: Rules
         # equal in all that any grade depends on
         (_row("ALT 30 U/L 2012-01-30"), _row("ALT 30 U/L 2012-01-30T08:00")),
         (_row("ALT 30 U/L", source_id="A"), _row("ALT 30 U/L", source_id="B")),
+        # equal but for words of the sender that mean the same for the grade: the first by these
+        (_row("ALT 30 U/L") | {"status": "corrected"}, _row("ALT 30 U/L")),
+        (_row("ALT 30 U/L") | {"specimen": "SERUM"}, _row("ALT 30 U/L") | {"specimen": "serum"}),
+        (_row("ALT 30 U/L") | {"indicator": "N"}, _row("ALT 30 U/L") | {"indicator": "NORMAL"}),
+        (
+            _row("ALT 30 U/L", source_id="A"),
+            _row("ALT 30 U/L", source_id="B") | {"status": "amended"},
+        ),
     ],
 )
 @pytest.mark.parametrize("edition", ["4.03", "5.0"])
@@ -82,6 +92,40 @@ def test_a_later_grade_does_not_depend_on_the_order() -> None:
     for rows in ([*before, later], [*reversed(before), later]):
         found = _by_column(rows, COURSES[0], Rules()).select("at_least", "at_most", "flags")
         assert found.row(-1) == (2, 3, "baseline-ambiguous")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    before=st.lists(
+        st.tuples(
+            st.sampled_from(["1.0", "<1.0", "<=1.0", ">1.0", "1.00", "0.7"]),
+            st.sampled_from([None, "final", "corrected", "amended"]),
+            st.sampled_from(["", "Y"]),
+        ),
+        min_size=3, max_size=3,
+    ),
+    edition=st.sampled_from(list(strategies.CRITERIA.editions)),
+)  # fmt: skip
+@example([("1.0", None, ""), ("1.0", "corrected", ""), ("<1.0", None, "")], "4.03")
+def test_no_order_of_one_day_s_results_changes_an_answer(
+    before: list[tuple[str, str | None, str]], edition: str
+) -> None:
+    rules, later = Rules(edition=edition), _row("creatinine 1.6 mg/dL 2012-03-01", "1.2")
+    rows = [
+        _row(f"creatinine {value} mg/dL", "1.2") | {"status": status, "baseline": declared}
+        for value, status, declared in before
+    ]
+    answers = set()
+    for order in ([*some, later] for some in permutations(rows)):
+        found = _by_column(order, COURSES[0], rules).rows()
+        assert found == one_by_one(order, all_treated(COURSES[0]), rules), "as the plain grader"
+        answers.add(tuple(sorted(repr((_sent(order[row]), *rest)) for row, *rest in found)))
+    assert len(answers) == 1
+
+
+def _sent(row: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return a row by what it says: without a status it is final."""
+    return {**row, "status": row["status"] or "final"}
 
 
 _DAYS = [

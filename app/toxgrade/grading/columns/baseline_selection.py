@@ -22,7 +22,7 @@ Written = Callable[[pl.Series], list[tuple[str, ...]]]
 """A function that returns what ``as_written`` of the plain grader does, of each case."""
 
 _UPWARDS = [UPWARDS.index(sign) for sign in COMPARATORS]
-_TEXTS = ["collected", "source_id", "identity", "b_row"]
+_TEXTS = ["collected", "source_id", "sent", "identity", "b_row"]
 """The columns that decide between candidates that are equal in all that a grade depends on."""
 _ALONE = pl.len().over(KEY) == 1
 
@@ -32,19 +32,22 @@ def no_candidates() -> pl.DataFrame:
 
     ``number``: millionths of the reported unit; 0 where that is unknown, null where they are not
     enough and the number must be parsed from its text. ``case``: its number in ``Cases``; those of
-    one case are written alike. ``identity``: what tells rows apart that differ in no column that is
-    graded (null: their places, ``b_row``, do).
+    one case are written alike. ``sent``: a number for status, specimen, indicator and laboratory as
+    they were sent. ``identity``: what tells rows apart that differ in no column that is graded
+    (null: their places, ``b_row``, do).
     """
     return pl.DataFrame(
         schema={
             KEY: pl.Int64, "carried": pl.Boolean, "declared": pl.Boolean,
             "time": pl.Time, "high": pl.Boolean,
             "day": pl.Date, "worst": pl.Int32, "number": pl.Int64, "case": pl.UInt32,
-            "collected": pl.String, "source_id": pl.String, "identity": pl.Int64, "b_row": pl.Int64,
+            "b_row": pl.Int64,
             "b_at_least": pl.Int8, "b_at_most": pl.Int8, "b_one_by_one": pl.Boolean,
             "baseline": pl.Int64, "baseline_comparator": pl.Int8, "baseline_unit": pl.Int32,
             "baseline_above_uln": pl.Boolean, "baseline_below_lln": pl.Boolean,
             "baseline_above_uln_silent": pl.Boolean, "baseline_below_lln_silent": pl.Boolean,
+            "collected": pl.String, "source_id": pl.String, "sent": pl.UInt32,
+            "identity": pl.Int64,
         }
     )  # fmt: skip
 

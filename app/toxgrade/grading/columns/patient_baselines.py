@@ -11,6 +11,7 @@ from toxgrade.grading.columns.baseline_selection import (
     own_ones,
 )
 from toxgrade.grading.columns.chosen_baselines import ChosenBaselines, no_undated
+from toxgrade.grading.columns.interning import text_index
 from toxgrade.grading.columns.lookup_tables import REASON_CODES
 from toxgrade.grading.columns.normalize import as_strings
 from toxgrade.grading.columns.study_ranges import StudyRanges
@@ -41,6 +42,7 @@ class Baselines:
         self._undated: list[pl.DataFrame] = []
         self._texts: list[pl.DataFrame] = []  # A row of each case that has a candidate.
         self._cases = pl.DataFrame(schema={"case": pl.UInt32})
+        self._sent = text_index()
         self._candidate_count = 0
         self._chosen: ChosenBaselines | None = None
 
@@ -53,36 +55,8 @@ class Baselines:
         ``IDENTITY``; ``case`` is the case of each.
         """
         valid = tests.filter(pl.col("valid") & pl.col("term").is_not_null())
-        usable = pl.col("refused").is_null() | (
-            pl.col("refused") == REASON_CODES[Reason.IMPLAUSIBLE_LIMIT]
-        )
-        candidates = valid.select(
-            self._key(),
-            pl.lit(carried).alias("carried"),
-            "declared",
-            "time",
-            "high",
-            day=pl.col("first").fill_null(pl.date(1, 1, 1)),
-            worst=pl.col("at_least").fill_null(-1).cast(pl.Int32) * 10
-            + pl.col("at_most").fill_null(-1),
-            number=pl.when(pl.col("unit_key").is_null()).then(0).otherwise("value"),
-            case="case",
-            collected=_texts(rows, "collected", valid["at"]),
-            source_id=_texts(rows, "source_id", valid["at"]),
-            identity=rows[IDENTITY][valid["at"]] if IDENTITY in rows.columns else None,
-            b_row="row",
-            b_at_least="at_least",
-            b_at_most="at_most",
-            b_one_by_one=usable & pl.col("one_by_one"),
-            baseline=pl.when(usable).then("value"),
-            baseline_comparator="comparator",
-            baseline_unit="unit_key",
-            baseline_above_uln=pl.when(usable).then("above_uln"),
-            baseline_below_lln=pl.when(usable).then("below_lln"),
-            baseline_above_uln_silent=pl.when(usable).then("above_uln_silent"),
-            baseline_below_lln_silent=pl.when(usable).then("below_lln_silent"),
-        )
-        self._candidates.append(last_days(candidates))
+        found = last_days(valid.select(self._key(), pl.lit(carried).alias("carried"), *_OF_TEST))
+        self._candidates.append(self._with_texts(found, rows))
         new = valid.select("case", "at").unique("case", maintain_order=True)
         new = new.join(self._cases, on="case", how="anti", maintain_order="left")
         self._cases = pl.concat([self._cases, new.select("case")])
@@ -94,6 +68,16 @@ class Baselines:
             self._cases = self._candidates[0].select("case").unique()
             texts = pl.concat(self._texts)
             self._texts = [texts.join(self._cases, on="case", how="semi", maintain_order="left")]
+
+    def _with_texts(self, candidates: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return candidates with what decides between those that are graded alike."""
+        at = candidates["at"]
+        return candidates.drop("at").with_columns(
+            _texts(rows, "collected", at).alias("collected"),
+            _texts(rows, "source_id", at).alias("source_id"),
+            self._sent.numbers(_as_sent(rows, at)).alias("sent"),
+            identity=rows[IDENTITY][at] if IDENTITY in rows.columns else None,
+        )
 
     def add_undated(self, tests: pl.DataFrame) -> None:
         """Add results without a full date, which may have been taken up to the start."""
@@ -109,6 +93,8 @@ class Baselines:
         """Return the chosen ones; nothing can be added any more."""
         if self._chosen is None:
             candidates = own_ones(pl.concat([no_candidates(), *self._candidates]))
+            in_order = self._sent.known["text"].rank("dense")  # They were numbered as they came.
+            candidates = candidates.with_columns(sent=in_order.gather(candidates["sent"]))
             undated = pl.concat([no_undated(), *self._undated])
             texts = pl.concat(self._texts).sort("case") if self._texts else pl.DataFrame()
             self._candidates, self._texts, self._undated = [], [], []
@@ -116,6 +102,38 @@ class Baselines:
                 candidates, undated, texts, self._compares, self._units, self._names, self._ranges
             )
         return self._chosen
+
+
+_USABLE = pl.col("refused").is_null() | (
+    pl.col("refused") == REASON_CODES[Reason.IMPLAUSIBLE_LIMIT]
+)
+_OF_TEST = (
+    pl.col("declared", "time", "high"),
+    pl.col("first").fill_null(pl.date(1, 1, 1)).alias("day"),
+    (pl.col("at_least").fill_null(-1).cast(pl.Int32) * 10 + pl.col("at_most").fill_null(-1))
+    .alias("worst"),
+    pl.when(pl.col("unit_key").is_null()).then(0).otherwise("value").alias("number"),
+    pl.col("case"),
+    pl.col("row", "at_least", "at_most").name.prefix("b_"),
+    (_USABLE & pl.col("one_by_one")).alias("b_one_by_one"),
+    pl.when(_USABLE).then("value").alias("baseline"),
+    pl.col("comparator").alias("baseline_comparator"),
+    pl.col("unit_key").alias("baseline_unit"),
+    *(
+        pl.when(_USABLE).then(name).alias(f"baseline_{name}")
+        for name in ("above_uln", "below_lln", "above_uln_silent", "below_lln_silent")
+    ),
+    pl.col("at"),
+)  # fmt: skip
+"""The columns of a candidate, in the order of ``no_candidates``; then its place in the rows."""
+
+
+def _as_sent(rows: pl.DataFrame, places: pl.Series) -> pl.Series:
+    """Return status, specimen, indicator and laboratory at ``places`` as one text, in order."""
+    names = ("status", "specimen", "indicator", "lab")
+    texts = pl.DataFrame([_texts(rows, name, places).alias(name) for name in names])
+    status = pl.col("status").replace("", "final")
+    return texts.select(pl.concat_str(status, *names[1:], separator="\x00")).to_series()
 
 
 def _texts(rows: pl.DataFrame, name: str, places: pl.Series) -> pl.Series:
