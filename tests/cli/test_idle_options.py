@@ -4,6 +4,7 @@ Every option of ``toxgrade grade`` is here: with files for which it would change
 said then, or with why there are no such files.
 """
 
+import json
 from pathlib import Path
 
 import polars as pl
@@ -29,9 +30,11 @@ _NEVER = {
     "--window": "patients without dates are told", "--interpretation": "refused if of none",
     "--format": "of every file", "--null": "of every file", "--dates": "of every file",
     "--decimal": "of every file", "--help": "prints",
-    "--ranges": "which rows have no range of their own is of the data",
 }  # fmt: skip
 """Options that always change something, or say so themselves."""
+
+_TOLD = {"--ranges": "which rows have no range of their own is of the data"}
+"""Options of which only the rows show whether they change something: the summary says it."""
 
 _IDLE = [
     # option and its text, the file, what is said
@@ -76,6 +79,34 @@ def test_an_option_that_changes_nothing(
     assert not (folder / "out.csv").exists()
 
 
+@pytest.mark.parametrize(
+    ("range_", "says", "count"),
+    [
+        ("AST,,45,U/L,,", "--ranges changed nothing: each result has a range, or", 0),
+        ("ALT,,45,U/L,,male", "--ranges changed nothing: each result has a range, or", 0),
+        ("ALT,,45,U/L,,", "results that took their range from --ranges: 1\n", 1),
+    ],
+)
+def test_how_many_results_took_a_range_of_the_study_is_told(
+    folder: Path, range_: str, says: str, count: int
+) -> None:
+    """One ALT has no ULN; the patient's sex is not known."""
+    (folder / "labs.csv").write_text(_OWN + "P1,2011-05-23,ALT,130,U/L,,\n")
+    (folder / "ranges.csv").write_text(f"analyte,lln,uln,unit,lab,sex\n{range_}\n")
+    done = toxgrade("grade", "labs.csv", "-o", "out.csv", "--ranges", "ranges.csv", cwd=folder)
+    assert done.returncode == 0
+    assert says in done.stderr
+    manifest = json.loads((folder / "out.csv.manifest.json").read_text())
+    assert manifest["counts"]["study_ranges"] == count
+
+
+def test_without_ranges_nothing_is_told_of_them(folder: Path) -> None:
+    done = toxgrade("grade", "labs.csv", "-o", "out.csv", cwd=folder)
+    assert "range" not in done.stderr
+    manifest = json.loads((folder / "out.csv.manifest.json").read_text())
+    assert manifest["counts"]["study_ranges"] is None
+
+
 def test_every_option_is_here() -> None:
     parser = Parser(prog="toxgrade grade")
     arguments(parser)
@@ -85,7 +116,7 @@ def test_every_option_is_here() -> None:
         for text in action.option_strings
         if text.startswith("--") and text != "--reading"
     }
-    assert options == {*_NEVER, *(option[0] for option, _, _ in _IDLE)}
+    assert options == {*_NEVER, *_TOLD, *(option[0] for option, _, _ in _IDLE)}
 
 
 @pytest.mark.parametrize(

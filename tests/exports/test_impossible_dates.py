@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import toxgrade
-from toxgrade.cli.grade import print_report
+from toxgrade.cli.run_summary import print_report
 from toxgrade.criteria.reader import load
 from toxgrade.errors import FileError
 from toxgrade.exports.grade_file import grade_file

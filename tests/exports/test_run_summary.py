@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.exports.test_grade_file import grade, rows
-from toxgrade.cli.grade import print_report
+from toxgrade.cli.run_summary import print_report
 from toxgrade.criteria.reader import load
 from toxgrade.errors import FileError
 from toxgrade.exports.hints import Hints

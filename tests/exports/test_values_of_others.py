@@ -7,7 +7,7 @@ import pytest
 
 from tests.cli.program import toxgrade
 from tests.exports.test_grade_file import rows
-from toxgrade.cli.grade import print_report
+from toxgrade.cli.run_summary import print_report
 from toxgrade.criteria.reader import load
 from toxgrade.exports.grade_file import grade_file
 from toxgrade.exports.run_report import GradeFileRequest

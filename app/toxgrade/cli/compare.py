@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toxgrade.cli.criteria import add_interpretations, parse_choices
-from toxgrade.cli.grade import behind_apostrophe
 from toxgrade.cli.options import Parser, add_file_options, cleanup_on_signal, read_options
+from toxgrade.cli.run_summary import behind_apostrophe
 
 if TYPE_CHECKING:
     from toxgrade.exports.compare_adlb import Comparison

@@ -204,6 +204,7 @@ class _Run:
             after_death=tally.after_death,
             unlikely_dates=tally.unlikely_dates,
             filled=tally.filled,
+            study_ranges=None if self._request.ranges is None else tally.study_ranges,
             phase_unknown=tally.phase_unknown,
             patients=len(patients),
             without_dates=len(without_dates),

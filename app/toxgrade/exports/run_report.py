@@ -62,6 +62,7 @@ class RunSummary:
     ``without_dates`` patients have no treatment dates; ``look_alikes`` differ from another only by
     case, blanks or a final .0.
     ``dates_from``: the labs' own columns of treatment dates. ``read_as``: how each file was read.
+    ``study_ranges``: results that took their range from the file of the study; None: no such file.
     ``uncertain_baselines``: gradings by their flag ``baseline-ambiguous``, ``baseline-may-differ``.
     ``other_baselines``: rows (declared, by date) where the declared baseline is not the one that
     the date rule would choose. ``behind_apostrophe``: texts of CSV and TSV, by column, before
@@ -88,6 +89,7 @@ class RunSummary:
     after_death: int
     unlikely_dates: int
     filled: int
+    study_ranges: int | None
     phase_unknown: Mapping[str, int]
     patients: int
     without_dates: int

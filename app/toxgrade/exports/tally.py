@@ -42,7 +42,7 @@ class Tally:
     ) -> None:
         self.rows = self.results = self.headers = self.entries = self.graded = self.filled = 0
         self.without_patient = self.rejected = self.rejected_results = 0
-        self.after_death = self.unlikely_dates = 0
+        self.after_death = self.unlikely_dates = self.study_ranges = 0
         self._decimal = decimal
         self._signs = dict.fromkeys(unused, False)
         self._specimens = dict.fromkeys(self._signs if specimens else (), False)
@@ -80,6 +80,7 @@ class Tally:
         if Reason.AFTER_DEATH in reasons:
             self.after_death += len(_places_of(Reason.AFTER_DEATH, graded, places))
         self.unlikely_dates += len(_places_flagged(Flag.UNLIKELY_DATE, graded["flags"], places))
+        self.study_ranges += len(_places_flagged(Flag.RANGE_FROM_STUDY, graded["flags"], places))
         self._count_limits(chunk.rows, graded["flags"], places)
         for flags, n in graded["flags"].drop_nulls().value_counts(name="n").iter_rows():
             for flag in self.uncertain_baselines.keys() & set(flags.split()):
