@@ -37,9 +37,11 @@ def test_a_laboratory_s_name_is_no_formula_and_comes_back_as_it_was(tmp_path: Pa
     ("row", "says"),
     [
         ("ALT,,x,U/L,,,,,", "row 3, uln: expected a number of zero or more"),
-        ("ALT,,45,U/L,,,x,,", "row 3, age_from: Input should be a valid integer"),
-        ("ALT,,45,U/L,,woman,,,", "row 3, sex: Input should be 'female' or 'male'"),
-        (",,45,U/L,,,,,", "row 3, analyte: Field required"),
+        ("ALT,,45,U/L,,,x,,", "row 3, age_from: expected completed years, from 0 to 150"),
+        ("ALT,,45,U/L,,woman,,,", "row 3, sex: expected female or male"),
+        (",,45,U/L,,,,,", "row 3: no analyte"),
+        (f"ALT,,45,U/L,{'x' * 201},,,,", "row 3, lab: expected at most 200 characters"),
+        ("ALT,,45,U/L,a\x07b,,,,", "row 3, lab: expected at most 200 characters, none of them"),
         ("lead,,45,U/L,,,,,", "row 3, analyte: expected an analyte of GET /v1/analytes"),
         ("ALT,,41,U/L,,male,,,", "row 3: could apply to the same patient as an earlier row"),
         ("ALT,,41,U/L,,male,,,2010-01-01,9", "line 4: 10 fields under 9 columns"),
@@ -71,7 +73,16 @@ def test_a_table_that_is_too_long_is_told(tmp_path: Path) -> None:
     (tmp_path / "ranges.csv").write_text("analyte,uln,unit\n" + "ALT,40,U/L\n" * 5001)
     refused = toxgrade("ranges", "load", "ranges.csv", cwd=tmp_path)
     assert refused.returncode == 2
-    assert refused.stderr.startswith("toxgrade: ranges.csv: List should have at most 5000 items")
+    assert refused.stderr.startswith("toxgrade: ranges.csv: expected at most 5,000 rows")
+
+
+def test_every_faulty_row_is_told(tmp_path: Path) -> None:
+    rows = "ALT,,x,U/L\nALT,,45,\nALT,,45,U/L\nALT,y,z,U/L\n"
+    (tmp_path / "ranges.csv").write_text("analyte,lln,uln,unit\n" + rows)
+    refused = toxgrade("ranges", "load", "ranges.csv", cwd=tmp_path)
+    told = [line.removeprefix("toxgrade: ranges.csv, ") for line in refused.stderr.splitlines()]
+    places = ["row 1, uln", "row 2", "row 4, lln", "row 4, uln"]
+    assert [line.partition(":")[0] for line in told] == places
 
 
 def test_a_study_that_is_not_there_is_told(tmp_path: Path) -> None:
