@@ -96,9 +96,7 @@ def read_our_grades(
     )
     decided = pl.when(pl.col("at_least") == pl.col("at_most")).then("at_least")
     rules = declared.rules if declared else Rules(edition=edition.name).under(edition)
-    chosen = tuple(sorted((dict(rules.interpretations) | dict(interpretations)).items()))
-    names = options.columns.site_names(criteria.analytes.values()) or rules.dictionary
-    rules = replace(rules, edition=edition.name, interpretations=chosen, dictionary=names)
+    rules = _as_declared(rules, interpretations, options, edition, criteria)
     return OurGrades(rows.with_columns(grade=decided), rules, options.nulls)
 
 
@@ -141,6 +139,16 @@ def _renamed(column: str, header: Sequence[str]) -> str:
     while column in ("row", *FILE_COLUMNS) and f"in_{column}" in header:
         column = f"in_{column}"
     return column
+
+
+def _as_declared(
+    rules: Rules, interpretations: Mapping[str, str], options: ReadOptions, edition: Edition,
+    criteria: Criteria,
+) -> Rules:  # fmt: skip
+    """Return rules with what is declared in place of theirs."""
+    chosen = tuple(sorted((dict(rules.interpretations) | dict(interpretations)).items()))
+    names = options.columns.site_names(criteria.analytes.values()) or rules.dictionary
+    return replace(rules, edition=edition.name, interpretations=chosen, dictionary=names)
 
 
 def _edition(rows: pl.DataFrame, criteria: Criteria, file: str) -> Edition:
