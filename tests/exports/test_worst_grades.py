@@ -254,7 +254,7 @@ def test_what_cannot_be_of_the_first_course_says_nothing_of_it(others: dict[str,
 
     So it is whatever other rows there are: of none, of one before both, of one of the second.
     """
-    courses = {"P1": [Course(_START, _END), Course(date(2011, 1, 25), date(2011, 3, 10))]}
+    courses: Courses = {"P1": [Course(_START, _END), Course(date(2011, 1, 25), date(2011, 3, 10))]}
     (found,) = _worst(_alt({"2011": "300", **others}), courses, Rules(), 2)
     assert found[3:] == (None,) * 6
 

@@ -124,7 +124,7 @@ def as_of_snapshot(connection: Connection, moment: datetime) -> Iterator[None]:
     """Show ``connection`` only rows stored up to ``moment``; at the end, roll its work back."""
     on_sqlite = connection.dialect.name == "sqlite"
     schema = "main" if on_sqlite else connection.exec_driver_sql("SELECT current_schema()").scalar()
-    # strftime writes the year 999 in three digits: PostgreSQL refuses it, SQLite takes it for later.
+    # strftime writes the year 999 in three digits: PostgreSQL refuses it, SQLite takes it as later.
     in_utc = moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
     cutoff = in_utc if on_sqlite else f"{in_utc}+00"
     driver: Any = connection.connection.dbapi_connection
