@@ -27,6 +27,8 @@ REFUSED = {
     "timezone": "names of the time-zone database",
     "mapping": "names of columns, each once, and OURS is one of ours",
     # These compare two fields, or an item with those before it.
+    "patient-erased": "under the pseudonym of who was erased nothing is stored again",
+    "after-death": "compares a date with the recorded death",
     "baseline-after-start": "compares two dates",
     "end-before-start": "compares two dates",
     "ended-and-ongoing": "a course is one of the two",
