@@ -1,6 +1,6 @@
 """Answers as frozen dataclasses, whose fields say what they hold: documents are made from that."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar, dataclass_transform
 
 T = TypeVar("T")
@@ -13,6 +13,11 @@ def described(text: str, *examples: object, name: str | None = None) -> Any:
     """
     told = {"description": text, "examples": list(examples) or None, "serialization_alias": name}
     return field(metadata=told)
+
+
+def meaning(answer: type, name: str) -> str:
+    """Return what a field of an answer holds: a field of a request is described by the same."""
+    return next(str(one.metadata["description"]) for one in fields(answer) if one.name == name)
 
 
 @dataclass_transform(field_specifiers=(described,), frozen_default=True)

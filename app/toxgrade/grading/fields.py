@@ -38,6 +38,12 @@ class Column(msgspec.Struct, frozen=True):
     of_term: bool = False
     shown: bool = True
 
+    @property
+    def sentence(self) -> str:
+        """Return what it holds, and what null means."""
+        text = f"{self.holds}; null: {self.null}" if self.null else self.holds
+        return f"{text[0].upper()}{text[1:]}."
+
 
 _NO_TERM = "the analyte is not graded"
 _NOTHING = "nothing is known of the grade"
@@ -203,6 +209,11 @@ def _kind(hint: Any) -> type:
         hint = next(one for one in get_args(hint) if one is not NoneType)
     origin = get_origin(hint) or hint
     return str if origin is Literal else origin
+
+
+def meaning(name: str) -> str:
+    """Return what a column holds, and what null means, as a sentence."""
+    return next(field.column.sentence for field in FIELDS if field.name == name)
 
 
 _HINTS = get_type_hints(GradeRow, include_extras=True)

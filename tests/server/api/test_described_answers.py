@@ -1,4 +1,4 @@
-"""The OpenAPI document describes every answer: its fields, and an example that is one."""
+"""The OpenAPI document describes every request and answer by its fields; answers by examples."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -76,3 +76,34 @@ def test_the_example_of_an_answer_is_one(name: str) -> None:
     (example,) = _SCHEMAS[name]["examples"]
     jsonschema_rs.validator_for(schema).validate(example)
     assert example.keys() <= _SCHEMAS[name]["properties"].keys()
+
+
+def _fields(schema: object, place: str, inside: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Yield place and description of each field in the schema of a request, however deep."""
+    if isinstance(schema, list):
+        for item in schema:
+            yield from _fields(item, place, inside)
+    elif isinstance(schema, dict):
+        if (name := schema.get("$ref", "").rpartition("/")[2]) and name not in inside:
+            yield from _fields(_SCHEMAS[name], place, inside | {name})
+        for field, own in schema.get("properties", {}).items():
+            yield f"{place}.{field}", own.get("description", "")
+            yield from _fields(own, f"{place}.{field}", inside)
+        for key, item in schema.items():
+            if key not in ("$ref", "properties", "examples", "default"):
+                yield from _fields(item, place, inside)
+
+
+_REQUESTS = sorted(
+    {
+        (f"{name} {media}", field, said)
+        for name, operation in _OPERATIONS.items()
+        for media, body in operation.get("requestBody", {}).get("content", {}).items()
+        for field, said in _fields(body["schema"], "body", frozenset())
+    }
+)
+
+
+def test_every_field_of_a_request_says_what_it_holds() -> None:
+    assert len(_REQUESTS) > 100
+    assert [(name, field) for name, field, said in _REQUESTS if not said] == []

@@ -52,11 +52,11 @@ class EventRequest(RequestModel):
         description="0: absent, resolved."
     )
     onset: CollectedAt = Field(description="The day from which on the grade holds.")
-    resolved: Day = None
+    resolved: Day = Field(None, description="The last day on which it holds; null: not known.")
     ongoing: StrictBool | None = Field(None, description="true: declared to go on.")
     attribution: Attribution = Field("unknown", description="To radiotherapy.")
     status: EventStatus = Field("final", description="entered-in-error withdraws the event.")
-    source_id: Text | None = None
+    source_id: Text | None = Field(None, description="The sender's own number; null: none.")
 
     def event(self, study: Study, service: Service) -> Event:
         """Return the event, with its term as the study's edition names it.

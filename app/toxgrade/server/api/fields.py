@@ -109,6 +109,7 @@ def _printable(text: str) -> str:
     return text
 
 
+ACCEPTED_LIMIT = f"{parse.ACCEPTED_LIMIT[0].upper()}{parse.ACCEPTED_LIMIT[1:]}."
 DIGITS = r"([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
 _DAY = parse.FULL_DATE[1:-1]
 _START = parse.START_DATE[1:-1]
@@ -138,8 +139,7 @@ Value = Annotated[
 LimitOfNormal = Annotated[
     Reported | None,
     PlainValidator(number_validator(parse.read_limit, "unreadable-limit", parse.ACCEPTED_LIMIT)),
-    json_schema(f"{parse.ACCEPTED_LIMIT[0].upper()}{parse.ACCEPTED_LIMIT[1:]}.", pattern(DIGITS),
-                "1.2", 1.2, minimum=0, exclusiveMaximum=1e15),
+    json_schema(ACCEPTED_LIMIT, pattern(DIGITS), "1.2", 1.2, minimum=0, exclusiveMaximum=1e15),
 ]  # fmt: skip
 CollectedAt = Annotated[
     Collected | None, PlainValidator(_collected),

@@ -36,7 +36,9 @@ GradeId = Annotated[int, Path(ge=1, le=2**53, description="As the answers' `id`.
 class ReasonRequest(RequestModel):
     """Why; it is kept in the audit. No patient's values, no names."""
 
-    reason: Annotated[Text, Field(min_length=3, examples=["sent for the wrong patient"])]
+    reason: Annotated[Text, Field(min_length=3, examples=["sent for the wrong patient"])] = Field(
+        description="Of at least 3 characters."
+    )
 
 
 @answer

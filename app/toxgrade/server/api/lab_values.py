@@ -18,8 +18,10 @@ from pydantic import (
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import CoreSchema, no_info_wrap_validator_function
 
+from toxgrade.grading.fields import meaning
 from toxgrade.grading.result import LabResult
 from toxgrade.server.api.fields import (
+    ACCEPTED_LIMIT,
     CollectedAt,
     Issued,
     LimitOfNormal,
@@ -35,15 +37,17 @@ class LabValue(RequestModel):
 
     analyte: Name = Field(description="A name, alias or LOINC code.", examples=["bilirubin"])
     value: Value = None
-    unit: Text | None = Field(None, examples=["mg/dL"])
-    lln: LimitOfNormal = None
-    uln: LimitOfNormal = None
-    limit_unit: Text | None = Field(None, description="The limits' unit, if it is another one.")
+    unit: Text | None = Field(None, description=meaning("unit"), examples=["mg/dL"])
+    lln: LimitOfNormal = Field(None, description=f"{meaning('lln')} {ACCEPTED_LIMIT}")
+    uln: LimitOfNormal = Field(None, description=f"{meaning('uln')} {ACCEPTED_LIMIT}")
+    limit_unit: Text | None = Field(None, description=meaning("limit_unit"))
     collected: CollectedAt = None
     status: Literal[
         "final", "amended", "corrected", "preliminary", "superseded", "cancelled",
         "entered-in-error",
-    ] = "final"  # fmt: skip
+    ] = Field(
+        "final", description="Only `final`, `amended` and `corrected` ones are graded."
+    )  # fmt: skip
     source_id: Text | None = Field(None, description="The sender's own number of the result.")
     specimen: Text | None = Field(
         None, description="What it was taken from; left out: blood, serum or plasma.",

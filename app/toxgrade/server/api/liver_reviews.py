@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from pydantic import Field
 from sqlalchemy import Connection, Row
 
-from toxgrade.cohort.described import answer, described
+from toxgrade.cohort.described import answer, described, meaning
 from toxgrade.cohort.liver_entries import Cause, Verdict
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.server.api.fields import PatientName, RequestModel, StudyName, Text
@@ -30,15 +30,6 @@ router = APIRouter(
 )
 
 
-class ReviewRequest(RequestModel):
-    """A verdict on a finding; a later one on the same finding takes its place."""
-
-    finding: ReviewedFinding
-    date: Text = Field(description="Of the finding, as the liver safety report writes it.")
-    verdict: Verdict
-    cause: Cause | None = Field(None, description="What the reviewer holds to be the cause.")
-
-
 @answer
 class ReviewAnswer:
     """A reviewer's verdict."""
@@ -50,6 +41,15 @@ class ReviewAnswer:
     cause: Cause | None = described("As the reviewer sees it; null: not said.", "viral-hepatitis")
     recorded_at: str = described("When it was recorded.", "2026-11-30T09:15:00+00:00")
     outdated: bool = described("The finding is no longer there: results have changed.", False)
+
+
+class ReviewRequest(RequestModel):
+    """A verdict on a finding; a later one on the same finding takes its place."""
+
+    finding: ReviewedFinding = Field(description=meaning(ReviewAnswer, "finding"))
+    date: Text = Field(description=meaning(ReviewAnswer, "date"))
+    verdict: Verdict = Field(description=meaning(ReviewAnswer, "verdict"))
+    cause: Cause | None = Field(None, description=meaning(ReviewAnswer, "cause"))
 
 
 @answer

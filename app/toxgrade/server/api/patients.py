@@ -9,6 +9,7 @@ from msgspec.structs import astuple, replace
 from pydantic import AfterValidator, Field, PlainValidator, Strict, model_validator
 from sqlalchemy import Connection
 
+from toxgrade.cohort.described import meaning
 from toxgrade.errors import FieldFault, RequestError
 from toxgrade.grading.parse import ACCEPTED_LIMIT, FIRST_YEAR, LAST_YEAR, YEARS, read_limit
 from toxgrade.grading.phase import MOST_COURSES, course_faults
@@ -28,6 +29,7 @@ from toxgrade.server.api.fields import (
     refuse,
 )
 from toxgrade.server.api.patient_answers import (
+    CourseAnswer,
     PatientAnswer,
     ToxicityAnswer,
     course_answer,
@@ -76,7 +78,9 @@ class CourseRequest(Radiotherapy):
     """A course with its dose."""
 
     dose_gy: Dose = None
-    fractions: Annotated[int, Strict(), Field(ge=1, le=100), AS_WHOLE] | None = None
+    fractions: Annotated[int, Strict(), Field(ge=1, le=100), AS_WHOLE] | None = Field(
+        None, description=meaning(CourseAnswer, "fractions")
+    )
 
     def course(self) -> Course:
         dose = self.dose_gy.number if self.dose_gy else None
@@ -86,12 +90,18 @@ class CourseRequest(Radiotherapy):
 class PatientRequest(RequestModel):
     """What is left out stays as it is; ``courses`` are listed by start, empty clears them."""
 
-    courses: Annotated[list[CourseRequest], Field(max_length=MOST_COURSES)] | None = None
-    last_contact: Day = None
-    vital_status: VitalStatus | None = None
-    cause: Text | None = Field(None, description="Of death.")
+    courses: Annotated[list[CourseRequest], Field(max_length=MOST_COURSES)] | None = Field(
+        None, description=meaning(PatientAnswer, "courses")
+    )
+    last_contact: Day = Field(None, description=meaning(PatientAnswer, "last_contact"))
+    vital_status: VitalStatus | None = Field(
+        None, description=meaning(PatientAnswer, "vital_status")
+    )
+    cause: Text | None = Field(None, description=meaning(PatientAnswer, "cause"))
     sex: Sex | None = Field(None, description="Decides reference ranges of the study; null clears.")
-    birth_year: Annotated[int, Strict(), Field(ge=1880, le=LAST_YEAR), AS_WHOLE] | None = None
+    birth_year: Annotated[int, Strict(), Field(ge=1880, le=LAST_YEAR), AS_WHOLE] | None = Field(
+        None, description="As `sex` does; null clears."
+    )
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body
 from pydantic import Field, Strict
 
-from toxgrade.cohort.described import answer, described
+from toxgrade.cohort.described import answer, described, meaning
 from toxgrade.grading.reference_ranges import Sex, StudyRange
 from toxgrade.grading.study_ranges import MOST_ROWS, RangeTable
 from toxgrade.server.api.fields import Day, LimitOfNormal, Name, RequestModel, StudyName, Text
@@ -30,14 +30,14 @@ class RangeRequest(RequestModel):
     """A row: the limits of one analyte, for the patients and from the day that it names."""
 
     analyte: Name = Field(description="A name, alias or LOINC code.")
-    lln: LimitOfNormal = None
-    uln: LimitOfNormal = None
-    unit: Name = Field(description="Of both limits.")
-    lab: Text | None = Field(None, description="Only for results of this laboratory.")
-    sex: Sex | None = Field(None, description="Only for patients of this sex.")
-    age_from: Years | None = Field(None, description="Completed years, included.")
-    age_to: Years | None = Field(None, description="Completed years, included.")
-    valid_from: Day = Field(None, description="The first day of collection it holds for.")
+    lln: LimitOfNormal = Field(None, description=meaning(StudyRangeAnswer, "lln"))
+    uln: LimitOfNormal = Field(None, description=meaning(StudyRangeAnswer, "uln"))
+    unit: Name = Field(description=meaning(StudyRangeAnswer, "unit"))
+    lab: Text | None = Field(None, description=meaning(StudyRangeAnswer, "lab"))
+    sex: Sex | None = Field(None, description=meaning(StudyRangeAnswer, "sex"))
+    age_from: Years | None = Field(None, description=meaning(StudyRangeAnswer, "age_from"))
+    age_to: Years | None = Field(None, description=meaning(StudyRangeAnswer, "age_to"))
+    valid_from: Day = Field(None, description=meaning(StudyRangeAnswer, "valid_from"))
 
     def row(self) -> StudyRange:
         return StudyRange(
@@ -56,7 +56,9 @@ class RangeRequest(RequestModel):
 class RangesRequest(RequestModel):
     """The whole table; it replaces the one before."""
 
-    ranges: Annotated[list[RangeRequest], Field(max_length=MOST_ROWS)]
+    ranges: Annotated[list[RangeRequest], Field(max_length=MOST_ROWS)] = Field(
+        description="In any order; empty: none any more."
+    )
 
 
 @answer

@@ -17,12 +17,15 @@ from pydantic import (
 )
 
 from toxgrade.cohort.definition import LIVER_ENZYMES
+from toxgrade.cohort.described import meaning
 from toxgrade.errors import FieldFault, ParseError, RequestError
 from toxgrade.grading.normalize import Implausible
 from toxgrade.grading.phase import PRESETS, Window, course_faults, read_window
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.server.api.fields import Day, Key, Name, RequestModel, Start, Text, refuse
 from toxgrade.server.api.lab_values import Labs
+from toxgrade.server.api.patient_answers import CourseAnswer
+from toxgrade.server.api.study_answers import RowAnswer, StudyAnswer
 from toxgrade.server.records.identity import Loc
 
 
@@ -52,8 +55,10 @@ class Radiotherapy(RequestModel):
     )
 
     start: Start = None
-    end: Day = None
-    status: Literal["in-progress", "completed"] | None = None
+    end: Day = Field(None, description=meaning(CourseAnswer, "end"))
+    status: Literal["in-progress", "completed"] | None = Field(
+        None, description=meaning(CourseAnswer, "status")
+    )
 
     @model_validator(mode="after")
     def _has_a_date(self) -> Self:
@@ -102,9 +107,14 @@ def _object_schema(length: str, most: int, other: str) -> dict[str, object]:
     return {
         "type": "object",
         "properties": {
-            "anchor": {"type": "string", "enum": ["end", "start"]},
-            length: {"type": "integer", "minimum": 0, "maximum": most},
-            other: {"type": "null"},
+            "anchor": {"type": "string", "enum": ["end", "start"], "description": "Of what."},
+            length: {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": most,
+                "description": "How long after.",
+            },
+            other: {"type": "null", "description": f"Left out beside {length}, or null."},
         },
         "required": ["anchor", length],
         "additionalProperties": False,
@@ -164,8 +174,13 @@ DictionaryField = Annotated[
 class Panel(RequestModel):
     """Results of one patient, with the baseline and the course of radiotherapy they belong to."""
 
-    radiotherapy: Radiotherapy | None = None
-    baseline: Annotated[Labs, Field(default_factory=list)]
+    radiotherapy: Radiotherapy | None = Field(
+        None,
+        description="The first course. Where results are stored: left out, it stays; null clears.",
+    )
+    baseline: Annotated[Labs, Field(default_factory=list)] = Field(
+        description="Results up to the start, which go before what the dates say."
+    )
     results: Annotated[
         Labs, Field(description="May be empty; with the baseline at most 5,000 unless set.")
     ]
@@ -206,27 +221,26 @@ class GradeRequest(Panel):
 class RowRequest(RequestModel):
     """A row of the toxicity table: the highest grade of its terms."""
 
-    label: Name
-    terms: list[Name] = Field(min_length=1, max_length=50)
-    with_baseline: bool = False
+    label: Name = Field(description=meaning(RowAnswer, "label"))
+    terms: list[Name] = Field(min_length=1, max_length=50, description=meaning(RowAnswer, "terms"))
+    with_baseline: bool = Field(False, description=meaning(RowAnswer, "with_baseline"))
 
 
 class StudyRequest(RequestModel):
     """What a study chooses; what is left out takes its default."""
 
-    edition: Edition = "4.03"
+    edition: Edition = Field("4.03", description=meaning(StudyAnswer, "edition"))
     window: WindowField = WindowLength(anchor="end", months=3)
-    liver_enzymes: list[Text] = Field(list(LIVER_ENZYMES), min_length=1, max_length=20)
+    liver_enzymes: list[Text] = Field(
+        list(LIVER_ENZYMES), min_length=1, max_length=20,
+        description=meaning(StudyAnswer, "liver_enzymes"),
+    )  # fmt: skip
     rows: list[RowRequest] | None = Field(
-        None, min_length=1, max_length=100, description="Of the toxicity table; null: the paper's."
+        None, min_length=1, max_length=100, description=meaning(StudyAnswer, "rows")
     )
     clinical_terms: list[Name] = Field(
-        [],
-        max_length=200,
-        description="Clinical terms that every patient was asked about: no event is grade 0.",
+        [], max_length=200, description=meaning(StudyAnswer, "clinical_terms")
     )
     interpretations: InterpretationsField
     dictionary: DictionaryField
-    implausible: Implausible = Field(
-        "refuse", description="A number outside the plausible band is left ungraded, or flagged."
-    )
+    implausible: Implausible = Field("refuse", description=meaning(StudyAnswer, "implausible"))

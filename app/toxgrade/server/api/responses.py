@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic import Field as Described
 
 from toxgrade.cohort.described import answer, described
-from toxgrade.grading.fields import FIELDS, Column, Field, GradedResult, GradeRow
+from toxgrade.grading.fields import FIELDS, Field, GradedResult, GradeRow
 from toxgrade.grading.flags import Reason
 from toxgrade.grading.grader import TermGrader
 from toxgrade.grading.reference_ranges import Sex
@@ -60,18 +60,13 @@ def _described(fields: Iterable[Field]) -> dict[str, Any]:
         name: Annotated[
             _JSON.get(name, hint if about.null else kind),
             Described(
-                description=_sentence(about),
+                description=about.sentence,
                 examples=[_EXAMPLE[name]] if name in _EXAMPLE else None,
             ),
         ]
         for name, kind, hint, about in fields
         if about.shown
     }
-
-
-def _sentence(about: Column) -> str:
-    text = f"{about.holds}; null: {about.null}" if about.null else about.holds
-    return f"{text[0].upper()}{text[1:]}."
 
 
 class GradeAnswer(BaseModel):

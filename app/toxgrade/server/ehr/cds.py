@@ -46,21 +46,36 @@ def _object(**properties: JsonSchemaValue) -> JsonSchemaValue:
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
-_TEXT = {"type": "string", "pattern": r"\S"}
+def _text(holds: str) -> JsonSchemaValue:
+    return {"type": "string", "pattern": r"\S", "description": holds}
+
+
 _CALL = _object(
-    hook={"const": _HOOK},
-    hookInstance=_TEXT,
-    context=_object(patientId=_TEXT),
-    prefetch=_object(**{key: {} for key in (LABS, COURSES)}),
+    hook={"const": _HOOK, "description": "Always this."},
+    hookInstance=_text("The number of the call, a UUID."),
+    context=_object(patientId=_text("The id of the Patient whose chart is open."))
+    | {"description": "Where the hook was called."},
+    prefetch=_object(
+        **{
+            LABS: {"description": "The searchset of Observations."},
+            COURSES: {"description": "The searchset of Procedures; null: it could not be read."},
+        }
+    )
+    | {"description": "What the EHR read by the queries that `GET /cds-services` tells."},
 )
 _FEEDBACK = _object(
     feedback={
         "type": "array",
+        "description": "One entry for each card.",
         "minItems": 1,
         "items": _object(
-            card={"type": "string", "format": "uuid"},
-            outcome={"enum": list(_OUTCOMES)},
-            outcomeTimestamp={"type": "string", "format": "date-time"},
+            card={"type": "string", "format": "uuid", "description": "The card's `uuid`."},
+            outcome={"enum": list(_OUTCOMES), "description": "What the clinician did with it."},
+            outcomeTimestamp={
+                "type": "string",
+                "format": "date-time",
+                "description": "When, with the offset.",
+            },
         ),
     }
 )

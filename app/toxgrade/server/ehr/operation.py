@@ -81,7 +81,17 @@ _BODY = {
     "required": True,
     "content": {
         FHIR_JSON: {
-            "schema": {"type": "object", "required": ["resourceType"]},
+            "schema": {
+                "type": "object",
+                "required": ["resourceType"],
+                "properties": {
+                    "resourceType": {
+                        "type": "string",
+                        "description": "Parameters, as below; or a Bundle, one Observation or"
+                        " DiagnosticReport alone.",
+                    }
+                },
+            },
             "examples": {"parameters": {"value": _EXAMPLE}},
         }
     },

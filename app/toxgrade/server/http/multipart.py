@@ -19,7 +19,12 @@ from toxgrade.tabular.read_options import OPTIONS
 
 MAX_OPTIONS = 100
 OPTION_LENGTH = 200  # characters at most
-_FILES = ("labs", "patients", "mapping")
+_FILES = {
+    "labs": "The laboratory results.",
+    "patients": "Treatment dates, one row per patient; left out: in the labs' columns, or none.",
+    "mapping": "A mapping file (TOML); left out: columns are recognised by their names.",
+}
+"""The files of a form, by the name of their part, and what they hold."""
 _BLOCK_BYTES = 1 << 20
 _PIECE_BYTES = 64 * 1024
 _MAX_MAPPING_BYTES = 64 * 1024
@@ -192,9 +197,10 @@ UPLOAD: dict[str, object] = {
                     "type": "object",
                     "required": ["labs"],
                     "properties": {
-                        "labs": {"type": "string", "format": "binary"},
-                        "patients": {"type": "string", "format": "binary"},
-                        "mapping": {"type": "string", "format": "binary"},
+                        **{
+                            part: {"type": "string", "format": "binary", "description": text}
+                            for part, text in _FILES.items()
+                        },
                         **_OPTION_SCHEMAS,
                     },
                 }
