@@ -2,10 +2,10 @@
 
 import sys
 
-from benchmarks import loop_lag, mixed_load, random_requests
+from benchmarks import fair_reads, loop_lag, mixed_load, random_requests
 from benchmarks.doubling import __main__ as doubling
 
-MODULES = (doubling, loop_lag, random_requests, mixed_load)
+MODULES = (doubling, loop_lag, fair_reads, random_requests, mixed_load)
 
 
 def main() -> bool:

@@ -1,11 +1,10 @@
-"""What could keep an event loop busy, sent to a service whose loop is watched."""
+"""What could keep an event loop busy, and a service of which its loop is watched."""
 
 import asyncio
 import json
 import os
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
@@ -13,7 +12,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from benchmarks.load import panel, process
+from benchmarks.load import panel
 from toxgrade.server.http.server import run
 from toxgrade.server.main import create_app
 from toxgrade.server.settings import Settings
@@ -33,18 +32,6 @@ class Case:
     content: bytes
     statuses: tuple[int, ...]
     headers: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True)
-class Lag:
-    """The longest time between two beats of a loop that should beat each millisecond.
-
-    ``cpu``: milliseconds that the process computed meanwhile, which other processes do not change;
-    ``wall``: milliseconds that passed.
-    """
-
-    cpu: float
-    wall: float
 
 
 def cases() -> Iterator[Case]:
@@ -187,59 +174,33 @@ def _beside_bodies() -> Iterator[Case]:
         yield Case(f"a multipart form: {name}", path, media, content, (202, 400, 422))
 
 
-def _watched(port: int, url: str) -> None:
-    """Serve, with a task in the loop that notes how late it is; ``/lag`` tells and forgets."""
+def serve_watched(
+    port: int, url: str, watch: Callable[[], Coroutine[object, object, None]],
+    tell: Callable[[], object],
+) -> None:  # fmt: skip
+    """Serve, with a task in the loop; ``/watched`` answers what ``tell`` returns."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     settings = Settings(database_url=url, auth="off", port=port, workers=0, rate_per_second=1e9)
     app = create_app(settings)
-    worst = [0.0, 0.0]
-
-    async def beat() -> None:
-        while True:
-            wall, cpu = time.perf_counter(), time.process_time()
-            await asyncio.sleep(0.001)
-            late = time.perf_counter() - wall - 0.001
-            worst[:] = max(worst[0], time.process_time() - cpu), max(worst[1], late)
-
-    async def tell(_: Request) -> JSONResponse:
-        told = [round(seconds * 1000, 1) for seconds in worst]
-        worst[:] = 0, 0
-        return JSONResponse(told)
-
-    _beside(app, beat)
-    app.add_route("/lag", tell)
-    run(app, settings)
-
-
-def _beside(app: FastAPI, task: object) -> None:
     lifespan = app.router.lifespan_context
 
     @asynccontextmanager
     async def watched(inner: FastAPI) -> AsyncIterator[None]:
-        beating = asyncio.create_task(task())  # type: ignore[operator]
+        watching = asyncio.create_task(watch())
         async with lifespan(inner):
             yield
-        beating.cancel()
+        watching.cancel()
+
+    async def answer(_: Request) -> JSONResponse:
+        return JSONResponse(tell())
 
     app.router.lifespan_context = watched
+    app.add_route("/watched", answer)
+    run(app, settings)
 
 
-@contextmanager
-def watched_service(url: str) -> Iterator[httpx.Client]:
-    """A service in a process of its own, whose loop is watched, and a client."""
-    with (
-        process(_watched, url) as (port, _),
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
-    ):
-        yield client
-
-
-def lag_of(client: httpx.Client, case: Case, number: int = 0) -> tuple[int, float, Lag]:
-    """Return the status, the seconds and the lag of the service while it answers a request."""
-    client.get("/lag")
-    begun = time.monotonic()
+def send(client: httpx.Client, case: Case, number: int = 0) -> int:
+    """Send a request; return the status of its answer."""
     path = case.path.replace("{n}", str(number))
     headers = {"Content-Type": case.media, **dict(case.headers)}
-    answer = client.post(path, content=case.content, headers=headers)
-    seconds = time.monotonic() - begun
-    return answer.status_code, seconds, Lag(*client.get("/lag").json())
+    return client.post(path, content=case.content, headers=headers).status_code
