@@ -193,3 +193,44 @@ def values(
 
 
 odd_values = st.lists(st.sampled_from(ODD_VALUES), min_size=1, max_size=1)
+
+
+@st.composite
+def precise(draw: st.DrawFn, near: Sequence[Fraction]) -> str:
+    """Return a number of up to 17 decimals on one of ``near`` or one digit from it, as texts come
+    from laboratories, conversions of units and columns of doubles.
+    """
+    places = draw(st.integers(0, 17))
+    step = draw(st.sampled_from([0, 0, -1, 1])) * Fraction(1, 10**places)
+    number = max(draw(st.sampled_from(near)) + step, Fraction(0))
+    text = decimal_text(number, places)
+    other = draw(st.sampled_from([text] * 4 + [f"{Decimal(text):e}", repr(float(text))]))
+    return draw(st.sampled_from([""] * 8 + ["<", "<=", ">", ">="])) + other
+
+
+@st.composite
+def precise_rows(draw: st.DrawFn) -> list[dict[str, str | None]]:
+    """Return a baseline or two and some results of one analyte; all near limits, and near each
+    other, in up to 17 decimals.
+    """
+    analyte = draw(st.sampled_from(list(CRITERIA.analytes.values())))
+    rows: list[dict[str, str | None]] = []
+    before: list[Fraction] = []  # The baselines, in the canonical unit.
+    for day in ["2012-01-30"] * draw(st.integers(1, 2)) + ["2012-02-10"] * 3:
+        unit, limit_unit = (draw(st.sampled_from(analyte.units)) for _ in range(2))
+        typical = [Fraction(number) / limit_unit.factor for number in TYPICAL[analyte.name]]
+        lln, uln = (draw(precise([n, n / 3 * 2])).lstrip("<>=") for n in typical)
+        references = [Fraction(text) * limit_unit.factor for text in (lln, uln)] + before
+        near = [*_ABSOLUTES[analyte.name], *(n * times for n in references for times in _MULTIPLES)]
+        value = draw(precise([number / unit.factor for number in [*near, *references * 4]]))
+        if day < "2012-02":
+            before.append(Fraction(value.lstrip("<>=")) * unit.factor)
+        rows.append(
+            dict.fromkeys(("baseline", "status", "specimen"))
+            | {"indicator": draw(st.sampled_from([None] * 6 + ["N", "H", "L"]))}
+            | {"patient": "P1", "collected": day, "analyte": analyte.name, "value": value}
+            | {"unit": unit.name, "limit_unit": limit_unit.name}
+            | {"lln": draw(st.sampled_from([lln] * 4 + [None]))}
+            | {"uln": draw(st.sampled_from([uln] * 4 + [None]))}
+        )
+    return rows

@@ -8,7 +8,7 @@ import polars as pl
 from toxgrade.grading.columns.parse import read_column
 from toxgrade.grading.columns.phase import PHASE_TYPE
 from toxgrade.grading.flags import Flag, Reason
-from toxgrade.grading.parse import FIRST_YEAR, LAST_YEAR, read_limit
+from toxgrade.grading.parse import FIRST_YEAR, LAST_YEAR
 from toxgrade.grading.specimens import names_other_specimen
 from toxgrade.grading.unplaced import Unplaced
 from toxgrade.tabular.declared_cells import SIGNS_SWAPPED
@@ -144,7 +144,7 @@ class Tally:
             return
         for column in ("lln", "uln"):
             texts = rows[column].gather(found).cast(pl.String)
-            self._count_texts(flag, texts.filter(read_column(texts, read_limit).unreadable))
+            self._count_texts(flag, texts.filter(read_column(texts).unreadable))
 
     def _count_texts(self, reason: str, texts: pl.Series) -> None:
         """Count texts; unreadable ones, a patient's, as patterns: digits as 9, letters as a."""

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from tests.grading.strategies import ODD_VALUES
 from toxgrade.errors import ParseError
-from toxgrade.grading.columns.parse import COMPARATORS, SCALE, read_column, read_dates
+from toxgrade.grading.columns.parse import COMPARATORS, read_column, read_dates, read_values
 from toxgrade.grading.digits import without_noise
-from toxgrade.grading.parse import ACCEPTED_DATE, read_collected, read_value
+from toxgrade.grading.parse import ACCEPTED_DATE, read_collected, read_limit, read_value
 
 Days = tuple[date, date, time | None]
 
@@ -174,24 +174,76 @@ def test_column_names_and_types() -> None:
     }  # fmt: skip
 
 
-_NUMBERS = st.sampled_from(ODD_VALUES) | st.decimals(0, 1000, places=7).map(str) | st.text(NASTY)
+HALF_MILLIONTHS: list[tuple[str, int | None, bool]] = [
+    # text, its whole half millionths (odd: it lies between two millionths), whether it was rounded
+    ("1.8", 3_600_000, False),
+    ("0.000001", 2, False),
+    ("0.0000001", 1, False),
+    ("1.0000001", 2_000_001, False),
+    ("1.00000000000001", 2_000_001, False),
+    ("0.99999999999999", 1_999_999, False),
+    ("999999999.99999", 1_999_999_999_999_980, False),
+    ("1000000000", None, False),
+    ("12.345678901234", 24_691_357, False),
+    ("12.34567890123456", 24_691_357, True),
+    ("0.30000000000000004", 600_000, True),  # What 0.1 + 0.2 prints.
+    ("30.000000000000003552", 60_000_000, True),
+    ("29.99999999999995", 60_000_000, True),
+    ("29.99999999999985", 59_999_999, True),  # Half to even: 29.9999999999998.
+    ("1.2e-05", 24, False),
+    ("1.23456789e+01", 24_691_357, False),
+    ("5E-7", 1, False),
+    ("1e-15", 1, False),
+]
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.builds("{}{}".format, st.sampled_from(["", "<", ">= "]), _NUMBERS), min_size=1))
+@pytest.mark.parametrize(("text", "scaled", "noise"), HALF_MILLIONTHS)
+def test_half_millionths(text: str, scaled: int | None, noise: bool) -> None:
+    found = read_column(pl.Series([text]))
+    assert found.scaled[0] == scaled
+    assert found.noise[0] == noise
+    assert found.unscaled[0] == (scaled is None)
+
+
+_DECIMALS = st.builds("{:.{}f}".format, st.decimals(0, 3000, allow_nan=False), st.integers(0, 25))
+_DOUBLES = st.floats(0, 1e18).map(repr) | st.floats(0, 100).map(repr)
+_NUMBERS = st.one_of(
+    st.sampled_from(ODD_VALUES), _DECIMALS, _DOUBLES, st.text("0123456789.eE+-"), st.text(NASTY)
+)
+_SIGNS = st.sampled_from(["", "", "<", ">= ", " <=\t", "<<", "< \n", "<>"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.builds("{}{}".format, _SIGNS, _NUMBERS), min_size=1))
 def test_values_equal_one_by_one(texts: list[str]) -> None:
-    found = read_column(pl.Series(texts), read_value)
+    found = read_values(pl.Series(texts))
     for at, text in enumerate(texts):
-        if not text.strip(" \t\r\n"):
-            assert not found.unreadable[at]
-            continue
+        scaled, comparator, unreadable, unscaled, noise, blank = found.row(at)
+        assert blank == (not text.strip(" \t\r\n"))
         try:
             reported = read_value(text)
         except ParseError:
-            assert found.unreadable[at]
+            assert scaled is None
+            assert unreadable == (not blank)
             continue
+        assert not unreadable
         number = without_noise(reported.number)
-        assert not found.unreadable[at]
-        assert COMPARATORS[found.comparator[at]] == reported.comparator
-        assert found.noise[at] == (number != reported.number)
-        assert found.unscaled[at] or found.scaled[at] == number * SCALE
+        millionths, denominator = (number * 10**6).as_integer_ratio()
+        whole, rest = divmod(millionths, denominator)
+        assert COMPARATORS[comparator] == reported.comparator
+        assert noise == (number != reported.number)
+        assert unscaled == (whole >= 10**15)
+        assert scaled == (None if unscaled else 2 * whole + (rest > 0))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.builds("{}{}".format, _SIGNS, _NUMBERS), min_size=1))
+def test_limits_equal_one_by_one(texts: list[str]) -> None:
+    found = read_column(pl.Series(texts))
+    for at, text in enumerate(texts):
+        try:
+            read_limit(text)
+        except ParseError:
+            assert found.unreadable[at] == bool(text.strip(" \t\r\n"))
+        else:
+            assert not found.unreadable[at]

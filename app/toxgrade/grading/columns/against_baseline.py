@@ -13,7 +13,7 @@ from toxgrade.grading.against_baseline import outcome
 from toxgrade.grading.columns.by_group import grade_groups, grade_one_by_one, scatter
 from toxgrade.grading.columns.chosen_baselines import ChosenBaselines
 from toxgrade.grading.columns.grader import Cases
-from toxgrade.grading.columns.limits import met_by_range
+from toxgrade.grading.columns.limits import baseline_in_doubt, met_by_range
 from toxgrade.grading.columns.lookup_tables import REASON_CODES
 from toxgrade.grading.columns.output import FLAG_BITS, flag_bit, flags_of_grade
 from toxgrade.grading.columns.patient_baselines import Baselines
@@ -115,9 +115,11 @@ class Comparison:
             & _was_beyond("asked").is_null()
             & (pl.col("baseline_comparator") > 0).fill_null(False)
         ).to_series()
-        plain = part["one_by_one"] | ((part["b_one_by_one"] | either) & measured)
+        doubt = part.select(pl.col("side").is_not_null() & baseline_in_doubt()).to_series()
+        plain = part["one_by_one"] | ((part["b_one_by_one"] | either | doubt) & measured)
         in_columns = part["refused"].is_null() & ~plain
         graded = grade_groups(part, "full", in_columns, self._cases.groups)
+        plain |= graded["one_by_one"]
         graded = graded.with_columns(flags=flags_of_grade(), plain=plain)
         if graded["side"].count():
             relative = pl.lit(measured) & pl.col("side").is_not_null() & _was_beyond("side")

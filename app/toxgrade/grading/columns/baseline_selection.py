@@ -30,11 +30,11 @@ _ALONE = pl.len().over(KEY) == 1
 def no_candidates() -> pl.DataFrame:
     """Return an empty frame with the columns of candidates.
 
-    ``number``: millionths of the reported unit; 0 where that is unknown, null where they are not
-    enough and the number must be parsed from its text. ``case``: its number in ``Cases``; those of
-    one case are written alike. ``sent``: a number for status, specimen, indicator and laboratory as
-    they were sent. ``identity``: what tells rows apart that differ in no column that is graded
-    (null: their places, ``b_row``, do).
+    ``number``: in ``SCALE`` and the reported unit; 0 where that is unknown, null where it does not
+    fit: then it is parsed from its text, as where two odd ones are equal. ``case``: its number in
+    ``Cases``; those of one case are written alike. ``sent``: a number for status, specimen,
+    indicator and laboratory as they were sent. ``identity``: what tells rows apart that differ in
+    no column that is graded (null: their places, ``b_row``, do).
     """
     return pl.DataFrame(
         schema={
@@ -124,7 +124,8 @@ def _worst_numbers(candidates: pl.DataFrame, canonical: Canonical) -> pl.DataFra
     worst_of_unit = toxic == toxic.max().over(KEY, "baseline_unit")
     left = candidates.filter(worst_of_unit | pl.col("number").is_null())
     one_unit = pl.col("baseline_unit").eq_missing(pl.col("baseline_unit").first()).all()
-    in_columns = left.select((one_unit & pl.col("number").is_not_null().all()).over(KEY))
+    told_apart = (pl.len() == 1) | (pl.col("number") % 2 == 0).fill_null(False).all()
+    in_columns = left.select((one_unit & told_apart).over(KEY))
     exactly = left.filter(~in_columns.to_series())
     left = pl.concat([left.filter(in_columns.to_series()), _worst(exactly, canonical)])
     upwards = pl.col("baseline_comparator").replace_strict(dict(enumerate(_UPWARDS)))

@@ -28,7 +28,7 @@ def grade_groups(
 
     ``side`` is ``own`` (limits of normal alone) or ``full``: the columns ``…_group`` and ``…_row``
     are the index in ``groups`` and the test's row there. ``by_indicator`` is set, too: without
-    normal or abnormal flags the grade would be less certain.
+    normal or abnormal flags the grade would be less certain; and ``one_by_one`` of ``grade_group``.
     """
     which = tests[f"{side}_group"]
     for index in which.filter(among).unique(maintain_order=True):

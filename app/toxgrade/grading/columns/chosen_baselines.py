@@ -186,7 +186,8 @@ class ChosenBaselines:
     def _canonical(self, candidates: pl.DataFrame) -> list[Fraction]:
         """Return each number in its analyte's canonical unit; 0 if the unit is unknown."""
         units, numbers = candidates["baseline_unit"], candidates["number"]
-        as_text = candidates["case"].set(numbers.is_not_null() | units.is_null(), None)
+        is_exact = (numbers % 2 == 0).fill_null(False)
+        as_text = candidates["case"].set(is_exact | units.is_null(), None)
         found = []
         for unit, number, result in zip(units, numbers, self._results(as_text), strict=True):
             exact = Fraction(0 if number is None else number, SCALE)

@@ -4,6 +4,7 @@ import polars as pl
 
 from toxgrade.grading.columns.by_group import grade_groups, grade_one_by_one, scatter
 from toxgrade.grading.columns.interning import TextIndex
+from toxgrade.grading.columns.limits import odd
 from toxgrade.grading.columns.normalize import Marks, as_strings, normalize, said_beyond
 from toxgrade.grading.columns.output import FLAG_BITS, flags_of_grade
 from toxgrade.grading.columns.parse import read_values
@@ -163,12 +164,12 @@ class Cases:
             said_beyond=said_beyond(),
             by_indicator=pl.lit(False),
         )
-        one_by_one = tests["one_by_one"]
+        between = (odd("value") | odd("limit")) == 1
         others = (tests["own_group"] != 0) | (tests["comparator"] != 0)
-        others |= tests["said_beyond"].is_not_null()
-        among = tests["refused"].is_null() & ~one_by_one & others
+        others |= tests["said_beyond"].is_not_null() | tests.select(between).to_series()
+        among = tests["refused"].is_null() & ~tests["one_by_one"] & others
         tests = grade_groups(tests, "own", among, self.groups).with_columns(flags=flags_of_grade())
-        places = one_by_one.arg_true()
+        places = tests["one_by_one"].arg_true()
         terms = tests["term"].gather(places)
         plain = zip(self._ranges.results(texts[places]), terms, strict=True)
         graded = grade_one_by_one(

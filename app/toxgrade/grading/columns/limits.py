@@ -14,6 +14,50 @@ from toxgrade.grading.columns.slots import Slot, column_of
 _LESS, _LESS_OR_EQUAL, _MORE = 1, 2, 3
 
 
+def odd(number: str) -> pl.Expr:
+    """Return 1 where a number of ``SCALE`` stands for all those between two millionths, else 0."""
+    return (pl.col(number) & 1).fill_null(0)
+
+
+def in_doubt(left: pl.Expr | int, right: pl.Expr, radius: pl.Expr) -> pl.Expr:
+    """Return whether a comparison of two numbers may be otherwise than that of their integers.
+
+    Each number is less than 1 from its integer if that is odd, else it is the integer; ``radius``
+    is what both may be off together, times their factors. Farther apart, or as far, they compare
+    as their integers do.
+    """
+    return ((left - right).abs() < radius).fill_null(False)
+
+
+def near(number: str, end: str) -> pl.Expr:
+    """Return whether a number may be on the other side of an end of a plausible band, which was
+    rounded to a whole number.
+    """
+    return (odd(number) == 1) & ((pl.col(number) - pl.col(end)).abs() <= 1).fill_null(False)
+
+
+def slot_in_doubt(place: int, slot: Slot) -> pl.Expr:
+    """Return whether ``held`` or ``held_by_range`` may be otherwise for the numbers themselves."""
+    side, bound = _sides(place, slot)
+    a, b, constant = pl.col(f"a{place}").abs(), pl.col(f"b{place}").abs(), pl.col(f"c{place}")
+    if slot.against == "baseline":
+        a, b = a * pl.col("v_times"), b * pl.col("b_times")
+        constant = constant * pl.col("v_times")
+    of_value, of_other = a * odd("value"), (b * odd(slot.against)).fill_null(0)
+    return (
+        in_doubt(side, bound, of_value + of_other)
+        | in_doubt(side, constant, of_value)
+        | in_doubt(0, bound, of_other)
+    )
+
+
+def baseline_in_doubt() -> pl.Expr:
+    """Return whether ``met`` may be otherwise for a value and a baseline themselves."""
+    value, baseline = _value_and_baseline()
+    radius = pl.col("v_times") * odd("value") + pl.col("b_times") * odd("baseline")
+    return in_doubt(value, baseline, radius)
+
+
 def _sides(place: int, slot: Slot) -> tuple[pl.Expr, pl.Expr]:
     """Return ``a x value`` and ``b x reference + c``; null where its reference is missing."""
     a, b, c = (pl.col(f"{letter}{place}") for letter in "abc")

@@ -2,7 +2,7 @@
 
 A *combination* is an analyte in one unit with its limits in one unit; a *test* is one term for one
 combination. A test has slots, one per limit: ``a x value > b x reference + c`` (or ``>=``), in
-millionths. In a low term both sides are negated.
+``SCALE``. In a low term both sides are negated.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from toxgrade.grading.limits import ResolvedLimit, applicable, resolve
 from toxgrade.grading.units import UnitKeys
 
 REASON_CODES = {reason: code for code, reason in enumerate(Reason)}
-_LARGEST = 2**63 - 1
+_LARGEST, _MOST = 2**63 - 1, 2**62
 
 
 class Test(NamedTuple):
@@ -193,10 +193,12 @@ def _combination(first: int, analyte: Analyte, unit: Unit, limit_unit: Unit | No
 
 
 def _integers(band: Band, unit: Unit) -> tuple[int, int]:
-    """Return the band's first and last millionth in ``unit``: exact, as values are integers too."""
+    """Return the band's first and last integer in ``unit``, as values are; ``near`` knows of the
+    odd ones beside them. Columns hold no number as high as ``_MOST``.
+    """
     low = band.low.as_integer_ratio()
     high = band.high.as_integer_ratio()
     return (
-        ceil(low[0] * SCALE / (low[1] * unit.factor)),
-        floor(high[0] * SCALE / (high[1] * unit.factor)),
+        min(ceil(low[0] * SCALE / (low[1] * unit.factor)), _MOST),
+        min(floor(high[0] * SCALE / (high[1] * unit.factor)), _MOST),
     )

@@ -6,6 +6,7 @@ from typing import get_args
 import polars as pl
 
 from toxgrade.grading.columns.interning import CachedParser
+from toxgrade.grading.columns.limits import in_doubt, near, odd
 from toxgrade.grading.columns.lookup_tables import REASON_CODES
 from toxgrade.grading.columns.output import flag_bit
 from toxgrade.grading.columns.study_ranges import RANGE
@@ -44,7 +45,7 @@ def normalize(cases: pl.DataFrame, implausible: Implausible) -> pl.DataFrame:
     ``cases`` has the columns of ``Spellings.facts``, ``read_values`` and ``Marks.of``.
 
     Returns per case ``begin`` and ``tests`` (its tests in ``Spellings.tests``), ``value`` Int64
-    millionths (null: absent or not usable), ``comparator`` Int8, ``unit_key`` of its unit,
+    in ``SCALE`` (null: absent or not usable), ``comparator`` Int8, ``unit_key`` of its unit,
     ``refused`` Int8 (code of the first reason why it has no grade; null: none), ``limit_flags``
     Int32, ``valid`` Boolean (may be a baseline), ``one_by_one`` Boolean (the plain grader must
     grade it), ``indicator`` Int8 as ``Marks.of`` gives it (null also where it contradicts a limit),
@@ -149,7 +150,8 @@ def _checks(implausible: Implausible) -> list[pl.Expr]:
     """Return expressions for ``reason`` (why a row has no grade), ``valid`` and ``one_by_one``."""
     implausible_value = ~pl.col("value").is_between("value_low", "value_high").fill_null(True)
     below_zero = (pl.col("value") == 0) & (pl.col("comparator") == _LESS)
-    implausible_value |= below_zero.fill_null(False)
+    at_an_end = near("value", "value_low") | near("value", "value_high")
+    implausible_value = (implausible_value & ~at_an_end) | below_zero.fill_null(False)
     odd_limit, refused = pl.col("implausible_limit"), pl.col("refused")
     other_specimen = pl.col("specimen") == _OTHER
 
@@ -175,13 +177,21 @@ def _checks(implausible: Implausible) -> list[pl.Expr]:
     unusable = pl.col("blank") | pl.col("unreadable") | pl.col("unreadable_date") | other_specimen
     valid = pl.col("active") & ~unusable
     venous = pl.col("arterial") & (pl.col("specimen") == _VENOUS)
-    one_by_one = pl.col("one_by_one") | pl.col("unscaled") | venous
+    in_doubt = at_an_end | _in_doubt("uln") | _in_doubt("lln")
+    one_by_one = pl.col("one_by_one") | pl.col("unscaled") | venous | in_doubt
     if implausible == "flag":
         one_by_one |= implausible_value | odd_limit
     else:
         reason = reason.when(implausible_value).then(code(Reason.IMPLAUSIBLE_VALUE))
         reason = reason.when(odd_limit).then(code(Reason.IMPLAUSIBLE_LIMIT))
     return [reason.alias("reason"), valid.alias("valid"), one_by_one.alias("one_by_one")]
+
+
+def _in_doubt(limit: str) -> pl.Expr:
+    """Return whether the value may be on the other side of a limit of its own."""
+    value_times, limit_times = pl.col("value_times"), pl.col("limit_times")
+    radius = value_times * odd("value") + limit_times * odd(limit)
+    return in_doubt(pl.col("value") * value_times, pl.col(f"{limit}_bound"), radius)
 
 
 def _above_uln() -> pl.Expr:

@@ -1,6 +1,5 @@
 """Parsers for columns of numbers and dates, exactly as ``grading/parse.py`` parses each text."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
@@ -8,105 +7,156 @@ import polars as pl
 
 from toxgrade.errors import ParseError
 from toxgrade.grading.digits import without_noise
-from toxgrade.grading.parse import FULL_DATE, WHITE_SPACE, read_collected, read_value
-from toxgrade.grading.result import Reported
+from toxgrade.grading.parse import FULL_DATE, WHITE_SPACE, read_collected, read_limit
 
-SCALE = 1_000_000
-"""Columns hold numbers as integers of millionths: laboratories report at most five decimals."""
+SCALE = 2_000_000
+"""Columns hold numbers as integers of half millionths. Laboratories report at most five decimals:
+such numbers are even. A number of more decimals lies between two even ones and is held as the odd
+one between them; ``limits.in_doubt`` tells where that is not enough to compare it."""
 
 _PLAIN_DIGITS = 15  # A 64-bit float identifies any decimal of 15 digits.
+_MILLION, _MOST_MILLIONTHS = 10**6, 10**15
+_MOST_DIGITS, _LEAST_POWER = 30, -14  # Beyond these ``read_limit`` may refuse a number.
+_POWERS = pl.Series([10**power for power in range(19)], dtype=pl.Int64)
 COMPARATORS = ("", "<", "<=", ">", ">=")
+_SIGNED = r"^([<>]=?)[ \t]*([0-9.])"
+_NUMBER = r"^([0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?$"
+_EXPONENT = r"[eE]\+?(-?[0-9]{1,3})$"
 
 
 @dataclass(frozen=True, slots=True)
 class NumberColumn:
-    """A parsed column of reported numbers; every Series is as long as the column.
+    """A parsed column of numbers; every Series is as long as the column.
 
-    ``scaled``: Int64 millionths, null where absent, unreadable or ``unscaled``. ``comparator``:
-    Int8 index into ``COMPARATORS``. ``unreadable``: Boolean. ``unscaled``: Boolean, a number that
-    is too fine or too large for the scale and goes to the plain grader. ``noise``: Boolean, a
-    number of more than 15 significant digits, which is read to 15.
+    ``scaled``: Int64 in ``SCALE``, null where absent, unreadable or ``unscaled``. ``unreadable``:
+    Boolean. ``unscaled``: Boolean, a number that is too large for the scale and goes to the plain
+    grader. ``noise``: Boolean, a number of more than 15 significant digits, which is read to 15.
     """
 
     scaled: pl.Series
-    comparator: pl.Series
     unreadable: pl.Series
     unscaled: pl.Series
     noise: pl.Series
 
 
-def read_column(texts: pl.Series, read: Callable[[str], Reported]) -> NumberColumn:
-    """Parse a String column exactly as ``read`` parses each text, mostly without Python per row.
+_FIELDS = {"scaled": pl.Int64, **dict.fromkeys(("unreadable", "unscaled", "noise"), pl.Boolean)}
 
-    A text of at most 15 characters, digits and a point, is a decimal that a float identifies
-    uniquely; if its millionths give back the same float, they are that decimal. Other texts (with
-    a comparator or many digits, or not a number) are few and recur: each is parsed once.
+
+def read_column(texts: pl.Series) -> NumberColumn:
+    """Parse a String column exactly as ``read_limit`` parses each text, mostly without Python.
+
+    Texts that are no number, or one of 1e9 and more, are few and recur: each is parsed once.
     """
-    stripped = texts.str.strip_chars(" \t\r\n").replace("", None).alias("text")
+    stripped = texts.str.strip_chars(WHITE_SPACE).replace("", None).alias("text")
+    scaled = stripped.to_frame().select(_by_floats()).to_series()
+    no = pl.repeat(False, len(texts), dtype=pl.Boolean, eager=True)
+    places = (stripped.is_not_null() & scaled.is_null()).arg_true()
+    if not len(places):
+        return NumberColumn(scaled, no, no, no)
+    read = _by_digits(stripped.gather(places))
+    odd = read.filter(pl.col("scaled").is_null())["text"].unique()
+    if len(odd):
+        parsed = [(text, *_one_by_one(text)) for text in odd]
+        each = pl.DataFrame(parsed, schema={"text": pl.String, **_FIELDS}, orient="row")
+        read = read.join(each, on="text", how="left", maintain_order="left", suffix="_odd")
+        read = read.select(pl.coalesce(f"{name}_odd", name).alias(name) for name in _FIELDS)
+    return NumberColumn(
+        scaled.scatter(places, read["scaled"]),
+        *(no.clone().scatter(places, read[name]) for name in ("unreadable", "unscaled", "noise")),
+    )
+
+
+def _by_floats() -> pl.Expr:
+    """Return the scaled number of a text of at most 15 characters, digits and a point; else null.
+
+    Its float times a million is off by less than 0.23e-15 of it. A decimal of 15 digits that is no
+    whole number of millionths is 1e-15 of itself or more away from one, on the side that it is on.
+    """
     text = pl.col("text")
-    floats = text.cast(pl.Float64, strict=False)
-    millionths = (floats * SCALE).round()
-    is_decimal = (
+    product = text.cast(pl.Float64, strict=False) * 1e6
+    nearest = product.round()
+    is_whole = (product - nearest).abs() <= product * 5e-16
+    scaled = pl.when(is_whole).then(nearest * 2).otherwise(product.floor() * 2 + 1)
+    is_plain = (
         (text.str.len_bytes() <= _PLAIN_DIGITS)
         & (text.str.strip_chars("0123456789.") == "")
-        & (millionths < 1e15)
-        & (millionths / SCALE == floats)
-    ).fill_null(False)
-    frame = stripped.to_frame().with_columns(
-        scaled=pl.when(is_decimal).then(millionths).cast(pl.Int64),
-        odd=text.is_not_null() & ~is_decimal,
+        & (nearest < _MOST_MILLIONTHS)
     )
-    odd = frame.filter("odd")["text"].unique()
-    if odd.len() == 0:
-        no = pl.repeat(False, len(texts), dtype=pl.Boolean, eager=True)
-        return NumberColumn(frame["scaled"], no.cast(pl.Int8), no, no, no)
-    one_by_one = pl.DataFrame(
-        [(written, *_scale(written, read)) for written in odd],
-        schema={
-            "text": pl.String,
-            "number": pl.Int64,
-            "comparator": pl.Int8,
-            "unreadable": pl.Boolean,
-            "unscaled": pl.Boolean,
-            "noise": pl.Boolean,
-        },
-        orient="row",
+    return pl.when(is_plain).then(scaled).cast(pl.Int64).alias("scaled")
+
+
+def _by_digits(texts: pl.Series) -> pl.DataFrame:
+    """Return texts with the fields of ``NumberColumn``; ``scaled`` null where it takes more.
+
+    They are numbers of up to 30 digits, which may have an exponent. To 15 digits they are rounded
+    half to even, as by ``without_noise``.
+    """
+    number = pl.col("text").str.extract(_NUMBER)
+    decimals = number.str.len_bytes().cast(pl.Int64) - number.str.find(".", literal=True) - 1
+    exponent = pl.col("text").str.extract(_EXPONENT).cast(pl.Int64).fill_null(0)
+    read = texts.to_frame().with_columns(
+        digits=number.str.replace(".", "", literal=True).str.strip_chars_start("0"),
+        last=exponent - decimals.fill_null(0),  # The power of ten of the last digit.
     )
-    joined = frame.join(one_by_one, on="text", how="left", maintain_order="left")
-    return NumberColumn(
-        joined["scaled"].fill_null(joined["number"]),
-        joined["comparator"].fill_null(0),
-        joined["unreadable"].fill_null(False),
-        joined["unscaled"].fill_null(False),
-        joined["noise"].fill_null(False),
+    digits, count = pl.col("digits"), pl.col("digits").str.len_bytes().cast(pl.Int64)
+    first = digits.str.head(_PLAIN_DIGITS).cast(pl.Int64, strict=False).fill_null(0)
+    rest = digits.str.slice(_PLAIN_DIGITS).str.strip_chars_end("0")
+    up = (rest > "5") | ((rest == "5") & (first % 2 == 1))
+    read = read.with_columns(
+        mantissa=first + up.cast(pl.Int64),
+        power=pl.col("last") + (count - _PLAIN_DIGITS).clip(0) + 6,
+        certain=(count <= _MOST_DIGITS)
+        & ((count == 0) | (count - 1 + pl.col("last") >= _LEAST_POWER)),
+        noise=(rest != "").fill_null(False),
+    )
+    power = read["power"].fill_null(0)
+    times, parts = (_POWERS.gather(p.clip(0, 18).cast(pl.UInt32)) for p in (power, -power))
+    whole, fits = pl.col("mantissa") // parts, pl.col("mantissa") / parts * times < _MOST_MILLIONTHS
+    scaled = whole * times * 2 + (whole * parts != pl.col("mantissa")).cast(pl.Int64)
+    return read.select(
+        "text",
+        pl.when(pl.col("certain") & fits).then(scaled).alias("scaled"),
+        pl.lit(False).alias("unreadable"),
+        pl.lit(False).alias("unscaled"),
+        "noise",
     )
 
 
-def _scale(text: str, read: Callable[[str], Reported]) -> tuple[int | None, int, bool, bool, bool]:
+def _one_by_one(text: str) -> tuple[int | None, bool, bool, bool]:
     """Return the fields of ``NumberColumn`` for one text."""
     try:
-        reported = read(text)
+        reported = read_limit(text)
     except ParseError:
-        return None, 0, True, False, False
+        return None, True, False, False
     number = without_noise(reported.number)
-    numerator, denominator = (number * SCALE).as_integer_ratio()
-    fits = denominator == 1 and numerator < 10**15
-    comparator = COMPARATORS.index(reported.comparator)
-    scaled = numerator if fits else None
-    return scaled, comparator, False, not fits, number != reported.number
+    numerator, denominator = (number * _MILLION).as_integer_ratio()
+    whole, rest = divmod(numerator, denominator)
+    fits = whole < _MOST_MILLIONTHS
+    return 2 * whole + (rest > 0) if fits else None, False, not fits, number != reported.number
 
 
 def read_values(texts: pl.Series) -> pl.DataFrame:
-    """Parse a String column of values as ``read_column`` does, with ``blank`` (no text) as well."""
-    read = read_column(texts, read_value)
+    """Parse a String column of values exactly as ``read_value`` parses each text.
+
+    Returns ``value`` and the other fields of ``NumberColumn``, ``comparator`` (Int8, an index of
+    ``COMPARATORS``) and ``blank`` (no text).
+    """
+    stripped = texts.str.strip_chars(WHITE_SPACE).alias("text")
+    split = stripped.to_frame().select(
+        number=pl.col("text").str.replace(_SIGNED, "${2}"),
+        comparator=pl.col("text").str.extract(_SIGNED).replace_strict(
+            COMPARATORS, range(len(COMPARATORS)), default=0, return_dtype=pl.Int8
+        ),
+    )  # fmt: skip
+    read = read_column(split["number"])
     return pl.DataFrame(
         {
             "value": read.scaled,
-            "comparator": read.comparator,
+            "comparator": split["comparator"],
             "unreadable": read.unreadable,
             "unscaled": read.unscaled,
             "noise": read.noise,
-            "blank": texts.str.strip_chars(WHITE_SPACE) == "",
+            "blank": stripped == "",
         }
     )
 

@@ -2,7 +2,8 @@
 
 An export is read twice, in pieces. The first pass parses every text and collects candidates for
 baselines; the second grades every row, in order, against the chosen ones. Rows whose numbers do not
-fit 64-bit millionths go to the plain grader, so every row gets exactly the plain grader's grade.
+fit 64-bit integers, or lie within the same millionth as a limit, go to the plain grader, so every
+row gets exactly the plain grader's grade.
 """
 
 from collections.abc import Callable, Iterable

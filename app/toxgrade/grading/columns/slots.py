@@ -1,6 +1,7 @@
 """Slots: the comparisons that tests make, each in whole numbers."""
 
 from dataclasses import dataclass, field
+from math import gcd
 from typing import Literal, NamedTuple
 
 import polars as pl
@@ -68,12 +69,9 @@ def numbers_of(resolved: ResolvedLimit) -> tuple[int, int, int, int]:
     of_range = limit.reference in ("ULN", "LLN")
     said = _IF_BEYOND * (of_range and reaches(limit, beyond=True) is True)
     said += _IF_WITHIN * (of_range and reaches(limit, beyond=False) is False)
-    return (
-        sign * resolved.value_times,
-        sign * resolved.reference_times,
-        sign * resolved.plus * SCALE,
-        said,
-    )
+    a, b, c = resolved.value_times, resolved.reference_times, resolved.plus * SCALE
+    common = sign * gcd(a, b, c)
+    return a // common, b // common, c // common, said
 
 
 def said_of(place: int) -> pl.Expr:

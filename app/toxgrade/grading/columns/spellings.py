@@ -2,13 +2,13 @@
 
 import polars as pl
 
+from toxgrade.grading.columns.limits import near, odd
 from toxgrade.grading.columns.lookup_tables import Combination, Tables
 from toxgrade.grading.columns.output import FLAG_BITS, flag_bit
 from toxgrade.grading.columns.parse import read_column
 from toxgrade.grading.columns.slots import SIMPLE
 from toxgrade.grading.flags import Flag
 from toxgrade.grading.grader import TermGrader
-from toxgrade.grading.parse import read_limit
 from toxgrade.grading.units import UnitKeys
 
 GRADES = (1, 2, 3, 4)
@@ -32,7 +32,7 @@ class Spellings:
     """The spellings seen so far, in two frames from which rows look up by index.
 
     ``facts`` has one row per spelling: the fields of ``Combination`` (``reason`` as ``refused``),
-    ``lln`` and ``uln`` Int64 millionths (null: absent or not usable), the same times
+    ``lln`` and ``uln`` Int64 in ``SCALE`` (null: absent or not usable), the same times
     ``limit_times`` as ``lln_bound`` and ``uln_bound``, ``implausible_limit`` Boolean,
     ``limit_flags`` Int32, and ``begin``, the index of the first of its ``tests``.
 
@@ -90,7 +90,7 @@ class Spellings:
         found = pl.DataFrame(self.tables.combinations, schema=_COMBINATION, orient="row")[
             pl.Series(places, dtype=pl.UInt32)
         ]
-        lln, uln = read_column(new["lln"], read_limit), read_column(new["uln"], read_limit)
+        lln, uln = read_column(new["lln"]), read_column(new["uln"])
         return found.with_columns(
             lln=lln.scaled,
             uln=uln.scaled,
@@ -141,9 +141,12 @@ def _usable_limits(frame: pl.DataFrame) -> pl.DataFrame:
     implausible = pl.any_horizontal(
         usable & ~pl.col(side).is_between(f"{side}_low", f"{side}_high") for side in ("lln", "uln")
     )
+    at_an_end = (near(side, f"{side}_{end}") for side in ("lln", "uln") for end in ("low", "high"))
+    in_doubt = known & (pl.any_horizontal(at_an_end) | ((uln == lln) & (odd("uln") == 1)))
     return frame.with_columns(
         limit_flags=flags,
         implausible_limit=implausible.fill_null(False),
+        one_by_one=pl.col("one_by_one") | in_doubt.fill_null(False),
         lln=pl.when(usable).then(lln),
         uln=pl.when(usable).then(uln),
     ).with_columns(

@@ -11,10 +11,13 @@ import polars as pl
 
 from toxgrade.criteria.model import Condition
 from toxgrade.grading.columns.limits import (
+    baseline_in_doubt,
     held,
     held_by_range,
     met,
     met_by_range,
+    odd,
+    slot_in_doubt,
     unreachable,
     within_one_uln,
 )
@@ -65,7 +68,7 @@ def grade_by_thresholds() -> list[pl.Expr]:
 def grade_group(rows: pl.DataFrame, group: Group) -> pl.DataFrame:
     """Grade every row by its test in ``group``.
 
-    ``rows``: ``test_row`` (its test in the group), ``value`` Int64 millionths, ``comparator`` Int8,
+    ``rows``: ``test_row`` (its test in the group), ``value`` Int64 in ``SCALE``, ``comparator``,
     ``high`` Boolean (high values are toxic), ``limit`` Int64 (ULN of a high term, LLN of a low one;
     null: missing), ``baseline`` Int64 and
     ``baseline_comparator`` (null: none to compare with; in the value's unit ``baseline`` x
@@ -73,7 +76,8 @@ def grade_group(rows: pl.DataFrame, group: Group) -> pl.DataFrame:
     ``baseline_above_uln``, ``baseline_below_lln`` Boolean (null: unknown) and ``no_uln``,
     ``no_lln``; ``said_beyond`` Boolean, what a flag says of a missing limit.
 
-    Returns ``at_least``, ``at_most`` and ``reason`` (Int8; null where decided), in the rows' order.
+    Returns ``at_least``, ``at_most`` and ``reason`` (Int8; null where decided), in the rows' order,
+    and ``one_by_one``: only the plain grader can tell, as a limit lies within the same millionth.
     """
     numbers = group.frame().select(pl.all().gather(rows["test_row"]))
     frame = rows.hstack(numbers).with_row_index("place")
@@ -109,7 +113,8 @@ def _hull(
     differ = (pl.col("at_least") != pl.col("at_least_")) | (pl.col("at_most") != pl.col("at_most_"))
     causes = pl.min_horizontal("reason", "reason_", pl.when(differ).then(_NO_BASELINE))
     reason = pl.when(least != most).then(causes)
-    return pl.concat([known, both.select("place", at_least=least, at_most=most, reason=reason)])
+    both = both.select("place", "one_by_one", at_least=least, at_most=most, reason=reason)
+    return pl.concat([known, both.select(known.columns)])
 
 
 def _graded(
@@ -149,7 +154,18 @@ def _graded(
         for place, (name, slot) in enumerate(zip(names, slots, strict=True))
     ]
     reason = pl.when(pl.col("at_least") != pl.col("at_most")).then(pl.min_horizontal(causes))
-    return bounds.select("place", "at_least", "at_most", reason=reason)
+    return bounds.select(
+        "place", "at_least", "at_most", reason=reason, one_by_one=_in_doubt(rows, slots)
+    )
+
+
+def _in_doubt(rows: pl.DataFrame, slots: tuple[Slot, ...]) -> pl.Expr:
+    """Return whether a comparison may be otherwise for the numbers themselves."""
+    if not rows.select(((odd("value") | odd("limit") | odd("baseline")) == 1).any()).item():
+        return pl.lit(False)
+    with_baseline = any(slot.condition and slot.condition.limit == "baseline" for slot in slots)
+    doubts = [slot_in_doubt(place, slot) for place, slot in enumerate(slots)]
+    return pl.any_horizontal(*doubts, *([baseline_in_doubt()] * with_baseline))
 
 
 def _highest(slots: tuple[Slot, ...], reached: list[pl.Expr]) -> pl.Expr:
