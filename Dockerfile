@@ -16,7 +16,9 @@ RUN useradd --system --uid 10001 --create-home --home-dir /data toxgrade \
 COPY requirements.lock ./
 RUN pip install --no-cache-dir --require-hashes --requirement requirements.lock && rm requirements.lock
 COPY --from=build /wheels /wheels
-RUN pip install --no-cache-dir --no-deps /wheels/*.whl && rm -r /wheels
+# pip compiles what it installs. Python's own modules come without; the user who serves cannot write.
+RUN pip install --no-cache-dir --no-deps /wheels/*.whl && rm -r /wheels \
+    && python -m compileall -q -x site-packages "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
 USER toxgrade
 WORKDIR /data
 VOLUME /data

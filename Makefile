@@ -5,7 +5,7 @@
 # make quick   for every save: linters, and the tests of grading, criteria, cohort, files and one door
 # make coverage  which lines and branches the tests reach, in subprocesses too
 # make bench   speed and exactness, as tables; the crash suite, tamperings and random requests whole
-# make evidence  what is claimed of hostile callers, measured
+# make evidence  what is claimed of panels and of hostile callers, measured
 # make lock    the lock files again, from pyproject.toml
 # make sbom    the bill of materials (CycloneDX) in dist/, and the table of docs/licences.md
 # make audit   known weaknesses of what is locked; "Error 3": their list cannot be reached from here
@@ -25,17 +25,20 @@ setup: .venv/installed
 # does where nothing is editable: a sixth of grading a small file.
 .venv/serves: pyproject.toml requirements.lock requirements-build.lock
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv .venv
-	$(PIP) --require-hashes --requirement requirements.lock --requirement requirements-build.lock
-	$(PIP) --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m compileall -q app
-	touch $@
+	@echo "Setting up, once: a virtual environment in .venv, then what requirements.lock names ..."
+	@$(PYTHON) -m venv .venv
+	@$(PIP) --require-hashes --requirement requirements.lock --requirement requirements-build.lock
+	@echo "Installing Toxgrade itself, and compiling its modules ..."
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q app
+	@touch $@
 
 .venv/installed: .venv/serves requirements-dev.lock
 	$(PIP) --require-hashes --requirement requirements-dev.lock
 	touch $@
 
 serve: .venv/serves
+	@echo "Migrating the database, loading the synthetic cohort; then http://127.0.0.1:$(PORT)"
 	TOXGRADE_AUTH=off $(BIN)/toxgrade serve --demo --port $(PORT)
 
 # What the tests start or call beside Python: PostgreSQL's server, curl, a browser.

@@ -1,6 +1,18 @@
 """``make bench``: every figure as a ratio to a floor measured in the same run; walks at the end."""
 
-from benchmarks import batch, ehr, exactness, hull, kernel, pages, service, storing, table, walks
+from benchmarks import (
+    batch,
+    ehr,
+    exactness,
+    history,
+    hull,
+    kernel,
+    pages,
+    service,
+    storing,
+    table,
+    walks,
+)
 
 
 def main() -> None:
@@ -10,6 +22,7 @@ def main() -> None:
     kernel.main()
     batch.main()
     service.main()
+    history.main()
     table.main()
     pages.main()
     storing.main()

@@ -1,11 +1,11 @@
-"""``make evidence``: what is claimed of hostile callers, measured, one table per claim."""
+"""``make evidence``: what is claimed of panels and hostile callers, measured, a table per claim."""
 
 import sys
 
-from benchmarks import fair_reads, loop_lag, mixed_load, random_requests
+from benchmarks import additions, fair_reads, loop_lag, mixed_load, random_requests
 from benchmarks.doubling import __main__ as doubling
 
-MODULES = (doubling, loop_lag, fair_reads, random_requests, mixed_load)
+MODULES = (additions, doubling, loop_lag, fair_reads, random_requests, mixed_load)
 
 
 def main() -> bool:

@@ -80,7 +80,7 @@ def empty() -> Iterator[Servers]:
 def toxgrade(url: str, processes: int = 1, key: str | None = None) -> Iterator[Servers]:
     """The service on a migrated database; without a key its access is off."""
     with ExitStack() as stack:
-        found = [stack.enter_context(process(_service, url, "on" if key else "off"))
+        found = [stack.enter_context(process(service, url, "on" if key else "off"))
                  for _ in range(processes)]  # fmt: skip
         yield Servers([port for port, _ in found], [pid for _, pid in found], key)
 
@@ -110,7 +110,7 @@ def _empty(port: int) -> None:
     uvicorn.run(app, port=port, log_level="warning", access_log=False)
 
 
-def _service(port: int, url: str, auth: Any) -> None:
+def service(port: int, url: str, auth: Any) -> None:
     """Its log goes to a file, as a supervisor would keep it."""
     log = os.open(os.devnull, os.O_WRONLY)
     os.dup2(log, 2)

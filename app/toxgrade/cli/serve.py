@@ -23,6 +23,7 @@ def serve(host: str | None, port: int | None, demo: bool) -> None:
     from toxgrade.server.process import configure
     from toxgrade.server.records.schema import upgrade
     from toxgrade.server.web.charts.chart import prepare_drawing
+    from toxgrade.server.web.page import prepare_pictures
 
     chosen = settings(host=host, port=port)
     check_address(chosen.host, chosen.port)
@@ -35,4 +36,5 @@ def serve(host: str | None, port: int | None, demo: bool) -> None:
         load_demo(chosen.database_url)
     start_workers(chosen.workers)
     prepare_drawing()
+    prepare_pictures()
     run(create_app(chosen), chosen)

@@ -4,6 +4,7 @@ It defines the steps; ``columns/patient.py`` takes the same ones for a frame of 
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import date
 
 from msgspec.structs import replace
 
@@ -38,14 +39,7 @@ def grade_patient(
     several counts. A later course without such a result takes the last valid one before its start.
     The baseline and all results before treatment are graded by the limits of normal alone.
     """
-    days = {_date_text(result): result.collected for result in results}
-    places = {text: _placement(day, courses, window) for text, day in days.items()}
-    placed = [
-        Placed(index, result, term, places[_date_text(result)], valid)
-        for index, result in enumerate(results)
-        for valid in (is_valid(result, grader),)
-        for term in grader.terms(result.analyte) or (None,)
-    ]
+    placed = _placed(results, courses, grader, window)
     baselines = find_baselines(placed, courses, grader)
     entries = [_entry(one, baselines, courses, grader, window) for one in placed]
     may_differ = find_uncertain(placed, baselines, courses)
@@ -64,6 +58,56 @@ def grade_patient(
         replace(entry, grade=entry.grade.flagged(*flags)) if flags else entry
         for entry, flags in zip(entries, doubts, strict=True)
     ]
+
+
+def foundations(
+    results: Sequence[LabResult], courses: Sequence[Course], grader: TermGrader, window: Window
+) -> list[int]:
+    """Return the indexes of the results of one patient that the grades of others rest on.
+
+    Those are all without a full date, and by test all of the day of a baseline, of which the choice
+    depends on each. Results that ``stands_beside`` are graded beside these as beside all.
+    """
+    placed = _placed(results, courses, grader, window)
+    baselines = find_baselines(placed, courses, grader)
+    days = {(test, _first_day(choice.chosen.result)) for (_, test), choice in baselines.items()}
+    found = (
+        one.index
+        for one in placed
+        if one.valid
+        and not stands_beside(one.result, courses)
+        and (not one.has_full_date or (one.test and (one.test, _first_day(one.result)) in days))
+    )
+    return [*dict.fromkeys(found)]
+
+
+def stands_beside(result: LabResult, courses: Sequence[Course]) -> bool:
+    """Return whether no other result's grade can rest on this one, whatever the others are.
+
+    It has a full date, is not declared a baseline, and was certainly taken after the start of every
+    course; a course without a start has no results before it.
+    """
+    day = result.collected
+    if day is None or day.first != day.last or result.is_baseline:
+        return False
+    return all(c.start is None or c.started_before(day.first, day.time) for c in courses)
+
+
+def _placed(
+    results: Sequence[LabResult], courses: Sequence[Course], grader: TermGrader, window: Window
+) -> list[Placed]:
+    days = {_date_text(result): result.collected for result in results}
+    places = {text: _placement(day, courses, window) for text, day in days.items()}
+    return [
+        Placed(index, result, term, places[_date_text(result)], valid)
+        for index, result in enumerate(results)
+        for valid in (is_valid(result, grader),)
+        for term in grader.terms(result.analyte) or (None,)
+    ]
+
+
+def _first_day(result: LabResult) -> date | None:
+    return result.collected.first if result.collected else None
 
 
 def _date_text(result: LabResult) -> str | None:

@@ -1,6 +1,6 @@
 """Summary of a patient's grades: per term the baseline, worst acute and worst late grade."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -34,6 +34,11 @@ class Graded(msgspec.Struct, frozen=True, gc=False):
         is_worse = entry.worse_than_baseline
         return cls(term, entry.phase, entry.course, *bounds, is_worse, entry.places, ambiguous)
 
+    @property
+    def counts(self) -> bool:
+        """Return whether it is of a term and may be of the first course."""
+        return self.term is not None and (not self.course or self.phase == "unknown")
+
     def within(self, phase: CertainPhase) -> bool | None:
         """Return whether it lies in a phase of the first course; None: possibly."""
         if self.phase == "unknown":
@@ -61,34 +66,47 @@ class TermSummary(msgspec.Struct, frozen=True, gc=False):
     worse_late: bool | None
 
 
+PhaseBounds = dict[Phase, Bounds]
+"""The bounds of a term's grades as the baseline, in the acute and in the late phase."""
+
+
 def summarise(grades: Iterable[Graded]) -> list[TermSummary]:
     """Return baseline and worst grades per term, in the order in which the terms first appear.
 
     The baseline of a term that several tests grade is the highest of theirs.
     """
-    by_term: dict[str, dict[Phase, list[Bounds]]] = {}
+    by_term: dict[str, PhaseBounds] = {}
     for grade in grades:
-        if grade.term is None or (grade.course and grade.phase != "unknown"):
-            continue
-        found = by_term.setdefault(grade.term, {})
-        if grade.at_most is None:  # What could not be graded at all says nothing.
-            continue
-        decided = grade.at_least == grade.at_most
-        bounds = Bounds(grade.at_least, grade.at_most, decided, grade.worse)
-        if grade.may_be_baseline:
-            found.setdefault("baseline", []).append(Bounds(0, grade.at_most, decided=False))
-        elif grade.phase == "baseline":
-            found.setdefault("baseline", []).append(bounds)
-        for phase in AFTER_START:
-            within = grade.within(phase)
-            if within is not False:
-                found.setdefault(phase, []).append(bounds if within else bounds.possible)
-    return [_summary(term, found) for term, found in by_term.items()]
+        if grade.counts and grade.term is not None:
+            add_grade(by_term.setdefault(grade.term, {}), grade)
+    return [term_summary(term, found) for term, found in by_term.items()]
 
 
-def _summary(term: str, found: Mapping[Phase, Sequence[Bounds]]) -> TermSummary:
+def add_grade(found: PhaseBounds, grade: Graded) -> None:
+    """Raise the bounds of a term by one more grade of it, which ``counts``."""
+    if grade.at_most is None:  # What could not be graded at all says nothing.
+        return
+    decided = grade.at_least == grade.at_most
+    bounds = Bounds(grade.at_least, grade.at_most, decided, grade.worse)
+    if grade.may_be_baseline:
+        _raise(found, "baseline", Bounds(0, grade.at_most, decided=False))
+    elif grade.phase == "baseline":
+        _raise(found, "baseline", bounds)
+    for phase in AFTER_START:
+        within = grade.within(phase)
+        if within is not False:
+            _raise(found, phase, bounds if within else bounds.possible)
+
+
+def _raise(found: PhaseBounds, phase: Phase, bounds: Bounds) -> None:
+    known = found.get(phase)
+    found[phase] = bounds if known is None else highest((known, bounds)) or bounds
+
+
+def term_summary(term: str, found: Mapping[Phase, Bounds]) -> TermSummary:
+    """Return the summary of a term from the bounds of its grades."""
     phases: tuple[Phase, ...] = ("baseline", *AFTER_START)
-    baseline, acute, late = (highest(found.get(phase, ())) or NOT_MEASURED for phase in phases)
+    baseline, acute, late = (found.get(phase, NOT_MEASURED) for phase in phases)
     return TermSummary(
         term=term,
         baseline_grade=baseline.at_least if baseline.at_least == baseline.at_most else None,

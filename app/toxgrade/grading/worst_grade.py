@@ -20,7 +20,7 @@ class _Interval(Protocol):
     def at_most(self) -> int | None: ...
 
 
-class Bounds(msgspec.Struct, frozen=True, gc=False):
+class Bounds(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """The highest certain and possible grade of some results, and whether one of them is decided.
 
     ``at_least`` None: no result certainly lies in the window and could be graded; ``at_most`` None:

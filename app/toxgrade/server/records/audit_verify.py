@@ -19,6 +19,7 @@ from toxgrade.server.records.audit_log import (
 )
 from toxgrade.server.records.audit_lost import lost_rows
 from toxgrade.server.records.audit_storage import misstored
+from toxgrade.server.records.audit_summaries import wrong_summaries
 from toxgrade.server.records.db.append import OF_INSTALLATION, OF_STUDIES, digest
 from toxgrade.server.records.db.service_tables import audit, audit_heads
 from toxgrade.server.records.db.tables import patients, studies
@@ -93,7 +94,7 @@ def verify(
             yield from _revision(connection, entries)
     yield from (Remark(INSTALLATION, None, what) for what in kept.faults())
     lost = lost_rows(connection, [study_id for _, study_id in chains], counts)
-    for what in (*lost, *misstored(connection)):
+    for what in (*lost, *misstored(connection), *wrong_summaries(connection)):
         yield Remark(INSTALLATION, None, what)
 
 

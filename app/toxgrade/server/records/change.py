@@ -19,8 +19,9 @@ from toxgrade.server.records.doubts import twins
 from toxgrade.server.records.grade_changes import Basis, changed_grades, person_for
 from toxgrade.server.records.identity import Loc, content, distinct, identity
 from toxgrade.server.records.matching import Match, Matcher
+from toxgrade.server.records.matching_versions import load_versions, results_up_to
 from toxgrade.server.records.new_rows import NewRows
-from toxgrade.server.records.patient_state import PatientState, load_versions, results_up_to
+from toxgrade.server.records.patient_state import PatientState
 from toxgrade.server.records.stored_results import Version, version_row
 
 
@@ -45,13 +46,14 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a submission changes: ``rows``, to be appended; ``courses`` and ``current`` hold then.
+    """What a submission changes: ``rows``, to be appended; ``state`` and ``current`` hold then.
 
-    ``current``: the grades of all the patient's results by identity, those of ``rows`` among them.
+    ``state`` has the grades of before. ``current``: the grades of all its results by identity,
+    those of ``rows`` among them.
     """
 
     rows: NewRows
-    courses: tuple[Course, ...]
+    state: PatientState
     current: Mapping[str, list[GradeRow]]
     matches: Sequence[Match | None]
 
@@ -115,7 +117,7 @@ def plan_change(
     new_rows = NewRows(courses if courses != known.courses else None, new, changed)
     found = iter(_by_result(results_sent, sent, matches, names))
     of_results = [None if loc in passed_over else next(found) for loc, _ in submission.results]
-    return Change(new_rows, courses, current, of_results)
+    return Change(new_rows, state, current, of_results)
 
 
 def _matches(

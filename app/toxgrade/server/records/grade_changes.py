@@ -1,9 +1,12 @@
 """What grading a patient's results changes in the grades stored; nothing is written here."""
 
+import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
@@ -27,6 +30,7 @@ from toxgrade.server.records.study_ranges import (
     apply_ranges,
     current_person,
     current_ranges,
+    range_document,
     range_used,
 )
 
@@ -34,13 +38,20 @@ _stored_columns = attrgetter(*GRADE_TABLE)
 _NO_GRADE: dict[str, Any] = dict.fromkeys(f.name for f in FIELDS if f.column.of_term)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Basis:
     """What the patients of a study are graded by: its rules with their grader, and its ranges."""
 
     study: Study
     grader: TermGrader
     ranges: RangeTable
+
+    @cached_property
+    def sha256(self) -> str:
+        """The SHA-256 of all that a grade depends on beside the patient's own rows."""
+        edition, ranges = self.grader.edition, map(range_document, self.ranges.rows)
+        document = [__version__, edition.sha256, self.study.rules.document(), *ranges]
+        return hashlib.sha256(json.dumps(document).encode()).hexdigest()
 
 
 def read_basis(connection: Connection, study: Study, graders: Graders) -> Basis:

@@ -3,20 +3,18 @@
 import base64
 import binascii
 import json
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, and_, or_, select
 
+from toxgrade import __version__
 from toxgrade.errors import FieldFault, NotFound, RequestError
 from toxgrade.grading.fields import GradeRow
-from toxgrade.grading.parse import read_collected
 from toxgrade.grading.result import Course
-from toxgrade.grading.summary import TermSummary, summarise
-from toxgrade.grading.unplaced import why_unplaced
+from toxgrade.grading.summary import TermSummary
 from toxgrade.server.records.audit_log import parse_ids
 from toxgrade.server.records.current_state import (
     all_grades,
@@ -26,7 +24,7 @@ from toxgrade.server.records.current_state import (
 )
 from toxgrade.server.records.db.service_tables import audit
 from toxgrade.server.records.db.tables import grades, results
-from toxgrade.server.records.patient_state import graded, is_until_death
+from toxgrade.server.records.kept_summary import KeptSummary, read_kept
 from toxgrade.server.records.patients import find_patient
 from toxgrade.server.records.studies import Study, find_study
 
@@ -99,31 +97,20 @@ def patient_toxicity(connection: Connection, study_name: str, patient: str) -> P
     """
     study = find_study(connection, study_name)
     patient_id = find_patient(connection, study, patient)
-    query = current_grades(patient_id).order_by(
-        grades.c.collected_on.asc().nulls_first(), grades.c.id
-    )
-    courses = current_courses(connection, patient_id)
-    rows = [read_grade(row) for row in connection.execute(query)]
-    alive = [row for row in rows if is_until_death(row)]
-    later = (row for row in alive if row.course and row.phase in ("acute", "late"))
+    courses, window = current_courses(connection, patient_id), study.rules.window
+    kept = read_kept(connection, [patient_id]).get(patient_id)
+    summary = kept.summary if kept else None
+    if summary is None or summary.window != window:
+        summary = KeptSummary(__version__, window)
+        query = current_grades(patient_id)
+        summary.add((read_grade(row) for row in connection.execute(query)), courses)
     return PatientToxicity(
         courses,
-        summarise(graded(row, courses, study.rules.window) for row in alive),
-        _phase_unknown(alive, courses),
-        len({row.result_id for row in later if row.at_least is not None}),
-        len({row.result_id for row in rows if not is_until_death(row)}),
+        summary.by_term(),
+        dict(sorted(summary.phase_unknown.items())),
+        summary.other_courses,
+        summary.after_death,
     )
-
-
-def _phase_unknown(rows: Iterable[GradeRow], courses: tuple[Course, ...]) -> dict[str, int]:
-    treated = any(course.start or course.end for course in courses)
-    reasons: dict[int | None, str] = {}
-    for row in rows:
-        if row.phase == "unknown" and row.at_least is not None:
-            collected = read_collected(row.collected) if row.collected else None
-            why = why_unplaced(collected, row.flags, treated=treated)
-            reasons[row.result_id] = why.value
-    return dict(sorted(Counter(reasons.values()).items()))
 
 
 def _after(query: Select[Any], day: date | None, row_id: int) -> Select[Any]:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from sqlalchemy import and_, select
 
 from toxgrade.grading.reference_ranges import StudyRange
 from toxgrade.grading.rules import Graders
 from toxgrade.grading.study_ranges import RangeTable, range_table
+from toxgrade.server.records.addition import keep_whole
 from toxgrade.server.records.db.tables import grades, patients
 from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.grade_changes import (
@@ -34,8 +36,10 @@ def regrade(transaction: Transaction, patient_id: int, basis: Basis) -> None:
     """Grade all results of a patient, who must be locked, again and append what changed."""
     known = load_patient_state(transaction, patient_id)
     person = person_for(transaction.read(), basis, patient_id)
-    changed, _ = changed_grades(known, basis, person, transaction.runtime.now())
+    changed, current = changed_grades(known, basis, person, transaction.runtime.now())
     append_rows(transaction, [(patient_id, NewRows(grades=changed))])
+    rows = [*chain.from_iterable(current.values())]
+    keep_whole(transaction, patient_id, basis, known, rows, is_changed=bool(changed))
 
 
 @dataclass(frozen=True, slots=True)

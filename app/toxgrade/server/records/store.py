@@ -1,11 +1,12 @@
 """Storing what is sent for one patient: append, supersede and regrade, in one transaction."""
 
 from dataclasses import dataclass
-from datetime import date
+from itertools import chain
 
 from toxgrade.grading.fields import GradeRow
 from toxgrade.grading.rules import Graders
-from toxgrade.grading.summary import TermSummary, summarise
+from toxgrade.grading.summary import TermSummary
+from toxgrade.server.records.addition import keep_added, keep_whole, plan_addition
 from toxgrade.server.records.change import Submission, plan_change
 from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.grade_changes import locked_basis
@@ -13,8 +14,7 @@ from toxgrade.server.records.identity import Loc
 from toxgrade.server.records.new_rows import append_rows
 from toxgrade.server.records.patient_state import (
     PatientState,
-    graded,
-    is_until_death,
+    load_for_panel,
     load_patient_state,
 )
 from toxgrade.server.records.patients import lock_patient
@@ -52,18 +52,25 @@ def store(transaction: Transaction, submission: Submission, graders: Graders) ->
     study = lock_study(transaction, submission.study)
     basis = locked_basis(transaction, study, graders)
     patient_id, is_new = lock_patient(transaction, study, submission.patient)
-    known = PatientState() if is_new else load_patient_state(transaction, patient_id)
-    change = plan_change(
-        transaction.connection,  # No row of this patient is queued: ``known`` is what is stored.
-        basis, None if is_new else patient_id, known, submission, transaction.runtime.now(),
-    )  # fmt: skip
-    append_rows(transaction, [(patient_id, change.rows)])
-    rows = sorted(
-        (row for of_one in change.current.values() for row in of_one if is_until_death(row)),
-        key=lambda row: (row.collected_on or date.min, row.id),
-    )
-    summary = summarise(graded(row, change.courses, study.rules.window) for row in rows)
+    known = PatientState() if is_new else load_for_panel(transaction, patient_id)
+    change = plan_addition(transaction, basis, patient_id, known, submission)
+    if change is not None:
+        append_rows(transaction, [(patient_id, change.rows)])
+        summary = keep_added(transaction, patient_id, known, change)
+    else:
+        if known.kept is not None:
+            known = load_patient_state(transaction, patient_id)
+        change = plan_change(
+            transaction.connection,  # No row of the patient is queued: ``known`` is what is stored.
+            basis, None if is_new else patient_id, known, submission, transaction.runtime.now(),
+        )  # fmt: skip
+        append_rows(transaction, [(patient_id, change.rows)])
+        is_changed = is_new or bool(change.rows.grades) or change.rows.courses is not None
+        current = [*chain.from_iterable(change.current.values())]
+        summary = keep_whole(
+            transaction, patient_id, basis, change.state, current, is_changed=is_changed
+        )
     places = enumerate(loc for loc, _ in submission.results)
     late = tuple(loc for place, loc in places if change.is_passed_over(place))
     of_results = [change.grades_of(place) for place in range(len(submission.results))]
-    return Stored(basis.grader.edition.name, of_results, summary, late)
+    return Stored(basis.grader.edition.name, of_results, summary.by_term(), late)

@@ -102,6 +102,11 @@ def _content(name: str) -> bytes:
     return (files("toxgrade.server.web") / "static" / name).read_bytes()
 
 
+def prepare_pictures() -> None:
+    """Build the script that draws pictures, which the first page with one would else wait for."""
+    _content(_VEGA)
+
+
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:12]
 

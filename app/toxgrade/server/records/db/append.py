@@ -30,6 +30,7 @@ from toxgrade.server.records.db.tables import (
     follow_ups,
     grades,
     liver_reviews,
+    patient_summaries,
     patients,
     results,
     studies,
@@ -146,6 +147,10 @@ def as_of_snapshot(connection: Connection, moment: datetime) -> Iterator[None]:
                 f"CREATE TEMP VIEW {table.name} AS SELECT * FROM {schema}.{table.name}"
                 f" WHERE recorded_at <= '{cutoff}'"
             )
+        summaries = patient_summaries.name  # They are of now, whenever they were made.
+        connection.exec_driver_sql(
+            f"CREATE TEMP VIEW {summaries} AS SELECT * FROM {schema}.{summaries} WHERE 1 = 0"
+        )
         yield
     finally:
         connection.rollback()

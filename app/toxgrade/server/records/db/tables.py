@@ -138,6 +138,13 @@ results = Table(
     _recorded(),
     UniqueConstraint("patient_id", "identity", "version"),
 )
+Index(
+    None,
+    results.c.patient_id,
+    results.c.source_id,
+    sqlite_where=results.c.source_id.is_not(None),
+    postgresql_where=results.c.source_id.is_not(None),
+)
 
 _TYPES: dict[type, type[Any]] = {bool: Boolean, date: Date, int: Integer, str: Text, tuple: Text}
 
@@ -220,3 +227,17 @@ liver_reviews = Table(
     Column("cause", String(32), comment="of a short list; null: not told"),
     _recorded(),
 )
+
+patient_summaries = Table(
+    "patient_summaries",
+    metadata,
+    Column(
+        "patient_id", RowId, ForeignKey("patients.id", ondelete="CASCADE"),
+        primary_key=True, autoincrement=False,
+    ),
+    Column("basis", String(64), nullable=False, comment="SHA-256 of what the grades were made by"),
+    Column("document", Text, nullable=False, comment="JSON"),
+    _recorded(),
+)  # fmt: skip
+"""Computed from the other rows, of patients with many; triggers drop it with what changes it."""
+patient_summaries.add_is_dependent_on(grades)  # Grades that are written with it would drop it.
