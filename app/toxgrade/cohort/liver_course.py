@@ -4,15 +4,16 @@ A result without a full date is not left out: it makes a day that may be several
 the first day of a rise and the values beside a finding are taken from full dates alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 
 from toxgrade.cohort.clinical_events import ClinicalEvent
 from toxgrade.cohort.criterion import Criterion, all_of, highest, wanting
 from toxgrade.cohort.liver_baseline import Placed, baselines
 from toxgrade.cohort.liver_day import Day, Measured, measured
-from toxgrade.grading.grader import TermGrader
+from toxgrade.grading.grader import TermGrader, relevant
 from toxgrade.grading.patient_baselines import starts_before
 from toxgrade.grading.phase import Window, add_months, belongs, place, possible_places
 from toxgrade.grading.result import (
@@ -124,19 +125,36 @@ class LiverCourse:
         return next((d for d in reversed(self.earlier) if d.has_enzymes), None)
 
 
+def _measured_each(results: Sequence[LabResult], grader: TermGrader) -> list[Placed]:
+    """Return the liver values of results; each number is measured once, as few are different."""
+    known: dict[Hashable, Measured | None] = {}
+    found: list[Placed] = []
+    for result in results:
+        if (key := relevant(result)) not in known:
+            known[key] = measured(result, grader)
+        if (value := known[key]) is not None:
+            found.append((result, value))
+    return found
+
+
 def liver_course(
     results: Sequence[LabResult], courses: Sequence[Course], index: int, grader: TermGrader,
     window: Window, recorded: Sequence[ClinicalEvent] = (),
 ) -> LiverCourse:  # fmt: skip
     """Return a patient's liver values over one course; those that are not final do not count."""
-    values = [(r, m) for r in results if (m := measured(r, grader)) is not None]
+    values = _measured_each(results, grader)
+
+    @cache  # A day has several results.
+    def places_of(collected: Collected | None) -> tuple[Place, ...]:
+        return possible_places(collected, courses, window)
+
     start = courses[index].start if index < len(courses) else None
     before = [one for one in values if _is_before(one[0], courses, start, window)]
     bases = baselines(before)
     of_course: list[Placed] = []
     elsewhere: dict[int | None, int] = {}
     for one in values:
-        places = possible_places(one[0].collected, courses, window)
+        places = places_of(one[0].collected)
         if belongs(places, index, PHASES) is False and not _is_declared(one[0], courses, index):
             found = {place.course for place in places}
             key = found.pop() if len(found) == 1 else None
@@ -178,10 +196,11 @@ def _days(
 ) -> list[Day]:  # fmt: skip
     """Return the days of values, in order of date and phase."""
     groups: dict[tuple[date, Phase, str, str], list[Placed]] = {}
+    phase_of = cache(lambda collected: place(collected, courses, window).phase)
     for one in values:
         collected = one[0].collected
         declared = _is_declared(one[0], courses, index)
-        phase: Phase = "pre_treatment" if declared else place(collected, courses, window).phase
+        phase: Phase = "pre_treatment" if declared else phase_of(collected)
         is_dated = collected is not None and collected.first == collected.last
         own = ("", "") if is_dated else (one[1].analyte, collected.text if collected else "")
         day = collected.first if collected else date.max

@@ -41,10 +41,15 @@ class Measured:
 _INFINITY = Decimal("Infinity")
 
 
+def is_of_liver(analyte: str, grader: TermGrader) -> bool:
+    """Return whether results of an analyte, by any of its names, may be liver values."""
+    found = grader.names.analyte(analyte)
+    return found is not None and found.name in ANALYTES
+
+
 def measured(result: LabResult, grader: TermGrader) -> Measured | None:
     """Return a liver value; None for other analytes, and for what cannot be graded at all."""
-    analyte = grader.names.analyte(result.analyte)
-    if analyte is None or analyte.name not in ANALYTES or result.status not in GRADED_STATUSES:
+    if not is_of_liver(result.analyte, grader) or result.status not in GRADED_STATUSES:
         return None
     with localcontext(EXACT):
         found = normalize(result, grader.names, grader.implausible)

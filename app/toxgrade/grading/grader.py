@@ -26,7 +26,7 @@ IRRELEVANT = {
     "collected", "is_baseline", "source_id", "source_scope", "issued", "server_version", "lab",
     "flags",
 }  # fmt: skip
-_relevant = attrgetter(*(f for f in LabResult.__struct_fields__ if f not in IRRELEVANT))
+relevant = attrgetter(*(f for f in LabResult.__struct_fields__ if f not in IRRELEVANT))
 """Return the fields of a result that its grade depends on: no date and no identity."""
 
 
@@ -77,8 +77,8 @@ class TermGrader:
         if term is None or term.name not in self._compares:
             # No limit of the term uses a baseline: without one all patients share cached grades.
             baseline = REFERENCE_RANGE_ONLY
-        before = _relevant(baseline) if isinstance(baseline, LabResult) else baseline
-        key = _relevant(result), term and term.name, before
+        before = relevant(baseline) if isinstance(baseline, LabResult) else baseline
+        key = relevant(result), term and term.name, before
         found = self._graded.get(key)
         if found is None:
             if len(self._graded) >= _MAX_CACHED:
@@ -111,7 +111,7 @@ class TermGrader:
         side = self._sides[term.name]
         if side is None or not isinstance(baseline, LabResult):
             return None
-        key = _relevant(result), term.name, _relevant(baseline)
+        key = relevant(result), term.name, relevant(baseline)
         if key not in self._against:
             if len(self._against) >= _MAX_CACHED:
                 self._against.clear()

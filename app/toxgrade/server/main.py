@@ -50,6 +50,7 @@ from toxgrade.server.http.service import Service
 from toxgrade.server.records.db.engine import build_engine
 from toxgrade.server.records.db.integrity import Integrity
 from toxgrade.server.records.writer import Writer
+from toxgrade.server.reports.liver_safety import KeptReports
 from toxgrade.server.runtime import MACHINE, Runtime
 from toxgrade.server.settings import Settings
 from toxgrade.server.web import batches as batch_pages
@@ -165,6 +166,7 @@ def _lifespan(
             costly=Lane(_COSTLY),
             guesses=Guesses(runtime),
             long_bodies=long_bodies,
+            liver_reports=KeptReports(),
         )
         events = ProcessEvents(settings, engine, runtime, writer, app.state.service.guesses)
         yield

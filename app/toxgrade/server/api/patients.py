@@ -52,7 +52,6 @@ from toxgrade.server.records.patient_record import (
 from toxgrade.server.records.patients import find_patient
 from toxgrade.server.records.preconditions import tag
 from toxgrade.server.records.studies import find_study
-from toxgrade.server.reports.liver_safety import patient_liver_safety
 
 router = APIRouter(
     prefix="/v1/studies/{study}/patients/{patient}", tags=["patients"], route_class=JsonRoute
@@ -251,7 +250,7 @@ async def get_toxicity(
             phase_unknown={"n": sum(unknown.values())} | unknown,
             other_courses=toxicity.other_courses,
             after_death=toxicity.after_death,
-            liver_safety=patient_liver_safety(connection, found, patient, grader),
+            liver_safety=service.liver_reports.report(connection, found, patient, grader),
         )
 
     return await service.read(query)

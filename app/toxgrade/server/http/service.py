@@ -33,6 +33,7 @@ from toxgrade.server.records.db.engine import read_only
 from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.preconditions import Answer, unless_stale
 from toxgrade.server.records.writer import Writer
+from toxgrade.server.reports.liver_safety import KeptReports
 from toxgrade.server.runtime import Runtime
 from toxgrade.server.settings import Settings
 
@@ -63,6 +64,7 @@ class Service(msgspec.Struct, frozen=True):
     costly: Lane
     guesses: Guesses
     long_bodies: LongBodies
+    liver_reports: KeptReports
     request: Request | None = None
 
     @property

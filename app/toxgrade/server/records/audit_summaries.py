@@ -1,14 +1,14 @@
 """Kept summaries that are not those of their patients' rows: no entry of the audit covers them."""
 
 from collections.abc import Iterator
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from toxgrade import __version__
 from toxgrade.criteria.reader import load
 from toxgrade.grading.rules import Graders
 from toxgrade.server.records.addition import summary_of
-from toxgrade.server.records.audit_kept import UNREADABLE
 from toxgrade.server.records.db.tables import patient_summaries, patients, studies
 from toxgrade.server.records.grade_changes import Basis, read_basis
 from toxgrade.server.records.kept_summary import Kept, read_document
@@ -30,22 +30,26 @@ _STORED = (
 
 def wrong_summaries(connection: Connection) -> Iterator[str]:
     """Yield that there are such, computed anew; those of another version count for nothing."""
-    wrong, bases, graders = 0, dict[str, Basis](), None
-    for row in connection.execute(_STORED).all():
-        kept = read_document(row.basis, row.document)
-        if kept is None:
-            wrong += f'"software":"{__version__}"' in row.document
-            continue
-        if row.name not in bases:
-            graders = graders or Graders(load())
-            bases[row.name] = read_basis(connection, find_study(connection, row.name), graders)
+    wrong, bases = 0, dict[str, Basis]()
+    rows = connection.execute(_STORED).all()
+    graders = Graders(load()) if rows else None
+    for row in rows:
         try:
-            state = load_states(connection, [row.patient_id])[row.patient_id]
-        except UNREADABLE:
-            continue  # Which row it is, its digest tells.
-        wrong += not _is_right(kept, bases[row.name], state)
+            if row.name not in bases and graders:
+                bases[row.name] = read_basis(connection, find_study(connection, row.name), graders)
+            wrong += not _follows(connection, row, bases[row.name])
+        except Exception:  # Rows were changed so that nothing follows from them.
+            wrong += 1
     if wrong:
-        yield f"{wrong} summaries of patients are not those of their grades"
+        yield f"{wrong} summaries of patients do not follow from their rows"
+
+
+def _follows(connection: Connection, row: Row[Any], basis: Basis) -> bool:
+    kept = read_document(row.basis, row.document)
+    if kept is None:
+        return f'"software":"{__version__}"' not in row.document
+    state = load_states(connection, [row.patient_id])[row.patient_id]
+    return _is_right(kept, basis, state)
 
 
 def _is_right(kept: Kept, basis: Basis, state: PatientState) -> bool:

@@ -49,10 +49,15 @@ _COURSES = (
 )
 
 
-def current_results(connection: Connection, patient_id: int) -> list[Version]:
-    """Return the newest version of each result of a patient, in the order of storing."""
+def current_results(
+    connection: Connection, patient_id: int, is_wanted: Callable[[str], bool] = lambda _: True
+) -> list[Version]:
+    """Return the newest version of each result of a patient, in the order of storing.
+
+    ``is_wanted`` says it of the analyte, as it was sent.
+    """
     rows = connection.execute(_CURRENT_RESULTS, {"of_patient": patient_id})
-    return [read_version(row) for row in rows]
+    return [read_version(row) for row in rows if is_wanted(row.analyte)]
 
 
 _in_order: Callable[..., GradeRow] = GradeRow

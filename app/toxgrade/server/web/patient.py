@@ -32,7 +32,6 @@ from toxgrade.server.records.grade_queries import PatientToxicity, patient_toxic
 from toxgrade.server.records.patient_record import list_events
 from toxgrade.server.records.patients import find_patient
 from toxgrade.server.records.studies import Study, count_patients, find_study
-from toxgrade.server.reports.liver_safety import patient_liver_safety
 from toxgrade.server.web.charts.chart import MEDIA, Chart, Kind
 from toxgrade.server.web.charts.gallery import Gallery
 from toxgrade.server.web.charts.over_time import PATIENTS_PER_CHART
@@ -103,7 +102,7 @@ async def one_patient(
             [event for event in versions.values() if event.status == "final"],
             n or 0,
             [read_grade(row) for row in connection.execute(shown)],
-            patient_liver_safety(connection, found, patient, grader),
+            service.liver_reports.report(connection, found, patient, grader),
             storing_batch(connection, study, patient),
         )
 
