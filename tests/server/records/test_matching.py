@@ -20,7 +20,6 @@ from toxgrade.server.records.doubts import flag_doubts, twins
 from toxgrade.server.records.identity import OWN_NUMBER
 from toxgrade.server.records.matching import Matcher
 from toxgrade.server.records.stored_results import (
-    VERSION_COLUMNS,
     Version,
     read_version,
     version_row,
@@ -176,8 +175,7 @@ def test_scopes_are_read_however_they_were_once_written(
     stored: str | None, sent: str | None
 ) -> None:
     version = Version("1", 1, _result(("6.8", "final", _8), source_scope=stored))
-    row = version_row(version) | {"patient_id": 1, "id": 1, "recorded_at": datetime.now(UTC)}
-    kept = read_version([row[column.name] for column in VERSION_COLUMNS])
+    kept = read_version(version_row(version, 1, 1, datetime.now(UTC)))
     assert kept.result.source_scope == sent
 
 

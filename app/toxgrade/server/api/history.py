@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Path
 from fastapi.responses import Response
+from msgspec.structs import asdict
 from pydantic import Field
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
@@ -84,7 +85,7 @@ async def get_grade_history(
 
     def query(connection: Connection) -> list[Mapping[str, object]]:
         return [
-            responses.stored(row) | {"audit": entry._asdict() if entry else None}
+            asdict(responses.stored(row)) | {"audit": entry._asdict() if entry else None}
             for row, entry in grade_history(connection, study, patient, grade)
         ]
 

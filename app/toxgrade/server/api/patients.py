@@ -4,7 +4,6 @@ from datetime import date
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Body, Query
-from fastapi.responses import JSONResponse
 from msgspec.structs import astuple, replace
 from pydantic import AfterValidator, Field, PlainValidator, Strict, model_validator
 from sqlalchemy import Connection
@@ -218,13 +217,13 @@ async def get_grades(
     cursor: Annotated[
         str | None, Query(max_length=200, description="The `next` of an earlier answer.")
     ] = None,
-) -> JSONResponse:
+) -> JsonAnswer:
     """By date, then id, page by page; ``min_grade`` compares ``at_least``."""
     chosen = GradeFilter(term, phase, min_grade, include_superseded)
     rows, following = await service.read(
         lambda c: list_grades(c, study, patient, chosen, limit, cursor)
     )
-    return JSONResponse({"grades": [responses.stored(row) for row in rows], "next": following})
+    return JsonAnswer({"grades": [responses.stored(row) for row in rows], "next": following})
 
 
 @router.get(

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from operator import attrgetter
+from operator import itemgetter
 from typing import Annotated, Any
 
+import msgspec
+from msgspec.structs import astuple
 from pydantic import BaseModel
 from pydantic import Field as Described
 
@@ -143,13 +145,17 @@ def panel(
     }
 
 
-_shown = attrgetter(*StoredGradeAnswer.model_fields)
+_SHOWN = tuple(StoredGradeAnswer.model_fields)
+_Shown = msgspec.defstruct("Shown", _SHOWN, gc=False)
+# What is shown otherwise than a row holds it stands behind the row's fields, and counts.
+_VALUES = (*GradeRow.__struct_fields__, "study_range", "recorded_at")
+_PLACES = {name: place for place, name in enumerate(_VALUES)}
+_shown = itemgetter(*(_PLACES[name] for name in _SHOWN))
 
 
-def stored(row: GradeRow) -> dict[str, object]:
+def stored(row: GradeRow) -> msgspec.Struct:
     """Return a stored grade as it is shown."""
-    answer = dict(zip(StoredGradeAnswer.model_fields, _shown(with_own_range(row)), strict=True))
-    answer["study_range"] = json.loads(row.study_range) if row.study_range else None
     assert row.recorded_at is not None, "it is stored"
-    answer["recorded_at"] = row.recorded_at.isoformat()
-    return answer
+    study_range = json.loads(row.study_range) if row.study_range else None
+    values = (*astuple(with_own_range(row)), study_range, row.recorded_at.isoformat())
+    return _Shown(*_shown(values))

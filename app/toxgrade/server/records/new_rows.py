@@ -4,18 +4,23 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from operator import attrgetter
+from operator import itemgetter
+
+from msgspec.structs import astuple
 
 from toxgrade.grading.fields import GRADE_TABLE, GradeRow
 from toxgrade.grading.result import Course
 from toxgrade.server.records.current_state import courses_document
-from toxgrade.server.records.db.append import append
+from toxgrade.server.records.db.append import append, append_tuples
 from toxgrade.server.records.db.tables import grades, results, treatments
 from toxgrade.server.records.db.transaction import Transaction
-from toxgrade.server.records.stored_results import Version, version_row
+from toxgrade.server.records.stored_results import VERSION_NAMES, Version, version_row
 
-_COLUMNS = (*GRADE_TABLE, "supersedes_id", "result_id", "patient_id", "recorded_at")
-_values = attrgetter(*_COLUMNS)
+_KEYS = ("id", "patient_id", "recorded_at", "result_id", "supersedes_id")
+_GRADE_NAMES = tuple(sorted((*GRADE_TABLE, *_KEYS)))
+# The text of the flags stands behind the row's fields, and counts.
+_PLACES = {name: place for place, name in enumerate((*GradeRow.__struct_fields__, "flags"))}
+_in_order = itemgetter(*(_PLACES[name] for name in _GRADE_NAMES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +68,13 @@ def append_rows(transaction: Transaction, new: Sequence[tuple[int, NewRows]]) ->
         if rows.courses is not None
     ]
     append(transaction, treatments, treated)
-    versions = [
-        (version, version_row(version) | {"patient_id": patient, "recorded_at": now})
-        for patient, rows in new
-        for version in rows.results
+    versions = [(version, patient) for patient, rows in new for version in rows.results]
+    ids = transaction.take_ids(results, len(versions))
+    found = [
+        version_row(version, patient, row_id, now)
+        for (version, patient), row_id in zip(versions, ids, strict=True)
     ]
-    ids = append(transaction, results, [row for _, row in versions])
+    append_tuples(transaction, results, VERSION_NAMES, found)
     for (version, _), row_id in zip(versions, ids, strict=True):
         version.id, version.recorded_at = row_id, now
     for patient, rows in new:
@@ -77,13 +83,12 @@ def append_rows(transaction: Transaction, new: Sequence[tuple[int, NewRows]]) ->
             grade.patient_id, grade.recorded_at = patient, now
             grade.result_id = grade.result_id or new_ids[grade.identity]
     added = [grade for _, rows in new for grade in rows.grades]
-    grade_ids = append(transaction, grades, [*map(_row, added)])
-    for grade, row_id in zip(added, grade_ids, strict=True):
+    for grade, row_id in zip(added, transaction.take_ids(grades, len(added)), strict=True):
         grade.id = row_id
+    append_tuples(transaction, grades, _GRADE_NAMES, [*map(_grade_row, added)])
 
 
-def _row(grade: GradeRow) -> dict[str, object]:
-    """Return a grade's columns as they are stored."""
-    row: dict[str, object] = dict(zip(_COLUMNS, _values(grade), strict=True))
-    row["flags"] = " ".join(grade.flags)
+def _grade_row(grade: GradeRow) -> tuple[object, ...]:
+    """Return a grade as it is stored, by ``_GRADE_NAMES``; its flags are joined."""
+    row: tuple[object, ...] = _in_order((*astuple(grade), " ".join(grade.flags)))
     return row

@@ -37,11 +37,13 @@ class Version(msgspec.Struct):
     recorded_at: datetime | None = None
 
 
-VERSION_COLUMNS = tuple(results.c[name] for name in (
-    "patient_id", "id", "identity", "version", "recorded_at", "analyte", "value", "unit", "lln",
-    "uln", "limit_unit", "collected", "status", "is_baseline", "source_id", "source_scope",
-    "issued", "lab", "unreadable", "specimen", "indicator",
-))  # fmt: skip
+VERSION_NAMES = (
+    "analyte", "collected", "id", "identity", "indicator", "is_baseline", "issued", "lab",
+    "limit_unit", "lln", "patient_id", "recorded_at", "source_id", "source_scope", "specimen",
+    "status", "uln", "unit", "unreadable", "value", "version",
+)  # fmt: skip
+"""The columns of a result in the order in which ``version_row`` gives them: that of digests."""
+VERSION_COLUMNS = tuple(results.c[name] for name in VERSION_NAMES)
 """What ``read_version`` reads, in this order."""
 
 
@@ -54,9 +56,8 @@ def newest_results(condition: ColumnElement[bool]) -> Select[Any]:
 def read_version(row: Sequence[Any]) -> Version:
     """Return a version from ``VERSION_COLUMNS``, with exactly the numbers that were reported."""
     (
-        _, row_id, identity, number, recorded_at, analyte, value, unit, lln, uln, limit_unit,
-        collected, status, is_baseline, source_id, scope, issued, lab, unreadable, specimen,
-        indicator,
+        analyte, collected, row_id, identity, indicator, is_baseline, issued, lab, limit_unit, lln,
+        _, recorded_at, source_id, scope, specimen, status, uln, unit, unreadable, value, number,
     ) = row  # fmt: skip
     marks = (unreadable or "").split()
     at, _, server_version = (issued or "").partition(_VERSION)
@@ -83,29 +84,37 @@ def read_version(row: Sequence[Any]) -> Version:
     return Version(identity, number, result, row_id, recorded_at)
 
 
-def version_row(version: Version) -> dict[str, object]:
-    """Return a version's columns as they are stored, without its patient, number and time."""
+def version_row(
+    version: Version,
+    patient_id: int | None = None,
+    row_id: int | None = None,
+    recorded_at: datetime | None = None,
+) -> tuple[object, ...]:
+    """Return a version as it is stored, by ``VERSION_NAMES``; without keys, to compare two."""
     result = version.result
-    return {
-        "identity": version.identity,
-        "version": version.number,
-        "analyte": result.analyte,
-        "value": result.value.text if result.value else None,
-        "unit": result.unit,
-        "lln": to_plain_text(result.lln),
-        "uln": to_plain_text(result.uln),
-        "limit_unit": result.limit_unit,
-        "collected": result.collected.text if result.collected else None,
-        "status": result.status,
-        "is_baseline": result.is_baseline,
-        "source_id": result.source_id,
-        "source_scope": result.source_scope,
-        "issued": _issued_text(result),
-        "lab": result.lab,
-        "unreadable": _unreadable_marks(result),
-        "specimen": result.specimen,
-        "indicator": result.indicator,
-    }
+    return (
+        result.analyte,
+        result.collected.text if result.collected else None,
+        row_id,
+        version.identity,
+        result.indicator,
+        result.is_baseline,
+        _issued_text(result),
+        result.lab,
+        result.limit_unit,
+        to_plain_text(result.lln),
+        patient_id,
+        recorded_at,
+        result.source_id,
+        result.source_scope,
+        result.specimen,
+        result.status,
+        to_plain_text(result.uln),
+        result.unit,
+        _unreadable_marks(result),
+        result.value.text if result.value else None,
+        version.number,
+    )
 
 
 def _scope(stored: str | None) -> str | None:
@@ -126,5 +135,7 @@ def _issued_text(result: LabResult) -> str | None:
 
 def _unreadable_marks(result: LabResult) -> str | None:
     """Return marks of what could not be read, joined by a space; None: all could be read."""
-    limit = [Flag.UNREADABLE_LIMIT.value] if result.unreadable_limit else []
-    return " ".join([*([result.unreadable.value] if result.unreadable else []), *limit]) or None
+    marks = [result.unreadable.value] if result.unreadable else []
+    if result.unreadable_limit:
+        marks.append(Flag.UNREADABLE_LIMIT.value)
+    return " ".join(marks) or None

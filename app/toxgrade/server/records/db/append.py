@@ -67,22 +67,34 @@ def append(transaction: Transaction, table: Table, rows: Sequence[dict[str, Any]
     """
     if not rows:
         return []
-    if table in _STUDY_TABLES:
-        transaction.cache.clear()
-    digests = transaction.written.digests.setdefault(table.name, {})
     ids = transaction.take_ids(table, len(rows))
     for row_id, row in zip(ids, rows, strict=True):
         row["id"] = row_id
-    columns, values, as_json = _row_format(tuple(rows[0]))
+    columns = tuple(sorted(rows[0]))
     assert set(map(len, rows)) == {len(columns)}, "rows of one table have the same columns"
-    tuples = list(map(values, rows))
-    texts = map(_encode, starmap(as_json, tuples))
-    digests.update(zip(ids, [sha256(text).digest() for text in texts], strict=True))
-    transaction.add(table, columns, tuples)
-    if "patient_id" in columns:
-        for patient_id in set(map(itemgetter(columns.index("patient_id")), tuples)):
-            transaction.cache.pop((patients, patient_id), None)
+    append_tuples(transaction, table, columns, [*map(itemgetter(*columns), rows)])
     return ids
+
+
+def append_tuples(
+    transaction: Transaction,
+    table: Table,
+    columns: tuple[str, ...],
+    rows: Sequence[tuple[Any, ...]],
+) -> None:
+    """Append rows as tuples of ``columns``, which are sorted; the ids in them were taken before."""
+    if not rows:
+        return
+    if table in _STUDY_TABLES:
+        transaction.cache.clear()
+    texts = map(_encode, starmap(_json_of(columns), rows))
+    digests = transaction.written.digests.setdefault(table.name, {})
+    ids = map(itemgetter(columns.index("id")), rows)
+    digests.update(zip(ids, [sha256(text).digest() for text in texts], strict=True))
+    transaction.add(table, columns, rows)
+    if "patient_id" in columns:
+        for patient_id in set(map(itemgetter(columns.index("patient_id")), rows)):
+            transaction.cache.pop((patients, patient_id), None)
 
 
 def cover(transaction: Transaction, table: Table, rows: Iterable[Mapping[Any, Any]]) -> None:
@@ -101,23 +113,28 @@ def append_now(transaction: Transaction, table: Table, row: Mapping[str, Any]) -
 
 def digest(row: Mapping[str, Any]) -> bytes:
     """Return a row's digest, from its columns as the database returns them."""
-    _, values, as_json = _row_format(tuple(row))
+    values, as_json = _row_format(tuple(row))
     return sha256(_encode(as_json(*values(row)))).digest()
 
 
 @cache
 def _row_format(
     names: tuple[str, ...],
-) -> tuple[tuple[str, ...], Callable[[Mapping[str, Any]], tuple[Any, ...]], type[msgspec.Struct]]:
-    """Return the sorted columns, a getter of their values, and the struct that becomes the JSON.
-
-    The struct omits nulls by itself; building and sorting a dictionary of the other columns for
-    each row took three times as long.
-    """
+) -> tuple[Callable[[Mapping[str, Any]], tuple[Any, ...]], type[msgspec.Struct]]:
+    """Return a getter of a row's values in the order of its columns, and ``_json_of`` these."""
     columns = tuple(sorted(names))
+    return itemgetter(*columns), _json_of(columns)
+
+
+@cache
+def _json_of(columns: tuple[str, ...]) -> type[msgspec.Struct]:
+    """Return the struct that becomes the JSON of a row's sorted columns.
+
+    It omits nulls by itself; building and sorting a dictionary of the other columns for each row
+    took three times as long.
+    """
     fields = [(str(name), Any, None) for name in columns]  # Some are SQLAlchemy's quoted_name.
-    as_json = msgspec.defstruct("Row", fields, omit_defaults=True, gc=False)
-    return columns, itemgetter(*columns), as_json
+    return msgspec.defstruct("Row", fields, omit_defaults=True, gc=False)
 
 
 @contextmanager
