@@ -1,13 +1,17 @@
 """The one writer: durable before the answer, a bad job fails alone, nothing waits for ever."""
 
+import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from tests.coroutines import awaited
 from toxgrade.errors import Conflict, Unavailable
 from toxgrade.server.records.db.engine import build_engine, read_only
 from toxgrade.server.records.db.transaction import Transaction
@@ -113,6 +117,65 @@ def test_a_caller_who_left_is_skipped(engine: Engine) -> None:
     go.set()
     writer.close()
     assert _names(engine) == {"default"}
+
+
+async def _ask(writer: Writer, names: Sequence[str], go: threading.Event) -> list[Any]:
+    """What callers in one event loop get whose jobs wait together; "left" leaves before."""
+    asked = [asyncio.create_task(writer.ask(_insert(name))) for name in names]
+    await asyncio.sleep(0)
+    for task, name in zip(asked, names, strict=True):
+        if name == "left":
+            task.cancel()
+    await asyncio.sleep(0)
+    go.set()
+    return await asyncio.gather(*asked, return_exceptions=True)
+
+
+def test_callers_in_a_loop_are_answered_each_and_who_left_is_skipped(engine: Engine) -> None:
+    writer = Writer(engine, MACHINE)
+    go, _ = _held(writer)
+    first, left, twin, last = awaited(_ask(writer, ["a", "left", "default", "b"], go))
+    assert (first, last) == ("a", "b")
+    assert isinstance(left, asyncio.CancelledError)
+    assert isinstance(twin, RuntimeError)
+    writer.close()
+    assert _names(engine) == {"default", "a", "b"}
+
+
+def test_a_loop_is_woken_once_for_the_answers_of_a_group(engine: Engine) -> None:
+    writer = Writer(engine, MACHINE)
+    go, _ = _held(writer)
+
+    async def count() -> int:
+        loop = asyncio.get_running_loop()
+        with patch.object(loop, "call_soon_threadsafe", wraps=loop.call_soon_threadsafe) as wake:
+            await _ask(writer, ["a", "b", "c"], go)
+        return wake.call_count
+
+    assert awaited(count()) == 1
+    writer.close()
+
+
+def test_who_leaves_after_the_job_began_is_not_waited_for(engine: Engine) -> None:
+    """The job is done all the same; that the caller's loop is gone matters to nobody."""
+    writer = Writer(engine, MACHINE)
+    started, go = threading.Event(), threading.Event()
+
+    def slow(transaction: Transaction) -> str:
+        started.set()
+        go.wait(10)
+        return _insert("done")(transaction)
+
+    async def leave() -> None:
+        task = asyncio.create_task(writer.ask(slow))
+        await asyncio.to_thread(started.wait, 10)
+        task.cancel()
+
+    awaited(leave())
+    go.set()
+    assert writer.submit(_insert("next")).result(10) == "next"
+    writer.close()
+    assert _names(engine) == {"default", "done", "next"}
 
 
 def test_errors_of_the_database_hide_their_parameters(engine: Engine) -> None:

@@ -69,8 +69,7 @@ class ProcessEvents:
         """Add an entry, and return whether that was possible."""
         act = AuditAction(f"toxgrade {__version__}", what, INSTALLATION)
         try:
-            work = self._writer.submit(lambda transaction: transaction.note(**facts), act)
-            await asyncio.wrap_future(work)
+            await self._writer.ask(lambda transaction: transaction.note(**facts), act)
         except Exception as error:
             _log.warning("the audit could not be told", error=type(error).__name__)
             return False

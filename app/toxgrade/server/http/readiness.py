@@ -74,7 +74,7 @@ class Readiness:
     async def _answer(self) -> Ready:
         try:
             async with asyncio.timeout(_TRY_SECONDS):
-                migration = await asyncio.wrap_future(self._writer.submit(_write_something))
+                migration = await self._writer.ask(_write_something)
         except TimeoutError:
             raise Unavailable("the database did not answer in time") from None
         if self._integrity.is_damaged:

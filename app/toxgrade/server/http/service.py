@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import Future
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Annotated, TypeVar
@@ -105,7 +104,7 @@ class Service(msgspec.Struct, frozen=True):
         entry where the caller is not admitted yet.
         """
         own = self._audit_action(study, patient)
-        work = self.writer.submit(self._guarded(job, own), action or own)
+        work = self.writer.ask(self._guarded(job, own), action or own)
         return await self._audited(action or own, work)
 
     async def store(
@@ -140,7 +139,7 @@ class Service(msgspec.Struct, frozen=True):
         def run(transaction: Transaction) -> Answer:
             return Answer(status, _JSON.encode(guarded(transaction)))
 
-        work = self._in_time(self.writer.submit(run, action, key, is_panel=is_panel))
+        work = self._in_time(self.writer.ask(run, action, key, is_panel=is_panel))
         answer = await self._audited(action, work)
         replayed = {REPLAYED: "true"} if answer.replayed else None
         return Response(answer.body, answer.status, replayed, media_type)
@@ -219,23 +218,23 @@ class Service(msgspec.Struct, frozen=True):
             return None
         return audit_context.audit_action(self.request, self.caller, study, patient)
 
-    async def _audited(self, action: AuditAction | None, work: "Future[T] | Awaitable[T]") -> T:
+    async def _audited(self, action: AuditAction | None, work: Awaitable[T]) -> T:
         """Return the result of the work; a refusal is audited before it is raised."""
         try:
-            return await (asyncio.wrap_future(work) if isinstance(work, Future) else work)
+            return await work
         except RequestError as error:
             if action:
                 await self._record(replace(action, outcome=f"refused: {type(error).__name__}"))
             raise
 
     async def _record(self, action: AuditAction) -> None:
-        await self._in_time(self.writer.submit(lambda _: None, action))
+        await self._in_time(self.writer.ask(lambda _: None, action))
 
-    async def _in_time(self, work: "Future[T]") -> T:
+    async def _in_time(self, work: Awaitable[T]) -> T:
         """Return the result of a job; a job that has not begun in time never runs."""
         try:
             async with asyncio.timeout(self.settings.write_seconds):
-                return await asyncio.wrap_future(work)
+                return await work
         except TimeoutError:
             raise Unavailable("not answered in time; this may be stored or not") from None
 

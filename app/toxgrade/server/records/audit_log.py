@@ -23,6 +23,7 @@ from sqlalchemy import Connection, Engine, Select, Table, bindparam, insert, sel
 
 from toxgrade.server.records.audit_entry import ListedEntry
 from toxgrade.server.records.db.append import OF_INSTALLATION, OF_STUDIES, digest
+from toxgrade.server.records.db.direct import IsOneOf, Prepared
 from toxgrade.server.records.db.service_tables import audit, audit_heads, batch_rejects, batches
 from toxgrade.server.records.db.tables import patients, studies
 from toxgrade.server.records.db.transaction import Transaction, Written, begin, transaction
@@ -33,12 +34,10 @@ INSTALLATION = "*"
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
-# These statements are built once, because every group of panels uses them.
-_STUDY_IDS = select(studies.c.name, studies.c.id).where(
-    studies.c.name.in_(bindparam("names", expanding=True))
-)
-_HEADS = (
-    _STUDY_IDS.add_columns(audit_heads.c.seq, audit_heads.c.hash)
+_NAMED = select(studies.c.name, studies.c.id).where(IsOneOf(studies.c.name, "names"))
+_STUDY_IDS = Prepared(_NAMED)
+_HEADS = Prepared(
+    _NAMED.add_columns(audit_heads.c.seq, audit_heads.c.hash)
     .join(audit_heads, audit_heads.c.study_id == studies.c.id)
     .order_by(studies.c.id)
     .with_for_update(of=audit_heads)
@@ -51,8 +50,10 @@ _INSTALLATION_HEAD = (
 _ADD_HEAD = text(
     "INSERT INTO audit_heads (study_id, seq, hash) VALUES (:n, 0, :h) ON CONFLICT DO NOTHING"
 )
-_INSERT_ENTRIES = insert(audit)
-_UPDATE_HEADS = update(audit_heads).where(audit_heads.c.study_id == bindparam("of_study"))
+_INSERT_ENTRIES = Prepared(insert(audit), "study_id", "seq", "patient", "entry", "hash")
+_UPDATE_HEADS = Prepared(
+    update(audit_heads).where(audit_heads.c.study_id == bindparam("of_study")), "seq", "hash"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,8 @@ def write_entries(transaction: Transaction, acts: Sequence[tuple[AuditAction, Wr
             )  # fmt: skip
         new_heads.append({"of_study": study_id, "seq": seq, "hash": head})
     if entries:
-        connection.execute(_INSERT_ENTRIES, entries)
-        connection.execute(_UPDATE_HEADS, new_heads)
+        _INSERT_ENTRIES.many(connection, entries)
+        _UPDATE_HEADS.many(connection, new_heads)
 
 
 @contextmanager
@@ -195,16 +196,15 @@ def _lock_heads(connection: Connection, names: set[str]) -> dict[str, tuple[int,
     of_studies = names - {INSTALLATION}
 
     def read() -> dict[str, tuple[int, int, str]]:
-        heads = connection.execute(_HEADS, {"names": list(of_studies)})
-        return {row.name: (row.id, row.seq, row.hash) for row in heads}
+        heads = _HEADS.rows(connection, {"names": of_studies})
+        return {name: (study_id, seq, head) for name, study_id, seq, head in heads}
 
     found = read() if of_studies else {}
-    if missing := of_studies - found.keys():
-        new = connection.execute(_STUDY_IDS, {"names": list(missing)}).all()
-        if new:
-            ids = sorted(row.id for row in new)
-            connection.execute(_ADD_HEAD, [{"n": n, "h": genesis(n)} for n in ids])
-            found = read()
+    missing = of_studies - found.keys()
+    if new := missing and _STUDY_IDS.rows(connection, {"names": missing}):
+        ids = sorted(study_id for _, study_id in new)
+        connection.execute(_ADD_HEAD, [{"n": n, "h": genesis(n)} for n in ids])
+        found = read()
     if INSTALLATION in names:
         connection.execute(_ADD_HEAD, {"n": 0, "h": genesis(0)})
         head = connection.execute(_INSTALLATION_HEAD).one()

@@ -1,45 +1,47 @@
 """Patients' rows, found, added and locked; and the recording of their courses of radiotherapy."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, bindparam, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Connection, bindparam, select, text
 
 from toxgrade.errors import Conflict, FieldFault, NotFound, RequestError
 from toxgrade.grading.result import Course
 from toxgrade.server.records.current_state import courses_document
 from toxgrade.server.records.db.append import append, cover
 from toxgrade.server.records.db.bulk import reserve_ids
+from toxgrade.server.records.db.direct import IsOneOf, Prepared, Texts
 from toxgrade.server.records.db.service_tables import erasures
 from toxgrade.server.records.db.tables import patients, treatments
 from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.studies import PATIENT_NAME, Study, lock_study
 
-# These statements are built once, because every panel uses them.
+# SQLite would number an erased patient's row again, so that there the ids are given.
 _INSERT = {
-    dialect.dialect.name: dialect.insert(patients)
-    .on_conflict_do_nothing()
-    .returning(patients.c.name, patients.c.id)
-    for dialect in (postgresql, sqlite)
-}
-_LOCK = (
-    select(patients.c.id)
-    .where(patients.c.study_id == bindparam("study"), patients.c.name == bindparam("name"))
-    .with_for_update()
-)
-_LOCK_MANY = (
-    select(patients.c.name, patients.c.id)
-    .where(
-        patients.c.study_id == bindparam("study"),
-        patients.c.name.in_(bindparam("names", expanding=True)),
+    dialect: Prepared(
+        text(f"INSERT INTO patients {rows} ON CONFLICT DO NOTHING RETURNING name, id").bindparams(
+            bindparam("names", type_=Texts)
+        )
     )
+    for dialect, rows in {
+        "sqlite": "(id, study_id, name) SELECT :first + key, :study, value"
+        " FROM json_each(:names) WHERE true",
+        "postgresql": "(study_id, name) SELECT :study, name FROM unnest(:names) AS name",
+    }.items()
+}
+_LOCK = Prepared(
+    select(patients.c.name, patients.c.id)
+    .where(patients.c.study_id == bindparam("study"), IsOneOf(patients.c.name, "names"))
     .order_by(patients.c.name)
     .with_for_update()
 )
-_ERASED = select(erasures.c.patient).where(
-    erasures.c.study_id == bindparam("study"),
-    erasures.c.patient.in_(bindparam("names", expanding=True)),
+_LOCK_ROW = Prepared(
+    select(patients.c.id).where(patients.c.id == bindparam("of_patient")).with_for_update()
+)
+_ERASED = Prepared(
+    select(erasures.c.patient).where(
+        erasures.c.study_id == bindparam("study"), IsOneOf(erasures.c.patient, "names")
+    )
 )
 
 
@@ -76,9 +78,7 @@ def lock_patient(transaction: Transaction, study: Study, name: str) -> LockedPat
         locked: LockedPatient = cached
     else:
         new = _insert(transaction, study, [name])
-        row_id = (
-            new.get(name) or transaction.lock(_LOCK, {"study": study.id, "name": name}).scalar()
-        )
+        row_id = new.get(name) or lock_known(transaction, study, [name]).get(name)
         # This is checked last: the insert waited for an erasure under way to be committed.
         if row_id is None or (new and find_erased(transaction.connection, study, [name])):
             raise erased_error()
@@ -124,8 +124,7 @@ def lock_known(transaction: Transaction, study: Study, names: Sequence[str]) -> 
     """Lock those of ``names`` who are patients, in the order of names; return their row ids."""
     if not names:
         return {}
-    locked = transaction.lock(_LOCK_MANY, {"study": study.id, "names": names})
-    return {row.name: row.id for row in locked}
+    return dict(transaction.lock(_LOCK, {"study": study.id, "names": names}))
 
 
 def find_patients(connection: Connection, study: Study, names: Sequence[str]) -> dict[str, int]:
@@ -158,15 +157,13 @@ def _add(transaction: Transaction, study: Study, names: Sequence[str]) -> dict[s
 
 def _insert(transaction: Transaction, study: Study, names: Sequence[str]) -> dict[str, int]:
     """Insert those of ``names`` who are no patients yet, and return their row ids."""
-    rows: list[dict[str, Any]] = [{"study_id": study.id, "name": name} for name in names]
-    if not rows:
+    if not names:
         return {}
     connection = transaction.connection
-    if connection.dialect.name == "sqlite":  # It would number an erased patient's row again.
-        for row, row_id in zip(rows, reserve_ids(connection, patients, len(rows)), strict=False):
-            row["id"] = row_id
-    added = connection.execute(_INSERT[connection.dialect.name], rows)
-    return {row.name: row.id for row in added}
+    rows: dict[str, object] = {"study": study.id, "names": names}
+    if connection.dialect.name == "sqlite":
+        rows["first"] = next(reserve_ids(connection, patients, len(names)))
+    return dict(_INSERT[connection.dialect.name].rows(connection, rows))
 
 
 def _cover(transaction: Transaction, study: Study, new: Mapping[str, int]) -> None:
@@ -181,13 +178,13 @@ def lock_patient_row(transaction: Transaction, study: Study, name: str) -> int:
         NotFound: the study has no such patient.
     """
     row_id = find_patient(transaction.connection, study, name)
-    transaction.lock(select(patients.c.id).where(patients.c.id == row_id).with_for_update())
+    transaction.lock(_LOCK_ROW, {"of_patient": row_id})
     return row_id
 
 
 def find_erased(connection: Connection, study: Study, names: Sequence[str]) -> set[str]:
     """Return those of ``names`` whose values were erased."""
-    return set(connection.scalars(_ERASED, {"study": study.id, "names": list(names)}))
+    return {name for (name,) in _ERASED.rows(connection, {"study": study.id, "names": names})}
 
 
 def lock_patients(transaction: Transaction, wanted: ColumnElement[bool]) -> list[int]:
@@ -196,8 +193,7 @@ def lock_patients(transaction: Transaction, wanted: ColumnElement[bool]) -> list
     found = transaction.read().execute(query)
     row_ids = [n for _, n in sorted((row.name, row.id) for row in found)]
     for row_id in row_ids:
-        row = select(patients.c.id).where(patients.c.id == row_id)
-        transaction.lock(row.with_for_update())
+        transaction.lock(_LOCK_ROW, {"of_patient": row_id})
     return row_ids
 
 

@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from toxgrade.cohort.definition import LIVER_ENZYMES
 from toxgrade.errors import FieldFault, NotFound, RequestError
 from toxgrade.grading.rules import Rules
 from toxgrade.server.records.db.append import append, append_now
+from toxgrade.server.records.db.direct import Prepared
 from toxgrade.server.records.db.newest import newest_first
 from toxgrade.server.records.db.tables import patients, studies, study_rules
 from toxgrade.server.records.db.transaction import Transaction
@@ -67,13 +68,14 @@ _RULES = (
     .limit(1)
     .scalar_subquery()
 )
+_NAMED = studies.c.name == bindparam("of_name")
 _LOCK = {
-    to_change: select(studies.c.id)
-    .where(studies.c.name == bindparam("of_name"))
-    .with_for_update(read=not to_change)
+    to_change: Prepared(select(studies.c.id).where(_NAMED).with_for_update(read=not to_change))
     for to_change in (False, True)
 }
-_WITH_RULES = select(studies, _RULES.label("rules")).where(studies.c.name == bindparam("of_name"))
+_WITH_RULES = Prepared(
+    select(studies.c.id, studies.c.name, studies.c.synthetic, _RULES).where(_NAMED)
+)
 
 
 def find_study(connection: Connection, name: str) -> Study:
@@ -82,10 +84,10 @@ def find_study(connection: Connection, name: str) -> Study:
     Raises:
         NotFound: there is no such study.
     """
-    row = connection.execute(_WITH_RULES, {"of_name": name}).first()
+    row = _WITH_RULES.first(connection, {"of_name": name})
     if row is None:
         raise NotFound(NO_SUCH_STUDY)
-    return _study(row)
+    return _study(*row)
 
 
 def rules_of(connection: Connection, name: str) -> Rules:
@@ -195,16 +197,16 @@ def count_patients(connection: Connection, study: Study) -> int:
     return int(connection.scalars(query).one())
 
 
-def _study(row: Row[Any]) -> Study:
-    if row.rules is None:
-        return Study(row.id, row.name, row.synthetic, Rules())
-    document = json.loads(row.rules)
+def _study(row_id: int, name: str, synthetic: bool, stored: str | None) -> Study:
+    if stored is None:
+        return Study(row_id, name, synthetic, Rules())
+    document = json.loads(stored)
     enzymes = tuple(document.pop("liver_enzymes"))
     rows = document.pop("rows", None)  # Rows that version 0.1 stored lack it.
     chosen = None if rows is None else tuple(_row(choice) for choice in rows)
     terms = tuple(document.pop("clinical_terms", ()))
     rules = Rules.from_document(document)
-    return Study(row.id, row.name, row.synthetic, rules, enzymes, chosen, terms)
+    return Study(row_id, name, synthetic, rules, enzymes, chosen, terms)
 
 
 def _row(document: dict[str, Any]) -> RowChoice:

@@ -18,12 +18,13 @@ from toxgrade.grading.result import Grade, LabResult
 from toxgrade.grading.study_ranges import Person, RangeTable
 from toxgrade.grading.units import Names
 from toxgrade.server.records.db.append import append
+from toxgrade.server.records.db.direct import Prepared
 from toxgrade.server.records.db.newest import newest_first
 from toxgrade.server.records.db.tables import demographics, study_ranges
 from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.studies import Study
 
-_RANGES = (
+_RANGES = Prepared(
     select(study_ranges.c.ranges)
     .where(study_ranges.c.study_id == bindparam("study"))
     .order_by(newest_first(study_ranges))
@@ -33,8 +34,8 @@ _RANGES = (
 
 def current_ranges(connection: Connection, study: Study) -> RangeTable:
     """Return the study's table of ranges as last recorded; empty if there is none."""
-    document = connection.scalar(_RANGES, {"study": study.id})
-    return RangeTable(read_range(row) for row in json.loads(document or "[]"))
+    (document,) = _RANGES.first(connection, {"study": study.id}) or ("[]",)
+    return RangeTable(read_range(row) for row in json.loads(document))
 
 
 def save_ranges(transaction: Transaction, study: Study, table: RangeTable) -> None:

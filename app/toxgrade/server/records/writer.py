@@ -8,11 +8,12 @@ then patients by study and name, then the heads of the audit's chains. If they d
 one of the transactions, whose jobs are tried again, each alone.
 """
 
+import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine
@@ -24,6 +25,7 @@ from toxgrade.server.records.db.failures import is_crossed, is_unavailable, unav
 from toxgrade.server.records.db.transaction import Transaction, Written, begin
 from toxgrade.server.records.patient_state import lock_and_load_patients
 from toxgrade.server.records.preconditions import Answer, Claims, IdempotencyKey, forget_old_answers
+from toxgrade.server.records.writer_jobs import Job, tell
 from toxgrade.server.runtime import Runtime
 
 T = TypeVar("T")
@@ -35,27 +37,10 @@ _MOST_FAILED = 4  # After more failed jobs, a group is no longer tried together.
 _FORGET_EVERY = 600.0  # seconds
 
 
-@dataclass(slots=True)
-class _Job:
-    run: Callable[[Transaction], Any]
-    act: AuditAction | None
-    key: IdempotencyKey | None
-    is_panel: bool = False
-    answer: "Future[Any]" = field(default_factory=Future)
-
-    @property
-    def rank(self) -> tuple[str, bool, str]:
-        """The job's rank in the order of locks: by study and patient, the whole study first; the
-        panels of a study, which add patients together, come after its other jobs.
-        """
-        study, patient = (self.act.study, self.act.patient or "") if self.act else ("", "")
-        return study, self.is_panel, patient
-
-
 class _JobFailed(Exception):
     """A job of a group raised ``error``; the group's transaction is rolled back."""
 
-    def __init__(self, job: _Job, error: Exception) -> None:
+    def __init__(self, job: Job, error: Exception) -> None:
         self.job, self.error = job, error
 
 
@@ -68,7 +53,7 @@ class Writer:
 
     def __init__(self, engine: Engine, runtime: Runtime) -> None:
         self._engine, self._runtime = engine, runtime
-        self._jobs: deque[_Job] = deque()
+        self._jobs: deque[Job] = deque()
         self._enough = threading.Condition()
         self._closed = False
         self._forget_at = 0.0
@@ -95,7 +80,24 @@ class Writer:
         Raises:
             Unavailable: too many jobs are waiting, or the writer is closing.
         """
-        job = _Job(run, act, key, is_panel)
+        answer: Future[T] = Future()
+        self._queue(Job(run, act, key, is_panel, answer))
+        return answer
+
+    async def ask(
+        self,
+        run: Callable[[Transaction], T],
+        act: AuditAction | None = None,
+        key: IdempotencyKey | None = None,
+        *,
+        is_panel: bool = False,
+    ) -> T:
+        """Queue a job as ``submit`` does, and return its answer, for which the loop waits."""
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._queue(Job(run, act, key, is_panel, answer))
+        return await answer
+
+    def _queue(self, job: Job) -> None:
         with self._enough:
             if self._closed:
                 raise Unavailable("the service is stopping")
@@ -104,7 +106,6 @@ class Writer:
             self._jobs.append(job)
             if len(self._jobs) >= self._wanted:
                 self._enough.notify()
-        return job.answer
 
     @property
     def waiting(self) -> int:
@@ -121,11 +122,11 @@ class Writer:
     def _work(self) -> None:
         while group := self._group():
             # The job of a caller who has left is skipped; from here on none can be cancelled.
-            self._commit([job for job in group if job.answer.set_running_or_notify_cancel()])
+            self._commit([job for job in group if job.begin()])
             self.groups, self.jobs = self.groups + 1, self.jobs + len(group)
             self._expected = min(len(group) + self.waiting, _MOST_IN_GROUP)
 
-    def _group(self) -> list[_Job]:
+    def _group(self) -> list[Job]:
         """Return the jobs to commit next; none: the writer is closed.
 
         After the first job it waits a moment for as many as came the last time: the two halves of
@@ -143,9 +144,9 @@ class Writer:
             self._wanted = 1
             return [self._jobs.popleft() for _ in range(min(len(self._jobs), _MOST_IN_GROUP))]
 
-    def _commit(self, group: list[_Job]) -> None:
+    def _commit(self, group: list[Job]) -> None:
         """Commit a group; a job that fails is taken out and run in a transaction of its own."""
-        failed_jobs: list[_Job] = []
+        failed_jobs: list[Job] = []
         while group and len(failed_jobs) <= _MOST_FAILED:
             try:
                 answers = self._commit_together(group)
@@ -163,7 +164,7 @@ class Writer:
         for job in [*group, *failed_jobs]:
             self._commit_alone(job)
 
-    def _commit_alone(self, job: _Job) -> None:
+    def _commit_alone(self, job: Job) -> None:
         for is_last in (False, False, True):
             try:
                 answers = self._commit_together([job])
@@ -177,7 +178,7 @@ class Writer:
                 self._succeed([job], answers)
             return
 
-    def _fail(self, group: Sequence[_Job], error: Exception) -> None:
+    def _fail(self, group: Sequence[Job], error: Exception) -> None:
         """Give each caller the error; a database's without its text, which may hold values."""
         if is_unavailable(error):
             error = unavailable(error)
@@ -185,16 +186,14 @@ class Writer:
         elif isinstance(error, SQLAlchemyError):
             text = f"the database refuses a statement ({type(error).__name__})"
             error = RuntimeError(text).with_traceback(error.__traceback__)
-        for job in group:
-            job.answer.set_exception(error)
+        tell((job, None, error) for job in group)
 
-    def _succeed(self, group: Sequence[_Job], answers: Sequence[Any]) -> None:
+    def _succeed(self, group: Sequence[Job], answers: Sequence[Any]) -> None:
         if any(job.act for job in group):
             self.refused = None
-        for job, answer in zip(group, answers, strict=True):
-            job.answer.set_result(answer)
+        tell((job, answer, None) for job, answer in zip(group, answers, strict=True))
 
-    def _commit_together(self, group: Sequence[_Job]) -> list[Any]:
+    def _commit_together(self, group: Sequence[Job]) -> list[Any]:
         """Run and commit the jobs with their audit entries, and return their answers."""
         with begin(self._engine, self._runtime) as transaction:
             if self._runtime.monotonic() > self._forget_at:
@@ -221,7 +220,7 @@ class Writer:
         return [answers[id(job)] for job in group]
 
 
-def _panels(group: Sequence[_Job], claims: Claims) -> dict[str, set[str]]:
+def _panels(group: Sequence[Job], claims: Claims) -> dict[str, set[str]]:
     """Return the patients of the panels to be run, by study; a study with only one is left out."""
     found: dict[str, set[str]] = {}
     for job in group:
@@ -230,7 +229,7 @@ def _panels(group: Sequence[_Job], claims: Claims) -> dict[str, set[str]]:
     return {study: names for study, names in found.items() if len(names) > 1}
 
 
-def _run(transaction: Transaction, job: _Job, claims: Claims) -> Any:
+def _run(transaction: Transaction, job: Job, claims: Claims) -> Any:
     """Run a job unless an answer is kept under its key; return that or the new answer."""
     if job.key is None:
         return job.run(transaction)

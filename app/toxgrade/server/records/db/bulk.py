@@ -6,9 +6,8 @@ keeps them from being stored twice.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
-from itertools import count
-from operator import itemgetter
+from functools import cache, lru_cache
+from itertools import chain, count
 from typing import Any
 
 import psycopg
@@ -19,23 +18,25 @@ from sqlalchemy import (
     Date,
     DateTime,
     Dialect,
-    Select,
     Table,
     func,
     select,
     text,
 )
-from sqlalchemy.exc import DBAPIError
 
+from toxgrade.server.records.db.direct import Prepared, execute, execute_many, refuse
 from toxgrade.server.records.db.service_tables import erasures
 from toxgrade.server.records.db.tables import Instant
 
 # The sequence is looked up once; looking it up for each id took twice as long.
-_NEXT_IDS = text(
-    "SELECT array_agg(nextval((SELECT pg_get_serial_sequence(:table, 'id'))::regclass))"
-    " FROM generate_series(1, :count)"
+_NEXT_IDS = Prepared(
+    text(
+        "SELECT array_agg(nextval((SELECT pg_get_serial_sequence(:table, 'id'))::regclass))"
+        " FROM generate_series(1, :count)"
+    )
 )
 _CONVERTED_TYPES = (Boolean, Date, DateTime, Instant)
+_AT_ONCE = 16  # rows in one statement of SQLite, which has at most 32,766 parameters
 
 
 def insert_tuples(
@@ -50,42 +51,52 @@ def insert_tuples(
     """
     if not rows:
         return
-    chosen = [table.c[name] for name in columns]
     if connection.dialect.name == "postgresql":
-        _copy(connection, table, chosen, rows)
+        _copy(connection, table, tuple(columns), rows)
         return
+    chosen = [table.c[name] for name in columns]
     names, tuples = _convert_for_sqlite(chosen, rows, connection.dialect)
+    whole = len(tuples) - len(tuples) % _AT_ONCE
+    for at in range(0, whole, _AT_ONCE):
+        values = [*chain.from_iterable(tuples[at : at + _AT_ONCE])]
+        execute(connection, _insert(table.name, names, _AT_ONCE), values)
+    if tuples[whole:]:
+        execute_many(connection, _insert(table.name, names, 1), tuples[whole:])
+
+
+@lru_cache(1000)
+def _insert(table: str, names: tuple[str, ...], rows: int) -> str:
+    """Return SQLite's statement that inserts so many rows."""
     quoted = ", ".join(f'"{name}"' for name in names)
-    marks = ", ".join("?" * len(names))
-    connection.exec_driver_sql(f"INSERT INTO {table.name} ({quoted}) VALUES ({marks})", tuples)
+    marks = f"({', '.join('?' * len(names))})"
+    return f"INSERT INTO {table} ({quoted}) VALUES {', '.join([marks] * rows)}"
 
 
 def _copy(
-    connection: Connection, table: Table, columns: Sequence[Column[Any]], rows: Iterable[Any]
+    connection: Connection, table: Table, columns: tuple[str, ...], rows: Iterable[Any]
 ) -> None:
-    names = ", ".join(f'"{column.name}"' for column in columns)
+    names = ", ".join(f'"{name}"' for name in columns)
     statement = f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)"
-    types = [_postgresql_type(column, connection.dialect) for column in columns]
+    types = [_postgresql_type(table, name, connection.dialect) for name in columns]
     cursor: Any = connection.connection.cursor()
     try:
         with cursor, cursor.copy(statement) as copy:
             copy.set_types(types)
             for row in rows:
                 copy.write_row(row)
-    except psycopg.Error as error:  # COPY bypasses SQLAlchemy and its errors.
-        raise DBAPIError.instance(
-            statement, None, error, psycopg.Error, hide_parameters=True, dialect=connection.dialect
-        ) from None
+    except psycopg.Error as error:
+        refuse(connection, statement, error)
 
 
-def _postgresql_type(column: Column[Any], dialect: Dialect) -> str:
+@cache
+def _postgresql_type(table: Table, column: str, dialect: Dialect) -> str:
     """Return the type's name without its length: ``varchar`` for ``VARCHAR(64)``."""
-    return column.type.compile(dialect).partition("(")[0].lower()
+    return table.c[column].type.compile(dialect).partition("(")[0].lower()
 
 
 def _convert_for_sqlite(
     columns: Sequence[Column[Any]], rows: Sequence[Sequence[Any]], dialect: Dialect
-) -> tuple[list[str], list[tuple[Any, ...]]]:
+) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
     """Return the names of the columns to insert, and tuples of their values as SQLite stores them.
 
     Dates and times become the text that SQLAlchemy reads back, and booleans become numbers. Columns
@@ -93,26 +104,16 @@ def _convert_for_sqlite(
     or a boolean takes SQLite's driver 0.25 us, a number 0.02 us; four columns of a batch's results
     are null throughout, and storing took a tenth less time without them.
     """
-    inserted = [
-        place
-        for place, column in enumerate(columns)
-        if rows[0][place] is not None
-        or column.server_default is not None
-        or set(map(itemgetter(place), rows)) != {None}
-    ]
-    converted = [place for place in inserted if isinstance(columns[place].type, _CONVERTED_TYPES)]
-    plain = [place for place in inserted if place not in converted]
-    converted_values = zip(
-        *(
-            map(_ConvertedValues(columns[place], dialect).__getitem__, map(itemgetter(place), rows))
-            for place in converted
-        ),
-        strict=True,
-    )
-    # Neither part is empty: every table has two plain columns and a date, time or boolean.
-    plain_values = map(itemgetter(*plain), rows)
-    tuples = [one + other for one, other in zip(plain_values, converted_values, strict=True)]
-    return [columns[place].name for place in (*plain, *converted)], tuples
+    names, inserted = list[str](), list[Iterable[Any]]()
+    for column, values in zip(columns, zip(*rows, strict=True), strict=True):
+        if values[0] is None and column.server_default is None and values.count(None) == len(rows):
+            continue
+        if isinstance(column.type, _CONVERTED_TYPES):
+            inserted.append(map(_ConvertedValues(column, dialect).__getitem__, values))
+        else:
+            inserted.append(values)
+        names.append(column.name)
+    return tuple(names), [*zip(*inserted, strict=True)]
 
 
 class _ConvertedValues(dict[Any, Any]):
@@ -134,15 +135,15 @@ def reserve_ids(connection: Connection, table: Table, least: int) -> Iterator[in
     On SQLite the transaction must hold the write lock, so that no other one takes the same ids.
     """
     if connection.dialect.name == "postgresql":
-        found = connection.execute(_NEXT_IDS, {"table": table.name, "count": least}).scalar_one()
+        ((found,),) = _NEXT_IDS.rows(connection, {"table": table.name, "count": least})
         return iter(sorted(found))
-    highest = connection.scalar(_highest_id(table))
-    return count((highest or 0) + 1)
+    ((highest,),) = _highest_id(table).rows(connection)
+    return count(highest + 1)
 
 
 @cache
-def _highest_id(table: Table) -> Select[Any]:
+def _highest_id(table: Table) -> Prepared:
     """Return a query for the highest id ever used: the audit names erased rows by their ids."""
     erased = func.json_extract(erasures.c.highest, f"$.{table.name}")
     highest = [select(func.max(column)).scalar_subquery() for column in (table.c.id, erased)]
-    return select(func.max(*(func.coalesce(column, 0) for column in highest)))
+    return Prepared(select(func.max(*(func.coalesce(column, 0) for column in highest))))

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, ExceptionContext, event
 from sqlalchemy.engine import URL, make_url
 
 from toxgrade.errors import Unavailable
+from toxgrade.server.records.db.direct import run
 from toxgrade.server.records.db.failures import READ_ONLY_STATE
 from toxgrade.server.records.db.sqlite_file import SqliteFile
 
@@ -134,7 +135,7 @@ def _begin_sqlite(connection: Connection) -> None:
     With the driver's own deferred transactions 1,044 of 1,200 concurrent updates were lost.
     """
     reads = connection.get_execution_options().get("reads_only", False)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    run(connection, "execute", "BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
 def empty_write_ahead_log(engine: Engine) -> None:

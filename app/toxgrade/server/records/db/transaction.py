@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypedDict, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Engine, Select, Table
+from sqlalchemy import Connection, Engine, Table
 
 from toxgrade.server.records.db.bulk import insert_tuples, reserve_ids
+from toxgrade.server.records.db.direct import Prepared, Rows
 from toxgrade.server.records.db.engine import build_engine
 from toxgrade.server.records.db.tables import metadata
 from toxgrade.server.runtime import MACHINE, Runtime
@@ -83,9 +84,7 @@ class Transaction:
         found: T = self.cache[key]
         return found
 
-    def lock(
-        self, rows: Select[Any], parameters: Mapping[str, Any] | None = None
-    ) -> CursorResult[Any]:
+    def lock(self, rows: Prepared, parameters: Mapping[str, Any]) -> Rows:
         """Return the rows of a query that locks them, which it may have to wait for.
 
         Ids that PostgreSQL reserved before are dropped: meanwhile another transaction may append to
@@ -94,7 +93,7 @@ class Transaction:
         if self.connection.dialect.name == "postgresql":
             self._ids.clear()
             self.panels = 1
-        return self.connection.execute(rows, parameters)
+        return rows.rows(self.connection, parameters)
 
     def take_ids(self, table: Table, count: int) -> list[int]:
         """Return ``count`` ids for new rows of ``table``, ascending."""
