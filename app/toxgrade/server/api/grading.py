@@ -20,13 +20,14 @@ from toxgrade.server.api import responses
 from toxgrade.server.api.fields import PatientName, StudyName
 from toxgrade.server.api.requests import GradeRequest, Panel
 from toxgrade.server.api.responses import PanelAnswer, panel
+from toxgrade.server.http import preferences
 from toxgrade.server.http.authorization import require_role
 from toxgrade.server.http.json_route import DirectRoute
 from toxgrade.server.http.service import Service, TheService
 from toxgrade.server.records.change import Submission
 from toxgrade.server.records.db.transaction import Transaction
 from toxgrade.server.records.identity import Loc, refuse_contradictions
-from toxgrade.server.records.store import store
+from toxgrade.server.records.store import Stored, store
 
 router = APIRouter(
     prefix="/v1", tags=["grading"], route_class=DirectRoute, dependencies=[require_role("reader")]
@@ -137,6 +138,8 @@ def grader_for(rules: Rules, service: Service) -> TermGrader:
     response_model=responses.StoredPanelAnswer,
     summary="Grade and store",
     dependencies=[require_role("writer")],
+    responses={201: {"description": "Stored.", "headers": preferences.DESCRIBED}},
+    openapi_extra={"parameters": [preferences.PARAMETER]},
 )
 async def post_results(
     service: TheService,
@@ -160,8 +163,10 @@ async def post_results(
     courses = asked.courses() if "radiotherapy" in asked.model_fields_set else None
     sent = Submission(study, patient, tuple(asked.labs()), courses)
 
-    def save(transaction: Transaction) -> Mapping[str, object]:
-        stored = store(transaction, sent, service.graders)
+    def save(transaction: Transaction) -> Stored:
+        return store(transaction, sent, service.graders)
+
+    def show(stored: Stored) -> Mapping[str, object]:
         return {
             "study": study,
             "patient": patient,
@@ -170,4 +175,4 @@ async def post_results(
             "summary": stored.summary,
         }
 
-    return await service.store(save, is_panel=True)
+    return await service.store(save, show=show, is_panel=True)

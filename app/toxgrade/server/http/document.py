@@ -39,7 +39,7 @@ def _complete(document: Mapping[str, Any]) -> None:
             for status, response in operation["responses"].items():
                 _move_schema(response.get("content", {}))
                 if "{study}" in path and status.startswith("2"):
-                    response["headers"] = incomplete.DESCRIBED
+                    response["headers"] = response.get("headers", {}) | incomplete.DESCRIBED
 
 
 def _example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> list[Any]:

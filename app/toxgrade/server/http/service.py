@@ -24,6 +24,7 @@ from toxgrade.server.http import audit_context, incomplete
 from toxgrade.server.http.guesses import Guesses
 from toxgrade.server.http.lanes import Lane
 from toxgrade.server.http.long_bodies import LongBodies
+from toxgrade.server.http.preferences import APPLIED, prefers_minimal
 from toxgrade.server.http.rate_limit import RateLimits
 from toxgrade.server.http.readiness import Readiness
 from toxgrade.server.records.audit_log import AuditAction
@@ -108,41 +109,42 @@ class Service(msgspec.Struct, frozen=True):
         return await self._audited(action or own, work)
 
     async def store(
-        self,
-        job: Callable[[Transaction], object],
-        status: int = 201,
-        *,
-        study: str | None = None,
-        patient: str | None = None,
-        content: bytes | None = None,
-        part: int | None = None,
-        is_panel: bool = False,
-        media_type: str = "application/json",
-    ) -> Response:
+        self, job: Callable[[Transaction], T], status: int = 201, *,
+        show: Callable[[T], object] | None = None, study: str | None = None,
+        patient: str | None = None, content: bytes | None = None, part: int | None = None,
+        is_panel: bool = False, media_type: str = "application/json",
+    ) -> Response:  # fmt: skip
         """Run the job of a POST as ``write`` does, once per ``Idempotency-Key``; return its answer.
 
-        The job returns the answer's JSON, whose decimals are written as numbers. ``content`` stands
-        for a body that was read as a stream; ``part`` numbers the job if the request has several
-        (None: it has one); ``is_panel`` is that of ``Writer.submit``.
+        The job returns the answer's JSON, whose decimals are written as numbers, or what ``show``
+        makes JSON of: that is left out if the request prefers a minimal answer, and kept under its
+        key all the same. ``content`` stands for a body that was read as a stream; ``part`` numbers
+        the job if the request has several (None: it has one); ``is_panel`` as in ``Writer.submit``.
 
         Raises:
             Unavailable: it took longer than ``TOXGRADE_WRITE_SECONDS``. A job that has begun may
                 still be stored; the same request sent again then changes nothing.
         """
-        action = self._audit_action(study, patient)
-        guarded, key = self._guarded(job, action), None
+        action, key = self._audit_action(study, patient), None
+        is_minimal = show is not None and prefers_minimal(self.request)
         if self.request is not None and self.caller is not None:
             key = await audit_context.idempotency_key(
                 self.request, self.caller, action, content, part
             )
+        is_needed = key is not None or not is_minimal
 
-        def run(transaction: Transaction) -> Answer:
-            return Answer(status, _JSON.encode(guarded(transaction)))
+        def answer_of(transaction: Transaction) -> Answer:
+            found = job(transaction)
+            shown = show(found) if show and is_needed else found
+            return Answer(status, _JSON.encode(shown) if is_needed else b"")
 
-        work = self._in_time(self.writer.ask(run, action, key, is_panel=is_panel))
+        guarded = self._guarded(answer_of, action)
+        work = self._in_time(self.writer.ask(guarded, action, key, is_panel=is_panel))
         answer = await self._audited(action, work)
-        replayed = {REPLAYED: "true"} if answer.replayed else None
-        return Response(answer.body, answer.status, replayed, media_type)
+        headers = {REPLAYED: "true"} if answer.replayed else {}
+        if is_minimal:
+            return Response(None, answer.status, headers | APPLIED)
+        return Response(answer.body, answer.status, headers, media_type)
 
     async def read(
         self, query: Callable[[Connection], T], *, study: str | None = None,
