@@ -111,11 +111,11 @@ class _Measured(bytes):
         assert isinstance(key, slice)
         return _Measured(bytes(self)[key])
 
-    def count(self, *given: object) -> int:  # type: ignore[override]
+    def count(self, *given: object) -> int:
         assert len(self) <= long_bodies._BLOCK_BYTES
         return super().count(*given)  # type: ignore[arg-type]
 
-    def decode(self, *given: str) -> str:  # type: ignore[override]
+    def decode(self, *given: str) -> str:
         assert len(self) <= body._BLOCK_BYTES
         return super().decode(*given)
 

@@ -44,7 +44,7 @@ def wrong_summaries(connection: Connection) -> Iterator[str]:
         yield f"{wrong} summaries of patients do not follow from their rows"
 
 
-def _follows(connection: Connection, row: Row[Any], basis: Basis) -> bool:
+def _follows(connection: Connection, row: Row[*tuple[Any, ...]], basis: Basis) -> bool:
     kept = read_document(row.basis, row.document)
     if kept is None:
         return f'"software":"{__version__}"' not in row.document
