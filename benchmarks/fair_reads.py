@@ -32,12 +32,10 @@ def main() -> bool:
     print(f"\na read beside {CLIENTS} clients of another key, best of {ROUNDS} rounds")
     print(f"{'':<48}{'quiet ms':>9}{'busy ms':>9}{'times':>7}{'charts':>8}")
     held = True
-    with _service() as (url, drawer, client):
+    with _service() as (url, drawers, client):
         for path in _CHARTS:
-            quiet, busy, charts = min(
-                (_round(url, path, drawer, client) for _ in range(ROUNDS)),
-                key=lambda one: one[1] / one[0],
-            )
+            rounds = (_round(url, path, drawers.pop(), client) for _ in range(ROUNDS))
+            quiet, busy, charts = min(rounds, key=lambda one: one[1] / one[0])
             times = busy / max(quiet, _SHORTEST)
             held = held and times < _MOST_TIMES
             print(f"{path:<48}{quiet * 1e3:>9.1f}{busy * 1e3:>9.1f}{times:>7.1f}{charts:>8}")
@@ -45,14 +43,16 @@ def main() -> bool:
 
 
 @contextmanager
-def _service() -> Iterator[tuple[str, str, httpx.Client]]:
-    """A service with one patient: its address, the key that draws, and a client that reads."""
+def _service() -> Iterator[tuple[str, list[str], httpx.Client]]:
+    """A service with one patient: its address, a key to draw in each round, a client that reads."""
     settings = {"TOXGRADE_AUTH": "on", "TOXGRADE_WORKERS": "0"}
     with tempfile.TemporaryDirectory() as folder:
         database = f"sqlite:///{Path(folder) / 'fair.db'}"
         upgrade(database)
         with transaction(database) as opened:
-            drawer, reader = (create_key(opened, name) for name in ("drawer", "reader"))
+            reader = create_key(opened, "reader")
+            rounds = range(len(_CHARTS) * ROUNDS)  # A key's share is spent in one.
+            drawers = [create_key(opened, f"drawer {number}") for number in rounds]
         headers = {"Authorization": f"Bearer {reader}"}
         with (
             running(database, Path(folder), **settings) as server,
@@ -60,7 +60,7 @@ def _service() -> Iterator[tuple[str, str, httpx.Client]]:
         ):
             stored = client.post(_READ.replace("grades", "results"), json=panel())
             stored.raise_for_status()
-            yield server.url, drawer, client
+            yield server.url, drawers, client
 
 
 def _round(url: str, path: str, drawer: str, client: httpx.Client) -> tuple[float, float, int]:
@@ -69,7 +69,8 @@ def _round(url: str, path: str, drawer: str, client: httpx.Client) -> tuple[floa
     with _asking(url, path, drawer) as statuses:
         time.sleep(1)
         busy = _median(client, 3)
-    assert set(statuses) <= {200, 429}, statuses
+    assert 200 in statuses
+    assert set(statuses) <= {200, 429}
     return quiet, busy, statuses.count(200)
 
 
