@@ -21,9 +21,10 @@ from toxgrade.server.ehr.hl7v2.stream import split
 from toxgrade.server.http import body, long_bodies
 from toxgrade.server.http.long_bodies import is_long
 
-_MOST_CALLS, _MOST_OF_SHORT = 20_000, 250_000
+_MOST_CALLS, _MOST_OF_SHORT = 20_000, 1_000_000
 """Of functions between two beats of the loop, while a long body comes, and while at most 64 kB do,
-which the loop reads itself: a query of 15,000 parameters makes 180,000 small ones.
+which the loop reads itself: a query of 15,000 parameters makes 180,000 small ones each of the times
+that it is parsed, of which two may lie between two beats.
 """
 _READERS = {body.read_json.__code__: "body", split.__code__: "data"}
 """The functions that read a whole body, and the name of their argument."""
