@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from sqlalchemy import insert
 
 from benchmarks.load import panel, process, service
 from benchmarks.table import on_each_database
@@ -109,8 +110,8 @@ def _add_others(url: str, number: int) -> None:
             study = find_study(connection, "default").id
             ids = [[*islice(reserve_ids(connection, table, size), size)]
                    for table in (patients, results, grades)]  # fmt: skip
-            insert_tuples(connection, patients, ("id", "study_id", "name"),
-                          [(n, study, f"O{n}") for n in ids[0]])  # fmt: skip
+            named = [{"id": n, "study_id": study, "name": f"O{n}"} for n in ids[0]]
+            connection.execute(insert(patients), named)
             insert_tuples(connection, results, ("id", "patient_id", "identity", *result),
                           [(n, of, f"{n}", *result.values())
                            for n, of in zip(ids[1], ids[0], strict=True)])  # fmt: skip

@@ -15,7 +15,7 @@ TermBounds = dict[str, Bounds]
 def add_bounds(window: TermBounds, term: str, bounds: Bounds) -> None:
     """Add the bounds of some grades of a term to those of a window."""
     known = window.get(term)
-    window[term] = highest([known, bounds] if known else [bounds]) or bounds
+    window[term] = bounds if known is None else highest((known, bounds)) or bounds
 
 
 def add_unplaced(

@@ -5,9 +5,7 @@ study's clinical events, courses and follow-ups, and the maxima of grades of unk
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from heapq import merge
-from itertools import groupby
-from operator import itemgetter
+from functools import lru_cache
 
 from sqlalchemy import (
     ColumnElement,
@@ -33,6 +31,7 @@ from toxgrade.grading.worst_grade import Bounds
 from toxgrade.server.records.db.tables import grades, patients, results
 from toxgrade.server.records.studies import Study
 from toxgrade.server.reports.cohort_queries import (
+    Courses,
     counted,
     courses_by_patient,
     current_and_final,
@@ -57,12 +56,14 @@ _MAXIMA = (
     func.max(_WORSE).label("worse"),
     func.max(case((_RELATIVE, 1), else_=0)).label("relative"),
 )
-"""The bounds of some grades, as ``_of_row`` reads them: ``grading.worst_grade`` in SQL."""
+"""The bounds of some grades, as ``_of_numbers`` reads them: ``grading.worst_grade`` in SQL."""
 Maxima = Row[tuple[object, ...]]
 
 
-def cohort(connection: Connection, study: Study, scope: Scope) -> Iterator[CohortPatient]:
-    """Yield every patient of a study who had the course, by name.
+def cohort(
+    connection: Connection, study: Study, scope: Scope, courses: Courses | None = None
+) -> Iterator[CohortPatient]:
+    """Yield every patient of a study who had the course, by name; ``courses`` None: to be read.
 
     The baseline of a later course may be a result of the course before, which has another phase
     there; so it is taken from the grades that were compared with it.
@@ -71,7 +72,7 @@ def cohort(connection: Connection, study: Study, scope: Scope) -> Iterator[Cohor
         Conflict: the study holds grades of another edition than its rules name.
     """
     events = events_by_patient(connection, study)
-    courses = courses_by_patient(connection, study)
+    courses = courses_by_patient(connection, study) if courses is None else courses
     followed, died = followed_until(connection, study), deaths(connection, study)
     unplaced, window = _unplaced(connection, study), study.rules.window
     for patient_id, name, maxima in _by_patient(connection, study, scope):
@@ -107,37 +108,47 @@ def _by_patient(
     streamed = connection.execution_options(yield_per=2000).execute(_highest_grades(study, scope))
     with streamed as rows:
         everybody = connection.execute(named.order_by(patients.c.name)).all()
-        of_maxima = ((row.name, row.patient_id, row) for row in rows)
-        merged = merge(
-            ((row.name, row.id, None) for row in everybody), of_maxima, key=itemgetter(0)
-        )
-        for (name, patient_id), found in groupby(merged, itemgetter(0, 1)):
-            yield patient_id, name, [row for *_, row in found if row is not None]
+        row = next(rows, None)
+        for patient_id, name in everybody:
+            own = []
+            while row is not None and row[0] <= name:
+                if row[1] == patient_id:
+                    own.append(row)
+                row = next(rows, None)
+            yield patient_id, name, own
 
 
 def _bounds(maxima: Iterable[Maxima], study: Study, scope: Scope) -> tuple[TermBounds, TermBounds]:
     """Return a patient's baselines and worst grades by term."""
     baseline: TermBounds = {}
     worst: TermBounds = {}
-    for row in maxima:
-        if row.other_edition:
+    for _, _, phase, term, *numbers, certain, other_edition, baseline_grade in maxima:
+        if other_edition:
             raise Conflict(
                 f"the study holds grades of another edition than {study.rules.edition}: a"
                 " report would mix them; regrade it (toxgrade regrade)"
             )
-        if row.phase == "baseline":
-            baseline[row.term] = _of_row(row)
-        elif row.phase in scope.phases:
-            add_bounds(worst, row.term, _of_row(row) if row.certain else _of_row(row).possible)
-        if scope.course > 1 and row.baseline_grade is not None:
-            compared = Bounds(row.baseline_grade, row.baseline_grade, decided=True)
-            baseline.setdefault(row.term, compared)
+        if phase == "baseline":
+            baseline[term] = _of_numbers(*numbers)
+        elif phase in scope.phases:
+            bounds = _of_numbers(*numbers)
+            add_bounds(worst, term, bounds if certain else bounds.possible)
+        if scope.course > 1 and baseline_grade is not None:
+            compared = Bounds(baseline_grade, baseline_grade, decided=True)
+            baseline.setdefault(term, compared)
     return baseline, worst
 
 
+@lru_cache(1000)  # They recur from patient to patient.
+def _of_numbers(
+    at_least: int | None, at_most: int | None, decided: int, worse: int, relative: int
+) -> Bounds:
+    verdict = (False, None, True)[worse]
+    return Bounds(at_least, at_most, bool(decided), verdict, bool(relative))
+
+
 def _of_row(row: Maxima) -> Bounds:
-    worse = (False, None, True)[row.worse]
-    return Bounds(row.at_least, row.at_most, bool(row.decided), worse, bool(row.relative))
+    return _of_numbers(row.at_least, row.at_most, row.decided, row.worse, row.relative)
 
 
 def _highest_grades(study: Study, scope: Scope) -> Select[tuple[object, ...]]:

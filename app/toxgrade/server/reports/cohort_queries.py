@@ -1,5 +1,6 @@
 """What reports read of a whole study: which grades count, courses, events and follow-up."""
 
+from collections.abc import Mapping
 from datetime import date
 
 from msgspec.structs import replace
@@ -15,6 +16,9 @@ from toxgrade.server.records.current_state import FollowUp, read_courses
 from toxgrade.server.records.db.tables import follow_ups, grades, patients, treatments
 from toxgrade.server.records.patient_record import current_events
 from toxgrade.server.records.studies import Study
+
+Courses = Mapping[int, tuple[Course, ...]]
+"""The courses of every patient by row number; a patient without any may be left out."""
 
 
 def head(study: Study) -> StudyReport:

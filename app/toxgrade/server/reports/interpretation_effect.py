@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, and_, case, or_, select
 
 from toxgrade.cohort.definition import Scope
 from toxgrade.cohort.table_report import Effect
@@ -32,10 +32,11 @@ def interpretation_effects(
     ``terms``: those of the table's rows; of other terms only severe grades are in it.
     """
     now = graders.for_rules(study.rules)
+    open_ones = [one for one in now.edition.interpretations if len(one.choices) > 1]
+    candidates = _candidates(connection, study, scope, {*terms}, open_ones)
     effects: dict[tuple[str, str, str, str, int | None, int | None], list[str]] = {}
-    for interpretation in now.edition.interpretations:
-        found = _candidates(connection, study, scope, {*terms}, interpretation)
-        if len(interpretation.choices) < 2 or not found:
+    for interpretation in open_ones:
+        if not (found := candidates[interpretation.name]):
             continue
         chosen = dict(study.rules.interpretations)
         default = chosen.get(interpretation.name, interpretation.choices[0].name)
@@ -60,26 +61,31 @@ def _candidates(
     study: Study,
     scope: Scope,
     terms: set[str],
-    interpretation: Interpretation,
-) -> _Candidates:
-    """Return the patients and terms with a grade from 1 up that an interpretation concerns.
+    interpretations: Sequence[Interpretation],
+) -> dict[str, _Candidates]:
+    """Return by interpretation the patients and terms with a grade from 1 up that it concerns.
 
-    The one that concerns any term changes only grades of values within the reference range.
+    The one that concerns any term changes only grades of values within the reference range. All are
+    found by one query: each would read all grades of the study again.
     """
-    concerned = grades.c.term.in_(interpretation.terms) if interpretation.terms else _WITHIN_RANGE
+    named = {term for one in interpretations for term in one.terms}
+    within = case((_WITHIN_RANGE, 1), else_=0).label("within_range")
     rows = connection.execute(
-        select(patients.c.id, patients.c.name, grades.c.term)
+        select(patients.c.id, patients.c.name, grades.c.term, within)
         .join(patients, grades.c.patient_id == patients.c.id)
-        .where(patients.c.study_id == study.id, counted(scope), concerned)
+        .where(patients.c.study_id == study.id, counted(scope))
+        .where(or_(grades.c.term.in_(named), _WITHIN_RANGE))
         .where(grades.c.phase.in_((*scope.phases, "unknown")))
         .where(or_(and_(grades.c.term.in_(terms), grades.c.at_least >= 1),
                    grades.c.at_least >= SEVERE))
         .distinct()
         .order_by(patients.c.name)
     )  # fmt: skip
-    found: _Candidates = {}
-    for patient_id, name, term in rows:
-        found.setdefault((patient_id, name), set()).add(term)
+    found: dict[str, _Candidates] = {one.name: {} for one in interpretations}
+    for patient_id, name, term, is_within in rows:
+        for one in interpretations:
+            if term in one.terms or (not one.terms and is_within):
+                found[one.name].setdefault((patient_id, name), set()).add(term)
     return found
 
 

@@ -18,6 +18,7 @@ from toxgrade.grading.event import Attribution
 from toxgrade.server.records.db.tables import grades, patients
 from toxgrade.server.records.studies import Study
 from toxgrade.server.reports.cohort_queries import (
+    Courses,
     courses_by_patient,
     deaths,
     events_by_patient,
@@ -26,7 +27,6 @@ from toxgrade.server.reports.cohort_queries import (
 )
 from toxgrade.server.reports.left_out import after_death
 from toxgrade.server.reports.placed_results import (
-    Courses,
     laboratory_baselines,
     other_courses,
     placed_results,

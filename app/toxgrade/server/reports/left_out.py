@@ -13,8 +13,8 @@ from toxgrade.server.records.db.tables import grades, patients, results
 from toxgrade.server.records.patient_record import current_events
 from toxgrade.server.records.studies import Study
 from toxgrade.server.reports.cohort_queries import (
+    Courses,
     begins_after,
-    courses_by_patient,
     current_and_final,
     deaths,
     has_flag,
@@ -33,9 +33,9 @@ _WHY_UNKNOWN = case(
 )
 
 
-def study_left_out(connection: Connection, study: Study, scope: Scope) -> LeftOut:
+def study_left_out(connection: Connection, study: Study, scope: Scope, courses: Courses) -> LeftOut:
     """Return what a report of ``scope`` leaves out, or counts only as bounds."""
-    courses, names = courses_by_patient(connection, study), patient_names(connection, study)
+    names = patient_names(connection, study)
     elsewhere = other_courses(connection, study, courses, scope.course - 1)
     return left_out(
         _phase_unknown(connection, study),
@@ -67,6 +67,9 @@ def after_death(
 
     ``terms``: only those that are graded for one of them; None: all.
     """
+    died = deaths(connection, study)
+    if not died:  # Else all grades would be read for a flag that none has.
+        return {}
     late = [patients.c.study_id == study.id, hold(), has_flag(Flag.AFTER_DEATH)]
     if terms is not None:
         late.append(grades.c.term.in_(terms))
@@ -78,8 +81,7 @@ def after_death(
         .group_by(patients.c.name)
     ):
         found[name] += n
-    died = deaths(connection, study)
-    for event in connection.execute(current_events(study.id)) if died else ():
+    for event in connection.execute(current_events(study.id)):
         if begins_after(event, died.get(event.patient_id)) and (not terms or event.term in terms):
             found[event.patient] += 1
     return dict(found)

@@ -1,7 +1,7 @@
 """Graded results of a study as they count in one course, also where their phase is unknown."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
@@ -10,14 +10,11 @@ from toxgrade.cohort.placed_result import PlacedResult
 from toxgrade.grading.flags import Flag
 from toxgrade.grading.parse import read_collected
 from toxgrade.grading.phase import belongs, possible_places
-from toxgrade.grading.result import AFTER_START, PHASES, CertainPhase, Course, Place
+from toxgrade.grading.result import AFTER_START, PHASES, CertainPhase, Place
 from toxgrade.grading.worst_grade import Bounds
 from toxgrade.server.records.db.tables import grades, patients, results
 from toxgrade.server.records.studies import Study
-from toxgrade.server.reports.cohort_queries import current_and_final, may_be_baseline
-
-Courses = Mapping[int, tuple[Course, ...]]
-"""The courses of every patient by row number; a patient without any may be left out."""
+from toxgrade.server.reports.cohort_queries import Courses, current_and_final, may_be_baseline
 
 
 def placed_results(

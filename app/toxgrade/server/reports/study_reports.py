@@ -27,7 +27,11 @@ from toxgrade.server.records.db.tables import patients
 from toxgrade.server.records.studies import Study
 from toxgrade.server.records.study_ranges import with_study_ranges
 from toxgrade.server.reports.cohort_bounds import cohort
-from toxgrade.server.reports.cohort_queries import events_by_patient, head
+from toxgrade.server.reports.cohort_queries import (
+    courses_by_patient,
+    events_by_patient,
+    head,
+)
 from toxgrade.server.reports.interpretation_effect import interpretation_effects
 from toxgrade.server.reports.left_out import study_left_out
 
@@ -45,12 +49,13 @@ def study_table(
     collected = recorded.union(study.clinical_terms)
     rows, not_collected = collected_rows(study_rows(study, edition), collected)
     window = study.rules.window
-    table = toxicity_table(cohort(connection, study, scope), rows, scope, window)
+    courses = courses_by_patient(connection, study)
+    table = toxicity_table(cohort(connection, study, scope, courses), rows, scope, window)
     definition = definition_text(edition, window, rows, scope)
     terms = [term for row in rows for term in (*row.terms, *row.also)]
     effects = interpretation_effects(connection, study, scope, terms, graders)
     report = table_report(
-        table, definition, not_collected, study_left_out(connection, study, scope)
+        table, definition, not_collected, study_left_out(connection, study, scope, courses)
     )
     return StudyTableReport(**vars(head(study)), **vars(report), depends_on_interpretation=effects)
 
@@ -59,9 +64,10 @@ def study_shifts(
     connection: Connection, study: Study, edition: Edition, row: TableRow, scope: Scope
 ) -> ShiftReport:
     """Return the study's shift table of a row."""
-    table = shift_table(cohort(connection, study, scope), row)
+    courses = courses_by_patient(connection, study)
+    table = shift_table(cohort(connection, study, scope, courses), row)
     definition = definition_text(edition, study.rules.window, [row], scope)
-    left = study_left_out(connection, study, scope)
+    left = study_left_out(connection, study, scope, courses)
     return shift_report(head(study), table, row, scope, definition, left)
 
 
