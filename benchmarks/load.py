@@ -119,7 +119,7 @@ def service(port: int, url: str, auth: Any) -> None:
 
 
 def _wait_for(port: int) -> None:
-    for _ in range(200):
+    for _ in range(600):
         try:
             socket.create_connection(("127.0.0.1", port)).close()
             return

@@ -6,6 +6,7 @@ study's clinical events, courses and follow-ups, and the maxima of grades of unk
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -57,7 +58,7 @@ _MAXIMA = (
     func.max(case((_RELATIVE, 1), else_=0)).label("relative"),
 )
 """The bounds of some grades, as ``_of_numbers`` reads them: ``grading.worst_grade`` in SQL."""
-Maxima = Row[tuple[object, ...]]
+Maxima = Row[*tuple[Any, ...]]
 
 
 def cohort(
@@ -151,7 +152,7 @@ def _of_row(row: Maxima) -> Bounds:
     return _of_numbers(row.at_least, row.at_most, row.decided, row.worse, row.relative)
 
 
-def _highest_grades(study: Study, scope: Scope) -> Select[tuple[object, ...]]:
+def _highest_grades(study: Study, scope: Scope) -> Select[*tuple[Any, ...]]:
     """Return a query for the maxima of all counted grades, by the name of their patient."""
     condition = and_(patients.c.study_id == study.id, counted(scope))
     certain: ColumnElement[int] = literal(1)
