@@ -20,7 +20,8 @@ from toxgrade.grading.parse import read_collected, read_value
 from toxgrade.grading.reference_ranges import StudyRange
 from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.rules import Rules
-from toxgrade.server.records import addition, grade_changes, kept_summary
+from toxgrade.server.records import addition, audit_summaries, grade_changes, kept_summary
+from toxgrade.server.records.audit_summaries import wrong_summaries
 from toxgrade.server.records.change import Submission
 from toxgrade.server.records.current_state import FollowUp
 from toxgrade.server.records.db.engine import build_engine
@@ -187,31 +188,42 @@ class Pair:
             answers = [twin.answer(request, number) for twin in (self.keeping, self.other)]
             assert answers[0] == answers[1], f"request {number}"
         assert self.keeping.all_rows() == self.other.all_rows()
+        with self.keeping.engine.connect() as connection:
+            assert list(wrong_summaries(connection)) == []
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
-    new: Callable[[], str] = request.getfixturevalue(f"new_{request.param}")
+@pytest.fixture
+def pair(request: pytest.FixtureRequest, kind: str) -> Iterator[Pair]:
+    new: Callable[[], str] = request.getfixturevalue(f"new_{kind}")
     found = [Twin(build_engine(new()), keeps) for keeps in (True, False)]
     yield Pair(*found)
     for twin in found:
         twin.engine.dispose()
 
 
-@pytest.mark.parametrize("case", CASES)
+_ON_BOTH = ("nothing special", "sent again", "corrected", "a number with blanks",
+            "between two courses", "two panels of one group")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "case"),
+    [*(("sqlite", case) for case in CASES), *(("postgresql", case) for case in _ON_BOTH)],
+)
 def test_it_is_as_beside_all(pair: Pair, case: str) -> None:
     pair.send(CASES[case])
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_another_version_grades_all_again(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its grades name its version: none of the old one's may stay current beside a new panel."""
     pair.send([panel(*many(), courses=COURSE), LATER])
-    for module in (addition, grade_changes, kept_summary):
+    for module in (addition, audit_summaries, grade_changes, kept_summary):
         monkeypatch.setattr(module, "__version__", "9.9.9")
     pair.send([panel(alt("06-02", "130", "y")), panel(alt("06-03", "130", "z"))])
     assert pair.keeping.added == 2, "the first of each version's own"
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_whoever_writes_a_grade_drops_the_summary(pair: Pair) -> None:
     """Also a process of an older version, which knows of no summaries."""
     pair.send([panel(*many(), courses=COURSE)])

@@ -118,3 +118,7 @@ def test_a_panel_is_stored_in_linear_work(grown: httpx.Client) -> None:
             path = f"/v1/studies/s1/patients/{patient}/results"
             assert grown.post(path, json=sent).status_code == 201
             assert [one for one in work if one[0] > _MOST_PER_ROW * rows] == []
+        work.clear()  # Whose summary is kept by now is not read whole again.
+        sent = panel(value(source_id="N2"))
+        assert grown.post("/v1/studies/s1/patients/P0/results", json=sent).status_code == 201
+        assert [one for one in work if one[0] > _MOST_PER_ROW * 8] == []
