@@ -18,7 +18,7 @@ from starlette.datastructures import Headers
 from benchmarks.doubling.case import MIB, Case, Sent
 from toxgrade.server.http.multipart import write_form
 from toxgrade.tabular.layouts import recognise
-from toxgrade.tabular.mapping import mapping
+from toxgrade.tabular.mapping_file import mapping
 from toxgrade.tabular.open_file import open_table
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS
 
@@ -232,7 +232,7 @@ _TOML: dict[str, Callable[[int], str]] = {
 
 
 def _mapped(text: str) -> None:
-    mapping([("mapping", text.encode())]).site_names([])
+    mapping([("mapping", text.encode())]).columns.site_names([])
 
 
 _BOUNDARY = "b" * 20

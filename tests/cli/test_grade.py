@@ -28,7 +28,7 @@ def test_what_is_not_understood_is_told_with_what_declares_it(tmp_path: Path) ->
     header = "patient;collected;analyte;value;unit;lln;uln\n"
     (tmp_path / "labs.csv").write_text(f"{header}P1;23.04.2011;TBIL;1,8;mg/dL;0,2;1,2\n")
     told = toxgrade("grade", "labs.csv", "-o", "out.csv", cwd=tmp_path).stderr
-    assert "values not understood, by their look: 9,9 1; see --decimal, --null\n" in told
+    assert "values not understood, by their look: 9,9 1; see --decimal, --null, --strip\n" in told
     told = toxgrade("grade", "labs.csv", "-o", "out.csv", "--decimal", ",", cwd=tmp_path).stderr
     assert "dates not understood, by their look: 99.99.9999 1; see --dates\n" in told
     declared = "--decimal", ",", "--dates", "%d.%m.%Y"

@@ -29,7 +29,7 @@ _NEVER = {
     "--strict": "an exit code", "--edition": "of every grade",
     "--window": "patients without dates are told", "--interpretation": "refused if of none",
     "--format": "of every file", "--null": "of every file", "--dates": "of every file",
-    "--decimal": "of every file", "--help": "prints",
+    "--decimal": "of every file", "--strip": "of every file", "--help": "prints",
 }  # fmt: skip
 """Options that always change something, or say so themselves."""
 
@@ -55,6 +55,10 @@ _IDLE = [
      "labs.csv: --treatment-columns names columns that are not there: NO, SUCH"),
     (["--map", "unit=NO"], "lb.csv", "the mapping names columns that are not there: NO"),
     (["--map", "unit=NO"], "labs.csv", "the mapping names columns that are not there: NO"),
+    (["--header-row", "2"], "labs.parquet", "--header-row is for CSV, TSV and XLSX"),
+    (["--header-rows", "2"], "labs.parquet", "--header-rows is for CSV, TSV and XLSX"),
+    (["--skip-rows", "1"], "labs.ndjson", "--skip-rows is for CSV, TSV and XLSX"),
+    (["--century", "1950"], "labs.csv", "--century is for forms of --dates with years of two"),
     (["--fill-down", "NO"], "labs.csv", "fill-down names NO, a column that is not there"),
 ]  # fmt: skip
 

@@ -12,8 +12,7 @@ from toxgrade.criteria.reader import load
 from toxgrade.exports.grade_file import grade_file
 from toxgrade.exports.run_report import GradeFileRequest
 from toxgrade.grading.rules import Graders, Rules
-from toxgrade.tabular.mapping import read_mapping
-from toxgrade.tabular.read_options import ReadOptions
+from toxgrade.tabular.declared_options import with_mapping
 
 _GRADERS = Graders(load())
 _OWN = "patient,collected,analyte,value,unit,lln,uln"
@@ -33,7 +32,7 @@ def _graded(folder: Path, labs: str, *mapping: str) -> list[dict[str, str]]:
     """Grade the text of a CSV and print its summary, as ``toxgrade grade`` does."""
     (folder / "labs.csv").write_text(labs, encoding="utf-8")
     (folder / "site.toml").write_text(_MAP, encoding="utf-8")
-    options = ReadOptions(columns=read_mapping(mapping))
+    options = with_mapping(mapping)
     rules = Rules(dictionary=options.columns.site_names(_GRADERS.criteria.analytes.values()))
     request = GradeFileRequest(
         (f"{folder}/labs.csv",), folder / "out.csv", rules, options=options

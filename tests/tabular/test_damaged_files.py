@@ -16,7 +16,8 @@ from toxgrade.exports.grade_file import grade_file
 from toxgrade.exports.run_report import GradeFileRequest, RunSummary
 from toxgrade.grading.rules import Graders, Rules
 from toxgrade.tabular.damage import as_damage
-from toxgrade.tabular.mapping import ColumnMap, read_mapping
+from toxgrade.tabular.declared_options import with_mapping
+from toxgrade.tabular.mapping import ColumnMap
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions
 
 _GRADERS = Graders(load())
@@ -115,8 +116,8 @@ def test_a_mapping_of_constants_alone(tmp_path: Path, rows: int) -> None:
     (tmp_path / "wide.toml").write_text(constants + wide)
     (tmp_path / "long.toml").write_text(f'{constants}analyte = "ALT"\nvalue = "90"\nunit = "U/L"\n')
     for name in ("wide.toml", "long.toml"):
-        columns = read_mapping([str(tmp_path / name)])
-        assert grade(tmp_path / "a.csv", ReadOptions(columns=columns)).entries == rows
+        options = with_mapping([str(tmp_path / name)])
+        assert grade(tmp_path / "a.csv", options).entries == rows
 
 
 @pytest.mark.parametrize(

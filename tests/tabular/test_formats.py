@@ -3,15 +3,17 @@
 import gzip
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.tabular import files
 from toxgrade.errors import FileError
+from toxgrade.tabular.declared_options import with_mapping
 from toxgrade.tabular.file_format import unpack
 from toxgrade.tabular.lab_export import Labs, open_labs
-from toxgrade.tabular.mapping import OURS, ColumnMap, read_mapping
+from toxgrade.tabular.mapping import OURS, ColumnMap
 from toxgrade.tabular.open_file import find_files
 from toxgrade.tabular.read_options import ReadOptions
 from toxgrade.tabular.table import LINE, ROW
@@ -70,18 +72,19 @@ def test_what_was_detected_is_told(tmp_path: Path, work: Path) -> None:
     ("content", "options", "value", "uln", "collected"),
     [
         # declared: decimal comma, German dates, a null marker; NA stays sodium
-        ("P1;23.04.2011;NA;1,8;x;.;1,2", ReadOptions(decimal=",", dates="%d.%m.%Y", nulls=(".",)),
+        ("P1;23.04.2011;NA;1,8;x;.;1,2",
+         ReadOptions(decimal=",", dates=("%d.%m.%Y",), nulls=(".",)),
          "1.8", "1.2", "2011-04-23"),
         # with a decimal comma 1.234 may be a thousand: it is no number at all
         ("P1;2011-04-23;NA;1.234;x;;1.234,5", ReadOptions(decimal=","), "1,234", "1,234.5",
          "2011-04-23"),
-        ("P1;23.04.2011 08:30;NA;<5;x;;", ReadOptions(dates="%d.%m.%Y %H:%M"), "<5", None,
+        ("P1;23.04.2011 08:30;NA;<5;x;;", ReadOptions(dates=("%d.%m.%Y %H:%M",)), "<5", None,
          "2011-04-23T08:30:00"),
-        ("P1;Apr 23 2011 1:05 PM;NA;<5;x;;", ReadOptions(dates="%b %d %Y %I:%M %p"), "<5", None,
+        ("P1;Apr 23 2011 1:05 PM;NA;<5;x;;", ReadOptions(dates=("%b %d %Y %I:%M %p",)), "<5", None,
          "2011-04-23T13:05:00"),
         # not declared: nothing is converted
         ("P1;23.04.2011;NA;1,8;x;;1,2", ReadOptions(), "1,8", "1,2", "23.04.2011"),
-        ("P1;31.13.2011;NA;NULL;x;;-", ReadOptions(dates="%d.%m.%Y", nulls=("NULL", "-")),
+        ("P1;31.13.2011;NA;NULL;x;;-", ReadOptions(dates=("%d.%m.%Y",), nulls=("NULL", "-")),
          None, None, "31.13.2011"),
     ],
 )  # fmt: skip
@@ -135,8 +138,8 @@ def test_several_files_are_one_sequence(tmp_path: Path, work: Path) -> None:
 def test_a_mapping_names_columns_and_constants(tmp_path: Path, work: Path) -> None:
     path = write(tmp_path, "labs.csv", "id,drawn,test,result,note\nP1,2011-01-20,ALT,50,x\n")
     toml = write(tmp_path, "map.toml", '[columns]\npatient = "id"\n[constants]\nunit = "U/L"\n')
-    given = read_mapping([str(toml), "collected=drawn", "analyte=test", "value=result"])
-    labs = open_labs([path], work, ReadOptions(columns=given))
+    given = with_mapping([str(toml), "collected=drawn", "analyte=test", "value=result"])
+    labs = open_labs([path], work, given)
     assert labs.layout.name == "mapped columns"
     assert read(labs) == [("P1", "2011-01-20", "ALT", "50", "U/L", None, None)]
 
@@ -153,7 +156,7 @@ def test_a_wide_export_has_one_row_for_each_filled_cell(tmp_path: Path, work: Pa
         '[[wide]]\ncolumn = "ALT"\nanalyte = "ALT"\nunit = "U/L"\nuln_column = "ALT_ULN"\n'
         '[[wide]]\ncolumn = "Bili"\nanalyte = "TBIL"\nunit = "mg/dL"\nlln = "0,2"\nuln = "1,2"\n',
     )  # fmt: skip
-    labs = open_labs([path], work, ReadOptions(columns=read_mapping([str(toml)]), decimal=","))
+    labs = open_labs([path], work, replace(with_mapping([str(toml)]), decimal=","))
     assert read(labs) == [
         ("P1", "2011-01-20", "ALT", "50", "U/L", None, "40"),
         ("P1", "2011-01-20", "TBIL", "1.8", "mg/dL", "0.2", "1.2"),
@@ -174,7 +177,7 @@ def test_a_wide_export_has_one_row_for_each_filled_cell(tmp_path: Path, work: Pa
 def test_a_mapping_that_is_none(pair: str, says: str) -> None:
     assert "patient" in OURS
     with pytest.raises(FileError, match=says):
-        read_mapping([pair])
+        with_mapping([pair])
 
 
 _OBSERVATION = {

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 from toxgrade.errors import ParseError
-from toxgrade.tabular.read_options import FORMAT, OPTIONS, Option, OptionValue
+from toxgrade.tabular.options import FORMAT, OPTIONS, Option, OptionValue
 
 if TYPE_CHECKING:
     from toxgrade.server.settings import Settings
@@ -195,15 +195,19 @@ def read_options(files: Mapping[str, object]) -> "ReadOptions":
 
     Raises:
         FileError: a mapping file cannot be used.
+        RequestError: the declared forms of dates are not all clear.
     """
-    from dataclasses import replace
-
     import msgspec
 
-    from toxgrade.tabular.mapping import read_mapping
-    from toxgrade.tabular.read_options import ReadOptions
+    from toxgrade.errors import RequestError
+    from toxgrade.tabular.declared_options import declare
+    from toxgrade.tabular.mapping_file import load_mapping
 
-    given = {field: value for field, value in files.items() if value is not None}
-    columns = read_mapping(msgspec.convert(given.pop("columns", ()), tuple[str, ...]))
-    options = msgspec.convert(given, ReadOptions)
-    return replace(options, nulls=tuple(dict.fromkeys(options.nulls)), columns=columns)
+    given = {name: value for name, value in files.items() if value is not None}
+    mapped = load_mapping(msgspec.convert(given.pop("columns", ()), tuple[str, ...]))
+    lists = {name: value if isinstance(value, list) else [value] for name, value in given.items()}
+    values = msgspec.convert(lists, dict[str, list[str | int | tuple[str, ...]]])
+    try:
+        return declare(values, mapped)
+    except ParseError as error:
+        raise RequestError(f"--dates: {error.message}") from None

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from toxgrade.grading.units import SiteNames
 
 _MAX_SHOWN = 10
-_OPTIONS_FOR = {"value": "--decimal, --null", "limit": "--decimal, --null", "date": "--dates"}
+_OPTIONS_FOR = {
+    "value": "--decimal, --null, --strip", "limit": "--decimal, --null", "date": "--dates",
+}  # fmt: skip
 
 
 def print_report(
@@ -36,6 +38,9 @@ def print_report(
         lines.append(f"repeated header rows, left out: {report.headers:,}")
     if report.filled:
         lines.append(f"results of rows that were filled down: {report.filled:,}")
+    if looks := report.cleaned:
+        listed = _joined([f"{look}: {n:,}" for look, n in _first(looks.items())], looks)
+        lines.append(f"values cleaned as declared, by their look: {listed}")
     for flag, n in report.uncertain_baselines.items():
         if n:
             lines.append(f"{flag}: {n:,} gradings; {_UNCERTAIN[flag]}")

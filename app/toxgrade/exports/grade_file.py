@@ -205,6 +205,7 @@ class _Run:
             unlikely_dates=tally.unlikely_dates,
             filled=tally.filled,
             study_ranges=None if self._request.ranges is None else tally.study_ranges,
+            cleaned=tally.cleaned,
             phase_unknown=tally.phase_unknown,
             patients=len(patients),
             without_dates=len(without_dates),

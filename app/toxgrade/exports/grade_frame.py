@@ -16,8 +16,9 @@ from toxgrade.tabular.courses import NO_COURSES, patient_courses
 from toxgrade.tabular.instants import refuse_undeclared, undeclared_instants
 from toxgrade.tabular.layout import Layout
 from toxgrade.tabular.layouts import recognise
+from toxgrade.tabular.options import parse_timezone
 from toxgrade.tabular.parquet_xlsx import as_text
-from toxgrade.tabular.read_options import DEFAULT_OPTIONS, parse_timezone
+from toxgrade.tabular.read_options import DEFAULT_OPTIONS
 from toxgrade.tabular.table import apart
 from toxgrade.tabular.treatment_columns import TreatmentColumns, treatment_columns
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-import msgspec
 import polars as pl
 
 from toxgrade.criteria.model import Criteria, Edition
@@ -16,6 +15,7 @@ from toxgrade.grading.fields import ADAM_NAMES, FILE_COLUMNS
 from toxgrade.grading.parse import COLUMNS, lab_result
 from toxgrade.grading.result import LabResult
 from toxgrade.grading.rules import Rules
+from toxgrade.tabular.declared_options import from_fields
 from toxgrade.tabular.formulas import as_written
 from toxgrade.tabular.lab_export import open_labs
 from toxgrade.tabular.mapping import ColumnMap
@@ -111,11 +111,13 @@ def _read_manifest(output: Path, sha256: str) -> _Declared | None:
         document = json.loads(content)
         if document["outputs"][output.name] != sha256:
             return None
-        options = msgspec.convert(document["reading"], ReadOptions)
+        options = from_fields(document["reading"])
         rules = Rules.from_document(document["rules"])
     except (OSError, ValueError, TypeError, LookupError, AttributeError):
         return None
-    return _Declared(rules, replace(options, kind=None, encoding=None, delimiter=None, sheet=None))
+    return _Declared(
+        rules, replace(options.of_patients(), kind=None, encoding=None, delimiter=None, sheet=None)
+    )
 
 
 def _options(given: ReadOptions, declared: _Declared | None, header: Sequence[str]) -> ReadOptions:

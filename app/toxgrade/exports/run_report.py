@@ -56,7 +56,8 @@ class RunSummary:
     dates and limits by their pattern, such as ``99.99.9999``; ``other_years`` dates that are
     outside the accepted years. Results dated ``after_death`` are rejected; those of
     ``unlikely_dates`` are graded, but say nothing of follow-up. ``filled`` results are of rows that
-    were filled down.
+    were filled down. ``cleaned``: values that a declared cleaning changed, by their look before and
+    after.
     ``other_specimens`` are of gradings that are no blood's; ``sign_columns`` were not read and hold
     nothing but signs such as <, ``specimen_columns`` were not and name other specimens than blood.
     ``without_dates`` patients have no treatment dates; ``look_alikes`` differ from another only by
@@ -90,6 +91,7 @@ class RunSummary:
     unlikely_dates: int
     filled: int
     study_ranges: int | None
+    cleaned: Mapping[str, int]
     phase_unknown: Mapping[str, int]
     patients: int
     without_dates: int

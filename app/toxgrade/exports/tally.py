@@ -13,7 +13,7 @@ from toxgrade.grading.specimens import names_other_specimen
 from toxgrade.grading.unplaced import Unplaced
 from toxgrade.tabular.declared_cells import SIGNS_SWAPPED
 from toxgrade.tabular.lab_export import ExportChunk
-from toxgrade.tabular.table import FILLED
+from toxgrade.tabular.table import CLEANED, FILLED
 
 _COUNTED_COLUMN = {
     "unknown-analyte": "analyte", "other-specimen": "specimen",
@@ -63,6 +63,8 @@ class Tally:
         self.graded += graded["grade"].count()
         if FILLED in chunk.rows.columns:
             self.filled += chunk.rows[FILLED].count()
+        if CLEANED in chunk.rows.columns:
+            self._count_cleaned(chunk.rows.select(CLEANED, "value").drop_nulls(CLEANED))
         self._count_unplaced(graded)
         reasons, no_bounds = _counts(graded["reason"]), graded["at_least"].is_null()
         self._reasons.update(reasons)
@@ -146,6 +148,13 @@ class Tally:
             texts = rows[column].gather(found).cast(pl.String)
             self._count_texts(flag, texts.filter(read_column(texts).unreadable))
 
+    def _count_cleaned(self, rows: pl.DataFrame) -> None:
+        """Count the values that a declared cleaning changed, by their look before and after."""
+        looks = rows.select(
+            pl.format("{} → {}", *(_look(pl.col(name)) for name in (CLEANED, "value")))
+        )
+        self._texts.setdefault(CLEANED, Counter()).update(_counts(looks.to_series()))
+
     def _count_texts(self, reason: str, texts: pl.Series) -> None:
         """Count texts; unreadable ones, a patient's, as patterns: digits as 9, letters as a."""
         texts = texts.cast(pl.String).fill_null("")
@@ -157,8 +166,7 @@ class Tally:
         if reason.startswith("unreadable"):
             if self._decimal == "," and reason != "unreadable-date":
                 texts = texts.str.replace_many(*SIGNS_SWAPPED)
-            texts = texts.str.replace_all("[0-9]", "9").str.replace_all(r"\p{L}", "a")
-            texts = texts.str.slice(0, _PATTERN_LENGTH)
+            texts = texts.to_frame("text").select(_look(pl.col("text"))).to_series()
         self._texts.setdefault(reason, Counter()).update(_counts(texts))
 
     def _count_years(self, side: str, year: int, found: pl.Series) -> None:
@@ -190,9 +198,20 @@ class Tally:
         counts.pop(Unplaced.NO_TREATMENT_DATES, None)
         return counts
 
+    @property
+    def cleaned(self) -> dict[str, int]:
+        """The number of values that a declared cleaning changed, by their look."""
+        return self.texts(CLEANED)
+
     def texts(self, reason: str) -> dict[str, int]:
         """Return counts of texts for a reason or flag: names of analytes or units, or patterns."""
         return _ordered(self._texts.get(reason, Counter()))
+
+
+def _look(texts: pl.Expr) -> pl.Expr:
+    """Return the look of texts that may be a patient's: digits as 9, letters as a."""
+    look = texts.str.replace_all("[0-9]", "9").str.replace_all(r"\p{L}", "a")
+    return look.str.slice(0, _PATTERN_LENGTH)
 
 
 def _places_of(reason: str, graded: pl.DataFrame, places: pl.Series) -> pl.Series:

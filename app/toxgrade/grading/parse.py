@@ -34,9 +34,10 @@ ACCEPTED_DATE = (
 )
 
 _REPORTED = re.compile(
-    r"(?P<comparator><=|>=|<|>)?[ \t]*"
+    r"(?P<comparator><=|>=|<|>|≤|≥)?[ \t]*"
     r"(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?)"
 )  # Digits can be read in one way only: else a long text would be tried in every way.
+_ONE_CHARACTER = {"≤": "<=", "≥": ">="}
 _MOST_DIGITS = 30
 _LONGEST_KEPT = 100  # Characters of a text whose meaning is remembered.
 _SMALLEST, _LARGEST = Decimal("1e-15"), Decimal("1e15")
@@ -75,7 +76,8 @@ def _read_value(text: str) -> Reported:
             "unreadable-value",
             f"expected {ACCEPTED_VALUE}, of at most {_MOST_DIGITS} digits and below 1e15",
         )
-    return Reported(number, match["comparator"] or "")  # type: ignore[arg-type]
+    sign = match["comparator"] or ""
+    return Reported(number, _ONE_CHARACTER.get(sign, sign))  # type: ignore[arg-type]
 
 
 # This takes about 5 MB; laboratories report the same few numbers.

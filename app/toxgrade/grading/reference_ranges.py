@@ -12,16 +12,16 @@ from typing import Literal
 from toxgrade.errors import ParseError
 
 ACCEPTED_RANGE = (
-    "a range such as 7-56, 0.0 to 1.2, <1.2, < OR = 40, up to 40, -40, >59 or 150-, with a decimal"
-    " point and ASCII digits, optionally followed by its unit"
+    "a range such as 7-56, 0.0 to 1.2, <1.2, < OR = 40, up to 40, bis 40, -40, >59 or 150-, with a"
+    " decimal point and ASCII digits, optionally followed by its unit"
 )
 
 _NUMBER = r"(?:[0-9]{1,15}(?:\.[0-9]{0,29})?|\.[0-9]{1,29})"  # As in `parse.py`.
 _DASH = "(?:-|–|—)"
 _RANGE = re.compile(
     rf"""
-    (?: (?: (?P<low>{_NUMBER}) \s* (?:{_DASH}|_|\bto\b) \s* (?P<high>{_NUMBER})
-          | (?:<=|<|≤|<\s*or\s*=|up\s+to\b|{_DASH}) \s* (?P<upper>{_NUMBER})
+    (?: (?: (?P<low>{_NUMBER}) \s* (?:{_DASH}|_|\b(?:to|bis)\b) \s* (?P<high>{_NUMBER})
+          | (?:<=|<|≤|<\s*or\s*=|up\s+to\b|bis\b|{_DASH}) \s* (?P<upper>{_NUMBER})
           | (?:>=|>|≥|>\s*or\s*=) \s* (?P<lower>{_NUMBER})
         )
         (?: \s* (?P<attached>[^\W\d_%]\S* | %) | \s+ (?P<unit>\S*[^\W\d_]\S*) )?
@@ -72,9 +72,9 @@ class PrintedRange:
 def read_range(text: str) -> PrintedRange:
     """Parse a printed reference range exactly, if it can have only one meaning.
 
-    ``<1.2``, ``up to 1.2`` and ``-1.2`` give a ULN and no LLN, ``>59`` and ``59-`` the reverse. A
-    text without a digit (``Not Estab.``, ``Negative``, the empty text) gives neither. The numbers
-    are not checked: ``0-0`` is accepted.
+    ``<1.2``, ``up to 1.2``, ``bis 1.2`` and ``-1.2`` give a ULN and no LLN, ``>59`` and ``59-`` the
+    reverse. A text without a digit (``Not Estab.``, ``Negative``, the empty text) gives neither.
+    The numbers are not checked: ``0-0`` is accepted.
 
     Raises:
         ParseError: ``unreadable-limit``: a text with digits is not one single range

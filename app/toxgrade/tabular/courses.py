@@ -15,7 +15,7 @@ from toxgrade.grading.columns.interning import TextIndex
 from toxgrade.grading.columns.parse import read_dates
 from toxgrade.grading.parse import WHITE_SPACE, YEARS
 from toxgrade.grading.phase import MOST_COURSES
-from toxgrade.tabular.declared_cells import iso_date
+from toxgrade.tabular.date_forms import iso_date
 from toxgrade.tabular.identifiers import trimmed
 from toxgrade.tabular.instants import refuse_undeclared
 from toxgrade.tabular.open_file import open_table
@@ -52,7 +52,7 @@ def read_patients(
     Raises:
         FileError: as ``patient_courses``, or the file cannot be used.
     """
-    table = None
+    options, table = options.of_patients(), None
     if options.sheet is not None and labs.kind in CONTAINERS:
         with suppress(FileError):
             table = open_table(path, replace(options, sheet=None), folder)
@@ -82,7 +82,7 @@ def _without_nulls(name: str, options: ReadOptions) -> pl.Expr:
 def _date_column(name: str, options: ReadOptions) -> pl.Expr:
     """Return a column without declared null markers, its dates as ISO 8601."""
     column = _without_nulls(name, options)
-    return iso_date(column, options.dates) if options.dates else column
+    return iso_date(column, options.dates, options.century) if options.dates else column
 
 
 class Courses:

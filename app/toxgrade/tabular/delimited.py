@@ -24,6 +24,7 @@ from toxgrade.tabular.file_format import (
     refuse_spare,
     unpack,
 )
+from toxgrade.tabular.header_rows import copy_table
 from toxgrade.tabular.read_options import Encoding, ReadOptions
 from toxgrade.tabular.table import Table, scan_pieces
 
@@ -45,9 +46,13 @@ def open_text(path: Path, name: str, shape: Shape, options: ReadOptions, folder:
         source = folder / f"{len(list(folder.iterdir()))}.text"
         encoding = unpack(path, name, shape.compression, encoding, source, options.max_bytes)
         check_signature(source, name, None)
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    checked = _check(source, name)
+        sha256 = _digest(path)
+    if options.has_other_header:
+        table = folder / f"{len(list(folder.iterdir()))}.text"
+        copy_table(source, table, name, shape, options)
+        sha256, source = sha256 or _digest(path), table
+    above = options.first_row - 2
+    checked = _check(source, name, above)
     delimiter, detected = find_delimiter(checked.header, shape, options, name)
     schema = read_header(checked.header, delimiter, name)
     columns = tuple(column for column in schema if not column.startswith(SPARE))
@@ -59,9 +64,14 @@ def open_text(path: Path, name: str, shape: Shape, options: ReadOptions, folder:
     blocks = partial(_blocks, source, delimiter, schema, checked.lines)
     return Table(
         name, shape.kind, sha256 or checked.sha256, scan_pieces(frame) if has_breaks else blocks,
-        columns, ", ".join(read_as), has_breaks=has_breaks,
-        explain=partial(_explain, source, name, delimiter),
+        columns, ", ".join(read_as), options.first_row, has_breaks=has_breaks,
+        explain=partial(_explain, source, name, delimiter, above),
     )  # fmt: skip
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _blocks(
@@ -150,9 +160,13 @@ class _Checked:
     sha256: str
 
 
-def _check(path: Path, name: str) -> _Checked:
-    """Hash the bytes in one pass and refuse what could confuse a CSV reader; ``lone``: CR alone."""
-    digest, header, quotes, tail, line, lone, cr_end = hashlib.sha256(), b"", False, 0, 1, 0, False
+def _check(path: Path, name: str, above: int) -> _Checked:
+    """Hash the bytes in one pass and refuse what could confuse a CSV reader; ``lone``: CR alone.
+
+    ``above`` lines of the file as given are not in ``path``: they count in messages.
+    """
+    digest, header, quotes, tail, lone, cr_end = hashlib.sha256(), b"", False, 0, 0, False
+    line = 1 + above
     with path.open("rb") as file:
         while piece := file.read(_PIECE):
             digest.update(piece)
@@ -178,22 +192,22 @@ def _check(path: Path, name: str) -> _Checked:
         raise FileError(f"{name}: not UTF-8; declare its encoding") from None
     if not text.strip():
         raise FileError(f"{name}: empty; expected a header and rows")
-    return _Checked(text.rstrip("\r"), line - (tail == 0), quotes, digest.hexdigest())
+    return _Checked(text.rstrip("\r"), line - above - (tail == 0), quotes, digest.hexdigest())
 
 
-def _explain(path: Path, name: str, delimiter: str) -> str:
+def _explain(path: Path, name: str, delimiter: str, above: int) -> str:
     """Return a message that names the first line that is not CSV, but none of its values."""
-    line = 1
+    line = 1 + above
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.reader(file, strict=True, delimiter=delimiter)
             columns = len(next(rows))
             for row in rows:
-                line = rows.line_num
+                line = rows.line_num + above
                 if len(row) > columns:
                     return f"{name}, line {line}: {len(row)} fields under {columns} columns"
     except UnicodeDecodeError:
-        return f"{name}, line {_first_not_utf8(path)}: not UTF-8; declare its encoding"
+        return f"{name}, line {_first_not_utf8(path) + above}: not UTF-8; declare its encoding"
     except csv.Error:
         return f"{name}, after line {line}: not CSV (a quotation mark is open or misplaced)"
     return f"{name}: not CSV"

@@ -14,11 +14,11 @@ from toxgrade.tabular.identifiers import trimmed
 from toxgrade.tabular.table import FILLED, ROW
 
 _NEVER = (
-    "value", "comparator", "unit", "lln", "uln", "limit_unit", "indicator", "baseline", "status",
-    "source_id",
+    "value", "comparator", "unit", "range", "lln", "uln", "limit_unit", "indicator", "baseline",
+    "status", "source_id",
 )  # fmt: skip
 """Our columns that say what a result is: a filled one would invent results."""
-_OF_RESULT = ("collected", "analyte", "specimen")
+_OF_RESULT = ("collected", "collected_day", "analyte", "specimen")
 _NO_PATIENT = "\x00patient"  # The column where the patient is a constant.
 
 

@@ -12,10 +12,14 @@ from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions
 from toxgrade.tabular.sdtm import SDTM_LB
 from toxgrade.tabular.table import Table
 
+_WITH_ROWS = {"csv", "tsv", "xlsx"}
 _ONLY_FOR = {
     "encoding": ({"csv", "tsv", "xpt"}, "--encoding is for CSV, TSV and XPT"),
     "delimiter": ({"csv", "tsv"}, "--delimiter is for CSV and TSV"),
     "sheet": ({"xlsx", "xpt"}, "--sheet is for a workbook or a SAS library"),
+    "header_row": (_WITH_ROWS, "--header-row is for CSV, TSV and XLSX"),
+    "header_rows": (_WITH_ROWS, "--header-rows is for CSV, TSV and XLSX"),
+    "skip_rows": (_WITH_ROWS, "--skip-rows is for CSV, TSV and XLSX"),
     "timezone": ({"parquet"}, "--timezone is for Parquet, whose timestamps may be instants"),
 }
 """By field of ``ReadOptions``: the kinds of files for which it means something."""
@@ -38,6 +42,8 @@ def _idle(options: ReadOptions, tables: Sequence[Table], layout: Layout) -> Iter
     for field, (accepted, text) in _ONLY_FOR.items():
         if getattr(options, field) != getattr(DEFAULT_OPTIONS, field) and not kinds & accepted:
             yield text
+    if options.century is not None and not any("%y" in form for form in options.dates):
+        yield "--century is for forms of --dates with years of two digits, as %d.%m.%y"
     if options.values == "standard" and not layout.name.startswith(SDTM_LB):
         yield "--values standard is for SDTM LB, which has standard results beside the reported"
     if options.baseline == "flag" and "baseline" not in layout.ours:

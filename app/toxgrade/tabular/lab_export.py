@@ -14,14 +14,16 @@ from toxgrade.tabular.identifiers import TrimmedCategories, trimmed
 from toxgrade.tabular.instants import refuse_undeclared
 from toxgrade.tabular.layout import Layout
 from toxgrade.tabular.layouts import recognise
+from toxgrade.tabular.mapping import OF_RESULT
 from toxgrade.tabular.open_file import open_table
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions
 from toxgrade.tabular.spill import SpilledPieces, SpillFile
 from toxgrade.tabular.table import CELL, CHUNK, FILLED, LINE, ROW, Table
 
+_NO_LIMITS = dict.fromkeys(("lln", "uln"), pl.lit(None, dtype=pl.String))
+"""What a cell of a wide export never has from its row."""
 _PLACE, _SOURCE = "\x00place", "\x00taken"
 _USUAL_COLUMNS = 20
-_PER_COLUMN = ("analyte", "unit", "limit_unit", "specimen")
 
 
 def melt(
@@ -34,13 +36,16 @@ def melt(
     # Categorical columns become String: they would bring in patients who have no filled cell.
     common, parts = rows.cast({pl.Categorical: pl.String}).with_row_index(_SOURCE), []
     for place, entry in enumerate(options.columns.wide):
-        texts = {
-            name: pl.lit(given[entry[column]]) if column in entry else pl.lit(entry.get(name))
-            for name, column in (("value", "column"), ("lln", "lln_column"), ("uln", "uln_column"))
-        }
-        texts = {name: text.cast(pl.String) for name, text in texts.items()}
-        constants = {name: pl.lit(entry[name]) for name in _PER_COLUMN if name in entry}
-        cells = common.with_columns(**constants, **as_declared(texts, options))
+        texts: dict[str, pl.Series | str] = {
+            "value": given[entry["column"]], "analyte": entry["analyte"],
+        }  # fmt: skip
+        for name in OF_RESULT:
+            if (column := entry.get(f"{name}_column")) is not None:
+                texts[name] = given[column]
+            elif name in entry:
+                texts[name] = entry[name]
+        cell = {name: pl.lit(text).cast(pl.String) for name, text in texts.items()}
+        cells = common.with_columns(**(_NO_LIMITS | as_declared(cell, options)))
         filled = pl.col("value").str.strip_chars() != ""
         places = (pl.lit(place).alias(_PLACE), pl.lit(entry["column"]).alias(CELL))
         parts.append(cells.filter(filled).with_columns(places))
@@ -117,7 +122,7 @@ class Labs:
         Raises:
             FileError: names the file and the line where reading fails.
         """
-        first_row, fill = 0, self.options.filled
+        first_row, fill = 0, self.options.fill_down
         for table in self.tables:
             rows_here = 0
             filler = FillDown(fill, self.layout.named, self.columns, table.name) if fill else None

@@ -7,8 +7,9 @@ import polars as pl
 
 from toxgrade.errors import FileError
 from toxgrade.tabular.identifiers import trimmed
-from toxgrade.tabular.mapping import OURS, ColumnMap
+from toxgrade.tabular.mapping import DAY, OURS, ColumnMap
 from toxgrade.tabular.read_options import ReadOptions
+from toxgrade.tabular.table import CLEANED
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,12 @@ class Layout:
     def rows(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the columns ``OURS`` of a frame with the file's columns; null where none.
 
-        Patients are trimmed, unless they are Categorical.
+        Patients are trimmed, unless they are Categorical. With a declared cleaning there is
+        ``CLEANED``, too.
         """
+        names = (*OURS, *(name for name in self.ours if name == CLEANED))
         # Constants alone, selected, would be one row.
-        rows = frame.with_columns(self.of(name).alias(name) for name in OURS).select(OURS)
+        rows = frame.with_columns(self.of(name).alias(name) for name in names).select(names)
         if rows.schema["patient"] == pl.String:
             rows = rows.with_columns(trimmed(pl.col("patient")).alias("patient"))
         return rows
@@ -59,6 +62,11 @@ def check_mapped(
     if absent := sorted(set(used) - set(header)):
         by = "--treatment-columns" if {*absent} <= {*(options.treatment or ())} else "the mapping"
         raise FileError(f"{file}: {by} names columns that are not there: {', '.join(absent)}")
+    columns = options.columns
+    declared = {*columns.columns, *columns.constants}
+    if DAY in declared and "rt_start" not in {*declared, *header}:
+        text = "a study day needs rt_start beside it, a column of the labs or a constant"
+        raise FileError(f"{file}: {DAY}: {text}")
 
 
 def adds_dates_only(columns: ColumnMap) -> bool:

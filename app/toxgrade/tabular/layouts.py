@@ -11,11 +11,13 @@ import polars as pl
 from toxgrade.errors import FileError
 from toxgrade.tabular.declared_cells import as_declared
 from toxgrade.tabular.layout import Layout, adds_dates_only, check_mapped, root_names
-from toxgrade.tabular.mapping import NAMED
+from toxgrade.tabular.mapping import COMPARATOR, DAY, OF_RESULT, OURS
 from toxgrade.tabular.read_options import ReadOptions
 from toxgrade.tabular.sdtm import SDTM_LB, sdtm_layout, sdtm_required
 
 _REQUIRED = ("patient", "collected", "analyte", "value", "unit", "lln", "uln")
+_UNMAPPED = (*OURS, COMPARATOR)
+"""Our columns that are read under their own names, whether they are mapped or not."""
 OWN, MAPPED = "Toxgrade's own columns", "mapped columns"
 
 
@@ -45,7 +47,7 @@ def _own_required(header: Sequence[str], options: ReadOptions) -> tuple[str, ...
 
 
 def _own_layout(header: Sequence[str], file: str, options: ReadOptions) -> Layout:
-    named = {name: name for name in NAMED if name in header}
+    named = {name: name for name in _UNMAPPED if name in header}
     ours = {name: pl.col(name) for name in named}
     if options.baseline == "rule":
         ours.pop("baseline", None)
@@ -55,15 +57,14 @@ def _own_layout(header: Sequence[str], file: str, options: ReadOptions) -> Layou
 def _mapped_layout(header: Sequence[str], file: str, options: ReadOptions) -> Layout:
     """Return the layout of a mapping; columns under our own names need not be mapped."""
     columns = options.columns
-    named = {name: name for name in NAMED if name in header} | dict(columns.columns)
+    named = {name: name for name in _UNMAPPED if name in header} | dict(columns.columns)
     named = {name: column for name, column in named.items() if name not in columns.constants}
-    wide = {"column", "lln_column", "uln_column"}
+    wide = {"column", *(f"{name}_column" for name in OF_RESULT)}
     used = {*named.values(), *(entry[k] for entry in columns.wide for k in wide & entry.keys())}
     check_mapped(used, header, file, options)
-    needed = (
-        ("patient", "collected") if columns.wide else ("patient", "collected", "analyte", "value")
-    )
-    if absent := [name for name in needed if name not in named | dict(columns.constants)]:
+    needed = ("patient",) if columns.wide else ("patient", "analyte", "value")
+    told = {*named, *columns.constants}
+    if absent := [name for name in needed if name not in told] + _no_date(options, told):
         raise FileError(f"{file}: the mapping does not say which column is {', '.join(absent)}")
     ours = {name: pl.col(column) for name, column in named.items()}
     ours |= {name: pl.lit(text) for name, text in columns.constants.items()}
@@ -72,6 +73,13 @@ def _mapped_layout(header: Sequence[str], file: str, options: ReadOptions) -> La
     reads = tuple(dict.fromkeys([*root_names(ours.values()), *sorted(used)])) or (*header[:1],)
     is_own = not columns.wide and set(_REQUIRED) <= set(header) and adds_dates_only(columns)
     return Layout(OWN if is_own else MAPPED, as_declared(ours, options), named, reads)
+
+
+def _no_date(options: ReadOptions, told: set[str]) -> list[str]:
+    """Return the name of our column of dates, if neither a date nor a study day is told."""
+    wide = options.columns.wide
+    each = bool(wide) and all({"collected", "collected_column"} & entry.keys() for entry in wide)
+    return [] if each or not told.isdisjoint({"collected", DAY}) else ["collected"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,60 +1,70 @@
-"""Mappings for exports that have neither our columns nor SDTM's: TOML files or ``OURS=THEIRS``.
+"""What a mapping may say of an export that has neither our columns nor a layout that is known.
 
-[columns]                     # our column = the file's column
-patient = "Pat-ID"
-collected = "Drawn"
-[constants]                   # our column = one text that holds for every row
-unit = "U/L"
-[[wide]]                      # one entry for each column that holds one analyte
-column = "ALT (U/L)"
-analyte = "ALT"
-unit = "U/L"
-uln = "40"                    # or uln_column = "ALT ULN"; likewise lln
-[analytes]                    # the site's name of a test = a name, alias or LOINC code
-POTAS = "potassium"
-[units]                       # the site's unit = ours
-"cells/cumm" = "/mm3"
-[specimens]                   # the site's specimen = blood, serum, plasma, …, other
-SST = "serum"
-[read]
-fill_down = ["patient"]       # columns filled once for several rows, as merged cells are
+``MAPPABLE`` lists it once: the reader, its errors, what ``toxgrade inspect`` proposes and the docs
+follow it. The file itself is read by ``mapping_file.py``.
 """
 
-import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-
-import msgspec
+from typing import NamedTuple
 
 from toxgrade.criteria.model import Analyte
 from toxgrade.errors import FileError, RequestError
-from toxgrade.grading.dictionary import TABLES, Dictionary, read_dictionary
+from toxgrade.grading.dictionary import Dictionary, read_dictionary
 from toxgrade.grading.parse import COLUMNS
 
 OURS = (*COLUMNS, "source_id", "rt_start", "rt_end")
 """Our columns of a lab export."""
 COMPARATOR = "comparator"
-"""A column of <, <=, > and >=, which becomes part of the value."""
-NAMED = (*OURS, COMPARATOR)
-"""The columns that a mapping may name."""
+RANGE = "range"
+DAY = "collected_day"
 
-_MOST_PARTS = 64
-_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
-_LONG_KEY = re.compile(rf"(?<![\w-])(?:{_PART}[ \t]*+\.[ \t]*+){{{_MOST_PARTS - 1}}}")
-"""A key whose parts are so many that reading it costs their square, in time and memory."""
-_DOTTED_KEY = re.compile(rf"^[ \t]*+\[?+\[?+[ \t]*+{_PART}[ \t]*+\.", re.MULTILINE)
-"""A line that begins with a dotted key: no mapping has one, and thousands cost more than their
-number."""
-_WIDE = (
-    "column", "analyte", "unit", "lln", "uln", "lln_column", "uln_column", "limit_unit", "specimen",
+
+class Mappable(NamedTuple):
+    """One of our columns that a mapping may name.
+
+    ``of_result``: in a wide export each result may have its own.
+    """
+
+    name: str
+    meaning: str
+    of_result: bool = False
+
+
+MAPPABLE = (
+    Mappable("patient", "the patient's identifier, kept as text"),
+    Mappable("collected", "the date of collection", of_result=True),
+    Mappable(DAY, "the study day, for rows without a date: day 1 is that of rt_start; there is"
+             " no day 0"),
+    Mappable("analyte", "the test: a name, alias or LOINC code, or a name of [analytes]"),
+    Mappable("value", "the result"),
+    Mappable(COMPARATOR, "signs such as < and >=, which become part of the value", of_result=True),
+    Mappable("unit", "the value's unit", of_result=True),
+    Mappable(RANGE, "both limits in one text (3.5 - 5.0, < 35, bis 40), where lln and uln say"
+             " nothing", of_result=True),
+    Mappable("lln", "the lower limit of normal", of_result=True),
+    Mappable("uln", "the upper limit of normal", of_result=True),
+    Mappable("limit_unit", "the limits' unit, if it is another than the value's", of_result=True),
+    Mappable("specimen", "what was tested: blood, serum and plasma are graded", of_result=True),
+    Mappable("indicator", "the sender's normal, high or low", of_result=True),
+    Mappable("baseline", "Y: the sender calls it the baseline"),
+    Mappable("status", "final, corrected, preliminary, cancelled, …"),
+    Mappable("source_id", "the laboratory's number of the result"),
+    Mappable("rt_start", "the first day of radiotherapy"),
+    Mappable("rt_end", "the last day of radiotherapy"),
 )  # fmt: skip
+"""The columns that a mapping may name, in ``[columns]`` or as a text in ``[constants]``."""
+
+NAMED = tuple(column.name for column in MAPPABLE)
+OF_RESULT = tuple(column.name for column in MAPPABLE if column.of_result)
+WIDE_KEYS = ("column", "analyte", *(k for name in OF_RESULT for k in (name, f"{name}_column")))
+"""The keys of an entry of ``[[wide]]``: the column of the values, their analyte, and of what each
+result may have its own a text, or with ``_column`` the column that has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnMap:
-    """``columns``: ours to the file's; ``constants``: ours to a text; ``wide``: see the module.
+    """``columns``: ours to the file's; ``constants``: ours to a text; ``wide``: ``WIDE_KEYS``.
 
     ``dictionary``: the tables of the site's own names. It is false where it maps no column.
     """
@@ -63,7 +73,6 @@ class ColumnMap:
     constants: Mapping[str, str] = field(default_factory=dict)
     wide: tuple[Mapping[str, str], ...] = ()
     dictionary: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    fill_down: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.columns or self.constants or self.wide)
@@ -84,110 +93,25 @@ class ColumnMap:
 
 
 NO_MAPPING = ColumnMap()
-Document = tuple[str, bytes]
-"""A mapping file: its name for messages, and its content."""
 
 
-def read_mapping(given: Iterable[str]) -> ColumnMap:
-    """Read ``OURS=THEIRS`` pairs and mapping files (``….toml``); later ones override earlier ones.
-
-    Raises:
-        FileError: a file or pair is not a mapping; the message says what is accepted.
-    """
-    return mapping(
-        item if "=" in item and not item.endswith(".toml") else _load(Path(item)) for item in given
-    )
+def check_names(section: str, given: Iterable[str], file: str = "a mapping") -> None:
+    """Raise ``FileError`` for a key that is no column of ours."""
+    for name in given:
+        if name not in NAMED:
+            what = f"{section} {name}: a column that is not one of ours".strip()
+            raise FileError(f"{file}: {what}: {', '.join(NAMED)}")
 
 
-def mapping(given: Iterable[str | Document]) -> ColumnMap:
-    """Return the mapping of pairs and mapping files' contents; later ones override earlier ones.
-
-    Raises:
-        FileError: a file or pair is not a mapping; the message says what is accepted.
-    """
-    columns: dict[str, str] = {}
-    constants: dict[str, str] = {}
-    wide: list[Mapping[str, str]] = []
-    names: dict[str, dict[str, str]] = {}
-    fill_down: list[str] = []
-    for item in given:
-        if isinstance(item, str):
-            columns |= _pair(item)
-            continue
-        parsed = _parse_document(*item)
-        columns |= _texts(parsed.get("columns"))
-        constants |= _texts(parsed.get("constants"))
-        wide += msgspec.convert(parsed.get("wide", []), list[dict[str, str]])
-        for table in TABLES:
-            names.setdefault(table, {}).update(_texts(parsed.get(table)))
-        fill_down += _fill_down(item[0], parsed.get("read", {}))
-    if not {*columns, *constants} <= {*NAMED}:
-        raise FileError(f"a mapping: a column that is not one of ours: {', '.join(NAMED)}")
-    for number, entry in enumerate(wide, 1):
-        _check_wide(entry, number)
-    named = {table: pairs for table, pairs in names.items() if pairs}
-    return ColumnMap(columns, constants, tuple(wide), named, tuple(fill_down))
-
-
-def _pair(text: str) -> dict[str, str]:
-    ours, equals, theirs = text.partition("=")
-    if not (equals and theirs):
-        raise FileError("a mapping: expected OURS=THEIRS, our column and the file's")
-    return {ours: theirs}
-
-
-def _load(path: Path) -> Document:
-    try:
-        return path.name, path.read_bytes()
-    except OSError as error:
-        raise FileError(f"{path.name}: {error.strerror}") from None
-
-
-def _parse_document(name: str, content: bytes) -> dict[str, object]:
-    try:
-        text = content.decode()
-        if _LONG_KEY.search(text):
-            raise FileError(f"{name}: not a mapping (a key of {_MOST_PARTS} parts or more)")
-        if _DOTTED_KEY.search(text):
-            raise FileError(f"{name}: not a mapping (a key with dots; put it in quotes)")
-        parsed = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FileError(f"{name}: not TOML ({error})") from None
-    except ValueError:  # Of an integer, which the interpreter reads up to some thousand digits.
-        raise FileError(f"{name}: not a mapping (a number; expected texts in quotes)") from None
-    except RecursionError:
-        raise FileError(f"{name}: not a mapping (nested too deep)") from None
-    accepted = {"columns": dict, "constants": dict, "wide": list, **dict.fromkeys(TABLES, dict)}
-    for key, section in parsed.items():
-        if key == "read":
-            continue
-        texts = [section] if isinstance(section, dict) else section
-        if not isinstance(section, accepted.get(key, ())) or not all(map(_holds_texts, texts)):
-            tables = ", ".join(f"[{table}]" for table in ("columns", "constants", *TABLES))
-            text = f'expected {tables}, [[wide]] and [read] of texts in quotes, as uln = "40"'
-            raise FileError(f"{name}: {text}")
-    return parsed
-
-
-def _fill_down(name: str, read: object) -> list[str]:
-    """Return the columns of the section ``[read]`` that are filled down."""
-    columns = read.get("fill_down", []) if isinstance(read, dict) else None
-    is_list = isinstance(columns, list) and all(isinstance(column, str) for column in columns)
-    if not is_list or not isinstance(read, dict) or read.keys() - {"fill_down"}:
-        raise FileError(f'{name}: expected in [read] only fill_down = ["patient"]')
-    return list(columns or ())
-
-
-def _texts(section: object) -> dict[str, str]:
-    return msgspec.convert(section or {}, dict[str, str])
-
-
-def _holds_texts(table: object) -> bool:
-    return isinstance(table, dict) and all(isinstance(text, str) for text in table.values())
-
-
-def _check_wide(entry: Mapping[str, str], number: int) -> None:
-    if entry.keys() - set(_WIDE):
-        raise FileError(f"[[wide]] entry {number}: a key that is not one of {', '.join(_WIDE)}")
-    if missing := [name for name in ("column", "analyte") if name not in entry]:
-        raise FileError(f"[[wide]] entry {number} lacks {missing[0]}")
+def check_wide(entry: Mapping[str, str], number: int, file: str) -> None:
+    """Raise ``FileError`` if an entry of ``[[wide]]``, from 1, has another key or lacks one."""
+    where = f"{file}: [[wide]] entry {number}"
+    for key in entry:
+        if key not in WIDE_KEYS:
+            raise FileError(f"{where}: {key}: expected any of {', '.join(WIDE_KEYS)}")
+    for name in ("column", "analyte"):
+        if name not in entry:
+            raise FileError(f"{where} lacks {name}")
+    for name in OF_RESULT:
+        if {name, f"{name}_column"} <= entry.keys():
+            raise FileError(f"{where}: {name}: expected a text or {name}_column, not both")

@@ -65,7 +65,9 @@ def _scan(path: Path, name: str, found: Shape, options: ReadOptions, folder: Pat
             sheet = read_xlsx(path, name, options)
             blank = f"; blank rows, left out: {sheet.blank:,}" * bool(sheet.blank)
             told = f"XLSX, sheet {sheet.name}{blank}"
-            return _Scanned(sheet.rows.lazy(), told, first_line=2, numbers=sheet.numbers)
+            return _Scanned(
+                sheet.rows.lazy(), told, first_line=options.first_row, numbers=sheet.numbers
+            )
         case "xpt":
             rows, member = scan_xpt(path, name, options)
             return _Scanned(rows, "SAS XPT" + f", member {member}" * (member is not None))

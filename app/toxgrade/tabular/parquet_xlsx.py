@@ -5,8 +5,10 @@ codes are written (a data frame holds them as 1001.0); dates and times ISO 8601,
 declared zone; NaN is missing, as in pandas and SAS.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +18,7 @@ from toxgrade.errors import FileError
 from toxgrade.grading.parse import WHITE_SPACE
 from toxgrade.tabular.damage import as_damage
 from toxgrade.tabular.file_format import check_names, refuse_spare, spare_columns
+from toxgrade.tabular.header_rows import joined_names
 from toxgrade.tabular.instants import undeclared_instants
 from toxgrade.tabular.parquet_footer import int96_columns
 from toxgrade.tabular.read_options import ReadOptions
@@ -86,18 +89,15 @@ def read_xlsx(path: Path, name: str, options: ReadOptions) -> Sheet:
     Raises:
         FileError: no workbook, too large once unpacked, or several filled sheets and none named.
     """
-    try:
-        import python_calamine as calamine  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise FileError(f"{name}: reading XLSX needs: pip install toxgrade[xlsx]") from None
-    check_size(path, name, min(MOST_BYTES, options.max_bytes))
-    with (
-        as_damage(lambda: f"{name}: damaged, protected, or not a workbook"),
-        calamine.CalamineWorkbook.from_path(path) as book,
-    ):
+    with _open_workbook(path, name, options) as book:
         sheet = _sheet(book, name, options.sheet)
         cells = sheet.iter_rows()
-        names = [cell_text(cell) or "" for cell in next(cells, ())]
+        for _ in range(options.header_row - 1):
+            next(cells, ())
+        header = [next(cells, ()) for _ in range(options.header_rows)]
+        names = joined_names([[cell_text(cell) or "" for cell in row] for row in header])
+        for _ in range(options.skip_rows):
+            next(cells, ())
         rows, numbers, blank = _filled(cells)
     if not names:
         raise FileError(f"{name}: empty; expected a header and rows")
@@ -108,6 +108,45 @@ def read_xlsx(path: Path, name: str, options: ReadOptions) -> Sheet:
     check_names(names, name)
     frame = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")
     return Sheet(sheet.name, frame, pl.Series(numbers, dtype=pl.Int64), blank)
+
+
+class FirstRows(NamedTuple):
+    """The first rows of a sheet, as texts, and how many it has."""
+
+    rows: list[list[str]]
+    height: int
+
+
+def first_rows(path: Path, name: str, options: ReadOptions, count: int) -> dict[str, FirstRows]:
+    """Return the first rows of each sheet of a workbook.
+
+    Raises:
+        FileError: no workbook, too large once unpacked, or more sheets than are read.
+    """
+    with _open_workbook(path, name, options) as book:
+        if len(book.sheet_names) > _MOST_SHEETS:
+            raise FileError(f"{name}: more than {_MOST_SHEETS} sheets; name one with --sheet")
+        found = {}
+        for sheet_name in book.sheet_names:
+            sheet = book.get_sheet_by_name(sheet_name)
+            rows = islice(sheet.iter_rows(), count) if sheet.height else ()
+            texts = [[cell_text(cell) or "" for cell in row] for row in rows]
+            found[sheet_name] = FirstRows(texts, sheet.height)
+        return found
+
+
+@contextmanager
+def _open_workbook(path: Path, name: str, options: ReadOptions) -> Iterator["CalamineWorkbook"]:
+    try:
+        import python_calamine as calamine  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise FileError(f"{name}: reading XLSX needs: pip install toxgrade[xlsx]") from None
+    check_size(path, name, min(MOST_BYTES, options.max_bytes))
+    with (
+        as_damage(lambda: f"{name}: damaged, protected, or not a workbook"),
+        calamine.CalamineWorkbook.from_path(path) as book,
+    ):
+        yield book
 
 
 def _filled(rows: Iterable[Sequence[object]]) -> tuple[list[list[str | None]], list[int], int]:

@@ -20,6 +20,9 @@ CELL = "\x00cell"
 FILLED = "\x00filled"
 """Where cells were filled down on the caller's word: ``Y`` on a row of which one was."""
 
+CLEANED = "\x00cleaned"
+"""The values that a declared cleaning changed, as they were."""
+
 
 @dataclass(frozen=True, slots=True)
 class Table:

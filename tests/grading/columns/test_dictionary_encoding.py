@@ -15,8 +15,7 @@ from toxgrade.exports.run_report import GradeFileRequest
 from toxgrade.grading.columns import interning
 from toxgrade.grading.columns.interning import DictionaryEncoding
 from toxgrade.grading.rules import Graders, Rules
-from toxgrade.tabular.mapping import read_mapping
-from toxgrade.tabular.read_options import ReadOptions
+from toxgrade.tabular.declared_options import with_mapping
 from toxgrade.tabular.spill import SpillFile
 
 _GRADERS = Graders(load())
@@ -130,6 +129,6 @@ def test_a_patient_of_whom_a_wide_export_holds_no_value_is_not_counted(tmp_path:
     labs, mapping = tmp_path / "wide.csv", tmp_path / "m.toml"
     labs.write_text("patient,collected,ALT\nP1,2011-04-23,\nP2,2011-04-23,41\n", encoding="utf-8")
     mapping.write_text('[[wide]]\ncolumn = "ALT"\nanalyte = "ALT"\nunit = "U/L"\nuln = "40"\n')
-    options = ReadOptions(columns=read_mapping([str(mapping)]))
+    options = with_mapping([str(mapping)])
     request = GradeFileRequest((str(labs),), tmp_path / "o.csv", Rules(), options=options)
     assert grade_file(request, _GRADERS).patients == 1

@@ -23,7 +23,7 @@ from toxgrade.server.jobs.worker import Worker
 from toxgrade.server.records.db.engine import build_engine
 from toxgrade.server.runtime import MACHINE
 from toxgrade.server.settings import Settings
-from toxgrade.tabular.read_options import from_json
+from toxgrade.tabular.declared_options import from_json
 
 GRADERS = Graders(load())
 HEADER = "patient,collected,analyte,value,unit,lln,uln,rt_start,rt_end"

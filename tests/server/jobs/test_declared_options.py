@@ -13,8 +13,9 @@ from tests.server.jobs.stored import GRADERS, HEADER, Stored
 from toxgrade.exports.grade_file import grade_file
 from toxgrade.exports.run_report import GradeFileRequest
 from toxgrade.grading.rules import Rules
+from toxgrade.tabular.declared_options import as_json, from_json
 from toxgrade.tabular.mapping import ColumnMap
-from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions, as_json, from_json
+from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions
 
 _BATCHES = "/v1/studies/default/batches"
 _WIDE = """Kennung;Abnahme;ALT (U/l);Bili (mg/dl);Leuko
@@ -74,7 +75,7 @@ def test_a_wide_export_with_decimal_commas_is_stored_as_it_is_graded(
     batch = GradeFileRequest(
         (str(tmp_path / "x.csv"),), tmp_path / "out.parquet", Rules(), tmp_path / "p.csv",
         rejects=tmp_path / "rejects.csv",
-        options=ReadOptions(decimal=",", dates="%d.%m.%Y", nulls=("n.b.",),
+        options=ReadOptions(decimal=",", dates=("%d.%m.%Y",), nulls=("n.b.",),
                         columns=ColumnMap(**_read(_MAPPING))),
     )  # fmt: skip
     grade_file(batch, GRADERS)
@@ -210,7 +211,7 @@ def test_a_mapping_file_that_is_none(
     "reading",
     [
         DEFAULT_OPTIONS,
-        ReadOptions(decimal=",", nulls=("-", "n.b."), dates="%d.%m.%Y", treatment=("A", "B")),
+        ReadOptions(decimal=",", nulls=("-", "n.b."), dates=("%d.%m.%Y",), treatment=("A", "B")),
         ReadOptions(columns=ColumnMap({"patient": "Ä"}, {"unit": "U/L"}, ({"column": "ALT"},))),
     ],
 )

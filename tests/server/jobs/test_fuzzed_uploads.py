@@ -17,8 +17,9 @@ import zstandard
 from tests.conftest import FULL
 from tests.tabular import files
 from toxgrade.server.jobs.cutting_process import CutAnswer, CutOrder, answer
+from toxgrade.tabular.declared_options import as_json
 from toxgrade.tabular.mapping import ColumnMap
-from toxgrade.tabular.read_options import ReadOptions, as_json
+from toxgrade.tabular.read_options import ReadOptions
 
 _CHANGED = 600 if FULL else 12
 _SECONDS = 20  # A busy machine is given as long; most take 0.05 s.

@@ -19,8 +19,9 @@ from toxgrade.server.jobs.partition import Partition
 from toxgrade.server.records.db.engine import build_engine
 from toxgrade.server.records.db.transaction import begin
 from toxgrade.server.runtime import MACHINE
+from toxgrade.tabular.declared_options import parse_options
 from toxgrade.tabular.mapping import OURS
-from toxgrade.tabular.read_options import ReadOptions, parse_options
+from toxgrade.tabular.read_options import ReadOptions
 
 _CELLS = {
     "patient": ("P1", "P2", "P 3", ""),

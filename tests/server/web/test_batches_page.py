@@ -11,7 +11,7 @@ from tests.server.jobs.stored import HEADER, Stored, stored
 from tests.server.web.conftest import watched
 from toxgrade.server.access.credentials import create_key
 from toxgrade.server.records.db.transaction import transaction
-from toxgrade.tabular.read_options import OPTIONS
+from toxgrade.tabular.options import OPTIONS
 
 _LABS = f"""{HEADER}
 P1,2011-01-20,ALT,31,U/L,,40,2011-01-24,2011-03-09

@@ -133,8 +133,9 @@ def pattern(regex: str) -> dict[str, object]:
 Value = Annotated[
     Reported | None,
     PlainValidator(number_validator(parse.read_value, "unreadable-value", parse.ACCEPTED_VALUE)),
-    json_schema(f"As reported: {parse.ACCEPTED_VALUE}.", pattern(rf"(<=|>=|<|>)?[ \t]*{DIGITS}"),
-                "1.8", 1.8, "<0.2", minimum=0, exclusiveMaximum=1e15),
+    json_schema(f"As reported: {parse.ACCEPTED_VALUE}.",
+                pattern(rf"(<=|>=|<|>|≤|≥)?[ \t]*{DIGITS}"), "1.8", 1.8, "<0.2",
+                minimum=0, exclusiveMaximum=1e15),
 ]  # fmt: skip
 LimitOfNormal = Annotated[
     Reported | None,

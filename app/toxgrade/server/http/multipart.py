@@ -14,8 +14,8 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from toxgrade.errors import FieldFault, RequestError, TooLarge
 from toxgrade.server.http.body import BodyProblem
-from toxgrade.tabular.mapping import Document
-from toxgrade.tabular.read_options import OPTIONS
+from toxgrade.tabular.mapping_file import Document
+from toxgrade.tabular.options import OPTIONS
 
 MAX_OPTIONS = 100
 OPTION_LENGTH = 200  # characters at most

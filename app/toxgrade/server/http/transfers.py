@@ -33,9 +33,10 @@ from toxgrade.server.jobs.rejects import Place, Reject, list_rejects
 from toxgrade.server.jobs.upload_store import UploadStore
 from toxgrade.server.records.db.engine import read_only
 from toxgrade.spreadsheet import to_row
+from toxgrade.tabular.declared_options import as_json, parse_options
 from toxgrade.tabular.file_format import shape
-from toxgrade.tabular.mapping import Document
-from toxgrade.tabular.read_options import DEFAULT_OPTIONS, as_json, parse_options
+from toxgrade.tabular.mapping_file import Document
+from toxgrade.tabular.read_options import DEFAULT_OPTIONS
 
 _BLOCK_BYTES = 1 << 20
 _REJECTS_AT_A_TIME = 10_000  # in memory

@@ -92,7 +92,7 @@ def answer(order: CutOrder) -> CutAnswer:
     from toxgrade.errors import FileError  # noqa: PLC0415 - imported once it is confined
     from toxgrade.server.jobs.partition import Partition  # noqa: PLC0415
     from toxgrade.server.process import origin  # noqa: PLC0415
-    from toxgrade.tabular.read_options import from_json  # noqa: PLC0415
+    from toxgrade.tabular.declared_options import from_json  # noqa: PLC0415
 
     folder, most = Path(order.folder), max(_LEAST_UNPACKED, _MOST_UNPACKED * order.bytes)
     reading = replace(from_json(order.reading), max_bytes=most)

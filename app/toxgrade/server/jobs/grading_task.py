@@ -20,7 +20,7 @@ from toxgrade.server.records.db.service_tables import batch_rejects
 from toxgrade.server.records.db.transaction import begin
 from toxgrade.server.records.store_many import StateChanged
 from toxgrade.server.runtime import Runtime
-from toxgrade.tabular.read_options import from_json
+from toxgrade.tabular.declared_options import from_json
 from toxgrade.tabular.whole_file import replaced
 
 _QUARANTINED = "quarantined"

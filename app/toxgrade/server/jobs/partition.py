@@ -20,7 +20,7 @@ from toxgrade.tabular.idle_options import refuse_idle
 from toxgrade.tabular.lab_export import Labs, open_labs
 from toxgrade.tabular.layouts import recognise
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions
-from toxgrade.tabular.table import LINE, ROW
+from toxgrade.tabular.table import CLEANED, LINE, ROW
 
 CHUNK = 5_000
 """About so many rows are in a chunk, whose patients are whole, and so many are read at a time."""
@@ -55,9 +55,12 @@ class Partition:
             chunks, from_rows = _first_pass(export)
             courses = pl.concat([courses, *from_rows])
             places, headers = chunks.join(courses, on="patient", how="left"), 0
+            cleaned = 0
             lengths = _Lengths(labs.name)
             for number, piece in enumerate(export.chunks()):
                 headers += piece.headers
+                if CLEANED in piece.rows.columns:
+                    cleaned += piece.rows[CLEANED].count()
                 rows = pl.DataFrame(
                     [
                         (piece.rows[ROW] + 1).alias("row"),
@@ -72,7 +75,8 @@ class Partition:
                 self._write(placed, number)
         sizes = chunks.group_by("chunk").agg(pl.col("rows").sum()).sort("chunk")
         left_out = f"; repeated header rows, left out: {headers:,}" * bool(headers)
-        return Cut(list(sizes["rows"]), export.tables[0].told + left_out)
+        told = f"; values cleaned as declared: {cleaned:,}" * bool(cleaned)
+        return Cut(list(sizes["rows"]), export.tables[0].told + left_out + told)
 
     def _courses(self, export: Labs, patients: Path | None, folder: Path) -> pl.DataFrame:
         """Return the patients file's treatment dates; no rows if there is no such file."""

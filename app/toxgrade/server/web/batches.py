@@ -21,7 +21,7 @@ from toxgrade.server.jobs.batches import (
 from toxgrade.server.jobs.rejects import Reject, list_rejects
 from toxgrade.server.records.studies import Study, find_study
 from toxgrade.server.web.page import PageRoute, page
-from toxgrade.tabular.read_options import OPTIONS
+from toxgrade.tabular.options import OPTIONS
 
 router = APIRouter(
     prefix="/studies/{study}/batches", route_class=PageRoute, include_in_schema=False
