@@ -88,7 +88,8 @@ def test_limits_of_their_own_go_before_a_range(work: Path) -> None:
         # what is no flag, no unit of its own and no such word stays, and is refused as ever
         ("1,8 mmol/l", "mg/dl", "1.8 mmol/l"), ("siehe Text", "", "siehe Text"),
         ("2+", "", "2+"), ("1 +", "", "1 +"), ("12/34", "", "12/34"),
-        ("21 H", "1", "21"), ("2010^9/L", "10^9/L", "2010^9/L"), ("1,8 ca", "", "1.8 ca"), ("hämolytisch", "", "hämolytisch"),
+        ("21 H", "1", "21"), ("2010^9/L", "10^9/L", "2010^9/L"), ("1,8 ca", "", "1.8 ca"),
+        ("hämolytisch", "", "hämolytisch"),
     ],
 )  # fmt: skip
 def test_a_declared_cleaning(work: Path, written: str, unit: str, read: str) -> None:

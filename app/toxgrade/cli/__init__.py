@@ -25,6 +25,7 @@ Commands:
 """
 COMMANDS = {
     "grade": "grade lab exports: every row comes out, with its grades or its reason",
+    "inspect": "look at a lab export before it is graded, and propose a mapping",
     "compare": "where two graders agree on the same results, and why they do not",
     "serve": "migrate the database and serve the HTTP API",
     "worker": "grade and store uploaded batches",
@@ -44,7 +45,7 @@ COMMANDS = {
 GROUPS = {"audit", "criteria", "db", "keys", "ranges"}
 """The commands that have actions of their own, such as ``toxgrade keys create``."""
 
-_READING = {"compare", "grade", "plot", "ranges"}
+_READING = {"compare", "grade", "inspect", "plot", "ranges"}
 """The commands that read files of any kind."""
 
 _NO_FILE = "unable to open database file"  # This is SQLite's message.
