@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from tests.tabular import files
+from tests.tabular.test_sas_libraries import library
 from toxgrade.criteria.reader import load
 from toxgrade.exports.inspect_files import inspect_files
 from toxgrade.exports.inspection import Inspection
@@ -181,6 +182,40 @@ def test_layouts_that_are_known_need_no_columns(tmp_path: Path) -> None:
     assert found.files[0].layout == "Toxgrade's own columns"
     assert proposed(found).keys() <= {"read"}
     assert found.decided == found.gradings - 2  # Sodium has no limits.
+
+
+@pytest.mark.parametrize(
+    ("column", "texts", "ours"),
+    [
+        # passed over, these would give wrong grades
+        ("operator", ("<", ">"), "comparator"), ("material", ("urine", "serum"), "specimen"),
+        ("flag", ("H", "N"), "indicator"),
+        ("comment", ("haemolytic", "none"), None),
+    ],
+)  # fmt: skip
+def test_what_a_known_layout_passes_over(
+    tmp_path: Path, column: str, texts: tuple[str, ...], ours: str | None
+) -> None:
+    header = ",".join(files.HEADER)
+    rows = "".join(f"P1,2024-03-01,ALT,200,U/L,,40,{text}\n" for text in texts)
+    found = looked(tmp_path / "labs.csv", f"{header},{column}\n{rows}")
+    assert proposed(found).get("columns") == ({ours: column} if ours else None)
+    assert found.refused is None
+
+
+def test_one_of_several_members_is_proposed(tmp_path: Path) -> None:
+    found = looked(library(tmp_path / "study.xpt", ["DM", "LB"], 5))
+    assert (proposed(found)["read"], found.files[0].parts) == ({"sheet": "LB"}, ["DM", "LB"])
+    assert found.decided == found.gradings == 3
+
+
+def test_the_longest_of_several_sheets_is_proposed(tmp_path: Path) -> None:
+    files.xlsx(
+        tmp_path / "a.xlsx", {"Notes": [("read", "me")], "Labs": [files.HEADER, *files.ROWS]}
+    )
+    found = looked(tmp_path / "a.xlsx")
+    assert proposed(found)["read"]["sheet"] == "Labs"
+    assert found.refused is None
 
 
 @pytest.mark.parametrize("name", files.EVERY_FORMAT)

@@ -6,11 +6,11 @@ import pytest
 
 from toxgrade.errors import FileError, ParseError
 from toxgrade.tabular.date_forms import check_forms
-from toxgrade.tabular.declared_options import declare
+from toxgrade.tabular.declared_options import as_json, declare, from_json
 from toxgrade.tabular.mapping import MAPPABLE
 from toxgrade.tabular.mapping_file import mapping
 from toxgrade.tabular.options import OPTIONS
-from toxgrade.tabular.read_options import DEFAULT_OPTIONS
+from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions
 
 
 @pytest.mark.parametrize(
@@ -115,6 +115,25 @@ def test_forms_of_dates_that_are_not_clear(
         return
     with pytest.raises(ParseError, match=says):
         check_forms(forms, century)
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [
+        (None, ReadOptions()),
+        ('{"dates":"%d.%m.%Y"}', ReadOptions(dates=("%d.%m.%Y",))),
+        ('{"dates":["%d.%m.%Y","excel"]}', ReadOptions(dates=("%d.%m.%Y", "excel"))),
+        ('{"fill_down":["a"],"map":{"columns":{},"fill_down":["patient"]}}',
+         ReadOptions(fill_down=("a", "patient"))),
+        ('{"rt_from":["A","B"]}', ReadOptions(treatment=("A", "B"))),
+    ],
+)  # fmt: skip
+def test_options_as_earlier_versions_stored_them(stored: str | None, expected: object) -> None:
+    assert from_json(stored) == expected
+
+
+def test_one_form_of_dates_is_stored_as_ever() -> None:
+    assert as_json(ReadOptions(dates=("%d.%m.%Y",))) == '{"dates":"%d.%m.%Y"}'
 
 
 def test_docs_list_what_a_mapping_may_say() -> None:

@@ -30,9 +30,15 @@ def inspect(labs: list[str], mapping: Path | None, preview: int, edition: str, j
     import msgspec
 
     from toxgrade.criteria.reader import load
+    from toxgrade.errors import RequestError
     from toxgrade.exports.inspect_files import inspect_files
+    from toxgrade.tabular.output_files import check_apart
     from toxgrade.tabular.whole_file import whole
 
+    if mapping is not None:
+        if mapping.suffix != ".toml":
+            raise RequestError("--mapping: expected a file named .toml, as --map takes it")
+        check_apart([mapping], map(Path, labs))
     found = inspect_files(labs, load(only=edition), load, preview=preview)
     if mapping is not None:
         with whole(mapping) as unfinished:

@@ -9,6 +9,7 @@ from toxgrade.exports.known_names import KnownNames
 from toxgrade.exports.proposal import Guess, Proposal
 from toxgrade.exports.wide_guesses import wide_guesses
 from toxgrade.grading.parse import WHITE_SPACE
+from toxgrade.tabular.layout import Layout
 from toxgrade.tabular.mapping import NAMED
 from toxgrade.tabular.sample import Sampled
 
@@ -18,6 +19,7 @@ _NULLS = {
     "not done", "nd", "n.d.", "entfällt", "folgt", "?",
 }  # fmt: skip
 _CENTURY = 1950
+_BESIDE = ("comparator", "specimen", "indicator")
 
 
 def decimal_sign(looks: Sequence[ColumnLook]) -> tuple[str, str | None, bool]:
@@ -47,10 +49,10 @@ class FileGuesses:
 
     def __init__(
         self, looks: Sequence[ColumnLook], sampled: Sampled, names: KnownNames,
-        named: Mapping[str, str] | None,
+        layout: Layout | None,
     ) -> None:  # fmt: skip
         self._looks = {look.name: look for look in looks}
-        self._names, self.is_known = names, named is not None
+        self._names, self._layout = names, layout
         self.decimal, comma, unclear = decimal_sign(looks)
         self.proposal, self.seems = Proposal(), dict[str, Seems]()
         self._add_file(sampled)
@@ -59,7 +61,7 @@ class FileGuesses:
         if unclear:
             question = 'is the comma of 1,234 a decimal comma? Then [read] decimal = ","'
             self.proposal.questions.append(question)
-        self.columns = dict(named) if named is not None else self._guess_columns()
+        self.columns = self._guess_columns() if layout is None else self._add_columns(layout)
         self._add_cells()
 
     def _read(self, key: str, value: str | int | Sequence[str], evidence: str) -> None:
@@ -68,6 +70,26 @@ class FileGuesses:
     def _add_file(self, sampled: Sampled) -> None:
         for name, evidence in sampled.evidence.items():
             self._read(name, getattr(sampled.options, name), evidence)
+
+    @property
+    def layout(self) -> str | None:
+        """The name of the layout that is recognised without a mapping; None: none is."""
+        return self._layout.name if self._layout else None
+
+    def _add_columns(self, layout: Layout) -> dict[str, str]:
+        """Return the columns of a layout that is known, with those beside it that change results.
+
+        A sign that is passed over gives wrong grades, and so does a specimen that is no blood.
+        """
+        left = [look for look in self._looks.values() if look.name not in layout.reads]
+        possible = seems(left, self.decimal, self._names)
+        found = {ours: possible[ours] for ours in _BESIDE if ours in possible}
+        columns = dict(layout.named)
+        for ours, name in chosen(found).items():
+            if ours not in layout.ours:
+                columns[ours], self.seems[name] = name, found[ours][name]
+                self.proposal.columns.append(Guess(ours, name, self.seems[name].evidence))
+        return columns
 
     def _guess_columns(self) -> dict[str, str]:
         possible = seems([*self._looks.values()], self.decimal, self._names)

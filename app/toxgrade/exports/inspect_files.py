@@ -1,6 +1,6 @@
 """A look at an export before it is graded: what it seems to be, a mapping, and a preview by it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -15,6 +15,7 @@ from toxgrade.exports.inspection_preview import graded_sample
 from toxgrade.exports.known_names import KnownNames
 from toxgrade.exports.proposal import Guess
 from toxgrade.tabular.identifiers import trimmed
+from toxgrade.tabular.layout import Layout
 from toxgrade.tabular.layouts import recognise
 from toxgrade.tabular.open_file import find_files, open_table
 from toxgrade.tabular.read_options import ReadOptions
@@ -49,7 +50,7 @@ def inspect_files(
         opened = [_open(one, samples[0].options, folder) for one in samples]
         table, frame, _ = opened[0]
         looks = [look_at(name, frame[name]) for name in table.columns]
-        guesses = FileGuesses(looks, samples[0], names, _named(table, samples[0].options))
+        guesses = FileGuesses(looks, samples[0], names, _layout(table, samples[0].options))
         _guess_fill_down(guesses, frame)
         texts = found_texts(guesses, looks, frame, names)
         listed = ", ".join(path.name for path in paths)
@@ -78,10 +79,10 @@ def _open(one: Sampled, options: ReadOptions, folder: Path) -> tuple[Table, pl.D
     return table, frame[:MOST_ROWS], len(frame) + sum(len(piece) for piece in pieces)
 
 
-def _named(table: Table, options: ReadOptions) -> Mapping[str, str] | None:
-    """Return the columns of a layout that is recognised without a mapping; None: none is."""
+def _layout(table: Table, options: ReadOptions) -> Layout | None:
+    """Return the layout that is recognised without a mapping; None: none is."""
     try:
-        return recognise(table.columns, table.name, options).named
+        return recognise(table.columns, table.name, options)
     except FileError:
         return None
 
@@ -137,10 +138,7 @@ def _found_file(
         ours = named.get(look.name) or (seen.ours if seen else None)
         evidence = seen.evidence if seen else ""
         columns.append(FoundColumn(look.name, look.filled, look.different, ours, evidence))
-    layout = None
-    if guesses.is_known:
-        layout = recognise(table.columns, table.name, one.options).name
     return FoundFile(
-        path.name, table.told, layout, one.options.header_row, rows, len(frame),
+        path.name, table.told, guesses.layout, one.options.header_row, rows, len(frame),
         list(one.parts), columns,
     )  # fmt: skip

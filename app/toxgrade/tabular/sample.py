@@ -56,7 +56,11 @@ def sample(path: Path, folder: Path, options: ReadOptions = DEFAULT_OPTIONS) -> 
         from toxgrade.tabular.sas_transport import find_members  # noqa: PLC0415
 
         parts = tuple(member.name for member in find_members(path))
-        return Sampled(path, found, options, parts=parts)
+        evidence = {}
+        if options.sheet is None and len(parts) > 1:
+            options = replace(options, sheet="LB" if "LB" in parts else parts[0])
+            evidence["sheet"] = f"one of {len(parts)} members: {', '.join(parts)}"
+        return Sampled(path, found, options, evidence, parts=parts)
     return Sampled(path, found, options)
 
 
