@@ -40,7 +40,7 @@ def test_dots_in_quotes_and_in_texts_are_a_sites_own() -> None:
     [
         ('[colums]\npatient = "id"', r"'colums' is none of \[columns\], \[constants\]"),
         ('[columns]\npatients = "id"', r"\[columns\] patients: a column that is not one of ours"),
-        ("[columns]\npatient = 1", r'\[columns\] patient: expected texts in quotes, as pat'),
+        ("[columns]\npatient = 1", r'\[columns\] patient: expected texts in quotes, as unit'),
         ("columns = 1", r"\[columns\]: expected a table, as \[columns\] on a line"),
         ("[wide]\ncolumn = 'A'", r"expected \[\[wide\]\] in double brackets"),
         ("[[wide]]\ncolumn = 'A'\nanalyte = 'ALT'\nupper = '4'", r"entry 1: upper: expected any"),
@@ -51,6 +51,7 @@ def test_dots_in_quotes_and_in_texts_are_a_sites_own() -> None:
         ("[read]\ndates = ['%d.%m.']", r"\[read\] dates: expected %Y, %m"),
         ("[read]\ndates = [1.5]", r"\[read\] dates: expected a text in quotes, or a list"),
         ("[read]\nheader_row = 0", r"\[read\] header_row: expected a number from 1 to"),
+        ("[read]\n\"a\\nb\" = 1", r"\[read\] 'a\\nb': expected any of"),
         ("[read]\ndecimal = ['.']", r"\[read\] decimal: expected one, not a list"),
         ("[read]\ntreatment_columns = ['a']", r"\[read\] treatment_columns: expected two columns"),
     ],

@@ -7,6 +7,7 @@ import msgspec
 
 from toxgrade.errors import FieldFault, FileError, ParseError, RequestError
 from toxgrade.tabular.date_forms import check_forms
+from toxgrade.tabular.mapping import shown
 from toxgrade.tabular.mapping_file import Document, Mapped, load_mapping, mapping
 from toxgrade.tabular.options import OPTIONS, Option, OptionValue
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS, ReadOptions
@@ -31,7 +32,7 @@ def declare(given: _Given, mapped: Mapped) -> ReadOptions:
             option = _BY_NAME.get(name)
             if option is None or option.field == "columns":
                 names = [each.name for each in OPTIONS if each.field != "columns"]
-                raise FileError(f"{file}: [read] {name}: expected any of {', '.join(names)}")
+                raise FileError(f"{file}: [read] {shown(name)}: expected any of {', '.join(names)}")
             try:
                 values = option.of_mapping(value)
             except ParseError as error:

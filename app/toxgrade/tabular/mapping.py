@@ -93,13 +93,19 @@ class ColumnMap:
 
 
 NO_MAPPING = ColumnMap()
+_LONGEST_SHOWN = 60
+
+
+def shown(key: str) -> str:
+    """Return a key of a mapping file for a message of one line."""
+    return (key if key.isprintable() else repr(key))[:_LONGEST_SHOWN]
 
 
 def check_names(section: str, given: Iterable[str], file: str = "a mapping") -> None:
     """Raise ``FileError`` for a key that is no column of ours."""
     for name in given:
         if name not in NAMED:
-            what = f"{section} {name}: a column that is not one of ours".strip()
+            what = f"{section} {shown(name)}: a column that is not one of ours".strip()
             raise FileError(f"{file}: {what}: {', '.join(NAMED)}")
 
 
@@ -108,7 +114,7 @@ def check_wide(entry: Mapping[str, str], number: int, file: str) -> None:
     where = f"{file}: [[wide]] entry {number}"
     for key in entry:
         if key not in WIDE_KEYS:
-            raise FileError(f"{where}: {key}: expected any of {', '.join(WIDE_KEYS)}")
+            raise FileError(f"{where}: {shown(key)}: expected any of {', '.join(WIDE_KEYS)}")
     for name in ("column", "analyte"):
         if name not in entry:
             raise FileError(f"{where} lacks {name}")

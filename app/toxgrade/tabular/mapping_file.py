@@ -32,7 +32,7 @@ from typing import NamedTuple
 
 from toxgrade.errors import FileError
 from toxgrade.grading.dictionary import TABLES
-from toxgrade.tabular.mapping import ColumnMap, check_names, check_wide
+from toxgrade.tabular.mapping import ColumnMap, check_names, check_wide, shown
 
 _MOST_PARTS = 64
 _PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
@@ -126,7 +126,7 @@ def _parse_document(name: str, content: bytes) -> dict[str, object]:
         raise FileError(f"{name}: not a mapping (nested too deep)") from None
     for key in parsed:
         if key not in (*_TABLES, "wide", "read"):
-            raise FileError(f"{name}: {key!r} is none of {', '.join(_SECTIONS)}")
+            raise FileError(f"{name}: {shown(key)!r} is none of {', '.join(_SECTIONS)}")
     return parsed
 
 
@@ -142,7 +142,7 @@ def _texts(section: object, where: str) -> dict[str, str]:
     found = {}
     for key, text in _table(section, where).items():
         if not isinstance(text, str):
-            raise FileError(f'{where} {key}: expected texts in quotes, as {key} = "text"')
+            raise FileError(f'{where} {shown(key)}: expected texts in quotes, as unit = "U/L"')
         found[key] = text
     return found
 
