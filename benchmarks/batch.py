@@ -20,7 +20,7 @@ import polars as pl
 _ROWS = os.environ.get("TOXGRADE_BENCH_EXPORTS", "1000000,10000000")
 _PATIENTS = 50_000
 _MOST_ELSEWHERE = 10_000_000  # the others hold everything in memory: about 6 GB then
-_TESTS = (
+TESTS = (
     ("ALT", ("U/L", "IU/L"), "", "40", (5, 200), 0),
     ("AST", ("U/L", "IU/L"), "", "40", (5, 200), 0),
     ("ALP", ("U/L", "U/L"), "30", "120", (20, 500), 0),
@@ -29,7 +29,7 @@ _TESTS = (
     ("WBC", ("K/uL", "10*9/L"), "4", "10", (0.5, 15), 2),
     ("PLT", ("K/uL", "10*9/L"), "150", "400", (20, 500), 0),
 )
-_FLOOR = (
+FLOOR = (
     "import polars as pl, sys;"
     "pl.scan_csv(sys.argv[1], infer_schema=False).sink_parquet(sys.argv[2])"
 )
@@ -68,7 +68,7 @@ def _wall(*command: str) -> float:
 def _measure(rows: int, folder: Path) -> None:
     _write_export(folder / "labs.csv", rows)
     labs, python = str(folder / "labs.csv"), sys.executable
-    floor = _usual(python, "-c", _FLOOR, labs, str(folder / "floor.parquet"))
+    floor = _usual(python, "-c", FLOOR, labs, str(folder / "floor.parquet"))
     print(f"\nexports: {rows:,} rows of {_PATIENTS:,} patients, CSV to Parquet")
     print(f"{'what':<44}{'CPU s':>8}{'rows/CPU s':>13}{'peak GB':>9}{'ratio':>8}{'differ':>8}")
     _tell("floor: polars, streamed", rows, floor, floor, "")
@@ -82,7 +82,7 @@ def _measure(rows: int, folder: Path) -> None:
         return
     for what, module in (("DuckDB, SQL", "in_duckdb"), ("pandas, by column", "in_pandas")):
         theirs = folder / f"{module}.parquet"
-        used = _run(python, "-m", f"benchmarks.{module}", labs, str(theirs), side[1])
+        used = run(python, "-m", f"benchmarks.{module}", labs, str(theirs), side[1])
         differ = f"{_differ(ours, theirs):,}"
         _tell(f"{what}, worst grades beside it", rows, used, floor, differ)
         theirs.unlink()
@@ -112,11 +112,11 @@ def _differ(ours: Path, theirs: Path) -> int:
 
 def _usual(*command: str) -> tuple[float, float]:
     """The median of three runs each, of what one run of a short floor would decide."""
-    times, peaks = zip(*(_run(*command) for _ in range(3)), strict=True)
+    times, peaks = zip(*(run(*command) for _ in range(3)), strict=True)
     return median(times), median(peaks)
 
 
-def _run(*command: str) -> tuple[float, float]:
+def run(*command: str) -> tuple[float, float]:
     """CPU seconds and peak memory in GB of one process.
 
     Its own memory, asked for fifty times a second: pages of a mapped file are the system's to drop.
@@ -140,14 +140,14 @@ def _write_export(path: Path, rows: int) -> None:
         for begin in range(0, rows, 1_000_000):
             patients = chance.integers(0, _PATIENTS, min(1_000_000, rows - begin))
             parts = [
-                _results(test, patients[number :: len(_TESTS)], starts, chance)
-                for number, test in enumerate(_TESTS)
+                results(test, patients[number :: len(TESTS)], starts, chance)
+                for number, test in enumerate(TESTS)
             ]
             export = pl.concat(parts).sample(fraction=1, shuffle=True, seed=7)
             export.write_csv(file, include_header=begin == 0)
 
 
-def _results(test: Any, patients: Any, starts: Any, chance: np.random.Generator) -> pl.DataFrame:
+def results(test: Any, patients: Any, starts: Any, chance: np.random.Generator) -> pl.DataFrame:
     """One result of a test for each of ``patients``: 2.5 % censored, 3 % without limits."""
     analyte, units, lln, uln, (low, high), places = test
     n, start = len(patients), starts[patients]

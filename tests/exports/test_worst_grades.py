@@ -41,7 +41,7 @@ def _gathered(rows: Rows, courses: Courses, rules: Rules, size: int) -> tuple[Wo
 
 def _worst(rows: Rows, courses: Courses, rules: Rules, size: int) -> list[tuple[object, ...]]:
     worst, patients = _gathered(rows, courses, rules, size)
-    return worst_grades(bounds_by_phase(worst.cells(patients))).rows()
+    return worst_grades(bounds_by_phase(pl.concat(worst.cells(patients)))).rows()
 
 
 def _bounds(
@@ -49,7 +49,7 @@ def _bounds(
 ) -> dict[tuple[str, str, str], Bounds]:
     worst, patients = _gathered(rows, courses, rules, size)
     found = {}
-    for row in bounds_by_phase(worst.cells(patients)).iter_rows(named=True):
+    for row in bounds_by_phase(pl.concat(worst.cells(patients))).iter_rows(named=True):
         for phase in _WINDOWS:
             sides = ("least", "most", "decided", "worse", "relative")
             if row[f"{phase}_decided"] is not None:

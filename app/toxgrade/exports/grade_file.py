@@ -30,7 +30,7 @@ from toxgrade.tabular.identifiers import look_alikes
 from toxgrade.tabular.lab_export import ExportChunk
 from toxgrade.tabular.open_file import find_files
 from toxgrade.tabular.output_files import as_adam, check_apart, check_output, write
-from toxgrade.tabular.spill import SpillFile, temporary_folder
+from toxgrade.tabular.spill import SpilledReads, SpillFile, temporary_folder
 from toxgrade.tabular.table import CHUNK, FILLED, ROW, apart
 
 _PIECE = 2 * CHUNK
@@ -94,7 +94,7 @@ class _Run:
         self._inputs, labs = inputs, inputs.labs
         self._labs, self._columns, self._request, self._edition = labs, columns, request, edition
         self._progress = progress
-        self._parsed, self._rejects = SpillFile(folder, "read"), SpillFile(folder, "rejects")
+        self._read, self._rejects = SpilledReads(folder), SpillFile(folder, "rejects")
         unused = [name for name in labs.columns if name not in labs.layout.reads]
         has_specimen = "specimen" in labs.layout.ours
         self._tally = Tally(request.options.decimal, unused, specimens=not has_specimen)
@@ -108,7 +108,7 @@ class _Run:
             who = self._columns.number(chunk.rows["patient"])
             if courses is not None:
                 self._columns.learn(courses.learn(chunk.rows, who, chunk.table.name))
-            self._parsed.add(self._columns.read(self._rows(chunk), who, rows))
+            self._read.add(self._columns.read(self._rows(chunk), who, rows))
             rows += len(chunk.rows)
             self._progress("baselines", rows)
         if self._request.worst or self._request.table:
@@ -123,8 +123,8 @@ class _Run:
         """Yield the graded pieces to write; count them, and gather worst grades and rejects."""
         rows = 0
         again = (piece.rows for piece in self._labs.chunks_once_more(_PIECE))
-        self._columns.settle(lambda: zip(self._parsed.frames(keep=True), again, strict=True))
-        for chunk, read in zip(self._labs.chunks(size=_PIECE), self._parsed.frames(), strict=True):
+        self._columns.settle(lambda: zip(self._read.pieces(keep=True), again, strict=True))
+        for chunk, read in zip(self._labs.chunks(size=_PIECE), self._read.pieces(), strict=True):
             graded = self._columns.grade(read, chunk.rows, rows)
             places = graded["row"] - rows
             if FILLED in chunk.rows.columns:
@@ -168,12 +168,14 @@ class _Run:
         if self._worst is None:
             return
         courses = self._columns.patients
-        bounds = bounds_by_phase(self._worst.cells(courses["patient"]))
+        names = courses["patient"]
         if request.worst is not None:
-            behind += write([worst_grades(bounds)], request.worst)
+            cells = self._worst.cells(names)
+            behind += write(map(worst_grades, map(bounds_by_phase, cells)), request.worst)
         if request.table is not None:
             scope = Scope(request.phase)
-            days = self._worst.last_days(courses["patient"])
+            days = self._worst.last_days(names)
+            bounds = pl.concat(map(bounds_by_phase, self._worst.cells(names)))
             write_table(
                 request.table, bounds, days, courses, self._edition, request.rules.window, scope,
                 self._tally.unplaced_results,

@@ -24,7 +24,7 @@ from toxgrade.tabular.courses import Courses, patient_courses
 from toxgrade.tabular.layouts import recognise
 from toxgrade.tabular.parquet_xlsx import as_text
 from toxgrade.tabular.read_options import DEFAULT_OPTIONS
-from toxgrade.tabular.spill import SpillFile
+from toxgrade.tabular.spill import SpilledReads
 from toxgrade.tabular.table import LINE
 from toxgrade.tabular.treatment_columns import TreatmentColumns
 
@@ -79,21 +79,21 @@ class Partition:
                 return
             first = 0
             columns.settle(
-                lambda: zip(read.frames(keep=True), map(self._rows, rows.pieces()), strict=True)
+                lambda: zip(read.pieces(keep=True), map(self._rows, rows.pieces()), strict=True)
             )
-            for given, parsed in zip(rows.pieces(), read.frames(), strict=True):
+            for given, parsed in zip(rows.pieces(), read.pieces(), strict=True):
                 graded = columns.grade(parsed, self._rows(given), first)
                 yield from self._answer(given, graded, first)
                 first += len(given)
 
-    def _first_pass(self, rows: "_SpilledRows", folder: Path) -> tuple[ColumnGrader, SpillFile]:
+    def _first_pass(self, rows: "_SpilledRows", folder: Path) -> tuple[ColumnGrader, SpilledReads]:
         """Return the grader, which has found the baselines, and what it read of each piece."""
         grader = Graders(load(only=self.rules.edition)).for_rules(self.rules)
         named = self.dates or TreatmentColumns(PATIENT, "", "")
         courses = patient_courses(rows.courses, named, "patients")
         columns = ColumnGrader(grader, self.rules.window, courses)
         in_rows = Courses((named.start, named.end)) if self.in_labs else None
-        read, first = SpillFile(folder, "read"), 0
+        read, first = SpilledReads(folder), 0
         for given in rows.pieces():
             parsed = self._rows(given)
             who = columns.number(parsed["patient"])

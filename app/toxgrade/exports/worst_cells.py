@@ -1,10 +1,12 @@
 """The highest grades of every patient of an export, gathered piece by piece."""
 
+from collections.abc import Iterator
 from datetime import date
 from functools import reduce
 from operator import or_
 
 import polars as pl
+import polars.selectors as cs
 
 from toxgrade.grading.columns.phase import PHASE_TYPE
 from toxgrade.grading.flags import Flag, Reason
@@ -15,6 +17,7 @@ CELLS = (
 )  # fmt: skip
 """The cells of a patient and term: one for each phase, then those of unknown phase, for what is
 certainly acute or late, may be of any phase, or of any but late or acute."""
+_PATIENTS = 100_000  # Those whose cells are given at once: of a million they would take 0.5 GB.
 _BLOCK = 4  # Cells made together: most terms have no results of unknown phase.
 NO_NUMBER, UNSEEN = -1, -2  # A cell with results but no number; a cell without results.
 DECIDED, WORSE, MAY_BE_WORSE, RELATIVE = 1, 2, 4, 8
@@ -90,20 +93,25 @@ class Worst:
         made = pl.int_range(len(self._blocks), eager=True) * (self._patients * _BLOCK)
         return blocks.scatter(self._blocks, made)
 
-    def cells(self, patients: pl.Series) -> pl.DataFrame:
-        """Return one row per patient and term, sorted by them: ``patient`` String, ``term`` Enum,
-        and for each of ``CELLS`` ``…_least`` and ``…_most`` (Int8; the higher is the upper bound)
-        and ``…_bits`` (UInt8), null where no cell was made. Those of unknown phase are left out if
-        there was no such result.
+    def cells(self, patients: pl.Series) -> Iterator[pl.DataFrame]:
+        """Yield frames, at least one, of one row per patient and term, sorted by them: ``patient``
+        String, ``term`` Enum, and for each of ``CELLS`` ``…_least`` and ``…_most`` (Int8; the
+        higher is the upper bound) and ``…_bits`` (UInt8), null where no cell was made. Those of
+        unknown phase are left out if there was no such result.
 
         ``patients``: their names by number.
         """
+        order = patients.arg_sort().cast(pl.Int64)
+        for first in range(0, max(len(order), 1), _PATIENTS):
+            yield self._cells_of(order.slice(first, _PATIENTS), patients)
+
+    def _cells_of(self, who: pl.Series, patients: pl.Series) -> pl.DataFrame:
         # Cells are in order of term and patient; the output is in order of patient's name and term.
         terms = pl.Series(sorted({block // 2 for block in self._blocks}), dtype=pl.Int64)
-        numbers = pl.int_range(self._patients * len(terms), eager=True)
+        numbers = pl.int_range(len(who) * len(terms), eager=True)
         pairs = pl.DataFrame(
             {
-                "who": patients.arg_sort().cast(pl.Int64).gather(numbers // max(len(terms), 1)),
+                "who": who.gather(numbers // max(len(terms), 1)),
                 "term": terms.gather(numbers % max(len(terms), 1)),
             }
         )
@@ -112,10 +120,6 @@ class Worst:
             first_cells.gather(pairs["term"] * 2 + unknown) + pairs["who"] * _BLOCK
             for unknown in sorted({0, *(block % 2 for block in self._blocks)})
         ]
-        is_seen = self._least > UNSEEN
-        any_seen = reduce(or_, (is_seen.gather_every(_BLOCK, at) for at in range(_BLOCK)))
-        seen = reduce(or_, (any_seen.gather(at // _BLOCK).fill_null(False) for at in places))
-        pairs, places = pairs.filter(seen), [at.filter(seen) for at in places]
         cells = pl.DataFrame({"least": self._least, "most": self._most, "bits": self._bits})
         found = [
             cells.select(
@@ -123,12 +127,13 @@ class Worst:
             )
             for at, name in enumerate(CELLS[: len(places) * _BLOCK])
         ]
-        return pl.DataFrame(
+        every = pl.DataFrame(
             {
                 "patient": patients.gather(pairs["who"]),
                 "term": pairs["term"].cast(pl.UInt8).cat.to(self._terms),
             }
         ).hstack(pl.concat(found, how="horizontal").get_columns())
+        return every.filter(pl.max_horizontal(cs.ends_with("_least")) > UNSEEN)
 
     def last_days(self, patients: pl.Series) -> dict[str, date]:
         """Return the last likely day of a result of each patient who has one, by name."""

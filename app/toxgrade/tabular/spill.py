@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from toxgrade.errors import FileError
+from toxgrade.grading.columns.grader import Read
 from toxgrade.grading.columns.interning import DictionaryEncoding
 from toxgrade.tabular.table import Pieces
 
@@ -53,6 +54,21 @@ class SpillFile:
             if not keep:
                 path.unlink()
             yield frame
+
+
+class SpilledReads:
+    """What ``ColumnGrader.read`` found out of each piece, written to a temporary folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._rows, self._tests = SpillFile(folder, "read"), SpillFile(folder, "tests")
+
+    def add(self, read: Read) -> None:
+        self._rows.add(read.rows)
+        self._tests.add(read.tests)
+
+    def pieces(self, *, keep: bool = False) -> Iterator[Read]:
+        """Yield what was added, in order; unless it is kept, it is deleted from disk."""
+        return map(Read, self._rows.frames(keep=keep), self._tests.frames(keep=keep))
 
 
 class SpilledPieces:

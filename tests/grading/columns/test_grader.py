@@ -37,6 +37,7 @@ def test_cases_equal_single_results(rows: Rows, edition: str, implausible: Impla
     frame = frame.with_columns(collected=pl.lit(None, dtype=pl.String))
     cases = Cases(grader, StudyRanges(NO_RANGES, grader.names))
     readable = pl.repeat(False, len(frame), eager=True)
-    tests = cases.tests_of(cases.number(frame, readable))
-    found = cases.tests.select("at_least", "at_most", "reason", "flags")[tests["test"]]
+    numbers, graded = cases.number(frame, readable)
+    tests = graded.of(numbers)
+    found = graded.tests.select("at_least", "at_most", "reason", "flags")[tests["test"]]
     assert tests.select("at").hstack(found).rows() == expected

@@ -1,4 +1,4 @@
-"""An export in pieces is graded as a whole one, also where earlier cases are dropped."""
+"""An export in pieces is graded as a whole one, whether cases are kept or each row is its own."""
 
 from datetime import date
 from unittest.mock import patch
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.grading import strategies
 from tests.grading.columns.test_patient import GRADERS, Courses, Rows, frame_of, one_by_one
-from toxgrade.grading.columns import grader
+from toxgrade.grading.columns import grader, interning
 from toxgrade.grading.columns.output import FOR_COUNTING
 from toxgrade.grading.columns.patient import ColumnGrader
 from toxgrade.grading.parse import COLUMNS
@@ -37,10 +37,12 @@ def pieces(
 
 
 def in_pieces(
-    rows: Rows, courses: Courses, rules: Rules, size: int, most: int
+    rows: Rows, courses: Courses, rules: Rules, size: int, most: int, sample: int = 1000
 ) -> list[tuple[object, ...]]:
-    """Return ``rows`` graded in pieces of ``size``; after ``most`` cases they are dropped."""
-    with patch.object(grader, "_MAX_CASES", most):
+    """Return ``rows`` graded in pieces of ``size``; after ``most`` cases no more are kept, and none
+    of a piece of ``sample`` or more rows that hardly repeat.
+    """
+    with patch.object(grader, "_MAX_CASES", most), patch.object(interning, "_SAMPLE_ROWS", sample):
         _, graded = pieces(rows, courses, rules, size)
     found = pl.concat(graded)
     return found.drop(FOR_COUNTING).with_columns(found["course"]).rows()
@@ -53,12 +55,13 @@ def in_pieces(
     edition=st.sampled_from(list(strategies.CRITERIA.editions)),
     size=st.integers(1, 4),
     most=st.sampled_from([0, 3, 1000]),
+    sample=st.sampled_from([1, 2, 3, 1000]),
 )
 def test_pieces_change_nothing(
-    rows: Rows, courses: Courses, edition: str, size: int, most: int
+    rows: Rows, courses: Courses, edition: str, size: int, most: int, sample: int
 ) -> None:
     rules = Rules(edition=edition)
-    assert in_pieces(rows, courses, rules, size, most) == one_by_one(rows, courses, rules)
+    assert in_pieces(rows, courses, rules, size, most, sample) == one_by_one(rows, courses, rules)
 
 
 @pytest.mark.parametrize("most", [0, 1000])

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from unittest.mock import patch
 
 import polars as pl
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 
 from tests.grading import strategies
 from tests.grading.columns.test_patient import GRADERS, Courses, Rows, frame_of, graded_by
+from toxgrade.grading.columns import interning
 from toxgrade.grading.columns.patient import grade_rows
 from toxgrade.grading.flags import Flag
 from toxgrade.grading.normalize import Implausible
@@ -26,15 +28,17 @@ _PERSONS = st.builds(
 
 
 def _by_column(
-    rows: Rows, courses: Courses, persons: Persons, table: RangeTable, rules: Rules
-) -> list[tuple[object, ...]]:
+    rows: Rows, courses: Courses, persons: Persons, table: RangeTable, rules: Rules,
+    sample: int = 1000,
+) -> list[tuple[object, ...]]:  # fmt: skip
     frame = pl.DataFrame(list(rows), schema=dict.fromkeys((*COLUMNS, "lab"), pl.String))
     told = pl.DataFrame(
         [(name, person.sex, person.birth_year) for name, person in persons.items()],
         schema={"patient": pl.String, "sex": pl.String, "birth_year": pl.Int32}, orient="row",
     )  # fmt: skip
     known = told.join(frame_of(courses), on="patient", how="left")
-    return grade_rows(frame, GRADERS.for_rules(rules), rules.window, known, table).rows()
+    with patch.object(interning, "_SAMPLE_ROWS", sample):
+        return grade_rows(frame, GRADERS.for_rules(rules), rules.window, known, table).rows()
 
 
 def _one_by_one(
@@ -62,6 +66,7 @@ def _one_by_one(
     table=strategies.ranges(),
     implausible=st.sampled_from(["refuse", "flag"]),
     edition=st.sampled_from(list(strategies.CRITERIA.editions)),
+    sample=st.sampled_from([1, 1000]),
 )  # fmt: skip
 def test_columns_lend_what_the_plain_grader_lends(
     rows: Rows,
@@ -72,6 +77,7 @@ def test_columns_lend_what_the_plain_grader_lends(
     table: RangeTable,
     implausible: Implausible,
     edition: str,
+    sample: int,
 ) -> None:
     sent = [
         row | {"lab": lab} | dict.fromkeys(absent)
@@ -79,7 +85,7 @@ def test_columns_lend_what_the_plain_grader_lends(
     ]
     rules = Rules(edition=edition, implausible=implausible)
     expected = _one_by_one(sent, courses, persons, table, rules)
-    assert _by_column(sent, courses, persons, table, rules) == expected
+    assert _by_column(sent, courses, persons, table, rules, sample) == expected
 
 
 def test_a_range_of_the_study_is_used_where_a_row_has_none() -> None:

@@ -97,7 +97,7 @@ def by_columns(rows: Sequence[Row]) -> pl.DataFrame:
             }
         )
     )
-    return bounds_by_phase(worst.cells(pl.Series(["P1"])))
+    return bounds_by_phase(pl.concat(worst.cells(pl.Series(["P1"]))))
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ Results whose baseline may be one of several are few: they are compared with eac
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import polars as pl
 
@@ -30,6 +31,13 @@ _IMPLAUSIBLE_LIMIT = REASON_CODES[Reason.IMPLAUSIBLE_LIMIT]
 _NO_BASELINE = REASON_CODES[Reason.MISSING_BASELINE]
 
 
+class Piece(NamedTuple):
+    """A piece of an export: its rows, and the ``CaseTests.tests`` of the cases that they are."""
+
+    rows: pl.DataFrame
+    tests: pl.DataFrame
+
+
 class Comparison:
     """Compares the tests of an export with their baselines, once all of these are known."""
 
@@ -50,24 +58,22 @@ class Comparison:
     def _chosen(self) -> ChosenBaselines:
         return self._baselines.chosen
 
-    def compare(self, tests: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    def compare(self, tests: pl.DataFrame, piece: Piece) -> pl.DataFrame:
         """Return tests, graded by the limits of normal, with what ``compare`` of plain grading
         says: grades, ``flags`` (bits), ``baseline_grade`` Int8, ``worse`` and ``ambiguous``
         Boolean.
         """
         tests = self._chosen.add_bounds(tests)
-        found = self._outcomes(tests, None, rows).with_columns(ambiguous=pl.lit(False))
+        found = self._outcomes(tests, None, piece).with_columns(ambiguous=pl.lit(False))
         choices = self._chosen.choices(tests)
         if not len(choices):
             return found
         each = self._chosen.with_bounds_of(tests[choices["place"]], choices["b"])
-        each = self._outcomes(each, choices["b"], rows)
+        each = self._outcomes(each, choices["b"], piece)
         hull = _hull(each.select(_OUTCOME).hstack([choices["place"]]))
         return scatter(found, hull["place"], hull.drop("place"))
 
-    def _outcomes(
-        self, tests: pl.DataFrame, b: pl.Series | None, rows: pl.DataFrame
-    ) -> pl.DataFrame:
+    def _outcomes(self, tests: pl.DataFrame, b: pl.Series | None, piece: Piece) -> pl.DataFrame:
         """Return tests compared with the baselines ``b`` (null: none), or with the chosen ones."""
         concerned = (tests["compares"] & ~tests["before_start"]).arg_true()
         if not len(concerned):
@@ -75,36 +81,36 @@ class Comparison:
         part = tests.select("at", "test", "course", "term", "b_at_least", "b_at_most")[concerned]
         part = part.hstack([self._chosen.find(part) if b is None else b[concerned]])
         alone = part["b"].is_null()
-        tests = self._without_baseline(tests, part.filter(alone), concerned.filter(alone), rows)
+        tests = self._without_baseline(tests, part.filter(alone), concerned.filter(alone), piece)
         part, concerned = part.filter(~alone), concerned.filter(~alone)
         if not len(part):
             return tests.with_columns(_worse(), _baseline_grade())
-        graded = self._graded(part, rows)
+        graded = self._graded(part, piece)
         tests = scatter(tests, concerned, graded.select(*GRADED, "flags"))
         tests = tests.with_columns(_worse(), _baseline_grade())
         by_value = graded["side"].is_not_null().arg_true()
         if not len(by_value):
             return tests
-        values = self._worse_by_value(graded[by_value], rows)
+        values = self._worse_by_value(graded[by_value], piece.rows)
         return tests.with_columns(tests["worse"].clone().scatter(concerned[by_value], values))
 
     def _without_baseline(
-        self, tests: pl.DataFrame, part: pl.DataFrame, places: pl.Series, rows: pl.DataFrame
+        self, tests: pl.DataFrame, part: pl.DataFrame, places: pl.Series, piece: Piece
     ) -> pl.DataFrame:
         """Return tests with the grades of those at ``places``, ``part``, that have no baseline.
 
-        Each of the ``Cases.tests`` has one such grade, whoever's it is.
+        Each test of a case has one such grade, whoever's it is.
         """
         if not len(part):
             return tests
         each = part.unique("test", keep="first", maintain_order=True)
-        graded = self._graded(each, rows).select("test", *GRADED, "flags")
+        graded = self._graded(each, piece).select("test", *GRADED, "flags")
         shared = part.select("test").join(graded, on="test", how="left", maintain_order="left")
         return scatter(tests, places, shared.drop("test"))
 
-    def _graded(self, part: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    def _graded(self, part: pl.DataFrame, piece: Piece) -> pl.DataFrame:
         """Return tests with the numbers of their case and of baseline ``b``, graded against it."""
-        part = part.drop("term").hstack(self._cases.tests.drop("compares")[part["test"]])
+        part = part.drop("term").hstack(piece.tests.drop("compares")[part["test"]])
         part = part.hstack(self._sides.select(pl.all().gather(part["term"])))
         part = self._chosen.add_numbers(part).with_columns(own_most="at_most")
         measured = part["refused"].is_null()
@@ -126,7 +132,7 @@ class Comparison:
             bit = flag_bit(Flag.RELATIVE_TO_BASELINE, relative)
             graded = graded.with_columns(pl.col("flags") | bit)
         places = plain.arg_true()
-        plain_grades = grade_one_by_one(self._grader, self._as_written(graded[places], rows))
+        plain_grades = grade_one_by_one(self._grader, self._as_written(graded[places], piece.rows))
         return scatter(graded, places, plain_grades)
 
     def _worse_by_value(self, graded: pl.DataFrame, rows: pl.DataFrame) -> pl.Series:

@@ -40,7 +40,7 @@ def no_candidates() -> pl.DataFrame:
         schema={
             KEY: pl.Int64, "carried": pl.Boolean, "declared": pl.Boolean,
             "time": pl.Time, "high": pl.Boolean,
-            "day": pl.Date, "worst": pl.Int32, "number": pl.Int64, "case": pl.UInt32,
+            "day": pl.Date, "worst": pl.Int32, "number": pl.Int64, "case": pl.Int64,
             "b_row": pl.Int64,
             "b_at_least": pl.Int8, "b_at_most": pl.Int8, "b_one_by_one": pl.Boolean,
             "baseline": pl.Int64, "baseline_comparator": pl.Int8, "baseline_unit": pl.Int32,

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 
 import polars as pl
 
-from toxgrade.grading.columns.against_baseline import Comparison
+from toxgrade.grading.columns.against_baseline import Comparison, Piece
 from toxgrade.grading.columns.courses import PatientCourses
-from toxgrade.grading.columns.grader import Cases
+from toxgrade.grading.columns.grader import Cases, CaseTests, Read
 from toxgrade.grading.columns.impossible_dates import (
     after_death,
     far_from_treatment,
@@ -98,18 +98,14 @@ class ColumnGrader:
         """Return the patients read so far by number, as ``PatientCourses.patients``."""
         return self._courses.patients
 
-    def read(self, rows: pl.DataFrame, who: pl.Series, first: int) -> pl.DataFrame:
+    def read(self, rows: pl.DataFrame, who: pl.Series, first: int) -> Read:
         """Parse a piece and collect its candidates for baselines.
 
         ``rows`` has ``COLUMNS``; ``who`` are the numbers of its patients; ``first`` is the number
-        of its first row in the export. Returns for each row what ``grade`` needs: ``who`` UInt32,
-        ``first`` and ``last`` Date (the days it may be of), ``unreadable_date`` and ``declared``
-        Boolean, ``later_that_day`` Boolean (only where starts have a time), ``RANGE`` (only with
-        ranges), and ``case`` UInt32 (null: ``grade`` must look it up again).
+        of its first row in the export.
         """
-        days = self._dates.numbers(rows["collected"].fill_null(""))
+        dates, days = self._dates.read(rows["collected"].fill_null(""))
         self._courses.meet()
-        dates = self._dates.known
         read = dates.select("first", "last", "unreadable_date")[days].with_columns(
             is_declared(rows), who=who
         )
@@ -120,21 +116,31 @@ class ColumnGrader:
             persons = self._courses.persons(who)
             lent = self._ranges.choose(rows, read.select("first", "last"), persons)
             read, rows = read.with_columns(lent), rows.with_columns(lent)
+        numbers, cases = self._cases.number(rows, read["unreadable_date"])
+        read = read.with_columns(case=numbers)
         places = (self._courses.may_be_early(read) | read["declared"]).arg_true()
-        if self._cases.restarted:  # A number would be outdated when the row is graded.
-            cases = self._cases.number(rows[places], read["unreadable_date"][places])
-            read = read.with_columns(case=pl.lit(None, dtype=cases.dtype))
-        else:
-            read = read.with_columns(case=self._cases.number(rows, read["unreadable_date"]))
-            cases = read["case"][places]
-        early = read[places].with_columns(dates["time"].gather(days[places]), case=cases)
+        early = read[places].with_columns(dates["time"].gather(days[places]))
         if (late := after_death(rows[places], early, self._courses.died)) is not None:
             early, places = early.filter(~late), places.filter(~late)
-        self._add_candidates(early, rows, places, first)
-        return read
+        self._add_candidates(early, cases, rows, places, first)
+        if cases is self._cases.kept:
+            return Read(read, pl.DataFrame())
+        return Read(read.with_columns(cases.spans["count"]), cases.tests)
+
+    def _cases_of(self, read: Read) -> CaseTests:
+        """Return the cases of a piece, by which its rows are numbered."""
+        if "count" not in read.rows.columns:
+            return self._cases.kept
+        numbers = read.rows["case"].head(1).to_list() or [0]
+        return CaseTests.by_count(read.rows["count"], read.tests, *numbers)
 
     def _add_candidates(
-        self, early: pl.DataFrame, rows: pl.DataFrame, places: pl.Series, first: int
+        self,
+        early: pl.DataFrame,
+        cases: CaseTests,
+        rows: pl.DataFrame,
+        places: pl.Series,
+        first: int,
     ) -> None:
         """Add those that may be baselines; ``early`` are the parsed rows at ``places``."""
         numbers = places.cast(pl.Int64) + first
@@ -142,24 +148,25 @@ class ColumnGrader:
         named, is_dated = early["who"].is_not_null(), early["first"] == early["last"]
         undated = named & ~is_dated.fill_null(False)
         may_be = named & (is_dated.fill_null(False) | placed["declared"])
-        self._add(placed, rows, places, may_be & placed["before_start"])
+        self._add(placed, cases, rows, places, may_be & placed["before_start"])
         for place, (course, start, at) in enumerate(self._courses.starts(early["who"])):
             not_started = undated & ~(early["first"] > start).fill_null(False)
             not_started &= start.is_not_null() | (place == 0)
             if not_started.any():
                 of_course = placed.with_columns(course=course, untreated=start.is_null())
                 concerned = of_course.filter(not_started)
-                tests = self._tests(concerned["case"], concerned, ["term", "valid"])
+                tests = cases.beside(concerned, ["term", "valid"])
                 self._baselines.add_undated(tests)
             if place:  # A later course without a baseline of its own takes the last result before.
                 after = (early["first"] == start) & (early["time"] > at)
                 before = (early["last"] <= start).fill_null(False) & ~after.fill_null(False)
                 of_course = placed.with_columns(course=course, declared=pl.lit(False))
-                self._add(of_course, rows, places, may_be & before, carried=True)
+                self._add(of_course, cases, rows, places, may_be & before, carried=True)
 
     def _add(
         self,
         placed: pl.DataFrame,
+        cases: CaseTests,
         rows: pl.DataFrame,
         places: pl.Series,
         among: pl.Series,
@@ -169,10 +176,10 @@ class ColumnGrader:
         """Add those of ``placed`` that ``among`` marks as candidates of their courses."""
         if among.any():
             concerned = placed.filter(among)
-            tests = self._tests(concerned["case"], concerned, _BASELINE_COLUMNS)
+            tests = cases.beside(concerned, _BASELINE_COLUMNS)
             self._baselines.add(tests, rows[places.filter(among)], carried=carried)
 
-    def grade(self, read: pl.DataFrame, rows: pl.DataFrame, first: int) -> pl.DataFrame:
+    def grade(self, read: Read, rows: pl.DataFrame, first: int) -> pl.DataFrame:
         """Grade every row of a piece, numbered from ``first``, for every term of its analyte.
 
         ``read`` is what the method ``read`` returned for ``rows``.
@@ -187,24 +194,24 @@ class ColumnGrader:
         unlikely, so that it says nothing of follow-up), ``unplaced`` (Enum of ``Unplaced``) and the
         Booleans of ``possible_columns``, for the first course.
         """
-        compared = self._compared(read, rows, first)
+        compared = self._compared(read.rows, self._cases_of(read), rows, first)
         ambiguous, may_differ = self._baselines.chosen.doubts(compared)
         compared = compared.with_columns(is_ambiguous=ambiguous, may_differ=may_differ)
         courses = self._courses
-        far = far_from_treatment(read, courses.table, courses.most)
+        far = far_from_treatment(read.rows, courses.table, courses.most)
         if far is not None:
             compared = flag_unlikely(compared, far.gather(compared["at"]))
         compared = compared.rename({"course": "who", "of_patient": "course"})
         if courses.most > 1:
             compared = compared.with_columns(pl.col("who") // courses.most)
         output = to_output(compared, self._grader.edition.terms)
-        if (late := after_death(rows, read, courses.died)) is not None:
+        if (late := after_death(rows, read.rows, courses.died)) is not None:
             output = refuse(output, late.gather(compared["at"]), Reason.AFTER_DEATH)
         if output["who"].null_count():
             output = refuse(output, output["who"].is_null(), Reason.MISSING_PATIENT)
         return output
 
-    def settle(self, pieces: Callable[[], Iterable[tuple[pl.DataFrame, pl.DataFrame]]]) -> None:
+    def settle(self, pieces: Callable[[], Iterable[tuple[Read, pl.DataFrame]]]) -> None:
         """Find out whether the choice among several results of a baseline's day matters.
 
         ``pieces`` gives what the method ``read`` returned for each piece, and its rows. It is asked
@@ -213,29 +220,23 @@ class ColumnGrader:
         chosen = self._baselines.chosen
         patients = (chosen.undecided // self._courses.most).unique()
         for read, rows in pieces() if len(patients) else ():
-            places = read["who"].is_in(patients.implode()).arg_true()
+            places = read.rows["who"].is_in(patients.implode()).arg_true()
             if len(places):
-                compared = self._compared(read[places], rows[places], 0)
+                cases = self._cases_of(read)
+                compared = self._compared(read.rows[places], cases, rows[places], 0)
                 chosen.add_ambiguous(compared.filter("ambiguous"))
 
-    def _compared(self, read: pl.DataFrame, rows: pl.DataFrame, first: int) -> pl.DataFrame:
+    def _compared(
+        self, read: pl.DataFrame, cases: CaseTests, rows: pl.DataFrame, first: int
+    ) -> pl.DataFrame:
         """Return the tests of a piece, numbered from ``first``, compared with their baselines."""
         if RANGE in read.columns:
             rows = rows.with_columns(read[RANGE])
         numbers = pl.int_range(first, first + len(read), eager=True)
         placed = self._courses.place(read, numbers).drop("first", "declared")
-        cases = self._cases.valid(read["case"], rows, read["unreadable_date"])
-        return self._comparison.compare(self._tests(cases, placed, _GRADED_COLUMNS), rows)
+        tests = cases.beside(placed.with_columns(read["case"]), _GRADED_COLUMNS)
+        return self._comparison.compare(tests, Piece(rows, cases.tests))
 
     def other_baselines(self) -> pl.DataFrame:
         """Return rows of ``declared`` baselines and, where it differs, of the one ``by_date``."""
         return self._baselines.chosen.other_baselines
-
-    def _tests(self, cases: pl.Series, placed: pl.DataFrame, wanted: list[str]) -> pl.DataFrame:
-        """Return one row per result and term: the columns of ``placed``, the ``wanted`` ones of
-        ``Cases.tests``, ``at`` (the row of ``placed``) and ``test`` (the row of ``Cases.tests``).
-        """
-        places = self._cases.tests_of(cases)
-        if len(places) != len(placed):
-            placed = placed[places["at"]]
-        return placed.hstack(self._cases.tests.select(wanted)[places["test"]]).hstack(places)

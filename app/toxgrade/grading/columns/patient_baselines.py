@@ -41,7 +41,7 @@ class Baselines:
         self._candidates: list[pl.DataFrame] = []
         self._undated: list[pl.DataFrame] = []
         self._texts: list[pl.DataFrame] = []  # A row of each case that has a candidate.
-        self._cases = pl.DataFrame(schema={"case": pl.UInt32})
+        self._cases = pl.DataFrame(schema={"case": pl.Int64})
         self._sent = text_index()
         self._candidate_count = 0
         self._chosen: ChosenBaselines | None = None
@@ -55,6 +55,7 @@ class Baselines:
         ``IDENTITY``; ``case`` is the case of each.
         """
         valid = tests.filter(pl.col("valid") & pl.col("term").is_not_null())
+        valid = valid.with_columns(pl.col("case").cast(pl.Int64))
         found = last_days(valid.select(self._key(), pl.lit(carried).alias("carried"), *_OF_TEST))
         self._candidates.append(self._with_texts(found, rows))
         new = valid.select("case", "at").unique("case", maintain_order=True)

@@ -1,7 +1,8 @@
-"""Spellings of an analyte with its units and limits: each is parsed only once."""
+"""Spellings of an analyte with its units and limits: those that repeat are parsed only once."""
 
 import polars as pl
 
+from toxgrade.grading.columns.interning import look_up
 from toxgrade.grading.columns.limits import near, odd
 from toxgrade.grading.columns.lookup_tables import Combination, Tables
 from toxgrade.grading.columns.output import FLAG_BITS, flag_bit
@@ -13,8 +14,9 @@ from toxgrade.grading.units import UnitKeys
 
 GRADES = (1, 2, 3, 4)
 
-_NAMED = ["analyte", "unit", "limit_unit"]
-_KEY = [*_NAMED, "lln", "uln"]
+NAMED = ("analyte", "unit", "limit_unit")
+"""The columns of which a combination is made."""
+SPELLING = (*NAMED, "lln", "uln")
 _NEVER, _ALWAYS = 2**63 - 1, -(2**63)
 _COMBINATION = {
     "first_test": pl.Int64, "tests": pl.Int64, "refused": pl.Int8, "one_by_one": pl.Boolean,
@@ -46,58 +48,56 @@ class Spellings:
     def __init__(self, grader: TermGrader, units: UnitKeys) -> None:
         self._grader = grader
         self.tables = Tables(grader, units)
-        self._combinations: dict[tuple[str | None, ...], int] = {}
-        self._known = pl.DataFrame(schema={**dict.fromkeys(_KEY, pl.String), "place": pl.UInt32})
+        place = {"place": pl.UInt32}
+        self._combinations = pl.DataFrame(schema=dict.fromkeys(NAMED, pl.UInt32) | place)
+        self._known = pl.DataFrame(schema=dict.fromkeys(SPELLING, pl.UInt32) | place)
         self.facts = self.tests = pl.DataFrame()  # The first rows, even none, set the schema.
 
-    def look_up(self, rows: pl.DataFrame) -> pl.Series:
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def look_up(self, keys: pl.DataFrame, rows: pl.DataFrame) -> pl.Series:
         """Return the index of each row's spelling in ``facts`` (UInt32), adding new ones.
 
-        ``rows`` has ``COLUMNS`` as String.
+        ``keys`` are the numbers of the texts of ``SPELLING``, which ``rows`` have.
         """
-        places = self._places(rows)
-        if places.null_count() or not self._known.height:
-            self._add(rows.filter(places.is_null()).select(_KEY).unique(maintain_order=True))
-            places = self._places(rows)
+        keys = keys.select(SPELLING)
+        places, at = _numbered(keys, self._known)
+        if len(at) or not len(self):
+            facts, tests = self.read(keys[at], rows[at])
+            facts = facts.with_columns(pl.col("begin") + len(self.tests))
+            self._known = _longer(self._known, keys[at])
+            self.facts = pl.concat([self.facts, facts]) if len(self.facts) else facts
+            self.tests = pl.concat([self.tests, tests]) if len(self.tests) else tests
+            places = look_up(keys, self._known)
         return places
 
-    def _places(self, rows: pl.DataFrame) -> pl.Series:
-        found = rows.select(_KEY).join(
-            self._known, on=_KEY, how="left", nulls_equal=True, maintain_order="left"
-        )
-        return found["place"]
+    def read(self, keys: pl.DataFrame, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return ``facts`` of spellings, one per row, whether or not they repeat, and their tests.
 
-    def _add(self, new: pl.DataFrame) -> None:
-        """Add new spellings, one per row, to ``facts`` and ``tests``."""
-        begin, first = len(self._known), len(self.tests)
-        facts = self._read(new).with_columns(
-            begin=pl.col("tests").cum_sum() - pl.col("tests") + first
-        )
-        places = pl.int_range(begin, begin + len(new), dtype=pl.UInt32, eager=True).alias("place")
-        self._known = pl.concat([self._known, new.with_columns(places)])
-        tests = self._tests(facts)
-        self.facts = pl.concat([self.facts, facts]) if begin else facts
-        self.tests = pl.concat([self.tests, tests]) if first else tests
-
-    def _read(self, new: pl.DataFrame) -> pl.DataFrame:
-        """Return the facts of new spellings: those of their combination, and their limits."""
-        places = []
-        for named in new.select(_NAMED).iter_rows():
-            if named not in self._combinations:
-                self._combinations[named] = len(self.tables.combinations)
-                self.tables.add(*named)
-            places.append(self._combinations[named])
-        found = pl.DataFrame(self.tables.combinations, schema=_COMBINATION, orient="row")[
-            pl.Series(places, dtype=pl.UInt32)
-        ]
-        lln, uln = read_column(new["lln"]), read_column(new["uln"])
-        return found.with_columns(
+        ``keys`` are the numbers of the texts of ``NAMED``.
+        """
+        places = self._combination(keys.select(NAMED), rows)
+        found = pl.DataFrame(self.tables.combinations, schema=_COMBINATION, orient="row")[places]
+        lln, uln = (read_column(rows[side].cast(pl.String)) for side in ("lln", "uln"))
+        facts = found.with_columns(
             lln=lln.scaled,
             uln=uln.scaled,
             unreadable_limit=lln.unreadable | uln.unreadable,
             limit_noise=lln.noise | uln.noise,
             one_by_one=found["one_by_one"] | lln.unscaled | uln.unscaled,
         ).pipe(_usable_limits)
+        facts = facts.with_columns(begin=pl.col("tests").cum_sum() - pl.col("tests"))
+        return facts, self._tests(facts)
+
+    def _combination(self, keys: pl.DataFrame, rows: pl.DataFrame) -> pl.Series:
+        places, at = _numbered(keys, self._combinations)
+        if not len(at):
+            return places
+        for named in rows[at].select(pl.col(NAMED).cast(pl.String)).iter_rows():
+            self.tables.add(*named)
+        self._combinations = _longer(self._combinations, keys[at])
+        return look_up(keys, self._combinations)
 
     def _tests(self, facts: pl.DataFrame) -> pl.DataFrame:
         """Return the tests of new spellings, in their order, with their thresholds."""
@@ -125,6 +125,18 @@ class Spellings:
         simple = named.select(pl.when(pl.col("own_group") == 0).then("own_row")).to_series()
         numbers = self.tables.groups[0].frame().select(pl.all().gather(simple))
         return named.hstack(numbers.hstack(named.select("limit")).select(_thresholds()))
+
+
+def _numbered(keys: pl.DataFrame, known: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+    """Return the place of each key in ``known`` (null: new), and a row of each new one."""
+    places = look_up(keys, known)
+    new = keys.with_row_index("at").filter(places.is_null())
+    return places, new.unique(keys.columns, keep="first", maintain_order=True)["at"]
+
+
+def _longer(known: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
+    places = pl.int_range(len(known), len(known) + len(new), dtype=pl.UInt32, eager=True)
+    return pl.concat([known, new.with_columns(place=places)])
 
 
 def _usable_limits(frame: pl.DataFrame) -> pl.DataFrame:
