@@ -1,7 +1,7 @@
 """Grading exports of many shapes: CPU time against reading the same file and writing Parquet.
 
-``TOXGRADE_BENCH_SHAPES=2000000 python -m benchmarks.shapes`` makes exports of so many rows; names of
-shapes behind it choose some of them.
+``TOXGRADE_BENCH_SHAPES=2000000 python -m benchmarks.shapes`` makes exports of so many rows; names
+of shapes behind it choose some of them.
 """
 
 import os
@@ -107,14 +107,15 @@ def main(*names: str) -> None:
     print(f"{'shape':<32}{'floor CPU s':>12}{'CPU s':>8}{'ratio':>8}{'peak GB':>9}")
     with tempfile.TemporaryDirectory() as name:
         folder, toxgrade = Path(name), str(Path(sys.executable).parent / "toxgrade")
-        labs, graded, worst = (str(folder / file) for file in ("labs.csv", "o.parquet", "w.parquet"))
+        files = [str(folder / file) for file in ("labs.csv", "graded.parquet", "worst.parquet")]
+        labs, graded, worst = files
         for what in names or SHAPES:
             write(Path(labs), what, _ROWS)
-            ways = {what: (toxgrade, "grade", labs, "-o", graded, "--worst", worst)}
-            ways[what] += ("--edition", SHAPES[what].edition)
+            ours = (toxgrade, "grade", labs, "-o", graded, "--worst", worst)
+            ways: dict[str, tuple[str, ...]] = {what: (*ours, "--edition", SHAPES[what].edition)}
             if what == "usual":
                 for other, module in _ELSEWHERE:
-                    ways[other] = (sys.executable, "-m", f"benchmarks.{module}", labs, graded, worst)
+                    ways[other] = (sys.executable, "-m", f"benchmarks.{module}", *files)
             _measure(ways, (sys.executable, "-c", FLOOR, labs, graded))
 
 
