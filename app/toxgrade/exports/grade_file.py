@@ -48,7 +48,7 @@ def grade_file(
 
     The input is read once, in pieces, so that memory is bounded whatever its size. For the second
     pass over it a temporary folder holds 20 bytes per row, 4 more for each column whose texts
-    repeat, and the texts of the other columns.
+    repeat, the texts of the other columns, and where rows hardly repeat some 80 bytes per grading.
 
     Raises:
         FileError: a file cannot be used as it is; nothing is written then.
