@@ -36,19 +36,20 @@ def near(number: str, end: str) -> pl.Expr:
     return (odd(number) == 1) & ((pl.col(number) - pl.col(end)).abs() <= 1).fill_null(False)
 
 
-def slot_in_doubt(place: int, slot: Slot) -> pl.Expr:
-    """Return whether ``held`` or ``held_by_range`` may be otherwise for the numbers themselves."""
+def slot_in_doubt(place: int, slot: Slot, *, ends: bool) -> pl.Expr:
+    """Return whether ``held`` may be otherwise for the numbers themselves; with ``ends``, whether
+    ``held_by_range`` or ``unreachable`` may, which compare the other ends of intervals too.
+    """
     side, bound = _sides(place, slot)
     a, b, constant = pl.col(f"a{place}").abs(), pl.col(f"b{place}").abs(), pl.col(f"c{place}")
     if slot.against == "baseline":
         a, b = a * pl.col("v_times"), b * pl.col("b_times")
         constant = constant * pl.col("v_times")
     of_value, of_other = a * odd("value"), (b * odd(slot.against)).fill_null(0)
-    return (
-        in_doubt(side, bound, of_value + of_other)
-        | in_doubt(side, constant, of_value)
-        | in_doubt(0, bound, of_other)
-    )
+    found = in_doubt(side, bound, of_value + of_other)
+    if not ends:
+        return found
+    return found | in_doubt(side, constant, of_value) | in_doubt(0, bound, of_other)
 
 
 def baseline_in_doubt() -> pl.Expr:

@@ -154,17 +154,20 @@ def _graded(
         for place, (name, slot) in enumerate(zip(names, slots, strict=True))
     ]
     reason = pl.when(pl.col("at_least") != pl.col("at_most")).then(pl.min_horizontal(causes))
-    return bounds.select(
-        "place", "at_least", "at_most", reason=reason, one_by_one=_in_doubt(rows, slots)
-    )
+    with_ends = {name for name in is_missing if is_missing[name] or compare is not held}
+    one_by_one = _in_doubt(rows, slots, with_ends)
+    return bounds.select("place", "at_least", "at_most", reason=reason, one_by_one=one_by_one)
 
 
-def _in_doubt(rows: pl.DataFrame, slots: tuple[Slot, ...]) -> pl.Expr:
+def _in_doubt(rows: pl.DataFrame, slots: tuple[Slot, ...], with_ends: set[str]) -> pl.Expr:
     """Return whether a comparison may be otherwise for the numbers themselves."""
     if not rows.select(((odd("value") | odd("limit") | odd("baseline")) == 1).any()).item():
         return pl.lit(False)
     with_baseline = any(slot.condition and slot.condition.limit == "baseline" for slot in slots)
-    doubts = [slot_in_doubt(place, slot) for place, slot in enumerate(slots)]
+    doubts = [
+        slot_in_doubt(place, slot, ends=slot.against in with_ends)
+        for place, slot in enumerate(slots)
+    ]
     return pl.any_horizontal(*doubts, *([baseline_in_doubt()] * with_baseline))
 
 
