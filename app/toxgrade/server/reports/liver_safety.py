@@ -39,9 +39,10 @@ from toxgrade.server.records.study_ranges import with_study_ranges
 _MOST_KEPT, _MOST_DAYS = 32, 2_000  # 10 MB where all are as long.
 _OF_PATIENT = (demographics, events, follow_ups, grades, liver_reviews, treatments)
 _OF_STUDY = (study_ranges, study_rules)
+# The sum keeps PostgreSQL from walking back through the rows of all patients (``newest_first``).
 _HIGHEST = select(
     *(
-        select(func.max(table.c.id)).where(column == bindparam(owner)).scalar_subquery()
+        select(func.max(table.c.id + 0)).where(column == bindparam(owner)).scalar_subquery()
         for tables, name, owner in (
             (_OF_PATIENT, "patient_id", "of_patient"),
             (_OF_STUDY, "study_id", "of_study"),
