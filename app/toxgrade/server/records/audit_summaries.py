@@ -1,9 +1,11 @@
 """Kept summaries that are not those of their patients' rows: no entry of the audit covers them."""
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Integer, Row, bindparam, select
+from sqlalchemy.exc import DBAPIError
 
 from toxgrade import __version__
 from toxgrade.criteria.reader import load
@@ -24,24 +26,35 @@ _STORED = (
     )
     .join(patients, patient_summaries.c.patient_id == patients.c.id)
     .join(studies, patients.c.study_id == studies.c.id)
+    .where(patient_summaries.c.patient_id > bindparam("after", type_=Integer))
     .order_by(patient_summaries.c.patient_id)
+    .limit(1_000)
 )
 
 
 def wrong_summaries(connection: Connection) -> Iterator[str]:
     """Yield that there are such, computed anew; those of another version count for nothing."""
-    wrong, bases = 0, dict[str, Basis]()
-    rows = connection.execute(_STORED).all()
-    graders = Graders(load()) if rows else None
-    for row in rows:
+    wrong, bases, graders = 0, dict[str, Basis](), cache(lambda: Graders(load()))
+    for row in _stored(connection):
         try:
-            if row.name not in bases and graders:
-                bases[row.name] = read_basis(connection, find_study(connection, row.name), graders)
+            if row.name not in bases:
+                study = find_study(connection, row.name)
+                bases[row.name] = read_basis(connection, study, graders())
             wrong += not _follows(connection, row, bases[row.name])
+        except DBAPIError:
+            raise
         except Exception:  # Rows were changed so that nothing follows from them.
             wrong += 1
     if wrong:
         yield f"{wrong} summaries of patients do not follow from their rows"
+
+
+def _stored(connection: Connection) -> Iterator[Row[*tuple[Any, ...]]]:
+    """Yield the kept summaries, reading some at a time: a study may have a million patients."""
+    after = 0
+    while page := connection.execute(_STORED, {"after": after}).all():
+        yield from page
+        after = page[-1].patient_id
 
 
 def _follows(connection: Connection, row: Row[*tuple[Any, ...]], basis: Basis) -> bool:
