@@ -38,6 +38,8 @@ def inspect(labs: list[str], mapping: Path | None, preview: int, edition: str, j
     if mapping is not None:
         if mapping.suffix != ".toml":
             raise RequestError("--mapping: expected a file named .toml, as --map takes it")
+        if mapping.exists():
+            raise RequestError("--mapping: there is such a file; name another, or remove it")
         check_apart([mapping], map(Path, labs))
     found = inspect_files(labs, load(only=edition), load, preview=preview)
     if mapping is not None:

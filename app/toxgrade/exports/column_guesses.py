@@ -1,11 +1,16 @@
-"""Which of a file's columns is which of ours, as their names and texts show it."""
+"""Which of a file's columns is which of ours, as their names and texts show it.
 
-from collections.abc import Mapping, Sequence
+A wrong patient, day or value makes wrong grades that look right: where no column's name says that
+it is one of these, or two say it alike, it is asked for, not guessed.
+"""
+
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from toxgrade.exports.column_look import ColumnLook, serials
 from toxgrade.exports.known_names import KnownNames
-from toxgrade.exports.site_words import named_like
+from toxgrade.exports.site_words import named_like, named_otherwise
+from toxgrade.grading.result import GRADED_STATUSES, OTHER_STATUSES
 
 _DATES, _MOST, _HALF, _SOME = 0.6, 0.8, 0.5, 0.2
 _NAME = "its name says so"
@@ -13,11 +18,15 @@ _NAME = "its name says so"
 
 @dataclass(frozen=True, slots=True)
 class Seems:
-    """What a column seems to be, of ours or ``sex`` and ``birth``; ``score``: how much it does."""
+    """What a column seems to be, of ours or ``sex`` and ``birth``; ``score``: how much it does.
+
+    ``name``: how much of it is its name (``named_like``).
+    """
 
     ours: str
     evidence: str
     score: float
+    name: int = 0
 
 
 def seems(
@@ -41,10 +50,10 @@ def _possible(look: ColumnLook, decimal: str, names: KnownNames) -> list[Seems]:
 
     def may_be(ours: str, share: float, least: float, what: str, *, by_name: int = 0) -> None:
         name = named_like(ours, look.name)
-        if share >= least and name >= by_name:
+        if share >= least and name >= by_name and not named_otherwise(ours, look.name):
             cells = f"{round(share * total):,} of {total:,} cells {what}"
             evidence = cells + f", and {_NAME}" * (name > 1)
-            found.append(Seems(ours, evidence, share * 3 + name))
+            found.append(Seems(ours, evidence, share * 3 + name, name))
 
     for ours in ("rt_start", "rt_end", "birth"):
         may_be(ours, dates, _DATES, "are dates", by_name=2)
@@ -66,6 +75,8 @@ def _possible(look: ColumnLook, decimal: str, names: KnownNames) -> list[Seems]:
     may_be("collected_day", numbers, _HALF, "are numbers", by_name=3)
     may_be("value", numbers, _HALF, "are numbers")
     may_be("patient", 1.0, _HALF, "hold something", by_name=1)
+    statuses = look.share(lambda text: text in (*GRADED_STATUSES, *OTHER_STATUSES))
+    may_be("status", statuses, _MOST, "are statuses", by_name=1)
     may_be("source_id", 1.0, _HALF, "hold something", by_name=3)
     may_be("baseline", look.share(lambda text: text.upper() == "Y"), _MOST, "are Y", by_name=2)
     return found
@@ -77,17 +88,39 @@ def _is_unit(text: str, names: KnownNames) -> bool:
 
 
 _ORDER = (
-    "birth", "sex", "rt_start", "rt_end", "analyte", "unit", "range", "comparator", "patient",
-    "collected", "collected_day", "lln", "uln", "indicator", "baseline", "source_id", "value",
-    "specimen",
+    "birth", "sex", "rt_start", "rt_end", "analyte", "unit", "value", "range", "comparator",
+    "patient", "collected", "collected_day", "lln", "uln", "indicator", "baseline", "status",
+    "source_id", "specimen",
 )  # fmt: skip
 
 
-def chosen(possible: Mapping[str, Mapping[str, Seems]]) -> dict[str, str]:
-    """Return our columns with the one of the file that is it most; each is taken once."""
-    taken: dict[str, str] = {}
+_LEAST_NAME = {"patient": 2, "collected": 1, "value": 1}
+"""How much the name of these must say, and more than that of every other."""
+
+
+def chosen(
+    possible: Mapping[str, Mapping[str, Seems]], signed: Container[str] = ()
+) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Return our columns with the one of the file that is it most, each taken once; and those that
+    several or none may be for certain, with these.
+
+    ``signed``: the columns with signs of comparison before numbers. Of two columns of values the
+    one with them is it: without, ``>200`` would be 200.
+    """
+    taken, unclear = dict[str, str](), dict[str, list[str]]()
     for ours in _ORDER:
         left = {n: one for n, one in possible.get(ours, {}).items() if n not in taken.values()}
-        if left:
-            taken[ours] = max(left, key=lambda name: left[name].score)
-    return taken
+        if not left:
+            continue
+        best = max(left, key=lambda name: left[name].score)
+        if ours in _LEAST_NAME:
+            most = max(one.name for one in left.values())
+            equal = [name for name, one in left.items() if one.name == most]
+            if ours == "value" and len(equal) > 1:
+                equal = [name for name in equal if name in signed] or equal
+            if len(equal) > 1 or most < _LEAST_NAME[ours]:
+                unclear[ours] = equal
+                continue
+            (best,) = equal
+        taken[ours] = best
+    return taken, unclear

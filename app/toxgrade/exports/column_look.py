@@ -1,7 +1,7 @@
 """What the texts of a column look like: dates, numbers, tests, units, ranges, flags, signs."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +10,7 @@ import polars as pl
 from toxgrade.errors import ParseError
 from toxgrade.grading.parse import WHITE_SPACE, read_collected, read_value
 from toxgrade.grading.specimens import is_unknown_specimen
-from toxgrade.tabular.declared_cells import as_declared
+from toxgrade.tabular.declared_cells import SIGNS, as_declared
 from toxgrade.tabular.read_options import ReadOptions
 
 _MOST = 2_000  # Different texts that are looked at; the most frequent.
@@ -19,7 +19,7 @@ _WORDED = re.compile(r"\d{1,2}([-. ]?)[A-Za-z]{3}\1\d{4}")
 _OTHERS = {"%Y/%m/%d": re.compile(r"\d{4}/\d{2}/\d{2}"), "%Y%m%d": re.compile(r"(?:19|20)\d{6}")}
 _SERIAL = re.compile(r"[234]\d{4}(?:\.\d+)?")  # 1954 to 2036.
 _INDICATORS = {"N", "H", "L", "HH", "LL", "NORMAL", "HIGH", "LOW", "A", "*", "+", "-", "++", "--"}
-_SIGNS = {"<", "<=", ">", ">=", "=", "≤", "≥", "=<", "=>", "LT", "GT", "LE", "GE"}
+_SIGNED = re.compile(r"(?:[<>≤≥]|(?:less|greater) than)", re.IGNORECASE)
 _SEXES = {"m", "f", "w", "male", "female", "mannlich", "weiblich", "männlich", "d"}
 _MIDDLE = 12  # Of a day or month that could be either.
 
@@ -85,7 +85,12 @@ class ColumnLook:
     @property
     def signs(self) -> float:
         """Return what part of the filled cells are signs of comparison."""
-        return self.share(lambda text: text.upper() in _SIGNS)
+        return self.share(lambda text: text.casefold() in SIGNS)
+
+    @property
+    def has_signs(self) -> bool:
+        """Return whether a number has a sign of comparison before it."""
+        return any(_SIGNED.match(text) for text in self.texts)
 
     @property
     def indicators(self) -> float:
@@ -100,7 +105,8 @@ class ColumnLook:
     @property
     def specimens(self) -> float:
         """Return what part of the filled cells name a specimen."""
-        return self.share(lambda text: not is_unknown_specimen(text))
+        # Numbers of nine digits may be codes of specimens, and are orders, patients and phones.
+        return self.share(lambda t: any(map(str.isalpha, t)) and not is_unknown_specimen(t))
 
 
 def look_at(name: str, column: pl.Series) -> ColumnLook:
@@ -128,15 +134,15 @@ def is_value(text: str | None) -> bool:
 def _dates(texts: Mapping[str, int]) -> DateLook:
     forms: dict[str, int] = {}
     parts = [(match, n) for text, n in texts.items() if (match := _DATE.fullmatch(text))]
-    slashed = [match for match, _ in parts if match[2] != "."]
-    month_first = any(int(match[3]) > _MIDDLE for match in slashed)
-    day_first = any(int(match[1]) > _MIDDLE for match in slashed)
+    dotted = _first([match for match, _ in parts if match[2] == "."], "d")
+    others = _first([match for match, _ in parts if match[2] != "."], None)
     unordered = 0
     for match, n in parts:
-        if match[2] != "." and month_first == day_first:
+        first = dotted if match[2] == "." else others
+        if first is None:
             unordered += n
             continue
-        first, second = ("m", "d") if match[2] != "." and month_first else ("d", "m")
+        second = "m" if first == "d" else "d"
         sign, year = match[2], "%Y" if len(match[4]) == len("2011") else "%y"
         clock = f"{match[5]}%H:%M" + ":%S" * bool(match[7]) if match[5] else ""
         _add(forms, f"%{first}{sign}%{second}{sign}{year}{clock}", n)
@@ -148,6 +154,15 @@ def _dates(texts: Mapping[str, int]) -> DateLook:
                 _add(forms, form, n)
     iso = sum(n for text, n in texts.items() if _is_iso(text))
     return DateLook(forms, iso, unordered)
+
+
+def _first(dates: Sequence[re.Match[str]], usual: str | None) -> str | None:
+    """Return what stands first in dates, ``d`` or ``m``; None: they do not show it, or both."""
+    month_first = any(int(match[3]) > _MIDDLE for match in dates)
+    day_first = any(int(match[1]) > _MIDDLE for match in dates)
+    if month_first and day_first:
+        return None
+    return "m" if month_first else "d" if day_first else usual
 
 
 def serials(look: ColumnLook) -> int:

@@ -7,6 +7,7 @@ from toxgrade.exports.column_guesses import Seems, chosen, seems
 from toxgrade.exports.column_look import ColumnLook, is_value, serials
 from toxgrade.exports.known_names import KnownNames
 from toxgrade.exports.proposal import Guess, Proposal
+from toxgrade.exports.site_words import named_like
 from toxgrade.exports.wide_guesses import wide_guesses
 from toxgrade.grading.parse import WHITE_SPACE
 from toxgrade.tabular.layout import Layout
@@ -19,15 +20,17 @@ _NULLS = {
     "not done", "nd", "n.d.", "entfällt", "folgt", "?",
 }  # fmt: skip
 _CENTURY = 1950
-_BESIDE = ("comparator", "specimen", "indicator")
+_BESIDE = ("comparator", "specimen", "indicator", "status")
+_MOST_ASKED = 6
 
 
 def decimal_sign(looks: Sequence[ColumnLook]) -> tuple[str, str | None, bool]:
     """Return the decimal sign, its evidence (None: a point, as ever), and whether it is unclear.
 
-    ``1,234`` may be a thousand or a number of three decimals: it says nothing by itself.
+    ``1,234`` may be a thousand or a number of three decimals: it says nothing by itself. So it is
+    with ``1.234``, where all numbers with a point are like it, or one is as round as ``6.800``.
     """
-    commas = points = either = 0
+    commas = points = either = thousands = rounded = 0
     for look in looks:
         if look.date_share > 1 / 2:
             continue
@@ -37,11 +40,18 @@ def decimal_sign(looks: Sequence[ColumnLook]) -> tuple[str, str | None, bool]:
             if comma and rest.isdigit() and whole.isdigit():
                 is_either = len(rest) == len("234") and whole.strip("0")
                 either, commas = (either + n, commas) if is_either else (either, commas + n)
-            elif "." in number and "," not in number and number.replace(".", "", 1).isdigit():
+            elif "," not in number and number.count(".") == 1 and number.replace(".", "").isdigit():
+                whole, _, rest = number.partition(".")
                 points += n
+                if len(rest) == len("234") and len(whole) < len("1234") and whole.strip("0"):
+                    thousands, rounded = thousands + n, rounded + rest.endswith("00")
     if commas > points:
         return ",", f"{commas:,} numbers with a decimal comma, {points:,} with a point", False
-    return ".", None, bool(either) and not points
+    return (
+        ".",
+        None,
+        (bool(either) and not points) or bool(rounded or (thousands and thousands == points)),
+    )
 
 
 class FileGuesses:
@@ -59,8 +69,8 @@ class FileGuesses:
         if comma:
             self._read("decimal", ",", comma)
         if unclear:
-            question = 'is the comma of 1,234 a decimal comma? Then [read] decimal = ","'
-            self.proposal.questions.append(question)
+            question = "is 1,234 or 1.234 more than a thousand here, or a little more than one? A"
+            self.proposal.questions.append(f'{question} decimal comma is [read] decimal = ","')
         self.columns = self._guess_columns() if layout is None else self._add_columns(layout)
         self._add_cells()
 
@@ -85,7 +95,7 @@ class FileGuesses:
         possible = seems(left, self.decimal, self._names)
         found = {ours: possible[ours] for ours in _BESIDE if ours in possible}
         columns = dict(layout.named)
-        for ours, name in chosen(found).items():
+        for ours, name in chosen(found)[0].items():
             if ours not in layout.ours:
                 columns[ours], self.seems[name] = name, found[ours][name]
                 self.proposal.columns.append(Guess(ours, name, self.seems[name].evidence))
@@ -93,7 +103,8 @@ class FileGuesses:
 
     def _guess_columns(self) -> dict[str, str]:
         possible = seems([*self._looks.values()], self.decimal, self._names)
-        columns = chosen(possible)
+        signed = {name for name, look in self._looks.items() if look.has_signs}
+        columns, unclear = chosen(possible, signed)
         self.seems = {name: possible[ours][name] for ours, name in columns.items()}
         if "analyte" not in columns:
             self._guess_wide(columns)
@@ -105,7 +116,8 @@ class FileGuesses:
             name = columns.get(ours)
             if name is not None and (ours != name or ours in ("range", "collected_day")):
                 self.proposal.columns.append(Guess(ours, name, self.seems[name].evidence))
-        self._ask_for_missing(columns)
+        self._ask_for_missing(columns, unclear)
+        self._ask_for_status(columns)
         return columns
 
     def _guess_wide(self, columns: dict[str, str]) -> None:
@@ -122,13 +134,30 @@ class FileGuesses:
         for one in entries:
             self.seems[one.entry["column"]] = Seems("result", one.evidence, 0)
 
-    def _ask_for_missing(self, columns: Mapping[str, str]) -> None:
+    def _ask_for_missing(
+        self, columns: Mapping[str, str], unclear: Mapping[str, Sequence[str]]
+    ) -> None:
         needed = ["patient", "collected"]
         needed += [] if self.proposal.wide else ["analyte", "value"]
         for ours in needed:
-            if ours not in columns and not (ours == "collected" and "collected_day" in columns):
+            if ours in columns or (ours == "collected" and "collected_day" in columns):
+                continue
+            if may_be := unclear.get(ours):
+                listed = ", ".join(map(repr, may_be[:_MOST_ASKED]))
+                text = f"which column is {ours}? It may be {listed}: name it in [columns]"
+            else:
                 text = (
                     f"no column seems to be {ours}: name it in [columns], or a text in [constants]"
+                )
+            self.proposal.questions.append(text)
+
+    def _ask_for_status(self, columns: Mapping[str, str]) -> None:
+        """Ask where a column tells statuses that are not read: or cancelled results are graded."""
+        for name, look in self._looks.items():
+            if "status" not in columns and look.filled and named_like("status", name) > 1:
+                text = (
+                    f"does {name!r} tell which results are final? It is not read: status takes"
+                    " final, corrected, amended, preliminary, cancelled"
                 )
                 self.proposal.questions.append(text)
 
@@ -176,7 +205,7 @@ class FileGuesses:
         if any("%y" in form for form in forms):
             self._read("century", _CENTURY, "years of two digits, taken from 1950 to 2049")
         if unordered:
-            text = f"which is the day in {unordered:,} dates as 1/2/2011, where none is above 12?"
+            text = f"which is the day in {unordered:,} dates as 1/2/2011? They show none, or both."
             either = '[read] dates = "%d/%m/%Y" or "%m/%d/%Y"'
             self.proposal.questions.append(f"{text} {either}")
 

@@ -48,10 +48,13 @@ def inspect_files(
         paths = find_files(labs, folder)
         samples = [sample(path, folder) for path in paths]
         opened = [_open(one, samples[0].options, folder) for one in samples]
-        table, frame, _ = opened[0]
+        table = opened[0][0]
+        each = max(MOST_ROWS // len(opened), 1)
+        # What one file shows holds for all: of 1/2/2011 only the second may tell what the day is.
+        frame = pl.concat([found[:each] for _, found, _ in opened], how="diagonal_relaxed")
         looks = [look_at(name, frame[name]) for name in table.columns]
         guesses = FileGuesses(looks, samples[0], names, _layout(table, samples[0].options))
-        _guess_fill_down(guesses, frame)
+        _guess_fill_down(guesses, opened[0][1])
         texts = found_texts(guesses, looks, frame, names)
         listed = ", ".join(path.name for path in paths)
         parts = [_graded_part(*one, folder) for one in zip(samples, opened, strict=True)]
@@ -103,6 +106,10 @@ def _guess_fill_down(guesses: FileGuesses, frame: pl.DataFrame) -> None:
         return
     runs = patients[: int(empty.arg_true()[0]) + 1]
     if blank[: len(runs)].any():
+        return
+    if patients.drop_nulls().is_duplicated().any():
+        text = f"{empty.sum():,} rows have no patient, where others repeat it on every row"
+        guesses.proposal.questions.append(f"{text}: they are not filled down")
         return
     evidence = f"{empty.sum():,} rows without a patient follow rows with one"
     guesses.proposal.read.append(Guess("fill_down", ["patient"], evidence))

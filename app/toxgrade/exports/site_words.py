@@ -11,14 +11,15 @@ _WEAK = {"id", "nr", "no", "nummer", "number", "date", "datum", "name", "von", "
 
 COLUMNS = {
     "patient": "patient pat patnr patid patienten pid subject subjid usubjid person proband fall"
-    " mrn recordid subjectid personid id nr nummer",
-    "collected": "collected drawn abnahme entnahme probe messdatum chartdate charttime lbdtc adt"
-    " visitdate measurementdate sampled prelevement extraccion prelievo date datum",
+    " mrn nhc nhs paziente paciente recordid subjectid personid id nr nummer",
+    "collected": "collected collection draw drawn sample sampled specimen abnahme entnahme probe"
+    " blutentnahme afname messdatum chartdate charttime lbdtc adt visitdate measurementdate"
+    " prelevement extraccion prelievo toma date datum fecha",
     "collected_day": "lbdy ady studyday studientag",
     "analyte": "analyte test testname parameter untersuchung analyse analyt laborparameter lbtestcd"
     " paramcd messgrosse bezeichnung methode examen prueba esame component itemid name",
-    "value": "value result ergebnis messwert befund resultat resultado risultato aval avalc lborres"
-    " valuenum wert",
+    "value": "value result ergebnis messwert befund resultat resultado risultato uitslag aval avalc"
+    " lborres valuenum wert",
     "unit": "unit units einheit einh masseinheit unite unidad unita lborresu avalu eenheid",
     "range": "range normbereich referenzbereich referenz normalwert normwert norm reference"
     " refrange normal sollwert normalbereich",
@@ -29,6 +30,7 @@ COLUMNS = {
     " untersuchungsmaterial",
     "indicator": "indicator flag abnormal auffallig kennung bewertung lbnrind anrind markierung",
     "baseline": "baseline ablfl lbblfl lblobxfl ausgangswert",
+    "status": "status resultstatus stat befundstatus ergebnisstatus statut estado stato",
     "source_id": "sourceid befundnummer auftragsnummer auftrag labornummer accession",
     "rt_start": "rtstart rtbeginn bestrahlungsbeginn therapiebeginn trtsdt rfstdtc",
     "rt_end": "rtend rtende bestrahlungsende therapieende trtedt rfendtc",
@@ -36,6 +38,18 @@ COLUMNS = {
     "sex": "sex gender geschlecht geschl sexe sexo",
 }  # fmt: skip
 """By our name of a column, words of such columns' names; ``birth`` and ``sex`` are only told."""
+
+_OTHERWISE = {
+    "patient": "type class group name names vorname nachname nom nombre nome initials initialen"
+    " site centre center zentrum study studie sample specimen probe order accession visit age sex"
+    " status ward",
+    "collected": "birth birthdate geb geburt geburtsdatum geboren geboortedatum nacimiento"
+    " naissance nascita dob received reported report result results printed verified validated"
+    " entered updated order ordered befund eingang ausgang freigabe druck start end",
+    "value": "age alter edad leeftijd id no nr number nummer code concept ref low high lower upper"
+    " laag hoog normal prior previous vorwert min max",
+}  # fmt: skip
+"""Words by which a column is none of ours, whatever else its name says."""
 
 _TESTS = {
     "potassium": "kalium potasio potassio potas potass",
@@ -94,6 +108,7 @@ TESTS = {
 }
 """Names of tests, folded, with ours."""
 _WORDS = {ours: frozenset(words.split()) for ours, words in COLUMNS.items()}
+_OTHER_WORDS = {ours: frozenset(words.split()) for ours, words in _OTHERWISE.items()}
 
 
 def named_like(ours: str, column: str) -> int:
@@ -104,6 +119,14 @@ def named_like(ours: str, column: str) -> int:
     if any(_is_like(word, one) for word in words for one in known - _WEAK):
         return 2
     return int(bool(set(words) & known))
+
+
+def named_otherwise(ours: str, column: str) -> bool:
+    """Return whether a column's name says that it is something else than one of ours."""
+    words = folded(column).split()
+    return not {"".join(words), "_".join(words)} & _WORDS[ours] and bool(
+        _OTHER_WORDS.get(ours, frozenset()) & {*words}
+    )
 
 
 def _is_like(word: str, known: str) -> bool:

@@ -17,7 +17,7 @@ from toxgrade.tabular.table import CLEANED
 _NOTHING = pl.lit(None, dtype=pl.String)
 SIGNS_SWAPPED = ([".", ","], [",", "."])
 """Swapped at once, so that 1.234 becomes unreadable, not a number a thousand times too small."""
-_SIGNS = {
+SIGNS = {
     **dict.fromkeys(("", "=", "eq", "4172703"), ""),
     **dict.fromkeys(("<", "lt", "4171756"), "<"),
     **dict.fromkeys(("<=", "=<", "≤", "le", "4171754"), "<="),
@@ -114,6 +114,6 @@ def _with_comparator(value: pl.Expr, comparator: pl.Expr) -> pl.Expr:
     """
     text, written = value.cast(pl.String).str.strip_chars(), comparator.cast(pl.String)
     written = written.str.strip_chars().str.strip_suffix(".0").str.to_lowercase().fill_null("")
-    sign = written.replace_strict(_SIGNS, default="?")  # What follows "?" is no number.
+    sign = written.replace_strict(SIGNS, default="?")  # What follows "?" is no number.
     own = text.str.extract("^([<>=≤≥]+)").replace(["≤", "≥"], ["<=", ">="]).fill_null("")
     return pl.when(sign == own).then(text).otherwise(sign + text)

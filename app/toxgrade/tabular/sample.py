@@ -8,6 +8,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
@@ -80,7 +81,7 @@ def _sample_text(path: Path, found: Shape, folder: Path, options: ReadOptions) -
         text = text[: text.rfind("\n") + 1]
     delimiter = "\t" if found.kind == "tsv" else _delimiter(text)
     lines = text.lstrip("\ufeff").split("\n")[:_FIRST_ROWS]
-    rows = [next(csv.reader([line.rstrip("\r")], delimiter=delimiter), []) for line in lines]
+    rows = [_fields(line.rstrip("\r"), delimiter) for line in lines]
     options, header = with_header(options, rows)
     evidence |= header
     if encoding == "cp1252":
@@ -121,10 +122,20 @@ def _delimiter(text: str) -> str:
 
     def alike(delimiter: str) -> tuple[int, int]:
         reader = csv.reader(StringIO("\n".join(lines)), delimiter=delimiter)
-        counts = Counter(len(row) for row in reader if len(row) > 1)
+        counts = Counter[int]()
+        with suppress(csv.Error):  # A long cell, or a line that ends with CR alone.
+            counts.update(len(row) for row in reader if len(row) > 1)
         return max(((n, width) for width, n in counts.items()), default=(0, 0))
 
     return max(DELIMITERS, key=alike)
+
+
+def _fields(line: str, delimiter: str) -> list[str]:
+    """Return the fields of a line; none of what cannot be split, which reading refuses."""
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return []
 
 
 def _count_lines(source: Path) -> int:
