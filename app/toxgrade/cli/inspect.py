@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from toxgrade.cli.options import Parser, cleanup_on_signal, whole_number
 
 if TYPE_CHECKING:
-    from toxgrade.exports.inspection import FoundText, Inspection
+    from toxgrade.exports.inspect.inspection import FoundText, Inspection
 
 _MOST_SHOWN = 12
 _MOST_ROWS = 1000
@@ -31,7 +31,7 @@ def inspect(labs: list[str], mapping: Path | None, preview: int, edition: str, j
 
     from toxgrade.criteria.reader import load
     from toxgrade.errors import RequestError
-    from toxgrade.exports.inspect_files import inspect_files
+    from toxgrade.exports.inspect.inspect_files import inspect_files
     from toxgrade.tabular.output_files import check_apart
     from toxgrade.tabular.whole_file import whole
 

@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from toxgrade.exports.column_guesses import Seems, chosen, seems
-from toxgrade.exports.column_look import ColumnLook, is_value, serials
-from toxgrade.exports.known_names import KnownNames
-from toxgrade.exports.proposal import Guess, Proposal
-from toxgrade.exports.site_words import named_like
-from toxgrade.exports.wide_guesses import wide_guesses
+from toxgrade.exports.inspect.column_guesses import Seems, chosen, seems
+from toxgrade.exports.inspect.column_look import ColumnLook, is_value, serials
+from toxgrade.exports.inspect.known_names import KnownNames
+from toxgrade.exports.inspect.proposal import Guess, Proposal
+from toxgrade.exports.inspect.site_words import named_like
+from toxgrade.exports.inspect.wide_guesses import wide_guesses
 from toxgrade.grading.parse import WHITE_SPACE
 from toxgrade.tabular.layout import Layout
 from toxgrade.tabular.mapping import NAMED
@@ -153,8 +153,11 @@ class FileGuesses:
 
     def _ask_for_status(self, columns: Mapping[str, str]) -> None:
         """Ask where a column tells statuses that are not read: or cancelled results are graded."""
+        if "status" in columns:
+            return
         for name, look in self._looks.items():
-            if "status" not in columns and look.filled and named_like("status", name) > 1:
+            is_left = look.filled and name not in columns.values()
+            if is_left and named_like("status", name) > 1:
                 text = (
                     f"does {name!r} tell which results are final? It is not read: status takes"
                     " final, corrected, amended, preliminary, cancelled"

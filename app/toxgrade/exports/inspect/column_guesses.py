@@ -7,9 +7,9 @@ it is one of these, or two say it alike, it is asked for, not guessed.
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
-from toxgrade.exports.column_look import ColumnLook, serials
-from toxgrade.exports.known_names import KnownNames
-from toxgrade.exports.site_words import named_like, named_otherwise
+from toxgrade.exports.inspect.column_look import ColumnLook, serials
+from toxgrade.exports.inspect.known_names import KnownNames
+from toxgrade.exports.inspect.site_words import named_like, named_otherwise
 from toxgrade.grading.result import GRADED_STATUSES, OTHER_STATUSES
 
 _DATES, _MOST, _HALF, _SOME = 0.6, 0.8, 0.5, 0.2

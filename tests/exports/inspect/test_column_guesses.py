@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from toxgrade.criteria.reader import load
-from toxgrade.exports.inspect_files import inspect_files
-from toxgrade.exports.inspection import Inspection
+from toxgrade.exports.inspect.inspect_files import inspect_files
+from toxgrade.exports.inspect.inspection import Inspection
 
 _REST = {"Test": "ALT", "Result": "121", "Unit": "U/L", "ULN": "40"}
 _ROWS = (("P1", "2011-01-20"), ("P2", "2011-02-03"))

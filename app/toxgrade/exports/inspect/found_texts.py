@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from toxgrade.exports.column_look import ColumnLook
-from toxgrade.exports.file_guesses import FileGuesses
-from toxgrade.exports.inspection import FoundText
-from toxgrade.exports.known_names import KnownNames
-from toxgrade.exports.proposal import Guess
+from toxgrade.exports.inspect.column_look import ColumnLook
+from toxgrade.exports.inspect.file_guesses import FileGuesses
+from toxgrade.exports.inspect.inspection import FoundText
+from toxgrade.exports.inspect.known_names import KnownNames
+from toxgrade.exports.inspect.proposal import Guess
 from toxgrade.grading.specimens import is_unknown_specimen, specimen_kind
 
 _LETTERS = re.compile(r"[^\W\d_]+")

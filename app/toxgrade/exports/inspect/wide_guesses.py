@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from toxgrade.exports.column_look import ColumnLook
-from toxgrade.exports.known_names import KnownNames
-from toxgrade.exports.proposal import WideGuess
-from toxgrade.exports.site_words import folded
+from toxgrade.exports.inspect.column_look import ColumnLook
+from toxgrade.exports.inspect.known_names import KnownNames
+from toxgrade.exports.inspect.proposal import WideGuess
+from toxgrade.exports.inspect.site_words import folded
 
 _PARTS = {
     "unit": {"unit", "units", "einheit", "einh"},

@@ -130,8 +130,11 @@ def named_otherwise(ours: str, column: str) -> bool:
 
 
 def _is_like(word: str, known: str) -> bool:
-    """Return whether a word is a known one, or a compound that begins with a long one."""
-    return word == known or (len(known) >= len("probe") and word.startswith(known))
+    """Return whether a word is a known one, a compound that begins with a long one, or its first
+    eight letters: names in SAS transport files have no more.
+    """
+    begins = len(known) >= len("probe") and word.startswith(known)
+    return word == known or begins or (len(word) == len("collecte") and known.startswith(word))
 
 
 def test_forms(name: str) -> list[str]:

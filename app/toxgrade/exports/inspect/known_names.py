@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from toxgrade.criteria.model import Criteria
 from toxgrade.exports.hints import Hints
-from toxgrade.exports.site_words import TESTS, UNITS, folded, test_forms
+from toxgrade.exports.inspect.site_words import TESTS, UNITS, folded, test_forms
 from toxgrade.grading.specimens import is_unknown_specimen, names_other_specimen
 from toxgrade.grading.units import Names, canonical_spelling
 

@@ -7,13 +7,13 @@ import polars as pl
 
 from toxgrade.criteria.model import Criteria
 from toxgrade.errors import FileError
-from toxgrade.exports.column_look import ColumnLook, look_at
-from toxgrade.exports.file_guesses import FileGuesses
-from toxgrade.exports.found_texts import found_texts
-from toxgrade.exports.inspection import FoundColumn, FoundFile, Inspection
-from toxgrade.exports.inspection_preview import graded_sample
-from toxgrade.exports.known_names import KnownNames
-from toxgrade.exports.proposal import Guess
+from toxgrade.exports.inspect.column_look import ColumnLook, look_at
+from toxgrade.exports.inspect.file_guesses import FileGuesses
+from toxgrade.exports.inspect.found_texts import found_texts
+from toxgrade.exports.inspect.inspection import FoundColumn, FoundFile, Inspection
+from toxgrade.exports.inspect.inspection_preview import graded_sample
+from toxgrade.exports.inspect.known_names import KnownNames
+from toxgrade.exports.inspect.proposal import Guess
 from toxgrade.tabular.identifiers import trimmed
 from toxgrade.tabular.layout import Layout
 from toxgrade.tabular.layouts import recognise

@@ -10,8 +10,8 @@ import pytest
 from tests.tabular import files
 from tests.tabular.test_sas_libraries import library
 from toxgrade.criteria.reader import load
-from toxgrade.exports.inspect_files import inspect_files
-from toxgrade.exports.inspection import Inspection
+from toxgrade.exports.inspect.inspect_files import inspect_files
+from toxgrade.exports.inspect.inspection import Inspection
 from toxgrade.tabular.declared_options import declare
 from toxgrade.tabular.mapping_file import mapping
 
@@ -144,7 +144,7 @@ def test_the_decimal_sign(
     rows = "".join(f"1;2011-04-23;GPT;{value};U/l\n" for value in values)
     found = looked(tmp_path / "a.csv", _GERMAN + rows)
     assert proposed(found)["read"].get("decimal") == decimal
-    assert any("is the comma" in question for question in found.questions) == asked
+    assert any("is 1,234" in question for question in found.questions) == asked
 
 
 @pytest.mark.parametrize(

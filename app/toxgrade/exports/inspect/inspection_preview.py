@@ -9,9 +9,9 @@ import polars as pl
 
 from toxgrade.criteria.model import Criteria
 from toxgrade.errors import FileError, ParseError
-from toxgrade.exports.file_guesses import FileGuesses
 from toxgrade.exports.grade_file import grade_file
-from toxgrade.exports.inspection import Undecided
+from toxgrade.exports.inspect.file_guesses import FileGuesses
+from toxgrade.exports.inspect.inspection import Undecided
 from toxgrade.exports.run_report import GradeFileRequest
 from toxgrade.grading.flags import Reason
 from toxgrade.grading.rules import Graders, Rules
