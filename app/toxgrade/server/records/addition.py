@@ -30,6 +30,8 @@ from toxgrade.server.records.stored_results import Version
 
 _MOST = 250
 """Of a patient whose grades rest on more results, all results are read."""
+_MOST_NUMBERS = 5_000
+"""Larger panels read all results: a statement of SQLite takes 32,766 parameters, two for each."""
 
 
 def plan_addition(
@@ -49,6 +51,8 @@ def plan_addition(
     if part.kept is None or part.kept.basis != basis.sha256:
         return None
     numbers = {sent_number(result, basis.grader.names) for _, result in submission.results}
+    if len(numbers) > _MOST_NUMBERS or len(part.results) < len(part.kept.summary.rests_on or ()):
+        return None
     known = with_results_of(transaction.connection, patient_id, part, numbers)
     now = transaction.runtime.now()
     change = plan_change(transaction.connection, basis, patient_id, known, submission, now)

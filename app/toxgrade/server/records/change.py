@@ -17,7 +17,7 @@ from toxgrade.grading.result import Course, LabResult
 from toxgrade.grading.units import Names
 from toxgrade.server.records.doubts import twins
 from toxgrade.server.records.grade_changes import Basis, changed_grades, person_for
-from toxgrade.server.records.identity import Loc, content, distinct, identity
+from toxgrade.server.records.identity import Loc, content, distinct, identity, one_time
 from toxgrade.server.records.matching import Match, Matcher
 from toxgrade.server.records.matching_versions import load_versions, results_up_to
 from toxgrade.server.records.new_rows import NewRows
@@ -210,14 +210,20 @@ def _by_result(
     matches: Sequence[Match],
     names: Names,
 ) -> Sequence[Match]:
-    """Return the match of each result, also of those left out of ``sent`` as repetitions."""
+    """Return the match of each result, also of those left out of ``sent``: repetitions, and of a
+    message those whose number and time another one holds (``twins``), whatever their identities.
+    """
     if [result for result, _ in sent] == results:
         return matches
     keys = [(identity(result, names), *content(result, names)) for result, _ in sent]
     by_content = dict(zip(keys, matches, strict=True))
     by_identity = {key[0]: match for key, match in zip(keys, matches, strict=True)}
-    return [
-        by_content.get((key, *content(result, names)), by_identity[key])
-        for result in results
-        for key in [identity(result, names)]
-    ]
+    found = dict[int, Match]()
+    for of_one in one_time(results, names):
+        places = {id(result): identity(result, names) for result in of_one}
+        own = [by_identity[key] for key in places.values() if key in by_identity]
+        for result in of_one:
+            key = places[id(result)]
+            same = by_content.get((key, *content(result, names)))
+            found[id(result)] = same or by_identity.get(key) or own[0]
+    return [found[id(result)] for result in results]

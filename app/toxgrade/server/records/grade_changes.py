@@ -127,9 +127,12 @@ def _superseded(
 
 
 def _take(rows: list[GradeRow], *terms: str | None) -> GradeRow | None:
-    """Remove and return a result's grade for one of the terms, rather a term than none."""
+    """Remove and return a result's grade for one of the terms, rather a term than none.
+
+    Of several without a term it is that of the newest version: others close what is graded no more.
+    """
     found = [row for row in rows if row.term in terms]
-    taken = next((row for row in found if row.term is not None), found[0] if found else None)
+    taken = max(found, key=lambda row: (row.term is not None, row.result_id or 0), default=None)
     if taken is not None:
         rows.remove(taken)
     return taken

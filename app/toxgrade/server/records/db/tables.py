@@ -240,4 +240,5 @@ patient_summaries = Table(
     _recorded(),
 )  # fmt: skip
 """Computed from the other rows, of patients with many; triggers drop it with what changes it."""
-patient_summaries.add_is_dependent_on(grades)  # Grades that are written with it would drop it.
+for _table in (grades, treatments):  # Rows of these that are written after it would drop it.
+    patient_summaries.add_is_dependent_on(_table)
