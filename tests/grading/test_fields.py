@@ -90,7 +90,7 @@ with snapshot(url) as connection:
 described = responses.StoredGradeAnswer.model_json_schema()["properties"]["is_severe"]
 components = {one["code"]["coding"][0]["code"]: one for one in _components(read)}
 print(json.dumps({
-    "answers": [responses.stored(row)["is_severe"] for row in (new, read)], "stored": stored,
+    "answers": [responses.stored(row).is_severe for row in (new, read)], "stored": stored,
     "described": described["description"], "fhir": components["is_severe"]["valueBoolean"],
     "page": "is_severe" in page(), "faults": faults,
 }))

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.conftest import NewDatabase, served
-from tests.server.api.panels import panel, value
+from tests.server.api.panels import baseline, panel, value
 from toxgrade.server.access.credentials import create_key
 from toxgrade.server.http.rate_limit import BURST_SECONDS, RateLimits
 from toxgrade.server.records.db.transaction import transaction
@@ -49,7 +49,9 @@ def test_a_body_of_unannounced_length_pays_for_what_it_holds(new_sqlite: NewData
 
 
 def test_storing_is_paid_for_by_the_time_of_the_writer(new_sqlite: NewDatabase) -> None:
-    """One value for a patient of 4,000 results grades them all, and others wait meanwhile."""
+    """A value before the start may be a baseline: it grades all 4,000 results of its patient again,
+    and others wait meanwhile.
+    """
     url = new_sqlite()
     first, second = _keys(url, "first", "second")
     path = "/v1/studies/default/patients/P1/results"
@@ -57,7 +59,8 @@ def test_storing_is_paid_for_by_the_time_of_the_writer(new_sqlite: NewDatabase) 
     with served(Settings(database_url=url, rate_per_second=5)) as client:
         keys = [{"Authorization": f"Bearer {key}"} for key in (first, second)]
         assert client.post(path, json=many, headers=keys[0]).status_code == 201
-        assert client.post(path, json=panel(), headers=keys[1]).status_code == 201
+        before = panel(baseline())
+        assert client.post(path, json=before, headers=keys[1]).status_code == 201
         later = client.post(path, json=panel(), headers=keys[1])
     assert later.status_code == 429
     assert int(later.headers["Retry-After"]) > 5

@@ -177,7 +177,7 @@ def test_what_was_stored_before_there_was_an_audit_is_covered_by_the_first_entry
         opened.connection.exec_driver_sql(guard + on)
         opened.connection.execute(delete(audit))
         opened.connection.execute(delete(audit_heads))
-        note_migration(opened, "0005", "0020")
+        note_migration(opened, "0005", "0021")
     api.post("/v1/studies/default/patients/P3/results", json=panel())
     assert broken(database_url) == []
 
