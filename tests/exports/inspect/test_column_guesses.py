@@ -85,6 +85,23 @@ def test_values(columns: dict[str, list[str]], expected: str | None, tmp_path: P
     _assert_guess(_look(tmp_path, _file(named | columns | rest)), "value", expected)
 
 
+@pytest.mark.parametrize(
+    ("columns", "ours", "expected"),
+    [
+        ({"Normal High": ["40", "40"], "Critical High": ["200", "200"]}, "uln", None),
+        ({"High": ["40", "40"], "Critical High": ["200", "200"]}, "uln", "High"),
+        ({"Result Unit": ["U/L"] * 2, "Range Unit": ["U/L"] * 2}, "unit", None),
+        ({"Unit": ["U/L"] * 2, "SI Unit": ["ukat/L"] * 2}, "unit", "Unit"),
+    ],
+)
+def test_units_and_limits(
+    columns: dict[str, list[str]], ours: str, expected: str | None, tmp_path: Path
+) -> None:
+    named = {"Patient": ["P1", "P2"], "Drawn": [day for _, day in _ROWS]}
+    rest = {"Test": ["ALT"] * 2, "Result": ["121"] * 2} | columns
+    _assert_guess(_look(tmp_path, _file(named | rest)), ours, expected)
+
+
 def _assert_guess(found: Inspection, ours: str, expected: str | None) -> None:
     assert _columns(found).get(ours) == expected
     assert any(ours in question for question in found.questions) == (expected is None)

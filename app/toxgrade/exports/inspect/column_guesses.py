@@ -94,15 +94,18 @@ _ORDER = (
 )  # fmt: skip
 
 
-_LEAST_NAME = {"patient": 2, "collected": 1, "value": 1}
-"""How much the name of these must say, and more than that of every other."""
+_LEAST_NAME = {
+    "patient": 2, "collected": 1, "value": 1, "unit": 0, "lln": 2, "uln": 2, "rt_start": 2,
+    "rt_end": 2,
+}  # fmt: skip
+"""How much the name of these must say, and more than that of every other candidate."""
 
 
 def chosen(
     possible: Mapping[str, Mapping[str, Seems]], signed: Container[str] = ()
 ) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Return our columns with the one of the file that is it most, each taken once; and those that
-    several or none may be for certain, with these.
+    """Return the file's column for each of ours, each taken once; and those of ours that cannot be
+    told, each with its candidates.
 
     ``signed``: the columns with signs of comparison before numbers. Of two columns of values the
     one with them is it: without, ``>200`` would be 200.

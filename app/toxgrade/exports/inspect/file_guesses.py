@@ -14,13 +14,13 @@ from toxgrade.tabular.layout import Layout
 from toxgrade.tabular.mapping import NAMED
 from toxgrade.tabular.sample import Sampled
 
-_COMMA = r"^\D{0,12}\d+,\d+"
 _NULLS = {
     "na", "n/a", "nan", "null", "none", ".", "-", "--", "n.b.", "nb", "k.a.", "nicht bestimmt",
     "not done", "nd", "n.d.", "entfällt", "folgt", "?",
 }  # fmt: skip
 _CENTURY = 1950
 _BESIDE = ("comparator", "specimen", "indicator", "status")
+_OF_RESULT = ("value", "unit", "lln", "uln")  # A wide export names them for each of its results.
 _MOST_ASKED = 6
 
 
@@ -47,11 +47,8 @@ def decimal_sign(looks: Sequence[ColumnLook]) -> tuple[str, str | None, bool]:
                     thousands, rounded = thousands + n, rounded + rest.endswith("00")
     if commas > points:
         return ",", f"{commas:,} numbers with a decimal comma, {points:,} with a point", False
-    return (
-        ".",
-        None,
-        (bool(either) and not points) or bool(rounded or (thousands and thousands == points)),
-    )
+    is_unclear = rounded > 0 or (either > 0 and not points) or 0 < thousands == points
+    return ".", None, is_unclear
 
 
 class FileGuesses:
@@ -137,22 +134,23 @@ class FileGuesses:
     def _ask_for_missing(
         self, columns: Mapping[str, str], unclear: Mapping[str, Sequence[str]]
     ) -> None:
+        for ours, may_be in unclear.items():
+            listed = ", ".join(map(repr, may_be[:_MOST_ASKED]))
+            text = f"which column is {ours}? It may be {listed}: name it in [columns]"
+            if not (self.proposal.wide and ours in _OF_RESULT):
+                self.proposal.questions.append(text)
         needed = ["patient", "collected"]
         needed += [] if self.proposal.wide else ["analyte", "value"]
         for ours in needed:
-            if ours in columns or (ours == "collected" and "collected_day" in columns):
-                continue
-            if may_be := unclear.get(ours):
-                listed = ", ".join(map(repr, may_be[:_MOST_ASKED]))
-                text = f"which column is {ours}? It may be {listed}: name it in [columns]"
-            else:
+            has_day = ours == "collected" and "collected_day" in columns
+            if ours not in columns and ours not in unclear and not has_day:
                 text = (
                     f"no column seems to be {ours}: name it in [columns], or a text in [constants]"
                 )
-            self.proposal.questions.append(text)
+                self.proposal.questions.append(text)
 
     def _ask_for_status(self, columns: Mapping[str, str]) -> None:
-        """Ask where a column tells statuses that are not read: or cancelled results are graded."""
+        """Ask about a column of statuses that is not read: cancelled results would be graded."""
         if "status" in columns:
             return
         for name, look in self._looks.items():
